@@ -1,0 +1,37 @@
+# Two commands: `make demo` runs the embedded default, `make test` runs every check. Each sets itself up.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+CORES ?= all
+
+.PHONY: help env demo test lint clean
+
+help:
+	@echo "make demo   set up, then run the embedded default (config/config.yaml) from raw forcing to report"
+	@echo "make test   set up, then lint, check types and run the whole test suite"
+	@echo "make env    set up only: .venv with pinned dependencies"
+	@echo "make clean  remove .venv and results/demo"
+
+env: $(VENV)/.ready
+
+$(VENV)/.ready: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "fluxatlas needs Python 3.11 or newer; set PYTHON=/path/to/python3.11")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	UV_FIND_LINKS="$${PIP_FIND_LINKS:-}" $(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[slurm,dev]'
+	@touch $@
+
+demo: env
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --cores $(CORES)
+
+lint: env
+	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/mypy
+	$(BIN)/snakefmt --check Snakefile workflow
+
+test: lint
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest
+
+clean:
+	rm -rf $(VENV) results/demo

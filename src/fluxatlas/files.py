@@ -1,0 +1,135 @@
+"""Reading and writing files so that what exists is complete.
+
+One writer per file. A file is written to a hidden sibling, checked, synced to disk and renamed; a crash leaves no file
+under the final name and the sibling is removed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from . import __version__
+from .errors import InputError
+from .paths import REPOSITORY
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+@contextmanager
+def atomic(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary sibling of ``path`` to write to; rename it to ``path`` only if the block succeeds."""
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(f".{target.stem}.{os.getpid()}.part{target.suffix}")
+    try:
+        yield partial
+        with partial.open("rb") as handle:
+            os.fsync(handle.fileno())
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write ``text`` to ``path`` in UTF-8, completely or not at all."""
+    with atomic(path) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
+def write_netcdf(
+    dataset: xr.Dataset,
+    path: str | Path,
+    encoding: Mapping[str, Mapping[str, Any]] | None = None,
+    *,
+    attrs: Mapping[str, str] | None = None,
+) -> None:
+    """Write ``dataset`` as NetCDF4 with ``encoding`` per variable and ``attrs`` added, completely or not at all."""
+    dataset = dataset.assign_attrs({**dataset.attrs, **(attrs or {})})
+    with atomic(path) as partial:
+        dataset.to_netcdf(
+            partial, engine="netcdf4", encoding={k: dict(v) for k, v in (encoding or {}).items()}
+        )
+
+
+def open_netcdf(path: str | Path, *, decode_times: bool = True, **options: Any) -> xr.Dataset:
+    """Open a NetCDF file lazily.
+
+    Raises :class:`InputError` where the file is missing, empty, truncated or no NetCDF.
+    """
+    import xarray as xr
+
+    source = Path(path)
+    if not source.exists():
+        raise InputError("file not found", where=str(source), hint="check the path, or make the file first")
+    if source.stat().st_size == 0:
+        raise InputError("file is empty", where=str(source), hint="delete it and make or download it again")
+    try:
+        return xr.open_dataset(source, decode_times=decode_times, engine="netcdf4", **options)
+    except (OSError, ValueError, RuntimeError) as problem:
+        raise InputError(
+            f"cannot be read as NetCDF ({problem})",
+            where=str(source),
+            hint="the file is probably truncated: delete it and make or download it again",
+        ) from problem
+
+
+def read_netcdf(path: str | Path, **options: Any) -> xr.Dataset:
+    """Read a whole NetCDF file into memory and close it; errors as :func:`open_netcdf`."""
+    with open_netcdf(path, **options) as dataset:
+        try:
+            return dataset.load()
+        except (OSError, RuntimeError) as problem:
+            raise InputError(
+                f"data cannot be read ({problem})",
+                where=str(path),
+                hint="the file is probably truncated: delete it and make or download it again",
+            ) from problem
+
+
+def file_hash(path: str | Path) -> str:
+    """First 16 hex digits of the SHA-256 of a file's bytes."""
+    digest = hashlib.sha256()
+    with Path(path).open("rb") as handle:
+        while block := handle.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()[:16]
+
+
+def settings_hash(settings: Any) -> str:
+    """First 16 hex digits of the SHA-256 of ``settings`` as canonical JSON."""
+    return hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+@lru_cache
+def commit() -> str:
+    """The commit of the source tree, with ``-dirty`` for local changes, or ``unknown`` outside a checkout."""
+    try:
+        command = ["git", "-C", str(REPOSITORY), "describe", "--always", "--dirty", "--abbrev=12"]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def provenance(stage: str, settings: Any, inputs: Mapping[str, str | Path] | None = None) -> dict[str, str]:
+    """Global attributes that trace a file: stage, settings (and their hash), hashes of inputs, version and commit."""
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    hashes = {name: file_hash(path) for name, path in (inputs or {}).items()}
+    return {
+        "history": f"{now} fluxatlas {__version__} {stage}",
+        "fluxatlas_version": __version__,
+        "fluxatlas_commit": commit(),
+        "fluxatlas_stage": stage,
+        "fluxatlas_settings": json.dumps(settings, sort_keys=True, default=str),
+        "fluxatlas_settings_hash": settings_hash(settings),
+        "fluxatlas_inputs": json.dumps(hashes, sort_keys=True),
+    }

@@ -1,0 +1,73 @@
+"""What a system declares: everything the shared chain must know to estimate one kind of flux.
+
+A system is data. The stages read it; none of them knows a system by name.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..errors import ConfigError, nearest
+
+
+@dataclass(frozen=True)
+class Submodule:
+    """One recurrent part of the network hierarchy.
+
+    ``drivers`` are daily inputs, ``upstream`` are outputs of earlier sub-modules, ``statics`` are inputs fixed in time;
+    ``outputs`` are its daily outputs in physical units (names of the variable table).
+    """
+
+    name: str
+    drivers: tuple[str, ...]
+    upstream: tuple[str, ...]
+    statics: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class KnowledgeTerm:
+    """A soft constraint: its name, the variables it reads, default weights for pretraining and fine-tuning, its source."""
+
+    name: str
+    reads: tuple[str, ...]
+    pretrain: float
+    finetune: float
+    source: str
+
+
+@dataclass(frozen=True)
+class System:
+    """A declaration of what is estimated and how; see the fields' comments."""
+
+    name: str
+    title: str
+    forcing: tuple[str, ...]  # daily variables of the forcing pieces
+    slow_drivers: tuple[str, ...]  # daily variables assembled from attributes and tables (drivers.py)
+    attributes: tuple[str, ...]  # static layers a cell must have
+    statics: tuple[str, ...]  # static inputs of the network: attributes and properties derived from them
+    submodules: tuple[Submodule, ...]
+    head: str  # name of the physical head in train/networks
+    flux: str  # the variable observed by chambers and towers
+    outputs: tuple[str, ...]  # daily variables of the product
+    knowledge: tuple[KnowledgeTerm, ...]
+    published: tuple[
+        tuple[str, float, float, str], ...
+    ]  # (source, low, high, tag): global totals to show, Tg yr-1
+
+    @property
+    def intermediates(self) -> tuple[str, ...]:
+        """Outputs of all sub-modules, in order."""
+        return tuple(name for part in self.submodules for name in part.outputs)
+
+
+def get_system(name: str) -> System:
+    """The system called ``name``; raises :class:`ConfigError` with the nearest name for an unknown one."""
+    from .soil_methane_sink import SOIL_METHANE_SINK
+
+    systems = {system.name: system for system in (SOIL_METHANE_SINK,)}
+    if name not in systems:
+        raise ConfigError(
+            f"unknown system '{name}'{nearest(name, systems)}", hint=f"choose from {sorted(systems)}"
+        )
+    return systems[name]

@@ -1,0 +1,167 @@
+"""The table of variables: names, units, ranges, time meaning and packing, and every check that relies on them.
+
+The table itself is ``resources/variables.yaml``. Units are converted with pint; range checks use the ``valid`` column.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import yaml
+
+from .errors import InputError, UnitError, nearest
+from .paths import RESOURCES
+
+FILL = -32768
+"""Missing value of packed int16 data."""
+
+
+@dataclass(frozen=True)
+class Variable:
+    """One row of the table; see the head of ``resources/variables.yaml`` for the meaning of each field."""
+
+    name: str
+    standard_name: str | None
+    long_name: str
+    units: str
+    valid: tuple[float, float]
+    time: str
+    packing: tuple[float, float] | None
+
+    @property
+    def attrs(self) -> dict[str, Any]:
+        """CF attributes of a variable in a file (without packing, which is encoding)."""
+        attrs: dict[str, Any] = {"long_name": self.long_name, "units": self.units}
+        if self.standard_name:
+            attrs["standard_name"] = self.standard_name
+        if self.time not in ("fixed", "point"):
+            attrs["cell_methods"] = f"time: {self.time}"
+        return attrs
+
+    def encoding(self, **more: Any) -> dict[str, Any]:
+        """xarray encoding: int16 with scale and offset where the table packs the variable, else float32."""
+        if self.packing is None:
+            return {"dtype": "float32", "_FillValue": np.float32(np.nan), **more}
+        scale, offset = self.packing
+        return {
+            "dtype": "int16",
+            "scale_factor": scale,
+            "add_offset": offset,
+            "_FillValue": np.int16(FILL),
+            **more,
+        }
+
+
+@lru_cache
+def table() -> Mapping[str, Variable]:
+    """All variables by name."""
+    rows = yaml.safe_load((RESOURCES / "variables.yaml").read_text(encoding="utf-8"))
+    return {
+        name: Variable(
+            name=name,
+            standard_name=row["standard_name"],
+            long_name=row["long_name"],
+            units=row["units"],
+            valid=(float(row["valid"][0]), float(row["valid"][1])),
+            time=row["time"],
+            packing=tuple(float(x) for x in row["packing"]) if row["packing"] else None,  # type: ignore[arg-type]
+        )
+        for name, row in rows.items()
+    }
+
+
+def get(name: str) -> Variable:
+    """The variable called ``name``; raises :class:`InputError` with the nearest name for an unknown one."""
+    if name not in table():
+        raise InputError(
+            f"unknown variable '{name}'{nearest(name, table())}", hint="see resources/variables.yaml"
+        )
+    return table()[name]
+
+
+@lru_cache
+def _registry() -> Any:
+    import pint
+
+    units = pint.UnitRegistry(cache_folder=None)
+    units.define("@alias day = d")
+    return units
+
+
+@lru_cache(maxsize=256)
+def _parse(text: str) -> Any:
+    """A pint unit from UDUNITS spelling (``kg m-2 s-1``, ``W m**-2``, ``mm/day``, ``degC``, ``1``, ``%``)."""
+    import re
+
+    spelled = text.strip()
+    if spelled in ("", "1", "-", "unitless", "fraction", "(0 - 1)", "0-1"):
+        return _registry().Unit("dimensionless")
+    if spelled == "1e-9":
+        return _registry().Unit("ppb")
+    spelled = {"C": "degC", "degrees_C": "degC", "celsius": "degC", "Celsius": "degC", "%": "percent"}.get(
+        spelled, spelled
+    )
+    spelled = re.sub(r"(?<=[A-Za-z])\^?\s?([-+]?\d+)", r"**\1", spelled.replace("**", ""))
+    spelled = re.sub(r"(?<=[\w)])\s+(?=[A-Za-z])", " * ", spelled)
+    return _registry().Unit(spelled)
+
+
+def convert(
+    values: npt.ArrayLike, units: str, name: str, *, where: str = ""
+) -> npt.NDArray[np.floating[Any]]:
+    """Convert ``values`` given in ``units`` to the canonical units of variable ``name``.
+
+    A depth of water (``mm d-1``, ``m s-1`` of liquid) converts to ``kg m-2 s-1`` with a density of 1000 kg m-3.
+    Raises :class:`UnitError` if the unit is unknown or of another dimension.
+    """
+    variable = get(name)
+    data = np.asarray(values)
+    if units == variable.units:
+        return data
+    registry = _registry()
+    try:
+        source, target = _parse(units), _parse(variable.units)
+    except Exception as problem:  # pint raises many kinds for a unit it cannot read
+        raise UnitError(
+            f"'{units}' is not a unit that can be read ({problem})",
+            where=where or name,
+            hint=f"give '{name}' a UDUNITS unit that converts to '{variable.units}'",
+        ) from problem
+    factor = registry.Quantity(1.0)
+    if target.dimensionality == (registry.kg / registry.m**2 / registry.s).dimensionality and (
+        source.dimensionality == (registry.m / registry.s).dimensionality
+    ):
+        factor = registry.Quantity(1000.0, "kg / m**3")
+    try:
+        quantity = registry.Quantity(data.astype(np.float64), source)
+        return np.asarray(
+            (quantity * factor if factor.units != registry.dimensionless else quantity).to(target).magnitude
+        )
+    except Exception as problem:
+        raise UnitError(
+            f"'{units}' cannot be converted to '{variable.units}'",
+            where=where or name,
+            hint=f"'{name}' is {variable.long_name}: correct the unit in the file or declare an override",
+        ) from problem
+
+
+def check_range(values: npt.ArrayLike, name: str, *, where: str) -> None:
+    """Raise :class:`InputError` if any finite value lies outside the valid range of ``name``; NaN passes."""
+    variable = get(name)
+    data = np.asarray(values)
+    low, high = variable.valid
+    with np.errstate(invalid="ignore"):
+        bad = (data < low) | (data > high)
+    if bad.any():
+        worst = data[bad][np.argmax(np.abs(data[bad] - 0.5 * (low + high)))]
+        raise InputError(
+            f"{int(bad.sum())} of {data.size} values of '{name}' lie outside [{low:g}, {high:g}] {variable.units}; "
+            f"the worst is {worst:g}",
+            where=where,
+            hint="check the unit and the missing-value code of the source",
+        )

@@ -55,17 +55,13 @@ def leaf_area(dates: pd.DatetimeIndex, monthly: npt.ArrayLike) -> FloatArray:
     climatology = np.asarray(monthly, float)
     if climatology.shape[0] != 12:
         raise InputError(f"the LAI climatology has {climatology.shape[0]} months", hint="give twelve")
-    position = (
-        dates.month.to_numpy() - 1 + (dates.day.to_numpy() - 0.5) / dates.days_in_month.to_numpy() - 0.5
-    )
+    position = dates.month.to_numpy() - 1 + (dates.day.to_numpy() - 0.5) / dates.days_in_month.to_numpy() - 0.5
     lower = np.floor(position).astype(int)
     weight = (position - lower)[:, None]
     return climatology[lower % 12] * (1 - weight) + climatology[(lower + 1) % 12] * weight
 
 
-def slow_drivers(
-    dates: pd.DatetimeIndex, lat: npt.ArrayLike, lai_monthly: npt.ArrayLike
-) -> dict[str, FloatArray]:
+def slow_drivers(dates: pd.DatetimeIndex, lat: npt.ArrayLike, lai_monthly: npt.ArrayLike) -> dict[str, FloatArray]:
     """All slow drivers of the systems as float32 arrays of shape (time, cell)."""
     return {
         "lai": leaf_area(dates, lai_monthly).astype(np.float32),

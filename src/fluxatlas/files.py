@@ -56,9 +56,7 @@ def write_netcdf(
     """Write ``dataset`` as NetCDF4 with ``encoding`` per variable and ``attrs`` added, completely or not at all."""
     dataset = dataset.assign_attrs({**dataset.attrs, **(attrs or {})})
     with atomic(path) as partial:
-        dataset.to_netcdf(
-            partial, engine="netcdf4", encoding={k: dict(v) for k, v in (encoding or {}).items()}
-        )
+        dataset.to_netcdf(partial, engine="netcdf4", encoding={k: dict(v) for k, v in (encoding or {}).items()})
 
 
 def open_netcdf(path: str | Path, *, decode_times: bool = True, **options: Any) -> xr.Dataset:

@@ -117,9 +117,7 @@ def check_tile_size(size: int) -> None:
     """Raise :class:`GridError` unless tiles of ``size`` degrees divide the globe."""
     if size < 1 or 180 % size or 90 % size:
         choices = [n for n in range(1, 91) if 90 % n == 0]
-        raise GridError(
-            f"a tile size of {size} degrees does not divide the grid", hint=f"use one of {choices}"
-        )
+        raise GridError(f"a tile size of {size} degrees does not divide the grid", hint=f"use one of {choices}")
 
 
 @dataclass(frozen=True, order=True)
@@ -137,9 +135,7 @@ class Tile:
         check_tile_size(size)
         found = re.fullmatch(r"([NS])(\d{2})([EW])(\d{3})", name)
         if not found:
-            raise GridError(
-                f"'{name}' is not a tile name", hint="write the lower-left corner, such as N30W120"
-            )
+            raise GridError(f"'{name}' is not a tile name", hint="write the lower-left corner, such as N30W120")
         south = int(found[2]) * (1 if found[1] == "N" else -1)
         west = int(found[4]) * (1 if found[3] == "E" else -1)
         if (south + 90) % size or (west + 180) % size or not (-90 <= south < 90 and -180 <= west < 180):
@@ -188,9 +184,7 @@ class Tile:
         return self.name
 
 
-GRIDS = {
-    grid.name: grid for grid in (Grid("4km", 24), Grid("1km", 120), Grid("0.25deg", 4), Grid("0.5deg", 2))
-}
+GRIDS = {grid.name: grid for grid in (Grid("4km", 24), Grid("1km", 120), Grid("0.25deg", 4), Grid("0.5deg", 2))}
 
 
 @lru_cache

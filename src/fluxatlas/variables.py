@@ -78,9 +78,7 @@ def table() -> Mapping[str, Variable]:
 def get(name: str) -> Variable:
     """The variable called ``name``; raises :class:`InputError` with the nearest name for an unknown one."""
     if name not in table():
-        raise InputError(
-            f"unknown variable '{name}'{nearest(name, table())}", hint="see resources/variables.yaml"
-        )
+        raise InputError(f"unknown variable '{name}'{nearest(name, table())}", hint="see resources/variables.yaml")
     return table()[name]
 
 
@@ -88,7 +86,7 @@ def get(name: str) -> Variable:
 def _registry() -> Any:
     import pint
 
-    units = pint.UnitRegistry(cache_folder=None)
+    units: Any = pint.UnitRegistry(cache_folder=None)
     units.define("@alias day = d")
     return units
 
@@ -111,9 +109,7 @@ def _parse(text: str) -> Any:
     return _registry().Unit(spelled)
 
 
-def convert(
-    values: npt.ArrayLike, units: str, name: str, *, where: str = ""
-) -> npt.NDArray[np.floating[Any]]:
+def convert(values: npt.ArrayLike, units: str, name: str, *, where: str = "") -> npt.NDArray[np.floating[Any]]:
     """Convert ``values`` given in ``units`` to the canonical units of variable ``name``.
 
     A depth of water (``mm d-1``, ``m s-1`` of liquid) converts to ``kg m-2 s-1`` with a density of 1000 kg m-3.

@@ -51,9 +51,7 @@ class System:
     flux: str  # the variable observed by chambers and towers
     outputs: tuple[str, ...]  # daily variables of the product
     knowledge: tuple[KnowledgeTerm, ...]
-    published: tuple[
-        tuple[str, float, float, str], ...
-    ]  # (source, low, high, tag): global totals to show, Tg yr-1
+    published: tuple[tuple[str, float, float, str], ...]  # (source, low, high, tag): global totals to show, Tg yr-1
 
     @property
     def intermediates(self) -> tuple[str, ...]:
@@ -67,7 +65,5 @@ def get_system(name: str) -> System:
 
     systems = {system.name: system for system in (SOIL_METHANE_SINK,)}
     if name not in systems:
-        raise ConfigError(
-            f"unknown system '{name}'{nearest(name, systems)}", hint=f"choose from {sorted(systems)}"
-        )
+        raise ConfigError(f"unknown system '{name}'{nearest(name, systems)}", hint=f"choose from {sorted(systems)}")
     return systems[name]

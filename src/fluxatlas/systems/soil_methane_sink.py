@@ -43,21 +43,11 @@ SOIL_METHANE_SINK = System(
     flux="fch4",
     outputs=("fch4", "ch4ox", "tsl05", "swc05"),
     knowledge=(
-        KnowledgeTerm(
-            "source_allowance", ("fch4", "swc05", "tsl05"), 0.1, 0.1, "no net source from dry, thawed soil"
-        ),
-        KnowledgeTerm(
-            "substrate", ("ch4ox", "ch4"), 0.05, 0.05, "first-order kinetics: elasticity to ch4 of 0.9-1.02"
-        ),
-        KnowledgeTerm(
-            "temperature", ("ch4ox", "tsl05"), 0.05, 0.1, "Q10 of the flux 1.05-2.3 below, decline above"
-        ),
-        KnowledgeTerm(
-            "moisture", ("ch4ox", "swc05"), 0.05, 0.1, "one optimum of water-filled pore space in 0.1-0.6"
-        ),
-        KnowledgeTerm(
-            "diffusion_limit", ("ch4ox", "difs"), 0.1, 0.1, "uptake below what diffusion can supply"
-        ),
+        KnowledgeTerm("source_allowance", ("fch4", "swc05", "tsl05"), 0.1, 0.1, "no net source from dry, thawed soil"),
+        KnowledgeTerm("substrate", ("ch4ox", "ch4"), 0.05, 0.05, "first-order kinetics: elasticity to ch4 of 0.9-1.02"),
+        KnowledgeTerm("temperature", ("ch4ox", "tsl05"), 0.05, 0.1, "Q10 of the flux 1.05-2.3 below, decline above"),
+        KnowledgeTerm("moisture", ("ch4ox", "swc05"), 0.05, 0.1, "one optimum of water-filled pore space in 0.1-0.6"),
+        KnowledgeTerm("diffusion_limit", ("ch4ox", "difs"), 0.1, 0.1, "uptake below what diffusion can supply"),
     ),
     published=(
         ("Ridgwell et al. 1999", 20.0, 51.0, "V"),

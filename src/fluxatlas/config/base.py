@@ -10,7 +10,7 @@ from ..errors import nearest
 
 
 class Block(BaseModel):
-    """A block of the configuration. Every field needs a ``description``: the default file and the docs are made from it."""
+    """A block of the configuration. Every field has a docstring: the default file and the docs are made from them."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 

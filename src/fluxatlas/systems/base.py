@@ -27,7 +27,7 @@ class Submodule:
 
 @dataclass(frozen=True)
 class KnowledgeTerm:
-    """A soft constraint: its name, the variables it reads, default weights for pretraining and fine-tuning, its source."""
+    """A soft constraint: name, variables it reads, default weights in pretraining and fine-tuning, source."""
 
     name: str
     reads: tuple[str, ...]

@@ -1,4 +1,6 @@
-"""The soil methane sink: uptake of atmospheric CH4 by upland soils (thermal, hydrological, biogeochemical sub-networks).
+"""The soil methane sink: uptake of atmospheric CH4 by upland soils.
+
+The network has thermal, hydrological and biogeochemical sub-networks.
 
 Sources: Ridgwell et al. (1999, doi:10.1029/1998GB900004), Curry (2007, doi:10.1029/2006GB002818), Murguia-Flores et al.
 (2018, doi:10.5194/gmd-11-2009-2018); the network follows the idea of Liu et al. (2022, doi:10.5194/gmd-15-2839-2022).

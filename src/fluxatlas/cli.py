@@ -15,8 +15,8 @@ from .errors import FluxAtlasError
 STAGES = ("ingest", "regrid", "synthesize", "train", "infer", "products", "evaluate", "report")
 
 app = typer.Typer(name="fluxatlas", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-for stage in STAGES:
-    app.add_typer(importlib.import_module(f".{stage}.commands", __package__).app, name=stage)
+for name in (*STAGES, "config"):
+    app.add_typer(importlib.import_module(f".{name}.commands", __package__).app, name=name)
 
 
 def main() -> None:

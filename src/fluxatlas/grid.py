@@ -86,7 +86,8 @@ class Grid:
         given = np.atleast_1d(np.asarray(values, dtype=np.float64))
         origin = 90.0 - given if axis == "lat" else given + 180.0
         position = origin * self.per_degree - 0.5
-        index = np.rint(position).astype(np.int64)
+        with np.errstate(invalid="ignore"):
+            index = np.rint(position).astype(np.int64)
         off = np.abs(position - index)
         if not np.all(off <= tolerance):
             worst = int(np.nanargmax(np.where(np.isnan(off), np.inf, off)))

@@ -87,7 +87,7 @@ def _registry() -> Any:
     import pint
 
     units: Any = pint.UnitRegistry(cache_folder=None)
-    units.define("@alias day = d")
+    units.define("ppb = 1e-9 = parts_per_billion")
     return units
 
 

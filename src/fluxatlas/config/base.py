@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from ..errors import nearest
 
@@ -14,13 +16,42 @@ class Block(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
-    @model_validator(mode="before")
+    @model_validator(mode="wrap")
     @classmethod
-    def _name_the_nearest_key(cls, data: Any) -> Any:
-        if isinstance(data, dict):
-            unknown = [key for key in data if key not in cls.model_fields]
-            if unknown:
-                raise ValueError(
-                    "; ".join(f"unknown key '{key}'{nearest(str(key), cls.model_fields)}" for key in unknown)
+    def _name_the_nearest_key(cls, data: Any, handler: Callable[[Any], Any]) -> Any:
+        """Report unknown keys with the nearest valid one, together with whatever else is wrong in the block."""
+        unknown = [key for key in data if key not in cls.model_fields] if isinstance(data, dict) else []
+        if not unknown:
+            return handler(data)
+        errors = [_unknown_key(str(key), data[key], cls) for key in unknown]
+        try:
+            handler({key: value for key, value in data.items() if key in cls.model_fields})
+        except ValidationError as problem:
+            errors += [
+                InitErrorDetails(
+                    type=PydanticCustomError("known_key", "{text}", {"text": _text(e)}), loc=e["loc"], input=e["input"]
                 )
-        return data
+                for e in problem.errors()
+            ]
+        raise ValidationError.from_exception_data(cls.__name__, errors)
+
+
+def _unknown_key(key: str, value: Any, block: type[BaseModel]) -> InitErrorDetails:
+    message = PydanticCustomError("unknown_key", "{text}", {"text": f"unknown key{nearest(key, block.model_fields)}"})
+    return InitErrorDetails(type=message, loc=(key,), input=value)
+
+
+def _text(error: Any) -> str:
+    """One line of a validation error: what is wrong and, for a plain value, what was given."""
+    text = str(error["msg"]).removeprefix("Value error, ")
+    if error["type"] == "missing":
+        return "this key is required"
+    given = error.get("input")
+    if error["type"] in ("value_error", "unknown_key", "known_key") or isinstance(given, dict):
+        return text
+    return f"{text} (given: {given!r})"
+
+
+def problems(error: ValidationError) -> list[str]:
+    """Every problem of a validation error, one ``key: what is wrong`` each."""
+    return [f"{'.'.join(str(part) for part in e['loc']) or 'top level'}: {_text(e)}" for e in error.errors()]

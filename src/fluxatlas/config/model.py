@@ -1,0 +1,117 @@
+"""The whole configuration: one model of all blocks, the checks across them, and the loader."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import Field, ValidationError
+
+from ..errors import ConfigError, FluxAtlasError
+from ..grid import check_tile_size, get_grid
+from .base import Block, problems
+from .evaluate import EvaluateBlock
+from .forcing import ForcingBlock
+from .infer import InferBlock
+from .products import ProductsBlock
+from .report import ReportBlock
+from .run import DomainBlock, GridBlock, PeriodBlock, RunBlock
+from .sites import SitesBlock
+from .static import StaticBlock
+from .synthesize import SynthesizeBlock
+from .synthetic_earth import SyntheticEarthBlock
+from .train import TrainBlock
+
+
+class Config(Block):
+    """Everything a run can be told. Unknown keys are refused."""
+
+    run: RunBlock = Field(default_factory=RunBlock)
+    """Name and place of the run."""
+    system: str = "soil_methane_sink"
+    """What is estimated; one of the systems in src/fluxatlas/systems."""
+    grid: GridBlock = Field(default_factory=GridBlock)
+    """The target grid and its tiles."""
+    domain: DomainBlock = Field(default_factory=DomainBlock)
+    """The area to run."""
+    period: PeriodBlock
+    """The years to run."""
+    forcing: ForcingBlock
+    """The meteorological forcing."""
+    static: StaticBlock = Field(default_factory=StaticBlock)
+    """Static layers: soil, terrain, land cover, vegetation. Left out for the synthetic Earth, which makes its own."""
+    sites: SitesBlock = Field(default_factory=SitesBlock)
+    """Towers and chambers. Left out for the synthetic Earth, which makes its own."""
+    synthetic_earth: SyntheticEarthBlock = Field(default_factory=SyntheticEarthBlock)
+    """The made-up world of the embedded default; read only where forcing.source is 'synthetic_earth'."""
+    synthesize: SynthesizeBlock = Field(default_factory=SynthesizeBlock)
+    """Synthetic samples from the process model."""
+    train: TrainBlock = Field(default_factory=TrainBlock)
+    """Pretraining and fine-tuning of the networks."""
+    infer: InferBlock = Field(default_factory=InferBlock)
+    """Application of the networks, tile by tile."""
+    products: ProductsBlock = Field(default_factory=ProductsBlock)
+    """What is made from the tiles."""
+    evaluate: EvaluateBlock = Field(default_factory=EvaluateBlock)
+    """Comparison with sites, towers and, for the synthetic Earth, the truth."""
+    report: ReportBlock = Field(default_factory=ReportBlock)
+    """Figures and pages."""
+
+
+def cross_checks(config: Config) -> list[str]:
+    """Contradictions between blocks, one line each; empty if there are none."""
+    from ..systems import get_system
+
+    found: list[str] = []
+    for key, check in (
+        ("system", lambda: get_system(config.system)),
+        ("grid.name", lambda: get_grid(config.grid.name)),
+        ("grid.tile_size", lambda: check_tile_size(config.grid.tile_size)),
+    ):
+        try:
+            check()
+        except FluxAtlasError as problem:
+            found.append(f"{key}: {problem.what}" + (f" ({problem.hint})" if problem.hint else ""))
+    return found
+
+
+def load(source: str | Path | Mapping[str, Any]) -> Config:
+    """Read and check a configuration from a YAML file or a mapping.
+
+    Raises one :class:`ConfigError` that lists every problem found.
+    """
+    where = "the configuration" if isinstance(source, Mapping) else str(source)
+    data = source if isinstance(source, Mapping) else _read_yaml(Path(source))
+    try:
+        config = Config.model_validate(data)
+    except ValidationError as problem:
+        raise _refusal(problems(problem), where) from None
+    contradictions = cross_checks(config)
+    if contradictions:
+        raise _refusal(contradictions, where)
+    return config
+
+
+def _refusal(lines: list[str], where: str) -> ConfigError:
+    count = "1 problem" if len(lines) == 1 else f"{len(lines)} problems"
+    listed = "".join(f"\n  - {line}" for line in lines)
+    return ConfigError(
+        f"the configuration has {count}:{listed}",
+        where=where,
+        hint="every key is explained in docs/configuration.md; `fluxatlas config check FILE` checks without running",
+    )
+
+
+def _read_yaml(path: Path) -> Mapping[str, Any]:
+    hint = "write a YAML file like config/config.yaml"
+    if not path.is_file():
+        raise ConfigError("configuration file not found", where=str(path), hint="check the path")
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as problem:
+        raise ConfigError(f"this is not YAML: {problem}", where=str(path), hint=hint) from None
+    if not isinstance(data, Mapping):
+        raise ConfigError("the file holds no keys", where=str(path), hint=hint)
+    return data

@@ -1,0 +1,89 @@
+"""The blocks that say what is run: ``run``, ``grid``, ``domain`` and ``period``."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from .base import Block
+
+
+class RunBlock(Block):
+    """Name and place of the run."""
+
+    name: str = Field("demo", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+    """Name of the run; results go to <results>/<name>. Letters, digits, '_', '.' and '-'."""
+    results: str = "results"
+    """Folder that holds the results of all runs."""
+    seed: int = Field(1, ge=0)
+    """Seed of everything random in the run (sampling, parameter draws, initial weights)."""
+
+
+class GridBlock(Block):
+    """The target grid and its tiles."""
+
+    name: str = "4km"
+    """Target grid: '4km' (1/24 degree), '1km' (1/120 degree), '0.25deg' or '0.5deg'."""
+    tile_size: int = Field(10, ge=1, le=90)
+    """Edge of a tile in degrees; it must divide 90. A tile-year is one job: smaller tiles mean more, shorter jobs."""
+
+
+class DomainBlock(Block):
+    """The area to run."""
+
+    west: float = Field(-180.0, ge=-180, lt=180)
+    """Western edge in degrees east."""
+    south: float = Field(-60.0, ge=-90, lt=90)
+    """Southern edge in degrees north."""
+    east: float = Field(180.0, gt=-180, le=180)
+    """Eastern edge in degrees east."""
+    north: float = Field(90.0, gt=-90, le=90)
+    """Northern edge in degrees north."""
+
+    @property
+    def bbox(self) -> tuple[float, float, float, float]:
+        """West, south, east, north."""
+        return self.west, self.south, self.east, self.north
+
+    @model_validator(mode="after")
+    def _edges_in_order(self) -> DomainBlock:
+        if self.west >= self.east or self.south >= self.north:
+            raise ValueError(f"the box {self.bbox} is empty: west must be below east and south below north")
+        return self
+
+
+class PeriodBlock(Block):
+    """The years of the product and how the state before the first one is made."""
+
+    start: int = Field(ge=1850, le=2200)
+    """First year of the product."""
+    end: int = Field(ge=1850, le=2200)
+    """Last year of the product."""
+    spinup: Literal["previous", "repeat"] = "previous"
+    """'previous': spin up on the years before the first one; 'repeat': on the first year again and again."""
+    spinup_years: int = Field(1, ge=1, le=30)
+    """Years of spin-up before the first year of the product."""
+
+    @model_validator(mode="after")
+    def _years_in_order(self) -> PeriodBlock:
+        if self.start > self.end:
+            raise ValueError(f"the period starts in {self.start} but ends in {self.end}")
+        return self
+
+    @property
+    def years(self) -> range:
+        """Years of the product."""
+        return range(self.start, self.end + 1)
+
+    @property
+    def spinup_sequence(self) -> list[int]:
+        """Years to run, in order, before the first year of the product."""
+        if self.spinup == "repeat":
+            return [self.start] * self.spinup_years
+        return list(range(self.start - self.spinup_years, self.start))
+
+    @property
+    def forcing_years(self) -> list[int]:
+        """Every year whose forcing is needed, in order."""
+        return sorted({*self.spinup_sequence, *self.years})

@@ -1,0 +1,110 @@
+"""The configuration: everything wrong is said at once, generated files are in step with the models."""
+
+import copy
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from fluxatlas.config import Config, load
+from fluxatlas.config.generate import DEMO, files, schema
+from fluxatlas.errors import ConfigError
+
+
+def _demo(**changes):
+    data = copy.deepcopy(DEMO)
+    for key, value in changes.items():
+        data[key] = {**data.get(key, {}), **value} if isinstance(value, dict) else value
+    return data
+
+
+def test_generated_files_are_in_step_with_the_models() -> None:
+    for path, text in files().items():
+        assert path.read_text(encoding="utf-8") == text, f"{path.name} is stale: run `fluxatlas config generate`"
+
+
+def test_the_annotated_default_reads_back_as_the_demo() -> None:
+    path = next(p for p in files() if p.name == "config.yaml")
+    assert load(path) == Config.model_validate(DEMO)
+
+
+def test_the_schema_accepts_the_default_and_refuses_a_typo() -> None:
+    import json
+
+    import jsonschema
+
+    data = yaml.safe_load(next(text for path, text in files().items() if path.name == "config.yaml"))
+    jsonschema.validate(data, json.loads(schema()))
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({**data, "sytem": "x"}, json.loads(schema()))
+
+
+def test_every_field_of_every_block_is_described() -> None:
+    def walk(model):
+        for name, field in model.model_fields.items():
+            assert field.description, f"{model.__name__}.{name} has no description"
+            for part in (field.annotation, *getattr(field.annotation, "__args__", ())):
+                if isinstance(part, type) and hasattr(part, "model_fields"):
+                    walk(part)
+
+    walk(Config)
+
+
+def test_all_problems_come_in_one_message() -> None:
+    with pytest.raises(ConfigError) as caught:
+        load({"perod": {}, "run": {"nam": "x", "seed": -1}, "forcing": {"source": "era5_lnd"}})
+    text = str(caught.value)
+    for part in (
+        "perod: unknown key; did you mean 'period'?",
+        "run.nam: unknown key; did you mean 'name'?",
+        "run.seed: ",
+        "(given: -1)",
+        "period: this key is required",
+        "forcing.source",
+    ):
+        assert part in text
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"system": "soil_methane"}, "did you mean 'soil_methane_sink'"),
+        ({"grid": {"name": "4k"}}, "did you mean '4km'"),
+        ({"grid": {"tile_size": 7}}, "does not divide"),
+        ({"period": {"start": 2003}}, "starts in 2003 but ends in 2002"),
+        ({"domain": {"west": -110}}, "is empty"),
+        ({"run": {"name": "a/b"}}, "run.name"),
+    ],
+)
+def test_contradictions_are_refused(change, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        load(_demo(**change))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"), [("a: [1", "not YAML"), ("- 1", "holds no keys"), ("", "holds no keys"), (None, "not found")]
+)
+def test_unreadable_files_are_refused(tmp_path, text, message: str) -> None:
+    path = tmp_path / "config.yaml"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(ConfigError, match=message):
+        load(path)
+
+
+def test_spinup_years() -> None:
+    previous = load(_demo(period={"spinup_years": 2})).period
+    assert previous.spinup_sequence == [1999, 2000] and previous.forcing_years == [1999, 2000, 2001, 2002]
+    repeat = load(_demo(period={"spinup": "repeat", "spinup_years": 3})).period
+    assert repeat.spinup_sequence == [2001] * 3 and repeat.forcing_years == [2001, 2002]
+
+
+def test_reading_the_configuration_imports_nothing_heavy() -> None:
+    code = (
+        "import sys; from fluxatlas.config import load; from fluxatlas.run import Run; r = Run(load('config/config.yaml'));"
+        "r.tiles; r.static_files; r.forcing_files(r.years[0]);"
+        "print([m for m in ('torch', 'xarray', 'geopandas', 'pandas', 'dask', 'rasterio', 'numba') if m in sys.modules])"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.strip() == "[]", out.stdout

@@ -1,0 +1,52 @@
+"""Files: complete or absent; broken ones refused with a message."""
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from fluxatlas import files
+from fluxatlas.errors import InputError
+
+
+def _leftovers(folder) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path) -> None:
+    target = tmp_path / "a.txt"
+    files.write_text(target, "old")
+    with pytest.raises(RuntimeError), files.atomic(target) as partial:
+        partial.write_text("half")
+        raise RuntimeError("power cut")
+    assert target.read_text() == "old"
+    assert _leftovers(tmp_path) == ["a.txt"]
+
+
+def test_netcdf_round_trip_carries_provenance(tmp_path) -> None:
+    source = tmp_path / "in.txt"
+    source.write_text("x")
+    data = xr.Dataset({"tas": ("time", np.array([280.0, 281.0]))})
+    attrs = files.provenance("ingest", {"b": 1, "a": 2}, {"raw": source})
+    files.write_netcdf(data, tmp_path / "out.nc", {"tas": {"dtype": "float32"}}, attrs=attrs)
+    back = files.read_netcdf(tmp_path / "out.nc")
+    assert back.tas.dtype == "float32" and back.attrs["fluxatlas_stage"] == "ingest"
+    assert files.file_hash(source) in back.attrs["fluxatlas_inputs"]
+    assert back.attrs["fluxatlas_settings_hash"] == files.settings_hash({"a": 2, "b": 1})
+
+
+def test_missing_empty_and_truncated_files_are_refused(tmp_path) -> None:
+    whole = tmp_path / "whole.nc"
+    files.write_netcdf(xr.Dataset({"x": ("t", np.random.default_rng(0).normal(size=20000))}), whole)
+    (tmp_path / "empty.nc").touch()
+    (tmp_path / "cut.nc").write_bytes(whole.read_bytes()[:9000])
+    for name, message in (("none.nc", "not found"), ("empty.nc", "is empty"), ("cut.nc", "cannot be read")):
+        with pytest.raises(InputError, match=message) as caught:
+            files.read_netcdf(tmp_path / name)
+        assert name in str(caught.value) and "do:" in str(caught.value)
+
+
+def test_errors_survive_a_process_boundary() -> None:
+    import pickle
+
+    error = pickle.loads(pickle.dumps(InputError("what", where="here", hint="do this")))
+    assert (error.what, error.where, error.hint) == ("what", "here", "do this")

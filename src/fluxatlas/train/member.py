@@ -1,0 +1,165 @@
+"""The member file: one trained network with everything needed to use it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from .. import files, variables
+from ..errors import InputError, MemberMismatchError
+from ..systems import System, get_system
+from .applicability import Applicability
+from .networks import Architecture, HierarchicalNetwork
+
+FORMAT = 1
+"""Version of the file's layout."""
+
+
+@dataclass
+class Member:
+    """One trained network of the ensemble.
+
+    ``drivers`` maps the daily inputs, in order, to their units; ``statics`` are the fixed inputs in order; ``grid`` is
+    the name of the grid it was trained for; ``meta`` holds plain values: training span, data hashes, version, commit,
+    settings. ``applicability`` is None only for a member whose training set was too small to fit one.
+    """
+
+    network: HierarchicalNetwork
+    grid: str
+    applicability: Applicability | None = None
+    meta: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def system(self) -> System:
+        return self.network.system
+
+    @property
+    def drivers(self) -> dict[str, str]:
+        """Ordered names of the daily inputs with their units."""
+        return {name: variables.get(name).units for name in (*self.system.forcing, *self.system.slow_drivers)}
+
+    @property
+    def statics(self) -> tuple[str, ...]:
+        return self.system.statics
+
+    def save(self, path: str | Path) -> None:
+        """Write the member, completely or not at all; only plain values and tensors."""
+        content = {
+            "format": FORMAT,
+            "system": self.system.name,
+            "architecture": self.network.architecture.to_dict(),
+            "weights": self.network.state_dict(),
+            "scaled": list(self.network.scaler.names),
+            "drivers": self.drivers,
+            "statics": list(self.statics),
+            "submodules": _describe(self.network),
+            "grid": self.grid,
+            "applicability": _pack(self.applicability),
+            "meta": self.meta,
+        }
+        with files.atomic(path) as partial:
+            torch.save(content, partial)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Member:
+        """Read a member onto the CPU, in evaluation mode.
+
+        Raises :class:`InputError` for a file that is absent or no member, :class:`MemberMismatchError` where the system
+        has changed since the member was trained.
+        """
+        source = Path(path)
+        if not source.exists():
+            raise InputError("file not found", where=str(source), hint="train the member first")
+        try:
+            content = torch.load(source, map_location="cpu", weights_only=True)
+            version = content["format"]
+        except Exception as problem:  # torch raises many kinds for a file it cannot read
+            raise InputError(f"not a member file ({problem})", where=str(source), hint="train it again") from problem
+        if version != FORMAT:
+            raise InputError(f"member format {version}, not {FORMAT}", where=str(source), hint="train it again")
+        network = HierarchicalNetwork(get_system(content["system"]), Architecture(**content["architecture"]))
+        member = cls(network, content["grid"], _unpack(content["applicability"]), content["meta"])
+        member._compare(content, str(source))
+        network.load_state_dict(content["weights"])
+        network.eval()
+        return member
+
+    def _compare(self, content: Mapping[str, Any], where: str) -> None:
+        now = {
+            "drivers": self.drivers,
+            "statics": list(self.statics),
+            "submodules": _describe(self.network),
+            "scaled": list(self.network.scaler.names),
+        }
+        changed = [
+            f"{key} were {content[key]}, now {value}"
+            for key, value in now.items()
+            if content[key] != value or (isinstance(value, dict) and list(content[key]) != list(value))
+        ]
+        if changed:
+            what = f"system '{self.system.name}' has changed since the member was trained: " + "; ".join(changed)
+            raise MemberMismatchError(what, where=where, hint="train the member again")
+
+    def check(
+        self,
+        *,
+        system: str | None = None,
+        units: Mapping[str, str] | None = None,
+        grid: str | None = None,
+        where: str = "",
+    ) -> None:
+        """Raise :class:`MemberMismatchError` naming every difference to the data the member shall be applied to.
+
+        ``units`` maps names of the daily inputs on offer to their units; more than the member reads is no difference.
+        """
+        found: list[str] = []
+        if system is not None and system != self.system.name:
+            found.append(f"the member is of system '{self.system.name}', not '{system}'")
+        if grid is not None and grid != self.grid:
+            found.append(f"the member was trained for grid '{self.grid}', not '{grid}'")
+        if units is not None:
+            for name, unit in self.drivers.items():
+                if name not in units:
+                    found.append(f"driver '{name}' [{unit}] is absent")
+                elif units[name] != unit:
+                    found.append(f"driver '{name}' is in '{units[name]}', the member reads '{unit}'")
+        if found:
+            raise MemberMismatchError("; ".join(found), where=where, hint="use the inputs or train another member")
+
+
+def _describe(network: HierarchicalNetwork) -> list[list[Any]]:
+    """The sub-modules as plain values, to see a change of the declaration."""
+    return [
+        [part.name, list(part.drivers), list(part.upstream), list(part.statics), list(part.outputs)]
+        for part in network.submodules
+    ]
+
+
+def _pack(index: Applicability | None) -> dict[str, Any] | None:
+    if index is None:
+        return None
+    return {
+        "points": torch.as_tensor(index.points),
+        "mean": torch.as_tensor(index.mean),
+        "spread": torch.as_tensor(index.spread),
+        "mean_distance": index.mean_distance,
+        "threshold": index.threshold,
+        "names": list(index.names),
+    }
+
+
+def _unpack(content: Mapping[str, Any] | None) -> Applicability | None:
+    if content is None:
+        return None
+    return Applicability(
+        content["points"].numpy(),
+        content["mean"].numpy(),
+        content["spread"].numpy(),
+        content["mean_distance"],
+        content["threshold"],
+        tuple(content["names"]),
+    )

@@ -1,0 +1,174 @@
+"""The hierarchical network: recurrent sub-modules in the order of the system's declaration, then a physical head.
+
+Tensors are sequence-major: (time, cell) for series, (cell,) for statics, (time, cell, feature) inside. Everything that
+enters and leaves is in the canonical units of the variable table; standardisation happens inside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ...errors import ConfigError, InputError, nearest
+from ...systems import Submodule, System
+from ..scaler import Scaler
+from .bounds import to_physical
+from .heads import get_head
+
+CELLS: dict[str, type[nn.GRU] | type[nn.LSTM]] = {"gru": nn.GRU, "lstm": nn.LSTM}
+
+Series = Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """What a network is made of, apart from its system; plain values, stored in the member file."""
+
+    cell: str = "gru"
+    hidden: int = 32
+    layers: int = 1
+    dropout: float = 0.0
+    head: str = "diffusion_oxidation"
+    diffusivity: str = "curry"
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+class RecurrentPart(nn.Module):
+    """One sub-module: a recurrent cell and a linear read-out of its state and of its inputs.
+
+    ``forward``: features (time, cell, feature) and a state (layer, cell, width), or None for zeros, to raw outputs
+    (time, cell, output) and the state after the last step. ``width`` is ``hidden``; for an LSTM ``2 * hidden``: hidden
+    and cell state side by side.
+    """
+
+    def __init__(self, features: int, outputs: int, architecture: Architecture) -> None:
+        super().__init__()
+        if architecture.cell not in CELLS:
+            hint = f"choose from {sorted(CELLS)}"
+            raise ConfigError(f"unknown cell '{architecture.cell}'{nearest(architecture.cell, CELLS)}", hint=hint)
+        between = architecture.dropout if architecture.layers > 1 else 0.0
+        self.cell = CELLS[architecture.cell](features, architecture.hidden, architecture.layers, dropout=between)
+        self.dropout = nn.Dropout(architecture.dropout)
+        self.readout = nn.Linear(architecture.hidden + features, outputs)
+        with torch.no_grad():
+            self.readout.bias.zero_()
+
+    def forward(self, features: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor]:
+        if isinstance(self.cell, nn.LSTM):
+            begin = None if state is None else tuple(half.contiguous() for half in state.chunk(2, dim=-1))
+            hidden, (last, memory) = self.cell(features, begin)
+            last = torch.cat([last, memory], dim=-1)
+        else:
+            hidden, last = self.cell(features, state)
+        return self.readout(torch.cat([self.dropout(hidden), features], dim=-1)), last
+
+
+class HierarchicalNetwork(nn.Module):
+    """The network of a system.
+
+    Parameters: the declaration and the :class:`Architecture`. Weights depend on torch's global random state; seed it.
+    """
+
+    def __init__(self, system: System, architecture: Architecture | None = None) -> None:
+        super().__init__()
+        self.system, self.architecture = system, architecture or Architecture()
+        self.head = get_head(self.architecture.head)
+        self.submodules = tuple(_with_head(part, self.architecture.head) for part in system.submodules)
+        inputs = [name for part in self.submodules for name in (*part.drivers, *part.upstream, *part.statics)]
+        self.scaler = Scaler([*inputs, *(name for part in self.submodules for name in part.outputs)])
+        self.parts = nn.ModuleDict(
+            {
+                part.name: RecurrentPart(
+                    len(part.drivers) + len(part.upstream) + len(part.statics), len(part.outputs), self.architecture
+                )
+                for part in self.submodules
+            }
+        )
+
+    @property
+    def state_width(self) -> int:
+        """Length of the last axis of the state."""
+        return self.architecture.hidden * (2 if self.architecture.cell == "lstm" else 1)
+
+    def initial_state(self, cells: int) -> dict[str, Tensor]:
+        """Zeros of the state's shape (layer, cell, width) for each sub-module."""
+        shape = (self.architecture.layers, cells, self.state_width)
+        return {part.name: self.scaler.mean.new_zeros(shape) for part in self.submodules}
+
+    def forward(
+        self,
+        drivers: Series,
+        statics: Series,
+        state: Series | None = None,
+        overrides: Series | None = None,
+        modules: Sequence[str] | None = None,
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Run the hierarchy over a block of days.
+
+        Parameters
+        ----------
+        drivers: daily series (time, cell): ``system.forcing`` and ``system.slow_drivers``.
+        statics: (cell,), ``system.statics``.
+        state: what the last call returned, to carry on; None starts from zeros.
+        overrides: series (time, cell) that replace an output of a sub-module where finite, before it is used further.
+        modules: names of the sub-modules to run (default all). The outputs of the others must come complete in
+            ``overrides`` where they are needed; a site with measured soil temperature and water content needs no
+            meteorology with ``modules=("biogeochemistry",)``.
+
+        Returns outputs (time, cell) in physical units: of the sub-modules, and ``ch4ox`` and ``fch4`` (positive upward)
+        of the head; and the state after the last day. Raises :class:`InputError` naming an absent input.
+        """
+        overrides = overrides or {}
+        known = {**drivers, **statics}
+        outputs: dict[str, Tensor] = {}
+        carried: dict[str, Tensor] = dict(state or {})
+        for part in self.submodules:
+            if modules is not None and part.name not in modules:
+                found = {name: overrides[name] for name in part.outputs if name in overrides}
+            else:
+                raw, carried[part.name] = self.parts[part.name](
+                    self.features(part, known), None if state is None else state[part.name]
+                )
+                found = self._outputs(part, raw, known, overrides)
+            outputs.update(found)
+            known.update(found)
+        try:
+            outputs.update(self.head(known))
+        except KeyError as problem:
+            raise InputError(f"the head '{self.architecture.head}' lacks {problem}", hint="give it as driver") from None
+        return outputs, carried
+
+    def features(self, part: Submodule, known: Series) -> Tensor:
+        """Scaled inputs of ``part``, (time, cell, feature), in the order drivers, upstream, statics."""
+        lacking = [name for name in (*part.drivers, *part.upstream, *part.statics) if name not in known]
+        if lacking:
+            raise InputError(
+                f"sub-module '{part.name}' lacks {', '.join(lacking)}",
+                hint="give them as drivers or statics, or override the outputs of the sub-module and do not run it",
+            )
+        series = [self.scaler.scale(name, known[name]) for name in (*part.drivers, *part.upstream)]
+        fixed = [self.scaler.scale(name, known[name]).expand_as(series[0]) for name in part.statics]
+        return torch.stack([*series, *fixed], dim=-1)
+
+    def _outputs(self, part: Submodule, raw: Tensor, known: Series, overrides: Series) -> dict[str, Tensor]:
+        known = dict(known)
+        found: dict[str, Tensor] = {}
+        for index, name in enumerate(part.outputs):
+            value = to_physical(name, raw[..., index], known, self.scaler, self.architecture.diffusivity)
+            if name in overrides:
+                value = torch.where(torch.isfinite(overrides[name]), overrides[name], value)
+            found[name] = known[name] = value
+        return found
+
+
+def _with_head(part: Submodule, head: str) -> Submodule:
+    """``part`` as declared; with the head ``free`` the last sub-module also reads ``ch4`` and gives ``ch4ox``."""
+    if head != "free" or "ch4prod" not in part.outputs:
+        return part
+    return Submodule(part.name, (*part.drivers, "ch4"), part.upstream, part.statics, (*part.outputs, "ch4ox"))

@@ -47,7 +47,7 @@ class Run:
 
     @cached_property
     def land(self) -> dict[str, int]:
-        """Number of land cells by tile, for tiles of the domain with any; raises :class:`ConfigError` if there are none."""
+        """Land cells by tile, for tiles of the domain with any; raises :class:`ConfigError` if there are none."""
         from .regrid.land import land_tiles
 
         found = dict(land_tiles(self.grid, self.config.grid.tile_size, self.config.domain.bbox))
@@ -63,6 +63,11 @@ class Run:
     def tile(self, name: str) -> Tile:
         """The tile called ``name``."""
         return self.grid.tile(name, self.config.grid.tile_size)
+
+    @property
+    def forcing_years(self) -> list[int]:
+        """Years whose forcing is needed, spin-up included."""
+        return self.config.period.forcing_years
 
     # --- what is read -------------------------------------------------------------------------------------------
 
@@ -83,6 +88,11 @@ class Run:
 
         found = closing_input(self.forcing, year)
         return [found] if found else []
+
+    @property
+    def elevation_files(self) -> list[str]:
+        """The file with the altitude of the forcing's grid, as a list of one or none."""
+        return [self.forcing.elevation] if self.forcing.elevation else []
 
     @cached_property
     def forcing(self) -> Any:
@@ -117,6 +127,11 @@ class Run:
         block = {"forcing": self.forcing, "static": self.static}.get(stage) if stage in ("forcing", "static") else None
         data = (block or getattr(self.config, stage)).model_dump(mode="json")
         return json.dumps({k: data[k] for k in leaves} if leaves else data, sort_keys=True)
+
+    @property
+    def grid_options(self) -> str:
+        """The grid and its tile size as options of a command line."""
+        return f"--grid {self.grid.name} --tile-size {self.config.grid.tile_size}"
 
     @property
     def bbox(self) -> str:

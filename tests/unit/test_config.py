@@ -102,9 +102,10 @@ def test_spinup_years() -> None:
 
 def test_reading_the_configuration_imports_nothing_heavy() -> None:
     code = (
-        "import sys; from fluxatlas.config import load; from fluxatlas.run import Run; r = Run(load('config/config.yaml'));"
-        "r.tiles; r.static_files; r.forcing_files(r.years[0]);"
-        "print([m for m in ('torch', 'xarray', 'geopandas', 'pandas', 'dask', 'rasterio', 'numba') if m in sys.modules])"
+        "import sys; from fluxatlas.config import load; from fluxatlas.run import Run\n"
+        "r = Run(load('config/config.yaml')); r.tiles; r.static_files; r.forcing_files(r.years[0])\n"
+        "heavy = ('torch', 'xarray', 'geopandas', 'pandas', 'dask', 'rasterio', 'numba')\n"
+        "print([m for m in heavy if m in sys.modules])"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "[]", out.stdout

@@ -29,8 +29,8 @@ DEMO: dict[str, Any] = {
 
 HEADER = """\
 # The embedded default of fluxatlas: a synthetic Earth that needs no download.
-# Every key there is, with its default. A file of your own (snakemake --configfile my.yaml) states only what differs from
-# the defaults of the models, which are listed in docs/configuration.md; `domain`, `period` and `forcing` have to be given.
+# Every key there is, with its default. A file of your own (snakemake --configfile my.yaml) states only what differs
+# from the defaults of the models, listed in docs/configuration.md; `period` and `forcing` have to be given.
 # Made by `fluxatlas config generate`; edit the models in src/fluxatlas/config/ instead of this file.
 # yaml-language-server: $schema=schema.json
 """

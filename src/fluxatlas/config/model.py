@@ -74,6 +74,11 @@ def cross_checks(config: Config) -> list[str]:
             check()
         except FluxAtlasError as problem:
             found.append(f"{key}: {problem.what}" + (f" ({problem.hint})" if problem.hint else ""))
+    outside = config.forcing.years_outside(config.period.forcing_years)
+    if outside:
+        found.append(
+            f"period: needs forcing of {', '.join(map(str, outside))} (spin-up included), which the archive does not hold"
+        )
     return found
 
 

@@ -1,0 +1,35 @@
+# fluxatlas: from raw climate forcing to a daily land-flux product.
+#
+#   snakemake --cores 2                                                  the embedded default (config/config.yaml)
+#   snakemake --cores 2 --configfile config/examples/walnut_gulch_2008.yaml
+#   snakemake --cores 2 results/demo/infer/N38W124/2001.nc              one tile-year alone
+#
+# Rules hold paths and call the command line; all logic is in src/fluxatlas and tested there.
+import sys
+
+from snakemake.utils import min_version
+
+min_version("9.10")
+
+if not workflow.configfiles:
+
+    configfile: "config/config.yaml"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/ingest.smk"
+include: "workflow/rules/regrid.smk"
+include: "workflow/rules/synthesize.smk"
+include: "workflow/rules/train.smk"
+include: "workflow/rules/infer.smk"
+include: "workflow/rules/products.smk"
+include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/report.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        rules.products.input,
+        rules.evaluate.input,
+        rules.report.input,

@@ -1,0 +1,65 @@
+# infer: the networks over every land cell and day, one job per tile and year, the state handed from year to year.
+# In:  <results>/train/members/*.pt, <results>/regrid/attributes/{tile}.nc, <results>/ingest/forcing/{tile}/{year}.nc
+# Out: <results>/infer/{tile}/{year}.nc, <results>/infer/{tile}/{year}_state.nc
+#
+# The state of the year before is `ancient`: a tile-year can be rerun alone without waking the years after it.
+
+
+rule spinup:
+    input:
+        members=expand("<results>/train/members/{member}.pt", member=MEMBERS),
+        attributes="<results>/regrid/attributes/{tile}.nc",
+        forcing=lambda wc: [
+            f"<results>/ingest/forcing/{wc.tile}/{year}.nc" for year in RUN.config.period.spinup_sequence
+        ],
+    output:
+        f"<results>/infer/{{tile}}/{YEARS[0] - 1}_state.nc",
+    params:
+        settings=RUN.settings("infer"),
+        grid=RUN.grid_options,
+        members=lambda wc, input: repeat("--member", input.members),
+        forcing=lambda wc, input: repeat("--forcing", input.forcing),
+        version=STAGE_VERSIONS["infer"],
+    log:
+        "<results>/logs/infer/{tile}_spinup.log",
+    benchmark:
+        "<results>/benchmarks/infer/{tile}_spinup.tsv"
+    threads: RUN.config.infer.workers
+    resources:
+        mem_mb=memory(3000),
+        runtime=minutes(60),
+    shell:
+        "fluxatlas infer spinup --settings {params.settings:q} {params.grid} --tile {wildcards.tile}"
+        " {params.forcing} --attributes {input.attributes} {params.members} --state-out {output}"
+        " --workers {threads} --memory-mb {resources.mem_mb} 2> {log}"
+
+
+rule infer:
+    input:
+        members=expand("<results>/train/members/{member}.pt", member=MEMBERS),
+        attributes="<results>/regrid/attributes/{tile}.nc",
+        forcing="<results>/ingest/forcing/{tile}/{year}.nc",
+        state=lambda wc: ancient(f"<results>/infer/{wc.tile}/{int(wc.year) - 1}_state.nc"),
+    output:
+        flux="<results>/infer/{tile}/{year}.nc",
+        state="<results>/infer/{tile}/{year}_state.nc",
+    params:
+        settings=RUN.settings("infer"),
+        grid=RUN.grid_options,
+        members=lambda wc, input: repeat("--member", input.members),
+        version=STAGE_VERSIONS["infer"],
+    wildcard_constraints:
+        year="|".join(str(year) for year in YEARS),
+    log:
+        "<results>/logs/infer/{tile}_{year}.log",
+    benchmark:
+        "<results>/benchmarks/infer/{tile}_{year}.tsv"
+    threads: RUN.config.infer.workers
+    resources:
+        mem_mb=memory(3000),
+        runtime=minutes(60),
+    shell:
+        "fluxatlas infer tile --settings {params.settings:q} {params.grid} --tile {wildcards.tile}"
+        " --year {wildcards.year} --forcing {input.forcing} --attributes {input.attributes} {params.members}"
+        " --state-in {input.state} --output {output.flux} --state-out {output.state}"
+        " --workers {threads} --memory-mb {resources.mem_mb} 2> {log}"

@@ -1,0 +1,59 @@
+# ingest: raw forcing, static layers and sites -> canonical daily pieces per tile and year, and site tables.
+# In:  the user's archive (or what the synthetic Earth writes below ingest/raw)
+# Out: <results>/ingest/forcing/{tile}/{year}.nc, <results>/ingest/sites/{sites.csv,observations.parquet,...}
+
+
+rule forcing:
+    input:
+        raw=lambda wc: RUN.forcing_files(int(wc.year)),
+        following=lambda wc: RUN.closing_file(int(wc.year)),
+        elevation=RUN.elevation_files,
+    output:
+        expand("<results>/ingest/forcing/{tile}/{{year}}.nc", tile=TILES),
+    params:
+        settings=RUN.settings("forcing"),
+        grid=RUN.grid_options,
+        tiles=repeat("--tile", TILES),
+        raw=lambda wc, input: repeat("--input", input.raw),
+        following=lambda wc, input: repeat("--next-input", input.following),
+        folder=RUN.paths("ingest", "forcing"),
+        version=STAGE_VERSIONS["ingest"],
+    log:
+        "<results>/logs/ingest/forcing_{year}.log",
+    benchmark:
+        "<results>/benchmarks/ingest/forcing_{year}.tsv"
+    resources:
+        mem_mb=memory(3000),
+        runtime=minutes(60),
+    shell:
+        "fluxatlas ingest forcing --settings {params.settings:q} {params.grid} --year {wildcards.year}"
+        " {params.tiles} {params.raw} {params.following} --output-dir {params.folder} 2> {log}"
+
+
+rule sites:
+    input:
+        RUN.site_files,
+    output:
+        sites="<results>/ingest/sites/sites.csv",
+        observations="<results>/ingest/sites/observations.parquet",
+        forcing="<results>/ingest/sites/forcing.parquet",
+        report="<results>/ingest/sites/report.json",
+    params:
+        settings=RUN.settings("sites"),
+        inputs=lambda wc, input: repeat("--input", input),
+        version=STAGE_VERSIONS["ingest"],
+    log:
+        "<results>/logs/ingest/sites.log",
+    benchmark:
+        "<results>/benchmarks/ingest/sites.tsv"
+    resources:
+        mem_mb=memory(2000),
+        runtime=minutes(30),
+    shell:
+        "fluxatlas ingest sites build --settings {params.settings:q} {params.inputs}"
+        " --output-dir $(dirname {output.sites}) 2> {log}"
+
+
+if RUN.is_synthetic:
+
+    include: "synthetic_earth.smk"

@@ -1,0 +1,53 @@
+# regrid: static layers -> attributes of each tile; attributes and forcing of each site.
+# In:  static layers, forcing pieces, site tables
+# Out: <results>/regrid/attributes/{tile}.nc, <results>/regrid/sites_{attributes.csv,forcing.parquet}
+
+
+rule attributes:
+    input:
+        RUN.static_files,
+    output:
+        "<results>/regrid/attributes/{tile}.nc",
+    params:
+        settings=RUN.settings("static"),
+        grid=RUN.grid_options,
+        bbox=RUN.bbox,
+        version=STAGE_VERSIONS["regrid"],
+    log:
+        "<results>/logs/regrid/attributes_{tile}.log",
+    benchmark:
+        "<results>/benchmarks/regrid/attributes_{tile}.tsv"
+    resources:
+        mem_mb=memory(2000),
+        runtime=minutes(30),
+    shell:
+        "fluxatlas regrid attributes --settings {params.settings:q} {params.grid} --tile {wildcards.tile}"
+        " --bbox {params.bbox} --output {output} 2> {log}"
+
+
+rule site_inputs:
+    input:
+        attributes=expand("<results>/regrid/attributes/{tile}.nc", tile=TILES),
+        forcing=expand("<results>/ingest/forcing/{tile}/{year}.nc", tile=TILES, year=RUN.forcing_years),
+        sites="<results>/ingest/sites/sites.csv",
+        site_forcing="<results>/ingest/sites/forcing.parquet",
+    output:
+        attributes="<results>/regrid/sites_attributes.csv",
+        forcing="<results>/regrid/sites_forcing.parquet",
+    params:
+        grid=RUN.grid_options,
+        tiles=repeat("--tile", TILES),
+        years=repeat("--year", RUN.forcing_years),
+        folders=lambda wc, input, output: f"--attributes-dir {RUN.paths('regrid', 'attributes')}"
+        f" --forcing-dir {RUN.paths('ingest', 'forcing')} --sites-dir {RUN.paths('ingest', 'sites')}"
+        f" --output-dir {RUN.paths('regrid')}",
+        version=STAGE_VERSIONS["regrid"],
+    log:
+        "<results>/logs/regrid/site_inputs.log",
+    benchmark:
+        "<results>/benchmarks/regrid/site_inputs.tsv"
+    resources:
+        mem_mb=memory(2000),
+        runtime=minutes(60),
+    shell:
+        "fluxatlas regrid sites {params.grid} {params.tiles} {params.years} {params.folders} 2> {log}"

@@ -1,0 +1,88 @@
+# train: pretrain each member on synthetic samples, fine-tune it on sites without its own fold; baselines beside them.
+# In:  <results>/synthesize/samples.nc, site tables
+# Out: <results>/train/members/{member}.pt, <results>/train/predictions/{member}.parquet, .../baselines/predictions.parquet
+
+
+rule pretrain:
+    input:
+        "<results>/synthesize/samples.nc",
+    output:
+        member="<results>/train/pretrained/{member}.pt",
+        history="<results>/train/history/{member}_pretrain.csv",
+    params:
+        settings=RUN.train_settings,
+        grid=RUN.grid.name,
+        system=RUN.system.name,
+        checkpoint=lambda wc: RUN.paths("train", "checkpoints", f"{wc.member}_pretrain.pt"),
+        version=STAGE_VERSIONS["train"],
+    log:
+        "<results>/logs/train/pretrain_{member}.log",
+    benchmark:
+        "<results>/benchmarks/train/pretrain_{member}.tsv"
+    threads: 1
+    resources:
+        mem_mb=memory(4000),
+        runtime=minutes(240),
+    shell:
+        "fluxatlas train pretrain --settings {params.settings:q} --system {params.system} --grid {params.grid}"
+        " --member {wildcards.member} --samples {input} --output {output.member} --history {output.history}"
+        " --checkpoint {params.checkpoint} --threads {threads} 2> {log}"
+
+
+rule finetune:
+    input:
+        pretrained="<results>/train/pretrained/{member}.pt",
+        samples="<results>/synthesize/samples.nc",
+        sites_attributes="<results>/regrid/sites_attributes.csv",
+        sites_forcing="<results>/regrid/sites_forcing.parquet",
+        observations="<results>/ingest/sites/observations.parquet",
+    output:
+        member="<results>/train/members/{member}.pt",
+        predictions="<results>/train/predictions/{member}.parquet",
+        history="<results>/train/history/{member}_finetune.csv",
+    params:
+        settings=RUN.train_settings,
+        checkpoint=lambda wc: RUN.paths("train", "checkpoints", f"{wc.member}_finetune.pt"),
+        version=STAGE_VERSIONS["train"],
+    log:
+        "<results>/logs/train/finetune_{member}.log",
+    benchmark:
+        "<results>/benchmarks/train/finetune_{member}.tsv"
+    threads: 1
+    resources:
+        mem_mb=memory(4000),
+        runtime=minutes(240),
+    shell:
+        "fluxatlas train finetune --settings {params.settings:q} --member {wildcards.member}"
+        " --pretrained {input.pretrained} --samples {input.samples} --sites-attributes {input.sites_attributes}"
+        " --sites-forcing {input.sites_forcing} --observations {input.observations} --output {output.member}"
+        " --predictions {output.predictions} --history {output.history} --checkpoint {params.checkpoint}"
+        " --threads {threads} 2> {log}"
+
+
+rule baselines:
+    input:
+        samples="<results>/synthesize/samples.nc",
+        sites_attributes="<results>/regrid/sites_attributes.csv",
+        sites_forcing="<results>/regrid/sites_forcing.parquet",
+        observations="<results>/ingest/sites/observations.parquet",
+    output:
+        "<results>/train/baselines/predictions.parquet",
+    params:
+        settings=RUN.train_settings,
+        grid=RUN.grid.name,
+        system=RUN.system.name,
+        version=STAGE_VERSIONS["train"],
+    log:
+        "<results>/logs/train/baselines.log",
+    benchmark:
+        "<results>/benchmarks/train/baselines.tsv"
+    threads: 1
+    resources:
+        mem_mb=memory(4000),
+        runtime=minutes(240),
+    shell:
+        "fluxatlas train baselines --settings {params.settings:q} --system {params.system} --grid {params.grid}"
+        " --samples {input.samples} --sites-attributes {input.sites_attributes}"
+        " --sites-forcing {input.sites_forcing} --observations {input.observations} --output {output}"
+        " --threads {threads} 2> {log}"

@@ -2,8 +2,29 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from .base import Block
 
 
 class SyntheticEarthBlock(Block):
     """Settings of the synthetic Earth; read only where ``forcing.source`` is ``synthetic_earth``."""
+
+    seed: int = Field(2001, ge=0)
+    """Seed of the whole world: terrain, soils, cover, weather, hidden truth, sites and noise."""
+    resolution: float = Field(0.25, ge=0.1, le=1.0)
+    """Cell size of the weather files in degrees; the real ERA5-Land has 0.1."""
+    margin: int = Field(2, ge=1, le=10)
+    """Source cells added on each side of the domain, so that every tile finds its halo."""
+    sea_missing: bool = False
+    """Leave the weather of cells without land missing, as ERA5-Land does; false fills them too."""
+    towers: int = Field(6, ge=1, le=200)
+    """Number of flux towers (soil temperature, soil moisture and their own meteorology)."""
+    chambers: int = Field(12, ge=2, le=500)
+    """Number of chamber sites (methane flux, soil temperature and moisture)."""
+    chamber_noise: float = Field(1.0, ge=0, le=5)
+    """Factor on the random error of a chamber flux, whose sd is 0.15 + 0.2 |F| mg m-2 d-1."""
+    tower_gaps: float = Field(0.12, ge=0, lt=0.9)
+    """Share of tower days without measured soil data; as many days of the meteorology are gap-filled (QC below 1)."""
+    chamber_days_per_week: float = Field(3.0, gt=0, le=7)
+    """Mean number of days per week with a chamber measurement in the growing season (a quarter of it in winter)."""

@@ -1,7 +1,74 @@
-"""``fluxatlas ingest synthetic-earth``: the commands; each imports what it needs when it runs."""
+"""``fluxatlas ingest synthetic-earth``: write the raw files of the synthetic Earth as providers would."""
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
 import typer
 
-app = typer.Typer(no_args_is_help=True, help="TODO")
+if TYPE_CHECKING:
+    from .earth import SyntheticEarth
+
+app = typer.Typer(no_args_is_help=True, help="Write the raw files of the synthetic Earth as providers would.")
+
+Settings = Annotated[str, typer.Option(help="Block `synthetic_earth` of the configuration as JSON.")]
+Box = Annotated[
+    tuple[float, float, float, float],
+    typer.Option("--bbox", help="Domain: west south east north in degrees; a margin is added."),
+]
+Folder = Annotated[Path, typer.Option("--output-dir", help="Folder to write to.")]
+
+
+def _earth(settings: str) -> SyntheticEarth:
+    from pydantic import ValidationError
+
+    from ..config.base import problems
+    from ..config.synthetic_earth import SyntheticEarthBlock
+    from ..errors import ConfigError
+    from .earth import SyntheticEarth
+
+    try:
+        return SyntheticEarth(SyntheticEarthBlock.model_validate_json(settings))
+    except ValidationError as problem:
+        raise ConfigError("; ".join(problems(problem)), where="--settings") from problem
+
+
+def _say(text: str) -> None:
+    print(f"synthetic-earth: {text}", file=sys.stderr, flush=True)
+
+
+@app.command()
+def weather(
+    bbox: Box,
+    year: Annotated[int, typer.Option(help="Year to write.")],
+    output_dir: Folder,
+    settings: Settings = "{}",
+    closing: Annotated[
+        bool, typer.Option("--closing", help="Write only the first hour of the year after (totals of 31 December).")
+    ] = False,
+) -> None:
+    """Write hourly weather of one year, a file per month, in the layout of ERA5-Land."""
+    from .era5_land import write_closing, write_year
+
+    earth = _earth(settings)
+    paths = [write_closing(earth, bbox, year, output_dir)] if closing else write_year(earth, bbox, year, output_dir)
+    _say(f"wrote {len(paths)} files of weather for {year} to {output_dir}")
+
+
+@app.command()
+def orography(bbox: Box, output_dir: Folder, settings: Settings = "{}") -> None:
+    """Write the geopotential of the weather's grid, `geopotential.nc`."""
+    from .era5_land import write_orography
+
+    _say(f"wrote {write_orography(_earth(settings), bbox, output_dir)}")
+
+
+@app.command()
+def static(bbox: Box, output_dir: Folder, settings: Settings = "{}") -> None:
+    """Write elevation, soils, land cover, leaf area and nitrogen deposition as GeoTIFF."""
+    from .rasters import write_static
+
+    paths = write_static(_earth(settings), bbox, output_dir)
+    _say(f"wrote {len(paths)} static layers to {output_dir}")

@@ -1,0 +1,168 @@
+"""The coupled soil column: snow, water, heat and methane, day by day, for many cells at once.
+
+Each day: snow, radiation, infiltration, evapotranspiration and drainage (with the ice of the day before),
+conduction of heat with the new snow and water, methane with the new temperature. Arrays are (layer, cell) or (time,
+cell) with cells innermost; cells are worked through in blocks that stay in the cache while time runs.
+"""
+
+from __future__ import annotations
+
+from collections import namedtuple
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from . import methane, parameters
+from ._kernel import BUDGETS, OUTPUTS, WORK_ROWS, run_block
+from ._validate import validated_forcing, validated_site
+from .heat import LAYERS, initial_temperature
+from .hydraulics import soil_properties
+from .methane_column import NODE_CENTRES, Column
+from .structure import Structure
+from .water import root_fractions
+
+FloatArray = npt.NDArray[np.floating[Any]]
+
+BLOCK = 256
+"""Cells worked on together; about 400 KB of state and work arrays."""
+
+Parameters = namedtuple("Parameters", parameters.names())  # type: ignore[misc]
+Soil = namedtuple("Soil", ("phi", "b", "psi_sat", "k_sat", "theta_fc", "theta_wp", "theta_dry", "drainage_days",
+                           "heat_solid", "lam_dry", "lam_wet", "lam_ice", "kersten"))  # fmt: skip
+
+
+class State(NamedTuple):
+    """What a day hands to the next: soil temperature [degC] and water [1] of shape (layer, N), snow [kg m-2, kg
+    m-3].
+    """
+
+    temperature: npt.NDArray[np.float64]
+    water: npt.NDArray[np.float64]
+    snw: npt.NDArray[np.float64]
+    density: npt.NDArray[np.float64]
+
+    def copy(self) -> State:
+        """An independent copy."""
+        return State(*(part.copy() for part in self))
+
+
+@dataclass(frozen=True)
+class SimulationResult:
+    """What :func:`simulate` gives.
+
+    daily: arrays (T, N) by variable name in canonical units. state: at the end of the last day. residuals: daily
+    closure of the budgets, arrays (T, N): ``energy`` [J m-2], ``water`` [kg m-2], ``methane`` [mg m-2]; round-off
+    if all is well.
+    """
+
+    daily: dict[str, FloatArray]
+    state: State
+    residuals: dict[str, FloatArray]
+
+    def __getitem__(self, name: str) -> FloatArray:
+        return self.daily[name]
+
+
+def simulate(
+    forcing: Mapping[str, npt.ArrayLike],
+    attributes: Mapping[str, npt.ArrayLike],
+    parameters: Mapping[str, npt.ArrayLike],
+    *,
+    lat: npt.ArrayLike,
+    dates: pd.DatetimeIndex,
+    structure: Structure | None = None,
+    spinup_years: int = 0,
+    state: State | None = None,
+    dtype: npt.DTypeLike = np.float32,
+) -> SimulationResult:
+    """Run the soil column over the days of ``forcing``.
+
+    Parameters
+    ----------
+    forcing: daily drivers (T, N) in canonical units, read as float32: ``tas, pr, rsds, rlds, huss, ps, lai, ch4``;
+    without
+        ``rlds`` the net longwave is that of FAO-56 from ``tasmin, tasmax`` and the other drivers. Others are ignored.
+    attributes: ``sand, clay, soc, bdod, phh2o, cropFrac, ndep`` of shape (N,).
+    parameters: numbers or arrays (N,) by name; those not given take the default of the table.
+    lat: latitude (N,) [degrees north]. dates: the T days.
+    structure: forms of the methane model, one for all or by cell.
+    spinup_years: how often the first 365 days are run before the first day. state: start from here instead of a guess.
+    dtype: type of the daily outputs.
+
+    Returns the variables of the soil methane system (its intermediates, ``ch4ox``, ``ch4prod``, ``fch4``) and ``mrro``;
+    ``fch4`` is positive upward. Raises :class:`InputError` for an absent or misshapen driver or attribute, a value that
+    is not finite (named with its day and cell), an unknown parameter or structure, or a value outside its bounds.
+    """
+    drivers = validated_forcing(forcing, np.asarray(lat, float), dates, spinup_years)
+    steps, cells = drivers[0].shape
+    site = validated_site(attributes, cells)
+    values = _parameters(parameters, cells)
+    p = Parameters(**values)
+    soil_values = soil_properties(site)
+    soil = Soil(**{name: np.ascontiguousarray(array) for name, array in soil_values.items()})
+    column = _column(structure or Structure(), site, values, soil)
+    roots = root_fractions(p.root_base)
+    current = state.copy() if state is not None else _first_state(drivers.tas, soil)
+    if current.temperature.shape != (LAYERS, cells):
+        raise _state_error(current.temperature.shape, cells)
+    work = np.empty((WORK_ROWS, cells))
+    daily = np.empty((len(OUTPUTS), steps, cells), dtype)
+    residuals = np.empty((len(BUDGETS), steps, cells))
+    for start in range(0, cells, BLOCK):
+        stop = min(start + BLOCK, cells)
+        for _ in range(spinup_years):
+            run_block(
+                start, stop, min(steps, 365), drivers, soil, p, roots, column, current, work, daily, residuals, False
+            )
+        run_block(start, stop, steps, drivers, soil, p, roots, column, current, work, daily, residuals, True)
+    return SimulationResult(
+        daily=dict(zip(OUTPUTS, daily, strict=True)),
+        state=current,
+        residuals=dict(zip(BUDGETS, residuals, strict=True)),
+    )
+
+
+def _parameters(given: Mapping[str, npt.ArrayLike], cells: int) -> dict[str, npt.NDArray[np.float64]]:
+    return parameters.complete(given, cells)
+
+
+def _state_error(shape: tuple[int, ...], cells: int) -> Exception:
+    from ..errors import InputError
+
+    return InputError(f"the state has shape {shape}", where="state", hint=f"give one of shape ({LAYERS}, {cells})")
+
+
+def _first_state(tas: FloatArray, soil: Any) -> State:
+    """A plausible start: annual wave of temperature, soil at field capacity, no snow."""
+    cells = tas.shape[1]
+    return State(
+        np.ascontiguousarray(initial_temperature(tas)),
+        np.array(np.broadcast_to(0.9 * soil.theta_fc, (LAYERS, cells))),
+        np.zeros(cells),
+        np.full(cells, 110.0),
+    )
+
+
+def _column(structure: Structure, site: Mapping[str, Any], p: Mapping[str, Any], soil: Any) -> Column:
+    """Static terms of the methane model."""
+    codes = structure.codes(soil.phi.size)
+    factor, exponent = methane.diffusivity_coefficients(
+        codes["diffusivity"], soil.phi, soil.b, site["sand"], site["clay"]
+    )
+    rate = p["oxidation_rate"] * methane.site_factor(site["ndep"], site["phh2o"], site["cropFrac"], p)
+    profile = methane.rate_profile(codes["profile"], NODE_CENTRES, p["oxidation_depth"], p["oxidation_width"])
+    production = p["production_rate"] / 3600.0 * np.exp(-NODE_CENTRES[:, None] / p["production_depth"])
+    return Column(
+        factor,
+        exponent,
+        codes["temperature"],
+        codes["moisture"],
+        np.ascontiguousarray(rate * profile),
+        np.ascontiguousarray(production),
+        np.log(p["suction_low"]),
+        np.log(p["suction_high"]),
+    )

@@ -1,0 +1,217 @@
+"""Soil methane: diffusivities, responses of oxidation and production, and the reference formulation of Curry (2007).
+
+All functions take and give arrays (or scalars); those marked ``formula`` also run inside the compiled column.
+Temperature is in degC, water content in m3 m-3, diffusivity in m2 s-1, rates in s-1, fluxes in mg m-2 d-1 with
+uptake positive.
+Sources: Curry (2007, doi:10.1029/2006GB002818) [V] by way of the public CLASSIC code; Murguia-Flores et al. (2018,
+doi:10.5194/gmd-11-2009-2018), MeMo [V form, R- constants]; Zhuang et al. (2004), TEM [V form].
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ._vector import clip, exp, formula, log, maximum, minimum, power, where
+from .evapotranspiration import vapour_pressure
+from .hydraulics import KPA_PER_M, cosby_b, cosby_porosity, cosby_psi_sat
+
+FloatArray = npt.NDArray[np.float64]
+
+GAS_CONSTANT = 8.314462  # J mol-1 K-1
+MOLAR_MASS = 16.043  # g mol-1 of CH4
+STANDARD_PRESSURE = 101325.0  # Pa
+WATER_OVER_ICE = 1.0905  # density ratio: ice takes more room than the water it came from
+ICE_DENSITY = 917.0  # kg m-3
+LEAST_DIFFUSIVITY = 1.0e-9  # m2 s-1, a soil whose pores are closed (CH4 in water: 2e-9) [D]
+LITTER_DIFFUSIVITY = 0.3  # of free air [D]
+CURRY_SCALE = 586.7  # mg CH4 ppmv-1 s d-1 m-2 cm-1 [V]
+CURRY_RATE = 5.03e-5  # s-1 [V]
+
+
+@formula
+def air_concentration(ch4: Any, ps: Any, kelvin: Any, huss: Any) -> Any:
+    """CH4 of moist air [mg m-3] from the dry mole fraction ``ch4`` [1e-9], ``ps`` [Pa], temperature [K], ``huss``
+    [1].
+    """
+    dry = ps - vapour_pressure(huss, ps)
+    return ch4 * 1e-6 * MOLAR_MASS * dry / (GAS_CONSTANT * kelvin)
+
+
+@formula
+def free_air_diffusivity(kelvin: Any, ps: Any) -> Any:
+    """CH4 in air [m2 s-1] (Massman 1998, doi:10.1016/S1352-2310(97)00391-9) [R+] at a temperature [K] and pressure
+    [Pa].
+    """
+    return 1.952e-5 * power(kelvin / 273.15, 1.81) * (STANDARD_PRESSURE / ps)
+
+
+@formula
+def curry_air_diffusivity(celsius: Any) -> Any:
+    """CH4 in air [m2 s-1] as in Ridgwell et al. (1999) and Curry (2007) [V], without pressure."""
+    return 0.196e-4 * (1.0 + 0.0055 * celsius)
+
+
+def diffusivity_coefficients(code: Any, phi: Any, b: Any, sand: Any, clay: Any) -> tuple[FloatArray, FloatArray]:
+    """Factor A and exponent n of the relative diffusivity ``D / D_air = A eps^n`` of each cell.
+
+    ``code`` counts :data:`fluxatlas.process.structure.CHOICES`; every published form is of this kind: Curry/Moldrup
+    type [V], Millington & Quirk (1961, doi:10.1039/TF9615701200), Moldrup et al. (2000) WLR,
+    Buckingham-Burdine-Campbell, Millington (1959), Penman [R+], Campbell (1985) [V], TEM (texture only, no
+    moisture) [V]. ``sand`` and ``clay`` in %.
+    """
+    texture = 0.66 * (0.45 * sand + 0.14 * clay + 0.20 * (100.0 - sand - clay)) / 100.0
+    one = np.ones_like(phi)
+    factor = [
+        phi ** (4.0 / 3.0 - 1.5 - 3.0 / b),
+        phi**-2.0,
+        phi**-0.5,
+        phi ** (-3.0 / b),
+        one,
+        0.66 * one,
+        0.9 * one,
+        texture * one,
+    ]
+    exponent = [1.5 + 3.0 / b, 10 / 3 * one, 2.5 * one, 2.0 + 3.0 / b, 4 / 3 * one, one, 2.3 * one, 0.0 * one]
+    return np.choose(code, factor), np.choose(code, exponent)
+
+
+@formula
+def air_filled_porosity(phi: Any, theta: Any, liquid: Any) -> Any:
+    """Pore space filled with air [1], of ``theta`` [1] water of which a share is ``liquid``; ice takes more room."""
+    return maximum(phi - theta * (liquid + WATER_OVER_ICE * (1.0 - liquid)), 0.0)
+
+
+@formula
+def soil_diffusivity(factor: Any, exponent: Any, eps: Any, free_air: Any) -> Any:
+    """CH4 in soil [m2 s-1] from the coefficients of :func:`diffusivity_coefficients`, ``eps`` [1] and ``free_air``."""
+    return maximum(factor * power(eps, exponent) * free_air, LEAST_DIFFUSIVITY)
+
+
+@formula
+def snow_resistance(snw: Any, snd: Any, kelvin: Any, ps: Any) -> Any:
+    """Resistance of snow to CH4 [s m-1] from amount [kg m-2], thickness [m], air temperature [K]; zero without snow.
+
+    Diffusion through the pores, ``D_snow = D_air (1 - density / 917)^(4/3)`` [D], at no more than 0 degC.
+    """
+    density = snw / maximum(snd, 1e-6)
+    porosity = clip(1.0 - density / ICE_DENSITY, 0.05, 1.0)
+    return snd / (free_air_diffusivity(minimum(kelvin, 273.15), ps) * power(porosity, 4.0 / 3.0))
+
+
+@formula
+def temperature_response(celsius: Any, code: Any, q10: Any, optimum: Any, least: Any) -> Any:
+    """Oxidation rate over its value at 0 degC [1].
+
+    ``code`` 0: Curry 2007 [V]; 1: MeMo [R]; 2: ``q10`` up to ``optimum``, a parabola to zero 15 K above it, linear
+    to zero at ``least`` [D].
+    """
+    t = clip(celsius, -60.0, 60.0)
+    fourth = t * t * t * t
+    curry = where(t < 0.0, 0.0, 0.0693 * t - 8.56e-7 * fourth)
+    memo = where(t < 0.0, t, 0.1515 + 0.05238 * t - 5.946e-7 * fourth)
+    rising = 0.1 * log(q10) * minimum(t, optimum)
+    cold = clip(0.1 * t + 1.0, 0.0, 1.0)
+    curry_factor = where(t < 43.3, cold * cold, 0.0)
+    above = maximum(t - optimum, 0.0) / 15.0
+    factor = maximum(1.0 - above * above, 0.0) * clip(1.0 - t / least, 0.0, 1.0)
+    growth = exp(where(code == 0, curry, where(code == 1, memo, rising)))
+    return growth * where(code == 0, curry_factor, where(code == 1, 1.0, factor))
+
+
+@formula
+def drought_response(log_suction: Any, low: Any, high: Any, shape: Any) -> Any:
+    """Oxidation rate over its value in moist soil [1] (Curry 2007) [V].
+
+    One up to ``low``, zero from ``high``; all three are natural logarithms of the suction in kPa.
+    """
+    return power(clip((high - log_suction) / (high - low), 0.0, 1.0), shape)
+
+
+@formula
+def log_suction(theta: Any, phi: Any, b: Any, psi_sat: Any) -> Any:
+    """Natural logarithm of the suction [kPa] (Clapp & Hornberger 1978), ``psi_sat`` in m."""
+    return log(psi_sat * KPA_PER_M) - b * log(clip(theta / phi, 1e-3, 1.0))
+
+
+@formula
+def wetness_response(theta: Any, phi: Any, code: Any, optimum: Any) -> Any:
+    """Oxidation rate over its value at the best moisture [1], apart from drought.
+
+    ``code`` 0: one (Curry: wet soil is limited by diffusion alone); 1: MeMo's bell above 0.20 [R-]; 2: TEM's unimodal
+    function of the water-filled pore space between 0 and 1 with ``optimum`` [V form].
+    """
+    beyond = maximum(theta - 0.2, 0.0) / 0.2
+    s = clip(theta / phi, 0.0, 1.0)
+    ends = s * (1.0 - s)
+    apart = s - optimum
+    return where(code == 0, 1.0, where(code == 1, exp(-0.5 * beyond * beyond), ends / (ends + apart * apart)))
+
+
+@formula
+def production_response(celsius: Any, theta: Any, phi: Any, q10: Any) -> Any:
+    """Methane production over its value in saturated soil at 15 degC [1]; zero below 60 % water-filled pores [D]."""
+    wet = maximum(theta / phi - 0.6, 0.0) / 0.4
+    return wet * wet * exp(0.1 * log(q10) * (clip(celsius, -60.0, 60.0) - 15.0))
+
+
+def site_factor(ndep: Any, ph: Any, crop: Any, p: Any) -> FloatArray:
+    """Oxidation rate over that of undisturbed soil [1]: nitrogen deposition [kg ha-1 yr-1], pH, cropped land [%].
+
+    ``p`` maps parameter names to arrays. Exponential above a threshold, Gaussian with a floor of 0.4, linear (1.7).
+    """
+    nitrogen = np.exp(-p["nitrogen_sensitivity"] * np.maximum(ndep - p["nitrogen_threshold"], 0.0))
+    acidity = np.maximum(np.exp(-0.5 * ((ph - p["ph_optimum"]) / p["ph_width"]) ** 2), 0.4)
+    return nitrogen * acidity * (1.0 - p["crop_reduction"] * crop / 100.0)
+
+
+def rate_profile(code: Any, depths: FloatArray, peak: Any, width: Any) -> FloatArray:
+    """Oxidation rate over its greatest value at ``depths`` [m], shape (depth, N).
+
+    ``code`` 0: Gaussian about ``peak`` with standard deviation ``width``; 1: one everywhere (Curry 2007); 2:
+    exponential decline with twice the ``width``.
+    """
+    z = depths[:, None]
+    return np.choose(
+        np.broadcast_to(code, (depths.size, np.size(code))),
+        [np.exp(-0.5 * ((z - peak) / width) ** 2), np.ones((depths.size, np.size(code))), np.exp(-z / (2 * width))],
+    )
+
+
+def curry_2007(celsius: Any, theta: Any, clay: Any, sand: Any, ch4: Any, phi: Any = None) -> dict[str, FloatArray]:
+    """Curry (2007) for the surface layer, potential rates before crop and wetland factors.
+
+    Parameters: temperature [degC], liquid water [1], ``clay`` and ``sand`` [%], ``ch4`` [1e-9], porosity (default:
+    Cosby). Returns ``phi``, ``diffusivity`` [cm2 s-1], ``temperature`` and ``moisture`` response, ``suction``
+    [kPa], ``rate`` [s-1] and ``uptake`` [mg m-2 d-1]; units are those of the paper.
+    """
+    phi = cosby_porosity(sand) if phi is None else phi
+    b = cosby_b(clay)
+    logged = log_suction(theta, phi, b, cosby_psi_sat(sand))
+    free = 1e4 * curry_air_diffusivity(celsius)
+    diffusivity = free * phi ** (4 / 3) * (np.maximum(phi - theta, 0.0) / phi) ** (1.5 + 3.0 / b)
+    warm = temperature_response(celsius, np.zeros_like(phi, int), 2.0, 27.0, -5.0)
+    moist = drought_response(logged, np.log(200.0), np.log(1e5), 0.8)
+    rate = CURRY_RATE * warm * moist
+    return {
+        "phi": phi,
+        "diffusivity": diffusivity,
+        "temperature": warm,
+        "suction": np.exp(logged),
+        "moisture": moist,
+        "rate": rate,
+        "uptake": CURRY_SCALE * ch4 * 1e-3 * np.sqrt(diffusivity * rate),
+    }
+
+
+def memo_uptake(c0: Any, diffusivity: Any, rate: Any, depth: Any = np.inf, production: Any = 0.0) -> FloatArray:
+    """MeMo's uptake [mg m-2 d-1] of a layer whose CH4 is used up at ``depth`` [m]: ``C0 sqrt(D k) coth(depth
+    sqrt(k/D))``.
+
+    ``c0`` [mg m-3], ``diffusivity`` [m2 s-1], ``rate`` [s-1]; constant ``production`` [mg m-3 s-1] lowers it, to a
+    net source where it exceeds ``c0 rate`` (then ``depth`` must be infinite).
+    """
+    reach = depth * np.sqrt(rate / diffusivity)
+    return 86400.0 * (c0 - production / rate) * np.sqrt(diffusivity * rate) / np.tanh(reach)

@@ -1,0 +1,63 @@
+"""Snow by the degree-day method: amount, density, thickness and thermal conductivity.
+
+Phase and melt after the degree-day tradition [R], settling [D], conductivity Yen (1981) [R+]. Snow holds no liquid
+water: rain passes through, melt leaves at once. Above :data:`GREATEST` the surplus leaves as runoff, so that
+glaciers stay finite.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numba import njit
+
+from ._vector import KERNEL, clip, exp, formula, maximum, minimum, power, where
+
+GREATEST = 3000.0  # kg m-2 of snow that can lie
+PATCHY = 10.0  # kg m-2 at which half of the ground is covered
+
+
+@formula
+def snowfall_share(celsius: Any, below: Any, above: Any) -> Any:
+    """Share of the precipitation that falls as snow [1], linear between two air temperatures [degC]."""
+    return clip((above - celsius) / (above - below), 0.0, 1.0)
+
+
+@formula
+def snow_cover(snw: Any) -> Any:
+    """Share of the ground under snow [1] from its amount [kg m-2]."""
+    return snw / (snw + PATCHY)
+
+
+@formula
+def snow_depth(snw: Any, density: Any) -> Any:
+    """Thickness [m] from amount [kg m-2] and density [kg m-3]."""
+    return snw / density
+
+
+@formula
+def snow_conductivity(density: Any) -> Any:
+    """Thermal conductivity [W m-1 K-1] from density [kg m-3]."""
+    return 2.22 * power(density / 1000.0, 1.88)
+
+
+@njit(**KERNEL)
+def snow_step(start, stop, pr, tas, snw, density, p, rain, melt, calved):  # type: ignore[no-untyped-def]
+    """One day of snow for cells ``start..stop``, in place.
+
+    Reads precipitation ``pr`` [kg m-2 s-1] and air temperature ``tas`` [K]; updates ``snw`` [kg m-2] and ``density``
+    [kg m-3]; writes ``rain``, ``melt`` and ``calved`` [kg m-2 d-1].
+    """
+    for i in range(start, stop):
+        celsius = tas[i] - 273.15
+        precipitation = pr[i] * 86400.0
+        fallen = precipitation * snowfall_share(celsius, p.snow_below[i], p.rain_above[i])
+        rain[i] = precipitation - fallen
+        settled = density[i] + (p.snow_max_density[i] - density[i]) * (1.0 - exp(-p.snow_settling[i]))
+        lying = snw[i] + fallen
+        volume = snw[i] / settled + fallen / p.snow_fresh_density[i]
+        density[i] = where(lying > 0.0, lying / maximum(volume, 1e-30), p.snow_fresh_density[i])
+        melt[i] = minimum(lying, p.melt_factor[i] * maximum(celsius, 0.0))
+        left = lying - melt[i]
+        calved[i] = maximum(left - GREATEST, 0.0)
+        snw[i] = left - calved[i]

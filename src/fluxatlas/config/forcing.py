@@ -1,9 +1,68 @@
-"""The block ``forcing`` of the configuration."""
+"""The block ``forcing`` of the configuration: where the meteorology comes from and how its pieces are stored."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal
+
+from pydantic import Field, model_validator
 
 from .base import Block
 
 
+class UnitOverride(Block):
+    """A unit to use instead of the label in the file."""
+
+    units: str = Field(min_length=1)
+    """The unit the values really have (UDUNITS spelling)."""
+    reason: str = Field(min_length=10)
+    """Why the label is wrong; it is written into every file made from it."""
+
+
 class ForcingBlock(Block):
-    """What the run reads: forcing."""
+    """The meteorological forcing: source, files, elevation of its grid, and storage of the pieces."""
+
+    source: Literal["synthetic_earth", "era5_land", "era5", "livneh", "mapping"] = "synthetic_earth"
+    """'synthetic_earth' (makes its own), 'era5_land' or 'era5' (hourly NetCDF), 'livneh' (3-hourly) or 'mapping'."""
+    path: str | tuple[str, ...] = ""
+    """Files of a year: a pattern, or a list of them, with {year} and, if monthly, {month} (two digits)."""
+    mapping: str = ""
+    """For 'mapping': the YAML file that describes the data set, or the name of one in resources/mappings."""
+    elevation: str = ""
+    """File with the surface altitude [m] or geopotential [m2 s-2] on the grid of the forcing."""
+    elevation_variable: str = ""
+    """Variable of the elevation file; empty: z, orog, elevation, elev or height, whichever is there."""
+    closing: Literal["auto", "always", "never"] = "auto"
+    """Whether the first file of the next year is read too; 'auto': for the synthetic Earth, ERA5-Land and ERA5."""
+    first_year: int | None = Field(None, ge=1850, le=2200)
+    """First year in the archive; empty: unknown."""
+    last_year: int | None = Field(None, ge=1850, le=2200)
+    """Last year in the archive; empty: unknown."""
+    overrides: dict[str, UnitOverride] = Field(default_factory=dict)
+    """Raw variables whose unit label is wrong: {name: {units: ..., reason: ...}}."""
+    halo: int = Field(2, ge=1, le=20)
+    """Source cells kept around each tile, for interpolation across its edge."""
+    fill_cells: int = Field(3, ge=0, le=20)
+    """How far from the coast, in source cells, cells without data are filled from their neighbours."""
+    compression: Literal["zstd", "zlib"] = "zstd"
+    """Codec of the pieces; 'zlib' is larger and slower but every reader knows it."""
+    compression_level: int = Field(3, ge=1, le=9)
+    """Effort of the codec."""
+
+    @model_validator(mode="after")
+    def _complete(self) -> ForcingBlock:
+        if self.first_year and self.last_year and self.first_year > self.last_year:
+            raise ValueError(f"the archive starts in {self.first_year} but ends in {self.last_year}")
+        if self.source == "synthetic_earth":
+            return self
+        missing = [key for key in ("path", "elevation") if not getattr(self, key)]
+        if self.source == "mapping" and not self.mapping:
+            missing.append("mapping")
+        if missing:
+            raise ValueError(f"source '{self.source}' needs: {', '.join(missing)}")
+        return self
+
+    def years_outside(self, years: Iterable[int]) -> list[int]:
+        """The ``years`` that the archive does not hold, as far as its first and last year are known."""
+        first, last = self.first_year or 0, self.last_year or 9999
+        return [year for year in years if not first <= year <= last]

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import time
+from pathlib import Path
+from typing import Annotated
+
 import typer
 
 from ..testing.commands import app as synthetic_earth
@@ -10,3 +14,56 @@ from .sites.commands import app as sites
 app = typer.Typer(no_args_is_help=True, help="Bring raw forcing and sites into canonical form.")
 app.add_typer(sites, name="sites")
 app.add_typer(synthetic_earth, name="synthetic-earth")
+
+
+@app.callback()
+def stage() -> None:
+    """Bring raw forcing and sites into canonical form."""
+
+
+@app.command()
+def forcing(
+    settings: Annotated[str, typer.Option(help="The block 'forcing' of the configuration as JSON.")],
+    year: Annotated[int, typer.Option(help="Year to cut.")],
+    grid: Annotated[str, typer.Option(help="Name of the target grid, such as 4km.")],
+    tile_size: Annotated[int, typer.Option(help="Edge of a tile in degrees.")],
+    tile: Annotated[list[str], typer.Option(help="Name of a tile; repeat for more.")],
+    input: Annotated[list[Path], typer.Option(help="Raw file of the year; repeat for more.")],
+    output_dir: Annotated[Path, typer.Option(help="Folder of the pieces: <output-dir>/<tile>/<year>.nc.")],
+    next_input: Annotated[list[Path] | None, typer.Option(help="Raw file with the first step after the year.")] = None,
+    elevation: Annotated[Path | None, typer.Option(help="Elevation file, instead of that of the settings.")] = None,
+    system: Annotated[str, typer.Option(help="System whose forcing is cut.")] = "soil_methane_sink",
+    bbox: Annotated[
+        tuple[float, float, float, float] | None, typer.Option(help="West, south, east, north: keep no more than this.")
+    ] = None,
+) -> None:
+    """Cut the raw files of one year into canonical daily pieces, one per tile."""
+    from ..files import provenance
+    from ..grid import get_grid
+    from ..systems import get_system
+    from .pieces import PieceOptions, write_pieces
+    from .settings import parse_settings
+    from .source import open_source
+
+    began = time.monotonic()
+    block = parse_settings(settings)
+    tiles = [get_grid(grid).tile(name, tile_size) for name in tile]
+    relief = elevation or Path(block.elevation)
+    source = open_source(block, input, next_input or [])
+    raw = {str(path): path for path in (*input, *(next_input or []), relief)}
+    paths = write_pieces(
+        source,
+        year,
+        tiles,
+        get_system(system).forcing,
+        output_dir,
+        elevation=relief,
+        elevation_variable=block.elevation_variable,
+        bbox=bbox,
+        options=PieceOptions(block.halo, block.fill_cells, block.compression, block.compression_level),
+        attrs=provenance("ingest", block.model_dump(mode="json"), raw),
+    )
+    seconds = time.monotonic() - began
+    typer.echo(
+        f"{source.attrs['source']} {year}: {len(paths)} pieces from {len(input)} files, {seconds:.1f} s", err=True
+    )

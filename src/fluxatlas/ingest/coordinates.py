@@ -1,0 +1,152 @@
+"""The regular latitude-longitude grid of a source, and windows of it in canonical order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import InputError
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+BBox = tuple[float, float, float, float]
+"""West, south, east, north in degrees."""
+
+TOLERANCE = 0.01
+"""Largest accepted deviation of a coordinate from regular spacing, in cells."""
+
+
+def regular_axis(values: npt.ArrayLike, axis: str, where: str) -> FloatArray:
+    """``values`` cleaned of round-off, in file order; a jump of 360 degrees in longitude is undone.
+
+    Raises :class:`InputError` for fewer than two values, NaN, a latitude beyond the poles or irregular spacing.
+    """
+    given = np.asarray(values, dtype=np.float64)
+    hint = "regrid the files to a regular latitude-longitude grid first"
+    if given.ndim != 1 or given.size < 2 or not np.isfinite(given).all():
+        raise InputError(f"{axis} is not a series of at least two numbers", where=where, hint=hint)
+    if axis == "lat" and np.abs(given).max() > 90 + 1e-6:
+        raise InputError(f"latitude {given[np.abs(given).argmax()]:g} lies beyond the pole", where=where, hint=hint)
+    if axis == "lon":
+        given = np.unwrap(given, period=360.0)
+    step = (given[-1] - given[0]) / (given.size - 1)
+    even = np.linspace(given[0], given[-1], given.size)
+    off = np.abs(given - even)
+    if step == 0 or off.max() > TOLERANCE * abs(step):
+        worst = int(off.argmax())
+        raise InputError(
+            f"{axis} is not evenly spaced: {given[worst]:g} should be {even[worst]:g}", where=where, hint=hint
+        )
+    return np.asarray(np.round(even, 6), np.float64)
+
+
+@dataclass(frozen=True, eq=False)
+class SourceGrid:
+    """Cell centres of a source in the order of its files; ``lat`` (rows) and ``lon`` (columns) in degrees."""
+
+    lat: FloatArray
+    lon: FloatArray
+
+    def matches(self, other: SourceGrid) -> bool:
+        """Whether both grids have the same cells to within a hundredth of a cell."""
+        return all(
+            a.size == b.size and np.abs(a - b).max() <= TOLERANCE * abs(a[1] - a[0])
+            for a, b in ((self.lat, other.lat), (self.lon, other.lon))
+        )
+
+    @property
+    def cell(self) -> tuple[float, float]:
+        """Height and width of a cell in degrees."""
+        return abs(float(self.lat[1] - self.lat[0])), abs(float(self.lon[1] - self.lon[0]))
+
+    def window(self, bbox: BBox, margin: int = 0) -> Window:
+        """The cells that overlap ``bbox``, and ``margin`` more on each side where the source has them.
+
+        Longitudes count on beyond 180 degrees where the box does, so that they always increase.
+        Raises :class:`InputError` if no cell overlaps the box.
+        """
+        west, south, east, north = bbox
+        height, width = self.cell
+        rows = np.flatnonzero(_overlap(self.lat, height, south, north, margin))
+        rows = rows[np.argsort(-self.lat[rows])]
+        unwrapped = self.lon[None, :] + 360.0 * np.arange(-2, 3)[:, None]
+        turn, columns = np.nonzero(_overlap(unwrapped, width, west, east, margin))
+        lon = unwrapped[turn, columns]
+        order = np.argsort(lon)
+        order = order[np.append(True, np.diff(lon[order]) > 0.5 * width)] if lon.size else order
+        window = Window(rows, columns[order], self.lat[rows], np.round(lon[order], 6), self.cell)
+        if 0 in window.shape or 0 in window.part(bbox, 0).shape:
+            raise InputError(
+                f"the source covers {self.lat.min():g}..{self.lat.max():g} N, {self.lon.min():g}..{self.lon.max():g} E "
+                f"and not the box {west:g}..{east:g} E, {south:g}..{north:g} N",
+                hint="choose a domain inside the source",
+            )
+        return window
+
+
+def _overlap(centres: FloatArray, size: float, low: float, high: float, margin: int) -> npt.NDArray[np.bool_]:
+    """Whether cells of ``size`` around ``centres`` overlap low..high, or are within ``margin`` cells of it."""
+    reach = (0.5 + margin) * size - 1e-6
+    return (centres > low - reach) & (centres < high + reach)
+
+
+@dataclass(frozen=True, eq=False)
+class Window:
+    """A block of a source grid, north to south and west to east.
+
+    ``rows`` and ``columns`` are positions in the file, ``lat`` and ``lon`` the cell centres and ``cell`` the height and
+    width of a cell in degrees.
+    """
+
+    rows: IntArray
+    columns: IntArray
+    lat: FloatArray
+    lon: FloatArray
+    cell: tuple[float, float]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.rows.size, self.columns.size
+
+    @cached_property
+    def _runs(self) -> list[IntArray]:
+        return np.split(self.columns, np.flatnonzero(np.abs(np.diff(self.columns)) > 1) + 1)
+
+    def read(self, read: Callable[[slice, slice], npt.NDArray[Any]]) -> npt.NDArray[Any]:
+        """The window of an array (..., lat, lon) of which ``read(rows, columns)`` returns a block."""
+        first_row = int(self.rows.min())
+        rows = slice(first_row, int(self.rows.max()) + 1)
+        parts = []
+        for run in self._runs:
+            first = int(run.min())
+            part = read(rows, slice(first, int(run.max()) + 1))
+            parts.append(part[..., run - first])
+        whole = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=-1)
+        return whole[..., self.rows - first_row, :]
+
+    def slices(self, bbox: BBox, margin: int) -> tuple[slice, slice]:
+        """Rows and columns of this window that overlap ``bbox`` plus ``margin`` cells; empty slices if none do."""
+        west, south, east, north = bbox
+        rows = np.flatnonzero(_overlap(self.lat, self.cell[0], south, north, margin))
+        columns = np.flatnonzero(_overlap(self.lon, self.cell[1], west, east, margin))
+        return _span(rows), _span(columns)
+
+    def part(self, bbox: BBox, margin: int) -> Window:
+        """The cells of this window that overlap ``bbox`` plus ``margin`` cells on each side."""
+        rows, columns = self.slices(bbox, margin)
+        return Window(self.rows[rows], self.columns[columns], self.lat[rows], self.lon[columns], self.cell)
+
+
+def _span(index: IntArray) -> slice:
+    return slice(int(index[0]), int(index[-1]) + 1) if index.size else slice(0, 0)
+
+
+def surrounding(boxes: Sequence[BBox]) -> BBox:
+    """The smallest box around ``boxes``."""
+    west, south, east, north = zip(*boxes, strict=True)
+    return float(min(west)), float(min(south)), float(max(east)), float(max(north))

@@ -1,0 +1,73 @@
+"""Altitude of the surface on the grid of a source, from geopotential or from an elevation file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from .. import variables as table
+from ..errors import InputError, UnitError, nearest
+from .archive import RawFile
+from .coordinates import SourceGrid, Window
+
+GRAVITY = 9.80665
+"""Standard gravity [m s-2], by which ECMWF defines its geopotential."""
+NAMES = ("z", "orog", "elevation", "elev", "height", "topo")
+GEOPOTENTIAL_UNITS = ("m**2 s**-2", "m2 s-2", "m^2 s^-2", "m2/s2", "J kg-1", "J kg**-1")
+
+
+def read_orog(path: str | Path, window: Window, variable: str = "") -> npt.NDArray[np.float32]:
+    """Altitude [m] (lat, lon) on ``window``; NaN where the file has none.
+
+    ``variable`` empty: the first of :data:`NAMES` in the file. Geopotential is divided by standard gravity.
+    Raises :class:`InputError` for a missing variable, a unit that is neither, another grid or an impossible value.
+    """
+    file = RawFile.open(path)
+    held = [str(name) for name in file.dataset.data_vars]
+    name = variable or next((n for n in NAMES if n in held), "")
+    if name not in held:
+        raise InputError(
+            f"no elevation variable '{name or ', '.join(NAMES)}'{nearest(name, held)}",
+            where=str(path),
+            hint=f"set forcing.elevation_variable to one of {', '.join(held)}",
+        )
+    here = _same_cells(file.grid, window, str(path))
+    array = file.dataset[name]
+    if "time" in file.dims:
+        array = array.isel({file.dims["time"]: 0})
+    array = array.squeeze([d for d in array.dims if array.sizes[d] == 1 and d not in file.dims.values()], drop=True)
+    values = here.read(
+        lambda rows, columns: (
+            array.transpose(file.dims["lat"], file.dims["lon"])
+            .isel({file.dims["lat"]: rows, file.dims["lon"]: columns})
+            .values
+        )
+    ).astype(np.float64)
+    units = str(array.attrs.get("units", ""))
+    where = f"{path}, '{name}'"
+    if units in GEOPOTENTIAL_UNITS:
+        values, units = values / GRAVITY, "m"
+    if not units:
+        raise UnitError("the elevation has no unit", where=where, hint="give it 'm', or 'm2 s-2' for geopotential")
+    altitude = table.convert(values, units, "orog", where=where)
+    table.check_range(altitude, "orog", where=where)
+    return altitude.astype(np.float32)
+
+
+def _same_cells(grid: SourceGrid, window: Window, where: str) -> Window:
+    """The cells of ``grid`` that are those of ``window``; raises :class:`InputError` unless all are there."""
+    height, width = window.cell
+    hint = "give the elevation on the grid of the forcing"
+    if max(abs(grid.cell[0] - height) / height, abs(grid.cell[1] - width) / width) > 0.01:
+        raise InputError(
+            f"its cells of {grid.cell} degrees are not those of the forcing, {window.cell}", where=where, hint=hint
+        )
+    inner = (window.lon[0], window.lat[-1], window.lon[-1], window.lat[0])
+    found = grid.window(inner)
+    if found.shape != window.shape or not (
+        np.allclose(found.lat, window.lat, atol=0.02 * height) and np.allclose(found.lon, window.lon, atol=0.02 * width)
+    ):
+        raise InputError("it does not hold all cells of the forcing", where=where, hint=hint)
+    return found

@@ -1,0 +1,49 @@
+"""Specific humidity from whatever a data set offers, and wind speed from its components.
+
+Saturation vapour pressure over water follows the ECMWF IFS documentation (Part IV, eq. 7.5; constants of Buck 1981,
+doi:10.1175/1520-0450(1981)020<1527:NEFCVP>2.0.CO;2) [R-]; it is also how ERA5 defines its dew point.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.floating[Any]]
+
+EPSILON = 0.621981
+"""Ratio of the gas constants of dry air and water vapour, 287.0597 / 461.5250 (IFS)."""
+
+
+def saturation_vapour_pressure(temperature: Array) -> Array:
+    """Saturation vapour pressure over water [Pa] at ``temperature`` [K], any shape."""
+    return 611.21 * np.exp(17.502 * (temperature - 273.16) / (temperature - 32.19))
+
+
+def huss_from_vapour_pressure(vapour_pressure: Array, pressure: Array) -> Array:
+    """Specific humidity [1] from vapour pressure [Pa] and air pressure [Pa]."""
+    return EPSILON * vapour_pressure / (pressure - (1 - EPSILON) * vapour_pressure)
+
+
+def huss_from_dew_point(dew_point: Array, pressure: Array) -> Array:
+    """Specific humidity [1] from dew point [K] and air pressure [Pa]."""
+    return huss_from_vapour_pressure(saturation_vapour_pressure(dew_point), pressure)
+
+
+def huss_from_relative_humidity(relative_humidity: Array, temperature: Array, pressure: Array) -> Array:
+    """Specific humidity [1] from relative humidity over water [%], temperature [K] and air pressure [Pa]."""
+    vapour_pressure = 0.01 * relative_humidity * saturation_vapour_pressure(temperature)
+    return huss_from_vapour_pressure(vapour_pressure, pressure)
+
+
+def huss_from_vpd(deficit: Array, temperature: Array, pressure: Array) -> Array:
+    """Specific humidity [1] from vapour pressure deficit [Pa] (at least dry), temperature [K] and air pressure [Pa]."""
+    vapour_pressure = np.maximum(saturation_vapour_pressure(temperature) - deficit, 0)
+    return huss_from_vapour_pressure(vapour_pressure, pressure)
+
+
+def wind_speed(eastward: Array, northward: Array) -> Array:
+    """Wind speed [m s-1] from its components [m s-1]."""
+    return np.hypot(eastward, northward)

@@ -1,0 +1,186 @@
+"""Forcing pieces: the canonical days of a year on the source grid, cut to tiles with a halo and stored as int16.
+
+The raw files are read once, block by block of days, and every block is appended to the files of all tiles, so memory
+grows neither with the length of the period nor with the number of tiles. A piece gets its name only when complete.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .. import variables as table
+from ..errors import InputError
+from ..files import atomic
+from ..grid import Tile
+from .coordinates import BBox, Window, surrounding
+from .elevation import read_orog
+from .fill import CoastFill
+from .source import Source
+
+if TYPE_CHECKING:
+    import netCDF4
+
+CHUNK_DAYS = 73
+EPOCH = np.datetime64("1970-01-01")
+
+
+@dataclass(frozen=True)
+class PieceOptions:
+    """How pieces are cut and stored: cells of ``halo`` around a tile, ``fill_cells`` off the coast, and the codec."""
+
+    halo: int = 2
+    fill_cells: int = 3
+    compression: str = "zstd"
+    compression_level: int = 3
+
+
+@dataclass(frozen=True, eq=False)
+class _Piece:
+    """The open file of one tile and what part of the common window it holds."""
+
+    file: netCDF4.Dataset
+    rows: slice
+    columns: slice
+
+
+def write_pieces(
+    source: Source,
+    year: int,
+    tiles: Sequence[Tile],
+    variables: Sequence[str],
+    folder: str | Path,
+    *,
+    elevation: str | Path,
+    elevation_variable: str = "",
+    bbox: BBox | None = None,
+    options: PieceOptions | None = None,
+    attrs: Mapping[str, str] | None = None,
+) -> list[Path]:
+    """Write ``<folder>/<tile>/<year>.nc`` for each of ``tiles`` and return the paths.
+
+    A piece holds the cells of the source that overlap its tile (and ``bbox``, if given) plus the halo. Cells without
+    data within ``options.fill_cells`` of the coast are filled (:class:`CoastFill`); ``filled_cells`` counts them. A
+    tile that the source does not reach is refused with :class:`InputError`, as is everything that
+    :meth:`MappedSource.blocks` and :func:`read_orog` refuse; then no piece of this call exists.
+    """
+    options = options or PieceOptions()
+    boxes = [_intersection(tile, bbox) for tile in tiles]
+    window = source.grid.window(surrounding(boxes), options.halo + options.fill_cells)
+    orog = read_orog(elevation, window, elevation_variable)
+    start, stop = np.datetime64(f"{year}-01-01", "D"), np.datetime64(f"{year + 1}-01-01", "D")
+    days = np.arange(start, stop)
+    paths = [Path(folder) / tile.name / f"{year}.nc" for tile in tiles]
+    with ExitStack() as stack:
+        pieces: list[_Piece] = []
+        fill: CoastFill | None = None
+        done = 0
+        for block in source.blocks(start, stop, window, variables):
+            if fill is None:
+                valid = np.logical_and.reduce([np.isfinite(block[name].values[0]) for name in variables])
+                fill = CoastFill(valid, options.fill_cells)
+                orog = fill(_with_altitude(orog, valid, elevation))
+                chunk_days = int(np.clip(source.block_days(window), 8, CHUNK_DAYS))
+                for path, box in zip(paths, boxes, strict=True):
+                    rows, columns = window.slices(box, options.halo)
+                    file = _create(stack, path, window, (rows, columns), days)
+                    _declare(file, variables, chunk_days, options)
+                    file["orog"][:] = orog[rows, columns]
+                    file.setncatts(_counts(fill, rows, columns))
+                    pieces.append(_Piece(file, rows, columns))
+            span = slice(done, done + block.sizes["time"])
+            for name in variables:
+                packed = pack(fill(block[name].values), name)
+                for piece in pieces:
+                    piece.file[name][span] = packed[:, piece.rows, piece.columns]
+            done = span.stop
+        for piece in pieces:
+            piece.file.setncatts({**source.attrs, **{f"clipped_{k}": np.int32(v) for k, v in source.clipped.items()}})
+            piece.file.setncatts(dict(attrs or {}))
+    return paths
+
+
+def pack(values: npt.NDArray[Any], name: str) -> npt.NDArray[Any]:
+    """``values`` as stored: int16 by the packing of variable ``name``, NaN as its fill value; float32 if not packed."""
+    packing = table.get(name).packing
+    if packing is None:
+        return values.astype(np.float32)
+    scale, offset = packing
+    steps = np.rint((values.astype(np.float64) - offset) / scale)
+    return np.where(np.isnan(steps), table.FILL, np.clip(steps, -32767, 32767)).astype(np.int16)
+
+
+def _intersection(tile: Tile, bbox: BBox | None) -> BBox:
+    west, south, east, north = tile.bbox
+    if bbox is None:
+        return west, south, east, north
+    box = max(west, bbox[0]), max(south, bbox[1]), min(east, bbox[2]), min(north, bbox[3])
+    if box[0] >= box[2] or box[1] >= box[3]:
+        raise InputError(f"tile {tile} lies outside the box {bbox}", hint="leave it out, or widen the domain")
+    return box
+
+
+def _with_altitude(orog: npt.NDArray[Any], valid: npt.NDArray[Any], path: str | Path) -> npt.NDArray[Any]:
+    """``orog`` itself; raises :class:`InputError` where a cell with forcing has no altitude."""
+    lacking = int((valid & np.isnan(orog)).sum())
+    if lacking:
+        raise InputError(f"{lacking} cells with forcing have no altitude", where=str(path), hint="complete the file")
+    return orog
+
+
+def _create(
+    stack: ExitStack, path: Path, window: Window, part: tuple[slice, slice], days: npt.NDArray[np.datetime64]
+) -> netCDF4.Dataset:
+    """A new piece with its coordinates; ``stack`` closes it and then gives it its name."""
+    import netCDF4
+
+    file = stack.enter_context(netCDF4.Dataset(stack.enter_context(atomic(path)), "w"))
+    start = days[0]
+    coordinates = {
+        "time": (
+            (days - start).astype(np.int32),
+            {"standard_name": "time", "axis": "T", "calendar": "standard", "units": f"days since {start} 00:00:00"},
+        ),
+        "lat": (window.lat[part[0]], {"standard_name": "latitude", "axis": "Y", "units": "degrees_north"}),
+        "lon": (window.lon[part[1]], {"standard_name": "longitude", "axis": "X", "units": "degrees_east"}),
+    }
+    for name, (values, attrs) in coordinates.items():
+        file.createDimension(name, values.size)
+        file.createVariable(name, values.dtype, (name,))[:] = values
+        file[name].setncatts(attrs)
+    file.setncatts({"Conventions": "CF-1.11", "title": f"Daily forcing of {path.parent.name} in {path.stem}"})
+    return file
+
+
+def _declare(file: netCDF4.Dataset, variables: Sequence[str], chunk_days: int, options: PieceOptions) -> None:
+    """Declare the forcing variables and ``orog`` of a piece."""
+    shape = tuple(file.dimensions[name].size for name in ("time", "lat", "lon"))
+    codec: dict[str, Any] = {
+        "compression": options.compression,
+        "complevel": options.compression_level,
+        "shuffle": True,
+    }
+    for name in (*variables, "orog"):
+        variable = table.get(name)
+        encoding = variable.encoding()
+        dims = ("lat", "lon") if variable.time == "fixed" else ("time", "lat", "lon")
+        chunks = shape[1:] if variable.time == "fixed" else (min(chunk_days, shape[0]), *shape[1:])
+        made = file.createVariable(
+            name, encoding["dtype"], dims, chunksizes=chunks, fill_value=encoding["_FillValue"], **codec
+        )
+        packing: dict[str, Any] = {key: encoding[key] for key in ("scale_factor", "add_offset") if key in encoding}
+        made.setncatts({**variable.attrs, **packing})
+        made.set_auto_maskandscale(False)
+
+
+def _counts(fill: CoastFill, rows: slice, columns: slice) -> dict[str, Any]:
+    return {
+        "valid_cells": np.int32(fill.valid[rows, columns].sum()),
+        "filled_cells": np.int32(fill.filled[rows, columns].sum()),
+    }

@@ -10,13 +10,13 @@ from .base import Block
 class SyntheticEarthBlock(Block):
     """Settings of the synthetic Earth; read only where ``forcing.source`` is ``synthetic_earth``."""
 
-    seed: int = Field(2001, ge=0)
+    seed: int = Field(73, ge=0)
     """Seed of the whole world: terrain, soils, cover, weather, hidden truth, sites and noise."""
     resolution: float = Field(0.25, ge=0.1, le=1.0)
     """Cell size of the weather files in degrees; the real ERA5-Land has 0.1."""
     margin: int = Field(2, ge=1, le=10)
     """Source cells added on each side of the domain, so that every tile finds its halo."""
-    sea_missing: bool = False
+    sea_missing: bool = True
     """Leave the weather of cells without land missing, as ERA5-Land does; false fills them too."""
     towers: int = Field(6, ge=1, le=200)
     """Number of flux towers (soil temperature, soil moisture and their own meteorology)."""

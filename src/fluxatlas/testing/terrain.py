@@ -44,7 +44,7 @@ def _land_height(seed: int, lat: Array, lon: Array) -> Array:
     field = {name: waves.at(lat, lon) for name, waves in _fields(seed).items()}
     belt = _ramp(field["belt"], -0.3, 1.5)
     ridge = 1 - np.abs(field["ridge"])
-    plain = 150 + 380 * _ramp(field["base"], -1.5, 2.0) + 60 * (0.3 + belt) * field["rough"]
+    plain = 70 + 380 * _ramp(field["base"], -1.5, 2.0) + 60 * (0.3 + belt) * field["rough"]
     mountains = belt * (1300 + 900 * ridge + 420 * field["rough"])
     from_sea = 0.06 + 0.94 * _ramp(inland(lat, lon, 0.75), 0.0, 0.55)
     return from_sea * (plain + mountains)

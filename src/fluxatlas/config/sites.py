@@ -1,9 +1,115 @@
-"""The block ``sites`` of the configuration."""
+"""The block ``sites`` of the configuration: which tower and chamber files are read, how, and how they are screened."""
 
 from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field, field_validator
 
 from .base import Block
 
 
+class SiteInfo(Block):
+    """Facts on one site that its data file does not state (or states wrongly)."""
+
+    site: str = Field(min_length=1)
+    """Site id in the site table, such as US-Wkg."""
+    name_in_file: str | None = None
+    """How the data file (or its name) calls the site, where that differs from the id."""
+    lat: float = Field(ge=-90, le=90)
+    """Latitude in degrees north."""
+    lon: float = Field(ge=-180, le=180)
+    """Longitude in degrees east."""
+    elevation: float | None = Field(None, ge=-500, le=9000)
+    """Height above sea level in m."""
+    igbp: str | None = None
+    """IGBP land cover class, such as GRA."""
+    utc_offset: float | None = Field(None, ge=-12, le=14)
+    """Standard time minus UTC in hours; estimated as longitude / 15 where nobody states it."""
+
+
+class UnitOverride(Block):
+    """The true unit of a column that the file labels wrongly or not at all."""
+
+    unit: str = Field(min_length=1)
+    """The unit to use."""
+    reason: str = Field(min_length=1)
+    """Why; it is kept in the report."""
+
+
+class SiteEntry(Block):
+    """One source of sites."""
+
+    source: Literal[
+        "fluxnet", "chambers", "cosore", "voigt", "stdfmt", "ameriflux_base", "ameriflux_l2", "plumber2", "ismn"
+    ]
+    """Layout of the files; each has a reader in fluxatlas.ingest.sites."""
+    path: list[str] = Field(min_length=1)
+    """Files, folders or patterns with '*' (one or a list)."""
+    metadata: str | None = None
+    """CSV of sites (site, lat, lon, elevation, igbp, utc_offset) for layouts that carry no coordinates."""
+    attributes: str | None = None
+    """CSV of soil and vegetation attributes by site (sand, clay, soc, bdod, phh2o, cropFrac, ndep, lai)."""
+    sites: list[SiteInfo] = []
+    """Facts on sites given here instead of in a metadata file; they win over the file's."""
+    temperature_depths: dict[int, float] = {}
+    """Depth in cm of soil temperature sensor 1, 2, ... where the file does not state it (default: 5, 15, 45)."""
+    moisture_depths: dict[int, float] = {}
+    """Depth in cm of soil moisture sensor 1, 2, ... where the file does not state it (default: 5, 15, 45)."""
+    units: dict[str, UnitOverride] = {}
+    """Unit by column for files whose label is wrong or missing, with the reason."""
+    encoding: str = "utf-8"
+    """Text encoding of the files, such as latin-1."""
+
+    @field_validator("path", mode="before")
+    @classmethod
+    def _one_or_more(cls, value: Any) -> Any:
+        return [value] if isinstance(value, str) else value
+
+
+class QcRules(Block):
+    """Which values are kept. Every value that is not is counted with its reason in ingest/sites/report.json."""
+
+    missing_codes: list[float] = [-9999.0, -6999.0, -99999.0]
+    """Values that mean 'missing' or 'not measured' in any column."""
+    scaled_code_repeats: int = Field(5, ge=2)
+    """An impossible value that recurs exactly this often is taken for a unit-converted missing code."""
+    min_qc: float = Field(0.5, ge=0, le=1)
+    """Smallest fraction of measured data in a daily observation; below it the day counts as gap-filled."""
+    forcing_min_qc: float = Field(0.0, ge=0, le=1)
+    """The same for a site's own meteorology; 0 accepts gap-filled weather, which a complete series needs."""
+    min_values: int = Field(6, ge=1)
+    """Smallest number of values in a daily mean of an automatic instrument (chambers, half-hourly towers)."""
+    spike_z: float = Field(12.0, ge=0)
+    """Robust z-score of the second difference above which a value is a spike; 0 switches the test off."""
+    spike_window: int = Field(97, ge=5)
+    """Number of values over which the spike test takes its running medians."""
+    valid_range: bool = True
+    """Drop values outside the valid range of resources/variables.yaml."""
+    flux_sd: float = Field(0.15, ge=0)
+    """Constant part of the least uncertainty of a daily CH4 flux in mg m-2 d-1 (our error model)."""
+    flux_sd_relative: float = Field(0.2, ge=0)
+    """Part of the least uncertainty that is proportional to the flux (our error model)."""
+    temperature_sd: float = Field(0.5, gt=0)
+    """Least uncertainty of a daily soil temperature in K."""
+    moisture_sd: float = Field(0.03, gt=0)
+    """Least uncertainty of a daily soil moisture in m3 m-3."""
+
+
 class SitesBlock(Block):
-    """What the run reads: sites."""
+    """Towers and chambers: what is read and how it is screened."""
+
+    entries: list[SiteEntry] = []
+    """Sources of sites, in order; a site may occur in one entry only."""
+    qc: QcRules = Field(default_factory=QcRules)
+    """Quality control."""
+    min_days: int = Field(1, ge=1)
+    """Sites with fewer observed days are left out (counted in the report)."""
+    min_segment_days: int = Field(30, ge=1)
+    """Shorter stretches of complete meteorology are not used as a site's own forcing."""
+    sea_sites: Literal["error", "warn"] = "error"
+    """What to do with a site whose coordinates lie in the sea more than a tenth of a degree off the coast."""
+    complete_profiles: bool = True
+    """Complete soil temperature and moisture at chamber sites without meteorology of their own (origin 'completed')."""
+    completion_gap_days: int = Field(7, ge=0, le=60)
+    """Longest gap that the completion interpolates across, in days."""

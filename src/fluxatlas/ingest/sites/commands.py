@@ -2,6 +2,47 @@
 
 from __future__ import annotations
 
+import json
+from typing import Annotated
+
 import typer
 
-app = typer.Typer(no_args_is_help=True, help="TODO")
+app = typer.Typer(no_args_is_help=True, help="Towers and chambers: raw files to one checked site table.")
+
+
+@app.callback()
+def _sites() -> None:
+    """Towers and chambers: raw files to one checked site table."""
+
+
+@app.command()
+def build(
+    settings: Annotated[str, typer.Option(help="The block 'sites' of the configuration as JSON.")],
+    output_dir: Annotated[
+        str, typer.Option(help="Folder for sites.csv, observations.parquet, forcing.parquet, report.json.")
+    ],
+    input: Annotated[
+        list[str] | None, typer.Option(help="A file that may be read; all must be named (repeat).")
+    ] = None,
+) -> None:
+    """Read every configured source of sites, screen it and write the site table."""
+    from pydantic import ValidationError
+
+    from ...config.base import problems
+    from ...config.sites import SitesBlock
+    from ...errors import ConfigError
+    from .table import build as build_table
+
+    try:
+        block = SitesBlock.model_validate(json.loads(settings))
+    except ValidationError as problem:
+        raise ConfigError("; ".join(problems(problem)), where="--settings") from None
+    except json.JSONDecodeError as problem:
+        raise ConfigError(f"not JSON: {problem}", where="--settings") from None
+    report = build_table(block, output_dir, input)
+    for site, lines in report["sites"].items():
+        for name, counts in lines["variables"].items():
+            if not name.startswith(("TA_", "SW_", "LW_", "VPD_", "PA_", "P_", "WS_")):
+                typer.echo(f"{site} {name}: " + "; ".join(level["text"] for level in counts.values()), err=True)
+    totals = report["totals"]
+    typer.echo(f"{totals['sites']} sites, {totals['forcing_days']:,} days of own meteorology", err=True)

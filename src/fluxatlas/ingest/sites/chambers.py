@@ -1,0 +1,156 @@
+"""The plain chamber table: one measurement per row, units and sign in columns of their own.
+
+Columns: ``site, lat, lon, elevation, igbp, datetime_utc, flux, flux_unit, flux_sign`` are required; ``flux_sd`` (same
+unit as flux, 1 standard deviation), ``soil_temperature, soil_temperature_depth_cm, soil_temperature_unit,
+soil_moisture, soil_moisture_depth_cm, soil_moisture_unit, chamber, utc_offset`` are optional. Times: ISO 8601 in UTC.
+Units: any CH4 flux unit that says whether mass is CH4 or CH4-C (:func:`fluxatlas.ingest.sites.units.methane_factor`);
+``degC`` or ``K``; ``m3 m-3``, ``1`` or ``%``. ``flux_sign`` is ``upward_positive`` or ``uptake_positive``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from ...config.sites import QcRules, SiteEntry
+from ...errors import InputError, UnitError
+from . import depths
+from .daily import daily_mean, local_day
+from .metadata import SiteFacts
+from .qc import screen
+from .records import Ledger, SiteRecord, observations
+from .text import numbers, read_table, times
+from .units import methane_factor, sign_factor
+
+REQUIRED = ("site", "lat", "lon", "elevation", "igbp", "datetime_utc", "flux", "flux_unit", "flux_sign")
+OPTIONAL = (
+    "flux_sd",
+    "soil_temperature",
+    "soil_temperature_depth_cm",
+    "soil_temperature_unit",
+    "soil_moisture",
+    "soil_moisture_depth_cm",
+    "soil_moisture_unit",
+    "chamber",
+    "utc_offset",
+)
+TEMPERATURE = {"degC": (1.0, 273.15), "C": (1.0, 273.15), "°C": (1.0, 273.15), "K": (1.0, 0.0)}
+MOISTURE = {"m3 m-3": (1.0, 0.0), "1": (1.0, 0.0), "%": (0.01, 0.0), "percent": (0.01, 0.0)}
+
+
+def read_file(path: str, encoding: str = "utf-8") -> pd.DataFrame:
+    """The table with numbers and UTC times checked, lines starting with '#' left out; values as they are in the file.
+
+    Raises :class:`InputError` for a missing column, a bad number or time, or a site whose facts contradict each other.
+    """
+    table = read_table(path, required=REQUIRED, keep=lambda name: name in OPTIONAL, encoding=encoding, comment="#")
+    for name in ("lat", "lon", "elevation", "flux", "flux_sd", "utc_offset"):
+        if name in table:
+            table[name] = numbers(table, name, path)
+    for stem in ("soil_temperature", "soil_moisture"):
+        if stem in table:
+            for name in (f"{stem}_depth_cm", f"{stem}_unit"):
+                if name not in table:
+                    raise InputError(f"column '{name}' is missing", where=path, hint=f"'{stem}' needs it")
+            table[stem] = numbers(table, stem, path)
+            table[f"{stem}_depth_cm"] = numbers(table, f"{stem}_depth_cm", path)
+    table["site"] = table["site"].astype(str).str.strip()
+    table["datetime_utc"] = times(table["datetime_utc"], None, path)
+    facts = table.groupby("site")[["lat", "lon"]].nunique(dropna=False).max(axis=1)
+    if (facts > 1).any():
+        raise InputError(
+            f"site '{facts.index[facts > 1][0]}' has more than one position",
+            where=path,
+            hint="give each its own site id",
+        )
+    if table[["lat", "lon"]].isna().any(axis=None):
+        raise InputError("a row has no coordinates", where=path, hint="fill lat and lon in every row")
+    return table
+
+
+def read(files: Sequence[str], entry: SiteEntry, rules: QcRules, ledger: Ledger) -> list[SiteRecord]:
+    """All sites of the tables of an entry; a site may be spread over several of them."""
+    facts = SiteFacts(entry)
+    tables = [read_file(path, entry.encoding).assign(file=str(path)) for path in files]
+    whole = pd.concat(tables, ignore_index=True)
+    return [_site(str(site), part, facts, entry, rules, ledger) for site, part in whole.groupby("site", sort=True)]
+
+
+def _site(
+    site: str, table: pd.DataFrame, facts: SiteFacts, entry: SiteEntry, rules: QcRules, ledger: Ledger
+) -> SiteRecord:
+    where = str(table["file"].iloc[0])
+    stated = {k: table[k].iloc[0] for k in ("lat", "lon", "elevation", "igbp", "utc_offset") if k in table}
+    stated = {k: v for k, v in stated.items() if pd.notna(v)}
+    row = facts.row(site, kind="chamber", source="chambers", ledger=ledger, where=where, stated=stated)
+    table = _without_repeats(table, site, where)
+    day = local_day(table["datetime_utc"], float(row["utc_offset"]))
+    common: dict[str, Any] = {"rules": rules, "ledger": ledger, "site": str(row["site"])}
+    factor = _flux_factors(table, entry, where)
+    flux = screen(table["flux"] * factor, "fch4", of="values", **common)
+    sd = table["flux_sd"] * factor.abs() if "flux_sd" in table else None
+    group = table.get("chamber")
+    parts = [daily_mean(flux, day, "fch4", group=group, given_sd=sd, **common)]
+    for stem, kind, known in (("soil_temperature", "tsl", TEMPERATURE), ("soil_moisture", "swc", MOISTURE)):
+        if stem in table:
+            parts += _soil(table, day, stem, kind, known, common, where)
+    return SiteRecord(row, observations(parts))
+
+
+def _without_repeats(table: pd.DataFrame, site: str, where: str) -> pd.DataFrame:
+    """Rows in time order; one chamber measured twice at one time must not have two fluxes."""
+    keys = ["datetime_utc"] + (["chamber"] if "chamber" in table else [])
+    table = table.drop(columns="file").drop_duplicates().sort_values(keys, kind="stable")
+    if "chamber" in table and table.duplicated(keys).any():
+        first = table.loc[table.duplicated(keys), "datetime_utc"].iloc[0]
+        raise InputError(
+            f"site '{site}' has different rows for one chamber at {first:%Y-%m-%d %H:%M}",
+            where=where,
+            hint="keep one row per chamber and time",
+        )
+    return table.reset_index(drop=True)
+
+
+def _flux_factors(table: pd.DataFrame, entry: SiteEntry, where: str) -> pd.Series:
+    """Factor of every row to mg CH4 m-2 d-1, positive upward."""
+    if "flux" in entry.units:
+        unit: pd.Series = pd.Series(methane_factor(entry.units["flux"].unit, where), index=table.index)
+    else:
+        unit = table["flux_unit"].map({u: methane_factor(str(u), where) for u in table["flux_unit"].unique()})
+    sign = table["flux_sign"].map({s: sign_factor(str(s), where) for s in table["flux_sign"].unique()})
+    return unit.astype("float64") * sign.astype("float64")
+
+
+def _soil(
+    table: pd.DataFrame,
+    day: pd.DatetimeIndex,
+    stem: str,
+    kind: str,
+    known: dict[str, tuple[float, float]],
+    common: dict[str, Any],
+    where: str,
+) -> list[pd.DataFrame]:
+    """Daily rows of soil temperature or moisture, one variable per standard depth that occurs."""
+    rows = []
+    present = table[stem].notna()
+    for _, part in table[present].groupby([f"{stem}_depth_cm", f"{stem}_unit"], dropna=False):
+        depth, unit = float(part[f"{stem}_depth_cm"].iloc[0]), str(part[f"{stem}_unit"].iloc[0])
+        if unit not in known:
+            raise UnitError(f"{stem} unit '{unit}' is unknown", where=where, hint=f"use one of {', '.join(known)}")
+        standard = depths.standard_depth(depth)
+        if standard is None:
+            common["ledger"].note(common["site"], f"{stem} at {depth:g} cm is not used: no standard depth is near")
+            continue
+        variable = depths.variable(kind, standard)
+        factor, offset = known[unit]
+        values = screen(part[stem], variable, factor=factor, offset=offset, of="values", **common)
+        rows.append(daily_mean(values, day[part.index.to_numpy()], variable, **common))
+    return _nearest_only(rows)
+
+
+def _nearest_only(rows: list[pd.DataFrame]) -> list[pd.DataFrame]:
+    """One row per day and variable: of several depths that stand for one standard depth the first one counts."""
+    joined = observations(rows)
+    return [joined[~joined.duplicated(["time", "variable"])]]

@@ -1,0 +1,58 @@
+"""Which files a sites block reads; standard library only, so that the workflow can ask at no cost."""
+
+from __future__ import annotations
+
+import glob
+from pathlib import Path
+from typing import Any
+
+from ...errors import InputError
+
+COSORE_FILES = ("DESCRIPTION.txt", "PORTS.txt", "data/data.RDS")
+SUFFIXES = {
+    "fluxnet": (".csv",),
+    "chambers": (".csv",),
+    "voigt": (".rds", ".tab"),
+    "stdfmt": (".txt",),
+    "ameriflux_base": (".zip", ".csv"),
+    "ameriflux_l2": (".csv",),
+    "plumber2": (".nc",),
+    "ismn": (".stm",),
+}
+
+
+def entry_files(entry: Any) -> list[str]:
+    """Data files of one entry, sorted, without duplicates.
+
+    A pattern is expanded (no match raises :class:`InputError`), an existing folder stands for the files below it that
+    have the layout's suffix, and a plain path is passed on whether it exists yet or not. For COSORE a dataset folder
+    stands for its three files.
+    """
+    found: list[str] = []
+    for pattern in entry.path:
+        matches = sorted(glob.glob(pattern, recursive=True)) if glob.has_magic(pattern) else [pattern]  # noqa: PTH207
+        if not matches:
+            raise InputError(f"no file matches '{pattern}'", where="sites.entries", hint="correct the path or pattern")
+        for match in matches:
+            found += _below(Path(match), entry.source)
+    tables = {entry.metadata, entry.attributes}
+    return [path for path in dict.fromkeys(found) if path not in tables]
+
+
+def _below(path: Path, source: str) -> list[str]:
+    if source == "cosore":
+        if path.is_dir() and not (path / COSORE_FILES[0]).exists():
+            return [name for child in sorted(path.iterdir()) if child.is_dir() for name in _below(child, source)]
+        return [str(path / name) for name in COSORE_FILES]
+    if not path.is_dir():
+        return [str(path)]
+    return [str(p) for p in sorted(path.rglob("*")) if p.suffix.lower() in SUFFIXES[source] and p.is_file()]
+
+
+def site_inputs(block: Any) -> list[str]:
+    """Every file that a :class:`~fluxatlas.config.sites.SitesBlock` reads: data, metadata and attributes."""
+    found: list[str] = []
+    for entry in block.entries:
+        found += entry_files(entry)
+        found += [name for name in (entry.metadata, entry.attributes) if name]
+    return list(dict.fromkeys(found))

@@ -1,0 +1,119 @@
+"""Quality control: rules are configuration, and every value they drop is counted with its reason."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from ... import variables
+from ...config.sites import QcRules
+from .records import Ledger
+
+FloatArray = npt.NDArray[np.floating[Any]]
+
+
+def error_floor(variable: str, value: pd.Series, rules: QcRules) -> pd.Series:
+    """Least random uncertainty (standard deviation, canonical units) of daily ``value``.
+
+    CH4 flux: ``flux_sd + flux_sd_relative * |F|`` (science notes 7.14, derived); soil temperature and moisture:
+    constants for sensor and placement; any other variable: 5 % of its standard deviation.
+    """
+    if variable == "fch4":
+        return rules.flux_sd + rules.flux_sd_relative * value.abs()
+    if variable.startswith("tsl"):
+        return pd.Series(rules.temperature_sd, index=value.index)
+    if variable.startswith("swc"):
+        return pd.Series(rules.moisture_sd, index=value.index)
+    spread = float(np.nan_to_num(value.std(ddof=0)))
+    return pd.Series(max(0.05 * spread, 1e-12), index=value.index)
+
+
+def missing(raw: pd.Series, rules: QcRules) -> tuple[pd.Series, dict[str, int]]:
+    """``raw`` (source units) without missing values and missing codes, and how many of each there were."""
+    values = raw.to_numpy(float, copy=True)
+    counts = {"missing": int(np.isnan(values).sum())}
+    for code in rules.missing_codes:
+        hit = np.isclose(values, code, rtol=0, atol=1e-6)
+        counts[f"missing code {code:g}"] = int(hit.sum())
+        values[hit] = np.nan
+    return pd.Series(values, index=raw.index, name=raw.name), counts
+
+
+def scaled_codes(values: FloatArray, impossible: npt.NDArray[np.bool_], repeats: int) -> list[float]:
+    """Values among the ``impossible`` ones that recur exactly at least ``repeats`` times.
+
+    A missing code that went through a unit conversion (-9999 mg C m-2 h-1 becomes -231458.33 nmol m-2 s-1) is no longer
+    equal to the code, but still the same number every time; a broken sensor is not.
+    """
+    found, count = np.unique(values[impossible & np.isfinite(values)], return_counts=True)
+    return [float(value) for value in found[count >= repeats]]
+
+
+def spikes(values: FloatArray, variable: str, rules: QcRules) -> npt.NDArray[np.bool_]:
+    """Single values that stand out from both their neighbours by more than ``spike_z`` robust standard deviations.
+
+    The test of Papale et al. (2006, doi:10.5194/bg-3-571-2006): the second difference against its running median, in
+    units of 1.4826 times the running median of its absolute value, taken as at least 1 % of the valid range,
+    so that quantised stretches do not turn small steps into spikes. Soil moisture is not tested: it has true pulses.
+    """
+    result = np.zeros(values.shape, dtype=bool)
+    if rules.spike_z == 0 or variable.startswith("swc") or np.isfinite(values).sum() < rules.spike_window:
+        return result
+    series = pd.Series(values).dropna()
+    curvature = 2 * series - series.shift(1) - series.shift(-1)
+    window: dict[str, Any] = {"window": rules.spike_window, "center": True, "min_periods": 5}
+    away = (curvature - curvature.rolling(**window).median()).abs()
+    low, high = variables.get(variable).valid
+    scale = (1.4826 * away.rolling(**window).median()).clip(lower=0.01 * (high - low))
+    apart = np.minimum((series - series.shift(1)).abs(), (series - series.shift(-1)).abs())
+    result[series.index.to_numpy()] = ((away > rules.spike_z * scale) & (apart > 0.25 * away)).to_numpy()
+    return result
+
+
+def screen(
+    raw: pd.Series,
+    variable: str,
+    *,
+    factor: float = 1.0,
+    offset: float = 0.0,
+    rules: QcRules,
+    ledger: Ledger,
+    site: str,
+    qc: pd.Series | None = None,
+    min_qc: float = 0.0,
+    of: str = "days",
+    label: str | None = None,
+) -> pd.Series:
+    """Canonical values of ``variable`` from ``raw``, NaN where a rule drops them; every drop goes into ``ledger``.
+
+    ``factor`` and ``offset`` bring the source's unit to the canonical one (``raw * factor + offset``). Rules in order:
+    missing values and codes, scaled missing codes, valid range, spikes, fraction of measured data ``qc``. A value is
+    counted under the first rule that drops it. ``of`` says what is counted: 'days' or sub-daily 'values'.
+    """
+    name = label or variable
+    clean, counts = missing(raw, rules)
+    ledger.read(site, name, len(clean), of=of)
+    for reason, n in counts.items():
+        ledger.drop(site, name, reason, n, of=of)
+    values = clean.to_numpy(float) * factor + offset
+    low, high = variables.get(variable).valid
+    impossible = (values < low) | (values > high)
+    if rules.valid_range:
+        for code in scaled_codes(values, impossible, rules.scaled_code_repeats):
+            hit = impossible & (values == code)
+            shown = (code - offset) / factor
+            ledger.drop(site, name, f"scaled missing code {shown:.8g}", int(hit.sum()), of=of)
+            values[hit], impossible[hit] = np.nan, False
+        ledger.drop(site, name, "out of range", int(impossible.sum()), of=of)
+        values[impossible] = np.nan
+    spike = spikes(values, variable, rules)
+    ledger.drop(site, name, "spike", int(spike.sum()), of=of)
+    values[spike] = np.nan
+    if qc is not None and min_qc > 0:
+        poor = np.isfinite(values) & ~(qc.to_numpy(float) >= min_qc)
+        ledger.drop(site, name, "gap-filled", int(poor.sum()), of=of)
+        values[poor] = np.nan
+    return pd.Series(values, index=raw.index, name=variable)

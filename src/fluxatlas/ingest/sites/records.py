@@ -1,0 +1,105 @@
+"""What every reader returns, and the ledger in which every dropped value is counted with its reason."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+SITE_COLUMNS = ("site", "lat", "lon", "elevation", "kind", "igbp", "utc_offset", "source")
+ATTRIBUTE_COLUMNS = ("sand", "clay", "soc", "bdod", "phh2o", "cropFrac", "ndep", "lai")
+OBSERVATION_COLUMNS = ("time", "variable", "value", "sd", "qc", "n", "origin")
+
+
+@dataclass
+class SiteRecord:
+    """One site as a reader understood it.
+
+    ``site``: the row of sites.csv (:data:`SITE_COLUMNS` and known attributes). ``observations``: long table with
+    :data:`OBSERVATION_COLUMNS` in canonical units, one row per day and variable. ``forcing``: wide table indexed by day
+    with canonical forcing variables (NaN where missing), or None.
+    """
+
+    site: dict[str, Any]
+    observations: pd.DataFrame
+    forcing: pd.DataFrame | None = None
+
+    @property
+    def name(self) -> str:
+        return str(self.site["site"])
+
+
+@dataclass
+class Ledger:
+    """Counts of values read, kept and dropped, per site and variable, and notes on what a reader decided."""
+
+    counts: dict[tuple[str, str, str], Counter[str]] = field(default_factory=dict)
+    notes: dict[str, list[str]] = field(default_factory=dict)
+
+    def read(self, site: str, variable: str, n: int, *, of: str = "days") -> None:
+        """Count ``n`` values (``of`` 'days' or 'values') that entered quality control."""
+        self._counter(site, variable, of)["read"] += int(n)
+
+    def drop(self, site: str, variable: str, reason: str, n: int, *, of: str = "days") -> None:
+        """Count ``n`` values dropped for ``reason``."""
+        if n:
+            self._counter(site, variable, of)[reason] += int(n)
+
+    def note(self, site: str, text: str) -> None:
+        """Keep a decision that a user should be able to read later."""
+        lines = self.notes.setdefault(site, [])
+        if text not in lines:
+            lines.append(text)
+
+    def _counter(self, site: str, variable: str, of: str) -> Counter[str]:
+        return self.counts.setdefault((site, variable, of), Counter())
+
+    def sentence(self, site: str, variable: str, of: str = "days") -> str:
+        """Such as ``kept 1,423 of 2,190 days: 512 gap-filled, 255 missing``."""
+        counter = self.counts.get((site, variable, of), Counter())
+        dropped = [(reason, n) for reason, n in counter.most_common() if reason != "read"]
+        kept = counter["read"] - sum(n for _, n in dropped)
+        listed = ", ".join(f"{n:,} {reason}" for reason, n in dropped)
+        return f"kept {kept:,} of {counter['read']:,} {of}" + (f": {listed}" if listed else "")
+
+    def as_dict(self) -> dict[str, Any]:
+        """The ledger for report.json: per site ``variables`` (read, kept, dropped, text) and ``notes``."""
+        report: dict[str, Any] = {site: {"variables": {}, "notes": list(lines)} for site, lines in self.notes.items()}
+        for (site, variable, of), counter in self.counts.items():
+            rows = report.setdefault(site, {"variables": {}, "notes": []})["variables"]
+            dropped = {reason: n for reason, n in counter.most_common() if reason != "read"}
+            rows.setdefault(variable, {})[of] = {
+                "read": counter["read"],
+                "kept": counter["read"] - sum(dropped.values()),
+                "dropped": dropped,
+                "text": self.sentence(site, variable, of),
+            }
+        return report
+
+
+def observations(parts: Iterable[pd.DataFrame]) -> pd.DataFrame:
+    """Stack long tables, or make an empty one, with fixed columns and types."""
+    tables = [part for part in parts if len(part)]
+    if not tables:
+        table = pd.DataFrame({name: pd.Series(dtype="float64") for name in OBSERVATION_COLUMNS})
+    else:
+        table = pd.concat(tables, ignore_index=True)
+    table["time"] = pd.to_datetime(table["time"]).astype("datetime64[ns]")
+    for name in ("variable", "origin"):
+        table[name] = table[name].astype(object)
+    for name in ("value", "sd", "qc"):
+        table[name] = table[name].astype("float64")
+    table["n"] = table["n"].astype("int64")
+    return table[list(OBSERVATION_COLUMNS)]
+
+
+def long_table(variable: str, values: pd.Series, *, sd: Any, qc: Any = 1.0, n: Any = 1) -> pd.DataFrame:
+    """Long observation rows of one variable from daily ``values`` indexed by day; NaN values give no row."""
+    table = pd.DataFrame({"time": values.index, "variable": variable, "value": values.to_numpy(float)})
+    for name, column in (("sd", sd), ("qc", qc), ("n", n)):
+        table[name] = column.to_numpy() if isinstance(column, pd.Series) else column
+    table["origin"] = "measured"
+    return table[table["value"].notna()]

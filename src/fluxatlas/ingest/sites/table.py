@@ -1,0 +1,203 @@
+"""The one site table: all sources of the configuration, checked, as the files of the contract."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ... import variables
+from ...config.sites import SitesBlock
+from ...errors import InputError
+from ...files import atomic, provenance, write_text
+from .completion import complete_profile
+from .inputs import entry_files, site_inputs
+from .metadata import read_attributes
+from .records import ATTRIBUTE_COLUMNS, SITE_COLUMNS, Ledger, SiteRecord, observations
+
+COAST = 0.1
+"""A site counts as on land if any point within this distance [degrees] is land: the mask knows no narrow coasts."""
+
+
+def read_sites(block: SitesBlock, ledger: Ledger) -> list[SiteRecord]:
+    """All sites of all entries, in order, with attributes joined.
+
+    Raises :class:`InputError` for whatever a reader finds, for an empty block, a site that occurs twice or at sea.
+    """
+    if not block.entries:
+        raise InputError("no sites are configured", where="sites.entries", hint="list at least one source of sites")
+    records: list[SiteRecord] = []
+    origin: dict[str, str] = {}
+    for entry in block.entries:
+        files = entry_files(entry)
+        for path in files:
+            if not Path(path).is_file():
+                raise InputError("file not found", where=path, hint="check 'path' of the entry in sites.entries")
+        print(f"sites: reading {len(files)} {entry.source} files", file=sys.stderr)
+        reader = importlib.import_module(f".{entry.source}", __package__)
+        attributes = read_attributes(entry.attributes) if entry.attributes else None
+        for record in reader.read(files, entry, block.qc, ledger):
+            if record.name in origin:
+                raise InputError(
+                    f"site '{record.name}' comes from two sources ({origin[record.name]} and {entry.source})",
+                    where="sites.entries",
+                    hint="leave one of them out, or give it another id under the entry's 'sites'",
+                )
+            origin[record.name] = entry.source
+            _check_position(record, block.sea_sites, ledger)
+            records.append(_with_attributes(record, attributes))
+    return records
+
+
+def _check_position(record: SiteRecord, sea_sites: str, ledger: Ledger) -> None:
+    lat, lon = float(record.site["lat"]), float(record.site["lon"])
+    if not (-90 <= lat <= 90 and -180 <= lon <= 180):
+        raise InputError(
+            f"({lat:g}, {lon:g}) is no position on Earth",
+            where=f"site '{record.name}'",
+            hint="give degrees north (-90..90) and east (-180..180); lat and lon may be exchanged",
+        )
+    if on_land(lat, lon):
+        return
+    guesses = [(lat, -lon), (-lat, lon), (lon, lat), (-lat, -lon)]
+    likely = [f"({a:g}, {b:g})" for a, b in guesses if abs(a) <= 90 and on_land(a, b)]
+    hint = f"a wrong sign or exchanged values? {' or '.join(likely)} is land" if likely else "check the coordinates"
+    text = f"({lat:g}, {lon:g}) lies in the sea"
+    if sea_sites == "error":
+        raise InputError(text, where=f"site '{record.name}'", hint=f"{hint}; sites.sea_sites: warn accepts it")
+    ledger.note(record.name, f"{text}; {hint}")
+    print(f"warning: site '{record.name}': {text}; {hint}", file=sys.stderr)
+
+
+def on_land(lat: float, lon: float) -> bool:
+    """Whether a point or any of eight neighbours :data:`COAST` degrees off is land (mask of global-land-mask)."""
+    from global_land_mask import globe
+
+    step = np.array([0.0, -COAST, COAST])
+    lats, lons = np.meshgrid(np.clip(lat + step, -89.99, 89.99), (lon + step + 180) % 360 - 180)
+    return bool(np.any(globe.is_land(lats, lons)))
+
+
+def _with_attributes(record: SiteRecord, attributes: pd.DataFrame | None) -> SiteRecord:
+    if attributes is None or record.name not in attributes.index:
+        return record
+    known = {str(k): v for k, v in attributes.loc[record.name].items() if pd.notna(v) and v != ""}
+    if record.site.get("igbp"):
+        known.pop("igbp", None)
+    for name, value in known.items():
+        if name in ATTRIBUTE_COLUMNS:
+            variables.check_range([value], name, where=f"attributes of site '{record.name}'")
+    record.site |= known
+    return record
+
+
+def whole_segments(forcing: pd.DataFrame, min_days: int) -> pd.DataFrame:
+    """Complete days of ``forcing`` (indexed by day) in stretches of at least ``min_days`` days without a gap."""
+    complete = forcing.dropna().sort_index()
+    if complete.empty:
+        return complete
+    piece = (complete.index.to_series().diff() != pd.Timedelta("1D")).cumsum()
+    length = piece.map(piece.value_counts())
+    return complete[(length >= min_days).to_numpy()]
+
+
+def assemble(
+    records: Sequence[SiteRecord], block: SitesBlock, ledger: Ledger
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """The tables (sites, observations, forcing) of the contract from all records."""
+    rows, long, wide = [], [], []
+    for record in records:
+        days = record.observations["time"].nunique()
+        forcing = whole_segments(record.forcing, block.min_segment_days) if record.forcing is not None else None
+        if record.forcing is not None and forcing is not None:
+            ledger.note(record.name, f"own meteorology on {len(forcing):,} of {len(record.forcing):,} days")
+        if days < block.min_days and not (days == 0 and forcing is not None and len(forcing)):
+            ledger.note(record.name, f"left out: {days} observed days, {block.min_days} asked for")
+            continue
+        table = record.observations
+        if block.complete_profiles and record.site["kind"] == "chamber" and (forcing is None or forcing.empty):
+            table = observations([table, complete_profile(table, block.completion_gap_days)])
+        rows.append(record.site)
+        long.append(table.assign(site=record.name))
+        if forcing is not None and len(forcing):
+            wide.append(forcing.rename_axis("time").reset_index().assign(site=record.name))
+    if not rows:
+        raise InputError("no site is left after quality control", where="sites", hint="see the rules in sites.qc")
+    sites = pd.DataFrame(rows)
+    ordered = [*SITE_COLUMNS, *ATTRIBUTE_COLUMNS, "attribute_note"]
+    sites = sites.reindex(columns=ordered).sort_values("site")
+    observed = pd.concat(long, ignore_index=True)
+    observed = observed[["site", *[c for c in observed.columns if c != "site"]]]
+    observed = observed.sort_values(["site", "variable", "time"], ignore_index=True)
+    for name in observed["variable"].unique():
+        variables.check_range(observed.loc[observed["variable"] == name, "value"], name, where="observations of sites")
+    return sites, observed, _forcing_table(wide)
+
+
+def _forcing_table(parts: list[pd.DataFrame]) -> pd.DataFrame:
+    from .fluxnet import ORDER
+
+    if not parts:
+        table = pd.DataFrame({name: pd.Series(dtype="float32") for name in ORDER})
+        return pd.concat(
+            [pd.DataFrame({"site": pd.Series(dtype=object), "time": pd.Series(dtype="M8[ns]")}), table], axis=1
+        )
+    table = pd.concat(parts, ignore_index=True)[["site", "time", *ORDER]]
+    for name in ORDER:
+        variables.check_range(table[name], name, where="meteorology of sites")
+    table["time"] = table["time"].astype("datetime64[ns]")
+    return table.astype(dict.fromkeys(ORDER, "float32")).sort_values(["site", "time"], ignore_index=True)
+
+
+def build(block: SitesBlock, output_dir: str | Path, inputs: Sequence[str] | None = None) -> dict[str, Any]:
+    """Read all sources and write sites.csv, observations.parquet, forcing.parquet and report.json to ``output_dir``.
+
+    ``inputs`` are the files a workflow declared: a file that is read without being among them is an
+    :class:`InputError`, since the workflow would not notice its changes. Returns the report.
+    """
+    needed = site_inputs(block)
+    undeclared = sorted({str(Path(p)) for p in needed} - {str(Path(p)) for p in inputs}) if inputs else []
+    if undeclared:
+        raise InputError(
+            f"{len(undeclared)} files of the configuration are not among the declared inputs",
+            where=undeclared[0],
+            hint="pass every file of site_inputs(block) with --input",
+        )
+    ledger = Ledger()
+    sites, observed, forcing = assemble(read_sites(block, ledger), block, ledger)
+    origin = provenance("ingest sites", block.model_dump(mode="json"), {p: p for p in needed})
+    folder = Path(output_dir)
+    with atomic(folder / "sites.csv") as partial:
+        sites.to_csv(partial, index=False, float_format="%.8g")
+    _write_parquet(observed, folder / "observations.parquet", origin)
+    _write_parquet(forcing, folder / "forcing.parquet", origin)
+    report = {"provenance": origin, "sites": ledger.as_dict(), "totals": _totals(sites, observed, forcing)}
+    write_text(folder / "report.json", json.dumps(report, indent=1, sort_keys=True, default=float) + "\n")
+    return report
+
+
+def _totals(sites: pd.DataFrame, observed: pd.DataFrame, forcing: pd.DataFrame) -> dict[str, Any]:
+    measured = observed[observed["origin"] == "measured"]
+    return {
+        "sites": len(sites),
+        "days_by_variable": {str(k): int(v) for k, v in measured["variable"].value_counts().items()},
+        "forcing_days": len(forcing),
+        "forcing_sites": int(forcing["site"].nunique()),
+    }
+
+
+def _write_parquet(table: pd.DataFrame, path: Path, attrs: dict[str, str]) -> None:
+    """Write with provenance in the schema's metadata, completely or not at all."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    data = pa.Table.from_pandas(table, preserve_index=False)
+    data = data.replace_schema_metadata({**(data.schema.metadata or {}), **attrs})
+    with atomic(path) as partial:
+        pq.write_table(data, partial, compression="zstd")

@@ -1,0 +1,190 @@
+"""Reading text tables so that whatever is wrong becomes one clear :class:`InputError`."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ...errors import InputError, nearest
+
+
+def read_text(path: str | Path, encoding: str = "utf-8") -> str:
+    """The whole text of a file, without byte-order mark.
+
+    Raises :class:`InputError` where the file is missing, empty, binary or not in ``encoding``.
+    """
+    source = Path(path)
+    try:
+        data = source.read_bytes()
+    except OSError as problem:
+        raise InputError(
+            f"file cannot be read ({problem.strerror})", where=str(source), hint="check the path"
+        ) from None
+    if not data.strip():
+        raise InputError("file is empty", where=str(source), hint="delete it and make or download it again")
+    try:
+        text = data.decode("utf-8-sig" if encoding.lower().replace("-", "") == "utf8" else encoding)
+    except LookupError:
+        raise InputError(
+            f"'{encoding}' is not a text encoding", where=str(source), hint="use utf-8 or latin-1"
+        ) from None
+    except UnicodeDecodeError as problem:
+        line = data[: problem.start].count(b"\n") + 1
+        raise InputError(
+            f"byte 0x{data[problem.start]:02x} on line {line} is not {encoding} text",
+            where=str(source),
+            hint="set the entry's 'encoding' (such as latin-1), or save the file as UTF-8",
+        ) from None
+    if "\x00" in text:
+        raise InputError("file holds binary data, not text", where=str(source), hint="give a text table")
+    return text
+
+
+def check_columns(columns: Iterable[str], required: Iterable[str], where: str) -> None:
+    """Raise :class:`InputError` naming every ``required`` column that is absent, and duplicated names."""
+    names = list(columns)
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise InputError(f"column {_quoted(twice)} occurs more than once", where=where, hint="keep one")
+    missing = [name for name in required if name not in names]
+    if missing:
+        hint = nearest(missing[0], names)
+        raise InputError(
+            f"column {_quoted(missing)} is missing{hint}",
+            where=where,
+            hint=f"the header reads: {', '.join(names[:8])}{', ...' if len(names) > 8 else ''}",
+        )
+
+
+def _quoted(names: Sequence[str]) -> str:
+    return ", ".join(f"'{name}'" for name in names)
+
+
+def read_table(
+    path: str | Path,
+    *,
+    required: Iterable[str],
+    keep: Callable[[str], bool] | None = None,
+    encoding: str = "utf-8",
+    separator: str = ",",
+    comment: str | None = None,
+    text: str | None = None,
+) -> pd.DataFrame:
+    """A text table with a header line; numbers where a column holds only numbers, else strings.
+
+    ``keep`` chooses columns by name beside the ``required`` ones. Raises :class:`InputError` for a file that is not
+    text, has no header, no rows, a ragged line, or lacks a column. ``text`` gives the content where it was read before.
+    """
+    where = str(path)
+    content = read_text(path, encoding) if text is None else text
+    if comment:
+        content = "".join(line for line in content.splitlines(keepends=True) if not line.startswith(comment))
+    wanted = list(required)
+    header = next(csv.reader(io.StringIO(content.lstrip().split("\n", 1)[0].strip("\r")), delimiter=separator), [])
+    names = [name.strip() for name in header]
+    check_columns(names, wanted, where)
+    if len(names) < 1 or not any(names):
+        raise InputError("the first line is no header", where=where, hint="give a table with column names")
+    _check_ragged(content.lstrip(), separator, len(names), where)
+    columns = [i for i, name in enumerate(names) if name in wanted or (keep is not None and keep(name))]
+    try:
+        table = pd.read_csv(
+            io.StringIO(content.lstrip()),
+            sep=separator,
+            header=None,
+            skiprows=1,
+            names=list(range(len(names))),
+            usecols=columns,
+            index_col=False,
+            skipinitialspace=True,
+            skip_blank_lines=True,
+            low_memory=False,
+            na_values=["", "NA", "NaN", "nan"],
+            keep_default_na=False,
+        )
+    except (ValueError, csv.Error, OverflowError, KeyError, IndexError, TypeError) as problem:
+        raise InputError(f"the table cannot be read ({problem})", where=where, hint="check the lines named") from None
+    if table.empty:
+        raise InputError("the table has a header but no rows", where=where, hint="leave the file out or fill it")
+    return table.set_axis([names[int(str(i))] for i in table.columns], axis=1)
+
+
+def _check_ragged(content: str, separator: str, width: int, where: str) -> None:
+    """Refuse a line with another number of cells than the header; quoted text is left to the parser."""
+    if '"' in content:
+        return
+    for number, line in enumerate(content.splitlines(), 1):
+        cells = line.count(separator) + 1
+        if cells != width and line.strip():
+            raise InputError(
+                f"line {number} has {cells} cells, the header has {width}",
+                where=where,
+                hint="the file may be truncated or edited by hand: correct the line",
+            )
+
+
+def numbers(table: pd.DataFrame, name: str, where: str) -> pd.Series:
+    """Column ``name`` as floats; raises :class:`InputError` with the first text that is no number. Infinite is NaN."""
+    column = table[name]
+    if column.dtype.kind not in "fiu":
+        converted = pd.to_numeric(column, errors="coerce").astype("float64")
+        wrong = converted.isna() & column.notna() & (column.astype(str).str.strip() != "")
+        if wrong.any():
+            row = int(np.flatnonzero(wrong.to_numpy())[0])
+            raise InputError(
+                f"'{str(column.iloc[row])[:40]}' in row {row + 1} of column '{name}' is not a number",
+                where=where,
+                hint="correct the cell, or leave it empty where the value is missing",
+            )
+        column = converted
+    result = column.astype("float64")
+    return result.where(np.isfinite(result))
+
+
+def times(values: pd.Series, form: str | None, where: str) -> pd.Series:
+    """Times from text (``form`` as for strptime, or None for ISO 8601); raises :class:`InputError` for a bad one."""
+    text = values.astype(str).str.strip()
+    try:
+        parsed = pd.to_datetime(text, format=form or "ISO8601", errors="coerce", utc=form is None)
+    except (ValueError, OverflowError, TypeError, AttributeError):
+        parsed = pd.Series(pd.NaT, index=values.index)
+    if parsed.isna().any():
+        row = int(np.flatnonzero(parsed.isna().to_numpy())[0])
+        raise InputError(
+            f"'{text.iloc[row][:40]}' in row {row + 1} of column '{values.name}' is not a time",
+            where=where,
+            hint=f"write times as {form or 'YYYY-MM-DDTHH:MM:SSZ'}",
+        )
+    naive: Any = parsed.dt.tz_convert(None) if form is None else parsed
+    return naive.astype("datetime64[ns]") if _in_range(naive) else _time_range_error(naive, where)
+
+
+def _in_range(values: pd.Series) -> bool:
+    return bool(values.dt.year.between(1800, 2200).all())
+
+
+def _time_range_error(values: pd.Series, where: str) -> pd.Series:
+    odd = values[~values.dt.year.between(1800, 2200)].iloc[0]
+    raise InputError(f"the year {odd.year} cannot be right", where=where, hint="check the time column and its format")
+
+
+def in_order(table: pd.DataFrame, time: pd.Series, where: str) -> pd.DataFrame:
+    """``table`` indexed by ``time`` and sorted; identical repeated rows are merged, contradicting ones refused."""
+    indexed = table.set_axis(pd.DatetimeIndex(time, name="time"), axis=0)
+    if indexed.index.has_duplicates:
+        twice = indexed[indexed.index.duplicated(keep=False)].reset_index().drop_duplicates()
+        if twice["time"].duplicated().any():
+            first = twice.loc[twice["time"].duplicated(), "time"].iloc[0]
+            raise InputError(
+                f"{first:%Y-%m-%d %H:%M} occurs more than once with different values",
+                where=where,
+                hint="keep one row per time",
+            )
+        indexed = indexed[~indexed.index.duplicated()]
+    return indexed.sort_index()

@@ -1,0 +1,238 @@
+"""FLUXNET, ICOS ERA and FLUXNET-CH4 files: numbers of the real files, units, QC counts and every error path."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from fluxatlas.config.sites import QcRules, SiteEntry
+from fluxatlas.errors import InputError
+from fluxatlas.ingest.sites import fluxnet, weather
+from fluxatlas.ingest.sites.records import Ledger
+
+PLACE = [{"site": "XX-Tst", "lat": 50.0, "lon": 10.0, "utc_offset": 1}]
+TOWERS = "flux_towers/jpdarela_FLUXNET_EU"
+WETLANDS = "wetland_ch4/mwdjones_dichotomous_FLUXNET-CH4"
+
+
+def read(paths: list[Path], rules: QcRules | None = None, **entry: object) -> tuple[list, Ledger]:
+    ledger = Ledger()
+    made = SiteEntry(source="fluxnet", path=[str(p) for p in paths], **{"sites": PLACE, **entry})
+    return fluxnet.read([str(p) for p in paths], made, rules or QcRules(), ledger), ledger
+
+
+def real(data_dir: Path, site: str, product: str) -> Path:
+    return next((data_dir / TOWERS / site).glob(f"FLX_{site}_*_{product}_*.csv"))
+
+
+def plain(path: Path) -> pd.DataFrame:
+    table = pd.read_csv(path, na_values=[-9999])
+    return table.set_index(pd.to_datetime(table["TIMESTAMP"].astype(str), format="%Y%m%d"))
+
+
+def place(site: str, lat: float = 50.0, lon: float = 10.0) -> list[dict]:
+    return [{"site": site, "lat": lat, "lon": lon, "utc_offset": 1}]
+
+
+@pytest.mark.parametrize(("site", "last"), [("DE-Tha", "2019-12-31"), ("BE-Vie", "2020-12-31")])
+def test_era_files_end_where_the_source_list_says(data_dir: Path, site: str, last: str) -> None:
+    path = real(data_dir, site, "ERAI_DD")
+    (record,), ledger = read([path], sites=place(site))
+    assert record.forcing is not None
+    complete = record.forcing.dropna()
+    assert str(complete.index[0].date()) == "1989-01-01"
+    assert str(complete.index[-1].date()) == last
+    lost = 366 if last.startswith("2019") else 0
+    assert ledger.counts[(site, "PA_ERA", "days")]["missing code -9999"] == lost
+
+
+def test_era_units_against_a_plain_reading(data_dir: Path) -> None:
+    path = real(data_dir, "DE-Tha", "ERAI_DD")
+    (record,), _ = read([path], sites=place("DE-Tha"))
+    raw = plain(path).loc["2001"]
+    ours = record.forcing.loc["2001"]
+    np.testing.assert_allclose(ours["tas"], raw["TA_ERA"] + 273.15, rtol=1e-12)
+    np.testing.assert_allclose(ours["pr"] * 86400, raw["P_ERA"], atol=1e-9)
+    np.testing.assert_allclose(ours["ps"], raw["PA_ERA"] * 1000, rtol=1e-12)
+    np.testing.assert_allclose(ours["rlds"], raw["LW_IN_ERA"], rtol=1e-12)
+    assert ((ours["tasmin"] < ours["tas"]) & (ours["tas"] < ours["tasmax"])).all()
+    relative = ours["huss"] * ours["ps"] / 0.622 / weather.saturation_pressure(ours["tas"] - 273.15)
+    assert 0.6 < relative.mean() < 0.95  # Tharandt is humid; a VPD taken as kPa would give 0.01
+
+
+def test_soil_values_and_gap_filled_days(data_dir: Path) -> None:
+    path = real(data_dir, "FI-Ken", "FULLSET_DD")
+    (record,), ledger = read(
+        [path], sites=place("FI-Ken"), temperature_depths={1: 5, 2: 10, 3: 30}, moisture_depths={1: 5}
+    )
+    raw = plain(path)
+    good = raw["TS_F_MDS_1"].notna() & (raw["TS_F_MDS_1_QC"] >= 0.5)
+    tsl = record.observations.query("variable == 'tsl05'").set_index("time")
+    assert len(tsl) == good.sum()
+    np.testing.assert_allclose(tsl["value"], raw.loc[good, "TS_F_MDS_1"] + 273.15, rtol=1e-12)
+    np.testing.assert_allclose(tsl["qc"], raw.loc[good, "TS_F_MDS_1_QC"])
+    swc = record.observations.query("variable == 'swc05'").set_index("time")["value"]
+    raw_swc = raw.loc[raw["SWC_F_MDS_1_QC"] >= 0.5, "SWC_F_MDS_1"].dropna()
+    assert swc.median() == pytest.approx(raw_swc.median() / 100)
+    counted = ledger.counts[("FI-Ken", "swc05", "days")]
+    assert counted["read"] == 1096
+    assert counted["gap-filled"] == (raw["SWC_F_MDS_1"].notna() & (raw["SWC_F_MDS_1_QC"] < 0.5)).sum()
+    assert set(record.observations["variable"]) >= {"tsl05", "tsl45", "swc05"}
+    assert "tsl15" not in set(record.observations["variable"])  # 10 cm counts as 5 cm, and 5 cm itself is nearer
+
+
+def test_unknown_depths_are_assumed_and_said_so(data_dir: Path) -> None:
+    _, ledger = read([real(data_dir, "FI-Ken", "FULLSET_DD")], sites=place("FI-Ken"))
+    assert any("assumed TS_1 = 5 cm" in note for note in ledger.notes["FI-Ken"])
+
+
+def test_tower_and_era_files_of_one_site_are_joined(data_dir: Path) -> None:
+    files = [real(data_dir, "IT-BFt", name) for name in ("FULLSET_DD", "ERAI_DD", "FULLSET_MM")]
+    (record,), ledger = read(files, sites=place("IT-BFt"))
+    tower, era = plain(files[0]), plain(files[1])
+    ours = record.forcing["tas"]
+    np.testing.assert_allclose(ours.loc["2019-06"], tower.loc["2019-06", "TA_F"] + 273.15)
+    np.testing.assert_allclose(ours.loc["1995-06"], era.loc["1995-06", "TA_ERA"] + 273.15)
+    assert "monthly file left out: the site table is daily" in ledger.notes["IT-BFt"]
+
+
+@pytest.mark.parametrize(
+    ("site", "days", "valid"),
+    [("SE-Deg", 1826, 1387), ("FI-Lom", 1826, 1585), ("CA-SCB", 1417, 648), ("US-EDN", 273, 166), ("BW-Gum", 365, 191)],
+)
+def test_fluxnet_ch4_days(data_dir: Path, site: str, days: int, valid: int) -> None:
+    path = next((data_dir / WETLANDS).glob(f"FLX_{site}_*.csv"))
+    rules = QcRules(valid_range=False, spike_z=0)
+    (record,), ledger = read([path], rules, sites=place(site))
+    fluxes = record.observations.query("variable == 'fch4'")
+    assert ledger.counts[(site, "fch4", "days")]["read"] == days
+    assert len(fluxes) == valid
+    raw = plain(path)["FCH4"].dropna()
+    assert fluxes["value"].mean() == pytest.approx(raw.mean() * 1.3861, rel=1e-4)
+    assert any("not verified" in note for note in ledger.notes[site])
+
+
+def test_fluxnet_ch4_unit_can_be_overridden(data_dir: Path) -> None:
+    path = next((data_dir / WETLANDS).glob("FLX_FI-Si2_*.csv"))
+    units = {"FCH4": {"unit": "mg CH4-C m-2 d-1", "reason": "a test"}}
+    (record,), ledger = read([path], QcRules(valid_range=False, spike_z=0), sites=place("FI-Si2"), units=units)
+    mean = record.observations.query("variable == 'fch4'")["value"].mean()
+    assert mean == pytest.approx(plain(path)["FCH4"].mean() * 16.043 / 12.011)
+    assert "FCH4 is read as mg CH4-C m-2 d-1 (a test)" in ledger.notes["FI-Si2"]
+
+
+def test_estimated_extremes_against_half_hourly_truth(data_dir: Path) -> None:
+    import xarray as xr
+
+    folder = data_dir / "flux_towers/geco-bern_FluxDataKit"
+    path = folder / "FLX_US-Wi7_FLUXNET2015_FULLSET_DD_2005-2005_1-4.csv"
+    raw = plain(path)
+    low, high = weather.extremes(
+        *(raw[f"TA_F{part}"] for part in ("", "_DAY", "_NIGHT", "_DAY_SD", "_NIGHT_SD")), lat=46.65
+    )
+    with xr.open_dataset(folder / "US-Wi7_2005-2005_FLUXNET2015_Met.nc") as dataset:
+        true = dataset["Tair"].squeeze().to_series() - 273.15
+    day = true.groupby(true.index.floor("D"))
+    for estimate, truth in ((low, day.min()), (high, day.max())):
+        error = estimate.to_numpy() - truth.to_numpy()
+        assert abs(np.nanmean(error)) < 0.8
+        assert np.nanmean(np.abs(error)) < 1.3
+
+
+def test_extremes_of_a_sine_wave() -> None:
+    hours = (np.arange(48) + 0.5) / 2
+    wave = 280 + 6 * np.sin(2 * np.pi * (hours - 9) / 24)
+    light = np.abs(hours - 12) < 6
+    parts = [wave.mean(), wave[light].mean(), wave[~light].mean(), wave[light].std(), wave[~light].std()]
+    series = [pd.Series([value], index=pd.to_datetime(["2001-03-21"])) for value in parts]
+    low, high = weather.extremes(*series, lat=0.0)
+    assert low.iloc[0] == pytest.approx(274, abs=0.05)
+    assert high.iloc[0] == pytest.approx(286, abs=0.05)
+
+
+def half_hours(days: int = 3) -> pd.DataFrame:
+    start = pd.date_range("2005-05-01", periods=48 * days, freq="30min")
+    step = np.arange(48 * days)
+    return pd.DataFrame(
+        {
+            "TIMESTAMP_START": start.strftime("%Y%m%d%H%M"),
+            "TIMESTAMP_END": (start + pd.Timedelta("30min")).strftime("%Y%m%d%H%M"),
+            "TA_F": 10 + 5 * np.sin(2 * np.pi * step / 48),
+            "P_F": 0.5,
+            "SW_IN_F": 200.0,
+            "LW_IN_F": 300.0,
+            "VPD_F": 4.0,
+            "PA_F": 100.0,
+            "WS_F": 3.0,
+            "TS_F_MDS_1": 8.0,
+            "TS_F_MDS_1_QC": np.where(step % 4 == 0, 2, 0),
+        }
+    )
+
+
+def write(tmp_path: Path, table: pd.DataFrame, name: str = "FLX_XX-Tst_FLUXNET2015_FULLSET_HH_2005-2005.csv") -> Path:
+    path = tmp_path / name
+    table.to_csv(path, index=False)
+    return path
+
+
+def test_half_hours_become_days(tmp_path: Path) -> None:
+    table = half_hours()
+    table.loc[100, "SW_IN_F"] = -9999  # the third day is incomplete
+    (record,), _ = read([write(tmp_path, table)])
+    forcing = record.forcing
+    assert forcing["tasmax"].iloc[0] == pytest.approx(288.15)
+    assert forcing["tasmin"].iloc[0] == pytest.approx(278.15)
+    assert forcing["pr"].iloc[0] * 86400 == pytest.approx(24.0)  # 48 x 0.5 mm
+    assert forcing["rsds"].notna().tolist() == [True, True, False]
+    soil = record.observations.query("variable == 'tsl05'")
+    assert soil["qc"].tolist() == pytest.approx([0.75] * 3)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("FLX_XX-Tst_FLUXNET2015_FULLSET_DD.csv", "", "empty"),
+        ("FLX_XX-Tst_FLUXNET2015_FULLSET_DD.csv", "TIMESTAMP,TA_F\n", "no rows"),
+        ("FLX_XX-Tst_FLUXNET2015_FULLSET_DD.csv", "DATE,TA_F\n20010101,3\n", "'TIMESTAMP' is missing"),
+        ("FLX_XX-Tst_FLUXNET2015_FULLSET_DD.csv", "TIMESTAMP,NEE\n20010101,3\n", "none of the columns"),
+        ("FLX_XX-Tst_FLUXNET2015_FULLSET_DD.csv", "TIMESTAMP,TA_F\n20010101,warm\n", "'warm' in row 1"),
+        ("FLX_XX-Tst_FLUXNET2015_FULLSET_DD.csv", "TIMESTAMP,TA_F\n20011301,3\n", "is not a time"),
+        ("FLX_XX-Tst_FLUXNET2015_FULLSET_DD.csv", "TIMESTAMP,TA_F\n20010101,3\n20010101,4\n", "more than once"),
+        ("FLX_XX-Tst_FLUXNET2015_FULLSET_DD.csv", "TIMESTAMP,TA_F,TA_F\n20010101,3,4\n", "more than once"),
+        ("tower.csv", "TIMESTAMP,TA_F\n20010101,3\n", "which site"),
+        ("FLX_YY-Oth_FLUXNET2015_FULLSET_DD.csv", "TIMESTAMP,TA_F\n20010101,3\n", "no coordinates"),
+    ],
+)
+def test_bad_files_say_what_is_wrong(tmp_path: Path, name: str, content: str, said: str) -> None:
+    path = tmp_path / name
+    path.write_text(content)
+    with pytest.raises(InputError, match=said) as caught:
+        read([path])
+    assert str(path) in caught.value.where
+
+
+def test_text_that_is_not_utf8(tmp_path: Path) -> None:
+    path = tmp_path / "FLX_XX-Tst_FLUXNET2015_FULLSET_DD.csv"
+    path.write_bytes(b"TIMESTAMP,TA_F,Temp\xe9rature\n20010101,3,4\n")
+    with pytest.raises(InputError, match="0xe9 on line 1"):
+        read([path])
+    (record,), _ = read([path], encoding="latin-1")
+    assert record.name == "XX-Tst"
+
+
+def test_rows_out_of_order_and_repeated_are_mended(tmp_path: Path) -> None:
+    path = tmp_path / "FLX_XX-Tst_FLUXNET2015_FULLSET_DD.csv"
+    path.write_text("TIMESTAMP,TS_F_MDS_1\n20010103,3\n20010101,1\n20010103,3\n")
+    (record,), _ = read([path])
+    assert record.observations["value"].tolist() == pytest.approx([274.15, 276.15])
+
+
+def test_two_versions_of_one_tower_are_refused(tmp_path: Path) -> None:
+    for version, value in (("1-3", 3.0), ("1-4", 4.0)):
+        (tmp_path / f"FLX_XX-Tst_FLUXNET2015_FULLSET_DD_{version}.csv").write_text(
+            f"TIMESTAMP,TA_F\n20010101,{value}\n"
+        )
+    with pytest.raises(InputError, match="contradict each other on 2001-01-01"):
+        read(sorted(tmp_path.glob("*.csv")))

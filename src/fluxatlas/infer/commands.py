@@ -2,6 +2,99 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Optional
+
 import typer
 
-app = typer.Typer(no_args_is_help=True, help="TODO")
+app = typer.Typer(no_args_is_help=True, help="Apply the trained members to every land cell, tile by tile.")
+
+Settings = Annotated[str, typer.Option(help="The block 'infer' as JSON.")]
+GridName = Annotated[str, typer.Option("--grid", help="Target grid, such as 4km.")]
+TileSize = Annotated[int, typer.Option(help="Edge of the tiles in degrees.")]
+TileName = Annotated[str, typer.Option("--tile", help="Tile, such as N38W124.")]
+Forcing = Annotated[list[Path], typer.Option("--forcing", help="Forcing piece of a year; repeat in order.")]
+Attributes = Annotated[Path, typer.Option(help="Attributes of the tile.")]
+Members = Annotated[list[Path], typer.Option("--member", help="Member file; repeat.")]
+Workers = Annotated[Optional[int], typer.Option(help="Cores of this job.")]  # noqa: UP045 (typer reads it)
+Memory = Annotated[Optional[int], typer.Option("--memory-mb", help="Memory this job may use.")]  # noqa: UP045
+StateOut = Annotated[Path, typer.Option(help="File for the state at the end.")]
+
+
+@app.command("tile")
+def tile_command(
+    tile: TileName,
+    year: Annotated[int, typer.Option(help="Year of the forcing piece.")],
+    forcing: Annotated[Path, typer.Option(help="Forcing piece of the year.")],
+    attributes: Attributes,
+    member: Members,
+    output: Annotated[Path, typer.Option(help="File for the fluxes.")],
+    state_out: StateOut,
+    state_in: Annotated[Optional[Path], typer.Option(help="State to start from; none: the initial one.")] = None,  # noqa: UP045
+    settings: Settings = "{}",
+    grid: GridName = "4km",
+    tile_size: TileSize = 10,
+    workers: Workers = None,
+    memory_mb: Memory = None,
+) -> None:
+    """Run one tile-year: fluxes and the state of its last day."""
+    from ..grid import get_grid
+    from .tile import run_tile
+
+    report = run_tile(
+        get_grid(grid).tile(tile, tile_size),
+        forcing=forcing,
+        attributes=attributes,
+        members=member,
+        output=output,
+        state_out=state_out,
+        state_in=state_in,
+        year=year,
+        settings=_settings(settings, workers, memory_mb),
+    )
+    _tell(report)
+
+
+@app.command()
+def spinup(
+    tile: TileName,
+    forcing: Forcing,
+    attributes: Attributes,
+    member: Members,
+    state_out: StateOut,
+    repeat: Annotated[int, typer.Option(min=1, help="Times to run through the years.")] = 1,
+    settings: Settings = "{}",
+    grid: GridName = "4km",
+    tile_size: TileSize = 10,
+    workers: Workers = None,
+    memory_mb: Memory = None,
+) -> None:
+    """Run the years given, in order, and write only the state at the end."""
+    from ..grid import get_grid
+    from .tile import spin_up
+
+    report = spin_up(
+        get_grid(grid).tile(tile, tile_size),
+        forcing=forcing,
+        attributes=attributes,
+        members=member,
+        state_out=state_out,
+        repeat=repeat,
+        settings=_settings(settings, workers, memory_mb),
+    )
+    _tell(report)
+
+
+def _settings(text: str, workers: int | None, memory_mb: int | None) -> Any:
+    """The block from JSON with the two options of the command line on top."""
+    from ..config.infer import InferBlock
+    from ..config.settings import read_settings
+
+    given = {"workers": workers, "memory_mb": memory_mb}
+    return read_settings(InferBlock, text, **{k: v for k, v in given.items() if v is not None})
+
+
+def _tell(report: Any) -> None:
+    parts = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in report.seconds.items())
+    print(f"{report.cells} cells, {report.cell_days:,} cell-days, {report.members} members: {parts}", file=sys.stderr)

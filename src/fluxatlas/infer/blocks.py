@@ -1,0 +1,116 @@
+"""Spreading blocks of cells over the cores of a job, or over a running Dask cluster.
+
+Measured on 2 cores: a process that imports torch starts in about 2 s, so threads (torch and the regridding kernels
+release the interpreter lock) are better for small work; see :func:`choose_scheduler`.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Any
+
+from ..errors import FluxAtlasError, InputError
+from .kernel import Block, BlockResult, Job, context, run_block
+from .state import EnsembleState
+
+PROCESSES_FROM = 20_000_000
+"""Cell-days times members from which processes pay for their start."""
+
+
+def make_blocks(cells: int, size: int) -> list[Block]:
+    """Blocks of ``size`` consecutive cells (the last one may be smaller) that cover ``cells``."""
+    return [Block(start, min(start + size, cells)) for start in range(0, cells, size)]
+
+
+def choose_scheduler(scheduler: str, workers: int, blocks: int, work: float) -> str:
+    """``serial``, ``threads`` or ``processes`` for ``work`` cell-days times members in ``blocks`` blocks."""
+    if workers == 1 or blocks == 1:
+        return "serial"
+    if scheduler != "auto":
+        return scheduler
+    return "processes" if work >= PROCESSES_FROM else "threads"
+
+
+class Progress:
+    """One line to stderr per tenth of the work, at most."""
+
+    def __init__(self, title: str, total: int) -> None:
+        self.title, self.total, self.done, self.told = title, total, 0, 0
+        self.begin = time.perf_counter()
+
+    def step(self, *_: Any) -> None:
+        self.done += 1
+        tenth = 10 * self.done // self.total
+        if tenth > self.told:
+            self.told = tenth
+            elapsed = time.perf_counter() - self.begin
+            print(f"{self.title}: {self.done} of {self.total} blocks, {elapsed:.1f} s", file=sys.stderr, flush=True)
+
+
+def run_blocks(
+    job: Job, blocks: Sequence[Block], state: EnsembleState | None, *, workers: int, scheduler: str, title: str
+) -> Iterator[BlockResult]:
+    """Results of all blocks in any order; with ``settings.dask_address`` they run on that cluster.
+
+    ``scheduler`` is ``serial``, ``threads`` or ``processes``. Raises what a block raises.
+    """
+    progress = Progress(title, len(blocks))
+    tasks = [(block, None if state is None else _part(state, block)) for block in blocks]
+    if job.settings.dask_address:
+        yield from _on_cluster(job, tasks, progress)
+    elif scheduler == "serial":
+        _one_thread()
+        for block, begin in tasks:
+            yield run_block(job, block, begin)
+            progress.step()
+    else:
+        yield from _on_cores(job, tasks, workers, scheduler, progress)
+
+
+def _part(state: EnsembleState, block: Block) -> EnsembleState:
+    return {name: values[:, :, block.start : block.stop] for name, values in state.items()}
+
+
+def _on_cores(job: Job, tasks: list[Any], workers: int, scheduler: str, progress: Progress) -> list[BlockResult]:
+    import dask
+    from dask.callbacks import Callback
+
+    options: dict[str, Any] = {"scheduler": scheduler, "num_workers": min(workers, len(tasks))}
+    if scheduler == "threads":
+        _one_thread()
+        context(job)  # read once, before the threads ask for it
+    else:
+        options |= {"initializer": _one_thread, "chunksize": 1}
+    work = [dask.delayed(partial(run_block, job), pure=False, traverse=False)(*task) for task in tasks]
+    with Callback(posttask=progress.step):
+        try:
+            return list(dask.compute(*work, **options, traverse=False))
+        except FluxAtlasError as problem:  # Dask wraps an error of another process
+            raise getattr(problem, "exception", problem) from None
+
+
+def _on_cluster(job: Job, tasks: list[Any], progress: Progress) -> Iterator[BlockResult]:
+    from dask.distributed import Client, as_completed
+
+    address = job.settings.dask_address
+    try:
+        client = Client(address, timeout=20)
+    except (OSError, ValueError) as problem:
+        hint = "start one with `dask scheduler` and `dask worker`, or leave infer.dask_address empty"
+        raise InputError(f"no Dask scheduler answers ({problem})", where=address, hint=hint) from problem
+    with client:
+        client.run(_one_thread)
+        futures = [client.submit(run_block, job, *task, pure=False) for task in tasks]
+        for future in as_completed(futures):
+            yield future.result()
+            progress.step()
+
+
+def _one_thread() -> None:
+    """Let torch use one thread in this process: blocks are spread over the cores instead."""
+    import torch
+
+    torch.set_num_threads(1)

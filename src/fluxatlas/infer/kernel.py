@@ -1,0 +1,242 @@
+"""The work on one block of cells: regrid, run every member, average, pack; time outermost, state carried.
+
+A :class:`Job` is the plain description of a tile-year that travels to the workers; a :class:`Context` is what a worker
+reads once for it. Daily values go into the :class:`~fluxatlas.infer.store.Store`, everything else comes back in a small
+:class:`BlockResult`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .. import variables
+from ..config.infer import InferBlock
+from ..drivers import slow_drivers
+from ..errors import InputError
+from ..grid import Tile
+from ..regrid import TileRegridder
+from ..systems import System
+from ..train.applicability import CLIMATE, features
+from ..train.member import Member
+from .cells import Cells, read_cells
+from .engine import Array, Engine, make_engine
+from .packing import pack
+from .piece import Piece, read_piece
+from .state import EnsembleState
+from .store import Store, sections
+
+
+@dataclass(frozen=True)
+class Job:
+    """One tile over one or more years (more than one: a spin-up); ``store`` is None where only the state is wanted."""
+
+    tile: Tile
+    forcing: tuple[str, ...]
+    attributes: str
+    members: tuple[str, ...]
+    settings: InferBlock
+    store: Store | None = None
+
+
+@dataclass(frozen=True)
+class Block:
+    """Cells ``start`` to ``stop`` (exclusive) of the list of active cells."""
+
+    start: int
+    stop: int
+
+
+@dataclass
+class BlockResult:
+    """What a block gives back beside its daily values.
+
+    ``state`` (member, layer, cell, hidden) per sub-module; ``annual`` (member, cell) float32 per flux, mean of the last
+    year; ``dissimilarity`` (cell,) float32, ``applicable`` (cell,) int8 (-1 unknown); ``outside``: how many values of
+    each variable leave its valid range; ``seconds`` by part of the work.
+    """
+
+    block: Block
+    state: EnsembleState
+    annual: dict[str, Array] = field(default_factory=dict)
+    dissimilarity: Array = field(default_factory=lambda: np.empty(0, np.float32))
+    applicable: npt.NDArray[np.int8] = field(default_factory=lambda: np.empty(0, np.int8))
+    outside: dict[str, int] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+class Context:
+    """What a worker needs for a job, read once: members, cells, and one forcing piece at a time."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.members = [Member.load(path) for path in job.members]
+        self.engines: list[Engine] = [make_engine(job.settings.backend, member) for member in self.members]
+        self.cells: Cells = read_cells(job.attributes, job.tile, self.system)
+        self._piece: tuple[Piece, TileRegridder] | None = None
+
+    @property
+    def system(self) -> System:
+        return self.members[0].system
+
+    @cached_property
+    def fluxes(self) -> tuple[str, ...]:
+        """Outputs that the head makes: those with a spread and annual means per member."""
+        return flux_names(self.system)
+
+    def piece(self, path: str) -> tuple[Piece, TileRegridder]:
+        """The piece at ``path`` with its regridder; only the last one is kept."""
+        if self._piece is None or self._piece[0].path != path:
+            self._piece = None
+            piece = read_piece(path, self.system.forcing)
+            self._piece = piece, make_regridder(piece, self.job.tile, self.cells.orog, self.job.settings.regrid)
+        return self._piece
+
+
+def flux_names(system: System) -> tuple[str, ...]:
+    """Outputs of the system that are fluxes of its head, not intermediates."""
+    return tuple(name for name in system.outputs if name not in system.intermediates)
+
+
+def make_regridder(piece: Piece, tile: Tile, orog: npt.NDArray[np.floating[Any]], method: str) -> TileRegridder:
+    """The regridder from the grid of ``piece`` to ``tile`` with altitudes ``orog`` [m]."""
+    return TileRegridder(piece.lat, piece.lon, tile, method=method, source_orog=piece.orog, target_orog=orog)
+
+
+@lru_cache(maxsize=1)
+def context(job: Job) -> Context:
+    """The context of ``job`` in this process."""
+    return Context(job)
+
+
+def run_block(job: Job, block: Block, state: EnsembleState | None) -> BlockResult:
+    """Run all years of ``job`` over one block; ``state`` (member, layer, cell, hidden) is that of the block's cells."""
+    own = context(job)
+    run = _BlockRun(own, block, state)
+    for number, path in enumerate(job.forcing, 1):
+        run.year(*own.piece(path), last=number == len(job.forcing))
+    return run.result()
+
+
+class _BlockRun:
+    """A block on its way through the years."""
+
+    def __init__(self, own: Context, block: Block, state: EnsembleState | None) -> None:
+        self.own, self.block = own, block
+        self.part = slice(block.start, block.stop)
+        self.index = own.cells.index[self.part]
+        self.statics = {name: np.ascontiguousarray(v[self.part]) for name, v in own.cells.statics.items()}
+        self.states = [
+            None if state is None else {k: np.ascontiguousarray(v[m]) for k, v in state.items()}
+            for m in range(len(own.members))
+        ]
+        self.outcome = BlockResult(block, {})
+        self.outcome.outside = dict.fromkeys(own.system.outputs, 0)
+
+    @contextmanager
+    def _timed(self, part: str) -> Iterator[None]:
+        begin = time.perf_counter()
+        yield
+        self.outcome.seconds[part] = self.outcome.seconds.get(part, 0.0) + time.perf_counter() - begin
+
+    def year(self, piece: Piece, regridder: TileRegridder, *, last: bool) -> None:
+        """Run one year; daily values and annual means are kept of the ``last`` one if the job has a store."""
+        store = self.own.job.store if last else None
+        sums = {name: np.zeros((len(self.own.members), len(self.index))) for name in self.own.fluxes}
+        climate: dict[str, list[Array]] = {name: [] for name in CLIMATE}
+        for days in sections(len(piece.dates), self.own.job.settings.time_chunk):
+            with self._timed("regrid"):
+                drivers = self._drivers(piece, regridder, days)
+            with self._timed("network"):
+                outputs = self._members(drivers, piece, days)
+            if store:
+                with self._timed("pack"):
+                    self._keep(store, days, outputs, sums)
+                for name in CLIMATE:
+                    climate[name].append(drivers[name])
+        if store:
+            self.outcome.annual = {k: (v / len(piece.dates)).astype(np.float32) for k, v in sums.items()}
+            with self._timed("applicability"):
+                self._judge({name: np.concatenate(values) for name, values in climate.items()})
+
+    def _drivers(self, piece: Piece, regridder: TileRegridder, days: slice) -> dict[str, Array]:
+        coarse = {name: values[days] for name, values in piece.data.items()}
+        drivers = dict(regridder.downscale(coarse, self.index))
+        cells = self.own.cells
+        drivers.update(slow_drivers(piece.dates[days], cells.lat[self.part], cells.lai[:, self.part]))
+        drivers = {name: np.ascontiguousarray(values, dtype=np.float32) for name, values in drivers.items()}
+        for name, values in drivers.items():
+            if not np.isfinite(values).all():
+                raise self._hole(name, values, piece, days)
+        return drivers
+
+    def _hole(self, name: str, values: Array, piece: Piece, days: slice) -> InputError:
+        bad = ~np.isfinite(values)
+        day, cell = (int(x[0]) for x in np.nonzero(bad))
+        cells, position = self.own.cells, self.block.start + cell
+        return InputError(
+            f"driver '{name}' is missing over {int(bad.any(axis=0).sum())} active cells of a block, first on "
+            f"{piece.dates[days][day]:%Y-%m-%d} at {cells.lat[position]:.4f} N, {cells.lon[position]:.4f} E",
+            where=piece.path,
+            hint="fill the forcing at the coast further inland (forcing.fill_cells), or make these cells inactive",
+        )
+
+    def _members(self, drivers: dict[str, Array], piece: Piece, days: slice) -> dict[str, Array]:
+        """Outputs of all members (member, time, cell); the states move on."""
+        kept: dict[str, list[Array]] = {name: [] for name in self.own.system.outputs}
+        for m, engine in enumerate(self.own.engines):
+            outputs, self.states[m] = engine.run(drivers, self.statics, self.states[m])
+            for name, values in kept.items():
+                if not np.isfinite(outputs[name]).all():
+                    raise InputError(
+                        f"member {m} gives '{name}' that is not finite in {piece.dates[days][0]:%Y-%m}",
+                        where=self.own.job.members[m],
+                        hint="its weights or its scaler are broken, or the drivers are absurd: look at both",
+                    )
+                values.append(outputs[name])
+        return {name: np.stack(values) for name, values in kept.items()}
+
+    def _keep(self, store: Store, days: slice, outputs: dict[str, Array], sums: dict[str, Any]) -> None:
+        """Ensemble statistics of the days into the store, sums over time into ``sums``."""
+        for name, values in outputs.items():
+            self._write(store, name, variables.get(name), days, values.mean(axis=0))
+            if name in self.own.fluxes:
+                sums[name] += values.sum(axis=1, dtype=np.float64)
+                self._write(store, f"{name}_sd", variables.get(name), days, spread(values))
+
+    def _write(self, store: Store, name: str, variable: variables.Variable, days: slice, values: Array) -> None:
+        packed, outside = pack(values, variable)
+        store.write(name, days, self.block.start, packed)
+        if name in self.outcome.outside:
+            self.outcome.outside[name] += outside
+
+    def _judge(self, climate: Mapping[str, Array]) -> None:
+        """Dissimilarity averaged over the members that have an index; applicable where most of these say so."""
+        n = len(self.index)
+        indices = [member.applicability for member in self.own.members if member.applicability is not None]
+        self.outcome.dissimilarity = np.full(n, np.nan, np.float32)
+        self.outcome.applicable = np.full(n, -1, np.int8)
+        if indices:
+            table = features(climate, self.statics)
+            found = [index.evaluate(table) for index in indices]
+            self.outcome.dissimilarity = np.mean([value for value, _ in found], axis=0).astype(np.float32)
+            self.outcome.applicable = (2 * np.sum([flag for _, flag in found], axis=0) > len(found)).astype(np.int8)
+
+    def result(self) -> BlockResult:
+        states = [state for state in self.states if state is not None]
+        self.outcome.state = {name: np.stack([state[name] for state in states]) for name in states[0]}
+        return self.outcome
+
+
+def spread(values: Array) -> Array:
+    """Standard deviation over members of (member, ...), with n - 1; NaN for one member, whose spread is unknown."""
+    if len(values) < 2:
+        return np.full(values.shape[1:], np.nan, np.float32)
+    return values.std(axis=0, ddof=1)

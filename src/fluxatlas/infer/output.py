@@ -1,0 +1,142 @@
+"""The file of one tile-year: daily values packed by the table of variables, annual means per member, applicability."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import netCDF4
+import numpy as np
+import pandas as pd
+
+from .. import files, variables
+from ..config.infer import InferBlock
+from ..systems import System
+from ..variables import FILL
+from .cells import Cells
+from .kernel import BlockResult, flux_names
+from .store import Store
+
+
+def daily_names(system: System) -> tuple[str, ...]:
+    """Daily variables of the file: the outputs and the standard deviations of the fluxes."""
+    return (*system.outputs, *(f"{name}_sd" for name in flux_names(system)))
+
+
+def write_tile(
+    path: str | Path,
+    results: list[BlockResult],
+    store: Store,
+    cells: Cells,
+    system: System,
+    dates: pd.DatetimeIndex,
+    *,
+    members: int,
+    settings: InferBlock,
+    attrs: Mapping[str, str],
+) -> None:
+    """Write the tile-year, completely or not at all; cells that are not active are missing.
+
+    The daily values come from ``store``, section by section, the rest from ``results`` (none for a tile without cells).
+    """
+    with files.atomic(path) as partial, netCDF4.Dataset(partial, "w", format="NETCDF4") as file:
+        file.setncatts(dict(attrs))
+        _coordinates(file, cells, dates, members)
+        for name in daily_names(system):
+            _write_daily(_daily_variable(file, name, settings), name, store, cells)
+        _write_annual(file, results, cells, system, settings)
+        _write_applicability(file, results, cells, settings)
+
+
+def _coordinates(file: netCDF4.Dataset, cells: Cells, dates: pd.DatetimeIndex, members: int) -> None:
+    tile = cells.tile
+    axes = {
+        "time": (
+            (dates - pd.Timestamp("1970-01-01")).days.to_numpy(),
+            "i4",
+            {"standard_name": "time", "units": "days since 1970-01-01", "calendar": "standard", "axis": "T"},
+        ),
+        "lat": (tile.lat, "f8", {"standard_name": "latitude", "units": "degrees_north", "axis": "Y"}),
+        "lon": (tile.lon, "f8", {"standard_name": "longitude", "units": "degrees_east", "axis": "X"}),
+        "member": (np.arange(members), "i4", {"long_name": "member of the ensemble"}),
+    }
+    for name, (values, kind, attrs) in axes.items():
+        file.createDimension(name, len(values))
+        variable = file.createVariable(name, kind, (name,))
+        variable.setncatts(attrs)
+        variable[:] = values
+
+
+def _daily_variable(file: netCDF4.Dataset, name: str, settings: InferBlock) -> netCDF4.Variable:
+    row = variables.get(name.removesuffix("_sd"))
+    assert row.packing is not None
+    dims = ("time", "lat", "lon")
+    variable = _variable(file, name, "i2", dims, FILL, settings)
+    attrs = row.attrs
+    if name.endswith("_sd"):
+        attrs["long_name"] = f"standard deviation over the ensemble: {row.long_name}"
+        attrs["standard_name"] = f"{row.standard_name} standard_error" if row.standard_name else None
+    variable.setncatts({k: v for k, v in attrs.items() if v is not None})
+    variable.setncatts({"scale_factor": row.packing[0], "add_offset": row.packing[1]})
+    return variable
+
+
+def _variable(
+    file: netCDF4.Dataset, name: str, kind: str, dims: tuple[str, ...], fill: Any, settings: InferBlock
+) -> netCDF4.Variable:
+    """A compressed variable in chunks of the settings; raw values are written to it."""
+    largest = {"time": settings.chunk_days, "lat": settings.chunk_cells, "lon": settings.chunk_cells, "member": 1}
+    variable: netCDF4.Variable = file.createVariable(  # type: ignore[call-overload]
+        name,
+        kind,
+        dims,
+        compression=settings.compression,
+        complevel=settings.compression_level,
+        shuffle=True,
+        chunksizes=[min(largest[dim], len(file.dimensions[dim])) for dim in dims],
+        fill_value=fill,
+    )
+    variable.set_auto_maskandscale(False)
+    return variable
+
+
+def _write_daily(variable: netCDF4.Variable, name: str, store: Store, cells: Cells) -> None:
+    ny, nx = cells.tile.shape
+    for days in store.sections:
+        slab = np.full((days.stop - days.start, ny * nx), FILL, np.int16)
+        if len(cells):
+            slab[:, cells.index] = store.read(name, days)
+        variable[days] = slab.reshape(-1, ny, nx)
+
+
+def _write_annual(
+    file: netCDF4.Dataset, results: list[BlockResult], cells: Cells, system: System, settings: InferBlock
+) -> None:
+    members = len(file.dimensions["member"])
+    for name in flux_names(system):
+        row = variables.get(name)
+        variable = _variable(file, f"{name}_member", "f4", ("member", "lat", "lon"), np.float32(np.nan), settings)
+        attrs = {**row.attrs, "long_name": f"mean of the year of each member: {row.long_name}"}
+        variable.setncatts(attrs)
+        filled = np.full((members, cells.tile.shape[0] * cells.tile.shape[1]), np.nan, np.float32)
+        for result in results:
+            filled[:, cells.index[result.block.start : result.block.stop]] = result.annual[name]
+        variable[:] = filled.reshape(members, *cells.tile.shape)
+
+
+def _write_applicability(file: netCDF4.Dataset, results: list[BlockResult], cells: Cells, settings: InferBlock) -> None:
+    size = cells.tile.shape[0] * cells.tile.shape[1]
+    dissimilarity, applicable = np.full(size, np.nan, np.float32), np.full(size, -1, np.int8)
+    for result in results:
+        index = cells.index[result.block.start : result.block.stop]
+        dissimilarity[index], applicable[index] = result.dissimilarity, result.applicable
+    variable = _variable(file, "dissimilarity", "f4", ("lat", "lon"), np.float32(np.nan), settings)
+    source = "Meyer & Pebesma 2021, doi:10.1111/2041-210X.13650"
+    long_name = "dissimilarity of climate and soil from the training data, mean over the members"
+    variable.setncatts({"long_name": long_name, "units": "1", "references": source})
+    variable[:] = dissimilarity.reshape(cells.tile.shape)
+    variable = _variable(file, "applicable", "i1", ("lat", "lon"), np.int8(-1), settings)
+    flags = {"flag_values": np.array([0, 1], np.int8), "flag_meanings": "outside_training_data like_training_data"}
+    variable.setncatts({"long_name": "whether the cell is like the training data", **flags})
+    variable[:] = applicable.reshape(cells.tile.shape)

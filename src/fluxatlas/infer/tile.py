@@ -1,0 +1,236 @@
+"""One tile-year (or a spin-up of several years) from files to files."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from .. import files, variables
+from ..config.infer import InferBlock
+from ..errors import ConfigError, InputError, MemberMismatchError
+from ..grid import Tile
+from ..train.member import Member
+from .blocks import choose_scheduler, make_blocks, run_blocks
+from .cells import Cells, read_cells
+from .kernel import BlockResult, Job, context
+from .memory import predict, refuse_above
+from .output import daily_names, write_tile
+from .piece import dates_of
+from .state import EnsembleState, read_state, write_state
+from .store import Store
+
+PathLike = str | Path
+
+
+@dataclass
+class Report:
+    """What was done: active cells, cell-days, members, seconds by part of the work, values out of their valid range."""
+
+    cells: int
+    cell_days: int
+    members: int
+    seconds: dict[str, float] = field(default_factory=dict)
+    outside: dict[str, int] = field(default_factory=dict)
+
+
+def run_tile(
+    tile: Tile,
+    *,
+    forcing: PathLike,
+    attributes: PathLike,
+    members: Sequence[PathLike],
+    output: PathLike,
+    state_out: PathLike,
+    state_in: PathLike | None = None,
+    year: int | None = None,
+    settings: InferBlock | None = None,
+) -> Report:
+    """Run one tile-year and write its fluxes to ``output`` and the state of its last day to ``state_out``.
+
+    Without ``state_in`` the networks start from their initial state. Raises :class:`MemberMismatchError`,
+    :class:`InputError`, :class:`GridError` or :class:`MemoryLimitError` before anything is written where the inputs do
+    not fit each other or the memory.
+    """
+    return _Run(tile, [forcing], attributes, members, settings).tile_year(output, state_out, state_in, year)
+
+
+def spin_up(
+    tile: Tile,
+    *,
+    forcing: Sequence[PathLike],
+    attributes: PathLike,
+    members: Sequence[PathLike],
+    state_out: PathLike,
+    repeat: int = 1,
+    settings: InferBlock | None = None,
+) -> Report:
+    """Run the years of ``forcing`` in the order given, ``repeat`` times over, and write only the last state."""
+    return _Run(tile, list(forcing) * repeat, attributes, members, settings).spin_up(state_out)
+
+
+class _Run:
+    """The checked inputs of a job and the steps through it."""
+
+    def __init__(
+        self,
+        tile: Tile,
+        forcing: Sequence[PathLike],
+        attributes: PathLike,
+        members: Sequence[PathLike],
+        settings: InferBlock | None,
+    ) -> None:
+        if not members or not forcing:
+            raise ConfigError(
+                "inference needs at least one member and one forcing piece", hint="give --member, --forcing"
+            )
+        self.tile, self.forcing, self.attributes = tile, [str(path) for path in forcing], str(attributes)
+        self.members, self.settings = [str(path) for path in members], settings or InferBlock()
+        loaded = check_members(self.members, tile.grid.name)
+        self.network, self.system = loaded[0].network, loaded[0].system
+        self.hashes = [files.file_hash(path) for path in self.members]
+        self.cells: Cells = read_cells(attributes, tile, self.system)
+        self.days = [dates_of(path) for path in self.forcing]
+        self.blocks = make_blocks(len(self.cells), self.settings.block_cells)
+        work = float(len(self.cells) * sum(map(len, self.days)) * len(members))
+        self.scheduler = choose_scheduler(self.settings.scheduler, self.settings.workers, len(self.blocks), work)
+        refuse_above(self.predicted_bytes(), self.settings.memory_mb, where=f"tile {tile.name}")
+
+    def predicted_bytes(self) -> int:
+        """Peak memory of this job; see :func:`fluxatlas.infer.memory.predict`."""
+        return predict(
+            tile_cells=self.tile.shape[0] * self.tile.shape[1],
+            land_cells=len(self.cells),
+            days=max(map(len, self.days)),
+            members=len(self.members),
+            hidden=self.network.state_width,
+            block=self.settings.block_cells,
+            time_chunk=self.settings.time_chunk,
+            piece_cells=max(self._piece_cells(path) for path in set(self.forcing)),
+            forcing=len(self.system.forcing),
+            outputs=len(daily_names(self.system)),
+            submodules=len(self.system.submodules),
+            layers=self.network.architecture.layers,
+            workers=1 if self.scheduler == "serial" else self.settings.workers,
+            processes=self.scheduler == "processes",
+        )
+
+    @staticmethod
+    def _piece_cells(path: str) -> int:
+        with files.open_netcdf(path) as piece:
+            return int(piece.sizes["lat"] * piece.sizes["lon"])
+
+    def tile_year(self, output: PathLike, state_out: PathLike, state_in: PathLike | None, year: int | None) -> Report:
+        dates = self.days[0]
+        if year is not None and dates[0].year != year:
+            raise InputError(
+                f"the forcing is of {dates[0].year}, not of {year}", where=self.forcing[0], hint="check it"
+            )
+        state = None if state_in is None else read_state(state_in, self.cells, self.hashes, dates[0])
+        target = Path(output)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{target.stem}.", suffix=".blocks", dir=target.parent) as folder:
+            store = Store(folder, len(self.cells), len(dates), self.settings.time_chunk)
+            store.create(daily_names(self.system))
+            results = self._blocks(state, store, f"infer {self.tile.name} {dates[0].year}")
+            report, begin = self._report(results), time.perf_counter()
+            write_tile(
+                target,
+                results,
+                store,
+                self.cells,
+                self.system,
+                dates,
+                members=len(self.members),
+                settings=self.settings,
+                attrs={**self._attrs("tile", state_in), **_summary(report, self.tile, dates)},
+            )
+            report.seconds["write"] = time.perf_counter() - begin
+        self._write_state(state_out, results, dates[-1], spinup=False, state_in=state_in)
+        return report
+
+    def spin_up(self, state_out: PathLike) -> Report:
+        results = self._blocks(None, None, f"spin-up {self.tile.name}, {len(self.forcing)} years")
+        self._write_state(state_out, results, self.days[-1][-1], spinup=True, state_in=None)
+        return self._report(results)
+
+    def _blocks(self, state: EnsembleState | None, store: Store | None, title: str) -> list[BlockResult]:
+        if not self.blocks:
+            print(f"{title}: no active cell, nothing to compute", file=sys.stderr)
+            return []
+        forcing, members = tuple(self.forcing), tuple(self.members)
+        job = Job(self.tile, forcing, self.attributes, members, self.settings, store)
+        workers, scheduler = self.settings.workers, self.scheduler
+        try:
+            found = run_blocks(job, self.blocks, state, workers=workers, scheduler=scheduler, title=title)
+            return sorted(found, key=lambda result: result.block.start)
+        finally:
+            context.cache_clear()
+
+    def _write_state(
+        self, path: PathLike, results: list[BlockResult], last: pd.Timestamp, *, spinup: bool, state_in: PathLike | None
+    ) -> None:
+        attrs = self._attrs("state", state_in)
+        state = self._join(results)
+        write_state(path, state, self.cells, self.hashes, last_day=last, spinup=spinup, attrs=attrs)
+
+    def _join(self, results: list[BlockResult]) -> EnsembleState:
+        """The states of all blocks side by side; empty arrays for a tile without cells."""
+        if results:
+            return {k: np.concatenate([r.state[k] for r in results], axis=2) for k in results[0].state}
+        shape = (len(self.members), self.network.architecture.layers, 0, self.network.state_width)
+        return {part.name: np.empty(shape, np.float32) for part in self.system.submodules}
+
+    def _attrs(self, what: str, state_in: PathLike | None) -> dict[str, str]:
+        inputs = {f"forcing {n}": path for n, path in enumerate(self.forcing)}
+        inputs |= {"attributes": self.attributes, **{f"member {n}": path for n, path in enumerate(self.members)}}
+        if state_in is not None:
+            inputs["state"] = str(state_in)
+        return files.provenance(f"infer {what}", self.settings.model_dump(mode="json"), inputs)
+
+    def _report(self, results: list[BlockResult]) -> Report:
+        report = Report(len(self.cells), len(self.cells) * sum(map(len, self.days)), len(self.members))
+        for result in results:
+            for total, part in ((report.seconds, result.seconds), (report.outside, result.outside)):
+                for name, value in part.items():
+                    total[name] = total.get(name, 0) + value  # type: ignore[assignment, operator]
+        for name, count in report.outside.items():
+            if count:
+                low, high = variables.get(name).valid
+                print(f"warning: {count} values of '{name}' lie outside [{low:g}, {high:g}]", file=sys.stderr)
+        return report
+
+
+def check_members(paths: Sequence[str], grid: str) -> list[Member]:
+    """Load the members; raises :class:`MemberMismatchError` where they do not fit each other, the grid or the units."""
+    members = [Member.load(path) for path in paths]
+    system = members[0].system
+    units = {name: variables.get(name).units for name in (*system.forcing, *system.slow_drivers)}
+    for path, member in zip(paths, members, strict=True):
+        member.check(system=system.name, units=units, grid=grid, where=path)
+        mine, first = member.network, members[0].network
+        if (mine.state_width, mine.architecture.layers) != (first.state_width, first.architecture.layers):
+            raise MemberMismatchError(
+                f"the state of the member is {mine.architecture.layers} x {mine.state_width} wide, that of the first "
+                f"member {first.architecture.layers} x {first.state_width}",
+                where=path,
+                hint="the members of an ensemble share one architecture",
+            )
+    return members
+
+
+def _summary(report: Report, tile: Tile, dates: pd.DatetimeIndex) -> Mapping[str, str]:
+    return {
+        "title": f"Ensemble estimate for tile {tile.name}, {dates[0].year}",
+        "Conventions": "CF-1.11",
+        "grid": tile.grid.name,
+        "tile": tile.name,
+        "values_outside_valid_range": json.dumps(report.outside, sort_keys=True),
+    }

@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from .base import Block
 
 
 class EvaluateBlock(Block):
-    """Settings of the stage ``evaluate``."""
+    """Settings of the stage ``evaluate``: comparison with sites, towers and, where there is one, the truth."""
+
+    minimum_days: int = Field(30, ge=2)
+    """Fewest days with an observation for a site to be compared with the product on its own."""
+    minimum_site_days: int = Field(5, ge=1)
+    """Fewest days with an observation for a site's mean to count in the skill of site means."""
+    minimum_quality: float = Field(0.5, ge=0, le=1)
+    """Fewest share of measured data (qc) for a day of a tower to be compared with the product."""
+    anomaly_window: int = Field(31, ge=3, le=365)
+    """Days of the centred running mean that is taken off both series to compare anomalies."""

@@ -2,8 +2,56 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+from typing import Literal
+
+from pydantic import Field, field_validator
+
 from .base import Block
 
 
 class ProductsBlock(Block):
-    """Settings of the stage ``products``."""
+    """Settings of the stage ``products``: files for users, made from the tiles."""
+
+    variables: list[str] = Field(default_factory=list)
+    """Daily variables to publish; an empty list means every output of the system."""
+    monthly: bool = True
+    """Make a map (COG) of each month's mean beside the annual one."""
+    compression: Literal["zstd", "zlib"] = "zstd"
+    """Compression of the daily NetCDF; zlib can be read by every NetCDF library, zstd is smaller and faster."""
+    level: int = Field(3, ge=1, le=9)
+    """Compression level of the daily NetCDF and of the maps."""
+    chunks: tuple[int, int, int] = (73, 60, 60)
+    """Chunk of the daily NetCDF in days, rows and columns; the default serves both maps and time series."""
+    map_type: Literal["float32", "int16"] = "float32"
+    """Numbers in the maps: float32 as they are, or int16 with the scale and offset of the daily product."""
+    zones: list[float] = Field(default_factory=lambda: [-90.0, -60.0, -30.0, 0.0, 30.0, 60.0, 90.0])
+    """Edges in degrees north of the latitude zones of the budget, ascending, from -90 to 90."""
+    title: str = ""
+    """Title of the product; empty means the title of the system."""
+    creator: str = "fluxatlas"
+    """Name of the person or group that makes the product."""
+    creator_email: str = ""
+    """Address for questions about the product."""
+    creator_url: str = ""
+    """Page of the creator."""
+    institution: str = ""
+    """Institution of the creator."""
+    license: str = "CC-BY-4.0"
+    """Licence of the product, as an SPDX identifier."""
+    references: str = ""
+    """Publication to cite."""
+
+    @field_validator("zones")
+    @classmethod
+    def _edges_cover_the_globe(cls, edges: list[float]) -> list[float]:
+        if edges[:1] != [-90.0] or edges[-1:] != [90.0] or any(a >= b for a, b in pairwise(edges)):
+            raise ValueError(f"{edges} must ascend from -90 to 90, so that every cell lies in one zone")
+        return edges
+
+    @field_validator("chunks")
+    @classmethod
+    def _chunks_hold_something(cls, chunks: tuple[int, int, int]) -> tuple[int, int, int]:
+        if min(chunks) < 1:
+            raise ValueError(f"{chunks}: a chunk has at least one day, row and column")
+        return chunks

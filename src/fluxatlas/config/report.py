@@ -2,8 +2,38 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
+from pydantic import Field
+
 from .base import Block
+
+FigureName = Literal[
+    "inputs_map",
+    "uptake_map",
+    "truth_map",
+    "seasonal_cycle",
+    "site_series",
+    "site_scatter",
+    "tower_series",
+    "skill",
+    "loss_curves",
+    "budget",
+]
 
 
 class ReportBlock(Block):
-    """Settings of the stage ``report``."""
+    """Settings of the stage ``report``: everything about the look of figures and pages, and nothing else."""
+
+    figures: list[FigureName] = Field(default_factory=lambda: list(FigureName.__args__))
+    """Figures to draw; those that need the truth are left out where there is none."""
+    dpi: int = Field(150, ge=50, le=600)
+    """Resolution of the figures in dots per inch."""
+    colormap: str = "viridis"
+    """Matplotlib colour map of fluxes; choose one that is even in lightness, such as viridis, cividis or mako."""
+    bands: int = Field(4, ge=1, le=8)
+    """Number of latitude bands in the figure of seasonal cycles."""
+    sites: int = Field(6, ge=1, le=12)
+    """Number of sites, those with most observations first, in figures of time series."""
+    font_size: float = Field(9.0, ge=5, le=20)
+    """Size of text in points."""

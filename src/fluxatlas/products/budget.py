@@ -1,0 +1,126 @@
+"""Budgets: how much methane a region takes up or gives off in a year, with the spread of the ensemble.
+
+The budget of a region is the sum over its cells of flux [mg m-2 d-1] x areacella [m2] x uplandFrac x days of the year,
+computed for each member from that member's annual mean. The standard deviation and the interval are those of the
+members' budgets, so that errors common to many cells do not average out as independent errors would.
+"""
+
+from __future__ import annotations
+
+import calendar
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from .. import files
+from ..config.products import ProductsBlock
+from ..errors import InputError
+from .mosaic import Mosaic, PathLike, Piece, assemble, read_layer
+from .regions import label
+
+TG_PER_MG = 1e-15
+FEWEST_FOR_PERCENTILES = 20
+"""Members from which the 5th and 95th percentile are given; with fewer, the smallest and the largest member."""
+
+COLUMNS = [
+    "year",
+    "region_kind",
+    "region",
+    "variable",
+    "mean",
+    "sd",
+    "low",
+    "high",
+    "area_m2",
+    "unit",
+    "members",
+    "interval",
+]
+
+Key = tuple[int, str, str, str]
+
+
+def budget_table(
+    flux: Sequence[PathLike],
+    attributes: Sequence[PathLike],
+    settings: ProductsBlock | None = None,
+    variables: Sequence[str] = ("fch4", "ch4ox"),
+) -> pd.DataFrame:
+    """Budgets [Tg yr-1 of CH4] of all years, regions (``global``, ``zone``, ``biome``) and ``variables``.
+
+    ``global`` is everything that was run, be it a part of the globe. ``sd`` (missing for one member) has n - 1 in its
+    denominator; ``interval`` says what ``low`` and ``high`` are; ``area_m2`` is the area of upland soil. Sign as the
+    variable's. Raises :class:`InputError` for tiles that do not fit together (see ``assemble``) or hold no members, or
+    where an active cell has no value.
+    """
+    settings = settings or ProductsBlock()
+    mosaic = assemble(flux, attributes)
+    totals: dict[Key, npt.NDArray[np.float64]] = defaultdict(lambda: np.zeros(1))
+    areas: dict[Key, float] = defaultdict(float)
+    for piece in mosaic.pieces:
+        _add_piece(piece, mosaic, settings.zones, variables, totals, areas)
+    rows = [_row(key, total, areas[key]) for key, total in totals.items() if areas[key] > 0]
+    if not rows:
+        raise InputError("no active cell in any tile", hint="check the domain and the attributes")
+    table = pd.DataFrame(rows, columns=COLUMNS)
+    kinds = pd.Categorical(table["region_kind"], ["global", "zone", "biome"], ordered=True)
+    order = table.assign(kind=kinds).sort_values(["variable", "year", "kind"], kind="stable").index
+    return table.loc[order].reset_index(drop=True)
+
+
+def _add_piece(
+    piece: Piece,
+    mosaic: Mosaic,
+    zones: Sequence[float],
+    variables: Sequence[str],
+    totals: dict[Key, npt.NDArray[np.float64]],
+    areas: dict[Key, float],
+) -> None:
+    """Add one tile's share to the totals (one number per member) and areas of each region."""
+    area = piece.weight()
+    labels = label(piece, mosaic.grid.lat(piece.rows), zones)
+    for year, path in sorted(piece.flux.items()):
+        days = 366 if calendar.isleap(year) else 365
+        for variable in variables:
+            annual = read_layer(path, f"{variable}_member")
+            if not np.isfinite(annual[:, area > 0]).all():
+                raise InputError(
+                    f"active cells without '{variable}_member'", where=str(path), hint="run `infer` for it again"
+                )
+            mass = np.where(area > 0, annual, 0.0) * area * (days * TG_PER_MG)
+            for kind, (names, index) in labels.items():
+                region_area = np.bincount(index.ravel(), area.ravel(), len(names))
+                sums = np.stack([np.bincount(index.ravel(), m.ravel(), len(names)) for m in mass], axis=1)
+                for name, total, size in zip(names, sums, region_area, strict=True):
+                    key = (year, kind, name, variable)
+                    totals[key] = totals[key] + total
+                    areas[key] += float(size)
+
+
+def _row(key: Key, total: npt.NDArray[np.float64], area: float) -> tuple[object, ...]:
+    members = len(total)
+    many = members >= FEWEST_FOR_PERCENTILES
+    low, high = np.percentile(total, [5, 95]) if many else (total.min(), total.max())
+    sd = float(total.std(ddof=1)) if members > 1 else float("nan")
+    interval = "5-95 % of members" if many else "smallest to largest member"
+    return (*key, float(total.mean()), sd, float(low), float(high), area, "Tg yr-1", members, interval)
+
+
+def write_budget(
+    output: PathLike,
+    flux: Sequence[PathLike],
+    attributes: Sequence[PathLike],
+    settings: ProductsBlock | None = None,
+    parquet: PathLike | None = None,
+    variables: Sequence[str] = ("fch4", "ch4ox"),
+) -> pd.DataFrame:
+    """Write :func:`budget_table` as CSV to ``output`` and as Parquet beside it (or to ``parquet``); return it."""
+    table = budget_table(flux, attributes, settings, variables)
+    files.write_text(output, table.to_csv(index=False, float_format="%.8g"))
+    with files.atomic(parquet or Path(output).with_suffix(".parquet")) as partial:
+        table.to_parquet(partial, index=False)
+    return table

@@ -1,0 +1,233 @@
+"""The daily product: tile-years put together to one CF file per variable and year.
+
+The packed integers of the tiles are copied as they are: nothing is unpacked, rounded or packed again. Only one slab (the days
+of a chunk by the rows of a chunk over the width of the domain) is in memory at a time.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import netCDF4
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from .. import files
+from ..config.products import ProductsBlock
+from ..errors import InputError, nearest
+from ..systems import System, get_system
+from . import metadata
+from .mosaic import Bbox, Mosaic, PathLike, assemble
+
+LARGEST_MISSING_SHARE = 0.01
+"""Share of an active tile's values that may be missing (values that packing cannot hold) before it is an error."""
+
+QUALITY = ("dissimilarity", "applicable")
+STATIC = ("areacella", "uplandFrac")
+
+
+def write_daily(
+    output: PathLike,
+    variable: str,
+    year: int,
+    flux: Sequence[PathLike],
+    attributes: Sequence[PathLike],
+    settings: ProductsBlock | None = None,
+    *,
+    system: str = "soil_methane_sink",
+    bbox: Bbox | None = None,
+) -> None:
+    """Write ``products/daily/<variable>_<year>.nc`` (time, lat, lon), with ``<variable>_sd`` where the tiles have it.
+
+    ``flux`` are the tile-year files of ``year``, ``attributes`` those of the same tiles. Raises :class:`InputError` where
+    a tile-year is missing or does not fit (see :func:`~fluxatlas.products.mosaic.assemble`), where the tiles do not hold
+    ``variable``, are packed differently, or are empty over active cells.
+    """
+    settings = settings or ProductsBlock()
+    mosaic = assemble(flux, attributes, bbox)
+    paths = [piece.year(year) for piece in mosaic.pieces]
+    described = get_system(system)
+    model = _describe(paths, variable)
+    attrs = metadata.dataset(variable, year, mosaic, described, settings, _provenance(settings, described, paths))
+    with files.atomic(output) as partial, netCDF4.Dataset(partial, "w", format="NETCDF4") as target:
+        target.setncatts(attrs)
+        _write_axes(target, mosaic, year)
+        _write_static(target, mosaic, year, settings)
+        names = [name for name in (variable, f"{variable}_sd") if name in model]
+        for name in names:
+            quality = [other for other in (*names, *QUALITY) if other != name and not name.endswith("_sd")]
+            _create(target, name, model[name], metadata.field(name, model[name], quality), settings)
+        _copy(target, names, mosaic, year, settings.chunks)
+
+
+def _provenance(settings: ProductsBlock, system: System, paths: Sequence[Path]) -> dict[str, str]:
+    inputs = {str(Path(*path.parts[-2:])): path for path in paths}
+    return files.provenance("products daily", {"system": system.name, **settings.model_dump(mode="json")}, inputs)
+
+
+def _describe(paths: Sequence[Path], variable: str) -> dict[str, dict[str, Any]]:
+    """Type, fill value and attributes of ``variable`` and its sd; they must be the same in all tiles."""
+    found: dict[str, dict[str, Any]] = {}
+    for path in paths:
+        with netCDF4.Dataset(path) as tile:
+            if variable not in tile.variables:
+                daily = [name for name, v in tile.variables.items() if v.dimensions == ("time", "lat", "lon")]
+                raise InputError(
+                    f"no daily variable '{variable}'{nearest(variable, daily)}",
+                    where=str(path),
+                    hint=f"the file holds {', '.join(daily)}",
+                )
+            present = [name for name in (variable, f"{variable}_sd") if name in tile.variables]
+            this = {name: {**tile[name].__dict__, "dtype": tile[name].dtype} for name in present}
+        found = found or this
+        keys = ("dtype", "scale_factor", "add_offset", "_FillValue")
+        if this.keys() != found.keys() or any(not _same(this[n].get(k), found[n].get(k)) for n in this for k in keys):
+            raise InputError(
+                f"'{variable}' is packed differently than in {paths[0]}",
+                where=str(path),
+                hint="the integers are copied as they are: run `infer` again for the older tiles",
+            )
+    return found
+
+
+def _same(a: Any, b: Any) -> bool:
+    return a == b or (a is not None and b is not None and a != a and b != b)
+
+
+def _write_axes(target: netCDF4.Dataset, mosaic: Mosaic, year: int) -> None:
+    days = (pd.date_range(f"{year}-01-01", f"{year}-12-31") - pd.Timestamp("1970-01-01")).days.to_numpy()
+    lat, lon = mosaic.grid.lat_bounds(mosaic.rows), mosaic.grid.lon_bounds(mosaic.columns)
+    axes = {
+        "time": ("i4", days, np.column_stack([days, days + 1])),
+        "lat": ("f8", mosaic.lat, np.column_stack([lat[:-1], lat[1:]])),
+        "lon": ("f8", mosaic.lon, np.column_stack([lon[:-1], lon[1:]])),
+    }
+    for name, (_, values, _) in axes.items():
+        target.createDimension(name, len(values))
+    target.createDimension("nv", 2)
+    for name, (kind, values, bounds) in axes.items():
+        axis = target.createVariable(name, kind, (name,), fill_value=False)
+        axis.setncatts({**metadata.COORDINATES[name], "coverage_content_type": "coordinate"})
+        axis[:] = values
+        target.createVariable(f"{name}_bnds", kind, (name, "nv"), fill_value=False)[:] = bounds
+    target.createVariable("crs", "i4").setncatts(metadata.CRS)
+
+
+def _create(
+    target: netCDF4.Dataset, name: str, source: dict[str, Any], attrs: dict[str, Any], settings: ProductsBlock
+) -> netCDF4.Variable:
+    """A compressed variable to which raw (packed) values are written; (time, lat, lon) if it is daily."""
+    dims = ("lat", "lon") if name in (*STATIC, *QUALITY) else ("time", "lat", "lon")
+    sizes = [
+        min(chunk, len(target.dimensions[dim])) for dim, chunk in zip(dims, settings.chunks[-len(dims) :], strict=True)
+    ]
+    level: Any = settings.level
+    variable = target.createVariable(
+        name,
+        source["dtype"],
+        dims,
+        fill_value=source["_FillValue"],
+        compression=settings.compression,
+        complevel=level,
+        shuffle=True,
+        chunksizes=sizes,
+    )
+    variable.set_auto_maskandscale(False)
+    variable.setncatts(attrs)
+    return variable
+
+
+def _write_static(target: netCDF4.Dataset, mosaic: Mosaic, year: int, settings: ProductsBlock) -> None:
+    """Area, upland fraction, dissimilarity and the flag of applicability."""
+    plain = {"dtype": np.dtype("f4"), "_FillValue": np.float32(np.nan)}
+    for name in STATIC:
+        _create(target, name, plain, metadata.static(name, {}), settings)[:] = mosaic.static(name).astype(np.float32)
+    first = mosaic.pieces[0].year(year)
+    for name in QUALITY:
+        with netCDF4.Dataset(first) as tile:
+            if name not in tile.variables:
+                raise InputError(f"no variable '{name}'", where=str(first), hint="run `infer` for this tile-year again")
+            source = {**tile[name].__dict__, "dtype": tile[name].dtype}
+        fill = source.setdefault("_FillValue", np.int8(-1) if name == "applicable" else np.float32(np.nan))
+        raw = mosaic.place(((p, _raw(p.year(year), name)) for p in mosaic.pieces), fill=fill)
+        _create(target, name, source, metadata.static(name, source), settings)[:] = raw
+
+
+def _raw(path: Path, name: str) -> npt.NDArray[Any]:
+    with netCDF4.Dataset(path) as tile:
+        tile.set_auto_maskandscale(False)
+        return np.asarray(tile[name][:])
+
+
+@dataclass(frozen=True)
+class _Part:
+    """What one tile gives to a band of rows: where it goes, where it comes from, and which of its cells are active."""
+
+    name: str
+    here: tuple[slice, slice]
+    there: tuple[slice, slice]
+    active: npt.NDArray[np.bool_]
+    file: netCDF4.Dataset
+
+
+def _copy(
+    target: netCDF4.Dataset, names: Sequence[str], mosaic: Mosaic, year: int, chunks: tuple[int, int, int]
+) -> None:
+    """Copy packed values, one band of rows after the other, and check that active cells hold data."""
+    days = len(target.dimensions["time"])
+    missing = {piece.name: 0 for piece in mosaic.pieces}
+    for start in range(mosaic.rows.start, mosaic.rows.stop, chunks[1]):
+        band = slice(start, min(start + chunks[1], mosaic.rows.stop))
+        rows = slice(band.start - mosaic.rows.start, band.stop - mosaic.rows.start)
+        with ExitStack() as stack:
+            parts = _open_parts(mosaic, band, year, stack)
+            for first in range(0, days if parts else 0, chunks[0]):
+                for name in names:
+                    slab = slice(first, min(first + chunks[0], days))
+                    _copy_slab(target[name], slab, rows, parts, missing)
+    _check_missing(missing, mosaic, year, days * len(names))
+
+
+def _open_parts(mosaic: Mosaic, band: slice, year: int, stack: ExitStack) -> list[_Part]:
+    parts = []
+    for piece in mosaic.pieces:
+        shared = mosaic.overlap(piece, band)
+        if shared:
+            tile = stack.enter_context(netCDF4.Dataset(piece.year(year)))
+            tile.set_auto_maskandscale(False)
+            active = piece.layers("active")["active"].to_numpy()[shared[1]]
+            parts.append(_Part(piece.name, *shared, active, tile))
+    return parts
+
+
+def _copy_slab(
+    variable: netCDF4.Variable, days: slice, rows: slice, parts: Sequence[_Part], missing: dict[str, int]
+) -> None:
+    """Write ``days`` and ``rows`` of the product; add the number of missing values of active cells to ``missing``."""
+    fill = variable._FillValue
+    slab = np.full((days.stop - days.start, rows.stop - rows.start, variable.shape[2]), fill, dtype=variable.dtype)
+    for part in parts:
+        values = part.file[variable.name][days, part.there[0], part.there[1]]
+        absent = np.isnan(values) if fill != fill else values == fill
+        missing[part.name] += int(np.count_nonzero(absent & part.active))
+        slab[:, part.here[0].start - rows.start : part.here[0].stop - rows.start, part.here[1]] = values
+    variable[days, rows, :] = slab
+
+
+def _check_missing(missing: dict[str, int], mosaic: Mosaic, year: int, values_per_cell: int) -> None:
+    for piece in mosaic.pieces:
+        shared = mosaic.overlap(piece)
+        if not missing[piece.name] or not shared:
+            continue
+        total = int(piece.layers("active")["active"].to_numpy()[shared[1]].sum()) * values_per_cell
+        share = missing[piece.name] / total
+        text = f"{missing[piece.name]} of {total} values of active cells are missing in tile {piece.name}, {year}"
+        if share > LARGEST_MISSING_SHARE:
+            raise InputError(text, where=str(piece.year(year)), hint="run `infer` for this tile-year again")
+        print(f"warning: {text}", file=sys.stderr)

@@ -1,0 +1,162 @@
+"""Attributes of the daily product by CF-1.11 and ACDD-1.3."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from .. import variables
+from ..config.products import ProductsBlock
+from ..systems import System
+from .mosaic import Mosaic
+
+TIME_UNITS = "days since 1970-01-01 00:00:00"
+WGS84 = (
+    'GEOGCRS["WGS 84",DATUM["World Geodetic System 1984",ELLIPSOID["WGS 84",6378137,298.257223563,'
+    'LENGTHUNIT["metre",1]]],PRIMEM["Greenwich",0,ANGLEUNIT["degree",0.0174532925199433]],'
+    'CS[ellipsoidal,2],AXIS["geodetic latitude (Lat)",north,ORDER[1],ANGLEUNIT["degree",0.0174532925199433]],'
+    'AXIS["geodetic longitude (Lon)",east,ORDER[2],ANGLEUNIT["degree",0.0174532925199433]],ID["EPSG",4326]]'
+)
+
+COORDINATES: dict[str, dict[str, str]] = {
+    "time": {
+        "standard_name": "time",
+        "long_name": "day, at its start",
+        "units": TIME_UNITS,
+        "calendar": "standard",
+        "units_metadata": "leap_seconds: none",
+        "axis": "T",
+        "bounds": "time_bnds",
+    },
+    "lat": {
+        "standard_name": "latitude",
+        "long_name": "latitude of the cell centre",
+        "units": "degrees_north",
+        "axis": "Y",
+        "bounds": "lat_bnds",
+    },
+    "lon": {
+        "standard_name": "longitude",
+        "long_name": "longitude of the cell centre",
+        "units": "degrees_east",
+        "axis": "X",
+        "bounds": "lon_bnds",
+    },
+}
+
+CRS: dict[str, Any] = {
+    "long_name": "coordinate reference system",
+    "grid_mapping_name": "latitude_longitude",
+    "semi_major_axis": 6378137.0,
+    "inverse_flattening": 298.257223563,
+    "longitude_of_prime_meridian": 0.0,
+    "crs_wkt": WGS84,
+}
+
+
+def field(name: str, source: dict[str, Any], ancillary: list[str]) -> dict[str, Any]:
+    """CF attributes of a daily variable ``name`` (or ``<flux>_sd``) whose packing is in ``source``.
+
+    ``ancillary`` are the names of variables that describe its quality.
+    """
+    base = name.removesuffix("_sd")
+    attrs = {**variables.get(base).attrs}
+    if name != base:
+        attrs["long_name"] = f"standard deviation over the ensemble: {attrs['long_name']}"
+        if "standard_name" in attrs:
+            attrs["standard_name"] += " standard_error"
+    attrs |= {key: source[key] for key in ("scale_factor", "add_offset") if key in source}
+    attrs |= {"grid_mapping": "crs", "cell_measures": "area: areacella"}
+    attrs["coverage_content_type"] = "qualityInformation" if name != base else "modelResult"
+    if ancillary:
+        attrs["ancillary_variables"] = " ".join(ancillary)
+    return attrs
+
+
+def static(name: str, source: dict[str, Any]) -> dict[str, Any]:
+    """CF attributes of a layer without time; those of applicability are taken over from the tiles (``source``)."""
+    if name in variables.table():
+        attrs = dict(variables.get(name).attrs)
+        attrs["coverage_content_type"] = "auxiliaryInformation"
+    else:
+        kept = ("long_name", "units", "references", "flag_values", "flag_meanings")
+        attrs = {key: source[key] for key in kept if key in source}
+        attrs = {"long_name": name, "units": "1", **attrs}
+        attrs["coverage_content_type"] = "qualityInformation"
+        if "flag_values" in attrs:
+            attrs["standard_name"] = "quality_flag"
+            attrs.pop("units", None)
+    return {**attrs, "grid_mapping": "crs"}
+
+
+def dataset(
+    variable: str, year: int, mosaic: Mosaic, system: System, settings: ProductsBlock, provenance: dict[str, str]
+) -> dict[str, str | float]:
+    """Global attributes of ``<variable>_<year>.nc``.
+
+    As validators expect, the limits of latitude, longitude and time are those of the coordinates; the edges of the
+    cells are in ``geospatial_bounds`` and in the bounds of the coordinates.
+    """
+    row = variables.get(variable)
+    lat, lon = mosaic.grid.lat_bounds(mosaic.rows), mosaic.grid.lon_bounds(mosaic.columns)
+    south, north, west, east = float(lat[-1]), float(lat[0]), float(lon[0]), float(lon[-1])
+    attrs: dict[str, str | float] = {
+        "Conventions": "CF-1.11, ACDD-1.3",
+        "title": f"{settings.title or system.title}: daily {row.long_name}, {year}",
+        "summary": (
+            f"Daily {row.long_name} [{row.units}] in {year} on a grid of {_spacing(mosaic.grid.resolution)} degree, "
+            "estimated by an ensemble of knowledge-guided neural networks that were pretrained on a process model "
+            "and fine-tuned on observations. Values are the mean of the ensemble; the spread of the ensemble and the "
+            "likeness of each cell to the training data are given beside them where they are known. Cells that are "
+            "not run (no land, or an attribute unknown) are missing."
+        ),
+        "keywords": ", ".join(_keywords(variable, row.long_name)),
+        "id": f"{system.name}_{variable}_{year}",
+        "source": f"fluxatlas {provenance['fluxatlas_version']}, system {system.name}",
+        "processing_level": "Model estimate, daily, gridded",
+        "standard_name_vocabulary": "CF Standard Name Table v93",
+        "creator_name": settings.creator,
+        "creator_type": "group",
+        "publisher_name": settings.creator,
+        "publisher_type": "group",
+        "license": settings.license,
+        "references": settings.references,
+        "institution": settings.institution or settings.creator,
+        "project": "fluxatlas",
+        "product_version": provenance["fluxatlas_version"],
+        "cdm_data_type": "Grid",
+        "comment": "Fluxes are per area of upland soil: multiply by areacella * uplandFrac / 100 to integrate.",
+        "date_created": provenance["history"].split(" ", 1)[0],
+        "geospatial_bounds": f"POLYGON(({', '.join(f'{y:g} {x:g}' for x, y in _ring(west, south, east, north))}))",
+        "geospatial_bounds_crs": "EPSG:4326",
+        "geospatial_lat_min": float(mosaic.lat[-1]),
+        "geospatial_lat_max": float(mosaic.lat[0]),
+        "geospatial_lat_units": "degrees_north",
+        "geospatial_lat_resolution": mosaic.grid.resolution,
+        "geospatial_lon_min": float(mosaic.lon[0]),
+        "geospatial_lon_max": float(mosaic.lon[-1]),
+        "geospatial_lon_units": "degrees_east",
+        "geospatial_lon_resolution": mosaic.grid.resolution,
+        "time_coverage_start": f"{year}-01-01T00:00:00Z",
+        "time_coverage_end": f"{year}-12-31T00:00:00Z",
+        "time_coverage_duration": f"P{pd.Timestamp(year, 12, 31).dayofyear}D",
+        "time_coverage_resolution": "P1D",
+    }
+    for key, value in (("creator_email", settings.creator_email), ("creator_url", settings.creator_url)):
+        attrs |= {key: value, key.replace("creator", "publisher"): value}
+    return {key: value for key, value in {**attrs, **provenance}.items() if value != ""}
+
+
+def _spacing(resolution: float) -> str:
+    return f"1/{round(1 / resolution)}" if resolution < 1 else f"{resolution:g}"
+
+
+def _ring(west: float, south: float, east: float, north: float) -> list[tuple[float, float]]:
+    """Corners of the box as (lon, lat), closed; EPSG:4326 text wants latitude first."""
+    return [(west, south), (east, south), (east, north), (west, north), (west, south)]
+
+
+def _keywords(variable: str, long_name: str) -> list[str]:
+    subject = ["methane", "soil", "flux"] if "methane" in long_name else [variable, "soil"]
+    return [*subject, "land surface", "daily", "knowledge-guided machine learning"]

@@ -1,0 +1,226 @@
+"""Small, made-up files as the stages before `products` write them (docs/contracts.md), for tests of what reads them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import netCDF4
+import numpy as np
+import pandas as pd
+from scipy.ndimage import gaussian_filter
+
+from fluxatlas import variables
+from fluxatlas.grid import get_grid
+
+FLUX = ("fch4", "ch4ox")
+STATE = ("tsl05", "swc05")
+
+
+@dataclass
+class World:
+    """Paths of the files and the unpacked truth behind them (whole domain, float64)."""
+
+    root: Path
+    grid: object
+    tiles: list
+    years: list[int]
+    members: int
+    flux: list[Path] = field(default_factory=list)
+    attributes: list[Path] = field(default_factory=list)
+    active: np.ndarray = None
+    area: np.ndarray = None
+    annual: dict = field(default_factory=dict)  # (variable, year) -> (member, lat, lon)
+    lat: np.ndarray = None
+    lon: np.ndarray = None
+
+    def flux_of(self, year: int) -> list[Path]:
+        return [path for path in self.flux if path.stem == str(year)]
+
+
+def make_world(
+    root: Path,
+    grid: str = "0.5deg",
+    tile_size: int = 10,
+    bbox: tuple[int, int, int, int] = (-130, 30, -110, 50),
+    years: tuple[int, ...] = (2001, 2002),
+    members: int = 3,
+    seed: int = 7,
+) -> World:
+    """Attributes and fluxes of every tile in ``bbox``; the land mask is real, everything else is smooth noise."""
+    lattice = get_grid(grid)
+    tiles = lattice.tiles(tile_size, bbox)
+    world = World(Path(root), lattice, tiles, list(years), members)
+    rows = slice(min(t.rows.start for t in tiles), max(t.rows.stop for t in tiles))
+    columns = slice(min(t.columns.start for t in tiles), max(t.columns.stop for t in tiles))
+    world.lat, world.lon = lattice.lat(rows), lattice.lon(columns)
+    layers = _attributes(world, np.random.default_rng(seed))
+    world.active = layers["active"].astype(bool)
+    world.area = np.where(world.active, layers["areacella"] * layers["uplandFrac"] / 100, 0.0)
+    for tile in tiles:
+        here = _crop(tile, rows, columns)
+        path = world.root / "regrid" / "attributes" / f"{tile.name}.nc"
+        _write_attributes(path, tile, {name: layer[(..., *here)] for name, layer in layers.items()})
+        world.attributes.append(path)
+    for year in years:
+        _write_year(world, year, layers, np.random.default_rng([seed, year]), rows, columns)
+    return world
+
+
+def _crop(tile, rows, columns):
+    return (
+        slice(tile.rows.start - rows.start, tile.rows.stop - rows.start),
+        slice(tile.columns.start - columns.start, tile.columns.stop - columns.start),
+    )
+
+
+def _noise(rng, shape, width):
+    """Smooth noise with mean 0 and standard deviation 1."""
+    data = gaussian_filter(rng.standard_normal(shape), width, mode="nearest")
+    return (data - data.mean()) / data.std()
+
+
+def _attributes(world, rng):
+    from global_land_mask import globe
+
+    shape = len(world.lat), len(world.lon)
+    lon, lat = np.meshgrid(world.lon, world.lat)
+    land = globe.is_land(lat, lon)
+    width = shape[0] / 14
+    orog = np.clip(600 + 500 * _noise(rng, shape, width) + 120 * _noise(rng, shape, 1.2), 0, None)
+    wet = np.clip(8 + 8 * _noise(rng, shape, width), 0, 60)
+    upland = np.where(land, np.clip(92 - wet - 5 * np.abs(_noise(rng, shape, 2)), 5, 100), 0.0)
+    known = _noise(rng, shape, 2) < 2.6
+    biome = 1 + np.digitize(_noise(rng, shape, width) + (lat - lat.mean()) / np.ptp(lat), [-0.8, 0, 0.8])
+    lai = 1.5 + np.sin(np.linspace(0, 2 * np.pi, 12, endpoint=False) - 1.5)[:, None, None] * np.ones(shape)
+    return {
+        "active": (land & known).astype(np.int8),
+        "sftlf": 100.0 * land,
+        "uplandFrac": upland,
+        "orog": np.where(land, orog, 0),
+        "biome": np.where(land, biome, np.nan),
+        "sand": np.clip(45 + 15 * _noise(rng, shape, width), 2, 95),
+        "clay": np.clip(20 + 8 * _noise(rng, shape, width), 2, 80),
+        "wetlandFrac": wet,
+        "lai": lai,
+        "areacella": np.broadcast_to(_area(world)[:, None], shape).astype(np.float64),
+    }
+
+
+def _area(world):
+    half = 0.5 * world.grid.resolution
+    edges = np.sin(np.deg2rad(world.lat + half)) - np.sin(np.deg2rad(world.lat - half))
+    return 6_371_007.2**2 * np.deg2rad(2 * half) * edges
+
+
+def _dims(file, tile, **more):
+    for name, values in (("lat", tile.lat), ("lon", tile.lon), *more.items()):
+        file.createDimension(name, len(values))
+        file.createVariable(name, "f8", (name,))[:] = values
+
+
+def _write_attributes(path, tile, layers):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with netCDF4.Dataset(path, "w") as file:
+        _dims(file, tile, month=np.arange(1, 13))
+        for name, layer in layers.items():
+            dims = ("month", "lat", "lon")[-layer.ndim :]
+            kind, fill = ("i1", -1) if name == "active" else ("f4", np.float32(np.nan))
+            file.createVariable(name, kind, dims, fill_value=fill)[:] = layer
+
+
+def _write_year(world, year, layers, rng, rows, columns):
+    days = pd.date_range(f"{year}-01-01", f"{year}-12-31")
+    daily, annual = _fields(world, len(days), layers, rng)
+    for name in FLUX:
+        world.annual[name, year] = np.where(world.active, annual[name], np.nan)
+    distance = np.abs(_noise(rng, world.active.shape, 3)) * 0.4
+    for tile in world.tiles:
+        here = _crop(tile, rows, columns)
+        path = world.root / "infer" / tile.name / f"{year}.nc"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with netCDF4.Dataset(path, "w") as file:
+            write_flux(
+                file,
+                tile,
+                days,
+                {name: data[(..., *here)] for name, data in daily.items()},
+                {name: data[(..., *here)] for name, data in annual.items()},
+                distance[here],
+                layers["active"][here].astype(bool),
+            )
+        world.flux.append(path)
+
+
+def _fields(world, days, layers, rng):
+    """Daily fields of the ensemble (mean, sd) and the annual mean of each member."""
+    shape = world.active.shape
+    t = np.arange(days)[:, None, None] / days
+    lat = world.lat[:, None] * np.ones(shape)
+    season = np.cos(2 * np.pi * (t - 0.56))
+    weather = gaussian_filter(rng.standard_normal((days, 1, 1)), (6, 0, 0)) * 8
+    warm = 284 - 0.5 * (lat - 40) - 0.005 * layers["orog"] + 9 * season + weather
+    wet = np.clip(0.22 - 0.07 * season + 0.002 * (layers["clay"] - 20) - 0.01 * weather, 0.03, 0.6)
+    uptake = 2.2 * 1.7 ** ((warm - 288) / 10) * np.exp(-(((wet - 0.16) / 0.14) ** 2)) * (layers["sand"] / 45) ** 0.5
+    source = 0.05 * np.exp((wet - 0.3) / 0.05)
+    factor = 1 + 0.12 * np.stack([_noise(rng, shape, shape[0] / 10) for _ in range(world.members)])
+    factor = factor + 0.1 * rng.standard_normal((world.members, 1, 1))
+    spread = factor.std(axis=0, ddof=1) if world.members > 1 else np.zeros(shape)
+    mean = factor.mean(axis=0)
+    daily = {
+        "fch4": source - uptake * mean,
+        "fch4_sd": uptake * spread,
+        "ch4ox": uptake * mean,
+        "ch4ox_sd": uptake * spread,
+        "tsl05": warm + 0.5,
+        "swc05": wet,
+    }
+    means = uptake.mean(axis=0)
+    annual = {"ch4ox": means * factor, "fch4": source.mean(axis=0) - means * factor}
+    return daily, annual
+
+
+def write_flux(file, tile, days, daily, annual, distance, active, **attrs):
+    """Write one tile-year as the stage `infer` does."""
+    file.setncatts(
+        {
+            "fluxatlas_version": "0.1.0",
+            "fluxatlas_settings": json.dumps({"regrid": "bilinear", "workers": 1}),
+            "fluxatlas_inputs": json.dumps({"member 0": "aa", "forcing 0": tile.name}),
+            **attrs,
+        }
+    )
+    members = len(next(iter(annual.values())))
+    _dims(file, tile, member=np.arange(members))
+    file.createDimension("time", len(days))
+    time = file.createVariable("time", "i4", ("time",))
+    time.setncatts({"units": "days since 1970-01-01", "calendar": "standard"})
+    time[:] = (days - pd.Timestamp("1970-01-01")).days
+    for name, data in daily.items():
+        scale, offset = variables.get(name.removesuffix("_sd")).packing
+        packed = np.where(active, np.rint((data - offset) / scale), variables.FILL)
+        variable = file.createVariable(
+            name, "i2", ("time", "lat", "lon"), fill_value=variables.FILL, compression="zstd", complevel=1
+        )
+        variable.set_auto_maskandscale(False)
+        variable.setncatts({"scale_factor": scale, "add_offset": offset})
+        variable[:] = packed
+    for name, data in annual.items():
+        dims = ("member", "lat", "lon")
+        file.createVariable(f"{name}_member", "f4", dims, fill_value=np.float32(np.nan))[:] = np.where(
+            active, data, np.nan
+        )
+    file.createVariable("dissimilarity", "f4", ("lat", "lon"), fill_value=np.float32(np.nan))[:] = np.where(
+        active, distance, np.nan
+    )
+    flag = file.createVariable("applicable", "i1", ("lat", "lon"), fill_value=np.int8(-1))
+    flag.set_auto_maskandscale(False)
+    flag.setncatts(
+        {
+            "long_name": "whether the cell is like the training data",
+            "flag_values": np.array([0, 1], np.int8),
+            "flag_meanings": "outside_training_data like_training_data",
+        }
+    )
+    flag[:] = np.where(active, (distance < 0.8).astype(np.int8), -1)

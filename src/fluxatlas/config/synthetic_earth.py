@@ -28,3 +28,14 @@ class SyntheticEarthBlock(Block):
     """Share of tower days without measured soil data; as many days of the meteorology are gap-filled (QC below 1)."""
     chamber_days_per_week: float = Field(3.0, gt=0, le=7)
     """Mean number of days per week with a chamber measurement in the growing season (a quarter of it in winter)."""
+
+    def site_files(self, start: int, end: int) -> list[str]:
+        """Names of the raw site files that ``fluxatlas ingest synthetic-earth sites`` writes for these years."""
+        towers = [f"FLX_XX-T{n:02d}_FLUXNET2015_FULLSET_DD_{start}-{end}_1-1.csv" for n in range(1, self.towers + 1)]
+        return ["towers.csv", *towers, "chambers.csv"]
+
+
+STATIC_FILES = tuple(
+    f"{n}.tif" for n in ("elevation", "sand", "clay", "soc", "bdod", "phh2o", "ndep", "landcover", "lai")
+)
+"""Names of the raw static layers that ``fluxatlas ingest synthetic-earth static`` writes."""

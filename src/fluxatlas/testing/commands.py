@@ -46,7 +46,7 @@ def weather(
     output_dir: Folder,
     settings: Settings = "{}",
     closing: Annotated[
-        bool, typer.Option("--closing", help="Write only the first hour of the year after (totals of 31 December).")
+        bool, typer.Option("--closing", help="Write only the first hour of the year (totals of 31 December before).")
     ] = False,
 ) -> None:
     """Write hourly weather of one year, a file per month, in the layout of ERA5-Land."""
@@ -72,3 +72,33 @@ def static(bbox: Box, output_dir: Folder, settings: Settings = "{}") -> None:
 
     paths = write_static(_earth(settings), bbox, output_dir)
     _say(f"wrote {len(paths)} static layers to {output_dir}")
+
+
+@app.command()
+def sites(
+    bbox: Box,
+    start: Annotated[int, typer.Option(help="First year.")],
+    end: Annotated[int, typer.Option(help="Last year.")],
+    output_dir: Folder,
+    settings: Settings = "{}",
+) -> None:
+    """Write towers as FLUXNET2015 daily tables, a chamber table and the list of towers."""
+    from .site_files import write_sites
+
+    paths = write_sites(_earth(settings), bbox, start, end, output_dir)
+    _say(f"wrote {len(paths)} site files to {output_dir}")
+
+
+@app.command()
+def truth(
+    attributes: Annotated[list[Path], typer.Option(help="Attributes of a tile (repeat for more tiles).")],
+    start: Annotated[int, typer.Option(help="First year.")],
+    end: Annotated[int, typer.Option(help="Last year.")],
+    output: Annotated[Path, typer.Option(help="File to write.")],
+    settings: Settings = "{}",
+) -> None:
+    """Write annual means of the true fluxes on the target grid."""
+    from .truth_maps import write_truth
+
+    write_truth(_earth(settings), attributes, list(range(start, end + 1)), output)
+    _say(f"wrote the truth of {len(attributes)} tiles to {output}")

@@ -121,8 +121,8 @@ def write_year(earth: SyntheticEarth, box: Box, year: int, folder: str | Path) -
 
 
 def write_closing(earth: SyntheticEarth, box: Box, year: int, folder: str | Path) -> Path:
-    """Write the month after ``year`` with its first hour alone: it holds the totals of 31 December."""
-    return _write(earth, box, Source.of(earth, box), pd.Timestamp(year + 1, 1, 1), 1, folder)
+    """Write January of ``year`` with its first hour alone, which holds the totals of 31 December before."""
+    return _write(earth, box, Source.of(earth, box), pd.Timestamp(year, 1, 1), 1, folder)
 
 
 def _months(year: int) -> list[pd.Timestamp]:

@@ -44,12 +44,17 @@ class Sun:
 
 def clearness(cloud: Array, elevation: Array) -> Array:
     """Share of the radiation at the top of the atmosphere that reaches the ground under ``cloud`` (0..1)."""
-    return np.minimum(0.74 + 2.5e-5 * elevation, 0.82) * (1 - 0.72 * cloud**1.6)
+    return np.minimum(0.74 + 2.5e-5 * elevation, 0.82) * (1 - 0.72 * cloud * np.sqrt(cloud))
 
 
 @_jit
 def _sun_hour(a: float, b: float, sunset: float, middle: float) -> float:
     """Mean of the positive part of a + b cos(h) over the hour around hour angle ``middle`` (-pi..pi)."""
+    off = abs(middle)
+    if off + _HALF_HOUR <= sunset:
+        return a + b * np.cos(middle) * np.sin(_HALF_HOUR) / _HALF_HOUR
+    if off - _HALF_HOUR >= sunset and off + _HALF_HOUR <= 2 * np.pi - sunset:
+        return 0.0
     total = 0.0
     for turn in range(-1, 2):  # the interval may cross midnight
         low = max(middle + turn * 2 * np.pi - _HALF_HOUR, -sunset)
@@ -60,110 +65,105 @@ def _sun_hour(a: float, b: float, sunset: float, middle: float) -> float:
 
 
 @_jit
-def _vapour_pressure(temperature: float) -> float:
-    """Saturation vapour pressure over water [Pa] at ``temperature`` [degC] (Magnus form)."""
-    return 611.2 * np.exp(17.62 * temperature / (243.12 + temperature))
+def _vapour_exponent(temperature: float) -> float:
+    """Logarithm of the saturation vapour pressure over 611.2 Pa at ``temperature`` [degC] (Magnus form)."""
+    return 17.62 * temperature / (243.12 + temperature)
 
 
 @_jit
-def _hour(
-    k: Array, day: int, n: int, hour: int, lon: float, a: float, b: float, sunset: float, flux: float, z: float
-) -> tuple[float, float, float, float, float, float, float, float]:
-    """Weather of one hour: temperature, dew point [degC], vapour pressure [Pa], short-wave and long-wave [W m-2],
-    pressure [Pa], wind towards east and north [m s-1]."""
-    position = (hour - 12) / 24
-    before = day - 1 if position < 0 else day
-    w = position + 1 if position < 0 else position
-    temperature = k[0, before, n] * (1 - w) + k[0, before + 1, n] * w
-    spread = k[1, before, n] * (1 - w) + k[1, before + 1, n] * w
-    depression = k[2, before, n] * (1 - w) + k[2, before + 1, n] * w
-    cloud = k[3, before, n] * (1 - w) + k[3, before + 1, n] * w
-    pressure = k[4, before, n] * (1 - w) + k[4, before + 1, n] * w
-
-    angle = 2 * np.pi * hour / 24 - np.pi + lon  # 0 at local solar noon
-    course = np.cos(angle - 2 * np.pi * 2.5 / 24)  # the warmest time is 2.5 h after noon
-    shape = 0.5 * (course + 0.25 * (2 * course * course - 1))  # range 1, mean 0
-    dew = temperature - 0.375 * spread - depression
-    temperature += spread * shape
-    dew = min(dew, temperature - 0.05)
-    vapour = _vapour_pressure(dew)
-
-    middle = angle + _HALF_HOUR
-    middle -= 2 * np.pi * np.round(middle / (2 * np.pi))
-    top = flux * _sun_hour(a, b, sunset, middle)
-    low_sun = 1 - 0.35 * np.exp(-top / (0.12 * flux))
-    shortwave = top * min(0.74 + 2.5e-5 * z, 0.82) * (1 - 0.72 * cloud**1.6) * low_sun
-    kelvin = temperature + 273.15
-    emissivity = min(1.24 * (0.01 * vapour / kelvin) ** (1.0 / 7.0) * (1 + 0.22 * cloud * cloud), 1.0)
-    longwave = emissivity * STEFAN_BOLTZMANN * kelvin**4
-
-    gust = 0.85 + 0.2 * course
-    west = gust * (k[5, before, n] * (1 - w) + k[5, before + 1, n] * w)
-    south = gust * (k[6, before, n] * (1 - w) + k[6, before + 1, n] * w)
-    return temperature, dew, vapour, shortwave, longwave, pressure, west, south
+def _clock(lon: float, course: Array, middle: Array) -> None:
+    """Fill for each UTC hour the diurnal course of temperature at its start and the hour angle of its middle."""
+    for hour in range(24):
+        angle = 2 * np.pi * hour / 24 - np.pi + np.deg2rad(lon)  # 0 at local solar noon
+        course[hour] = np.cos(angle - 2 * np.pi * 2.5 / 24)  # the warmest time is 2.5 h after noon
+        angle += _HALF_HOUR
+        middle[hour] = angle - 2 * np.pi * np.round(angle / (2 * np.pi))
 
 
 @_jit
-def _geometry(lat: float, sine: float, cosine: float) -> tuple[float, float, float]:
-    """a, b and the sunset hour angle, so that the sine of the sun's height is a + b cos(h)."""
-    phi = np.deg2rad(lat)
-    a, b = np.sin(phi) * sine, max(np.cos(phi) * cosine, 1e-12)
-    return a, b, np.arccos(min(max(-a / b, -1.0), 1.0))
-
-
-@_jit
-def _rain_share(hour: int, centre: float, width: float) -> float:
-    return max(0.0, 1 - abs(hour + 0.5 - centre) / width)
-
-
-@_jit
-def fill_hours(
-    k: Array, rain: Array, centre: Array, width: Array, sun: Array, lat: Array, lon: Array, z: Array, out: Array
+def _fill_day(
+    k: Array, day: int, sun: Array, sine: float, cosine: float, z: float, course: Array, middle: Array, out: Array
 ) -> None:
-    """Fill ``out`` (8 variables, 24 * day, cell) from knots with one more day on either side."""
-    for day in range(1, k.shape[1] - 1):
-        for n in range(k.shape[2]):
-            a, b, sunset = _geometry(lat[n], sun[day, 0], sun[day, 1])
-            shares = 0.0
+    """Fill ``out`` (24, 9): temperature, dew point [degC], rain [mm], short- and long-wave [W m-2], pressure [Pa],
+    wind to the east and north [m s-1], vapour pressure [Pa], from the knots ``k`` (day, 10) of one cell."""
+    a, b = sine * sun[day, 0], max(cosine * sun[day, 1], 1e-12)
+    sunset = np.arccos(min(max(-a / b, -1.0), 1.0))
+    clear = min(0.74 + 2.5e-5 * z, 0.82)
+    rain, centre, width = k[day, 7], k[day, 8], k[day, 9]
+    shares = 0.0
+    for hour in range(24):
+        out[hour, 2] = max(0.0, 1 - abs(hour + 0.5 - centre) / width)
+        shares += out[hour, 2]
+    for hour in range(24):
+        before = day - 1 if hour < 12 else day
+        w = ((hour + 12) % 24) / 24
+        mean = k[before, 0] * (1 - w) + k[before + 1, 0] * w
+        spread = k[before, 1] * (1 - w) + k[before + 1, 1] * w
+        depression = k[before, 2] * (1 - w) + k[before + 1, 2] * w
+        cloud = k[before, 3] * (1 - w) + k[before + 1, 3] * w
+        c = course[hour]
+        temperature = mean + 0.5 * spread * (c + 0.25 * (2 * c * c - 1))  # the range is `spread`, the mean 0
+        dew = min(mean - 0.375 * spread - depression, temperature - 0.05)
+        exponent = _vapour_exponent(dew)
+        vapour = 611.2 * np.exp(exponent)
+
+        top = sun[day, 2] * _sun_hour(a, b, sunset, middle[hour])
+        shortwave = 0.0
+        if top > 0:
+            low_sun = 1 - 0.35 * np.exp(-top / (0.12 * sun[day, 2]))
+            shortwave = top * clear * (1 - 0.72 * cloud * np.sqrt(cloud)) * low_sun
+        kelvin = temperature + 273.15
+        emissivity = 1.24 * np.exp((exponent + np.log(6.112 / kelvin)) / 7) * (1 + 0.22 * cloud * cloud)
+        square = kelvin * kelvin
+        gust = 0.85 + 0.2 * c
+
+        out[hour, 0], out[hour, 1], out[hour, 8] = temperature, dew, vapour
+        out[hour, 2] *= rain / shares
+        out[hour, 3], out[hour, 4] = shortwave, min(emissivity, 1.0) * STEFAN_BOLTZMANN * square * square
+        out[hour, 5] = k[before, 4] * (1 - w) + k[before + 1, 4] * w
+        out[hour, 6] = gust * (k[before, 5] * (1 - w) + k[before + 1, 5] * w)
+        out[hour, 7] = gust * (k[before, 6] * (1 - w) + k[before + 1, 6] * w)
+
+
+@_jit
+def fill_hours(k: Array, sun: Array, lat: Array, lon: Array, z: Array, out: Array) -> None:
+    """Fill ``out`` (8 variables, 24 * day, cell) from knots ``k`` (cell, day, 10) with one more day on either side."""
+    hours, course, middle = np.empty((24, 9)), np.empty(24), np.empty(24)
+    for n in range(k.shape[0]):
+        _clock(lon[n], course, middle)
+        sine, cosine = np.sin(np.deg2rad(lat[n])), np.cos(np.deg2rad(lat[n]))
+        for day in range(1, k.shape[1] - 1):
+            _fill_day(k[n], day, sun, sine, cosine, z[n], course, middle, hours)
             for hour in range(24):
-                shares += _rain_share(hour, centre[day, n], width[day, n])
-            for hour in range(24):
-                values = _hour(k, day, n, hour, np.deg2rad(lon[n]), a, b, sunset, sun[day, 2], z[n])
                 row = 24 * (day - 1) + hour
-                out[0, row, n] = values[0] + 273.15
-                out[1, row, n] = values[1] + 273.15
-                out[2, row, n] = rain[day, n] * _rain_share(hour, centre[day, n], width[day, n]) / shares
-                out[3, row, n] = values[3]
-                out[4, row, n] = values[4]
-                out[5, row, n] = values[5]
-                out[6, row, n] = values[6]
-                out[7, row, n] = values[7]
+                for variable in range(8):
+                    out[variable, row, n] = hours[hour, variable]
+                out[0, row, n] += 273.15
+                out[1, row, n] += 273.15
 
 
 @_jit
-def fill_days(
-    k: Array, rain: Array, centre: Array, width: Array, sun: Array, lat: Array, lon: Array, z: Array, out: Array
-) -> None:
+def fill_days(k: Array, sun: Array, lat: Array, lon: Array, z: Array, out: Array) -> None:
     """Fill ``out`` (10 variables, day, cell) with daily means, extremes and sums of the hours."""
-    for day in range(1, k.shape[1] - 1):
-        for n in range(k.shape[2]):
-            a, b, sunset = _geometry(lat[n], sun[day, 0], sun[day, 1])
-            total = np.zeros(7)
-            low, high = 1e9, -1e9
+    hours, course, middle = np.empty((24, 9)), np.empty(24), np.empty(24)
+    for n in range(k.shape[0]):
+        _clock(lon[n], course, middle)
+        sine, cosine = np.sin(np.deg2rad(lat[n])), np.cos(np.deg2rad(lat[n]))
+        for day in range(1, k.shape[1] - 1):
+            _fill_day(k[n], day, sun, sine, cosine, z[n], course, middle, hours)
+            low, high, mean, shortwave, longwave = 1e9, -1e9, 0.0, 0.0, 0.0
+            humidity, pressure, wind, deficit = 0.0, 0.0, 0.0, 0.0
             for hour in range(24):
-                values = _hour(k, day, n, hour, np.deg2rad(lon[n]), a, b, sunset, sun[day, 2], z[n])
-                low, high = min(low, values[0]), max(high, values[0])
-                total[0] += values[0]
-                total[1] += values[3]
-                total[2] += values[4]
-                total[3] += 0.622 * values[2] / (values[5] - 0.378 * values[2])
-                total[4] += values[5]
-                total[5] += np.sqrt(values[6] ** 2 + values[7] ** 2)
-                total[6] += _vapour_pressure(values[0]) - values[2]
-            total /= 24
-            out[0, day - 1, n] = total[0] + 273.15
-            out[1, day - 1, n] = low + 273.15
-            out[2, day - 1, n] = high + 273.15
-            out[3, day - 1, n] = rain[day, n] / 86400
-            for variable in range(1, 7):
-                out[variable + 3, day - 1, n] = total[variable]
+                temperature, vapour = hours[hour, 0], hours[hour, 8]
+                low, high = min(low, temperature), max(high, temperature)
+                mean += temperature
+                shortwave += hours[hour, 3]
+                longwave += hours[hour, 4]
+                humidity += 0.622 * vapour / (hours[hour, 5] - 0.378 * vapour)
+                pressure += hours[hour, 5]
+                wind += np.sqrt(hours[hour, 6] * hours[hour, 6] + hours[hour, 7] * hours[hour, 7])
+                deficit += 611.2 * np.exp(_vapour_exponent(temperature)) - vapour
+            out[0, day - 1, n], out[1, day - 1, n], out[2, day - 1, n] = mean / 24 + 273.15, low + 273.15, high + 273.15
+            out[3, day - 1, n] = k[n, day, 7] / 86400
+            out[4, day - 1, n], out[5, day - 1, n], out[6, day - 1, n] = shortwave / 24, longwave / 24, humidity / 24
+            out[7, day - 1, n], out[8, day - 1, n], out[9, day - 1, n] = pressure / 24, wind / 24, deficit / 24

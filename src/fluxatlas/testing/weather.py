@@ -10,7 +10,7 @@ with gamma amounts on wet days. Nothing depends on the extent or the period of a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import lru_cache
 from typing import Any
 
@@ -68,10 +68,9 @@ class Knots:
     centre: Array  # hour of the day around which it rains
     width: Array  # half-width of the rain in hours
 
-    def stacked(self) -> Array:
-        """The knots that are interpolated between days, shape (7, day, cell), float64."""
-        names = ("temperature", "range", "depression", "cloud", "pressure", "west", "south")
-        return np.stack([getattr(self, name) for name in names]).astype(np.float64)
+    def packed(self) -> Array:
+        """All knots as one array of shape (cell, day, 10), float64."""
+        return np.ascontiguousarray(np.stack([getattr(self, f.name).T for f in fields(self)], axis=-1), np.float64)
 
 
 def rain_amount(latent: Array, wet_share: Array, wet_mean: Array) -> Array:
@@ -146,12 +145,9 @@ def _padded(days: pd.DatetimeIndex) -> pd.DatetimeIndex:
 def hourly(seed: int, place: Climate, days: pd.DatetimeIndex) -> dict[str, Array]:
     """Hourly weather for consecutive UTC ``days``: :data:`HOURLY` -> float32 array of shape (24 * day, cell)."""
     padded = _padded(days)
-    made = knots(seed, place, padded)
-    sun = hours.Sun.of(padded)
     out = np.empty((len(HOURLY), 24 * len(days), place.lat.size), np.float32)
-    hours.fill_hours(
-        made.stacked(), made.rain, made.centre, made.width, sun.table, place.lat, place.lon, place.elevation, out
-    )
+    made = knots(seed, place, padded).packed()
+    hours.fill_hours(made, hours.Sun.of(padded).table, place.lat, place.lon, place.elevation, out)
     return dict(zip(HOURLY, out, strict=True))
 
 
@@ -166,10 +162,8 @@ def daily(seed: int, place: Climate, days: pd.DatetimeIndex, chunk: int = 512) -
     for start in range(0, place.lat.size, chunk):
         index = slice(start, start + chunk)
         part = place.take(index)
-        made = knots(seed, part, padded)
+        made = knots(seed, part, padded).packed()
         block = np.empty((len(DAILY), len(days), part.lat.size), np.float32)
-        hours.fill_days(
-            made.stacked(), made.rain, made.centre, made.width, sun.table, part.lat, part.lon, part.elevation, block
-        )
+        hours.fill_days(made, sun.table, part.lat, part.lon, part.elevation, block)
         out[:, :, index] = block
     return dict(zip(DAILY, out, strict=True))

@@ -1,0 +1,207 @@
+"""Raw files of the sites of the synthetic Earth: FLUXNET2015 FULLSET daily tables, a chamber table, a list of towers.
+
+Towers have soil temperature and moisture at 5, 15 and 45 cm (sensors 1, 2, 3) and complete meteorology; days without
+measurement are -9999 in soil variables and gap-filled (QC 0, with an error) in meteorology. Days are local days.
+Chambers have flux, soil temperature and soil moisture; two declared ways of stating the flux occur
+(:data:`FLUX_FORMS`), and two units of temperature and moisture.
+"""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from ..files import write_text
+from .earth import SyntheticEarth
+from .sites import Box, Sites, chamber_days, chamber_noise, local_days, place_sites, site_truth, tower_gaps
+from .truth import VARIABLES
+from .waves import rng
+from .weather import hourly
+
+Array = npt.NDArray[np.floating[Any]]
+
+MISSING = -9999.0
+FLUX_FORMS = (
+    ("ug CH4-C m-2 h-1", "uptake_positive", -1 / 0.032057),
+    ("nmol m-2 s-1", "upward_positive", 1 / 1.3861),
+)
+"""Unit and sign of the flux and the factor from mg CH4 m-2 d-1, positive upward (science notes, section 0 [D])."""
+LAYOUT = (
+    "TIMESTAMP", "TA_F", "TA_F_QC", "TA_F_NIGHT", "TA_F_NIGHT_SD", "TA_F_NIGHT_QC", "TA_F_DAY", "TA_F_DAY_SD",
+    "TA_F_DAY_QC", "SW_IN_F", "SW_IN_F_QC", "LW_IN_F", "LW_IN_F_QC", "VPD_F", "VPD_F_QC", "PA_F", "PA_F_QC", "P_F",
+    "P_F_QC", "WS_F", "WS_F_QC", "TS_F_MDS_1", "TS_F_MDS_2", "TS_F_MDS_3", "TS_F_MDS_1_QC", "TS_F_MDS_2_QC",
+    "TS_F_MDS_3_QC", "SWC_F_MDS_1", "SWC_F_MDS_2", "SWC_F_MDS_3", "SWC_F_MDS_1_QC", "SWC_F_MDS_2_QC", "SWC_F_MDS_3_QC",
+)  # fmt: skip
+"""Columns of a tower's file: those of FLUXNET2015 FULLSET DD that this world has, in the product's order."""
+_SENSOR_ERROR = {"tsl": 0.15, "swc": 0.008}
+_DEPTHS = ("05", "15", "45")
+_GAP_ERRORS = {"TA_F": 0.8, "SW_IN_F": 0.08, "LW_IN_F": 6.0, "VPD_F": 0.12, "PA_F": 0.1, "P_F": 0.3, "WS_F": 0.2}
+_RELATIVE = ("SW_IN_F", "VPD_F", "P_F", "WS_F")
+
+
+def write_sites(earth: SyntheticEarth, box: Box, start: int, end: int, folder: str | Path) -> list[Path]:
+    """Write all site files for the years ``start`` to ``end`` into ``folder``; returns their paths."""
+    dates = pd.date_range(f"{start}-01-01", f"{end}-12-31", freq="D")
+    towers, chambers = place_sites(earth, box)
+    folder = Path(folder)
+    listed = folder / "towers.csv"
+    write_text(listed, towers.table().to_csv(index=False))
+    written = [listed]
+    for name, table in tower_tables(earth, towers, dates).items():
+        path = folder / f"FLX_{name}_FLUXNET2015_FULLSET_DD_{start}-{end}_1-1.csv"
+        write_text(path, table.to_csv(index=False))
+        written.append(path)
+    path = folder / "chambers.csv"
+    buffer = io.StringIO()
+    buffer.write(
+        "# Synthetic Earth of fluxatlas: chamber measurements made up from a hidden model; not observations.\n"
+    )
+    chamber_table(earth, chambers, dates).to_csv(buffer, index=False)
+    write_text(path, buffer.getvalue())
+    return [*written, path]
+
+
+def tower_tables(earth: SyntheticEarth, towers: Sites, dates: pd.DatetimeIndex) -> dict[str, pd.DataFrame]:
+    """A table in the layout of FLUXNET2015 FULLSET DD for each tower, local days ``dates``."""
+    true = site_truth(earth, towers, dates)
+    soil = {name: local_days(true[name], towers.utc_offset) for name in VARIABLES if name[:3] in _SENSOR_ERROR}
+    padded = pd.date_range(dates[0] - pd.Timedelta(days=1), dates[-1] + pd.Timedelta(days=1), freq="D")
+    hours = hourly(earth.seed, towers.place, padded)
+    tables = {}
+    for number, name in enumerate(towers.names):
+        begin = 24 - int(towers.utc_offset[number])  # the first hour of the first local day
+        part = slice(begin, begin + 24 * len(dates))
+        weather = _local_weather({k: v[part, number].astype(float).reshape(-1, 24) for k, v in hours.items()})
+        gaps = tower_gaps(earth, name, len(dates))
+        columns = {"TIMESTAMP": dates.strftime("%Y%m%d").to_numpy()} | _with_gap_filling(earth, name, weather, gaps)
+        columns |= _soil_columns(earth, name, {k: v[:, number] for k, v in soil.items()}, gaps)
+        tables[name] = pd.DataFrame(columns)[list(LAYOUT)]
+    return tables
+
+
+def _local_weather(hours: dict[str, Array]) -> dict[str, Array]:
+    """Daily columns in FLUXNET units from hours (day, 24); day and night are told apart by the sun."""
+    celsius = hours["t2m"] - 273.15
+    dew = hours["d2m"] - 273.15
+    deficit = 6.112 * (np.exp(17.62 * celsius / (243.12 + celsius)) - np.exp(17.62 * dew / (243.12 + dew)))
+    light = hours["ssrd"] > 5.0
+    day, night = np.where(light, celsius, np.nan), np.where(light, np.nan, celsius)
+    return {
+        "TA_F": celsius.mean(axis=1),
+        "TA_F_NIGHT": _mean(night),
+        "TA_F_NIGHT_SD": _sd(night),
+        "TA_F_DAY": _mean(day),
+        "TA_F_DAY_SD": _sd(day),
+        "SW_IN_F": hours["ssrd"].mean(axis=1),
+        "LW_IN_F": hours["strd"].mean(axis=1),
+        "VPD_F": deficit.mean(axis=1),
+        "PA_F": hours["sp"].mean(axis=1) / 1000,
+        "P_F": hours["tp"].sum(axis=1),
+        "WS_F": np.hypot(hours["u10"], hours["v10"]).mean(axis=1),
+    }
+
+
+def _mean(values: Array) -> Array:
+    """Mean over the hours that count, missing where there are none (polar day or night)."""
+    count = np.isfinite(values).sum(axis=1)
+    return np.where(count > 0, np.nansum(values, axis=1) / np.maximum(count, 1), MISSING)
+
+
+def _sd(values: Array) -> Array:
+    """Standard deviation over the hours that count, missing for fewer than two."""
+    count = np.isfinite(values).sum(axis=1)
+    spread = values - np.where(count > 0, _mean(values), 0.0)[:, None]
+    return np.where(count > 1, np.sqrt(np.nansum(spread**2, axis=1) / np.maximum(count, 1)), MISSING)
+
+
+def _with_gap_filling(
+    earth: SyntheticEarth, name: str, weather: dict[str, Array], gaps: npt.NDArray[np.bool_]
+) -> dict[str, Array]:
+    """The weather with an error on gap days and the QC columns: 1 measured, 0 filled, between on a few days."""
+    draw = rng(earth.seed, f"sites.{name}.weather")
+    partly = draw.random(gaps.size) < 0.08
+    quality = np.where(gaps, 0.0, np.where(partly, draw.uniform(0.5, 1.0, gaps.size), 1.0)).round(3)
+    columns: dict[str, Array] = {}
+    shift = np.zeros(gaps.size)
+    for column, values in weather.items():
+        if column in _GAP_ERRORS:
+            shift = gaps * _GAP_ERRORS[column] * draw.standard_normal(gaps.size)
+        if column in _RELATIVE:
+            values = values * np.maximum(1 + shift, 0.2)
+        elif not column.endswith("_SD"):  # day and night means are wrong by as much as the mean
+            values = np.where(values == MISSING, values, values + shift)
+        columns[column] = values.round(3)
+        if not column.endswith("_SD"):
+            columns[f"{column}_QC"] = quality
+    return columns
+
+
+def _soil_columns(
+    earth: SyntheticEarth, name: str, soil: dict[str, Array], gaps: npt.NDArray[np.bool_]
+) -> dict[str, Array]:
+    """TS [degC] and SWC [%] with sensor error, -9999 in gaps, and their QC columns."""
+    draw = rng(earth.seed, f"sites.{name}.soil")
+    columns: dict[str, Array] = {}
+    for stem, kind, factor, offset in (("TS_F_MDS", "tsl", 1.0, -273.15), ("SWC_F_MDS", "swc", 100.0, 0.0)):
+        values = {}
+        for number, depth in enumerate(_DEPTHS, start=1):
+            true = soil[f"{kind}{depth}"]
+            measured = (true + _SENSOR_ERROR[kind] * draw.standard_normal(true.size)) * factor + offset
+            values[f"{stem}_{number}"] = np.where(gaps, MISSING, measured.round(3))
+        columns |= values
+        columns |= {f"{column}_QC": np.where(gaps, MISSING, 1.0) for column in values}
+    return columns
+
+
+def chamber_table(earth: SyntheticEarth, chambers: Sites, dates: pd.DatetimeIndex) -> pd.DataFrame:
+    """The measurements of all chamber sites, one row each; columns as in ``docs/synthetic_earth.md``."""
+    true = site_truth(earth, chambers, dates)
+    facts = chambers.table()
+    parts = []
+    for number, name in enumerate(chambers.names):
+        here = {variable: values[:, number].astype(float) for variable, values in true.items()}
+        part = _chamber(earth, name, number, here, dates)
+        part["datetime_utc"] -= pd.Timedelta(hours=int(chambers.utc_offset[number]))
+        for column in ("igbp", "elevation", "lon", "lat", "site"):
+            part.insert(0, column, facts[column].iloc[number])
+        parts.append(part)
+    table = pd.concat(parts, ignore_index=True)
+    table["datetime_utc"] = table["datetime_utc"].dt.strftime("%Y-%m-%dT%H:%M:%S")
+    return table
+
+
+def _chamber(
+    earth: SyntheticEarth, name: str, number: int, here: dict[str, Array], dates: pd.DatetimeIndex
+) -> pd.DataFrame:
+    """Rows of one site, with local times; the flux, temperature and moisture are those of the day."""
+    visited = chamber_days(earth, name, here["tsl05"])
+    here = {variable: values[visited] for variable, values in here.items()}
+    draw = rng(earth.seed, f"sites.{name}.table")
+    count = int(visited.sum())
+    unit, sign, factor = FLUX_FORMS[number % len(FLUX_FORMS)]
+    flux, sd = chamber_noise(earth, name, here["fch4"])
+    warm = here["tsl05"] + _SENSOR_ERROR["tsl"] * draw.standard_normal(count)
+    wet = np.maximum(here["swc05"] + 1.5 * _SENSOR_ERROR["swc"] * draw.standard_normal(count), 0.001)
+    kelvin, percent = number % 4 == 3, number % 3 == 1
+    broken = draw.random(count) < 0.05  # the moisture probe was left at home
+    minutes = draw.integers(9 * 60, 15 * 60, count)
+    return pd.DataFrame(
+        {
+            "datetime_utc": dates[visited] + pd.to_timedelta(minutes, unit="min"),
+            "flux": (flux * factor).round(4),
+            "flux_unit": unit,
+            "flux_sign": sign,
+            "flux_sd": np.abs(sd * factor).round(4),
+            "soil_temperature": (warm - (0.0 if kelvin else 273.15)).round(2),
+            "soil_temperature_depth_cm": 5,
+            "soil_temperature_unit": "K" if kelvin else "degC",
+            "soil_moisture": np.where(broken, np.nan, (wet * (100.0 if percent else 1.0)).round(4)),
+            "soil_moisture_depth_cm": 5,
+            "soil_moisture_unit": "%" if percent else "m3 m-3",
+        }
+    )

@@ -1,0 +1,168 @@
+"""Where the towers and chambers of the synthetic Earth stand, and what they measure: the truth with noise and gaps.
+
+Sites are spread over strata: from random points on upland soil the next site is always the one least like those
+already chosen in climate, soil, cover and position. Errors of chambers have the standard deviation 0.15 + 0.2 |F|
+mg m-2 d-1 (science notes, 7.14 [D]).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from ..errors import InputError
+from . import surface
+from .climate import Climate
+from .earth import SyntheticEarth
+from .land import is_land
+from .truth import point_attributes, truth
+from .waves import rng
+
+Array = npt.NDArray[np.floating[Any]]
+Box = tuple[float, float, float, float]
+
+_CANDIDATES = 600
+
+
+@dataclass(frozen=True)
+class Sites:
+    """Places of sites: names, climate at the points, IGBP class, hours of standard time minus UTC."""
+
+    names: list[str]
+    place: Climate
+    igbp: list[str]
+    utc_offset: npt.NDArray[np.int64]
+
+    def table(self) -> pd.DataFrame:
+        """``site, lat, lon, elevation, igbp, utc_offset``, one row per site."""
+        return pd.DataFrame(
+            {
+                "site": self.names,
+                "lat": self.place.lat.round(5),
+                "lon": self.place.lon.round(5),
+                "elevation": self.place.elevation.round(1),
+                "igbp": self.igbp,
+                "utc_offset": self.utc_offset,
+            }
+        )
+
+
+def place_sites(earth: SyntheticEarth, box: Box) -> tuple[Sites, Sites]:
+    """Towers and chambers inside ``box`` = (west, south, east, north), the same for every call with one seed.
+
+    Raises :class:`InputError` where the box holds too little upland for the number of sites.
+    """
+    settings = earth.settings
+    total = settings.towers + settings.chambers
+    place, cover = _candidates(earth, box)
+    if place.lat.size < total:
+        raise InputError(
+            f"only {place.lat.size} of {_CANDIDATES} random points of the domain lie on upland; {total} are needed",
+            where=f"bbox {box}",
+            hint="choose a domain with more land or fewer towers and chambers",
+        )
+    chosen = _spread(_traits(earth, place, cover), total)
+    for_towers = np.linspace(0, total - 1, settings.towers).round().astype(int)
+    for_chambers = np.setdiff1d(np.arange(total), for_towers)
+    return tuple(  # type: ignore[return-value]
+        _sites(prefix, place.take(chosen[part]), cover[chosen[part]])
+        for prefix, part in (("XX-T", for_towers), ("XX-C", for_chambers))
+    )
+
+
+def _candidates(earth: SyntheticEarth, box: Box) -> tuple[Climate, npt.NDArray[np.uint8]]:
+    """Random upland points in the box, not within 1/24 degree of the coast or the box's edge, and their cover."""
+    west, south, east, north = box
+    draw = rng(earth.seed, "sites")
+    edge = 1 / 24
+    lat = draw.uniform(south + edge, north - edge, _CANDIDATES).round(4)
+    lon = draw.uniform(west + edge, east - edge, _CANDIDATES).round(4)
+    shifts = [(0, 0), (edge, 0), (-edge, 0), (0, edge), (0, -edge)]
+    dry = np.all([is_land(lat + dy, lon + dx) for dy, dx in shifts], axis=0)
+    place = earth.climate(lat[dry], lon[dry])
+    cover = surface.land_cover(earth.seed, place.lat, place.lon, place)
+    upland = np.isin(cover, surface.UPLAND)
+    return place.take(upland), cover[upland]
+
+
+def _traits(earth: SyntheticEarth, place: Climate, cover: npt.NDArray[np.uint8]) -> Array:
+    """What sites should differ in, standardised, shape (trait, cell)."""
+    soil = surface.soils(earth.seed, place)
+    traits = np.stack(
+        [
+            place.temperature,
+            np.log(place.rain),
+            np.log(soil["soc"]),
+            soil["clay"],
+            (cover == 10) * 1.0,
+            np.isin(cover, (50, 60, 70)) * 1.0,
+            1.5 * place.lat,
+            1.5 * place.lon,
+        ]
+    )
+    return (traits - traits.mean(axis=1, keepdims=True)) / np.maximum(traits.std(axis=1, keepdims=True), 1e-6)
+
+
+def _spread(traits: Array, count: int) -> npt.NDArray[np.int64]:
+    """Numbers of ``count`` candidates, each the farthest from those before it; the first is the most typical one."""
+    chosen = [int(np.argmin((traits**2).sum(axis=0)))]
+    distance = np.full(traits.shape[1], np.inf)
+    for _ in range(count - 1):
+        distance = np.minimum(distance, ((traits - traits[:, chosen[-1:]]) ** 2).sum(axis=0))
+        chosen.append(int(np.argmax(distance)))
+    return np.array(chosen)
+
+
+def _sites(prefix: str, place: Climate, cover: npt.NDArray[np.uint8]) -> Sites:
+    names = [f"{prefix}{number:02d}" for number in range(1, place.lat.size + 1)]
+    return Sites(names, place, [surface.IGBP[int(code)] for code in cover], np.rint(place.lon / 15).astype(np.int64))
+
+
+def site_truth(earth: SyntheticEarth, sites: Sites, dates: pd.DatetimeIndex) -> dict[str, Array]:
+    """The hidden truth at ``sites`` for consecutive UTC ``dates``, (day, site), after one year more in advance."""
+    attributes, lai = point_attributes(earth, sites.place)
+    first = dates[0] - pd.DateOffset(years=1)
+    long = pd.date_range(first, dates[-1], freq="D")
+    made = truth(earth, sites.place, attributes, lai, long)
+    return {name: values[len(long) - len(dates) :] for name, values in made.items()}
+
+
+def local_days(values: Array, utc_offset: npt.NDArray[np.int64]) -> Array:
+    """Means of UTC days (day, site) -> means of local days, by the hours that the two share; the ends repeat."""
+    share = np.abs(utc_offset) / 24
+    later, earlier = np.concatenate([values[1:], values[-1:]]), np.concatenate([values[:1], values[:-1]])
+    return np.where(utc_offset < 0, (1 - share) * values + share * later, (1 - share) * values + share * earlier)
+
+
+def chamber_days(earth: SyntheticEarth, name: str, warmth: Array) -> npt.NDArray[np.bool_]:
+    """Days on which a chamber site is visited; ``warmth`` is its daily soil temperature [K].
+
+    More often in the growing season (soil above 5 degC) than in winter, never for three weeks of each year.
+    """
+    draw = rng(earth.seed, f"sites.{name}.days")
+    often = earth.settings.chamber_days_per_week / 7
+    visited = draw.random(warmth.size) < np.where(warmth > 278.15, often, often / 4)
+    for start in range(0, warmth.size, 365):
+        away = start + int(draw.integers(0, 344))
+        visited[away : away + 21] = False
+    return visited
+
+
+def chamber_noise(earth: SyntheticEarth, name: str, flux: Array) -> tuple[Array, Array]:
+    """A measured flux [mg m-2 d-1] for each true one, and the standard deviation of its error."""
+    sd = earth.settings.chamber_noise * (0.15 + 0.2 * np.abs(flux))
+    return flux + sd * rng(earth.seed, f"sites.{name}.noise").standard_normal(flux.size), sd
+
+
+def tower_gaps(earth: SyntheticEarth, name: str, days: int) -> npt.NDArray[np.bool_]:
+    """Days without measurement: single days and outages of one to four weeks, in all the share of the settings."""
+    draw = rng(earth.seed, f"sites.{name}.gaps")
+    gaps = draw.random(days) < earth.settings.tower_gaps / 2
+    while gaps.mean() < earth.settings.tower_gaps:
+        start = int(draw.integers(0, days))
+        gaps[start : start + int(draw.integers(7, 29))] = True
+    return gaps

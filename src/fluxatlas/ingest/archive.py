@@ -55,6 +55,11 @@ class RawFile:
     def read(self, variable: str, steps: slice, window: Window) -> npt.NDArray[Any]:
         """Values (time, lat, lon) of ``window`` at time positions ``steps``; ERA5T fills what ERA5 lacks."""
         array = self.dataset[variable]
+        lacking = [d for d in self.dims.values() if d not in array.dims]
+        if lacking:
+            raise InputError(
+                f"'{variable}' has no dimension {lacking[0]}", where=str(self.path), hint="map another variable"
+            )
         array = array.squeeze([d for d in array.dims if array.sizes[d] == 1 and d not in self.dims.values()], drop=True)
         extra = [d for d in array.dims if d not in self.dims.values() and d != "expver"]
         if extra:
@@ -172,6 +177,8 @@ def _times(time: xr.DataArray, path: Path) -> Times:
             f"the {what} cannot be used", where=f"{path}, {time.name}", hint="convert the file to the standard calendar"
         )
     values = time.values
+    if not values.size:
+        raise InputError("the file holds no time steps", where=str(path), hint="delete it and get it again")
     if np.isnat(values).any():
         raise InputError("a time is missing", where=f"{path}, {time.name}", hint="mend the time coordinate")
     return (values + np.timedelta64(500, "ms")).astype("datetime64[s]")

@@ -119,7 +119,9 @@ def load_mapping(name: str | Path) -> DeclaredMapping:
     except ValidationError as problem:
         lines = "".join(f"\n  - {line}" for line in problems(problem))
         raise ConfigError(
-            f"the mapping is wrong:{lines}", where=str(path), hint="see docs/adding_a_source.md"
+            f"the mapping is wrong:{lines}", where=str(path), hint="compare it with those in resources/mappings"
         ) from None
     except (yaml.YAMLError, UnicodeDecodeError) as problem:
-        raise ConfigError(f"this is not YAML: {problem}", where=str(path), hint="see resources/mappings") from None
+        raise ConfigError(
+            f"this is not YAML: {problem}", where=str(path), hint="compare it with those in resources/mappings"
+        ) from None

@@ -70,7 +70,8 @@ class MappedSource:
     @property
     def attrs(self) -> dict[str, str]:
         """What a file made from this source says about it: title, citation, meaning of a day, unit overrides."""
-        labels = {raw: reason for raw in self.mapping.raw if (reason := self._unit(raw)[1])}
+        held = {str(name) for file in self.archive.files for name in file.dataset.data_vars}
+        labels = {raw: why for raw in self.mapping.raw if raw in held and (why := self._unit(raw)[1])}
         return {
             "source": self.mapping.title,
             "references": self.mapping.citation,
@@ -80,9 +81,17 @@ class MappedSource:
 
     def daily(self, year: int, bbox: BBox, variables: Sequence[str] | None = None) -> xr.Dataset:
         """All days of ``year`` over ``bbox`` in memory: (time, lat, lon) float32; errors as :meth:`blocks`."""
+        return self.days(np.datetime64(f"{year}-01-01"), np.datetime64(f"{year + 1}-01-01"), bbox, variables)
+
+    def days(
+        self, start: np.datetime64, stop: np.datetime64, bbox: BBox, variables: Sequence[str] | None = None
+    ) -> xr.Dataset:
+        """Days ``start`` <= day < ``stop`` over ``bbox`` in memory: (time, lat, lon) float32; errors as :meth:`blocks`.
+
+        An incomplete day is refused; ask for whole days only.
+        """
         import xarray as xr
 
-        start, stop = np.datetime64(f"{year}-01-01"), np.datetime64(f"{year + 1}-01-01")
         blocks = self.blocks(start, stop, self.grid.window(bbox), variables or tuple(self.mapping.variables))
         return xr.concat(list(blocks), "time")
 
@@ -156,13 +165,11 @@ class MappedSource:
         units, reason = declared.units, declared.reason
         if raw in self.overrides:
             units, reason = self.overrides[raw].units, self.overrides[raw].reason
-        label = self.archive.units(raw) if any(raw in f.dataset.data_vars for f in self.archive.files) else units
+        label = self.archive.units(raw)
         if not units and not label:
-            raise UnitError(
-                f"'{raw}' has no unit",
-                where=self.archive.where(raw, self.archive.files[0].times[0], self.archive.files[0].times[0]),
-                hint="declare it under forcing.overrides with a reason",
-            )
+            paths = ", ".join(str(f.path) for f in self.archive.holders(raw)[:2])
+            hint = "declare it under forcing.overrides with a reason"
+            raise UnitError(f"'{raw}' has no unit", where=paths, hint=hint)
         if not units or units == label:
             return label or units, ""
         if not reason:

@@ -6,7 +6,7 @@ grows neither with the length of the period nor with the number of tiles. A piec
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,16 +62,20 @@ def write_pieces(
     bbox: BBox | None = None,
     options: PieceOptions | None = None,
     attrs: Mapping[str, str] | None = None,
+    say: Callable[[str], None] = lambda text: None,
 ) -> list[Path]:
     """Write ``<folder>/<tile>/<year>.nc`` for each of ``tiles`` and return the paths.
 
     A piece holds the cells of the source that overlap its tile (and ``bbox``, if given) plus the halo. Cells without
     data within ``options.fill_cells`` of the coast are filled (:class:`CoastFill`); ``filled_cells`` counts them. A
     tile that the source does not reach is refused with :class:`InputError`, as is everything that
-    :meth:`MappedSource.blocks` and :func:`read_orog` refuse; then no piece of this call exists.
+    :meth:`MappedSource.blocks` and :func:`read_orog` refuse; then no piece of this call exists. ``say`` gets one line
+    per block of days.
     """
     options = options or PieceOptions()
     boxes = [_intersection(tile, bbox) for tile in tiles]
+    for box in boxes:
+        source.grid.window(box)  # refuses a tile that the source does not reach
     window = source.grid.window(surrounding(boxes), options.halo + options.fill_cells)
     orog = read_orog(elevation, window, elevation_variable)
     start, stop = np.datetime64(f"{year}-01-01", "D"), np.datetime64(f"{year + 1}-01-01", "D")
@@ -100,6 +104,7 @@ def write_pieces(
                 for piece in pieces:
                     piece.file[name][span] = packed[:, piece.rows, piece.columns]
             done = span.stop
+            say(f"{days[span][0]} to {days[span][-1]} written to {len(pieces)} pieces")
         for piece in pieces:
             piece.file.setncatts({**source.attrs, **{f"clipped_{k}": np.int32(v) for k, v in source.clipped.items()}})
             piece.file.setncatts(dict(attrs or {}))

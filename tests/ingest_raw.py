@@ -1,0 +1,71 @@
+"""Tiny raw files in the layouts of the providers, made from hourly truth that the tests know."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+LAT = np.array([41.0, 40.75, 40.5, 40.25])
+LON = np.array([-124.0, -123.75, -123.5, -123.25, -123.0])
+Edit = Callable[[xr.Dataset], xr.Dataset]
+
+
+def hourly_truth(start: str, stop: str, lat: np.ndarray = LAT, lon: np.ndarray = LON, seed: int = 1) -> xr.Dataset:
+    """Instant fields at each hour of [start, stop) and the amounts of the hour that ends there; float64."""
+    rng = np.random.default_rng(seed)
+    time = np.arange(start, stop, dtype="datetime64[h]").astype("datetime64[ns]")
+    shape = (time.size, lat.size, lon.size)
+    hour = (time.astype("datetime64[h]").astype(int) % 24)[:, None, None]
+    t2m = 283 + 6 * np.sin((hour - 9) * np.pi / 12) + rng.normal(0, 1, shape)
+    sun = np.clip(np.sin((hour - 6.5) * np.pi / 12), 0, None) * rng.uniform(1e6, 2.5e6, shape)
+    fields = {
+        "t2m": (t2m, "K"),
+        "d2m": (t2m - rng.uniform(1, 8, shape), "K"),
+        "sp": (95_000 + rng.normal(0, 300, shape), "Pa"),
+        "u10": (rng.normal(1, 3, shape), "m s**-1"),
+        "v10": (rng.normal(0, 3, shape), "m s**-1"),
+        "tp": (rng.gamma(0.2, 2e-3, shape), "m"),
+        "ssrd": (sun, "J m**-2"),
+        "strd": (rng.uniform(0.9e6, 1.3e6, shape), "J m**-2"),
+    }
+    data = {
+        name: (("time", "latitude", "longitude"), values, {"units": unit}) for name, (values, unit) in fields.items()
+    }
+    return xr.Dataset(data, {"time": time, "latitude": lat, "longitude": lon})
+
+
+def accumulate(hourly: xr.DataArray) -> xr.DataArray:
+    """Amounts of the hour before each stamp, summed since 00 UTC: the stamp 00 UTC ends the day before."""
+    day = (hourly.time - np.timedelta64(1, "h")).dt.floor("D").rename("day")
+    return hourly.groupby(day).cumsum().assign_attrs(hourly.attrs).transpose(*hourly.dims)
+
+
+def era5_land(truth: xr.Dataset) -> xr.Dataset:
+    """The truth as ERA5-Land gives it: tp, ssrd, strd accumulated since 00 UTC."""
+    return truth.assign({name: accumulate(truth[name]) for name in ("tp", "ssrd", "strd")})
+
+
+def write_months(raw: xr.Dataset, folder: Path, edit: Edit = lambda data: data) -> list[Path]:
+    """One file ``<yyyy>_<mm>.nc`` per month in order; ``edit`` changes each data set before it is written."""
+    paths = []
+    months = raw.time.values.astype("datetime64[M]")
+    for month in np.unique(months):
+        path = folder / f"{month}.nc".replace("-", "_")
+        data = edit(raw.isel(time=np.flatnonzero(months == month)))
+        data.astype(np.float32, keep_attrs=True).to_netcdf(path, engine="netcdf4")
+        paths.append(path)
+    return paths
+
+
+def write_geopotential(path: Path, lat: np.ndarray = LAT, lon: np.ndarray = LON) -> Path:
+    """Geopotential of a plane that rises to the south-east, 100 m per cell."""
+    metres = 100.0 * (np.arange(lat.size)[:, None] + np.arange(lon.size)[None, :])
+    data = xr.Dataset(
+        {"z": (("latitude", "longitude"), metres * 9.80665, {"units": "m**2 s**-2"})},
+        {"latitude": lat, "longitude": lon},
+    )
+    data.to_netcdf(path, engine="netcdf4")
+    return path

@@ -15,11 +15,14 @@ import numpy as np
 from numba import types
 from numba.extending import intrinsic, overload, register_jitable
 
-formula = register_jitable
+_INLINE = {"forceinline": True}
+formula = register_jitable(**_INLINE)
 """Decorator of a formula: plain Python function outside, compiled inside a kernel."""
 
 KERNEL: dict[str, Any] = {"error_model": "numpy", "fastmath": {"contract", "nsz"}, "nogil": True, "cache": True}
-"""Compile options of every kernel. No reassociation: it would cancel the budget residuals algebraically."""
+"""Compile options of a kernel. No reassociation: it would cancel the budget residuals algebraically."""
+INNER: dict[str, Any] = {**KERNEL, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+"""Compile options of a kernel that is called by kernels alone."""
 
 
 def exp(x: Any) -> Any:
@@ -52,13 +55,13 @@ def sqrt(x: Any) -> Any:
     return np.sqrt(x)
 
 
-@register_jitable
+@formula
 def clip(x: Any, low: Any, high: Any) -> Any:
     """``x`` limited to ``low``..``high``."""
     return minimum(maximum(x, low), high)
 
 
-@register_jitable
+@formula
 def power(base: Any, exponent: Any) -> Any:
     """``base ** exponent`` for a non-negative base; zero to any positive power is zero, anything to the zero is one."""
     return where(base > 1e-300, exp(exponent * log(maximum(base, 1e-300))), where(exponent == 0.0, 1.0, 0.0))
@@ -89,7 +92,7 @@ _MAGIC = 6755399441055744.0  # 1.5 * 2**52: adding it leaves the rounded integer
 _TWO52 = 4503599627370496.0
 
 
-@overload(exp)
+@overload(exp, jit_options=_INLINE)
 def _exp(x: Any) -> Callable[..., Any]:
     def polynomial(x: Any) -> Any:
         x = minimum(maximum(x, -700.0), 700.0)
@@ -113,7 +116,7 @@ def _exp(x: Any) -> Callable[..., Any]:
     return polynomial
 
 
-@overload(log)
+@overload(log, jit_options=_INLINE)
 def _log(x: Any) -> Callable[..., Any]:
     def polynomial(x: Any) -> Any:
         bits = _bits(x)
@@ -139,7 +142,7 @@ def _log(x: Any) -> Callable[..., Any]:
     return polynomial
 
 
-@overload(where)
+@overload(where, jit_options=_INLINE)
 def _where(condition: Any, yes: Any, no: Any) -> Callable[..., Any]:
     def select(condition: Any, yes: Any, no: Any) -> Any:
         return yes if condition else no
@@ -147,7 +150,7 @@ def _where(condition: Any, yes: Any, no: Any) -> Callable[..., Any]:
     return select
 
 
-@overload(minimum)
+@overload(minimum, jit_options=_INLINE)
 def _minimum(a: Any, b: Any) -> Callable[..., Any]:
     def smaller(a: Any, b: Any) -> Any:
         return a if a < b else b
@@ -155,7 +158,7 @@ def _minimum(a: Any, b: Any) -> Callable[..., Any]:
     return smaller
 
 
-@overload(maximum)
+@overload(maximum, jit_options=_INLINE)
 def _maximum(a: Any, b: Any) -> Callable[..., Any]:
     def larger(a: Any, b: Any) -> Any:
         return a if a > b else b
@@ -163,7 +166,7 @@ def _maximum(a: Any, b: Any) -> Callable[..., Any]:
     return larger
 
 
-@overload(sqrt)
+@overload(sqrt, jit_options=_INLINE)
 def _sqrt(x: Any) -> Callable[..., Any]:
     def root(x: Any) -> Any:
         return np.sqrt(x)

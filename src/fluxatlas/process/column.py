@@ -17,10 +17,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from . import methane, parameters
-from ._kernel import BUDGETS, OUTPUTS, WORK_ROWS, run_block
+from ._kernel import BUDGETS, OUTPUTS, run_block, work_rows
 from ._validate import validated_forcing, validated_site
 from .heat import LAYERS, initial_temperature
-from .hydraulics import soil_properties
+from .hydraulics import KPA_PER_M, soil_properties
 from .methane_column import NODE_CENTRES, Column
 from .structure import Structure
 from .water import root_fractions
@@ -109,21 +109,28 @@ def simulate(
     current = state.copy() if state is not None else _first_state(drivers.tas, soil)
     if current.temperature.shape != (LAYERS, cells):
         raise _state_error(current.temperature.shape, cells)
-    work = np.empty((WORK_ROWS, cells))
     daily = np.empty((len(OUTPUTS), steps, cells), dtype)
     residuals = np.empty((len(BUDGETS), steps, cells))
-    for start in range(0, cells, BLOCK):
-        stop = min(start + BLOCK, cells)
+    for offset in range(0, cells, BLOCK):
+        cut = slice(offset, min(offset + BLOCK, cells))
+        block = _cut(current, cut)
+        n = cut.stop - offset
+        static = (_cut(soil, cut), _cut(p, cut), roots[:, cut].copy(), _cut(column, cut), block, work_rows(n))
         for _ in range(spinup_years):
-            run_block(
-                start, stop, min(steps, 365), drivers, soil, p, roots, column, current, work, daily, residuals, False
-            )
-        run_block(start, stop, steps, drivers, soil, p, roots, column, current, work, daily, residuals, True)
+            run_block(offset, n, min(steps, 365), drivers, *static, daily, residuals, False)
+        run_block(offset, n, steps, drivers, *static, daily, residuals, True)
+        for whole, part in zip(current, block, strict=True):
+            whole[..., cut] = part
     return SimulationResult(
         daily=dict(zip(OUTPUTS, daily, strict=True)),
         state=current,
         residuals=dict(zip(BUDGETS, residuals, strict=True)),
     )
+
+
+def _cut(arrays: Any, cells: slice) -> Any:
+    """A copy of a tuple of arrays (..., N) for some cells."""
+    return type(arrays)(*(np.array(array[..., cells], order="C") for array in arrays))
 
 
 def _parameters(given: Mapping[str, npt.ArrayLike], cells: int) -> dict[str, npt.NDArray[np.float64]]:
@@ -141,7 +148,7 @@ def _first_state(tas: FloatArray, soil: Any) -> State:
     cells = tas.shape[1]
     return State(
         np.ascontiguousarray(initial_temperature(tas)),
-        np.array(np.broadcast_to(0.9 * soil.theta_fc, (LAYERS, cells))),
+        np.array(np.broadcast_to(0.9 * soil.theta_fc, (LAYERS, cells)), order="C"),
         np.zeros(cells),
         np.full(cells, 110.0),
     )
@@ -165,4 +172,7 @@ def _column(structure: Structure, site: Mapping[str, Any], p: Mapping[str, Any],
         np.ascontiguousarray(production),
         np.log(p["suction_low"]),
         np.log(p["suction_high"]),
+        np.log(soil.psi_sat * KPA_PER_M),
+        np.log(p["oxidation_q10"]),
+        np.log(p["production_q10"]),
     )

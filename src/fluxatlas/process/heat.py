@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from ._vector import KERNEL, clip, exp, formula, log, maximum, minimum, where
+from ._vector import INNER, KERNEL, clip, exp, formula, log, maximum, minimum, where
 from .snow import snow_conductivity, snow_cover
 
 INTERFACES = np.array([0.0, 0.02, 0.04, 0.10, 0.20, 0.30, 0.50, 1.00, 2.00, 4.00, 8.00])
@@ -86,12 +86,12 @@ def initial_temperature(tas: npt.NDArray[Any], depths: npt.NDArray[Any] = CENTRE
     return mean + damped.real
 
 
-@njit(**KERNEL)
-def heat_coefficients(start, stop, temperature, water, soil, factor, capacity, latent, resistance):  # type: ignore[no-untyped-def]
+@njit(**INNER)
+def heat_coefficients(n, temperature, water, soil, factor, capacity, latent, resistance):  # type: ignore[no-untyped-def]
     """Heat capacity and latent heat [J m-2 K-1, J m-2] of each layer and half its resistance [m2 K W-1]."""
     for layer in range(LAYERS):
         dz = THICKNESS[layer]
-        for i in range(start, stop):
+        for i in range(n):
             theta = water[layer, i]
             liquid = liquid_share(temperature[layer, i])
             lam = factor[i] * soil_conductivity(
@@ -103,37 +103,37 @@ def heat_coefficients(start, stop, temperature, water, soil, factor, capacity, l
 
 
 @njit(**KERNEL)
-def heat_step(start, stop, surface, conductance, temperature, capacity, latent, resistance, work, residual):  # type: ignore[no-untyped-def]
-    """One day of conduction for cells ``start..stop``; updates ``temperature`` [degC] of shape (layer, N) in place.
+def heat_step(n, surface, conductance, temperature, capacity, latent, resistance, work, residual):  # type: ignore[no-untyped-def]
+    """One day of conduction for ``n`` cells; updates ``temperature`` [degC] of shape (layer, N) in place.
 
     ``surface`` [degC] and ``conductance`` [W m-2 K-1] are the upper boundary; no heat flows through the bottom.
     ``work`` holds 4 * layers + 1 rows; ``residual`` [J m-2] receives heat gained minus heat that flowed in.
     """
     g, slope, upper, new = work[: LAYERS + 1], work[LAYERS + 1 :], work[2 * LAYERS + 1 :], work[3 * LAYERS + 1 :]
-    for i in range(start, stop):
+    for i in range(n):
         g[0, i] = conductance[i] * DAY
         g[LAYERS, i] = 0.0
     for layer in range(1, LAYERS):
-        for i in range(start, stop):
+        for i in range(n):
             g[layer, i] = DAY / (resistance[layer - 1, i] + resistance[layer, i])
     for layer in range(LAYERS):
-        for i in range(start, stop):
+        for i in range(n):
             t = temperature[layer, i]
             inside = where(t > -FREEZING_RANGE, where(t < 0.0, 1.0, 0.0), 0.0)
             slope[layer, i] = capacity[layer, i] + inside * latent[layer, i] / FREEZING_RANGE
-    for i in range(start, stop):
+    for i in range(n):
         pivot = 1.0 / (slope[0, i] + g[0, i] + g[1, i])
         upper[0, i] = g[1, i] * pivot
         new[0, i] = (slope[0, i] * temperature[0, i] + g[0, i] * surface[i]) * pivot
     for layer in range(1, LAYERS):
-        for i in range(start, stop):
+        for i in range(n):
             pivot = 1.0 / (slope[layer, i] + g[layer + 1, i] + g[layer, i] * (1.0 - upper[layer - 1, i]))
             upper[layer, i] = g[layer + 1, i] * pivot
             new[layer, i] = (slope[layer, i] * temperature[layer, i] + g[layer, i] * new[layer - 1, i]) * pivot
     for layer in range(LAYERS - 2, -1, -1):
-        for i in range(start, stop):
+        for i in range(n):
             new[layer, i] += upper[layer, i] * new[layer + 1, i]
-    for i in range(start, stop):
+    for i in range(n):
         crossed = 0.0
         for layer in range(LAYERS):
             t, u = temperature[layer, i], new[layer, i]
@@ -149,7 +149,7 @@ def heat_step(start, stop, surface, conductance, temperature, capacity, latent, 
         residual[i] = gained - g[0, i] * (surface[i] - new[0, i])
 
 
-@njit(**KERNEL)
+@njit(**INNER)
 def _solve_with_kinks(i, g, surface, temperature, capacity, latent, new):  # type: ignore[no-untyped-def]
     """Nested Newton solution of one cell in which a layer starts or ends freezing; writes ``new[:, i]``."""
     upper = np.empty(LAYERS)

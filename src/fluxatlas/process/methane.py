@@ -102,17 +102,17 @@ def snow_resistance(snw: Any, snd: Any, kelvin: Any, ps: Any) -> Any:
 
 
 @formula
-def temperature_response(celsius: Any, code: Any, q10: Any, optimum: Any, least: Any) -> Any:
+def temperature_response(celsius: Any, code: Any, log_q10: Any, optimum: Any, least: Any) -> Any:
     """Oxidation rate over its value at 0 degC [1].
 
-    ``code`` 0: Curry 2007 [V]; 1: MeMo [R]; 2: ``q10`` up to ``optimum``, a parabola to zero 15 K above it, linear
-    to zero at ``least`` [D].
+    ``code`` 0: Curry 2007 [V]; 1: MeMo [R]; 2: ``log_q10`` = ln Q10 up to ``optimum``, a parabola to zero 15 K
+    above it, linear to zero at ``least`` [D].
     """
     t = clip(celsius, -60.0, 60.0)
     fourth = t * t * t * t
     curry = where(t < 0.0, 0.0, 0.0693 * t - 8.56e-7 * fourth)
     memo = where(t < 0.0, t, 0.1515 + 0.05238 * t - 5.946e-7 * fourth)
-    rising = 0.1 * log(q10) * minimum(t, optimum)
+    rising = 0.1 * log_q10 * minimum(t, optimum)
     cold = clip(0.1 * t + 1.0, 0.0, 1.0)
     curry_factor = where(t < 43.3, cold * cold, 0.0)
     above = maximum(t - optimum, 0.0) / 15.0
@@ -131,9 +131,9 @@ def drought_response(log_suction: Any, low: Any, high: Any, shape: Any) -> Any:
 
 
 @formula
-def log_suction(theta: Any, phi: Any, b: Any, psi_sat: Any) -> Any:
-    """Natural logarithm of the suction [kPa] (Clapp & Hornberger 1978), ``psi_sat`` in m."""
-    return log(psi_sat * KPA_PER_M) - b * log(clip(theta / phi, 1e-3, 1.0))
+def log_suction(theta: Any, phi: Any, b: Any, log_sat: Any) -> Any:
+    """Natural logarithm of the suction [kPa] (Clapp & Hornberger 1978); ``log_sat`` is that of saturated soil."""
+    return log_sat - b * log(clip(theta / phi, 1e-3, 1.0))
 
 
 @formula
@@ -151,10 +151,10 @@ def wetness_response(theta: Any, phi: Any, code: Any, optimum: Any) -> Any:
 
 
 @formula
-def production_response(celsius: Any, theta: Any, phi: Any, q10: Any) -> Any:
+def production_response(celsius: Any, theta: Any, phi: Any, log_q10: Any) -> Any:
     """Methane production over its value in saturated soil at 15 degC [1]; zero below 60 % water-filled pores [D]."""
     wet = maximum(theta / phi - 0.6, 0.0) / 0.4
-    return wet * wet * exp(0.1 * log(q10) * (clip(celsius, -60.0, 60.0) - 15.0))
+    return wet * wet * exp(0.1 * log_q10 * (clip(celsius, -60.0, 60.0) - 15.0))
 
 
 def site_factor(ndep: Any, ph: Any, crop: Any, p: Any) -> FloatArray:
@@ -189,10 +189,10 @@ def curry_2007(celsius: Any, theta: Any, clay: Any, sand: Any, ch4: Any, phi: An
     """
     phi = cosby_porosity(sand) if phi is None else phi
     b = cosby_b(clay)
-    logged = log_suction(theta, phi, b, cosby_psi_sat(sand))
+    logged = log_suction(theta, phi, b, np.log(cosby_psi_sat(sand) * KPA_PER_M))
     free = 1e4 * curry_air_diffusivity(celsius)
     diffusivity = free * phi ** (4 / 3) * (np.maximum(phi - theta, 0.0) / phi) ** (1.5 + 3.0 / b)
-    warm = temperature_response(celsius, np.zeros_like(phi, int), 2.0, 27.0, -5.0)
+    warm = temperature_response(celsius, np.zeros_like(phi, int), np.log(2.0), 27.0, -5.0)
     moist = drought_response(logged, np.log(200.0), np.log(1e5), 0.8)
     rate = CURRY_RATE * warm * moist
     return {

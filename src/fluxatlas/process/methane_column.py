@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from ._vector import KERNEL, maximum
+from ._vector import INNER, maximum
 from .heat import INTERFACES, THICKNESS, liquid_share
 from .methane import (
     LITTER_DIFFUSIVITY,
@@ -56,60 +56,63 @@ class Column(NamedTuple):
     production: FloatArray  # (node, N) production in saturated soil at 15 degC [mg m-3 s-1]
     log_low: FloatArray
     log_high: FloatArray
+    log_sat: FloatArray  # suctions in ln kPa
+    log_oxidation_q10: FloatArray
+    log_production_q10: FloatArray
 
 
-@njit(**KERNEL)
-def layer_step(start, stop, ps, temperature, water, soil, p, column, half, oxidation, source):  # type: ignore[no-untyped-def]
+@njit(**INNER)
+def layer_step(n, ps, temperature, water, soil, p, column, half, oxidation, source):  # type: ignore[no-untyped-def]
     """Half the resistance per metre ``1 / (2 D)`` [s m-2] and the responses of oxidation and production of each
     layer.
     """
     for layer in range(LAYERS):
-        for i in range(start, stop):
+        for i in range(n):
             t, theta, phi = temperature[layer, i], water[layer, i], soil.phi[i]
             eps = air_filled_porosity(phi, theta, liquid_share(t))
             free = free_air_diffusivity(t + 273.15, ps[i])
             half[layer, i] = 0.5 / soil_diffusivity(column.factor[i], column.exponent[i], eps, free)
-        for i in range(start, stop):
+        for i in range(n):
             t, theta, phi = temperature[layer, i], water[layer, i], soil.phi[i]
-            dry = log_suction(theta, phi, soil.b[i], soil.psi_sat[i])
+            dry = log_suction(theta, phi, soil.b[i], column.log_sat[i])
             oxidation[layer, i] = drought_response(dry, column.log_low[i], column.log_high[i], p.suction_shape[i])
-        for i in range(start, stop):
+        for i in range(n):
             t, theta, phi = temperature[layer, i], water[layer, i], soil.phi[i]
             warm = temperature_response(
-                t, column.temperature[i], p.oxidation_q10[i], p.oxidation_optimum[i], p.oxidation_minimum[i]
+                t, column.temperature[i], column.log_oxidation_q10[i], p.oxidation_optimum[i], p.oxidation_minimum[i]
             )
             oxidation[layer, i] *= warm * wetness_response(theta, phi, column.moisture[i], p.wetness_optimum[i])
-        for i in range(start, stop):
+        for i in range(n):
             t, theta, phi = temperature[layer, i], water[layer, i], soil.phi[i]
-            source[layer, i] = production_response(t, theta, phi, p.production_q10[i]) * liquid_share(t)
+            source[layer, i] = production_response(t, theta, phi, column.log_production_q10[i]) * liquid_share(t)
 
 
-@njit(**KERNEL)
-def sweep(start, stop, half, oxidation, source, rate, production, conductance, returned):  # type: ignore[no-untyped-def]
+@njit(**INNER)
+def sweep(n, half, oxidation, source, rate, production, conductance, returned):  # type: ignore[no-untyped-def]
     """Conductance [m s-1] and returned source [mg m-2 s-1] seen from the centre of each node down, shape (node, N)."""
     for node in range(NODES - 1, -1, -1):
         layer, dz = NODE_LAYER[node], NODE_THICKNESS[node]
-        for i in range(start, stop):
+        for i in range(n):
             conductance[node, i] = rate[node, i] * oxidation[layer, i] * dz
             returned[node, i] = production[node, i] * source[layer, i] * dz
         if node < NODES - 1:
             below, below_dz = NODE_LAYER[node + 1], NODE_THICKNESS[node + 1]
-            for i in range(start, stop):
+            for i in range(n):
                 apart = half[layer, i] * dz + half[below, i] * below_dz
                 passed = 1.0 / (1.0 + apart * conductance[node + 1, i])
                 conductance[node, i] += conductance[node + 1, i] * passed
                 returned[node, i] += returned[node + 1, i] * passed
 
 
-@njit(**KERNEL)
-def effective(start, stop, f, p, snw, snd, half, conductance, returned, air, snow, difs, oxk, ch4ox, ch4prod):  # type: ignore[no-untyped-def]
+@njit(**INNER)
+def effective(n, f, p, snw, snd, half, conductance, returned, air, snow, difs, oxk, ch4ox, ch4prod):  # type: ignore[no-untyped-def]
     """Fluxes [mg m-2 d-1] and the effective quantities that give the uptake exactly.
 
     ``ch4ox = 86400 C0 / (1 / sqrt(difs oxk) + snow)`` holds with ``difs`` [m2 s-1] the harmonic mean over 10 cm and
     ``oxk`` [s-1] what the equation then needs. Where a wet layer lies below an active one that would exceed
     :data:`GREATEST_RATE`; ``oxk`` is then that rate and ``difs`` is raised to what the equation needs.
     """
-    for i in range(start, stop):
+    for i in range(n):
         air[i] = air_concentration(f.ch4[i], f.ps[i], f.tas[i], f.huss[i])
         snow[i] = snow_resistance(snw[i], snd[i], f.tas[i], f.ps[i])
         litter = p.litter_depth[i] / (LITTER_DIFFUSIVITY * free_air_diffusivity(f.tas[i], f.ps[i]))
@@ -124,24 +127,28 @@ def effective(start, stop, f, p, snw, snd, half, conductance, returned, air, sno
         oxk[i] = speed * speed / difs[i]
 
 
-@njit(**KERNEL)
+@njit(**INNER)
 def balance(
-    start, stop, p, f, air, snow, half, oxidation, source, rate, production, conductance, returned, net, residual
+    n, f, p, air, snow, half, oxidation, source, rate, production, conductance, returned, ch4ox, ch4prod, c, residual
 ):  # type: ignore[no-untyped-def]
-    """Net uptake ``net`` [mg m-2 d-1] less what the profile of concentration oxidises and produces, into
-    ``residual``.
+    """Net uptake [mg m-2 d-1] less what the profile of concentration oxidises and produces, into ``residual``.
+
+    ``c`` holds two work rows: concentration of the node above and resistance to it.
     """
-    for i in range(start, stop):
+    for i in range(n):
         litter = p.litter_depth[i] / (LITTER_DIFFUSIVITY * free_air_diffusivity(f.tas[i], f.ps[i]))
-        apart = snow[i] + litter + half[0, i] * NODE_THICKNESS[0]
-        c, used = air[i], 0.0
-        for node in range(NODES):
-            layer, dz = NODE_LAYER[node], NODE_THICKNESS[node]
-            if node > 0:
-                apart = half[NODE_LAYER[node - 1], i] * NODE_THICKNESS[node - 1] + half[layer, i] * dz
-            c = (c + apart * returned[node, i]) / (1.0 + apart * conductance[node, i])
-            used += (rate[node, i] * oxidation[layer, i] * c - production[node, i] * source[layer, i]) * dz
-        residual[i] = net[i] - DAY * used
+        c[0, i] = air[i]
+        c[1, i] = snow[i] + litter
+        residual[i] = ch4ox[i] - ch4prod[i]
+    for node in range(NODES):
+        layer, dz = NODE_LAYER[node], NODE_THICKNESS[node]
+        for i in range(n):
+            apart = c[1, i] + half[layer, i] * dz
+            here = (c[0, i] + apart * returned[node, i]) / (1.0 + apart * conductance[node, i])
+            used = rate[node, i] * oxidation[layer, i] * here - production[node, i] * source[layer, i]
+            residual[i] -= DAY * used * dz
+            c[0, i] = here
+            c[1, i] = half[layer, i] * dz
 
 
 def column_profile(

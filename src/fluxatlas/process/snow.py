@@ -11,7 +11,7 @@ from typing import Any
 
 from numba import njit
 
-from ._vector import KERNEL, clip, exp, formula, maximum, minimum, power, where
+from ._vector import INNER, clip, exp, formula, maximum, minimum, power, where
 
 GREATEST = 3000.0  # kg m-2 of snow that can lie
 PATCHY = 10.0  # kg m-2 at which half of the ground is covered
@@ -41,14 +41,14 @@ def snow_conductivity(density: Any) -> Any:
     return 2.22 * power(density / 1000.0, 1.88)
 
 
-@njit(**KERNEL)
-def snow_step(start, stop, pr, tas, snw, density, p, rain, melt, calved):  # type: ignore[no-untyped-def]
-    """One day of snow for cells ``start..stop``, in place.
+@njit(**INNER)
+def snow_step(n, pr, tas, snw, density, p, rain, melt, calved):  # type: ignore[no-untyped-def]
+    """One day of snow for ``n`` cells, in place.
 
     Reads precipitation ``pr`` [kg m-2 s-1] and air temperature ``tas`` [K]; updates ``snw`` [kg m-2] and ``density``
     [kg m-3]; writes ``rain``, ``melt`` and ``calved`` [kg m-2 d-1].
     """
-    for i in range(start, stop):
+    for i in range(n):
         celsius = tas[i] - 273.15
         precipitation = pr[i] * 86400.0
         fallen = precipitation * snowfall_share(celsius, p.snow_below[i], p.rain_above[i])

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from ._vector import KERNEL, exp, maximum, minimum, power
+from ._vector import INNER, exp, maximum, minimum, power
 from .evapotranspiration import (
     net_radiation,
     potential_evapotranspiration,
@@ -41,30 +41,30 @@ def root_fractions(base: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return np.diff(cumulative, axis=0) / cumulative[-1]
 
 
-@njit(**KERNEL)
-def demand_step(start, stop, f, p, radiation, potential):  # type: ignore[no-untyped-def]
-    """Net radiation [W m-2] and potential evapotranspiration [kg m-2 d-1] of one day for cells ``start..stop``."""
-    for i in range(start, stop):
+@njit(**INNER)
+def demand_step(n, f, p, radiation, potential):  # type: ignore[no-untyped-def]
+    """Net radiation [W m-2] and potential evapotranspiration [kg m-2 d-1] of one day for ``n`` cells."""
+    for i in range(n):
         radiation[i] = net_radiation(f.rsds[i], f.rlds[i], f.tas[i], p.albedo[i])
         potential[i] = potential_evapotranspiration(radiation[i], f.tas[i] - 273.15, f.ps[i], p.priestley_taylor[i])
 
 
-@njit(**KERNEL)
-def infiltration_step(start, stop, lai, rain, melt, potential, temperature, water, soil, p, flux, runoff, evaporated):  # type: ignore[no-untyped-def]
+@njit(**INNER)
+def infiltration_step(n, lai, rain, melt, potential, temperature, water, soil, p, flux, runoff, evaporated):  # type: ignore[no-untyped-def]
     """Interception, runoff and infiltration of one day.
 
     Reads ``rain``, ``melt`` and ``potential`` [kg m-2 d-1]; writes ``flux`` (into the soil), ``runoff`` and
     ``evaporated`` (from leaves), and lowers ``potential`` by what the leaves took.
     """
-    for i in range(start, stop):
+    for i in range(n):
         held = minimum(minimum(rain[i], p.interception_capacity[i] * lai[i]), potential[i])
         evaporated[i] = held
         potential[i] -= held
         flux[i] = 0.0
     for layer in range(SHEDDING):
-        for i in range(start, stop):
+        for i in range(n):
             flux[i] += water[layer, i] * THICKNESS[layer]
-    for i in range(start, stop):
+    for i in range(n):
         arriving = rain[i] - evaporated[i] + melt[i]
         saturation = minimum(flux[i] / (soil.phi[i] * INTERFACES[SHEDDING]), 1.0)
         ice = (1.0 - liquid_share(temperature[0, i])) * water[0, i]
@@ -73,13 +73,13 @@ def infiltration_step(start, stop, lai, rain, melt, potential, temperature, wate
         runoff[i] = arriving - flux[i]
 
 
-@njit(**KERNEL)
-def uptake_step(start, stop, lai, snw, potential, temperature, water, soil, roots, p, demand, evaporated):  # type: ignore[no-untyped-def]
+@njit(**INNER)
+def uptake_step(n, lai, snw, potential, temperature, water, soil, roots, p, demand, evaporated):  # type: ignore[no-untyped-def]
     """Soil evaporation and transpiration of one day [kg m-2 d-1], added to ``evaporated`` and taken from ``water``.
 
     ``demand`` is a work row of shape (2, N).
     """
-    for i in range(start, stop):
+    for i in range(n):
         share = vegetation_share(lai[i])
         dryness = soil_limitation(water[0, i], soil.theta_fc[i])
         demand[0, i] = potential[i] * (1.0 - share) * dryness * (1.0 - snow_cover(snw[i]))
@@ -87,7 +87,7 @@ def uptake_step(start, stop, lai, snw, potential, temperature, water, soil, root
     for layer in range(LAYERS):
         mass = THICKNESS[layer] * DENSITY
         bare = EVAPORATING[layer] if layer < len(EVAPORATING) else 0.0
-        for i in range(start, stop):
+        for i in range(n):
             theta, liquid = water[layer, i], liquid_share(temperature[layer, i])
             limit = transpiration_limitation(theta, soil.theta_wp[i], soil.theta_fc[i], p.stress_threshold[i])
             wanted = demand[1, i] * roots[layer, i] * limit * liquid
@@ -98,12 +98,12 @@ def uptake_step(start, stop, lai, snw, potential, temperature, water, soil, root
             evaporated[i] += drawn + lost
 
 
-@njit(**KERNEL)
-def drainage_step(start, stop, temperature, water, soil, p, flux, runoff):  # type: ignore[no-untyped-def]
+@njit(**INNER)
+def drainage_step(n, temperature, water, soil, p, flux, runoff):  # type: ignore[no-untyped-def]
     """Let ``flux`` [kg m-2 d-1] run through the layers; what leaves the last one is added to ``runoff``."""
     for layer in range(LAYERS):
         mass = THICKNESS[layer] * DENSITY
-        for i in range(start, stop):
+        for i in range(n):
             theta = water[layer, i] + flux[i] / mass
             overflow = maximum(theta - soil.phi[i], 0.0)
             theta -= overflow
@@ -111,7 +111,7 @@ def drainage_step(start, stop, temperature, water, soil, p, flux, runoff):  # ty
             drained = maximum(theta - soil.theta_fc[i], 0.0) * rate * liquid_share(temperature[layer, i])
             water[layer, i] = theta - drained
             flux[i] = (overflow + drained) * mass
-    for i in range(start, stop):
+    for i in range(n):
         runoff[i] += flux[i]
 
 

@@ -2,8 +2,46 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
+from pydantic import Field
+
 from .base import Block
+
+_HIDDEN = {
+    "diffusivity": ("moldrup_wlr",),
+    "temperature": ("memo",),
+    "moisture": ("parabola",),
+    "profile": ("exponential",),
+}
 
 
 class SynthesizeBlock(Block):
-    """Settings of the stage ``synthesize``."""
+    """Synthetic samples: the process model over sampled places, soils, parameters and structures."""
+
+    site_days: int = Field(200_000, ge=365)
+    """Least number of synthetic site-days."""
+    years: int = Field(1, ge=1, le=20)
+    """Length of each series in years of 365 days."""
+    draws: int = Field(4, ge=1, le=1000)
+    """Series per sampled cell, each with its own parameters, structure and jitter."""
+    spinup_years: int = Field(2, ge=0, le=50)
+    """How often the process model runs through the first year before the first day."""
+    strata: int = Field(3, ge=1, le=10)
+    """Quantile classes of mean temperature, rain, clay and soil carbon; cells are drawn evenly from their mix."""
+    include_sites: float = Field(0.3, ge=0, le=1)
+    """Share of the series that take their weather from sites with meteorology, where there are any."""
+    jitter: float = Field(0.2, ge=0, le=1)
+    """Random change of the soil of each series: standard deviation as a share of the value."""
+    structures: Literal["sampled", "default"] = "sampled"
+    """'sampled' draws the forms of the methane model for each series; 'default' takes that of Curry (2007)."""
+    exclude: dict[str, tuple[str, ...]] = Field(default_factory=lambda: dict(_HIDDEN))
+    """Forms that are never drawn. The default leaves out those of the synthetic Earth's hidden truth."""
+    block_degrees: float = Field(1.0, gt=0, le=90)
+    """Edge in degrees of the spatial blocks by which training and validation are kept apart."""
+    batch: int = Field(1024, ge=1, le=100_000)
+    """Series simulated at a time; bounds the memory."""
+    regrid: Literal["conservative", "bilinear"] = "bilinear"
+    """How the forcing is brought to the sampled cells."""
+    seed: int = Field(1, ge=0)
+    """Seed of everything drawn."""

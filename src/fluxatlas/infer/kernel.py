@@ -29,7 +29,7 @@ from ..train.member import Member
 from .cells import Cells, read_cells
 from .engine import Array, Engine, make_engine
 from .packing import pack
-from .piece import Piece, read_piece
+from .piece import Piece, make_regridder, read_piece
 from .state import EnsembleState
 from .store import Store, sections
 
@@ -103,11 +103,6 @@ class Context:
 def flux_names(system: System) -> tuple[str, ...]:
     """Outputs of the system that are fluxes of its head, not intermediates."""
     return tuple(name for name in system.outputs if name not in system.intermediates)
-
-
-def make_regridder(piece: Piece, tile: Tile, orog: npt.NDArray[np.floating[Any]], method: str) -> TileRegridder:
-    """The regridder from the grid of ``piece`` to ``tile`` with altitudes ``orog`` [m]."""
-    return TileRegridder(piece.lat, piece.lon, tile, method=method, source_orog=piece.orog, target_orog=orog)
 
 
 @lru_cache(maxsize=1)

@@ -14,6 +14,8 @@ import xarray as xr
 
 from .. import files, variables
 from ..errors import InputError
+from ..grid import Tile
+from ..regrid import TileRegridder
 
 FloatArray = npt.NDArray[np.floating[Any]]
 
@@ -59,6 +61,11 @@ def dates_of(path: str | Path) -> pd.DatetimeIndex:
     """The days of a piece without reading its data; raises as :func:`read_piece`."""
     with files.open_netcdf(path) as dataset:
         return _whole_year(dataset, str(path))
+
+
+def make_regridder(piece: Piece, tile: Tile, orog: FloatArray, method: str) -> TileRegridder:
+    """The regridder from the grid of ``piece`` to ``tile`` with altitudes ``orog`` [m]."""
+    return TileRegridder(piece.lat, piece.lon, tile, method=method, source_orog=piece.orog, target_orog=orog)
 
 
 def _check_variables(dataset: xr.Dataset, names: Sequence[str], where: str) -> None:

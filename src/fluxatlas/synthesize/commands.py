@@ -2,6 +2,51 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+from typing import Annotated, Optional
+
 import typer
 
-app = typer.Typer(no_args_is_help=True, help="TODO")
+app = typer.Typer(no_args_is_help=True, help="Make synthetic samples with the process model.")
+
+
+@app.callback()
+def _group() -> None:
+    """Keep ``samples`` a subcommand although it is the only one."""
+
+
+@app.command()
+def samples(
+    attributes: Annotated[list[Path], typer.Option(help="Attributes of a tile, <tile>.nc; repeat.")],
+    forcing: Annotated[list[Path], typer.Option(help="Forcing piece, <tile>/<year>.nc; repeat.")],
+    output: Annotated[Path, typer.Option(help="File for the samples.")],
+    settings: Annotated[str, typer.Option(help="The block 'synthesize' as JSON.")] = "{}",
+    system: Annotated[str, typer.Option(help="Name of the system.")] = "soil_methane_sink",
+    grid: Annotated[str, typer.Option(help="Target grid, such as 4km.")] = "4km",
+    tile_size: Annotated[int, typer.Option(help="Edge of the tiles in degrees.")] = 10,
+    sites_attributes: Annotated[Optional[Path], typer.Option(help="Attributes of the sites (CSV).")] = None,  # noqa: UP045
+    sites_forcing: Annotated[Optional[Path], typer.Option(help="Meteorology of the sites (Parquet).")] = None,  # noqa: UP045
+) -> None:
+    """Sample places, soils, parameters and structures, and run the process model over them."""
+    from ..config.settings import read_settings
+    from ..config.synthesize import SynthesizeBlock
+    from ..grid import get_grid
+    from ..systems import get_system
+    from .generate import synthesize
+
+    report = synthesize(
+        output,
+        grid=get_grid(grid),
+        tile_size=tile_size,
+        system=get_system(system),
+        attributes=attributes,
+        forcing=forcing,
+        sites_attributes=sites_attributes,
+        sites_forcing=sites_forcing,
+        settings=read_settings(SynthesizeBlock, settings),
+    )
+    print(
+        f"{report.series} series, {report.site_days:,} site-days ({report.dropped} dropped) in {report.seconds:.1f} s",
+        file=sys.stderr,
+    )

@@ -1,0 +1,189 @@
+"""Synthetic samples: the process model over sampled weather, soils, parameters and structures.
+
+Series are made in groups that share their days, simulated in batches and appended to one file, so that memory does not
+grow with their number. A series that leaves the valid range of a variable is dropped, counted and replaced.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from .. import files, variables
+from ..config.synthesize import SynthesizeBlock
+from ..drivers import slow_drivers
+from ..errors import ConfigError, InputError
+from ..grid import Grid
+from ..infer.cells import derive_statics
+from ..process import CHOICES, Structure, parameters, simulate
+from ..systems import System
+from .samples_file import Samples, SamplesFile
+from .sampling import draw, jitter, spatial_block, strata
+from .weather import YEAR, FloatArray, GridWeather, PathLike, SiteWeather, Weather
+
+ROUNDS = 8
+"""Attempts to replace dropped series before giving up."""
+
+
+@dataclass
+class Report:
+    """What was made: series and days kept, series dropped, seconds."""
+
+    series: int
+    site_days: int
+    dropped: int
+    seconds: float
+
+
+def synthesize(
+    output: PathLike,
+    *,
+    grid: Grid,
+    tile_size: int,
+    system: System,
+    attributes: Sequence[PathLike],
+    forcing: Sequence[PathLike],
+    sites_attributes: PathLike | None = None,
+    sites_forcing: PathLike | None = None,
+    settings: SynthesizeBlock | None = None,
+) -> Report:
+    """Write at least ``settings.site_days`` synthetic site-days to ``output`` (see docs/contracts.md).
+
+    ``attributes`` are files ``<tile>.nc``, ``forcing`` pieces ``<tile>/<year>.nc``; the site files add the weather of
+    sites. Same seed, same inputs: same samples. Raises :class:`InputError` where there is no active cell, no forcing of
+    consecutive years, or where nearly all series leave the valid ranges; :class:`ConfigError` for an unknown structure.
+    """
+    settings = settings or SynthesizeBlock()
+    _check_structures(settings)
+    options = {"years": settings.years, "method": settings.regrid}
+    cells = GridWeather(grid, tile_size, system, attributes, forcing, **options)  # type: ignore[arg-type]
+    sites = None
+    if sites_attributes and sites_forcing and settings.include_sites > 0:
+        sites = SiteWeather(system, sites_attributes, sites_forcing, years=settings.years)
+    inputs = {f"attributes {n}": path for n, path in enumerate(attributes)}
+    inputs |= {f"forcing {n}": path for n, path in enumerate(forcing)}
+    if sites:
+        inputs |= {"sites": str(sites_attributes), "sites forcing": str(sites_forcing)}
+    attrs = files.provenance("synthesize samples", settings.model_dump(mode="json"), inputs)
+    return _Generator(system, settings, cells, sites).write(output, attrs)
+
+
+def _check_structures(settings: SynthesizeBlock) -> None:
+    from ..process.structure import code
+
+    for choice, names in settings.exclude.items():
+        if choice not in CHOICES:
+            raise ConfigError(f"unknown structural choice '{choice}'", hint=f"choose from {sorted(CHOICES)}")
+        for name in names:
+            code(choice, name)
+        if set(names) >= set(CHOICES[choice]):
+            raise ConfigError(f"synthesize.exclude leaves no form of '{choice}'", hint="leave one out of the list")
+
+
+class _Generator:
+    """Draws groups of series, simulates them and hands them on."""
+
+    def __init__(
+        self, system: System, settings: SynthesizeBlock, cells: GridWeather, sites: SiteWeather | None
+    ) -> None:
+        self.system, self.settings, self.cells, self.sites = system, settings, cells, sites
+        self.wanted = -(-settings.site_days // (settings.years * YEAR))
+        self.limits = {name: variables.get(name).valid for name in system.attributes}
+        self.dropped = 0
+        self.pool = {name: np.concatenate([a[name] for a in cells.attributes]) for name in system.attributes}
+        self.pool_lai = np.concatenate([c.lai for c in cells.cells], axis=1) if cells.cells else np.empty((12, 0))
+
+    def write(self, output: PathLike, attrs: dict[str, str]) -> Report:
+        begin, kept, told = time.perf_counter(), 0, 0
+        stratum = strata(self.cells.features() if len(self.cells) else np.empty((0, 4)), self.settings.strata)
+        with SamplesFile(output, self.system, self.settings.years * YEAR) as file:
+            for number in range(ROUNDS):
+                rng = np.random.default_rng([self.settings.seed, number])
+                for weather in self._weather(self.wanted - kept, stratum, rng):
+                    samples = self._simulate(weather, rng)
+                    file.append(samples.take(np.arange(min(len(samples), self.wanted - kept))))
+                    kept = len(file)
+                    if 10 * kept // self.wanted > told:
+                        told = 10 * kept // self.wanted
+                        print(f"synthesize: {kept} of {self.wanted} series, {time.perf_counter() - begin:.1f} s",
+                              file=sys.stderr, flush=True)  # fmt: skip
+                if kept == self.wanted:
+                    break
+            else:
+                raise InputError(
+                    f"{self.dropped} series left the valid ranges, only {kept} of {self.wanted} did not",
+                    where=str(output),
+                    hint="check units and values of forcing and attributes",
+                )
+            days = kept * self.settings.years * YEAR
+            file.finish({**attrs, "site_days": days, "series_dropped": self.dropped, "strata": int(stratum.max()) + 1})
+        return Report(kept, days, self.dropped, time.perf_counter() - begin)
+
+    def _weather(self, count: int, stratum: npt.NDArray[np.int64], rng: np.random.Generator) -> Iterator[Weather]:
+        """Weather of ``count`` series (a few more, as each sampled cell has all its draws), in batches."""
+        of_sites = round(self.settings.include_sites * count) if self.sites and self.sites.sites else 0
+        places = draw(stratum, -(-(count - of_sites) // self.settings.draws), rng)
+        for tile, year, chosen in self.cells.groups(places, rng):
+            weather = self.cells.weather(tile, year, places[chosen])
+            yield from self._batches(weather, np.repeat(np.arange(len(chosen)), self.settings.draws))
+        if of_sites and self.sites:
+            for site, start, number in self.sites.groups(of_sites, rng):
+                yield from self._batches(self.sites.weather(site, start), np.zeros(number, np.int64))
+
+    def _batches(self, weather: Weather, repeats: npt.NDArray[np.int64]) -> Iterator[Weather]:
+        """The series ``repeats`` of ``weather``, at most a batch at a time."""
+        for begin in range(0, len(repeats), self.settings.batch):
+            part = repeats[begin : begin + self.settings.batch]
+            yield replace(
+                weather,
+                forcing={name: np.ascontiguousarray(v[:, part], np.float32) for name, v in weather.forcing.items()},
+                lat=weather.lat[part],
+                lon=weather.lon[part],
+                attributes={name: v[part] for name, v in weather.attributes.items()},
+                lai=weather.lai[:, part],
+            )
+
+    def _simulate(self, weather: Weather, rng: np.random.Generator) -> Samples:
+        """Draw soils, parameters and structures for the series of ``weather``, run them and keep the valid ones."""
+        count = len(weather.lat)
+        known, lai = self._complete(weather, rng)
+        soil = jitter(known, self.settings.jitter, self.limits, rng)
+        drivers: dict[str, FloatArray] = {**weather.forcing, **slow_drivers(weather.dates, weather.lat, lai)}
+        structure = Structure()
+        if self.settings.structures == "sampled":
+            structure = Structure.sample(count, rng, exclude=self.settings.exclude)
+        result = simulate(
+            drivers,
+            soil,
+            parameters.sample(count, rng),
+            lat=weather.lat,
+            dates=weather.dates,
+            structure=structure,
+            spinup_years=self.settings.spinup_years,
+        )
+        series = {**drivers, **{name: result.daily[name] for name in target_names(self.system)}}
+        block = spatial_block(weather.lat, weather.lon, self.settings.block_degrees)
+        statics = derive_statics(soil, self.system)
+        samples = Samples(weather.dates[0], weather.lat, weather.lon, block, series, statics)
+        valid = samples.valid()
+        self.dropped += int((~valid).sum())
+        return samples.take(np.flatnonzero(valid))
+
+    def _complete(self, weather: Weather, rng: np.random.Generator) -> tuple[dict[str, FloatArray], FloatArray]:
+        """Attributes and LAI of ``weather``; what is unknown is taken from an active cell drawn for each series."""
+        donor = rng.integers(len(next(iter(self.pool.values()))), size=len(weather.lat))
+        known = {
+            name: np.where(np.isfinite(values), values, self.pool[name][donor])
+            for name, values in weather.attributes.items()
+        }
+        return known, np.where(np.isfinite(weather.lai), weather.lai, self.pool_lai[:, donor])
+
+
+def target_names(system: System) -> tuple[str, ...]:
+    """What the network learns from the process model: intermediates and fluxes."""
+    return tuple(dict.fromkeys((*system.intermediates, "ch4ox", "ch4prod", system.flux)))

@@ -1,0 +1,77 @@
+"""Which places are sampled: evenly over strata of climate and soil instead of evenly over the map."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import InputError
+
+FloatArray = npt.NDArray[np.floating[Any]]
+IntArray = npt.NDArray[np.int64]
+
+
+def strata(features: FloatArray, classes: int) -> IntArray:
+    """Stratum of each place, shape (n,): the mix of its quantile classes in each column of ``features`` (n, f).
+
+    A column is cut at its quantiles into ``classes`` classes; equal values are never parted. Strata are numbered from 0
+    without holes. Raises :class:`InputError` for no place or a feature that is not finite.
+    """
+    table = np.asarray(features, float)
+    if len(table) == 0:
+        raise InputError("there is no place to sample", hint="the domain holds no active cell: widen it")
+    if not np.isfinite(table).all():
+        raise InputError("a feature of the sampled places is not finite", hint="check attributes and forcing")
+    mixed = np.zeros(len(table), np.int64)
+    for column in table.T:
+        edges = np.quantile(column, np.arange(1, classes) / classes)
+        mixed = mixed * classes + np.searchsorted(edges, column, side="right")
+    return np.unique(mixed, return_inverse=True)[1].astype(np.int64)
+
+
+def draw(stratum: IntArray, count: int, rng: np.random.Generator) -> IntArray:
+    """``count`` positions into ``stratum``, spread evenly: every stratum is drawn from before any is again.
+
+    Places of a stratum come in random order; with more draws than places the whole turn begins anew.
+    """
+    order = rng.permutation(len(stratum))
+    grouped = order[np.argsort(stratum[order], kind="stable")]
+    size = np.bincount(stratum)
+    turn_within = np.arange(len(grouped)) - np.repeat(np.cumsum(size) - size, size)
+    shuffled = rng.permutation(len(size))[stratum[grouped]]
+    return np.resize(grouped[np.lexsort((shuffled, turn_within))], count).astype(np.int64)
+
+
+def spatial_block(lat: FloatArray, lon: FloatArray, degrees: float) -> IntArray:
+    """Number of the block of ``degrees`` x ``degrees`` that holds each place, shape (n,)."""
+    row = np.floor((90.0 - np.asarray(lat, float)) / degrees)
+    column = np.floor((np.asarray(lon, float) + 180.0) / degrees)
+    return (row * np.ceil(360.0 / degrees) + column).astype(np.int64)
+
+
+JITTERED = ("sand", "clay", "soc", "bdod", "phh2o", "cropFrac", "ndep")
+
+
+def jitter(
+    attributes: dict[str, FloatArray], spread: float, limits: dict[str, tuple[float, float]], rng: np.random.Generator
+) -> dict[str, FloatArray]:
+    """Soils like those given, each (n,), changed at random by a standard deviation of ``spread`` of the value.
+
+    Amounts are multiplied by a lognormal factor; pH is shifted by ``2 * spread``; a tenth of the change is applied to
+    bulk density, which varies little. Values are kept within ``limits`` and sand and clay together below 98 %.
+    """
+    changed: dict[str, FloatArray] = {}
+    for name, values in attributes.items():
+        noise: FloatArray = rng.standard_normal(len(values))
+        if name == "phh2o":
+            moved: FloatArray = values + 2 * spread * noise
+        else:
+            moved = values * np.exp(spread * (0.1 if name == "bdod" else 1.0) * noise)
+        changed[name] = np.clip(moved, *limits[name])
+    if {"sand", "clay"} <= set(changed):
+        total = changed["sand"] + changed["clay"]
+        excess = np.where(total > 98.0, 98.0 / np.maximum(total, 1e-9), 1.0)
+        changed["sand"], changed["clay"] = changed["sand"] * excess, changed["clay"] * excess
+    return changed

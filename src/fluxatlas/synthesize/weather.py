@@ -1,0 +1,253 @@
+"""Where the weather of the samples comes from: cells of the tiles, and sites with their own meteorology.
+
+Both give :class:`Weather` for a group of series that share their days, and attributes to draw soils around.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from .. import files
+from ..drivers import methane
+from ..errors import InputError
+from ..grid import Grid
+from ..infer.cells import Cells, read_cells
+from ..infer.piece import Piece, make_regridder, read_piece
+from ..systems import System
+
+FloatArray = npt.NDArray[np.floating[Any]]
+IntArray = npt.NDArray[np.int64]
+PathLike = str | Path
+
+YEAR = 365
+
+
+@dataclass(frozen=True)
+class Weather:
+    """Weather of ``n`` series: ``forcing`` (time, n) by variable, ``dates``, and what is known of their places.
+
+    ``attributes`` (n,) by name, NaN where unknown; ``lai`` (12, n) monthly climatology, NaN where unknown.
+    """
+
+    dates: pd.DatetimeIndex
+    forcing: dict[str, FloatArray]
+    lat: FloatArray
+    lon: FloatArray
+    attributes: dict[str, FloatArray]
+    lai: FloatArray
+
+
+class GridWeather:
+    """Active cells of tiles and the forcing pieces of their years.
+
+    ``attributes`` are files ``<tile>.nc``, ``forcing`` files ``<tile>/<year>.nc``. A series starts on 1 January of a
+    year from which ``years`` consecutive pieces exist. Raises :class:`InputError` where there is none for a tile.
+    """
+
+    def __init__(
+        self,
+        grid: Grid,
+        tile_size: int,
+        system: System,
+        attributes: Sequence[PathLike],
+        forcing: Sequence[PathLike],
+        *,
+        years: int,
+        method: str,
+    ) -> None:
+        self.system, self.days, self.method = system, years * YEAR, method
+        pieces: dict[str, dict[int, str]] = defaultdict(dict)
+        for path in map(Path, forcing):
+            pieces[path.parent.name][_year(path)] = str(path)
+        self.pieces, self.starts = [], []
+        self.cells: list[Cells] = []
+        self.attributes: list[dict[str, FloatArray]] = []
+        for path in map(Path, attributes):
+            tile = grid.tile(path.stem, tile_size)
+            cells = read_cells(path, tile, system)
+            if not len(cells):
+                continue
+            self.cells.append(cells)
+            self.attributes.append(_attributes(path, cells, system))
+            self.pieces.append(pieces[tile.name])
+            self.starts.append(_starts(pieces[tile.name], years, tile.name))
+        owner = [np.full(len(cells), number) for number, cells in enumerate(self.cells)]
+        within = [np.arange(len(cells)) for cells in self.cells]
+        self.tile_of = np.concatenate([np.empty(0, np.int64), *owner]).astype(np.int64)
+        self.cell_of = np.concatenate([np.empty(0, np.int64), *within]).astype(np.int64)
+        self._last = lru_cache(maxsize=1)(self._read)
+
+    def __len__(self) -> int:
+        return len(self.tile_of)
+
+    def features(self) -> FloatArray:
+        """Mean temperature and precipitation of the first year, clay and organic carbon, (place, 4)."""
+        return np.concatenate([self._features(number) for number in range(len(self.cells))])
+
+    def _features(self, number: int) -> FloatArray:
+        cells = self.cells[number]
+        piece = read_piece(self.pieces[number][self.starts[number][0]], self.system.forcing)
+        mean = {name: values.mean(axis=0, keepdims=True) for name, values in piece.data.items()}
+        regridder = make_regridder(piece, cells.tile, cells.orog, self.method)
+        climate = regridder.downscale(mean, cells.index)
+        soil = self.attributes[number]
+        return np.stack([climate["tas"][0], climate["pr"][0], soil["clay"], soil["soc"]], axis=1)
+
+    def groups(self, places: IntArray, rng: np.random.Generator) -> list[tuple[int, int, IntArray]]:
+        """``places`` by tile and first year (drawn for each place): (tile number, year, positions into ``places``)."""
+        tile = self.tile_of[places]
+        year = np.array([rng.choice(self.starts[number]) for number in tile], np.int64)
+        keys = sorted(set(zip(tile.tolist(), year.tolist(), strict=True)))
+        return [(t, y, np.flatnonzero((tile == t) & (year == y))) for t, y in keys]
+
+    def weather(self, tile: int, year: int, places: IntArray) -> Weather:
+        """Weather of ``places``, all of one ``tile``, from 1 January of ``year``."""
+        cells, chosen = self.cells[tile], self.cell_of[places]
+        series: dict[str, list[FloatArray]] = {name: [] for name in self.system.forcing}
+        dates: list[pd.DatetimeIndex] = []
+        while sum(map(len, dates)) < self.days:
+            piece = self._last(self.pieces[tile][year + len(dates)])
+            regridder = make_regridder(piece, cells.tile, cells.orog, self.method)
+            for name, values in regridder.downscale(piece.data, cells.index[chosen]).items():
+                if name in series:
+                    series[name].append(values)
+            dates.append(piece.dates)
+        forcing = {name: np.concatenate(parts)[: self.days] for name, parts in series.items()}
+        _refuse_holes(forcing, self.pieces[tile][year])
+        attributes = {name: values[chosen] for name, values in self.attributes[tile].items()}
+        days = pd.DatetimeIndex(np.concatenate(dates)[: self.days])
+        return Weather(days, forcing, cells.lat[chosen], cells.lon[chosen], attributes, cells.lai[:, chosen])
+
+    def _read(self, path: str) -> Piece:
+        return read_piece(path, self.system.forcing)
+
+
+def _refuse_holes(forcing: Mapping[str, FloatArray], where: str) -> None:
+    for name, values in forcing.items():
+        if not np.isfinite(values).all():
+            hint = "fill the forcing further inland (forcing.fill_cells), or make these cells inactive"
+            raise InputError(f"driver '{name}' is missing over active cells", where=where, hint=hint)
+
+
+def _year(path: Path) -> int:
+    try:
+        return int(path.stem)
+    except ValueError:
+        raise InputError("not a forcing piece", where=str(path), hint="give files <tile>/<year>.nc") from None
+
+
+def _starts(pieces: Mapping[int, str], years: int, tile: str) -> list[int]:
+    found = [year for year in sorted(pieces) if all(year + k in pieces for k in range(years))]
+    if not found:
+        raise InputError(
+            f"tile {tile} has forcing of {sorted(pieces) or 'no year'}, but series of {years} years are wanted",
+            hint="give the forcing pieces of consecutive years, or lower synthesize.years",
+        )
+    return found
+
+
+def _attributes(path: Path, cells: Cells, system: System) -> dict[str, FloatArray]:
+    """Attributes of the active cells, (n,) each."""
+    dataset = files.read_netcdf(path)
+    return {name: dataset[name].to_numpy().ravel()[cells.index].astype(float) for name in system.attributes}
+
+
+class SiteWeather:
+    """Sites with their own meteorology: gap-free spans of whole days long enough for a series.
+
+    ``attributes`` is ``sites_attributes.csv``, ``forcing`` is ``sites_forcing.parquet``. A series starts on a 1 January
+    where a span allows it, else on the first day of the span.
+    """
+
+    def __init__(self, system: System, attributes: PathLike, forcing: PathLike, *, years: int) -> None:
+        self.system, self.days = system, years * YEAR
+        self.table = _read_sites(attributes, system)
+        series = _read_forcing(forcing, system)
+        self.series = {site: part for site, part in series.items() if site in self.table.index}
+        spans = {site: self._starts(part.index) for site, part in self.series.items()}
+        self.starts = {site: starts for site, starts in spans.items() if starts}
+
+    @property
+    def sites(self) -> list[str]:
+        """Sites with at least one span."""
+        return sorted(self.starts)
+
+    def _starts(self, days: Any) -> list[pd.Timestamp]:
+        edges = np.flatnonzero(np.diff(days.to_numpy()) != np.timedelta64(1, "D")) + 1
+        found: list[pd.Timestamp] = []
+        for span in np.split(np.arange(len(days)), edges):
+            last = len(span) - self.days
+            if last < 0:
+                continue
+            begin = days[span[: last + 1]]
+            january = begin[(begin.month == 1) & (begin.day == 1)]
+            found += list(january) if len(january) else [begin[0]]
+        return [start for start in found if self._has_methane(start)]
+
+    def _has_methane(self, start: pd.Timestamp) -> bool:
+        try:
+            methane(pd.DatetimeIndex([start, start + pd.Timedelta(days=self.days - 1)]), [0.0])
+        except InputError:
+            return False
+        return True
+
+    def groups(self, count: int, rng: np.random.Generator) -> list[tuple[str, pd.Timestamp, int]]:
+        """``count`` series spread evenly over sites and randomly over their spans: (site, first day, series)."""
+        order = rng.permutation(self.sites)
+        found: dict[tuple[str, pd.Timestamp], int] = defaultdict(int)
+        for site in np.resize(order, count):
+            found[str(site), self.starts[site][rng.integers(len(self.starts[site]))]] += 1
+        return [(site, start, number) for (site, start), number in sorted(found.items())]
+
+    def weather(self, site: str, start: pd.Timestamp) -> Weather:
+        """Weather of one series at ``site`` from ``start``."""
+        dates = pd.date_range(start, periods=self.days)
+        row: dict[str, Any] = self.table.loc[site].to_dict()  # type: ignore[assignment]
+        part = self.series[site].loc[dates]
+        forcing = {name: part[name].to_numpy(np.float32)[:, None] for name in self.system.forcing}
+        known = {name: np.array([float(row.get(name, np.nan))]) for name in self.system.attributes}
+        place = np.array([float(row["lat"])]), np.array([float(row["lon"])])
+        return Weather(dates, forcing, *place, known, _monthly_lai(row))
+
+
+def _monthly_lai(row: Mapping[str, Any]) -> FloatArray:
+    """LAI (12, 1) from columns ``lai_01`` ... ``lai_12``, or one ``lai`` for all months; NaN where unknown."""
+    monthly = [f"lai_{month:02d}" for month in range(1, 13)]
+    names: Iterable[str] = monthly if set(monthly) <= set(row) else ["lai"] * 12
+    return np.array([[float(row.get(name, np.nan))] for name in names])
+
+
+def _read_sites(path: PathLike, system: System) -> pd.DataFrame:
+    if not Path(path).exists():
+        raise InputError("file not found", where=str(path), hint="make the attributes of the sites first")
+    table = pd.read_csv(path)
+    lacking = [name for name in ("site", "lat", "lon") if name not in table]
+    if lacking:
+        raise InputError(f"no column {', '.join(lacking)}", where=str(path), hint="make the site attributes again")
+    return table.assign(site=table["site"].astype(str)).set_index("site")
+
+
+def _read_forcing(path: PathLike, system: System) -> dict[str, pd.DataFrame]:
+    """Complete days of every site that has its own meteorology, by site, indexed by day."""
+    if not Path(path).exists():
+        raise InputError("file not found", where=str(path), hint="make the forcing of the sites first")
+    table = pd.read_parquet(path)
+    lacking = [name for name in ("site", "time", *system.forcing) if name not in table]
+    if lacking:
+        raise InputError(f"no column {', '.join(lacking)}", where=str(path), hint="make the site forcing again")
+    if "forcing_source" in table:
+        table = table[table["forcing_source"] == "site"]
+    table = table.dropna(subset=list(system.forcing))
+    return {
+        str(site): part.set_index(pd.DatetimeIndex(part["time"]).normalize()).sort_index()
+        for site, part in table.groupby("site", observed=True)
+    }

@@ -146,7 +146,7 @@ class TestERA5:
     def test_an_incomplete_day_is_refused(self, source) -> None:
         with pytest.raises(InputError, match="the data end at 2015-01-06 19:00"):
             source.days(JANUARY, JANUARY + 6, EIFEL, ["tas"])
-        with pytest.raises(InputError, match=r"of 1752 steps of .t2m. .* are missing"):
+        with pytest.raises(InputError, match=r"of 8760 steps of .t2m. .* are missing"):
             source.daily(2015, EIFEL, ["tas"])
 
     def test_radiation_that_is_already_a_rate_is_averaged(self, source) -> None:

@@ -129,11 +129,8 @@ class Archive:
             )
         return next(iter(labels.values()))
 
-    def read(self, variable: str, stamps: Times, window: Window) -> npt.NDArray[np.float32]:
-        """Values (time, lat, lon) of ``variable`` at exactly ``stamps`` (increasing, evenly spaced).
-
-        Raises :class:`InputError` unless every stamp, and nothing between them, is present exactly once.
-        """
+    def locate(self, variable: str, stamps: Times) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Which of the holders has each of ``stamps``, and at which position; reads no data. Errors as :meth:`read`."""
         holders = self.holders(variable)
         time = np.concatenate([f.times for f in holders])
         owner = np.repeat(np.arange(len(holders)), [f.times.size for f in holders])
@@ -141,10 +138,19 @@ class Archive:
         inside = np.flatnonzero((time >= stamps[0]) & (time <= stamps[-1]))
         inside = inside[np.argsort(time[inside], kind="stable")]
         _check_complete(variable, stamps, time[inside], [holders[i].path for i in owner[inside]])
+        return owner[inside], position[inside]
+
+    def read(self, variable: str, stamps: Times, window: Window) -> npt.NDArray[np.float32]:
+        """Values (time, lat, lon) of ``variable`` at exactly ``stamps`` (increasing, evenly spaced).
+
+        Raises :class:`InputError` unless every stamp, and nothing between them, is present exactly once.
+        """
+        holders = self.holders(variable)
+        owner, position = self.locate(variable, stamps)
         values = np.empty((stamps.size, *window.shape), np.float32)
-        for number in np.unique(owner[inside]):
-            slots = np.flatnonzero(owner[inside] == number)
-            steps = position[inside][slots]
+        for number in np.unique(owner):
+            slots = np.flatnonzero(owner == number)
+            steps = position[slots]
             first = int(steps.min())
             part = holders[number].read(variable, slice(first, int(steps.max()) + 1), window)
             values[slots] = part[steps - first]

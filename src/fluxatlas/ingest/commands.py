@@ -49,7 +49,12 @@ def forcing(
     block = parse_settings(settings)
     tiles = [get_grid(grid).tile(name, tile_size) for name in tile]
     relief = elevation or Path(block.elevation)
+
+    def say(text: str) -> None:
+        typer.echo(f"forcing: {text}", err=True)
+
     source = open_source(block, input, next_input or [])
+    say(f"{source.attrs['source']}, {len(input)} files")
     raw = {str(path): path for path in (*input, *(next_input or []), relief)}
     paths = write_pieces(
         source,
@@ -62,8 +67,6 @@ def forcing(
         bbox=bbox,
         options=PieceOptions(block.halo, block.fill_cells, block.compression, block.compression_level),
         attrs=provenance("ingest", block.model_dump(mode="json"), raw),
+        say=say,
     )
-    seconds = time.monotonic() - began
-    typer.echo(
-        f"{source.attrs['source']} {year}: {len(paths)} pieces from {len(input)} files, {seconds:.1f} s", err=True
-    )
+    say(f"{len(paths)} pieces of {year} in {time.monotonic() - began:.1f} s")

@@ -115,6 +115,8 @@ class MappedSource:
                     where=self.mapping.title,
                     hint=f"it has {', '.join(self.mapping.variables)}",
                 )
+        for raw in sorted({raw for name in variables for raw in self.mapping.variables[name].sources}):
+            self.archive.locate(raw, self._stamps(raw, start, stop))  # the whole period, before anything is read
         self._mask.clear()
         length = np.timedelta64(self.block_days(window), "D")
         day = start.astype("datetime64[D]")

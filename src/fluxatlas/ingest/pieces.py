@@ -27,8 +27,8 @@ from .source import Source
 if TYPE_CHECKING:
     import netCDF4
 
-CHUNK_DAYS = 73
-EPOCH = np.datetime64("1970-01-01")
+SHORTEST_CHUNK, LONGEST_CHUNK = 8, 73
+"""Limits of the days in a chunk on disk; within them, the days of a block."""
 
 
 @dataclass(frozen=True)
@@ -78,25 +78,23 @@ def write_pieces(
         source.grid.window(box)  # refuses a tile that the source does not reach
     window = source.grid.window(surrounding(boxes), options.halo + options.fill_cells)
     orog = read_orog(elevation, window, elevation_variable)
-    start, stop = np.datetime64(f"{year}-01-01", "D"), np.datetime64(f"{year + 1}-01-01", "D")
-    days = np.arange(start, stop)
+    days = np.arange(np.datetime64(f"{year}-01-01"), np.datetime64(f"{year + 1}-01-01"))
     paths = [Path(folder) / tile.name / f"{year}.nc" for tile in tiles]
+    chunk_days = int(np.clip(source.block_days(window), SHORTEST_CHUNK, LONGEST_CHUNK))
+    done = 0
     with ExitStack() as stack:
         pieces: list[_Piece] = []
-        fill: CoastFill | None = None
-        done = 0
-        for block in source.blocks(start, stop, window, variables):
-            if fill is None:
+        for block in source.blocks(days[0], days[-1] + 1, window, variables):
+            if not pieces:
                 valid = np.logical_and.reduce([np.isfinite(block[name].values[0]) for name in variables])
+                _check_altitude(orog, valid, elevation)
                 fill = CoastFill(valid, options.fill_cells)
-                orog = fill(_with_altitude(orog, valid, elevation))
-                chunk_days = int(np.clip(source.block_days(window), 8, CHUNK_DAYS))
                 for path, box in zip(paths, boxes, strict=True):
                     rows, columns = window.slices(box, options.halo)
-                    file = _create(stack, path, window, (rows, columns), days)
+                    file = _create(stack, path, window.part(box, options.halo), days)
                     _declare(file, variables, chunk_days, options)
-                    file["orog"][:] = orog[rows, columns]
-                    file.setncatts(_counts(fill, rows, columns))
+                    file["orog"][:] = fill(orog)[rows, columns]
+                    file.setncatts({**source.attrs, **_counts(fill, rows, columns)})
                     pieces.append(_Piece(file, rows, columns))
             span = slice(done, done + block.sizes["time"])
             for name in variables:
@@ -105,9 +103,9 @@ def write_pieces(
                     piece.file[name][span] = packed[:, piece.rows, piece.columns]
             done = span.stop
             say(f"{days[span][0]} to {days[span][-1]} written to {len(pieces)} pieces")
+        clipped = {f"clipped_{name}": np.int32(count) for name, count in source.clipped.items()}
         for piece in pieces:
-            piece.file.setncatts({**source.attrs, **{f"clipped_{k}": np.int32(v) for k, v in source.clipped.items()}})
-            piece.file.setncatts(dict(attrs or {}))
+            piece.file.setncatts({**clipped, **(attrs or {})})
     return paths
 
 
@@ -131,17 +129,14 @@ def _intersection(tile: Tile, bbox: BBox | None) -> BBox:
     return box
 
 
-def _with_altitude(orog: npt.NDArray[Any], valid: npt.NDArray[Any], path: str | Path) -> npt.NDArray[Any]:
-    """``orog`` itself; raises :class:`InputError` where a cell with forcing has no altitude."""
+def _check_altitude(orog: npt.NDArray[Any], valid: npt.NDArray[Any], path: str | Path) -> None:
+    """Raise :class:`InputError` where a cell with forcing has no altitude."""
     lacking = int((valid & np.isnan(orog)).sum())
     if lacking:
         raise InputError(f"{lacking} cells with forcing have no altitude", where=str(path), hint="complete the file")
-    return orog
 
 
-def _create(
-    stack: ExitStack, path: Path, window: Window, part: tuple[slice, slice], days: npt.NDArray[np.datetime64]
-) -> netCDF4.Dataset:
+def _create(stack: ExitStack, path: Path, part: Window, days: npt.NDArray[np.datetime64]) -> netCDF4.Dataset:
     """A new piece with its coordinates; ``stack`` closes it and then gives it its name."""
     import netCDF4
 
@@ -152,8 +147,8 @@ def _create(
             (days - start).astype(np.int32),
             {"standard_name": "time", "axis": "T", "calendar": "standard", "units": f"days since {start} 00:00:00"},
         ),
-        "lat": (window.lat[part[0]], {"standard_name": "latitude", "axis": "Y", "units": "degrees_north"}),
-        "lon": (window.lon[part[1]], {"standard_name": "longitude", "axis": "X", "units": "degrees_east"}),
+        "lat": (part.lat, {"standard_name": "latitude", "axis": "Y", "units": "degrees_north"}),
+        "lon": (part.lon, {"standard_name": "longitude", "axis": "X", "units": "degrees_east"}),
     }
     for name, (values, attrs) in coordinates.items():
         file.createDimension(name, values.size)

@@ -30,7 +30,7 @@ _ROWS = (
     "air", "snow_resistance", "difs", "oxk", "ch4ox", "ch4prod",
 )  # fmt: skip
 _BLOCKS = {
-    "drivers": len(Drivers._fields), "residual": len(BUDGETS), "scratch": 4 * heat.LAYERS + 1,
+    "drivers": len(Drivers._fields), "residual": len(BUDGETS), "scratch": 5 * heat.LAYERS + 1,
     "capacity": heat.LAYERS, "latent": heat.LAYERS, "resistance": heat.LAYERS,
     "half": methane_column.LAYERS, "oxidation": methane_column.LAYERS, "source": methane_column.LAYERS,
     "downward": NODES, "returned": NODES,

@@ -19,7 +19,7 @@ _INLINE = {"forceinline": True}
 formula = register_jitable(**_INLINE)
 """Decorator of a formula: plain Python function outside, compiled inside a kernel."""
 
-KERNEL: dict[str, Any] = {"error_model": "numpy", "fastmath": {"contract", "nsz"}, "nogil": True, "cache": True}
+KERNEL: dict[str, Any] = {"error_model": "numpy", "fastmath": {"contract", "nsz", "arcp"}, "nogil": True, "cache": True}
 """Compile options of a kernel. No reassociation: it would cancel the budget residuals algebraically."""
 INNER: dict[str, Any] = {**KERNEL, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 """Compile options of a kernel that is called by kernels alone."""

@@ -107,9 +107,15 @@ def heat_step(n, surface, conductance, temperature, capacity, latent, resistance
     """One day of conduction for ``n`` cells; updates ``temperature`` [degC] of shape (layer, N) in place.
 
     ``surface`` [degC] and ``conductance`` [W m-2 K-1] are the upper boundary; no heat flows through the bottom.
-    ``work`` holds 4 * layers + 1 rows; ``residual`` [J m-2] receives heat gained minus heat that flowed in.
+    ``work`` holds 5 * layers + 1 rows; ``residual`` [J m-2] receives heat gained minus heat that flowed in.
     """
-    g, slope, upper, new = work[: LAYERS + 1], work[LAYERS + 1 :], work[2 * LAYERS + 1 :], work[3 * LAYERS + 1 :]
+    g, slope, upper, new = (
+        work[: LAYERS + 1],
+        work[LAYERS + 1 : 2 * LAYERS + 1],
+        work[2 * LAYERS + 1 :],
+        work[3 * LAYERS + 1 : 4 * LAYERS + 1],
+    )
+    thawed = work[4 * LAYERS + 1 : 5 * LAYERS + 1]
     for i in range(n):
         g[0, i] = conductance[i] * DAY
         g[LAYERS, i] = 0.0
@@ -134,56 +140,62 @@ def heat_step(n, surface, conductance, temperature, capacity, latent, resistance
         for i in range(n):
             new[layer, i] += upper[layer, i] * new[layer + 1, i]
     for i in range(n):
-        crossed = 0.0
-        for layer in range(LAYERS):
+        residual[i] = 0.0
+    for layer in range(LAYERS):
+        for i in range(n):
             t, u = temperature[layer, i], new[layer, i]
-            crossed += where((t >= 0.0) != (u >= 0.0), 1.0, 0.0)
-            crossed += where((t > -FREEZING_RANGE) != (u > -FREEZING_RANGE), 1.0, 0.0)
-        if crossed > 0.0:
-            _solve_with_kinks(i, g, surface[i], temperature, capacity, latent, new)
-        gained = 0.0
-        for layer in range(LAYERS):
+            crossed = ((t >= 0.0) != (u >= 0.0)) | ((t > -FREEZING_RANGE) != (u > -FREEZING_RANGE))
+            residual[i] += where(crossed, 1.0, 0.0)
+    for i in range(n):
+        if residual[i] > 0.0:
+            _solve_with_kinks(i, g, surface[i], temperature, capacity, latent, new, upper, slope, thawed)
+    for i in range(n):
+        residual[i] = -g[0, i] * (surface[i] - new[0, i])
+    for layer in range(LAYERS):
+        for i in range(n):
             t, u = temperature[layer, i], new[layer, i]
-            gained += capacity[layer, i] * (u - t) + latent[layer, i] * (liquid_share(u) - liquid_share(t))
+            residual[i] += capacity[layer, i] * (u - t) + latent[layer, i] * (liquid_share(u) - liquid_share(t))
             temperature[layer, i] = u
-        residual[i] = gained - g[0, i] * (surface[i] - new[0, i])
 
 
 @njit(**INNER)
-def _solve_with_kinks(i, g, surface, temperature, capacity, latent, new):  # type: ignore[no-untyped-def]
-    """Nested Newton solution of one cell in which a layer starts or ends freezing; writes ``new[:, i]``."""
-    upper = np.empty(LAYERS)
-    thawing = np.ones(LAYERS)  # above the lower kink (-1 degC)
-    thawed = np.zeros(LAYERS)  # above the upper kink (0 degC)
+def _solve_with_kinks(i, g, surface, temperature, capacity, latent, new, upper, thawing, thawed):  # type: ignore[no-untyped-def]
+    """Nested Newton solution of one cell in which a layer starts or ends freezing; writes ``new[:, i]``.
+
+    ``thawing`` and ``thawed`` tell whether a layer is above the lower (-1 degC) and the upper kink (0 degC).
+    """
+    thawed[:, i] = 0.0
     for _outer in range(3 * LAYERS):
-        thawing[:] = 1.0
+        thawing[:, i] = 1.0
         for _inner in range(3 * LAYERS):
             for layer in range(LAYERS):
                 heat = latent[layer, i] / FREEZING_RANGE
                 t = temperature[layer, i]
-                slope = capacity[layer, i] + heat * (thawing[layer] - thawed[layer])
-                right = capacity[layer, i] * t + latent[layer, i] * liquid_share(t) - latent[layer, i] * thawing[layer]
+                slope = capacity[layer, i] + heat * (thawing[layer, i] - thawed[layer, i])
+                right = (
+                    capacity[layer, i] * t + latent[layer, i] * liquid_share(t) - latent[layer, i] * thawing[layer, i]
+                )
                 pivot = slope + g[layer, i] + g[layer + 1, i]
                 if layer == 0:
                     right += g[0, i] * surface
                 else:
                     right += g[layer, i] * new[layer - 1, i]
-                    pivot -= g[layer, i] * upper[layer - 1]
-                upper[layer] = g[layer + 1, i] / pivot
+                    pivot -= g[layer, i] * upper[layer - 1, i]
+                upper[layer, i] = g[layer + 1, i] / pivot
                 new[layer, i] = right / pivot
             for layer in range(LAYERS - 2, -1, -1):
-                new[layer, i] += upper[layer] * new[layer + 1, i]
+                new[layer, i] += upper[layer, i] * new[layer + 1, i]
             changed = False
             for layer in range(LAYERS):
-                now = 1.0 if new[layer, i] > -FREEZING_RANGE or thawed[layer] > 0.0 else 0.0
-                changed = changed or now != thawing[layer]
-                thawing[layer] = now
+                now = 1.0 if new[layer, i] > -FREEZING_RANGE or thawed[layer, i] > 0.0 else 0.0
+                changed = changed or now != thawing[layer, i]
+                thawing[layer, i] = now
             if not changed:
                 break
         changed = False
         for layer in range(LAYERS):
             now = 1.0 if new[layer, i] > 0.0 else 0.0
-            changed = changed or now != thawed[layer]
-            thawed[layer] = now
+            changed = changed or now != thawed[layer, i]
+            thawed[layer, i] = now
         if not changed:
             break

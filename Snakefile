@@ -2,7 +2,7 @@
 #
 #   snakemake --cores 2                                                  the embedded default (config/config.yaml)
 #   snakemake --cores 2 --configfile config/examples/walnut_gulch_2008.yaml
-#   snakemake --cores 2 results/demo/infer/N38W124/2001.nc              one tile-year alone
+#   snakemake --cores 2 results/demo/infer/N36W008/2001.nc              one tile-year alone
 #
 # Rules hold paths and call the command line; all logic is in src/fluxatlas and tested there.
 import sys

@@ -6,7 +6,10 @@ Nothing heavy is imported here; each command imports what it needs when it runs.
 from __future__ import annotations
 
 import importlib
+import os
 import sys
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -14,9 +17,41 @@ from .errors import FluxAtlasError
 
 STAGES = ("ingest", "regrid", "synthesize", "train", "infer", "products", "evaluate", "report")
 
-app = typer.Typer(name="fluxatlas", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(
+    name="fluxatlas",
+    help="From raw climate forcing to daily land-flux products. The workflow itself is run with snakemake.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
 for name in (*STAGES, "config"):
     app.add_typer(importlib.import_module(f".{name}.commands", __package__).app, name=name)
+
+ConfigFile = Annotated[Path, typer.Argument(help="The configuration of the run.")]
+DEFAULT = Path("config/config.yaml")
+
+
+@app.command()
+def plan(
+    config: ConfigFile = DEFAULT,
+    cores: Annotated[int, typer.Option(min=1, help="Cores to expect the wall time for.")] = os.cpu_count() or 1,
+) -> None:
+    """Say what a run will cost (jobs, time, memory, disk) without running anything."""
+    from .config import load
+    from .plan import table
+    from .run import Run
+
+    print(table(Run(load(config)), cores))
+
+
+@app.command()
+def status(config: ConfigFile = DEFAULT) -> None:
+    """Say what of a run is done, stale or missing, and why."""
+    from .config import load
+    from .run import Run
+    from .status import read, table
+
+    print(table(Run(load(config)), read(str(config))))
 
 
 def main() -> None:

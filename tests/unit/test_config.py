@@ -53,12 +53,12 @@ def test_every_field_of_every_block_is_described() -> None:
 
 def test_all_problems_come_in_one_message() -> None:
     with pytest.raises(ConfigError) as caught:
-        load({"perod": {}, "run": {"nam": "x", "seed": -1}, "forcing": {"source": "era5_lnd"}})
+        load({"perod": {}, "run": {"nam": "x"}, "train": {"seed": -1}, "forcing": {"source": "era5_lnd"}})
     text = str(caught.value)
     for part in (
         "perod: unknown key; did you mean 'period'?",
         "run.nam: unknown key; did you mean 'name'?",
-        "run.seed: ",
+        "train.seed: ",
         "(given: -1)",
         "period: this key is required",
         "forcing.source",

@@ -27,7 +27,7 @@ rule synthetic_weather:
         " --year {wildcards.year} --output-dir {params.folder} 2> {log}"
 
 
-rule synthetic_closing:
+rule synthetic_closing:  # the first hour after the last year: totals of 31 December need it
     output:
         "<results>/ingest/raw/era5_land/{year}_01.nc",
     params:
@@ -46,7 +46,7 @@ rule synthetic_closing:
         runtime=minutes(10),
     shell:
         "fluxatlas ingest synthetic-earth weather --settings {params.settings:q} --bbox {params.bbox}"
-        " --year {wildcards.year} --closing --output-dir {params.folder} 2> {log}"
+        " --year $(({wildcards.year} - 1)) --closing --output-dir {params.folder} 2> {log}"
 
 
 rule synthetic_orography:

@@ -21,7 +21,7 @@ from .model import Config
 DEMO: dict[str, Any] = {
     "run": {"name": "demo"},
     "grid": {"name": "4km", "tile_size": 2},
-    "domain": {"west": -124, "south": 36, "east": -120, "north": 40},
+    "domain": {"west": -8, "south": 36, "east": -4, "north": 40},
     "period": {"start": 2001, "end": 2002, "spinup": "previous", "spinup_years": 1},
     "forcing": {"source": "synthetic_earth"},
 }

@@ -16,8 +16,6 @@ class RunBlock(Block):
     """Name of the run; results go to <results>/<name>. Letters, digits, '_', '.' and '-'."""
     results: str = "results"
     """Folder that holds the results of all runs."""
-    seed: int = Field(1, ge=0)
-    """Seed of everything random in the run (sampling, parameter draws, initial weights)."""
 
 
 class GridBlock(Block):

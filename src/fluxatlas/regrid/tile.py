@@ -1,0 +1,127 @@
+"""Regrid and downscale forcing to the cells of a tile, on the fly.
+
+A cell's result depends only on the cell and on the source cells around it, never on the tile or the piece that it is
+computed in: tiles join without a seam.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import GridError
+from ..grid import Tile
+from ..ingest.humidity import huss_from_vapour_pressure, saturation_vapour_pressure
+from .apply import apply
+from .weights import AxisWeights, Method, axis_weights, cell_taps
+
+FloatArray = npt.NDArray[np.floating[Any]]
+
+LAPSE_RATE = 0.0065
+"""Decrease of air temperature with altitude [K m-1] (International Standard Atmosphere)."""
+GRAVITY = 9.80665
+DRY_AIR = 287.0597
+"""Gas constant of dry air [J kg-1 K-1]."""
+TEMPERATURES = ("tas", "tasmin", "tasmax")
+
+
+class TileRegridder:
+    """Regrids the forcing of one piece to cells of one tile.
+
+    Parameters
+    ----------
+    piece_lat, piece_lon: cell centres of the source [degrees], regular, either direction.
+    tile: the target tile.
+    method: ``bilinear`` or ``conservative``.
+    source_orog: altitude of the source cells (ny, nx) [m], or None for no downscaling.
+    target_orog: altitude of the tile's cells (rows, columns) [m].
+    lapse_rate: decrease of temperature with altitude [K m-1].
+
+    Raises :class:`GridError` where the piece does not surround the tile, or only one of the altitudes is given.
+    """
+
+    def __init__(
+        self,
+        piece_lat: npt.ArrayLike,
+        piece_lon: npt.ArrayLike,
+        tile: Tile,
+        *,
+        method: Method = "bilinear",
+        source_orog: FloatArray | None = None,
+        target_orog: FloatArray | None = None,
+        lapse_rate: float = LAPSE_RATE,
+    ) -> None:
+        if (source_orog is None) != (target_orog is None):
+            raise GridError("downscaling needs the altitude of both grids", where=tile.name, hint="give both or none")
+        self.tile = tile
+        self._shape = (np.size(piece_lat), np.size(piece_lon))
+        self._source = np.asarray(piece_lat, float), np.asarray(piece_lon, float)
+        self._lat = axis_weights(self._source[0], tile.lat, "lat", method)
+        self._lon = axis_weights(self._source[1], tile.lon, "lon", method)
+        self._orog = source_orog, target_orog
+        self._lapse_rate = lapse_rate
+        self._cache: tuple[npt.NDArray[np.int64], AxisWeights] | None = None
+
+    def cells(self, name: str, source: npt.NDArray[Any], cell_index: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+        """Variable ``name`` (time, ny, nx) at flat positions ``cell_index`` (n,) of the tile: (time, n), not downscaled."""
+        if source.shape[1:] != self._shape:
+            raise GridError(f"'{name}' has shape {source.shape[1:]}, the piece {self._shape}", where=self.tile.name)
+        return apply(source, self._taps(cell_index))
+
+    def downscale(
+        self, forcing: Mapping[str, npt.NDArray[Any]], cell_index: npt.NDArray[np.int64]
+    ) -> dict[str, npt.NDArray[np.float32]]:
+        """Regrid all of ``forcing`` (time, ny, nx) and adapt it to the altitude of the cells: (time, n) each.
+
+        See :func:`downscale` for the physics; without altitudes the variables are only regridded.
+        """
+        out = {name: self.cells(name, source, cell_index) for name, source in forcing.items()}
+        source_orog, target_orog = self._orog
+        if source_orog is None or target_orog is None:
+            return out
+        lift = np.asarray(target_orog, float).ravel()[cell_index] - self.cells("orog", source_orog[None], cell_index)[0]
+        return downscale(out, lift, self._lapse_rate)
+
+    def _taps(self, cell_index: npt.NDArray[np.int64]) -> AxisWeights:
+        if self._cache is None or not np.array_equal(self._cache[0], cell_index):
+            rows, columns = np.unravel_index(cell_index, self.tile.shape)
+            for weights, used, target, source, axis in (
+                (self._lat, rows, self.tile.lat, self._source[0], "lat"),
+                (self._lon, columns, self.tile.lon, self._source[1], "lon"),
+            ):
+                weights.require(np.isin(np.arange(len(target)), used), target, source, axis)
+            taps = cell_taps(self._lat, self._lon, self.tile.shape[1], self._shape[1], cell_index)
+            self._cache = np.array(cell_index, copy=True), taps
+        return self._cache[1]
+
+
+def downscale(
+    forcing: Mapping[str, npt.NDArray[Any]], lift: FloatArray, lapse_rate: float = LAPSE_RATE
+) -> dict[str, npt.NDArray[np.float32]]:
+    """Adapt ``forcing`` (time, n) to cells that lie ``lift`` (n,) metres above the altitude it is given for.
+
+    - ``tas``, ``tasmin``, ``tasmax`` fall by ``lapse_rate`` with altitude, all alike;
+    - ``ps`` follows the hypsometric equation with the mean of the old and the new temperature;
+    - ``huss`` is kept but capped at saturation over water at the new temperature and pressure;
+    - ``rlds`` scales with the fourth power of temperature (constant emissivity of the air, our approximation [D]);
+    - the rest is unchanged.
+    """
+    out = {name: np.asarray(values, np.float32) for name, values in forcing.items()}
+    for name in TEMPERATURES:
+        if name in out:
+            out[name] = (out[name] - lapse_rate * lift).astype(np.float32)
+    if "tas" not in out:
+        return out
+    before, after = np.asarray(forcing["tas"], float), out["tas"].astype(float)
+    if "ps" in out:
+        out["ps"] = (out["ps"] * np.exp(-GRAVITY * lift / (DRY_AIR * 0.5 * (before + after)))).astype(np.float32)
+        if "huss" in out:
+            pressure = out["ps"].astype(float)
+            ceiling = huss_from_vapour_pressure(saturation_vapour_pressure(after), pressure)
+            out["huss"] = np.where(out["huss"] > ceiling, ceiling, out["huss"]).astype(np.float32)
+    if "rlds" in out:
+        out["rlds"] = (out["rlds"] * (after / before) ** 4).astype(np.float32)
+    return out

@@ -62,3 +62,40 @@ def budget(
     whole = table[table["region_kind"] == "global"]
     for row in whole.itertuples():
         typer.echo(f"{row.year} {row.variable}: {row.mean:.4g} Tg CH4 ({row.low:.4g} to {row.high:.4g})", err=True)
+
+
+@app.command()
+def cog(
+    daily: Annotated[Path, typer.Option(help="Daily file of the variable and year.")],
+    variable: Annotated[str, typer.Option(help="Variable of the daily file.")],
+    year: Annotated[int, typer.Option(help="Year of the daily file.")],
+    output_dir: Annotated[Path, typer.Option(help="Folder of the maps: <variable>_<year>[-<month>].tif.")],
+    settings: Settings = "{}",
+) -> None:
+    """Monthly and annual means as cloud-optimised GeoTIFFs."""
+    from ..config.base import from_json
+    from ..config.products import ProductsBlock
+    from .cog import write_maps
+
+    paths = write_maps(daily, variable, year, output_dir, from_json(ProductsBlock, settings))
+    size = sum(path.stat().st_size for path in paths) / 1e6
+    typer.echo(f"{output_dir}: {len(paths)} maps of {variable} {year}, {size:.1f} MB", err=True)
+
+
+@app.command()
+def stac(
+    daily: Annotated[list[Path], typer.Option(help="Daily file; repeat for more.")],
+    output: Annotated[Path, typer.Option(help="Catalogue to write; the rest goes beside it.")],
+    map: Annotated[list[Path] | None, typer.Option(help="Map (COG); repeat for more.")] = None,
+    run: Annotated[str, typer.Option(help="Name of the run.")] = "fluxatlas",
+    settings: Settings = "{}",
+    system: System = "soil_methane_sink",
+) -> None:
+    """A static STAC catalogue of daily files and maps."""
+    from ..config.base import from_json
+    from ..config.products import ProductsBlock
+    from .stac import write_catalog
+
+    block = from_json(ProductsBlock, settings)
+    write_catalog(output, daily, map or [], block, system=system, run=run)
+    typer.echo(f"{output}: {len(daily)} daily files, {len(map or [])} maps", err=True)

@@ -1,7 +1,7 @@
 """The daily product: tile-years put together to one CF file per variable and year.
 
-The packed integers of the tiles are copied as they are: nothing is unpacked, rounded or packed again. Only one slab (the days
-of a chunk by the rows of a chunk over the width of the domain) is in memory at a time.
+The packed integers of the tiles are copied as they are: nothing is unpacked, rounded or packed again. Only one slab
+(the days of a chunk by the rows of a chunk over the width of the domain) is in memory at a time.
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ def write_daily(
 ) -> None:
     """Write ``products/daily/<variable>_<year>.nc`` (time, lat, lon), with ``<variable>_sd`` where the tiles have it.
 
-    ``flux`` are the tile-year files of ``year``, ``attributes`` those of the same tiles. Raises :class:`InputError` where
-    a tile-year is missing or does not fit (see :func:`~fluxatlas.products.mosaic.assemble`), where the tiles do not hold
-    ``variable``, are packed differently, or are empty over active cells.
+    ``flux`` are the tile-year files of ``year``, ``attributes`` those of the same tiles. Raises :class:`InputError`
+    where a tile-year is missing or does not fit (see :func:`~fluxatlas.products.mosaic.assemble`), where the tiles do
+    not hold ``variable``, are packed differently, or are empty over active cells.
     """
     settings = settings or ProductsBlock()
     mosaic = assemble(flux, attributes, bbox)

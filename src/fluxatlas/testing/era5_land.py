@@ -173,7 +173,7 @@ def _with_tiny_negatives(values: Array, grid: SourceGrid, time: pd.DatetimeIndex
     """Replace about a third of the exact zeros by values between -1e-9 and -1e-19 m, as packing errors leave them."""
     lat, lon = grid.points()
     hour = np.asarray((time - ORIGIN) / pd.Timedelta(hours=1))[:, None]
-    pseudo = (hour * 0.754878 + lat * 61.803 + lon * 38.197) % 1.0
+    pseudo = np.sin(hour * 12.9898 + lat * 78.233 + lon * 37.719) * 43758.5453 % 1.0
     return np.where((values == 0) & (pseudo < 0.33), -(10.0 ** (-9 - 30 * pseudo)), values)
 
 

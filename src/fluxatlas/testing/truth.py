@@ -8,6 +8,7 @@ generator must leave out (:data:`WITHHELD`). The numbers are ours: they aim at p
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ Array = npt.NDArray[np.floating[Any]]
 
 HIDDEN = Structure(diffusivity="moldrup_wlr", temperature="memo", moisture="parabola", profile="exponential")
 """Structure of the methane model of this world."""
-WITHHELD = {"diffusivity": ("moldrup_wlr",), "profile": ("exponential",)}
+WITHHELD = {field.name: (getattr(HIDDEN, field.name),) for field in fields(HIDDEN)}
 """What the generator of pretraining data must not use: ``Structure.sample(..., exclude=WITHHELD)``."""
 VARIABLES = ("fch4", "ch4ox", "tsl05", "tsl15", "tsl45", "swc05", "swc15", "swc45")
 ATTRIBUTES = ("sand", "clay", "soc", "bdod", "phh2o", "cropFrac", "ndep")

@@ -40,9 +40,7 @@ class UnitOverride(Block):
 class SiteEntry(Block):
     """One source of sites."""
 
-    source: Literal[
-        "fluxnet", "chambers", "cosore", "voigt", "stdfmt", "ameriflux_base", "ameriflux_l2", "plumber2", "ismn"
-    ]
+    source: Literal["fluxnet", "chambers", "cosore", "voigt", "stdfmt"]
     """Layout of the files; each has a reader in fluxatlas.ingest.sites."""
     path: list[str] = Field(min_length=1)
     """Files, folders or patterns with '*' (one or a list)."""
@@ -110,6 +108,6 @@ class SitesBlock(Block):
     sea_sites: Literal["error", "warn"] = "error"
     """What to do with a site whose coordinates lie in the sea more than a tenth of a degree off the coast."""
     complete_profiles: bool = True
-    """Complete soil temperature and moisture at chamber sites without meteorology of their own (origin 'completed')."""
+    """Complete soil temperature and moisture at chamber sites (origin 'completed', qc 0)."""
     completion_gap_days: int = Field(7, ge=0, le=60)
     """Longest gap that the completion interpolates across, in days."""

@@ -1,11 +1,12 @@
-"""Complete soil temperature and moisture profiles for chamber sites that have no meteorology of their own.
+"""Complete soil temperature and moisture profiles for chamber sites, which seldom have meteorology of their own.
 
 Where a site has no weather the network can be driven by measured soil temperature and moisture. It needs daily series
 at 5 and 15 cm. From one measured depth they follow with the relaxation filter of the science notes (2.1, "cheap
 baseline", derived): a layer approaches the surface temperature with a time constant of 2 d at 5 cm and 6 d at 15 cm.
-One depth gives the surface temperature by inverting its filter, the other depth follows by running its own. Moisture is
-taken as the same at both depths. Completed rows are marked ``origin = completed`` with ``qc = 0``: they are inputs, not
-observations to learn from or to be judged by.
+One depth gives the surface temperature by inverting its filter, the other depth follows by running its own. Moisture
+is taken as the same at both depths. Where the target depth was measured on other days, the mean difference on the days
+that both have is added, since a filter knows no permafrost below. Completed rows are marked ``origin = completed`` with
+``qc = 0``: they are inputs, not observations to learn from or to be judged by.
 """
 
 from __future__ import annotations
@@ -20,6 +21,10 @@ TAU = {5: 2.0, 15: 6.0}
 """Time constant [d] of the relaxation filter by depth [cm]."""
 EXTRA_SD = {"tsl": 1.0, "swc": 0.05}
 """Uncertainty [K, m3 m-3] added in quadrature to completed values (our choice)."""
+
+
+OVERLAP = 10
+"""Fewest common days for which the difference between completed and measured values is trusted."""
 
 
 def relax(values: npt.NDArray[np.float64], source: int, target: int) -> npt.NDArray[np.float64]:
@@ -67,17 +72,30 @@ def complete_profile(table: pd.DataFrame, max_gap: int = 7) -> pd.DataFrame:
             for part in [table[(table["variable"] == f"{kind}{depth:02d}") & (table["origin"] == "measured")]]
         }
         source = max(TAU, key=lambda depth: (len(measured[depth]), -depth))
-        for part in segments(measured[source], max_gap):
-            for target in TAU:
-                rows.append(_rows(kind, part, source, target, measured[target]))
+        parts = segments(measured[source], max_gap)
+        for target in TAU:
+            shift = _shift(kind, parts, source, target, measured[target])
+            rows += [_rows(kind, part, source, target, measured[target], shift) for part in parts]
     return observations(rows)
 
 
-def _rows(kind: str, part: pd.Series, source: int, target: int, measured: pd.Series) -> pd.DataFrame:
+def _shift(kind: str, parts: list[pd.Series], source: int, target: int, measured: pd.Series) -> float:
+    """Mean of measured minus completed values on common days, or 0 where there are fewer than :data:`OVERLAP`."""
+    if target == source or not parts:
+        return 0.0
+    filled = [relax(part.to_numpy(float), source, target) if kind == "tsl" else part.to_numpy(float) for part in parts]
+    series = pd.concat([pd.Series(values, index=part.index) for values, part in zip(filled, parts, strict=True)])
+    both = series.index.intersection(measured.index)
+    return float((measured[both] - series[both]).mean()) if len(both) >= OVERLAP else 0.0
+
+
+def _rows(kind: str, part: pd.Series, source: int, target: int, measured: pd.Series, shift: float) -> pd.DataFrame:
     values = part.to_numpy(float)
     filled = relax(values, source, target) if kind == "tsl" else values
-    series = pd.Series(filled, index=part.index)
+    series = pd.Series(filled, index=part.index) + shift
     series = series[~series.index.isin(measured.index)]
+    if kind == "swc":
+        series = series.clip(0.0, 0.98)
     variable = f"{kind}{target:02d}"
     sd = float(np.hypot(EXTRA_SD[kind], 0.5 if kind == "tsl" else 0.03))
     return pd.DataFrame(

@@ -14,10 +14,6 @@ SUFFIXES = {
     "chambers": (".csv",),
     "voigt": (".rds", ".tab"),
     "stdfmt": (".txt",),
-    "ameriflux_base": (".zip", ".csv"),
-    "ameriflux_l2": (".csv",),
-    "plumber2": (".nc",),
-    "ismn": (".stm",),
 }
 
 

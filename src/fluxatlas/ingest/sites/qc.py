@@ -86,12 +86,14 @@ def screen(
     min_qc: float = 0.0,
     of: str = "days",
     label: str | None = None,
+    valid: tuple[float, float] | None = None,
 ) -> pd.Series:
     """Canonical values of ``variable`` from ``raw``, NaN where a rule drops them; every drop goes into ``ledger``.
 
     ``factor`` and ``offset`` bring the source's unit to the canonical one (``raw * factor + offset``). Rules in order:
     missing values and codes, scaled missing codes, valid range, spikes, fraction of measured data ``qc``. A value is
-    counted under the first rule that drops it. ``of`` says what is counted: 'days' or sub-daily 'values'.
+    counted under the first rule that drops it. ``of`` says what is counted: 'days' or sub-daily 'values'. ``valid`` is
+    the range [canonical units] where that of the table, which is for daily means, does not fit.
     """
     name = label or variable
     clean, counts = missing(raw, rules)
@@ -99,7 +101,7 @@ def screen(
     for reason, n in counts.items():
         ledger.drop(site, name, reason, n, of=of)
     values = clean.to_numpy(float) * factor + offset
-    low, high = variables.get(variable).valid
+    low, high = valid or variables.get(variable).valid
     impossible = (values < low) | (values > high)
     if rules.valid_range:
         for code in scaled_codes(values, impossible, rules.scaled_code_repeats):

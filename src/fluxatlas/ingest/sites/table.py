@@ -16,6 +16,7 @@ from ... import variables
 from ...config.sites import SitesBlock
 from ...errors import InputError
 from ...files import atomic, provenance, write_text
+from . import weather
 from .completion import complete_profile
 from .inputs import entry_files, site_inputs
 from .metadata import read_attributes
@@ -107,6 +108,15 @@ def whole_segments(forcing: pd.DataFrame, min_days: int) -> pd.DataFrame:
     return complete[(length >= min_days).to_numpy()]
 
 
+def _below_the_sun(forcing: pd.DataFrame, site: dict[str, Any], ledger: Ledger) -> pd.DataFrame:
+    """Drop shortwave radiation above that at the top of the atmosphere (2 % and 5 W m-2 allowed)."""
+    limit = 1.02 * weather.extraterrestrial(pd.DatetimeIndex(forcing.index), float(site["lat"])) + 5
+    impossible = forcing["rsds"].to_numpy(float) > limit
+    ledger.read(str(site["site"]), "rsds", int(forcing["rsds"].notna().sum()))
+    ledger.drop(str(site["site"]), "rsds", "above the top of the atmosphere", int(impossible.sum()))
+    return forcing.assign(rsds=forcing["rsds"].mask(impossible))
+
+
 def assemble(
     records: Sequence[SiteRecord], block: SitesBlock, ledger: Ledger
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
@@ -114,14 +124,17 @@ def assemble(
     rows, long, wide = [], [], []
     for record in records:
         days = record.observations["time"].nunique()
-        forcing = whole_segments(record.forcing, block.min_segment_days) if record.forcing is not None else None
+        forcing = None
+        if record.forcing is not None:
+            possible = _below_the_sun(record.forcing, record.site, ledger)
+            forcing = whole_segments(possible, block.min_segment_days)
         if record.forcing is not None and forcing is not None:
             ledger.note(record.name, f"own meteorology on {len(forcing):,} of {len(record.forcing):,} days")
         if days < block.min_days and not (days == 0 and forcing is not None and len(forcing)):
             ledger.note(record.name, f"left out: {days} observed days, {block.min_days} asked for")
             continue
         table = record.observations
-        if block.complete_profiles and record.site["kind"] == "chamber" and (forcing is None or forcing.empty):
+        if block.complete_profiles and record.site["kind"] == "chamber":
             table = observations([table, complete_profile(table, block.completion_gap_days)])
         rows.append(record.site)
         long.append(table.assign(site=record.name))

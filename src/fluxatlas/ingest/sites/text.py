@@ -15,7 +15,7 @@ from ...errors import InputError, nearest
 
 
 def read_text(path: str | Path, encoding: str = "utf-8") -> str:
-    """The whole text of a file, without byte-order mark.
+    """The whole text of a file, without byte-order mark and with line ends as ``\\n``.
 
     Raises :class:`InputError` where the file is missing, empty, binary or not in ``encoding``.
     """
@@ -43,7 +43,7 @@ def read_text(path: str | Path, encoding: str = "utf-8") -> str:
         ) from None
     if "\x00" in text:
         raise InputError("file holds binary data, not text", where=str(source), hint="give a text table")
-    return text
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def check_columns(columns: Iterable[str], required: Iterable[str], where: str) -> None:
@@ -84,9 +84,9 @@ def read_table(
     where = str(path)
     content = read_text(path, encoding) if text is None else text
     if comment:
-        content = "".join(line for line in content.splitlines(keepends=True) if not line.startswith(comment))
+        content = "\n".join(line for line in content.split("\n") if not line.startswith(comment))
     wanted = list(required)
-    header = next(csv.reader(io.StringIO(content.lstrip().split("\n", 1)[0].strip("\r")), delimiter=separator), [])
+    header = next(csv.reader([content.lstrip().split("\n", 1)[0]], delimiter=separator), [])
     names = [name.strip() for name in header]
     check_columns(names, wanted, where)
     if len(names) < 1 or not any(names):
@@ -119,7 +119,7 @@ def _check_ragged(content: str, separator: str, width: int, where: str) -> None:
     """Refuse a line with another number of cells than the header; quoted text is left to the parser."""
     if '"' in content:
         return
-    for number, line in enumerate(content.splitlines(), 1):
+    for number, line in enumerate(content.split("\n"), 1):
         cells = line.count(separator) + 1
         if cells != width and line.strip():
             raise InputError(

@@ -69,3 +69,12 @@ def extremes(
     between = (light * (1 - light) * (day - night) ** 2).where((light > 0) & (light < 1), 0.0)
     amplitude = np.sqrt(2 * (within + between)).fillna((day - night).abs()).fillna(2.0)
     return (tas - amplitude).where(tas.notna()), (tas + amplitude).where(tas.notna())
+
+
+def extraterrestrial(days: pd.DatetimeIndex, lat: float) -> FloatArray:
+    """Daily mean solar radiation [W m-2] on a horizontal plane above the atmosphere (Allen et al. 1998, eq. 21)."""
+    angle = 2 * np.pi * days.day_of_year.to_numpy() / 365
+    declination, phi = 0.409 * np.sin(angle - 1.39), np.deg2rad(lat)
+    sunset = np.pi * daylight_fraction(days, lat)
+    geometry = sunset * np.sin(phi) * np.sin(declination) + np.cos(phi) * np.cos(declination) * np.sin(sunset)
+    return 1367 / np.pi * (1 + 0.033 * np.cos(angle)) * geometry

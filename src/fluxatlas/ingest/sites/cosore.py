@@ -1,0 +1,179 @@
+"""COSORE datasets: continuous soil respiration and CH4 flux from automatic chambers (Bond-Lamberty et al. 2020).
+
+One folder per dataset: ``DESCRIPTION.txt`` (site and time zone), ``PORTS.txt`` (chambers and treatments) and
+``data/data.RDS``. CSR_FLUX_CH4 is nmol CH4 m-2 s-1, positive to the atmosphere; CSR_T<depth in cm> deg C;
+CSR_SM<depth> m3 m-3 by definition, in percent in some datasets, which is told by magnitude and noted. Times are UTC
+seconds; a day is that of the site's standard time. Chambers with a treatment (trenched, fertilised, ...) are left out.
+A day's value is the mean over chambers of each chamber's mean. doi:10.1111/gcb.15353.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pandas as pd
+
+from ...config.sites import QcRules, SiteEntry
+from ...errors import InputError
+from . import depths
+from .daily import daily_mean, local_day
+from .metadata import SiteFacts
+from .qc import missing, screen
+from .rds import read_rds
+from .records import Ledger, SiteRecord, observations
+from .text import check_columns, read_text
+from .units import looks_like_percent, methane_factor
+
+IGBP = {
+    "Evergreen needleleaf forest": "ENF",
+    "Evergreen broadleaf forest": "EBF",
+    "Deciduous needleleaf forest": "DNF",
+    "Deciduous broadleaf forest": "DBF",
+    "Mixed forests": "MF",
+    "Closed shrubland": "CSH",
+    "Open shrubland": "OSH",
+    "Woody savanna": "WSA",
+    "Savannas": "SAV",
+    "Grassland": "GRA",
+    "Wetland": "WET",
+    "Cropland": "CRO",
+    "Urban": "URB",
+}
+_SENSOR = re.compile(r"CSR_(T|SM)(\d+(?:\.\d+)?)")
+
+
+def read_description(path: str | Path) -> dict[str, str]:
+    """The ``KEY: value`` pairs of a DESCRIPTION.txt; raises :class:`InputError` where the position is missing."""
+    pairs: dict[str, str] = {}
+    for line in read_text(path).splitlines():
+        key, colon, value = line.partition(":")
+        if colon and re.fullmatch(r"CSR_[A-Z_]+", key.strip()) and not line.startswith(("#", " ", "\t")):
+            pairs.setdefault(key.strip(), value.strip())
+    check_columns(pairs, ("CSR_LATITUDE", "CSR_LONGITUDE", "CSR_TIMEZONE"), str(path))
+    return pairs
+
+
+def standard_time(zone: str, where: str) -> float:
+    """Hours ahead of UTC of the standard (winter) time of a time zone name; ``Etc/GMT+5`` is five hours *behind*."""
+    try:
+        known = ZoneInfo(zone)
+    except (KeyError, ValueError, OSError):
+        raise InputError(f"'{zone}' is not a time zone", where=where, hint="use a name such as Etc/GMT+5") from None
+    offsets = [known.utcoffset(datetime(2001, month, 1)) or timedelta(0) for month in (1, 7)]
+    return min(offsets).total_seconds() / 3600
+
+
+def treated_ports(path: str | Path) -> set[int]:
+    """Ports of a PORTS.txt whose treatment is not None; port 0 stands for all and is never in the result."""
+    lines = [line for line in read_text(path).splitlines() if line.strip() and not line.startswith("#")]
+    rows = [[cell.strip() for cell in row] for row in csv.reader(lines, skipinitialspace=True)]
+    check_columns(rows[0] if rows else [], ("CSR_PORT", "CSR_TREATMENT"), str(path))
+    port, treatment = rows[0].index("CSR_PORT"), rows[0].index("CSR_TREATMENT")
+    found = set()
+    for row in rows[1:]:
+        if len(row) > max(port, treatment) and row[treatment] not in ("None", "", "NA") and row[port].isdigit():
+            found.add(int(row[port]))
+    return found - {0}
+
+
+def read(files: Sequence[str], entry: SiteEntry, rules: QcRules, ledger: Ledger) -> list[SiteRecord]:
+    """One site per dataset folder; the site id is the folder's name."""
+    facts = SiteFacts(entry)
+    folders = list(
+        dict.fromkeys(str(path).removesuffix("/data/data.RDS") for path in files if str(path).endswith(".RDS"))
+    )
+    return [_dataset(Path(folder), facts, entry, rules, ledger) for folder in folders]
+
+
+def _dataset(folder: Path, facts: SiteFacts, entry: SiteEntry, rules: QcRules, ledger: Ledger) -> SiteRecord:
+    where = str(folder / "DESCRIPTION.txt")
+    described = read_description(where)
+    stated: dict[str, Any] = {
+        "lat": _number(described, "CSR_LATITUDE", where),
+        "lon": _number(described, "CSR_LONGITUDE", where),
+        "utc_offset": standard_time(described["CSR_TIMEZONE"], where),
+        "igbp": IGBP.get(described.get("CSR_IGBP", ""), described.get("CSR_IGBP", "")),
+    }
+    if described.get("CSR_ELEVATION"):
+        stated["elevation"] = _number(described, "CSR_ELEVATION", where)
+    row = facts.row(folder.name, kind="chamber", source="cosore", ledger=ledger, where=where, stated=stated)
+    site = str(row["site"])
+    ledger.note(site, f"{described.get('CSR_SITE_NAME', '')} ({described.get('CSR_PRIMARY_PUB', '') or 'unpublished'})")
+    table = read_rds(folder / "data/data.RDS", ("CSR_PORT", "CSR_TIMESTAMP_BEGIN"), entry.encoding)
+    table = table.sort_values(["CSR_PORT", "CSR_TIMESTAMP_BEGIN"], ignore_index=True)
+    table = _untreated(table, treated_ports(folder / "PORTS.txt"), site, ledger)
+    day = _days(table, float(row["utc_offset"]), str(folder))
+    common: dict[str, Any] = {"rules": rules, "ledger": ledger, "site": site}
+    parts = []
+    for column, variable, factor, offset in _columns(table, entry, rules, ledger, site):
+        values = screen(_floats(table, column), variable, factor=factor, offset=offset, of="values", **common)
+        ports = table["CSR_PORT"]
+        parts.append(daily_mean(values, day, variable, group=ports, min_values=rules.min_values, **common))
+    return SiteRecord(row, observations(parts))
+
+
+def _number(described: dict[str, str], key: str, where: str) -> float:
+    try:
+        return float(described[key])
+    except ValueError:
+        raise InputError(f"{key} '{described[key]}' is not a number", where=where, hint="correct the file") from None
+
+
+def _floats(table: pd.DataFrame, column: str) -> pd.Series:
+    return pd.to_numeric(table[column], errors="coerce").astype("float64")
+
+
+def _untreated(table: pd.DataFrame, treated: set[int], site: str, ledger: Ledger) -> pd.DataFrame:
+    out = table["CSR_PORT"].isin(treated)
+    if out.any():
+        ledger.note(
+            site, f"{int(out.sum()):,} of {len(table):,} rows left out: ports {sorted(treated)} have a treatment"
+        )
+    return table[~out].reset_index(drop=True)
+
+
+def _days(table: pd.DataFrame, utc_offset: float, where: str) -> pd.DatetimeIndex:
+    seconds = _floats(table, "CSR_TIMESTAMP_BEGIN")
+    if seconds.isna().any() or not seconds.between(0, 4e9).all():
+        raise InputError("CSR_TIMESTAMP_BEGIN is missing or out of range", where=where, hint="check data.RDS")
+    return local_day(pd.DatetimeIndex(pd.to_datetime(np.rint(seconds), unit="s")), utc_offset)
+
+
+def _columns(
+    table: pd.DataFrame, entry: SiteEntry, rules: QcRules, ledger: Ledger, site: str
+) -> list[tuple[str, str, float, float]]:
+    """(column, variable, factor, offset) of everything that is used from a dataset."""
+    found: list[tuple[str, str, float, float]] = []
+    if "CSR_FLUX_CH4" in table and _floats(table, "CSR_FLUX_CH4").notna().any():
+        found.append(("CSR_FLUX_CH4", "fch4", methane_factor("nmol m-2 s-1"), 0.0))
+    else:
+        ledger.note(site, "no CH4 flux in this dataset: soil temperature and moisture only")
+    for letter, kind in (("T", "tsl"), ("SM", "swc")):
+        sensors = {str(c): float(m[2]) for c in table.columns if (m := _SENSOR.fullmatch(str(c))) and m[1] == letter}
+        for depth, column in depths.choose(sensors).items():
+            factor, offset = (
+                (1.0, 273.15) if kind == "tsl" else (_moisture_factor(table, column, entry, rules, ledger, site), 0.0)
+            )
+            found.append((column, depths.variable(kind, depth), factor, offset))
+    return found
+
+
+def _moisture_factor(
+    table: pd.DataFrame, column: str, entry: SiteEntry, rules: QcRules, ledger: Ledger, site: str
+) -> float:
+    """0.01 for soil moisture in percent, 1 for a fraction: as the entry states, else by magnitude."""
+    if column in entry.units:
+        override = entry.units[column]
+        ledger.note(site, f"{column} is read as '{override.unit}' ({override.reason})")
+        return 0.01 if override.unit in ("%", "percent") else 1.0
+    percent = looks_like_percent(missing(_floats(table, column), rules)[0].to_numpy(float))
+    if percent:
+        ledger.note(site, f"{column} is in percent by its magnitude, against the database's definition: divided by 100")
+    return 0.01 if percent else 1.0

@@ -1,0 +1,114 @@
+"""Daily tower files ``*.stdfmt.daily.txt`` of the VIC sample data (US-Whs, US-Wkg): 33 columns, spaces, no header.
+
+Columns (docs/WalnutGulch.md of that repository, which lists the hourly layout; that Tmax and Tmin stand before Tair was
+read from the values): year month day PREC [mm] Tmax Tmin Tair [deg C] SWdown LWdown [W m-2] RH [%] Patm [kPa] Wind
+[m s-1] ET [mm] Tsdep1-5 [cm] SM1-5 [mm mm-1] Tsoil1-5 [deg C] SWnet LWnet H LE FG [W m-2]; -9999 missing. Sensor depths
+stand in the file itself (Tsdep). SWnet and LWnet are 0.00 where absent and are not read. The document gives the hourly
+file in UTC; which day the daily file uses is not stated, and is taken as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ...config.sites import QcRules, SiteEntry
+from ...errors import InputError
+from . import depths, weather
+from .fluxnet import ORDER
+from .metadata import SiteFacts
+from .qc import error_floor, screen
+from .records import Ledger, SiteRecord, long_table, observations
+from .text import in_order, numbers, read_table, read_text, times
+
+COLUMNS = (
+    *("year", "month", "day", "PREC", "Tmax", "Tmin", "Tair", "SWdown", "LWdown", "RH", "Patm", "Wind", "ET"),
+    *(f"Tsdep{i}" for i in range(1, 6)),
+    *(f"SM{i}" for i in range(1, 6)),
+    *(f"Tsoil{i}" for i in range(1, 6)),
+    *("SWnet", "LWnet", "H", "LE", "FG"),
+)
+# canonical variable -> (column, factor, offset)
+FORCING = {
+    "tas": ("Tair", 1.0, 273.15),
+    "tasmin": ("Tmin", 1.0, 273.15),
+    "tasmax": ("Tmax", 1.0, 273.15),
+    "pr": ("PREC", 1 / 86400, 0.0),
+    "rsds": ("SWdown", 1.0, 0.0),
+    "rlds": ("LWdown", 1.0, 0.0),
+    "hurs": ("RH", 1.0, 0.0),
+    "ps": ("Patm", 1000.0, 0.0),
+    "sfcWind": ("Wind", 1.0, 0.0),
+}
+
+
+def read_file(path: str | Path, encoding: str = "utf-8") -> pd.DataFrame:
+    """The 33 columns by name, indexed by day, values as they are; raises :class:`InputError` for another layout."""
+    where = str(path)
+    lines = [" ".join(line.split()) for line in read_text(path, encoding).splitlines() if line.strip()]
+    width = len(lines[0].split(" "))
+    if width != len(COLUMNS):
+        raise InputError(
+            f"the first line has {width} columns, this layout has {len(COLUMNS)}",
+            where=where,
+            hint="give a *.stdfmt.daily.txt file (the hourly ones have other columns)",
+        )
+    text = "\n".join([" ".join(COLUMNS), *lines])
+    table = read_table(path, required=COLUMNS, separator=" ", text=text)
+    table = pd.DataFrame({name: numbers(table, name, where) for name in COLUMNS})
+    if table[["year", "month", "day"]].isna().any(axis=None):
+        raise InputError("a row has no date", where=where, hint="correct the first three columns")
+    date = table[["year", "month", "day"]].astype("int64").astype(str)
+    day = (date["year"] + "-" + date["month"].str.zfill(2) + "-" + date["day"].str.zfill(2)).rename("year month day")
+    return in_order(table.drop(columns=["year", "month", "day"]), times(day, "%Y-%m-%d", where), where)
+
+
+def read(files: Sequence[str], entry: SiteEntry, rules: QcRules, ledger: Ledger) -> list[SiteRecord]:
+    """One site per file; the file name up to the first dot (``WKG``) is the site's name in the file."""
+    facts = SiteFacts(entry)
+    return [_site(str(path), facts, entry, rules, ledger) for path in files]
+
+
+def _site(path: str, facts: SiteFacts, entry: SiteEntry, rules: QcRules, ledger: Ledger) -> SiteRecord:
+    row = facts.row(Path(path).name.split(".")[0], kind="tower", source="stdfmt", ledger=ledger, where=path)
+    site = str(row["site"])
+    table = read_file(path, entry.encoding)
+    parts = []
+    for variable, column, offset in _sensors(table, path):
+        values = screen(table[column], variable, offset=offset, rules=rules, ledger=ledger, site=site)
+        parts.append(long_table(variable, values, sd=error_floor(variable, values, rules)))
+    water = screen(table["ET"], "evspsbl", factor=1 / 86400, rules=rules, ledger=ledger, site=site)
+    parts.append(long_table("evspsbl", water, sd=error_floor("evspsbl", water, rules)))
+    calm = rules.model_copy(update={"spike_z": 0.0})
+    frame = {
+        name: screen(
+            table[column], name, factor=factor, offset=offset, rules=calm, ledger=ledger, site=site, label=column
+        )
+        for name, (column, factor, offset) in FORCING.items()
+    }
+    frame["huss"] = weather.humidity_from_relative(frame.pop("hurs"), frame["ps"], frame["tas"])
+    return SiteRecord(row, observations(parts), pd.DataFrame(frame)[list(ORDER)])
+
+
+def _sensors(table: pd.DataFrame, where: str) -> list[tuple[str, str, float]]:
+    """(variable, column, offset) of the soil sensors, by the depths that the file states."""
+    stated: dict[int, float] = {}
+    for i in range(1, 6):
+        given = np.unique(table[f"Tsdep{i}"])
+        given = given[given > 0]
+        if len(given) > 1:
+            raise InputError(
+                f"Tsdep{i} changes from {given[0]:g} to {given[1]:g} cm",
+                where=where,
+                hint="split the file where it does",
+            )
+        if len(given):
+            stated[i] = float(given[0])
+    found = []
+    for kind, stem, offset in (("tsl", "Tsoil", 273.15), ("swc", "SM", 0.0)):
+        for depth, column in depths.choose({f"{stem}{i}": d for i, d in stated.items()}).items():
+            found.append((depths.variable(kind, depth), column, offset))
+    return found

@@ -1,0 +1,221 @@
+"""Atmospheric CH4 consumption by upland soils, western Canadian Arctic and Finnish Lapland (Voigt et al. 2023).
+
+``SoilChamber_1.rds``: hourly automatic chambers at Trail Valley Creek with the manual campaigns appended;
+``SoilChamber_2.tab`` (PANGAEA text) or ``SoilChamber_2.rds``: the manual campaigns alone (doi:10.1594/PANGAEA.953120
+and 953119). Flux is ug m-2 h-1 of the parameter "Methane, flux", taken as mass of CH4 (not CH4-C, which the header
+would say); override with ``units: CH4_flux``. Soil moisture is a fraction in automatic and percent in manual rows.
+Long-wave radiation has spikes near 14 900 W m-2 and one of -208, which the valid range drops. Manual rows that stand in
+both files are read once. Times are UTC; Canadian sites keep UTC-7 and the Finnish UTC+2 as standard time, manual rows
+carry local dates. The weather of Trail Valley Creek is complete in summer 2019 only (no radiation in 2021).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ...config.sites import QcRules, SiteEntry
+from ...errors import InputError
+from . import depths, weather
+from .daily import daily_mean, local_day
+from .fluxnet import ORDER
+from .metadata import SiteFacts
+from .qc import screen
+from .rds import read_rds
+from .records import Ledger, SiteRecord, observations
+from .text import numbers, read_table, read_text, times
+from .units import methane_factor
+
+# name in the files -> (site id, hours ahead of UTC, IGBP class; our reading of the landcover column)
+SITES = {
+    "Trail Valley": ("TrailValleyCreek", -7.0, "OSH"),
+    "Havikpak Creek": ("HavikpakCreek", -7.0, "ENF"),
+    "Scotty Creek": ("ScottyCreek", -7.0, "ENF"),
+    "Kilpisjärvi": ("Kilpisjarvi", 2.0, "OSH"),
+}
+MANUAL = {
+    "Site": "Site",
+    "Lat": "Latitude",
+    "Long": "Longitude",
+    "Date_Flux": "Date",
+    "Collar_ID": "Location_ID",
+    "CH4_flux": "CH4_Flux_ug_m2_h",
+    "Soil_T_flux": "Soil_Temp_Flux_C",
+    "VWC": "Soil_Moisture_VWC",
+}
+"""Short names in the comments of the PANGAEA header -> names of the R data frames."""
+TEMPERATURE = {"Soil_Temp_C": 5.0, "Soil_Temp_10cm_C": 10.0, "Soil_Temp_20cm_C": 20.0, "Soil_Temp_30cm_C": 30.0}
+MOISTURE = {
+    "Soil_Moisture_VWC": 5.0,
+    "Soil_Moisture_10cm": 10.0,
+    "Soil_Moisture_20cm": 20.0,
+    "Soil_Moisture_30cm": 30.0,
+}
+# canonical variable -> (column, factor, offset) of the hourly weather
+WEATHER = {
+    "tas": ("Air_Temp_2m_C", 1.0, 273.15),
+    "hurs": ("Relative_Humidity", 1.0, 0.0),
+    "ps": ("Air_Pressure_hPa", 100.0, 0.0),
+    "sfcWind": ("WindSpeed_10m", 1.0, 0.0),
+    "rsds": ("Shortwave_Radiation_In", 1.0, 0.0),
+    "rlds": ("Longwave_Radiation_In", 1.0, 0.0),
+}
+HOURS = 22
+"""Smallest number of hourly values in a daily mean of the weather."""
+
+
+def read_tab(path: str | Path, encoding: str = "utf-8") -> pd.DataFrame:
+    """The manual campaigns from PANGAEA text, with the column names of the R data frame (:data:`MANUAL`).
+
+    Raises :class:`InputError` where the header block is not closed or a parameter is missing.
+    """
+    text = read_text(path, encoding)
+    if "*/" not in text:
+        raise InputError("no PANGAEA header ('/* ... */')", where=str(path), hint="download the file as text again")
+    header, _, body = text.partition("*/")[2].lstrip().partition("\n")
+    names = []
+    for cell in header.split("\t"):
+        short = re.search(r"\((\w+):", cell)
+        names.append(short[1] if short else cell.strip())
+    table = read_table(path, required=tuple(MANUAL), separator="\t", text="\t".join(names) + "\n" + body)
+    return table.rename(columns=MANUAL)
+
+
+def read(files: Sequence[str], entry: SiteEntry, rules: QcRules, ledger: Ledger) -> list[SiteRecord]:
+    """All sites of the files: Trail Valley Creek with automatic and manual chambers, the others manual."""
+    facts = SiteFacts(entry)
+    automatic, manual = [], []
+    for path in files:
+        if str(path).endswith(".tab"):
+            manual.append(read_tab(path, entry.encoding))
+            continue
+        table = read_rds(path, tuple(MANUAL.values()), entry.encoding)
+        hourly = _hourly(table)
+        automatic.append(table[hourly])
+        manual.append(table[~hourly])
+    campaigns = _campaigns(manual, str(files[-1]))
+    machines = pd.concat([part for part in automatic if len(part)]) if any(map(len, automatic)) else None
+    records = []
+    for name, (site, offset, igbp) in SITES.items():
+        rows = campaigns[campaigns["Site"] == name]
+        hourly_rows = machines if name == "Trail Valley" else None
+        if len(rows) or hourly_rows is not None:
+            stated = _stated(hourly_rows if hourly_rows is not None else rows, offset, igbp)
+            row = facts.row(site, kind="chamber", source="voigt", ledger=ledger, where=str(files[0]), stated=stated)
+            records.append(_site(row, rows, hourly_rows, entry, rules, ledger, str(files[0])))
+    return records
+
+
+def _hourly(table: pd.DataFrame) -> pd.Series:
+    """Rows of the automatic chambers (the manual ones have a site name instead of a chamber number)."""
+    return table["Site"].isna() if "Chamber_no" in table else pd.Series(False, index=table.index)
+
+
+def _campaigns(parts: list[pd.DataFrame], where: str) -> pd.DataFrame:
+    """Manual rows of all files, each once; unknown site names are refused."""
+    columns = list(MANUAL.values())
+    table = pd.concat([part[columns] for part in parts], ignore_index=True)
+    for name in columns:
+        if name in ("Site", "Date", "Location_ID"):
+            table[name] = table[name].astype(object).where(table[name].notna(), "").astype(str).str.strip()
+        else:
+            table[name] = numbers(table, name, where).round(6)
+    unknown = sorted(set(table["Site"]) - set(SITES))
+    if unknown:
+        raise InputError(f"unknown site '{unknown[0]}'", where=where, hint=f"known are {', '.join(SITES)}")
+    return table.drop_duplicates(ignore_index=True)
+
+
+def _stated(table: pd.DataFrame, offset: float, igbp: str) -> dict[str, Any]:
+    position = {"lat": float(table["Latitude"].mean()), "lon": float(table["Longitude"].mean())}
+    return {**position, "utc_offset": offset, "igbp": igbp}
+
+
+def _site(
+    row: dict[str, Any],
+    manual: pd.DataFrame,
+    hourly: pd.DataFrame | None,
+    entry: SiteEntry,
+    rules: QcRules,
+    ledger: Ledger,
+    where: str,
+) -> SiteRecord:
+    site = str(row["site"])
+    unit = entry.units["CH4_flux"].unit if "CH4_flux" in entry.units else "ug CH4 m-2 h-1"
+    reason = (
+        entry.units["CH4_flux"].reason if "CH4_flux" in entry.units else "the header says 'Methane, flux', not CH4-C"
+    )
+    ledger.note(site, f"flux is read as {unit} ({reason})")
+    common: dict[str, Any] = {"rules": rules, "ledger": ledger, "site": site}
+    parts: list[pd.DataFrame] = []
+    forcing = None
+    if hourly is not None:
+        hourly = hourly.reset_index(drop=True)
+        utc = times(hourly["Date"], "%Y-%m-%dT%H:%M", where)
+        day = local_day(utc, float(row["utc_offset"]))
+        parts += _automatic(hourly, day, methane_factor(unit), common)
+        forcing = _weather(hourly, pd.DatetimeIndex(utc), day, common)
+    if len(manual):
+        parts += _manual(manual, methane_factor(unit), common, where)
+    joined = observations(parts)
+    return SiteRecord(row, joined[~joined.duplicated(["time", "variable"])], forcing)
+
+
+def _automatic(table: pd.DataFrame, day: pd.DatetimeIndex, factor: float, common: dict[str, Any]) -> list[pd.DataFrame]:
+    rules: QcRules = common["rules"]
+    chosen = [("CH4_Flux_ug_m2_h", "fch4", factor, 0.0)]
+    chosen += [(c, depths.variable("tsl", d), 1.0, 273.15) for d, c in depths.choose(TEMPERATURE).items()]
+    chosen += [(c, depths.variable("swc", d), 1.0, 0.0) for d, c in depths.choose(MOISTURE).items()]
+    parts = []
+    for column, variable, scale, offset in chosen:
+        values = screen(table[column].astype("float64"), variable, factor=scale, offset=offset, of="values", **common)
+        parts.append(
+            daily_mean(values, day, variable, group=table["Chamber_no"], min_values=rules.min_values, **common)
+        )
+    return parts
+
+
+def _manual(table: pd.DataFrame, factor: float, common: dict[str, Any], where: str) -> list[pd.DataFrame]:
+    ledger: Ledger = common["ledger"]
+    dated = table[table["Date"] != ""].reset_index(drop=True)
+    if len(dated) < len(table):
+        ledger.note(common["site"], f"{len(table) - len(dated)} manual rows left out: soil gas only, no date of a flux")
+    if dated.empty:
+        return []
+    day = pd.DatetimeIndex(times(dated["Date"], "%Y-%m-%d", where))
+    parts = []
+    for column, variable, scale, offset in (
+        ("CH4_Flux_ug_m2_h", "fch4", factor, 0.0),
+        ("Soil_Temp_Flux_C", "tsl05", 1.0, 273.15),
+        ("Soil_Moisture_VWC", "swc05", 0.01, 0.0),
+    ):
+        label = f"{variable} (manual)"
+        values = screen(dated[column], variable, factor=scale, offset=offset, of="values", label=label, **common)
+        parts.append(daily_mean(values, day, variable, group=dated["Location_ID"], **common))
+    return parts
+
+
+def _weather(table: pd.DataFrame, utc: pd.DatetimeIndex, day: pd.DatetimeIndex, common: dict[str, Any]) -> pd.DataFrame:
+    """Daily weather of Trail Valley Creek; the hourly rows repeat for every chamber and are taken once."""
+    once = ~utc.duplicated()
+    hours, day = table[once].reset_index(drop=True), day[once]
+    calm = {**common, "rules": common["rules"].model_copy(update={"spike_z": 0.0}), "of": "values"}
+    hourly = pd.DataFrame()
+    for name, (column, factor, offset) in WEATHER.items():
+        valid = (-15.0, 1400.0) if name == "rsds" else None  # the table's range is that of daily means
+        raw = hours[column].astype("float64")
+        hourly[name] = screen(raw, name, factor=factor, offset=offset, valid=valid, label=column, **calm)
+    hourly["huss"] = weather.humidity_from_relative(hourly.pop("hurs"), hourly["ps"], hourly["tas"])
+    hourly["rsds"] = hourly["rsds"].clip(lower=0)
+    days = hourly.groupby(day)
+    daily = days.mean().where(days.count() >= HOURS)
+    daily["tasmin"] = days["tas"].min().where(daily["tas"].notna())
+    daily["tasmax"] = days["tas"].max().where(daily["tas"].notna())
+    rain = hours["Precip_mm"].astype("float64").groupby(day).sum(min_count=1)
+    daily["pr"] = np.clip(rain, 0, None) / 86400
+    return daily[list(ORDER)].rename_axis("time")

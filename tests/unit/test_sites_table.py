@@ -1,0 +1,319 @@
+"""The site table as a whole: files of the contract, positions, duplicates, segments, completion, QC rules, commands."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from fluxatlas.config.sites import QcRules, SitesBlock
+from fluxatlas.errors import FluxAtlasError, InputError
+from fluxatlas.ingest.sites import completion, depths, qc, table, weather
+from fluxatlas.ingest.sites.inputs import site_inputs
+from fluxatlas.ingest.sites.records import Ledger, SiteRecord, observations
+from fluxatlas.paths import RESOURCES
+
+HEADER = "site,lat,lon,elevation,igbp,datetime_utc,flux,flux_unit,flux_sign,soil_temperature,soil_temperature_depth_cm,"
+HEADER += "soil_temperature_unit,soil_moisture,soil_moisture_depth_cm,soil_moisture_unit\n"
+
+
+def chamber_file(path: Path, site: str = "A", lat: float = 50.0, lon: float = 10.0, days: int = 20) -> Path:
+    rows = [
+        f"{site},{lat},{lon},100,ENF,{day:%Y-%m-%d}T11:00Z,-1.2,mg CH4 m-2 d-1,upward_positive,"
+        f"{10 + i % 3},5,degC,0.2,5,1\n"
+        for i, day in enumerate(pd.date_range("2001-06-01", periods=days))
+        if i not in (5, 6)
+    ]
+    path.write_text(HEADER + "".join(rows))
+    return path
+
+
+def block(*paths: Path, **more: object) -> SitesBlock:
+    return SitesBlock(entries=[{"source": "chambers", "path": str(path)} for path in paths], **more)
+
+
+def test_files_of_the_contract(tmp_path: Path) -> None:
+    source = chamber_file(tmp_path / "chambers.csv")
+    report = table.build(block(source), tmp_path / "out", [str(source)])
+    sites = pd.read_csv(tmp_path / "out/sites.csv")
+    assert list(sites.columns[:8]) == ["site", "lat", "lon", "elevation", "kind", "igbp", "utc_offset", "source"]
+    assert {"sand", "clay", "soc", "bdod", "phh2o", "cropFrac", "ndep", "lai"} <= set(sites.columns)
+    observed = pd.read_parquet(tmp_path / "out/observations.parquet")
+    assert list(observed.columns) == ["site", "time", "variable", "value", "sd", "qc", "n", "origin"]
+    assert observed["time"].dtype == "datetime64[ns]"
+    measured = observed.query("origin == 'measured' and variable == 'fch4'")
+    assert len(measured) == 18
+    assert not observed.query("origin == 'completed'")["variable"].eq("fch4").any()
+    forcing = pd.read_parquet(tmp_path / "out/forcing.parquet")
+    assert list(forcing.columns[:3]) == ["site", "time", "tas"]
+    assert len(forcing) == 0
+    on_disk = json.loads((tmp_path / "out/report.json").read_text())
+    assert on_disk["sites"]["A"]["variables"]["fch4"]["days"]["text"] == "kept 18 of 18 days"
+    assert on_disk["totals"] == report["totals"]
+    assert str(source) in on_disk["provenance"]["fluxatlas_inputs"]
+    import pyarrow.parquet as pq
+
+    assert b"fluxatlas_settings_hash" in pq.read_schema(tmp_path / "out/observations.parquet").metadata
+
+
+def test_two_runs_give_the_same_tables(tmp_path: Path) -> None:
+    source = chamber_file(tmp_path / "chambers.csv")
+    for name in ("one", "two"):
+        table.build(block(source), tmp_path / name)
+    one, two = (pd.read_parquet(tmp_path / name / "observations.parquet") for name in ("one", "two"))
+    pd.testing.assert_frame_equal(one, two)
+    assert (tmp_path / "one/sites.csv").read_bytes() == (tmp_path / "two/sites.csv").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("lat", "lon", "said"),
+    [
+        (50.0, 190.0, "no position on Earth"),
+        (40.0, -150.0, r"\(40, -150\) lies in the sea"),
+        (-33.0, -149.0, "lies in the sea"),
+    ],
+)
+def test_positions_are_checked(tmp_path: Path, lat: float, lon: float, said: str) -> None:
+    source = chamber_file(tmp_path / "chambers.csv", lat=lat, lon=lon)
+    with pytest.raises(InputError, match=said) as caught:
+        table.build(block(source), tmp_path / "out")
+    assert "site 'A'" in caught.value.where
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_wrong_sign_is_recognised(tmp_path: Path) -> None:
+    source = chamber_file(tmp_path / "chambers.csv", lat=40.0, lon=105.0 - 210.0 + 65.0)  # (40, -40) is in the Atlantic
+    with pytest.raises(InputError, match=r"wrong sign.*\(40, 40\)"):
+        table.build(block(source), tmp_path / "out")
+    report = table.build(block(source, sea_sites="warn"), tmp_path / "out")
+    assert any("lies in the sea" in note for note in report["sites"]["A"]["notes"])
+
+
+def test_real_coastal_sites_count_as_land() -> None:
+    assert table.on_land(43.732, 10.2909)  # IT-SR2
+    assert table.on_land(37.6156, -122.1140)  # US-EDN, a salt marsh
+
+
+def test_a_site_in_two_sources_is_refused(tmp_path: Path) -> None:
+    files = [chamber_file(tmp_path / name) for name in ("a.csv", "b.csv")]
+    with pytest.raises(InputError, match="'A' comes from two sources"):
+        table.build(block(*files), tmp_path / "out")
+
+
+def test_undeclared_inputs_are_refused(tmp_path: Path) -> None:
+    files = [chamber_file(tmp_path / f"{name}.csv", site=name) for name in "ab"]
+    with pytest.raises(InputError, match="1 files of the configuration are not among the declared inputs"):
+        table.build(block(*files), tmp_path / "out", [str(files[0])])
+
+
+def test_inputs_of_a_block(tmp_path: Path) -> None:
+    chamber_file(tmp_path / "b.csv"), chamber_file(tmp_path / "a.csv")
+    entry = {"source": "chambers", "path": str(tmp_path / "*.csv"), "attributes": "soil.csv"}
+    assert site_inputs(SitesBlock(entries=[entry])) == [str(tmp_path / "a.csv"), str(tmp_path / "b.csv"), "soil.csv"]
+    literal = SitesBlock(entries=[{"source": "chambers", "path": "not/made/yet.csv"}])
+    assert site_inputs(literal) == ["not/made/yet.csv"]
+    with pytest.raises(InputError, match="no file matches"):
+        site_inputs(SitesBlock(entries=[{"source": "chambers", "path": str(tmp_path / "*.txt")}]))
+    folder = SitesBlock(entries=[{"source": "cosore", "path": "cosore/d1"}])
+    assert site_inputs(folder) == [f"cosore/d1/{name}" for name in ("DESCRIPTION.txt", "PORTS.txt", "data/data.RDS")]
+
+
+def test_asking_for_inputs_imports_nothing_heavy() -> None:
+    heavy = "{'pandas', 'numpy', 'xarray', 'torch'}"
+    code = f"import sys, fluxatlas.ingest.sites.inputs; print(sorted({heavy} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_attributes_are_joined_and_checked(tmp_path: Path) -> None:
+    source = chamber_file(tmp_path / "chambers.csv")
+    soil = tmp_path / "soil.csv"
+    soil.write_text("# a comment\nsite,sand,clay,attribute_note\nA,60,7,guessed\n")
+    entry = {"source": "chambers", "path": str(source), "attributes": str(soil)}
+    table.build(SitesBlock(entries=[entry]), tmp_path / "out")
+    row = pd.read_csv(tmp_path / "out/sites.csv").iloc[0]
+    assert (row["sand"], row["clay"], row["attribute_note"]) == (60, 7, "guessed")
+    soil.write_text("site,sand\nA,160\n")
+    with pytest.raises(InputError, match="'sand' lie outside"):
+        table.build(SitesBlock(entries=[entry]), tmp_path / "out")
+
+
+def test_shipped_attributes_are_complete_and_honest() -> None:
+    from fluxatlas.ingest.sites.metadata import read_attributes
+
+    shipped = read_attributes(RESOURCES / "sites_soil_methane.csv")
+    assert shipped["attribute_note"].str.startswith("assumed").all()
+    assert shipped.notna().all(axis=None)
+    assert len(shipped) == 7
+
+
+def test_empty_block_and_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no sites are configured"):
+        table.build(SitesBlock(), tmp_path / "out")
+    with pytest.raises(InputError, match="file not found"):
+        table.build(block(tmp_path / "nowhere.csv"), tmp_path / "out")
+
+
+def test_min_days_leaves_sites_out(tmp_path: Path) -> None:
+    files = [chamber_file(tmp_path / "a.csv", "A", days=4), chamber_file(tmp_path / "b.csv", "B", days=20)]
+    report = table.build(block(*files, min_days=10), tmp_path / "out")
+    assert report["totals"]["sites"] == 1
+    assert "left out: 4 observed days, 10 asked for" in report["sites"]["A"]["notes"]
+    with pytest.raises(InputError, match="no site is left"):
+        table.build(block(*files, min_days=100), tmp_path / "out")
+
+
+def test_segments_are_whole() -> None:
+    days = pd.date_range("2001-01-01", periods=100)
+    frame = pd.DataFrame({"tas": 280.0, "pr": 0.0}, index=days)
+    frame.iloc[40, 1] = np.nan
+    frame = frame.drop(days[90])
+    assert table.whole_segments(frame, 30).index.tolist() == [*days[:40], *days[41:90]]
+    assert table.whole_segments(frame, 45).index.tolist() == list(days[41:90])
+
+
+def test_radiation_above_the_sun_is_dropped() -> None:
+    days = pd.date_range("2001-12-01", periods=3)
+    assert weather.extraterrestrial(days, 90.0).tolist() == pytest.approx([0, 0, 0])
+    # FAO-56, table 2.6 (example 8): 32.2 MJ m-2 d-1 at 20 S on 3 September
+    assert weather.extraterrestrial(pd.DatetimeIndex(["2001-09-03"]), -20.0)[0] * 0.0864 == pytest.approx(32.2, abs=0.1)
+    names = ("tas", "tasmin", "tasmax", "pr", "rsds", "rlds", "huss", "ps", "sfcWind")
+    frame = pd.DataFrame(dict.fromkeys(names, 0.5), index=days).assign(rsds=[100.0, 500.0, 100.0])
+    site = {"site": "A", "lat": 32.0, "lon": 0.0, "kind": "tower"}
+    ledger = Ledger()
+    record = SiteRecord(
+        site, observations([]), frame.assign(tas=280, tasmin=270, tasmax=290, rlds=300, ps=9e4, huss=0.01, pr=0)
+    )
+    *_, forcing = table.assemble([record], SitesBlock(min_segment_days=1), ledger)
+    assert forcing["rsds"].tolist() == [100.0, 100.0]
+    assert ledger.sentence("A", "rsds") == "kept 2 of 3 days: 1 above the top of the atmosphere"
+
+
+@pytest.mark.parametrize(
+    ("depth", "standard"),
+    [
+        (0, 5),
+        (2, 5),
+        (3, 5),
+        (5.08, 5),
+        (10, 5),
+        (11, 15),
+        (20, 15),
+        (25, 15),
+        (30, 45),
+        (60, 45),
+        (66, None),
+        (100, None),
+    ],
+)
+def test_standard_depths(depth: float, standard: int | None) -> None:
+    assert depths.standard_depth(depth) == standard
+
+
+def test_the_nearest_sensor_is_chosen() -> None:
+    assert depths.choose({"a": 2, "b": 6, "c": 20, "d": 200}) == {5: "b", 15: "c"}
+    assert depths.choose({}) == {}
+
+
+def screened(values: list[float], variable: str = "tsl05", **rules: object) -> tuple[pd.Series, Ledger]:
+    ledger = Ledger()
+    made = QcRules(**{"spike_z": 0.0, **rules})
+    return qc.screen(pd.Series(values), variable, rules=made, ledger=ledger, site="A"), ledger
+
+
+def test_reasons_add_up() -> None:
+    values = [280.0, np.nan, -9999.0, -6999.0, 500.0, 281.0]
+    kept, ledger = screened(values)
+    assert kept.notna().sum() == 2
+    text = "kept 2 of 6 days: 1 missing, 1 missing code -9999, 1 missing code -6999, 1 out of range"
+    assert ledger.sentence("A", "tsl05") == text
+
+
+def test_scaled_codes_are_told_from_outliers() -> None:
+    kept, ledger = screened([-1.0, -7777.7, -2.0, 99.0] + [-13862.5] * 7, "fch4")
+    counted = ledger.counts[("A", "fch4", "days")]
+    assert counted["scaled missing code -13862.5"] == 7
+    assert counted["out of range"] == 2
+    assert kept.notna().sum() == 2
+
+
+def test_single_spikes_are_found_and_steps_are_not() -> None:
+    rng = np.random.default_rng(1)
+    values = 285 + rng.normal(0, 0.2, 400).cumsum() * 0.3
+    values[200:] += 12  # a step is not a spike
+    clean = values.copy()
+    values[100] += 35
+    kept, _ = screened(list(values), spike_z=12.0)
+    assert np.flatnonzero(kept.isna()).tolist() == [100]
+    assert screened(list(clean), spike_z=12.0)[0].notna().all()
+
+
+def test_gap_filled_days_are_counted() -> None:
+    ledger = Ledger()
+    values, flags = pd.Series([280.0, 281, 282]), pd.Series([1.0, 0.2, np.nan])
+    kept = qc.screen(values, "tsl05", rules=QcRules(), ledger=ledger, site="A", qc=flags, min_qc=0.5)
+    assert kept.notna().tolist() == [True, False, False]
+    assert ledger.sentence("A", "tsl05") == "kept 1 of 3 days: 2 gap-filled"
+
+
+def filtered(surface: np.ndarray, tau: float, start: float) -> np.ndarray:
+    result, rate = [start], 1 - np.exp(-1 / tau)
+    for value in surface[1:]:
+        result.append(result[-1] + rate * (value - result[-1]))
+    return np.array(result)
+
+
+def test_relaxation_recovers_the_other_depth() -> None:
+    days = np.arange(400)
+    surface = 283 + 8 * np.sin(2 * np.pi * days / 365) + np.random.default_rng(0).normal(0, 3, 400)
+    shallow, deep = filtered(surface, 2, 283), filtered(surface, 6, 283)
+    np.testing.assert_allclose(completion.relax(shallow, 5, 15)[60:], deep[60:], atol=1e-3)
+    np.testing.assert_allclose(completion.relax(deep, 15, 5)[60:], shallow[60:], atol=1e-3)
+    np.testing.assert_allclose(completion.relax(np.full(9, 280.0), 5, 15), 280.0)
+
+
+def rows(variable: str, values: pd.Series) -> pd.DataFrame:
+    frame = pd.DataFrame({"time": values.index, "variable": variable, "value": values.to_numpy()})
+    return frame.assign(sd=0.5, qc=1.0, n=1, origin="measured")
+
+
+def test_completion_fills_short_gaps_only() -> None:
+    days = pd.date_range("2001-06-01", periods=30)
+    warm = pd.Series(np.linspace(280, 286, 30), index=days).drop(days[[5, 6, *range(15, 25)]])
+    extra = completion.complete_profile(observations([rows("tsl05", warm)]), 7)
+    assert (extra["origin"] == "completed").all()
+    assert (extra["qc"] == 0).all()
+    assert extra.query("variable == 'tsl05'")["time"].tolist() == list(days[[5, 6]])
+    assert len(extra.query("variable == 'tsl15'")) == 20  # two segments of 15 and 5 days
+    assert not len(extra.query("variable == 'swc05'"))
+
+
+def test_completion_keeps_to_what_was_measured() -> None:
+    days = pd.date_range("2001-06-01", periods=60)
+    shallow = pd.Series(np.linspace(280, 286, 60), index=days)
+    deep = pd.Series(274.0, index=days[:30])  # permafrost below
+    extra = completion.complete_profile(observations([rows("tsl05", shallow), rows("tsl15", deep)]))
+    later = extra.query("variable == 'tsl15'")
+    assert later["time"].min() == days[30]
+    assert later["value"].max() < 279
+
+
+def test_command_line(tmp_path: Path) -> None:
+    from typer.testing import CliRunner
+
+    from fluxatlas.ingest.sites.commands import app
+
+    source = chamber_file(tmp_path / "chambers.csv")
+    settings = block(source).model_dump_json()
+    call = ["build", "--settings", settings, "--output-dir", str(tmp_path / "out"), "--input", str(source)]
+    done = CliRunner().invoke(app, call)
+    assert done.exit_code == 0, done.output
+    assert "A fch4: kept 18 of 18 values; kept 18 of 18 days" in done.output
+    assert (tmp_path / "out/report.json").exists()
+    for bad, said in (("{", "not JSON"), ('{"entires": []}', "did you mean 'entries'")):
+        failed = CliRunner().invoke(app, ["build", "--settings", bad, "--output-dir", str(tmp_path)])
+        assert isinstance(failed.exception, FluxAtlasError)
+        assert said in str(failed.exception)

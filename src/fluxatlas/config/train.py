@@ -2,8 +2,75 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
+from pydantic import Field
+
 from .base import Block
+
+Baseline = Literal["process", "trees", "no_pretraining", "no_knowledge"]
 
 
 class TrainBlock(Block):
-    """Settings of the stage ``train``."""
+    """Settings of the stage ``train``: pretraining on synthetic samples, fine-tuning on sites, baselines."""
+
+    members: int = Field(3, ge=1, le=100)
+    """Networks of the ensemble; they differ in seed and in the sites they do not see."""
+    folds: int | None = Field(None, ge=2, le=100)
+    """Parts the sites are split into; member m does not see part m. Left out: as many as members, at least 2."""
+    split: Literal["space", "time"] = "space"
+    """Split sites by distance-clustered blocks, or each record into consecutive spans of time."""
+    block_distance_km: float = Field(100.0, gt=0)
+    """Sites nearer than this [km], directly or through others, are never split."""
+    validation_share: float = Field(0.2, gt=0, lt=0.9)
+    """Share of the training blocks kept for early stopping."""
+    seed: int = Field(1, ge=0)
+    """Seed of everything random; member m uses seed + m."""
+
+    cell: Literal["gru", "lstm"] = "gru"
+    """Recurrent cell of the sub-modules."""
+    hidden: int = Field(32, ge=2, le=1024)
+    """Units of each sub-module."""
+    layers: int = Field(1, ge=1, le=4)
+    """Recurrent layers of each sub-module."""
+    dropout: float = Field(0.0, ge=0, lt=0.9)
+    """Dropout of hidden units while training."""
+    head: Literal["diffusion_oxidation", "free"] = "diffusion_oxidation"
+    """How the flux is made: by diffusion and oxidation, or freely by the network (an ablation)."""
+    diffusivity: str = "curry"
+    """Relation of soil diffusivity the network corrects by at most a factor of two; see fluxatlas.process.structure."""
+
+    sequence_days: int = Field(365, ge=10, le=3660)
+    """Days of a training sequence that count in the loss."""
+    warmup_days: int = Field(60, ge=0, le=3660)
+    """Days run before each sequence to fill the state; not in the loss."""
+    batch: int = Field(32, ge=1, le=65536)
+    """Sequences per step."""
+    pretrain_epochs: int = Field(30, ge=1)
+    """Passes over the synthetic samples."""
+    pretrain_rate: float = Field(5e-3, gt=0, le=0.1)
+    """Highest learning rate of pretraining (cosine decay)."""
+    finetune_epochs: int = Field(20, ge=1)
+    """Passes over the sites in each of the two stages: last sub-module alone, then all."""
+    finetune_rate: float = Field(2e-3, gt=0, le=0.1)
+    """Highest learning rate of the first stage; the second uses a tenth."""
+    rehearsal: float = Field(0.5, ge=0, lt=1)
+    """Share of synthetic sequences in each batch of fine-tuning."""
+    patience: int = Field(8, ge=1)
+    """Epochs without a better validation score before a stage stops."""
+    clip: float = Field(1.0, gt=0)
+    """Largest norm of the gradient."""
+    weight_decay: float = Field(1e-4, ge=0, le=1)
+    """Decoupled weight decay (AdamW)."""
+    knowledge: dict[str, float] = Field(default_factory=dict)
+    """Weights of knowledge terms that replace the system's; 0 switches a term off (it is still logged)."""
+
+    baselines: tuple[Baseline, ...] = ("process", "trees", "no_pretraining", "no_knowledge")
+    """What the ensemble is compared with."""
+    device: Literal["cpu", "cuda", "auto"] = "cpu"
+    """Where to train; auto takes a GPU if there is one."""
+
+    @property
+    def n_folds(self) -> int:
+        """Number of folds in force."""
+        return self.folds or max(self.members, 2)

@@ -2,6 +2,156 @@
 
 from __future__ import annotations
 
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
 import typer
 
-app = typer.Typer(no_args_is_help=True, help="TODO")
+if TYPE_CHECKING:
+    from ..config.train import TrainBlock
+
+app = typer.Typer(no_args_is_help=True, help="Train the ensemble: pretrain, fine-tune, and what to compare it with.")
+
+Settings = Annotated[str, typer.Option(help="The block 'train' of the configuration as JSON.")]
+Number = Annotated[int, typer.Option(help="Number of the member, from 0.", min=0)]
+Samples = Annotated[Path, typer.Option(help="Synthetic samples (NetCDF).")]
+Attributes = Annotated[Path, typer.Option(help="Attributes of the sites (CSV).")]
+Forcing = Annotated[Path, typer.Option(help="Forcing of the sites (Parquet).")]
+Observations = Annotated[Path, typer.Option(help="Observations of the sites (Parquet).")]
+Output = Annotated[Path, typer.Option(help="File to write.")]
+History = Annotated[Path, typer.Option(help="Table of the epochs to write (CSV).")]
+Checkpoint = Annotated[Path | None, typer.Option(help="Resume point; continued from where it exists.")]
+Threads = Annotated[int, typer.Option(help="Threads to use.", min=1)]
+SystemName = Annotated[str, typer.Option("--system", help="Name of the system.")]
+GridName = Annotated[str, typer.Option("--grid", help="Name of the grid the member is for.")]
+
+
+def _begin(settings: str, threads: int) -> TrainBlock:
+    """Parse the settings and limit the threads."""
+    import torch
+
+    from ..config.settings import read_settings
+    from ..config.train import TrainBlock
+
+    block = read_settings(TrainBlock, settings)
+
+    torch.set_num_threads(threads)
+    torch.set_flush_denormal(True)
+    return block
+
+
+def _meta(block: TrainBlock, **inputs: Path) -> dict[str, object]:
+    """Provenance kept in a member: version, settings and hashes of the inputs."""
+    from .. import __version__
+    from ..files import file_hash
+
+    hashes = {name: file_hash(path) for name, path in inputs.items()}
+    return {"version": __version__, "settings": block.model_dump(mode="json"), "inputs": hashes}
+
+
+def _done(path: Path, started: float) -> None:
+    print(f"wrote {path} after {time.monotonic() - started:.1f} s", file=sys.stderr)
+
+
+@app.command()
+def pretrain(
+    samples: Samples,
+    output: Output,
+    history: History,
+    member: Number = 0,
+    settings: Settings = "{}",
+    system: SystemName = "soil_methane_sink",
+    grid: GridName = "4km",
+    checkpoint: Checkpoint = None,
+    threads: Threads = 1,
+) -> None:
+    """Pretrain one member on synthetic samples of the process model."""
+    block, started = _begin(settings, threads), time.monotonic()
+    from ..files import write_text
+    from ..grid import get_grid
+    from ..systems import get_system
+    from .data import read_samples
+    from .pretrain import pretrain as run
+
+    declared = get_system(system)
+    trained, table = run(
+        read_samples(samples, declared),
+        declared,
+        block,
+        member,
+        get_grid(grid).name,
+        checkpoint,
+        _meta(block, samples=samples),
+    )
+    write_text(history, table.to_csv(index=False))
+    trained.save(output)
+    _done(output, started)
+
+
+@app.command()
+def finetune(
+    pretrained: Annotated[Path, typer.Option(help="The pretrained member.")],
+    samples: Samples,
+    sites_attributes: Attributes,
+    sites_forcing: Forcing,
+    observations: Observations,
+    output: Output,
+    predictions: Annotated[Path, typer.Option(help="Predictions at all sites to write (Parquet).")],
+    history: History,
+    member: Number = 0,
+    settings: Settings = "{}",
+    checkpoint: Checkpoint = None,
+    threads: Threads = 1,
+) -> None:
+    """Fine-tune a pretrained member on the sites outside its own fold and predict all sites."""
+    block, started = _begin(settings, threads), time.monotonic()
+    from ..files import write_text
+    from .data import read_samples
+    from .finetune import finetune as run
+    from .member import Member
+    from .predict import site_table, write_table
+    from .sites import read_sites
+
+    begin = Member.load(pretrained)
+    sites = read_sites(sites_attributes, sites_forcing, observations, begin.system, block.block_distance_km)
+    meta = _meta(
+        block,
+        samples=samples,
+        sites_attributes=sites_attributes,
+        sites_forcing=sites_forcing,
+        observations=observations,
+    )
+    data = read_samples(samples, begin.system)
+    trained, table, split = run(begin, data, sites, block, member, checkpoint, meta)
+    write_text(history, table.to_csv(index=False))
+    write_table([site_table("network", member, trained.network, sites, split.hidden)], predictions)
+    trained.save(output)
+    _done(output, started)
+
+
+@app.command()
+def baselines(
+    samples: Samples,
+    sites_attributes: Attributes,
+    sites_forcing: Forcing,
+    observations: Observations,
+    output: Output,
+    settings: Settings = "{}",
+    system: SystemName = "soil_methane_sink",
+    grid: GridName = "4km",
+    threads: Threads = 1,
+) -> None:
+    """Predict all sites with what the ensemble is compared with, on the same folds."""
+    block, started = _begin(settings, threads), time.monotonic()
+    from ..systems import get_system
+    from .baselines import run_baselines
+    from .data import read_samples
+    from .predict import write_table
+    from .sites import read_sites
+
+    declared = get_system(system)
+    sites = read_sites(sites_attributes, sites_forcing, observations, declared, block.block_distance_km)
+    write_table(run_baselines(read_samples(samples, declared), sites, declared, block, grid), output)
+    _done(output, started)

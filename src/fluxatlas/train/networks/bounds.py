@@ -22,9 +22,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from ... import variables
+from ...process import methane_torch as physics
 from ...process.hydraulics import ORGANIC_DENSITY, PARTICLE_DENSITY, cosby_b
 from ..scaler import ASINH, LOG, Scaler
-from . import _physics as physics
 
 CORRECTION = 0.7
 """Largest log-correction of the diffusivity (a factor of 2)."""
@@ -41,8 +41,8 @@ def exponent_b(known: Mapping[str, Tensor]) -> Tensor:
 def diffusivity(known: Mapping[str, Tensor], model: str) -> Tensor:
     """Effective diffusivity of CH4 in the top soil [m2 s-1], (time, cell), of the relation called ``model``."""
     air = physics.air_filled_porosity(known["phi"], known["swc05"], known["tsl05"])
-    relative = physics.soil_diffusivity(known["phi"], air, exponent_b(known), model)
-    return (relative * physics.free_air_diffusivity(known["tsl05"], known["ps"])).clamp_min(LOG["difs"])
+    free_air = physics.free_air_diffusivity(known["tsl05"], known["ps"])
+    return physics.soil_diffusivity(known["phi"], air, exponent_b(known), free_air, model)
 
 
 def to_physical(name: str, raw: Tensor, known: Mapping[str, Tensor], scaler: Scaler, model: str) -> Tensor:

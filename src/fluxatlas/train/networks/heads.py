@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from torch import Tensor
 
 from ...errors import ConfigError, nearest
-from . import _physics as physics
+from ...process import methane_torch as physics
 
 Head = Callable[[Mapping[str, Tensor]], dict[str, Tensor]]
 
@@ -20,7 +20,7 @@ def diffusion_oxidation(known: Mapping[str, Tensor]) -> dict[str, Tensor]:
     resistance of the science notes.
     """
     concentration = physics.air_concentration(known["ch4"], known["ps"], known["tas"], known["huss"])
-    resistance = physics.snow_resistance(known["snd"], known["snw"], known["tas"], known["ps"])
+    resistance = physics.snow_resistance(known["snw"], known["snd"], known["tas"], known["ps"])
     uptake = physics.uptake(known["difs"], known["oxk"], concentration, resistance)
     return {"ch4ox": uptake, "fch4": known["ch4prod"] - uptake}
 

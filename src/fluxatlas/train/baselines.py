@@ -1,0 +1,189 @@
+"""What the ensemble is compared with, trained on the same folds and predicting the same sites.
+
+| model | what it is |
+|---|---|
+| ``process`` | the process model with its default parameters, no training |
+| ``trees`` | gradient-boosted trees on drivers, their running means and statics, trained on observations alone |
+| ``network_no_pretraining`` | the same network, trained on observations alone |
+| ``network_no_knowledge`` | the same network, pretrained and fine-tuned without knowledge terms |
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+from sklearn.ensemble import HistGradientBoostingRegressor
+
+from ..config.train import TrainBlock
+from ..process import simulate
+from ..process.hydraulics import PARTICLE_DENSITY
+from ..systems import System
+from .data import FloatArray, SequenceSet
+from .finetune import Split, finetune, split_sites
+from .losses import FLUX_SCALE
+from .member import Member
+from .predict import site_table, table
+from .pretrain import new_network, pretrain
+from .sites import SiteData
+
+RUNNING_MEANS = (7, 30, 90)
+"""Days of the running means the trees are given."""
+
+LEAST_OBSERVATIONS = 30
+"""Observed days below which the trees are not trained for a variable."""
+
+
+def run_baselines(
+    samples: SequenceSet, sites: SiteData, system: System, settings: TrainBlock, grid: str
+) -> list[pd.DataFrame]:
+    """Prediction tables of the baselines named in ``settings``, each for every fold (``process`` once, as member 0)."""
+    makers: dict[str, Callable[[], list[pd.DataFrame]]] = {
+        "process": lambda: process_model(sites, system),
+        "trees": lambda: trees(sites, system, settings),
+        "no_pretraining": lambda: no_pretraining(samples, sites, system, settings, grid),
+        "no_knowledge": lambda: no_knowledge(samples, sites, system, settings, grid),
+    }
+    found: list[pd.DataFrame] = []
+    for name in settings.baselines:
+        print(f"baseline {name}", file=sys.stderr, flush=True)
+        found += makers[name]()
+    return found
+
+
+def tree_features(data: SequenceSet, system: System) -> tuple[FloatArray, list[str]]:
+    """Predictors (time, site, feature) and their names; NaN where a site has no such driver (trees cope)."""
+    shape = (len(data.dates), len(data.sites))
+    columns: list[FloatArray] = []
+    names: list[str] = []
+    for name in (*system.forcing, *system.slow_drivers):
+        values = data.drivers.get(name, np.full(shape, np.nan, np.float32))
+        frame = pd.DataFrame(values)
+        for days in (1, *RUNNING_MEANS):
+            columns.append(frame.rolling(days, min_periods=1).mean().to_numpy(np.float32) if days > 1 else values)
+            names.append(name if days == 1 else f"{name}_{days}d")
+    for name in system.statics:
+        columns.append(np.broadcast_to(data.statics[name], shape))
+        names.append(name)
+    return np.stack(columns, axis=-1), names
+
+
+def trees(sites: SiteData, system: System, settings: TrainBlock) -> list[pd.DataFrame]:
+    """Gradient-boosted trees for the flux and the observed outputs, per fold."""
+    features = [tree_features(data, system)[0] for data in sites.sets]
+    wanted = [name for name in (system.flux, *system.outputs) if any(name in data.targets for data in sites.sets)]
+    found: list[pd.DataFrame] = []
+    for fold in range(settings.members):
+        split = split_sites(sites, system.flux, settings, fold, settings.seed + fold)
+        models = {name: _grow(name, features, sites, split, settings.seed + fold) for name in dict.fromkeys(wanted)}
+        for data, inputs, hidden in zip(sites.sets, features, split.hidden, strict=True):
+            predicted = {
+                name: _apply(model, inputs, data.targets[name])
+                for name, model in models.items()
+                if model is not None and name in data.targets
+            }
+            found.append(table("trees", fold, data, predicted, hidden))
+    return found
+
+
+def _grow(
+    name: str, features: list[FloatArray], sites: SiteData, split: Split, seed: int
+) -> HistGradientBoostingRegressor | None:
+    rows, values, weights = [], [], []
+    for data, inputs, hidden in zip(sites.sets, features, split.hidden, strict=True):
+        if name not in data.targets:
+            continue
+        use = np.isfinite(data.targets[name]) & ~hidden
+        days = use.sum(axis=0)
+        sd = np.nan_to_num(data.sd[name]) if name in data.sd else np.zeros_like(data.targets[name])
+        precise = FLUX_SCALE**2 / (FLUX_SCALE**2 + sd**2) if name.startswith("fch4") else np.ones_like(sd)
+        weight = precise / np.sqrt(np.maximum(days, 1))
+        rows.append(inputs[use])
+        values.append(data.targets[name][use])
+        weights.append(weight[use])
+    if sum(map(len, values)) < LEAST_OBSERVATIONS:
+        return None
+    model = HistGradientBoostingRegressor(max_iter=150, learning_rate=0.08, max_leaf_nodes=16, random_state=seed)
+    return model.fit(np.concatenate(rows), np.concatenate(values), sample_weight=np.concatenate(weights))
+
+
+def _apply(model: HistGradientBoostingRegressor, inputs: FloatArray, observed: FloatArray) -> FloatArray:
+    """Predictions on observed days, NaN elsewhere."""
+    use = np.isfinite(observed)
+    found = np.full(observed.shape, np.nan, np.float32)
+    if use.any():
+        found[use] = model.predict(inputs[use])
+    return found
+
+
+def no_pretraining(
+    samples: SequenceSet, sites: SiteData, system: System, settings: TrainBlock, grid: str
+) -> list[pd.DataFrame]:
+    """The network from random weights, trained on observations alone for as many epochs as fine-tuning and more rate.
+
+    The scaler is fitted to the samples (it only sets ranges); there is no rehearsal.
+    """
+    alone = settings.model_copy(
+        update={
+            "rehearsal": 0.0,
+            "finetune_rate": settings.pretrain_rate,
+            "finetune_epochs": 2 * settings.finetune_epochs,
+        }
+    )
+    found = []
+    for member in range(settings.members):
+        start = Member(new_network(system, settings, samples, settings.seed + member), grid)
+        trained, _, split = finetune(start, samples, sites, alone, member, frozen_stage=False)
+        found.append(site_table("network_no_pretraining", member, trained.network, sites, split.hidden))
+    return found
+
+
+def no_knowledge(
+    samples: SequenceSet, sites: SiteData, system: System, settings: TrainBlock, grid: str
+) -> list[pd.DataFrame]:
+    """The network without knowledge terms: one pretraining (it sees no observation), fine-tuned for every fold."""
+    plain = settings.model_copy(update={"knowledge": {term.name: 0.0 for term in system.knowledge}})
+    start, _ = pretrain(samples, system, plain, 0, grid)
+    found = []
+    for member in range(settings.members):
+        trained, _, split = finetune(start, samples, sites, plain, member)
+        found.append(site_table("network_no_knowledge", member, trained.network, sites, split.hidden))
+    return found
+
+
+def process_model(sites: SiteData, system: System) -> list[pd.DataFrame]:
+    """The process model with default parameters and structure, spun up twice, at the sites that have meteorology.
+
+    Every observation is ``test``: the model has seen none.
+    """
+    found = []
+    for data in sites.sets:
+        if data.modules is None:
+            unseen = np.ones((len(data.dates), len(data.sites)), bool)
+            found.append(table("process", 0, data, _simulated(data, system), unseen))
+    return found
+
+
+def _simulated(data: SequenceSet, system: System) -> dict[str, FloatArray]:
+    """Outputs of the process model (time, site), NaN outside the segments; segments of the same days run together."""
+    spans: dict[tuple[int, int], list[int]] = {}
+    for site, start, stop in data.segments:
+        spans.setdefault((start, stop), []).append(site)
+    shape = (len(data.dates), len(data.sites))
+    found = {name: np.full(shape, np.nan, np.float32) for name in (*system.intermediates, "ch4ox", system.flux)}
+    statics = {**data.statics, "bdod": PARTICLE_DENSITY * (1 - np.asarray(data.statics["phi"], float))}
+    for (start, stop), chosen in spans.items():
+        days = slice(start, stop)
+        result = simulate(
+            {name: values[days][:, chosen] for name, values in data.drivers.items()},
+            {name: statics[name][chosen] for name in system.attributes},
+            {},
+            lat=data.lat[chosen],
+            dates=data.dates[days],
+            spinup_years=2,
+        )
+        for name, values in found.items():
+            values[days, chosen] = result.daily[name]
+    return found

@@ -1,0 +1,211 @@
+"""Training data as sequences: what is read from files, and how windows of days are cut from it.
+
+A :class:`SequenceSet` holds series of many sites on one axis of days. Its *segments* are the gap-free spans that can be
+run; windows are cut inside a segment. Days wanted before the first day of a segment (to fill the state) are taken from
+the same season a year later, or are the first day repeated where the segment is shorter than a year.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import torch
+from torch import Tensor
+
+from ..errors import InputError
+from ..files import open_netcdf
+from ..systems import System
+
+FloatArray = npt.NDArray[np.floating[Any]]
+Arrays = Mapping[str, FloatArray]
+
+YEAR = 365
+
+
+class Segment(NamedTuple):
+    """Days ``start`` to ``stop - 1`` of site number ``site``."""
+
+    site: int
+    start: int
+    stop: int
+
+
+class Window(NamedTuple):
+    """``length`` days of segment number ``segment`` from day ``start`` of the common axis."""
+
+    segment: int
+    start: int
+    length: int
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Tensors of one step: series (time, cell) of which the first ``warmup`` days do not count, statics (cell,).
+
+    ``targets`` are NaN where missing or not to count; ``sd`` is the random uncertainty of a target; ``site`` the number
+    of each cell's site in its set and ``weight`` (cell,) the weight of its flux observations.
+    """
+
+    drivers: dict[str, Tensor]
+    statics: dict[str, Tensor]
+    targets: dict[str, Tensor]
+    sd: dict[str, Tensor]
+    overrides: dict[str, Tensor]
+    site: Tensor
+    weight: Tensor
+    warmup: int
+    modules: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class SequenceSet:
+    """Series of sites on a common axis of ``dates``.
+
+    ``drivers``, ``targets``, ``sd`` and ``overrides`` are (time, site) float32 in canonical units, NaN where unknown
+    (drivers only outside the segments); ``statics`` (site,). ``block`` numbers the spatial block of each site.
+    ``modules`` names the sub-modules to run, None for all. ``weight`` (site,) weighs flux observations.
+    """
+
+    dates: pd.DatetimeIndex
+    sites: tuple[str, ...]
+    lat: FloatArray
+    lon: FloatArray
+    block: npt.NDArray[np.int64]
+    drivers: Arrays
+    statics: Arrays
+    targets: Arrays
+    segments: tuple[Segment, ...]
+    sd: Arrays = field(default_factory=dict)
+    overrides: Arrays = field(default_factory=dict)
+    modules: tuple[str, ...] | None = None
+    weight: FloatArray | None = None
+
+    @property
+    def site_days(self) -> int:
+        """Days of all segments."""
+        return sum(segment.stop - segment.start for segment in self.segments)
+
+    def only(self, sites: npt.NDArray[np.bool_]) -> SequenceSet:
+        """The set with the segments of the chosen ``sites`` (a mask over sites) alone."""
+        return replace(self, segments=tuple(segment for segment in self.segments if sites[segment.site]))
+
+    def values(self) -> dict[str, FloatArray]:
+        """Drivers, statics and targets by name, of the sites with segments alone."""
+        chosen = sorted({segment.site for segment in self.segments})
+        everything = {**self.drivers, **self.statics, **self.targets}
+        return {name: values[..., chosen] for name, values in everything.items()}
+
+    def observed(self, keep: Callable[[str, FloatArray], FloatArray]) -> SequenceSet:
+        """The set with targets replaced by ``keep(name, values)``, such as with some days set to NaN."""
+        return replace(self, targets={name: keep(name, values) for name, values in self.targets.items()})
+
+    @cached_property
+    def _observations(self) -> npt.NDArray[np.int64]:
+        """Number of days with a target before each day, (time + 1, site)."""
+        seen = np.any([np.isfinite(values) for values in self.targets.values()], axis=0)
+        return np.concatenate([np.zeros((1, seen.shape[1]), np.int64), np.cumsum(seen, axis=0)])
+
+    def windows(self, length: int, rng: np.random.Generator | None = None) -> list[Window]:
+        """Windows of at most ``length`` days that cover the segments: random starts in random order, or in sequence.
+
+        Windows without any target are left out.
+        """
+        found: list[Window] = []
+        for number, (site, start, stop) in enumerate(self.segments):
+            size = min(length, stop - start)
+            for part in range(-(-(stop - start) // length)):
+                first = min(start + part * length, stop - size)
+                if rng is not None:
+                    first = int(rng.integers(start, stop - size + 1))
+                if self._observations[first + size, site] > self._observations[first, site]:
+                    found.append(Window(number, first, size))
+        if rng is not None:
+            return [found[index] for index in rng.permutation(len(found))]
+        return found
+
+    def batch(self, windows: list[Window], warmup: int, device: str | torch.device = "cpu") -> Batch:
+        """Tensors of ``windows``, each preceded by ``warmup`` days; short ones are padded with days not to count."""
+        length = max(window.length for window in windows)
+        segments = [self.segments[window.segment] for window in windows]
+        site = np.array([segment.site for segment in segments])
+        begin, stop = (np.array([segment[k] for segment in segments]) for k in (1, 2))
+        first = np.array([window.start for window in windows])
+        day = first[None, :] + np.arange(-warmup, length)[:, None]
+        early = np.maximum(begin - day, 0)
+        index = np.clip(day + YEAR * (-(-early // YEAR)), begin, stop - 1)
+        index = np.where((early > 0) & (stop - begin < YEAR), begin, index)
+        counts = (day >= first) & (day < first + np.array([window.length for window in windows]))
+
+        def take(arrays: Arrays, mask: bool = False) -> dict[str, Tensor]:
+            cut = {name: values[index, site[None, :]] for name, values in arrays.items()}
+            if mask:
+                cut = {name: np.where(counts, values, np.float32(np.nan)) for name, values in cut.items()}
+            return {name: torch.as_tensor(values, dtype=torch.float32, device=device) for name, values in cut.items()}
+
+        weight = np.ones(len(self.sites), np.float32) if self.weight is None else self.weight
+        return Batch(
+            drivers=take(self.drivers),
+            statics={
+                name: torch.as_tensor(values[site], dtype=torch.float32, device=device)
+                for name, values in self.statics.items()
+            },
+            targets=take(self.targets, mask=True),
+            sd=take(self.sd),
+            overrides=take(self.overrides),
+            site=torch.as_tensor(site, device=device),
+            weight=torch.as_tensor(weight[site], dtype=torch.float32, device=device),
+            warmup=warmup,
+            modules=self.modules,
+        )
+
+    def batches(
+        self, size: int, length: int, warmup: int, rng: np.random.Generator | None, device: str | torch.device = "cpu"
+    ) -> Iterator[Batch]:
+        """Batches of ``size`` windows over the whole set; see :meth:`windows` and :meth:`batch`."""
+        windows = self.windows(length, rng)
+        for begin in range(0, len(windows), size):
+            yield self.batch(windows[begin : begin + size], warmup, device)
+
+
+def read_samples(path: str | Path, system: System) -> SequenceSet:
+    """Synthetic samples of ``system`` (see docs/contracts.md).
+
+    Raises :class:`InputError` naming absent variables, or a variable that holds NaN.
+    """
+    from .. import variables
+
+    drivers = (*system.forcing, *system.slow_drivers)
+    targets = tuple(dict.fromkeys((*system.intermediates, "ch4ox", "ch4prod", system.flux)))
+    with open_netcdf(path) as dataset:
+        lacking = [name for name in (*drivers, *system.statics, *targets) if name not in dataset]
+        if lacking:
+            raise InputError(f"the samples lack {', '.join(lacking)}", where=str(path), hint="synthesize them again")
+
+        def series(name: str) -> FloatArray:
+            return np.ascontiguousarray(dataset[name].transpose("time", "site").values.astype(np.float32))
+
+        arrays = {name: series(name) for name in (*drivers, *targets)}
+        statics = {name: dataset[name].values.astype(np.float32) for name in system.statics}
+        for name, values in {**arrays, **statics}.items():
+            if not np.isfinite(values).all():
+                raise InputError(f"'{name}' holds NaN", where=str(path), hint="synthesize the samples again")
+            variables.check_range(values, name, where=str(path))
+        days, count = dataset.sizes["time"], dataset.sizes["site"]
+        return SequenceSet(
+            dates=pd.DatetimeIndex(dataset["time"].values),
+            sites=tuple(str(number) for number in range(count)),
+            lat=dataset["lat"].values,
+            lon=dataset["lon"].values,
+            block=np.unique(dataset["block"].values, return_inverse=True)[1].astype(np.int64),
+            drivers={name: arrays[name] for name in drivers},
+            statics=statics,
+            targets={name: arrays[name] for name in targets},
+            segments=tuple(Segment(site, 0, days) for site in range(count)),
+        )

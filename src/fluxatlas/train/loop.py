@@ -1,0 +1,213 @@
+"""The training loop: phases of epochs, early stopping, a checkpoint after every epoch, the same result after a kill.
+
+Randomness of an epoch comes from (seed, phase, epoch) alone, so that a run resumed from its last checkpoint repeats
+what an uninterrupted one does, bit by bit.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from .. import files
+from ..errors import FluxAtlasError
+from .data import Batch
+from .losses import Objective
+from .networks import HierarchicalNetwork
+
+Mixture = Sequence[tuple[float, Objective, Batch]]
+"""One step: batches with their share of the loss and their objective."""
+
+FLOOR = 0.02
+"""Last learning rate as a fraction of the highest."""
+
+
+class TrainingError(FluxAtlasError):
+    """Training went astray: the loss is not finite."""
+
+
+@dataclass(frozen=True)
+class Phase:
+    """``epochs`` at a highest learning ``rate``; only the sub-modules ``trainable`` learn (None: all)."""
+
+    name: str
+    epochs: int
+    rate: float
+    trainable: tuple[str, ...] | None = None
+
+
+@dataclass
+class Trainer:
+    """Trains ``network`` in place and leaves it with the weights of the best validation score.
+
+    ``batches(rng)`` gives the steps of an epoch, each made when called; ``validate()`` gives mixtures of validation
+    batches, scored without gradient by the same objectives without probes. Where it is empty the training loss decides.
+    ``signature`` tells whether a checkpoint belongs to this run.
+    """
+
+    network: HierarchicalNetwork
+    phases: Sequence[Phase]
+    batches: Callable[[np.random.Generator], Sequence[Callable[[], Mixture]]]
+    validate: Callable[[], Iterable[Mixture]]
+    seed: int
+    patience: int
+    clip: float
+    weight_decay: float = 1e-4
+    checkpoint: Path | None = None
+    signature: str = ""
+    label: str = ""
+
+    def run(self) -> pd.DataFrame:
+        """Train, resuming from the checkpoint if there is one of this run; returns the history, a row per epoch.
+
+        Raises :class:`TrainingError` where the loss is not finite.
+        """
+        saved = self._restore()
+        history: list[dict[str, Any]] = saved["history"] if saved else []
+        for number, phase in enumerate(self.phases):
+            if saved and number < saved["phase"]:
+                continue
+            history = self._phase(number, phase, history, saved if saved and number == saved["phase"] else None)
+        return pd.DataFrame(history)
+
+    def _phase(
+        self, number: int, phase: Phase, history: list[dict[str, Any]], saved: dict[str, Any] | None
+    ) -> list[dict[str, Any]]:
+        optimizer = self._optimizer(phase)
+        if saved:
+            self.network.load_state_dict(saved["weights"])
+            optimizer.load_state_dict(saved["optimizer"])
+            best, weights, worse, begin = saved["best"], saved["best_weights"], saved["worse"], saved["epoch"] + 1
+        else:
+            best, weights, worse, begin = self._score(), _copy(self.network), 0, 0
+        for epoch in range(begin, phase.epochs):
+            if worse >= self.patience:
+                break
+            started = time.monotonic()
+            row = self._epoch(number, phase, epoch, optimizer)
+            score = self._score()
+            score = row["total"] if math.isnan(score) else score
+            if math.isnan(best) or score < best:
+                best, weights, worse = score, _copy(self.network), 0
+            else:
+                worse += 1
+            row |= {"validation": score, "best": best, "seconds": time.monotonic() - started}
+            history.append({"phase": phase.name, "epoch": epoch, **row})
+            self._say(phase, epoch, row)
+            self._store(number, epoch, optimizer, best, weights, worse, history)
+        self.network.load_state_dict(weights)
+        return history
+
+    def _optimizer(self, phase: Phase) -> torch.optim.AdamW:
+        for name, part in self.network.parts.items():
+            part.requires_grad_(phase.trainable is None or name in phase.trainable)
+        chosen = [weight for weight in self.network.parameters() if weight.requires_grad]
+        return torch.optim.AdamW(chosen, lr=phase.rate, weight_decay=self.weight_decay)
+
+    def _epoch(self, number: int, phase: Phase, epoch: int, optimizer: torch.optim.AdamW) -> dict[str, float]:
+        rng = np.random.default_rng([self.seed, number, epoch])
+        torch.manual_seed(int(rng.integers(2**62)))
+        self.network.train()
+        sums: dict[str, float] = {}
+        steps = self.batches(rng)
+        for step, make in enumerate(steps):
+            progress = (epoch + step / len(steps)) / phase.epochs
+            for group in optimizer.param_groups:
+                group["lr"] = phase.rate * (FLOOR + (1 - FLOOR) * 0.5 * (1 + math.cos(math.pi * progress)))
+            optimizer.zero_grad(set_to_none=True)
+            terms = self._step(make(), backward=True)
+            if not math.isfinite(terms["total"]):
+                bad = [name for name, value in terms.items() if not math.isfinite(value)]
+                raise TrainingError(
+                    f"the loss is not finite in epoch {epoch} of {phase.name} ({', '.join(bad)})",
+                    hint="lower the learning rate, or check the data for values outside their range",
+                )
+            torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.clip)
+            optimizer.step()
+            for name, value in terms.items():
+                sums[name] = sums.get(name, 0.0) + value / len(steps)
+        return sums
+
+    def _step(self, mixture: Mixture, backward: bool) -> dict[str, float]:
+        """Loss terms of one step by name: raw, ``weighted_<name>`` and ``total``; shares of the mixture applied."""
+        found: dict[str, float] = {}
+        total = 0.0
+        for share, objective, batch in mixture:
+            terms = objective.terms(self.network, batch, probe=backward)
+            loss = share * objective.total(terms)
+            if backward:
+                loss.backward()
+            total += float(loss.detach())
+            weights = objective.weights()
+            for name, value in terms.items():
+                key = name if len(mixture) == 1 else f"{objective.stage}_{name}"
+                found[key] = float(value.detach())
+                found[f"weighted_{key}"] = share * weights[name] * found[key]
+        return found | {"total": total}
+
+    @torch.no_grad()
+    def _score(self) -> float:
+        self.network.eval()
+        totals = [self._step(mixture, backward=False)["total"] for mixture in self.validate()]
+        return float(np.mean(totals)) if totals else math.nan
+
+    def _say(self, phase: Phase, epoch: int, row: dict[str, float]) -> None:
+        print(
+            f"{self.label} {phase.name} epoch {epoch + 1}/{phase.epochs}: loss {row['total']:.4f}, "
+            f"validation {row['validation']:.4f} (best {row['best']:.4f}), {row['seconds']:.1f} s",
+            file=sys.stderr,
+            flush=True,
+        )
+
+    def _store(
+        self,
+        number: int,
+        epoch: int,
+        optimizer: torch.optim.AdamW,
+        best: float,
+        weights: dict[str, Tensor],
+        worse: int,
+        history: list[dict[str, Any]],
+    ) -> None:
+        if self.checkpoint is None:
+            return
+        content = {
+            "signature": self.signature,
+            "phase": number,
+            "epoch": epoch,
+            "weights": self.network.state_dict(),
+            "optimizer": optimizer.state_dict(),
+            "best": best,
+            "best_weights": weights,
+            "worse": worse,
+            "history": history,
+        }
+        with files.atomic(self.checkpoint) as partial:
+            torch.save(content, partial)
+
+    def _restore(self) -> dict[str, Any] | None:
+        if self.checkpoint is None or not self.checkpoint.exists():
+            return None
+        try:
+            content = torch.load(self.checkpoint, weights_only=True)
+        except Exception:  # whatever is wrong with it, starting again is right
+            content = {}
+        if content.get("signature") != self.signature:
+            print(f"{self.label}: {self.checkpoint} is of another run; starting afresh", file=sys.stderr)
+            return None
+        print(f"{self.label}: resuming after epoch {content['epoch'] + 1} of phase {content['phase']}", file=sys.stderr)
+        return content
+
+
+def _copy(network: HierarchicalNetwork) -> dict[str, Tensor]:
+    return {name: value.detach().clone() for name, value in network.state_dict().items()}

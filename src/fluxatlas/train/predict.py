@@ -1,0 +1,103 @@
+"""Predictions of a network or of a baseline for whole series, and the table they are kept in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import torch
+
+from .. import files
+from .data import YEAR, FloatArray, SequenceSet, Window
+from .networks import HierarchicalNetwork
+from .sites import SiteData
+
+COLUMNS = ("model", "member", "site", "time", "variable", "observed", "sd", "predicted", "split")
+
+
+@torch.no_grad()
+def predict(
+    network: HierarchicalNetwork, data: SequenceSet, warmup: int = YEAR, group: int = 64, device: str = "cpu"
+) -> dict[str, FloatArray]:
+    """Outputs of ``network`` for every segment, (time, site) float32 in physical units, NaN outside the segments.
+
+    Each segment is preceded by ``warmup`` days of its own (see :mod:`fluxatlas.train.data`). ``group`` segments run
+    together.
+    """
+    network.eval()
+    shape = (len(data.dates), len(data.sites))
+    found: dict[str, FloatArray] = {}
+    order = sorted(
+        range(len(data.segments)), key=lambda number: data.segments[number].start - data.segments[number].stop
+    )
+    for begin in range(0, len(order), group):
+        windows = [
+            Window(n, data.segments[n].start, data.segments[n].stop - data.segments[n].start)
+            for n in order[begin : begin + group]
+        ]
+        batch = data.batch(windows, warmup, device)
+        outputs, _ = network(batch.drivers, batch.statics, overrides=batch.overrides, modules=batch.modules)
+        for name, values in outputs.items():
+            target = found.setdefault(name, np.full(shape, np.nan, np.float32))
+            series = values[warmup:].cpu().numpy()
+            for column, window in enumerate(windows):
+                segment = data.segments[window.segment]
+                target[segment.start : segment.stop, segment.site] = series[: window.length, column]
+    return found
+
+
+def table(
+    model: str,
+    member: int,
+    data: SequenceSet,
+    predicted: Mapping[str, FloatArray],
+    hidden: npt.NDArray[np.bool_],
+) -> pd.DataFrame:
+    """Observed against predicted, one row per observed day and variable, in the columns of docs/contracts.md.
+
+    ``hidden`` (time, site) marks what the model did not see: its ``split`` is ``test``. Variables that the data
+    override are no prediction and left out.
+    """
+    frames: list[pd.DataFrame] = []
+    for name, observed in data.targets.items():
+        if name not in predicted or name in data.overrides:
+            continue
+        day, site = np.nonzero(np.isfinite(observed) & np.isfinite(predicted[name]))
+        sd: Any = data.sd[name][day, site] if name in data.sd else np.nan
+        frames.append(
+            pd.DataFrame(
+                {
+                    "model": model,
+                    "member": member,
+                    "site": np.asarray(data.sites, dtype=object)[site],
+                    "time": data.dates[day],
+                    "variable": name,
+                    "observed": observed[day, site].astype(np.float64),
+                    "sd": np.asarray(sd, np.float64),
+                    "predicted": predicted[name][day, site].astype(np.float64),
+                    "split": np.where(hidden[day, site], "test", "train"),
+                }
+            )
+        )
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=list(COLUMNS))
+
+
+def site_table(
+    model: str, member: int, network: HierarchicalNetwork, sites: SiteData, hidden: Sequence[npt.NDArray[np.bool_]]
+) -> pd.DataFrame:
+    """:func:`table` of the predictions of ``network`` for all ``sites``; ``hidden`` for each of their sets."""
+    frames = [
+        table(model, member, data, predict(network, data), mask) for data, mask in zip(sites.sets, hidden, strict=True)
+    ]
+    return pd.concat(frames, ignore_index=True)
+
+
+def write_table(frames: list[pd.DataFrame], path: str | Path) -> None:
+    """Write the predictions of one or more models, completely or not at all."""
+    whole = pd.concat([frame for frame in frames if len(frame)] or [pd.DataFrame(columns=list(COLUMNS))])
+    with files.atomic(path) as partial:
+        whole.reset_index(drop=True).to_parquet(partial, index=False)

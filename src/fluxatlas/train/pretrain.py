@@ -1,0 +1,125 @@
+"""Pretraining: a network learns the process model from synthetic samples."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from ..config.train import TrainBlock
+from ..errors import ConfigError
+from ..files import commit, settings_hash
+from ..systems import System
+from . import applicability
+from .data import SequenceSet
+from .knowledge import Knowledge
+from .loop import Mixture, Phase, Trainer
+from .losses import Objective
+from .member import Member
+from .networks import Architecture, HierarchicalNetwork
+from .splits import hold_out
+
+
+def device_of(settings: TrainBlock) -> str:
+    """The device to train on; raises :class:`ConfigError` where a GPU is asked for and there is none."""
+    if settings.device == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("train.device is 'cuda', but there is no GPU", hint="use device: auto or cpu")
+    return "cuda" if settings.device != "cpu" and torch.cuda.is_available() else "cpu"
+
+
+def new_network(system: System, settings: TrainBlock, samples: SequenceSet, seed: int) -> HierarchicalNetwork:
+    """A network with random weights and a scaler fitted to ``samples``."""
+    torch.manual_seed(seed)
+    architecture = Architecture(
+        settings.cell, settings.hidden, settings.layers, settings.dropout, settings.head, settings.diffusivity
+    )
+    network = HierarchicalNetwork(system, architecture)
+    network.scaler.fit(samples.values())
+    return network
+
+
+def split_samples(samples: SequenceSet, settings: TrainBlock, seed: int) -> tuple[SequenceSet, SequenceSet]:
+    """Training and validation samples; whole spatial blocks are held out."""
+    out = hold_out(samples.block, settings.validation_share, seed)
+    return samples.only(~out), samples.only(out)
+
+
+def single(
+    objective: Objective, data: SequenceSet, settings: TrainBlock, device: str
+) -> Callable[[Any], Sequence[Any]]:
+    """Steps over one set of sequences alone, for :class:`Trainer`."""
+
+    def steps(rng: np.random.Generator | None) -> list[Callable[[], Mixture]]:
+        windows = data.windows(settings.sequence_days, rng)
+        groups = [windows[begin : begin + settings.batch] for begin in range(0, len(windows), settings.batch)]
+        return [partial(make, group) for group in groups]
+
+    def make(group: list[Any]) -> Mixture:
+        return [(1.0, objective, data.batch(group, settings.warmup_days, device))]
+
+    return steps
+
+
+def pretrain(
+    samples: SequenceSet,
+    system: System,
+    settings: TrainBlock,
+    member: int,
+    grid: str,
+    checkpoint: str | Path | None = None,
+    meta: dict[str, Any] | None = None,
+) -> tuple[Member, pd.DataFrame]:
+    """Train member number ``member`` on ``samples``; returns it and the history, a row per epoch.
+
+    The scaler and the applicability index are fitted to the training part. Same seed, same data: same weights, also
+    when resumed from ``checkpoint``.
+    """
+    seed, device = settings.seed + member, device_of(settings)
+    training, validation = split_samples(samples, settings, seed)
+    network = new_network(system, settings, training, seed).to(device)
+    objective = Objective(system, "pretrain", Knowledge.of(system, "pretrain", network, settings.knowledge))
+    validate = single(objective, validation, settings, device)
+    trainer = Trainer(
+        network=network,
+        phases=[Phase("pretrain", settings.pretrain_epochs, settings.pretrain_rate)],
+        batches=single(objective, training, settings, device),
+        validate=lambda: (make() for make in validate(None)),
+        seed=seed,
+        patience=settings.patience,
+        clip=settings.clip,
+        weight_decay=settings.weight_decay,
+        checkpoint=Path(checkpoint) if checkpoint else None,
+        signature=settings_hash([settings.model_dump(), meta, member]),
+        label=f"member {member}:",
+    )
+    history = trainer.run()
+    network.to("cpu").eval()
+    described = {"stage": "pretrain", "member": member, "commit": commit(), **(meta or {})}
+    described |= {"span": [str(samples.dates[0].date()), str(samples.dates[-1].date())], "site_days": samples.site_days}
+    return Member(network, grid, fit_applicability([training]), described), history
+
+
+def fit_applicability(sets: Sequence[SequenceSet]) -> applicability.Applicability | None:
+    """The index of the sites of ``sets`` that have all drivers; None where they form fewer than two blocks."""
+    points, groups = [], []
+    names: tuple[str, ...] = ()
+    for offset, data in enumerate(sets):
+        if data.modules is not None:
+            continue
+        for segment in data.segments:
+            span, site = slice(segment.start, segment.stop), slice(segment.site, segment.site + 1)
+            if segment.stop - segment.start < 330:
+                continue
+            drivers = {name: values[span, site] for name, values in data.drivers.items()}
+            statics = {name: values[site] for name, values in data.statics.items()}
+            names = applicability.feature_names(statics)
+            points.append(applicability.features(drivers, statics)[0])
+            groups.append(1_000_000 * offset + int(data.block[segment.site]))
+    if len(set(groups)) < 2:
+        return None
+    return applicability.Applicability.fit(np.array(points), np.array(groups), names)

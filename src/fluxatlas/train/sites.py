@@ -1,0 +1,265 @@
+"""Towers and chambers as sequences: those with meteorology, and those that measured soil temperature and moisture only.
+
+A site without meteorology runs the last sub-module alone. Its soil temperature and water content are the measured ones,
+interpolated linearly between measured days; what was not measured is assumed: a depth is like the measured depth, no
+snow, air as warm as the soil, pressure of a standard atmosphere at the site's elevation, relative humidity 70 %. The
+assumptions change the concentration of methane in the air by a few per cent.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from .. import drivers as slow
+from ..errors import InputError
+from ..process.hydraulics import soil_properties
+from ..systems import System
+from .data import FloatArray, Segment, SequenceSet
+from .splits import blocks
+
+DEPTHS = ("05", "15", "45")
+SCALE_HEIGHT = 8434.5  # m, standard atmosphere near the ground
+
+
+@dataclass(frozen=True)
+class SiteData:
+    """All sites that can be used: ``sets`` with meteorology and without (either may be absent), never both empty."""
+
+    sets: tuple[SequenceSet, ...]
+
+    @property
+    def sites(self) -> tuple[str, ...]:
+        return tuple(site for data in self.sets for site in data.sites)
+
+    @property
+    def block(self) -> npt.NDArray[np.int64]:
+        return np.concatenate([data.block for data in self.sets])
+
+    def count(self, variable: str) -> npt.NDArray[np.int64]:
+        """Observed days of ``variable`` per site, in the order of :attr:`sites`."""
+        return np.concatenate(
+            [
+                np.isfinite(data.targets[variable]).sum(axis=0)
+                if variable in data.targets
+                else np.zeros(len(data.sites), np.int64)
+                for data in self.sets
+            ]
+        )
+
+
+def read_sites(
+    attributes: str | Path, forcing: str | Path, observations: str | Path, system: System, block_distance_km: float
+) -> SiteData:
+    """Sites of the three tables of docs/contracts.md; sites that cannot be used are named on stderr.
+
+    Raises :class:`InputError` for an absent file or column, and where no site is left.
+    """
+    table = _read(attributes, ("site", "lat", "lon", "elevation")).set_index("site")
+    weather = _read(forcing, ("site", "time", *system.forcing))
+    observed = _read(observations, ("site", "time", "variable", "value", "sd"))
+    for frame in (weather, observed):
+        frame["time"] = pd.to_datetime(frame["time"]).astype("datetime64[ns]")
+    observed = observed[np.isfinite(observed["value"])]
+    table = _usable(table, system, set(observed["site"]))
+    driven = [site for site in table.index if site in set(weather["site"])]
+    measured = _measured(observed, [site for site in table.index if site not in set(driven)])
+    kept = table.loc[[*driven, *measured]]
+    if kept.empty:
+        raise InputError("no site has attributes, observations and forcing", where=str(attributes), hint="check ingest")
+    number = blocks(kept["lat"], kept["lon"], block_distance_km)
+    sets = []
+    if driven:
+        sets.append(_driven(kept.loc[driven], weather, observed, system, number[: len(driven)]))
+    if measured:
+        sets.append(_undriven(kept.loc[list(measured)], measured, observed, system, number[len(driven) :]))
+    return SiteData(tuple(sets))
+
+
+def _read(path: str | Path, columns: Sequence[str]) -> pd.DataFrame:
+    source = Path(path)
+    if not source.exists():
+        raise InputError("file not found", where=str(source), hint="run the earlier stages first")
+    table = pd.read_csv(source) if source.suffix == ".csv" else pd.read_parquet(source)
+    lacking = [name for name in columns if name not in table]
+    if lacking:
+        raise InputError(f"columns {', '.join(lacking)} are absent", where=str(source), hint="see docs/contracts.md")
+    if "site" in table:
+        table["site"] = table["site"].astype(str)
+    return table
+
+
+def _usable(table: pd.DataFrame, system: System, observed: set[str]) -> pd.DataFrame:
+    """Rows with observations and all attributes."""
+    needed = [*system.attributes, *_lai_columns(table)]
+    lacking = [name for name in needed if name not in table]
+    if lacking:
+        raise InputError(f"columns {', '.join(lacking)} are absent", where="site attributes", hint="see regrid")
+    table = table[table.index.isin(observed)]
+    complete = np.isfinite(table[needed].to_numpy(float)).all(axis=1)
+    for site in table.index[~complete]:
+        absent = table.columns[table.loc[site].isna()].intersection(needed)
+        _say(f"site {site} is left out: no {', '.join(absent)}")
+    return table[complete]
+
+
+def _lai_columns(table: pd.DataFrame) -> list[str]:
+    """Columns ``lai_01`` ... ``lai_12`` of the monthly climatology, or the one column ``lai`` for all months."""
+    monthly = [f"lai_{month:02d}" for month in range(1, 13)]
+    return monthly if set(monthly) <= set(table) else ["lai"]
+
+
+def _monthly_lai(table: pd.DataFrame) -> FloatArray:
+    columns = _lai_columns(table)
+    values = table[columns].to_numpy(float).T
+    return values if len(columns) == 12 else np.repeat(values, 12, axis=0)
+
+
+def _statics(table: pd.DataFrame, system: System) -> dict[str, FloatArray]:
+    given = {name: table[name].to_numpy(float) for name in system.attributes}
+    everything = soil_properties(given) | given
+    return {name: np.asarray(everything[name], np.float32) for name in system.statics}
+
+
+def _axis(times: pd.Series[Any]) -> pd.DatetimeIndex:
+    return pd.date_range(times.min().normalize(), times.max().normalize(), freq="D")
+
+
+def _series(
+    frame: pd.DataFrame, column: str, dates: pd.DatetimeIndex, position: dict[str, int]
+) -> npt.NDArray[np.float32]:
+    """Column of a long table as (time, site); rows of other sites or days are passed over."""
+    found = np.full((len(dates), len(position)), np.nan, np.float32)
+    day = dates.get_indexer(pd.DatetimeIndex(frame["time"]).normalize())
+    site = frame["site"].map(position).to_numpy(float)
+    use = (day >= 0) & np.isfinite(site)
+    found[day[use], site[use].astype(int)] = frame[column].to_numpy(np.float32)[use]
+    return found
+
+
+def _targets(
+    observed: pd.DataFrame, system: System, dates: pd.DatetimeIndex, position: dict[str, int]
+) -> tuple[dict[str, FloatArray], dict[str, FloatArray]]:
+    targets: dict[str, FloatArray] = {}
+    sd: dict[str, FloatArray] = {}
+    for name in (*system.intermediates, "ch4ox", system.flux):
+        rows = observed[observed["variable"] == name]
+        if rows["site"].isin(list(position)).any() or name == system.flux:
+            targets[name] = _series(rows, "value", dates, position)
+            sd[name] = _series(rows, "sd", dates, position)
+    return targets, sd
+
+
+def _segments(complete: npt.NDArray[np.bool_]) -> tuple[Segment, ...]:
+    """Gap-free spans of ``complete`` (time, site)."""
+    found = []
+    for site in range(complete.shape[1]):
+        edges = np.flatnonzero(np.diff(np.concatenate([[0], complete[:, site].astype(int), [0]])))
+        found += [Segment(site, int(start), int(stop)) for start, stop in edges.reshape(-1, 2)]
+    return tuple(found)
+
+
+def _driven(
+    table: pd.DataFrame, weather: pd.DataFrame, observed: pd.DataFrame, system: System, block: npt.NDArray[np.int64]
+) -> SequenceSet:
+    position = {site: index for index, site in enumerate(table.index)}
+    weather = weather[weather["site"].isin(list(position))]
+    dates = _axis(weather["time"])
+    drivers: dict[str, FloatArray] = {name: _series(weather, name, dates, position) for name in system.forcing}
+    complete = np.all([np.isfinite(values) for values in drivers.values()], axis=0)
+    drivers |= slow.slow_drivers(dates, table["lat"].to_numpy(float), _monthly_lai(table))
+    targets, sd = _targets(observed, system, dates, position)
+    return SequenceSet(
+        dates=dates,
+        sites=tuple(position),
+        lat=table["lat"].to_numpy(float),
+        lon=table["lon"].to_numpy(float),
+        block=block,
+        drivers=drivers,
+        statics=_statics(table, system),
+        targets={name: np.where(complete, values, np.float32(np.nan)) for name, values in targets.items()},
+        segments=_segments(complete),
+        sd=sd,
+    )
+
+
+def _measured(observed: pd.DataFrame, sites: list[str]) -> dict[str, pd.DataFrame]:
+    """Soil temperature ``tsl`` and water ``swc`` at the shallowest depth of each site that has both and a flux."""
+    found: dict[str, pd.DataFrame] = {}
+    for site in sites:
+        rows = observed[observed["site"] == site].pivot_table(index="time", columns="variable", values="value")
+        shallow = {
+            kind: next((rows[f"{kind}{depth}"] for depth in DEPTHS if f"{kind}{depth}" in rows), None)
+            for kind in ("tsl", "swc")
+        }
+        if shallow["tsl"] is None or shallow["swc"] is None or "fch4" not in rows:
+            lacking = [kind for kind, values in shallow.items() if values is None]
+            _say(f"site {site} is left out: no meteorology and no {' and no '.join(lacking or ['flux'])}")
+            continue
+        found[site] = pd.DataFrame(shallow)
+    return found
+
+
+def _undriven(
+    table: pd.DataFrame,
+    measured: dict[str, pd.DataFrame],
+    observed: pd.DataFrame,
+    system: System,
+    block: npt.NDArray[np.int64],
+) -> SequenceSet:
+    position = {site: index for index, site in enumerate(table.index)}
+    dates = _axis(observed.loc[observed["site"].isin(list(position)), "time"])
+    shape = (len(dates), len(position))
+    soil, water = np.full(shape, np.nan, np.float32), np.full(shape, np.nan, np.float32)
+    for site, index in position.items():
+        rows = measured[site].reindex(dates)
+        first, last = measured[site].index.min(), measured[site].index.max()
+        span = slice(int(dates.searchsorted(first)), int(dates.searchsorted(last)) + 1)
+        for target, name in ((soil, "tsl"), (water, "swc")):
+            target[span, index] = rows[name].iloc[span].interpolate("time", limit_direction="both").to_numpy()
+    complete = np.isfinite(soil) & np.isfinite(water)
+    statics = _statics(table, system)
+    water = np.minimum(water, 0.98 * statics["phi"])
+    overrides: dict[str, FloatArray] = {f"tsl{depth}": soil for depth in DEPTHS}
+    overrides |= {f"swc{depth}": water for depth in DEPTHS}
+    overrides |= {"snw": np.where(complete, 0.0, np.nan), "snd": np.where(complete, 0.0, np.nan)}
+    drivers: dict[str, FloatArray] = dict(slow.slow_drivers(dates, table["lat"].to_numpy(float), _monthly_lai(table)))
+    pressure = 101325.0 * np.exp(-table["elevation"].to_numpy(float) / SCALE_HEIGHT)
+    drivers |= {
+        "tas": soil,
+        "ps": np.broadcast_to(pressure.astype(np.float32), shape),
+        "huss": _humidity(soil, pressure),
+    }
+    targets, sd = _targets(observed[observed["variable"] == system.flux], system, dates, position)
+    return SequenceSet(
+        dates=dates,
+        sites=tuple(position),
+        lat=table["lat"].to_numpy(float),
+        lon=table["lon"].to_numpy(float),
+        block=block,
+        drivers=drivers,
+        statics=statics,
+        targets={name: np.where(complete, values, np.float32(np.nan)) for name, values in targets.items()},
+        segments=_segments(complete),
+        sd=sd,
+        overrides=overrides,
+        modules=(system.submodules[-1].name,),
+    )
+
+
+def _humidity(kelvin: FloatArray, pressure: FloatArray) -> FloatArray:
+    """Specific humidity at 70 % relative humidity (saturation after Magnus/Tetens, over water)."""
+    celsius = kelvin - 273.15
+    vapour = 0.7 * 610.94 * np.exp(17.625 * celsius / (celsius + 243.04))
+    return 0.622 * vapour / (pressure - 0.378 * vapour)
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

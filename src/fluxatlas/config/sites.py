@@ -111,3 +111,12 @@ class SitesBlock(Block):
     """Complete soil temperature and moisture at chamber sites (origin 'completed', qc 0)."""
     completion_gap_days: int = Field(7, ge=0, le=60)
     """Longest gap that the completion interpolates across, in days."""
+
+
+def sites_for_synthetic_earth(folder: str, block: SitesBlock | None = None) -> SitesBlock:
+    """``block`` (its rules) with the files that the synthetic Earth writes to ``folder``: towers and chambers."""
+    entries = [
+        SiteEntry(source="fluxnet", path=[folder], metadata=f"{folder}/towers.csv"),
+        SiteEntry(source="chambers", path=[f"{folder}/chambers.csv"]),
+    ]
+    return (block or SitesBlock()).model_copy(update={"entries": entries})

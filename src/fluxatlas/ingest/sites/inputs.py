@@ -9,6 +9,7 @@ from typing import Any
 from ...errors import InputError
 
 COSORE_FILES = ("DESCRIPTION.txt", "PORTS.txt", "data/data.RDS")
+FLUXNET_PREFIXES = ("FLX_", "AMF_", "ICOSETC_")
 SUFFIXES = {
     "fluxnet": (".csv",),
     "chambers": (".csv",),
@@ -42,7 +43,8 @@ def _below(path: Path, source: str) -> list[str]:
         return [str(path / name) for name in COSORE_FILES]
     if not path.is_dir():
         return [str(path)]
-    return [str(p) for p in sorted(path.rglob("*")) if p.suffix.lower() in SUFFIXES[source] and p.is_file()]
+    found = [p for p in sorted(path.rglob("*")) if p.suffix.lower() in SUFFIXES[source] and p.is_file()]
+    return [str(p) for p in found if source != "fluxnet" or p.name.startswith(FLUXNET_PREFIXES)]
 
 
 def site_inputs(block: Any) -> list[str]:

@@ -171,11 +171,12 @@ def _forcing_table(parts: list[pd.DataFrame]) -> pd.DataFrame:
 def build(block: SitesBlock, output_dir: str | Path, inputs: Sequence[str] | None = None) -> dict[str, Any]:
     """Read all sources and write sites.csv, observations.parquet, forcing.parquet and report.json to ``output_dir``.
 
-    ``inputs`` are the files a workflow declared: a file that is read without being among them is an
-    :class:`InputError`, since the workflow would not notice its changes. Returns the report.
+    ``inputs`` are the files (or folders of them) a workflow declared: a file that is read without being among them is
+    an :class:`InputError`, since the workflow would not notice its changes. Returns the report.
     """
     needed = site_inputs(block)
-    undeclared = sorted({str(Path(p)) for p in needed} - {str(Path(p)) for p in inputs}) if inputs else []
+    declared = {Path(p) for p in inputs or ()}
+    undeclared = [p for p in needed if inputs and not declared & {Path(p), *Path(p).parents}]
     if undeclared:
         raise InputError(
             f"{len(undeclared)} files of the configuration are not among the declared inputs",

@@ -15,7 +15,7 @@ import numpy as np
 from numba import types
 from numba.extending import intrinsic, overload, register_jitable
 
-_INLINE = {"forceinline": True}
+_INLINE: Any = {"forceinline": True}
 formula = register_jitable(**_INLINE)
 """Decorator of a formula: plain Python function outside, compiled inside a kernel."""
 
@@ -111,7 +111,7 @@ def _exp(x: Any) -> Callable[..., Any]:
         p = p * r + 0.5
         p = p * r + 1.0
         p = p * r + 1.0
-        return p * _float((_bits(shifted) << 52) + (1023 << 52))
+        return p * _float((_bits(shifted) << 52) + (1023 << 52))  # type: ignore[call-arg]
 
     return polynomial
 
@@ -119,7 +119,7 @@ def _exp(x: Any) -> Callable[..., Any]:
 @overload(log, jit_options=_INLINE)
 def _log(x: Any) -> Callable[..., Any]:
     def polynomial(x: Any) -> Any:
-        bits = _bits(x)
+        bits: Any = _bits(x)  # type: ignore[call-arg]
         exponent = _float((bits >> 52) | 0x4330000000000000) - _TWO52 - 1023.0
         mantissa = _float((bits & 0x000FFFFFFFFFFFFF) | 0x3FF0000000000000)
         big = mantissa > 1.4142135623730951

@@ -30,8 +30,8 @@ FloatArray = npt.NDArray[np.floating[Any]]
 BLOCK = 256
 """Cells worked on together; about 400 KB of state and work arrays."""
 
-Parameters = namedtuple("Parameters", parameters.names())  # type: ignore[misc]
-Soil = namedtuple("Soil", ("phi", "b", "psi_sat", "k_sat", "theta_fc", "theta_wp", "theta_dry", "drainage_days",
+Parameters: Any = namedtuple("Parameters", parameters.names())  # type: ignore[misc]
+Soil: Any = namedtuple("Soil", ("phi", "b", "psi_sat", "k_sat", "theta_fc", "theta_wp", "theta_dry", "drainage_days",
                            "heat_solid", "lam_dry", "lam_wet", "lam_ice", "kersten"))  # fmt: skip
 
 
@@ -101,7 +101,7 @@ def simulate(
     steps, cells = drivers[0].shape
     site = validated_site(attributes, cells)
     values = _parameters(parameters, cells)
-    p = Parameters(**values)
+    p: Any = Parameters(**values)
     soil_values = soil_properties(site)
     soil = Soil(**{name: np.ascontiguousarray(array) for name, array in soil_values.items()})
     column = _column(structure or Structure(), site, values, soil)

@@ -128,9 +128,9 @@ def effective(n, f, p, snw, snd, half, conductance, returned, air, snow, difs, o
 
 
 @njit(**INNER)
-def balance(
+def balance(  # type: ignore[no-untyped-def]
     n, f, p, air, snow, half, oxidation, source, rate, production, conductance, returned, ch4ox, ch4prod, c, residual
-):  # type: ignore[no-untyped-def]
+):
     """Net uptake [mg m-2 d-1] less what the profile of concentration oxidises and produces, into ``residual``.
 
     ``c`` holds two work rows: concentration of the node above and resistance to it.

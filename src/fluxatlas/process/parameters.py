@@ -79,7 +79,7 @@ def complete(given: Mapping[str, npt.ArrayLike], n: int) -> dict[str, FloatArray
         if outside.any():
             worst = float(np.atleast_1d(array)[np.atleast_1d(outside)][0])
             raise InputError(
-                f"parameter '{name}' is {worst:g}, outside {low:g}..{high:g} {rows.at[name, 'unit']}",
+                f"parameter '{name}' is {worst:g}, outside {low:g}..{high:g} {rows.at[name, 'unit']!s}",
                 where="resources/parameters.csv",
                 hint="choose a value within the bounds of the table",
             )

@@ -224,3 +224,141 @@ def write_flux(file, tile, days, daily, annual, distance, active, **attrs):
         }
     )
     flag[:] = np.where(active, (distance < 0.8).astype(np.int8), -1)
+
+
+# --- files of the sites, of training and of the truth ----------------------------------------------------------------
+
+
+def write_truth(world, path, error=0.15):
+    """`evaluate/truth.nc`: the ensemble mean times smooth noise of relative size ``error``."""
+    rng = np.random.default_rng(11)
+    factor = 1 + error * _noise(rng, world.active.shape, 3)
+    data = {
+        name: (
+            ("year", "lat", "lon"),
+            np.stack([world.annual[name, year].mean(axis=0) * factor for year in world.years]).astype(np.float32),
+        )
+        for name in FLUX
+    }
+    import xarray as xr
+
+    xr.Dataset(data, {"year": world.years, "lat": world.lat, "lon": world.lon}).to_netcdf(path)
+    return Path(path)
+
+
+def write_observations(world, folder, daily, bias=0.0, noise=1.0, sites=5):
+    """`sites.csv` and `observations.parquet`: the product at some cells plus ``bias`` and ``noise``.
+
+    The site ``X-sea`` lies in a cell that is not run, ``X-far`` outside the domain.
+    """
+    import xarray as xr
+
+    rng = np.random.default_rng(5)
+    cells = np.argwhere(world.active)[:: max(1, world.active.sum() // sites)][:sites]
+    sea = np.argwhere(~world.active)[0]
+    points = {f"X-{n}": (world.lat[r], world.lon[c]) for n, (r, c) in enumerate(cells)}
+    points |= {"X-sea": (world.lat[sea[0]], world.lon[sea[1]]), "X-far": (-10.2, 20.3)}
+    table = pd.DataFrame([{"site": s, "lat": p[0], "lon": p[1], "elevation": 500.0} for s, p in points.items()])
+    table["kind"] = "tower"
+    frames = []
+    for path in daily:
+        name = path.stem.rpartition("_")[0]
+        scale = noise if name.startswith("tsl") else 0.01 * noise
+        with xr.open_dataset(path) as data:
+            for site, (lat, lon) in points.items():
+                there = data[name].sel(lat=lat, lon=lon, method="nearest").to_numpy()
+                value = np.nan_to_num(there, nan=280.0) + bias + rng.normal(0, scale, len(there))
+                frame = pd.DataFrame({"site": site, "time": data.time.to_numpy(), "variable": name, "value": value})
+                frame["qc"] = rng.choice([0.3, 0.8, 1.0], len(there), p=[0.1, 0.3, 0.6])
+                frames.append(frame.assign(sd=scale, n=48, origin="measured"))
+    folder.mkdir(parents=True, exist_ok=True)
+    table.to_csv(folder / "sites.csv", index=False)
+    pd.concat(frames, ignore_index=True).to_parquet(folder / "observations.parquet", index=False)
+    return folder / "sites.csv", folder / "observations.parquet"
+
+
+MODELS = {"kgml": 0.25, "no_pretraining": 0.5, "no_knowledge": 0.35, "trees": 0.45, "process": 0.7}
+
+
+def write_predictions(world, folder, sites=8):
+    """`predictions/<m>.parquet` of each member and `baselines/predictions.parquet`; member m has not seen fold m."""
+    rng = np.random.default_rng(9)
+    days = pd.date_range(f"{world.years[0]}-01-01", f"{world.years[-1]}-12-31")
+    season = np.cos(2 * np.pi * (days.dayofyear / 365.25 - 0.56))
+    frames = {}
+    for s in range(sites):
+        strength = rng.uniform(0.4, 3.0)
+        true = {"fch4": -strength * (1 + 0.6 * season), "tsl05": 284 + 9 * season + rng.normal(0, 2)}
+        true["swc05"] = np.clip(0.22 - 0.08 * season + rng.normal(0, 0.03), 0.02, 0.6)
+        for variable, series in true.items():
+            spread = {"fch4": 0.35 * strength, "tsl05": 1.2, "swc05": 0.02}[variable]
+            seen = rng.random(len(days)) < (0.25 if variable == "fch4" else 0.9)
+            observed = series + rng.normal(0, spread, len(days))
+            for model, error in MODELS.items():
+                size = {"fch4": strength, "tsl05": 5.0, "swc05": 0.08}[variable] * error
+                own = rng.normal(0, size)
+                for member in range(world.members if model in ("kgml", "no_pretraining", "no_knowledge") else 1):
+                    test = s % world.members == member or model == "process"
+                    shift = own * (1.0 if test else 0.3) + rng.normal(0, 0.2 * size)
+                    frame = pd.DataFrame({"site": f"site-{s:02d}", "time": days, "variable": variable})
+                    frame["observed"], frame["sd"] = observed, spread
+                    frame["predicted"] = series * (1 + 0.1 * rng.normal()) if variable == "fch4" else series
+                    frame["predicted"] += shift
+                    frame["split"] = "test" if test else "train"
+                    frame = frame[seen].assign(model=model, member=member)
+                    frames.setdefault((model, member), []).append(frame)
+    folder = Path(folder)
+    (folder / "predictions").mkdir(parents=True, exist_ok=True)
+    (folder / "baselines").mkdir(parents=True, exist_ok=True)
+    paths = []
+    for member in range(world.members):
+        paths.append(folder / "predictions" / f"{member}.parquet")
+        pd.concat(frames["kgml", member], ignore_index=True).to_parquet(paths[-1], index=False)
+    paths.append(folder / "baselines" / "predictions.parquet")
+    rest = [frame for (model, _), found in frames.items() for frame in found if model != "kgml"]
+    pd.concat(rest, ignore_index=True).to_parquet(paths[-1], index=False)
+    return paths
+
+
+def write_history(world, folder, epochs=30):
+    """`history/<m>_{pretrain,finetune}.csv`: decaying loss terms, raw and weighted."""
+    rng = np.random.default_rng(13)
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    paths = []
+    terms = {"thermal": (1.0, 1.0), "hydrology": (0.8, 1.0), "fch4": (1.5, 1.0), "temperature": (0.4, 0.1)}
+    terms |= {"moisture": (0.2, 0.1), "diffusion_limit": (0.02, 0.1)}
+    for member in range(world.members):
+        for phase in ("pretrain", "finetune"):
+            rows = []
+            for epoch in range(epochs if phase == "pretrain" else epochs // 2):
+                row = {"phase": phase, "epoch": epoch}
+                for name, (start, weight) in terms.items():
+                    raw = start * (0.05 + np.exp(-epoch / 6)) * rng.lognormal(0, 0.06)
+                    row |= {name: raw, f"weighted_{name}": raw * weight}
+                row["total"] = sum(row[f"weighted_{name}"] for name in terms)
+                row["validation"] = row["total"] * 1.1 * rng.lognormal(0, 0.05)
+                rows.append(row | {"best": row["validation"], "seconds": 1.0})
+            paths.append(Path(folder) / f"{member}_{phase}.csv")
+            pd.DataFrame(rows).to_csv(paths[-1], index=False)
+    return paths
+
+
+def write_forcing(world, folder, resolution=0.25):
+    """Forcing pieces of the first year with `tas` only: each tile with a halo of one source cell."""
+    import xarray as xr
+
+    year = world.years[0]
+    days = pd.date_range(f"{year}-01-01", f"{year}-12-31")
+    paths = []
+    for tile in world.tiles:
+        west, south, east, north = tile.bbox
+        lat = np.arange(north + resolution / 2, south - resolution, -resolution)
+        lon = np.arange(west - resolution / 2, east + resolution, resolution)
+        season = 9 * np.cos(2 * np.pi * (days.dayofyear.to_numpy() / 365 - 0.56))[:, None, None]
+        tas = 284 - 0.7 * (lat[:, None] - 40) + 1.5 * np.sin(lon[None, :] * 2) + season
+        path = Path(folder) / tile.name / f"{year}.nc"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        data = xr.Dataset({"tas": (("time", "lat", "lon"), tas)}, {"time": days, "lat": lat, "lon": lon})
+        data.to_netcdf(path, encoding={"tas": variables.get("tas").encoding()})
+        paths.append(path)
+    return paths

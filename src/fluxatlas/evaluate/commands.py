@@ -2,6 +2,71 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Annotated
+
 import typer
 
-app = typer.Typer(no_args_is_help=True, help="TODO")
+app = typer.Typer(no_args_is_help=True, help="Compare with sites, with towers and with the truth where there is one.")
+
+Settings = Annotated[str, typer.Option(help="The block 'evaluate' of the configuration as JSON.")]
+Flux = Annotated[list[Path], typer.Option(help="Flux file of a tile and year; repeat for more.")]
+Attributes = Annotated[list[Path], typer.Option(help="Attributes of a tile; repeat for all tiles.")]
+Output = Annotated[Path, typer.Option(help="CSV file to write.")]
+
+
+@app.command()
+def skill(
+    predictions: Annotated[list[Path], typer.Option(help="Predictions of a model (Parquet); repeat for more.")],
+    output: Output,
+    settings: Settings = "{}",
+) -> None:
+    """Skill at sites by model, target and split."""
+    from ..config.base import from_json
+    from ..config.evaluate import EvaluateBlock
+    from .skill import write_skill
+
+    table = write_skill(output, predictions, from_json(EvaluateBlock, settings))
+    typer.echo(f"{output}: {table['model'].nunique()} models, {len(table)} rows", err=True)
+
+
+@app.command()
+def truth(
+    flux: Flux,
+    attributes: Attributes,
+    truth: Annotated[Path, typer.Option(help="True annual means (year, lat, lon).")],
+    output: Output,
+) -> None:
+    """The product's annual means against the hidden truth of the synthetic Earth."""
+    from .truth import write_truth_scores
+
+    for row in write_truth_scores(output, flux, attributes, truth).itertuples():
+        typer.echo(f"{row.year} {row.variable}: r = {row.r:.2f}, bias = {row.bias:+.3f} {row.unit}", err=True)
+
+
+@app.command()
+def towers(
+    daily: Annotated[list[Path], typer.Option(help="Daily file <variable>_<year>.nc; repeat for more.")],
+    sites: Annotated[Path, typer.Option(help="Table of sites.")],
+    observations: Annotated[Path, typer.Option(help="Observations of the sites.")],
+    output: Output,
+    settings: Settings = "{}",
+) -> None:
+    """The product's cells against the towers in them; the series go beside the table as Parquet."""
+    from ..config.base import from_json
+    from ..config.evaluate import EvaluateBlock
+    from .towers import write_towers
+
+    table = write_towers(output, daily, sites, observations, from_json(EvaluateBlock, settings))
+    for row in table[table["site"] == "all"].itertuples():
+        typer.echo(f"{row.variable}: {row.n} days, r = {row.r:.2f}, bias = {row.bias:+.3g} {row.unit}", err=True)
+
+
+@app.command()
+def seams(flux: Flux, attributes: Attributes, output: Output) -> None:
+    """Steps across the edges of tiles compared with steps inside."""
+    from .seams import write_seams
+
+    table = write_seams(output, flux, attributes)
+    for row in table[table["edge"] == "all"].itertuples():
+        typer.echo(f"{row.year} {row.variable}: across / inside = {row.ratio:.2f} ({row.pairs} pairs)", err=True)

@@ -8,6 +8,7 @@ weights are exact on the sphere: overlap of sin(latitude) times overlap of longi
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any, Literal
 
 import numpy as np
@@ -17,6 +18,9 @@ from ..errors import GridError
 
 FloatArray = npt.NDArray[np.floating[Any]]
 Method = Literal["conservative", "bilinear"]
+
+LARGEST_DENOMINATOR = 5000
+"""Steps down to 1/5000 degree are recognised as fractions."""
 
 
 @dataclass(frozen=True)
@@ -40,9 +44,11 @@ class AxisWeights:
             )
 
 
-def edges(centres: npt.ArrayLike, axis: str) -> FloatArray:
-    """Cell edges (n + 1) of a regular axis; latitude edges stop at the poles.
+def regular(centres: npt.ArrayLike, axis: str) -> FloatArray:
+    """The cell centres of a regular axis, freed from rounding noise (coordinates stored as float32, truncated steps).
 
+    A step that is a simple fraction of a degree and centres on multiples of half a step are made exact. So the same
+    cell has bit for bit the same coordinate in every piece, and weights do not depend on where a piece was cut.
     Raises :class:`GridError` where the axis is irregular or has fewer than two cells.
     """
     values = np.asarray(centres, float)
@@ -50,12 +56,24 @@ def edges(centres: npt.ArrayLike, axis: str) -> FloatArray:
         raise GridError(f"{axis} has {values.size} cells; regridding needs at least two", hint="give a larger area")
     steps = np.diff(values)
     step = float(steps.mean())
-    if step == 0 or np.abs(steps - step).max() > 1e-3 * abs(step):
+    if not step or not np.abs(steps - step).max() <= 1e-3 * abs(step):
         raise GridError(
             f"{axis} is not regular: steps from {steps.min():g} to {steps.max():g} degrees",
             hint="regrid the source to a regular grid first",
         )
-    found = np.concatenate([values - step / 2, [values[-1] + step / 2]])
+    simple = float(Fraction(step).limit_denominator(LARGEST_DENOMINATOR))
+    if simple:
+        exact = (round(2 * values[0] / simple) / 2 + np.arange(len(values))) * simple
+        if np.abs(exact - values).max() <= 2e-3 * abs(step):
+            return exact
+    return values
+
+
+def edges(centres: npt.ArrayLike, axis: str) -> FloatArray:
+    """Cell edges (n + 1) of a regular axis; latitude edges stop at the poles. Raises as :func:`regular`."""
+    values = regular(centres, axis)
+    half = 0.5 * (values[-1] - values[0]) / (len(values) - 1)
+    found = np.concatenate([values[:1] - half, 0.5 * (values[:-1] + values[1:]), values[-1:] + half])
     return np.clip(found, -90.0, 90.0) if axis == "lat" else found
 
 
@@ -83,15 +101,16 @@ def _conservative(source: FloatArray, target: FloatArray, axis: str) -> AxisWeig
     whole = np.abs(np.diff(_measure(wanted, axis)))
     covered = overlap.sum(axis=1) / whole
     overlap[overlap < 1e-9 * whole[:, None]] = 0.0
-    taps = int((overlap > 0).sum(axis=1).max())
+    taps = max(1, int((overlap > 0).sum(axis=1).max()))
     index = np.argsort(overlap == 0, axis=1, kind="stable")[:, :taps]
     weight = np.take_along_axis(overlap, index, axis=1)
+    index = np.where(weight > 0, index, index[:, :1])  # idle taps point to a cell that is read anyway
     total = np.where(covered >= 1 - 1e-6, weight.sum(axis=1), np.nan)
     return AxisWeights(index, weight / total[:, None])
 
 
 def _bilinear(source: FloatArray, target: FloatArray, axis: str) -> AxisWeights:
-    edges(source, axis)  # refuses an irregular axis
+    source = regular(source, axis)
     flipped = source[0] > source[-1]
     ascending = source[::-1] if flipped else source
     half = 0.5 * (ascending[1] - ascending[0])

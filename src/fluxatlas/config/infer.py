@@ -23,7 +23,7 @@ class InferBlock(Block):
     workers: int = Field(1, ge=1, le=256)
     """Cores of one job. Tiles run side by side anyway: more than 1 helps where tiles are fewer than cores."""
     scheduler: Literal["auto", "serial", "threads", "processes"] = "auto"
-    """How blocks share the cores of a job; 'auto' chooses by the size of the work."""
+    """How blocks share the cores of a job; 'auto': threads for up to 8 workers, else processes."""
     dask_address: str = ""
     """Address of a running Dask scheduler that sees the same files; empty: the cores of the job are used."""
     memory_mb: int = Field(4000, ge=500)

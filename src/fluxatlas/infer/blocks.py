@@ -1,7 +1,8 @@
 """Spreading blocks of cells over the cores of a job, or over a running Dask cluster.
 
-Measured on 2 cores: a process that imports torch starts in about 2 s, so threads (torch and the regridding kernels
-release the interpreter lock) are better for small work; see :func:`choose_scheduler`.
+Threads are the rule: torch and the regridding kernels release the interpreter lock, and on 2 cores two threads were
+measured to take the same processor time as one (20.5 and 20.0 s), whereas each further process costs 3-4 s of start and
+400 MB. Processes are for many cores, where the rest of Python would queue for the lock; see :func:`choose_scheduler`.
 """
 
 from __future__ import annotations
@@ -16,22 +17,33 @@ from ..errors import FluxAtlasError, InputError
 from .kernel import Block, BlockResult, Job, context, run_block
 from .state import EnsembleState
 
-PROCESSES_FROM = 20_000_000
-"""Cell-days times members from which processes pay for their start."""
+MOST_THREADS = 8
+"""Workers above which processes are used (our choice; not measured on so many cores)."""
 
 
-def make_blocks(cells: int, size: int) -> list[Block]:
-    """Blocks of ``size`` consecutive cells (the last one may be smaller) that cover ``cells``."""
+def make_blocks(cells: int, size: int, workers: int = 1) -> list[Block]:
+    """Blocks of at most ``size`` consecutive cells that cover ``cells``.
+
+    For several ``workers`` there are at least four each, as far as a block then still has :data:`SMALLEST` cells.
+    """
+    if workers > 1:
+        size = min(size, max(SMALLEST, -(-cells // (4 * workers))))
     return [Block(start, min(start + size, cells)) for start in range(0, cells, size)]
 
 
-def choose_scheduler(scheduler: str, workers: int, blocks: int, work: float) -> str:
-    """``serial``, ``threads`` or ``processes`` for ``work`` cell-days times members in ``blocks`` blocks."""
+def choose_scheduler(scheduler: str, workers: int, blocks: int) -> str:
+    """``serial``, ``threads`` or ``processes`` for ``blocks`` blocks; ``scheduler`` unless that is ``auto``."""
     if workers == 1 or blocks == 1:
         return "serial"
     if scheduler != "auto":
         return scheduler
-    return "processes" if work >= PROCESSES_FROM else "threads"
+    return "processes" if workers > MOST_THREADS else "threads"
+
+
+CONNECT_SECONDS = 20.0
+
+SMALLEST = 64
+"""Cells of a block below which the network's matrices are too small to be worth splitting."""
 
 
 class Progress:
@@ -93,11 +105,11 @@ def _on_cores(job: Job, tasks: list[Any], workers: int, scheduler: str, progress
 
 
 def _on_cluster(job: Job, tasks: list[Any], progress: Progress) -> Iterator[BlockResult]:
-    from dask.distributed import Client, as_completed
+    from distributed import Client, as_completed
 
     address = job.settings.dask_address
     try:
-        client = Client(address, timeout=20)
+        client = Client(address, timeout=CONNECT_SECONDS)
     except (OSError, ValueError) as problem:
         hint = "start one with `dask scheduler` and `dask worker`, or leave infer.dask_address empty"
         raise InputError(f"no Dask scheduler answers ({problem})", where=address, hint=hint) from problem

@@ -14,14 +14,16 @@ from ..errors import InputError
 class Calibration:
     """What one core does: cell-days per second of one member (network) and of the rest (regridding, packing, writing).
 
-    ``hidden`` is the width the network was measured with; ``start`` seconds pass before the first cell of a job.
+    ``hidden`` is the width the network was measured with; ``start`` seconds pass before the first cell of a job. The
+    defaults were measured on a tile of 11520 cells, three members: 215,000 cell-days per second in all (91 % network,
+    4 % regridding, 3 % packing and reading, 2 % writing).
     """
 
-    network: float = 165_000.0
-    rest: float = 1_000_000.0
+    network: float = 700_000.0
+    rest: float = 2_700_000.0
     hidden: int = 32
     start: float = 4.0
-    machine: str = "default: 1 core of a Xeon with AVX-512 at 2.x GHz"
+    machine: str = "default: one core of a 2026 cloud machine with AVX-512"
 
     def save(self, path: str | Path) -> None:
         files.write_text(path, json.dumps(asdict(self), indent=1) + "\n")

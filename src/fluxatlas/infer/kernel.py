@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,8 @@ from .packing import pack
 from .piece import Piece, make_regridder, read_piece
 from .state import EnsembleState
 from .store import Store, sections
+
+PIECES_KEPT = 2
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,8 @@ class Context:
         self.members = [Member.load(path) for path in job.members]
         self.engines: list[Engine] = [make_engine(job.settings.backend, member) for member in self.members]
         self.cells: Cells = read_cells(job.attributes, job.tile, self.system)
-        self._piece: tuple[Piece, TileRegridder] | None = None
+        self._lock = Lock()
+        self._pieces: dict[str, Piece] = {}
 
     @property
     def system(self) -> System:
@@ -91,13 +95,14 @@ class Context:
         """Outputs that the head makes: those with a spread and annual means per member."""
         return flux_names(self.system)
 
-    def piece(self, path: str) -> tuple[Piece, TileRegridder]:
-        """The piece at ``path`` with its regridder; only the last one is kept."""
-        if self._piece is None or self._piece[0].path != path:
-            self._piece = None
-            piece = read_piece(path, self.system.forcing)
-            self._piece = piece, make_regridder(piece, self.job.tile, self.cells.orog, self.job.settings.regrid)
-        return self._piece
+    def piece(self, path: str) -> Piece:
+        """The piece at ``path``; the last two are kept, since threads may be in two years of a spin-up."""
+        with self._lock:
+            if path not in self._pieces:
+                if len(self._pieces) == PIECES_KEPT:
+                    self._pieces.pop(next(iter(self._pieces)))
+                self._pieces[path] = read_piece(path, self.system.forcing)
+            return self._pieces[path]
 
 
 def flux_names(system: System) -> tuple[str, ...]:
@@ -116,7 +121,7 @@ def run_block(job: Job, block: Block, state: EnsembleState | None) -> BlockResul
     own = context(job)
     run = _BlockRun(own, block, state)
     for number, path in enumerate(job.forcing, 1):
-        run.year(*own.piece(path), last=number == len(job.forcing))
+        run.year(own.piece(path), last=number == len(job.forcing))
     return run.result()
 
 
@@ -141,12 +146,14 @@ class _BlockRun:
         yield
         self.outcome.seconds[part] = self.outcome.seconds.get(part, 0.0) + time.perf_counter() - begin
 
-    def year(self, piece: Piece, regridder: TileRegridder, *, last: bool) -> None:
+    def year(self, piece: Piece, *, last: bool) -> None:
         """Run one year; daily values and annual means are kept of the ``last`` one if the job has a store."""
-        store = self.own.job.store if last else None
+        job = self.own.job
+        store = job.store if last else None
+        regridder = make_regridder(piece, job.tile, self.own.cells.orog, job.settings.regrid)  # each thread its own
         sums = {name: np.zeros((len(self.own.members), len(self.index))) for name in self.own.fluxes}
         climate: dict[str, list[Array]] = {name: [] for name in CLIMATE}
-        for days in sections(len(piece.dates), self.own.job.settings.time_chunk):
+        for days in sections(len(piece.dates), job.settings.time_chunk):
             with self._timed("regrid"):
                 drivers = self._drivers(piece, regridder, days)
             with self._timed("network"):

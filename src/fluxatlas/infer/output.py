@@ -93,7 +93,6 @@ def _variable(
         dims,
         compression=settings.compression,
         complevel=settings.compression_level,
-        shuffle=True,
         chunksizes=[min(largest[dim], len(file.dimensions[dim])) for dim in dims],
         fill_value=fill,
     )

@@ -16,6 +16,7 @@ from .. import files, variables
 from ..errors import InputError
 from ..grid import Tile
 from ..regrid import TileRegridder
+from ..regrid.weights import Method
 
 FloatArray = npt.NDArray[np.floating[Any]]
 
@@ -63,7 +64,7 @@ def dates_of(path: str | Path) -> pd.DatetimeIndex:
         return _whole_year(dataset, str(path))
 
 
-def make_regridder(piece: Piece, tile: Tile, orog: FloatArray, method: str) -> TileRegridder:
+def make_regridder(piece: Piece, tile: Tile, orog: FloatArray, method: Method) -> TileRegridder:
     """The regridder from the grid of ``piece`` to ``tile`` with altitudes ``orog`` [m]."""
     return TileRegridder(piece.lat, piece.lon, tile, method=method, source_orog=piece.orog, target_orog=orog)
 

@@ -98,9 +98,8 @@ class _Run:
         self.hashes = [files.file_hash(path) for path in self.members]
         self.cells: Cells = read_cells(attributes, tile, self.system)
         self.days = [dates_of(path) for path in self.forcing]
-        self.blocks = make_blocks(len(self.cells), self.settings.block_cells)
-        work = float(len(self.cells) * sum(map(len, self.days)) * len(members))
-        self.scheduler = choose_scheduler(self.settings.scheduler, self.settings.workers, len(self.blocks), work)
+        self.blocks = make_blocks(len(self.cells), self.settings.block_cells, self.settings.workers)
+        self.scheduler = choose_scheduler(self.settings.scheduler, self.settings.workers, len(self.blocks))
         refuse_above(self.predicted_bytes(), self.settings.memory_mb, where=f"tile {tile.name}")
 
     def predicted_bytes(self) -> int:

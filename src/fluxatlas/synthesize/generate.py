@@ -60,8 +60,8 @@ def synthesize(
     """
     settings = settings or SynthesizeBlock()
     _check_structures(settings)
-    options = {"years": settings.years, "method": settings.regrid}
-    cells = GridWeather(grid, tile_size, system, attributes, forcing, **options)  # type: ignore[arg-type]
+    years, method = settings.years, settings.regrid
+    cells = GridWeather(grid, tile_size, system, attributes, forcing, years=years, method=method)
     sites = None
     if sites_attributes and sites_forcing and settings.include_sites > 0:
         sites = SiteWeather(system, sites_attributes, sites_forcing, years=settings.years)

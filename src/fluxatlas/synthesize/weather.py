@@ -22,6 +22,7 @@ from ..errors import InputError
 from ..grid import Grid
 from ..infer.cells import Cells, read_cells
 from ..infer.piece import Piece, make_regridder, read_piece
+from ..regrid.weights import Method
 from ..systems import System
 
 FloatArray = npt.NDArray[np.floating[Any]]
@@ -62,7 +63,7 @@ class GridWeather:
         forcing: Sequence[PathLike],
         *,
         years: int,
-        method: str,
+        method: Method,
     ) -> None:
         self.system, self.days, self.method = system, years * YEAR, method
         pieces: dict[str, dict[int, str]] = defaultdict(dict)

@@ -1,0 +1,109 @@
+"""What a tile-year looks like on disk: names, types, packing, chunks, attributes, missing cells."""
+
+import json
+from pathlib import Path
+
+import netCDF4
+import numpy as np
+import pytest
+
+import infer_world as world
+from fluxatlas import variables
+from fluxatlas.config.infer import InferBlock
+from fluxatlas.grid import get_grid
+from fluxatlas.infer.tile import run_tile
+from fluxatlas.variables import FILL
+
+TILE = get_grid("0.25deg").tile("N36W126", 6)
+WEST = -123.0
+"""West of this longitude the tile is ocean."""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("tile")
+    run_tile(
+        TILE,
+        forcing=world.write_piece(folder / "2001.nc", TILE, 2001),
+        attributes=world.write_attributes(folder / "attributes.nc", TILE, WEST),
+        members=[world.write_member(folder / f"{seed}.pt", seed, grid="0.25deg") for seed in range(3)],
+        output=folder / "flux.nc",
+        state_out=folder / "state.nc",
+        settings=InferBlock(chunk_cells=20),
+    )
+    return folder
+
+
+DAILY = ("fch4", "ch4ox", "tsl05", "swc05", "fch4_sd", "ch4ox_sd")
+
+
+def test_the_file_holds_what_the_contract_lists(folder: Path) -> None:
+    with netCDF4.Dataset(folder / "flux.nc") as file:
+        found = {name: variable.dimensions for name, variable in file.variables.items()}
+    daily = dict.fromkeys(DAILY, ("time", "lat", "lon"))
+    annual = dict.fromkeys(("fch4_member", "ch4ox_member"), ("member", "lat", "lon"))
+    flags = dict.fromkeys(("dissimilarity", "applicable"), ("lat", "lon"))
+    axes = {name: (name,) for name in ("time", "lat", "lon", "member")}
+    assert found == {**daily, **annual, **flags, **axes}
+
+
+@pytest.mark.parametrize("name", DAILY)
+def test_daily_values_are_packed_by_the_table(folder: Path, name: str) -> None:
+    row = variables.get(name.removesuffix("_sd"))
+    with netCDF4.Dataset(folder / "flux.nc") as file:
+        variable = file[name]
+        assert variable.dtype == np.int16
+        assert (variable.scale_factor, variable.add_offset) == row.packing
+        assert variable._FillValue == FILL
+        assert variable.chunking() == [73, 20, 20]
+        assert variable.filters()["zstd"] and variable.filters()["complevel"] == 3
+        assert variable.units == row.units and variable.cell_methods == "time: mean"
+
+
+def test_axes_are_those_of_the_tile_and_of_the_year(folder: Path) -> None:
+    file = world.decode(folder / "flux.nc")
+    np.testing.assert_array_equal(file["lat"], TILE.lat)
+    np.testing.assert_array_equal(file["lon"], TILE.lon)
+    days = file["time"].to_index()
+    assert len(days) == 365 and f"{days[0]:%Y-%m-%d %H:%M}" == "2001-01-01 00:00" and days.is_monotonic_increasing
+
+
+def test_cells_that_are_not_active_are_missing_and_all_others_are_there(folder: Path) -> None:
+    active = world.decode(folder / "attributes.nc")["active"].to_numpy() == 1
+    assert 0 < active.sum() < active.size and not active[:, TILE.lon < WEST].any()
+    file = world.decode(folder / "flux.nc")
+    for name in (*DAILY, "fch4_member", "ch4ox_member", "dissimilarity"):
+        assert (np.isfinite(file[name].to_numpy()) == active).all(), name
+    raw = world.open_raw(folder / "flux.nc")
+    assert (raw["fch4"].to_numpy()[:, ~active] == FILL).all()
+    assert (raw["applicable"].to_numpy()[~active] == -1).all()
+    assert set(np.unique(raw["applicable"].to_numpy()[active])) <= {0, 1}
+
+
+def test_provenance_names_settings_and_every_input(folder: Path) -> None:
+    file = world.open_raw(folder / "flux.nc")
+    assert file.attrs["tile"] == "N36W126" and file.attrs["grid"] == "0.25deg"
+    assert file.attrs["fluxatlas_stage"] == "infer tile"
+    assert set(json.loads(file.attrs["fluxatlas_inputs"])) == {
+        "forcing 0", "attributes", "member 0", "member 1", "member 2"
+    }  # fmt: skip
+    assert json.loads(file.attrs["fluxatlas_settings"])["chunk_cells"] == 20
+
+
+def test_state_holds_every_member_layer_and_active_cell(folder: Path) -> None:
+    state = world.open_raw(folder / "state.nc")
+    rows, columns = np.nonzero(world.decode(folder / "attributes.nc")["active"].to_numpy() == 1)
+    np.testing.assert_array_equal(state["row"], rows + TILE.rows.start)
+    np.testing.assert_array_equal(state["column"], columns + TILE.columns.start)
+    assert set(state.data_vars) == {"thermal", "hydrology", "biogeochemistry"}
+    for name, variable in state.data_vars.items():
+        assert variable.dims == ("member", f"{name}_layer", "cell", f"{name}_hidden")
+        assert variable.shape == (3, 1, len(rows), 8) and variable.dtype == np.float32
+        assert np.isfinite(variable).all() and (np.abs(variable) <= 1).all()  # a GRU's state is bounded by one
+    assert state.attrs["last_day"] == "2001-12-31"
+
+
+def test_nothing_temporary_is_left(folder: Path) -> None:
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "0.pt", "1.pt", "2.pt", "2001.nc", "attributes.nc", "flux.nc", "state.nc"
+    ]  # fmt: skip

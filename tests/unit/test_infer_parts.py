@@ -1,0 +1,115 @@
+"""Parts of inference: packing, store, blocks, scheduling, estimates, applicability."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fluxatlas import variables
+from fluxatlas.errors import ConfigError, InputError, MemoryLimitError
+from fluxatlas.infer.blocks import MOST_THREADS, choose_scheduler, make_blocks
+from fluxatlas.infer.engine import make_engine
+from fluxatlas.infer.estimate import Calibration, estimate_seconds
+from fluxatlas.infer.kernel import spread
+from fluxatlas.infer.memory import predict, refuse_above
+from fluxatlas.infer.packing import pack
+from fluxatlas.infer.store import Store
+from fluxatlas.variables import FILL
+
+
+@pytest.mark.parametrize("name", ["fch4", "ch4ox", "tsl05", "swc05"])
+def test_packing_errs_by_at_most_half_a_step_over_the_valid_range(name: str) -> None:
+    row = variables.get(name)
+    assert row.packing is not None
+    scale, offset = row.packing
+    values = np.linspace(*row.valid, 10_001).astype(np.float32)
+    packed, outside = pack(values, row)
+    assert packed.dtype == np.int16 and outside == 0 and (packed != FILL).all()
+    assert np.abs(packed * scale + offset - values).max() <= 0.5 * scale * (1 + 1e-3)
+
+
+def test_packing_never_clips() -> None:
+    row = variables.get("ch4ox")  # valid 0..25, int16 holds -1.38..31.38
+    packed, outside = pack(np.array([-1.0, 26.0, 31.3, 40.0, -5.0, np.nan, np.inf], np.float32), row)
+    assert outside == 6
+    np.testing.assert_array_equal(packed[:3] * 0.0005 + 15, [-1.0, 26.0, 31.3])
+    assert (packed[3:] == FILL).all()
+
+
+def test_store_gives_back_what_was_written_block_by_block(tmp_path: Path) -> None:
+    store = Store(str(tmp_path), cells=7, days=10, chunk=4)
+    store.create(["a", "b"])
+    truth = np.random.default_rng(0).integers(-30000, 30000, (10, 7)).astype(np.int16)
+    for days in store.sections:
+        for start, stop in ((3, 7), (0, 3)):
+            store.write("a", days, start, truth[days, start:stop])
+            store.write("b", days, start, -truth[days, start:stop])
+    assert [(s.start, s.stop) for s in store.sections] == [(0, 4), (4, 8), (8, 10)]
+    for days in store.sections:
+        np.testing.assert_array_equal(store.read("a", days), truth[days])
+        np.testing.assert_array_equal(store.read("b", days), -truth[days])
+
+
+@pytest.mark.parametrize(("cells", "size"), [(1, 10), (10, 10), (11, 10), (1000, 384), (0, 5)])
+def test_blocks_cover_every_cell_once(cells: int, size: int) -> None:
+    covered = [cell for block in make_blocks(cells, size) for cell in range(block.start, block.stop)]
+    assert covered == list(range(cells))
+    assert all(block.stop - block.start <= size for block in make_blocks(cells, size))
+
+
+def test_blocks_are_cut_smaller_to_keep_several_workers_busy() -> None:
+    assert len(make_blocks(1000, 384, workers=2)) == 8
+    assert [block.stop - block.start for block in make_blocks(100, 384, workers=8)] == [64, 36]
+
+
+def test_scheduler_is_chosen_by_workers() -> None:
+    assert choose_scheduler("auto", 1, 9) == "serial"
+    assert choose_scheduler("processes", 4, 1) == "serial"
+    assert choose_scheduler("auto", MOST_THREADS, 9) == "threads"
+    assert choose_scheduler("auto", MOST_THREADS + 1, 90) == "processes"
+    assert choose_scheduler("processes", 2, 9) == "processes"
+
+
+def test_spread_is_the_sample_standard_deviation_and_unknown_for_one_member() -> None:
+    values = np.random.default_rng(1).normal(size=(3, 4, 5)).astype(np.float32)
+    np.testing.assert_allclose(spread(values), np.std(values.astype(float), axis=0, ddof=1), rtol=1e-5)
+    assert np.isnan(spread(values[:1])).all()
+
+
+def test_unknown_back_end_names_the_nearest() -> None:
+    with pytest.raises(ConfigError, match="did you mean 'torch'"):
+        make_engine("torhc", None)  # type: ignore[arg-type]
+
+
+def test_memory_grows_with_every_shape() -> None:
+    base = {"tile_cells": 57_600, "land_cells": 30_000, "hidden": 32, "members": 3, "workers": 2}
+    reference = predict(**base)  # type: ignore[arg-type]
+    for key, value in {**base, "days": 365, "piece_cells": 400, "block": 384, "time_chunk": 73}.items():
+        more = {"block": 384, "land_cells": 30_000, **base, key: 2 * value}
+        assert predict(**more) > reference, key  # type: ignore[arg-type]
+    assert predict(**base, processes=True) > reference + 2 * 300e6  # type: ignore[arg-type]
+
+
+def test_memory_refusal_states_both_numbers() -> None:
+    refuse_above(999_000_000, 1000, where="tile")
+    with pytest.raises(MemoryLimitError, match=r"need 1,500 MB, 1,000 MB are allowed") as caught:
+        refuse_above(1_500_000_000, 1000, where="tile N38W124")
+    assert caught.value.where == "tile N38W124" and "--memory-mb" in caught.value.hint
+
+
+def test_time_scales_with_work_and_falls_with_workers() -> None:
+    known = Calibration(network=100_000, rest=1_000_000, hidden=32, start=2.0)
+    one = estimate_seconds(1000, 365, members=2, calibration=known)
+    assert one == pytest.approx(2 + 365_000 * (2 / 100_000 + 1 / 1_000_000))
+    assert estimate_seconds(1000, 365, members=2, workers=2, calibration=known) == pytest.approx(2 + (one - 2) / 2)
+    assert estimate_seconds(1000, 365, members=2, hidden=64, calibration=known) > one
+
+
+def test_calibration_is_read_back_and_anything_else_refused(tmp_path: Path) -> None:
+    known = Calibration(network=123.0, machine="this")
+    known.save(tmp_path / "calibration.json")
+    assert Calibration.load(tmp_path / "calibration.json") == known
+    (tmp_path / "other.json").write_text('{"speed": 1}')
+    for name in ("other.json", "absent.json"):
+        with pytest.raises(InputError, match="not a calibration"):
+            Calibration.load(tmp_path / name)

@@ -6,6 +6,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from ...errors import InputError
@@ -46,6 +47,8 @@ def read_rds(path: str | Path, required: tuple[str, ...], encoding: str = "utf-8
     if not isinstance(table, pd.DataFrame):
         raise InputError("the R object is no data frame", where=where, hint="save one data frame with saveRDS")
     table = table.reset_index(drop=True)
+    for name in table.columns[table.dtypes == "float64"]:
+        table[name] = table[name].where(table[name].notna(), np.nan)  # R's NA is a signalling NaN
     check_columns(map(str, table.columns), required, where)
     if table.empty:
         raise InputError("the data frame has no rows", where=where, hint="leave the file out or fill it")

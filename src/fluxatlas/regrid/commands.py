@@ -2,6 +2,78 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Annotated
+
 import typer
 
-app = typer.Typer(no_args_is_help=True, help="TODO")
+app = typer.Typer(no_args_is_help=True, help="Bring static layers to the target grid; attributes and forcing of sites.")
+
+GridName = Annotated[str, typer.Option("--grid", help="Name of the target grid.")]
+TileSize = Annotated[int, typer.Option(help="Edge of a tile in degrees.")]
+Tiles = Annotated[list[str], typer.Option("--tile", help="Name of a tile; repeat for more.")]
+Box = Annotated[
+    tuple[float, float, float, float],
+    typer.Option("--bbox", help="West, south, east, north: cells outside are not run."),
+]
+
+
+@app.command()
+def attributes(
+    settings: Annotated[str, typer.Option(help="The block 'static' as JSON.")],
+    grid: GridName,
+    tile_size: TileSize,
+    tile: Annotated[str, typer.Option(help="Name of the tile.")],
+    output: Annotated[Path, typer.Option(help="File to write.")],
+    bbox: Box = (-180, -90, 180, 90),
+    system: Annotated[str, typer.Option(help="System whose attributes are needed.")] = "soil_methane_sink",
+) -> None:
+    """Static layers of one tile on the target grid."""
+    from ..config.settings import read_settings
+    from ..config.static import StaticBlock
+    from ..grid import get_grid
+    from ..systems import get_system
+    from .attributes import write
+
+    block = read_settings(StaticBlock, settings)
+    write(block, get_grid(grid).tile(tile, tile_size), get_system(system), bbox, output)
+
+
+@app.command()
+def sites(
+    grid: GridName,
+    tile_size: TileSize,
+    tile: Tiles,
+    year: Annotated[list[int], typer.Option(help="A year of forcing; repeat for more.")],
+    attributes_dir: Annotated[Path, typer.Option(help="Folder of <tile>.nc.")],
+    forcing_dir: Annotated[Path, typer.Option(help="Folder of <tile>/<year>.nc.")],
+    sites_dir: Annotated[Path, typer.Option(help="Folder of sites.csv and forcing.parquet.")],
+    output_dir: Annotated[
+        Path, typer.Option(help="Folder to write sites_attributes.csv and sites_forcing.parquet to.")
+    ],
+    system: Annotated[str, typer.Option(help="System whose drivers are needed.")] = "soil_methane_sink",
+) -> None:
+    """Attributes and forcing of every site: its own where known, else those of the tile that holds it."""
+    from ..grid import get_grid
+    from ..systems import get_system
+    from .sites import write
+
+    tiles = [get_grid(grid).tile(name, tile_size) for name in tile]
+    write(tiles, sorted(year), get_system(system), attributes_dir, forcing_dir, sites_dir, output_dir)
+
+
+@app.command()
+def forcing(
+    grid: GridName,
+    tile_size: TileSize,
+    tile: Annotated[str, typer.Option(help="Name of the tile.")],
+    piece: Annotated[Path, typer.Option("--forcing", help="Forcing piece of one tile and year.")],
+    attributes: Annotated[Path, typer.Option(help="Attributes of the tile.")],
+    output: Annotated[Path, typer.Option(help="File to write.")],
+    method: Annotated[str, typer.Option(help="'bilinear' or 'conservative'.")] = "bilinear",
+) -> None:
+    """Write the regridded forcing of one tile-year, to look at; inference makes it on the fly and never stores it."""
+    from ..grid import get_grid
+    from .materialise import write
+
+    write(get_grid(grid).tile(tile, tile_size), piece, attributes, output, method)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import GridError
+from ..errors import GridError, InputError
 from ..grid import Tile
 from ..ingest.humidity import huss_from_vapour_pressure, saturation_vapour_pressure
 from .apply import apply
@@ -39,8 +39,11 @@ class TileRegridder:
     source_orog: altitude of the source cells (ny, nx) [m], or None for no downscaling.
     target_orog: altitude of the tile's cells (rows, columns) [m].
     lapse_rate: decrease of temperature with altitude [K m-1].
+    precipitation_ratio: long-term precipitation of the tile's cells (rows, columns) divided by that of the source
+        regridded to them; multiplies ``pr``. None: precipitation is not adapted.
 
-    Raises :class:`GridError` where the piece does not surround the tile, or only one of the altitudes is given.
+    Raises :class:`GridError` where a layer has another shape than its grid, an axis is irregular, or only one of the
+    altitudes is given. Source cells that are needed but lie outside the piece are refused when cells are asked for.
     """
 
     def __init__(
@@ -53,20 +56,29 @@ class TileRegridder:
         source_orog: FloatArray | None = None,
         target_orog: FloatArray | None = None,
         lapse_rate: float = LAPSE_RATE,
+        precipitation_ratio: FloatArray | None = None,
     ) -> None:
         if (source_orog is None) != (target_orog is None):
             raise GridError("downscaling needs the altitude of both grids", where=tile.name, hint="give both or none")
         self.tile = tile
         self._shape = (np.size(piece_lat), np.size(piece_lon))
+        for name, layer, shape in (
+            ("source_orog", source_orog, self._shape),
+            ("target_orog", target_orog, tile.shape),
+            ("precipitation_ratio", precipitation_ratio, tile.shape),
+        ):
+            if layer is not None and np.shape(layer) != shape:
+                raise GridError(f"'{name}' has shape {np.shape(layer)}, not {shape}", where=tile.name)
         self._source = np.asarray(piece_lat, float), np.asarray(piece_lon, float)
         self._lat = axis_weights(self._source[0], tile.lat, "lat", method)
         self._lon = axis_weights(self._source[1], tile.lon, "lon", method)
         self._orog = source_orog, target_orog
+        self._ratio = precipitation_ratio
         self._lapse_rate = lapse_rate
         self._cache: tuple[npt.NDArray[np.int64], AxisWeights] | None = None
 
     def cells(self, name: str, source: npt.NDArray[Any], cell_index: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-        """Variable ``name`` (time, ny, nx) at flat positions ``cell_index`` (n,) of the tile: (time, n), not downscaled."""
+        """``source`` (time, ny, nx) at flat positions ``cell_index`` (n,) of the tile: (time, n), not downscaled."""
         if source.shape[1:] != self._shape:
             raise GridError(f"'{name}' has shape {source.shape[1:]}, the piece {self._shape}", where=self.tile.name)
         return apply(source, self._taps(cell_index))
@@ -76,9 +88,12 @@ class TileRegridder:
     ) -> dict[str, npt.NDArray[np.float32]]:
         """Regrid all of ``forcing`` (time, ny, nx) and adapt it to the altitude of the cells: (time, n) each.
 
-        See :func:`downscale` for the physics; without altitudes the variables are only regridded.
+        See :func:`downscale` for the physics; without altitudes the variables are only regridded (and ``pr`` multiplied
+        by the ratio, if there is one). Raises :class:`GridError` where the piece lacks a source cell that is needed.
         """
         out = {name: self.cells(name, source, cell_index) for name, source in forcing.items()}
+        if self._ratio is not None and "pr" in out:
+            out["pr"] = out["pr"] * np.asarray(self._ratio, np.float32).ravel()[cell_index]
         source_orog, target_orog = self._orog
         if source_orog is None or target_orog is None:
             return out
@@ -108,7 +123,12 @@ def downscale(
     - ``huss`` is kept but capped at saturation over water at the new temperature and pressure;
     - ``rlds`` scales with the fourth power of temperature (constant emissivity of the air, our approximation [D]);
     - the rest is unchanged.
+
+    Raises :class:`InputError` where pressure, humidity or longwave radiation come without ``tas``.
     """
+    lacking = sorted({"ps", "huss", "rlds"} & set(forcing)) if "tas" not in forcing else []
+    if lacking:
+        raise InputError(f"{', '.join(lacking)} cannot be brought to another altitude without tas", hint="give it too")
     out = {name: np.asarray(values, np.float32) for name, values in forcing.items()}
     for name in TEMPERATURES:
         if name in out:

@@ -1,0 +1,45 @@
+"""Write the regridded forcing of one tile-year to look at. Inference makes the same numbers on the fly."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import xarray as xr
+
+from .. import files, variables
+from ..errors import InputError
+from ..grid import Tile
+from .tile import TileRegridder
+from .weights import Method
+
+
+def write(tile: Tile, piece_path: Path, attributes_path: Path, output: Path, method: str) -> None:
+    """Regrid and downscale every variable of a piece to the active cells of ``tile`` and write them.
+
+    Raises :class:`InputError` for an unknown method; errors of the piece as in inference.
+    """
+    if method not in ("bilinear", "conservative"):
+        raise InputError(f"unknown method '{method}'", hint="choose 'bilinear' or 'conservative'")
+    piece, attributes = files.read_netcdf(piece_path), files.read_netcdf(attributes_path)
+    index = np.flatnonzero(attributes["active"].to_numpy() == 1)
+    regridder = TileRegridder(
+        piece["lat"].to_numpy(),
+        piece["lon"].to_numpy(),
+        tile,
+        method=cast(Method, method),
+        source_orog=piece["orog"].to_numpy().astype(float),
+        target_orog=attributes["orog"].to_numpy().astype(float),
+    )
+    names = [str(name) for name in piece.data_vars if "time" in piece[name].dims]
+    out = regridder.downscale({name: piece[name].to_numpy() for name in names}, index)
+    days, data = piece.sizes["time"], {}
+    for name, values in out.items():
+        field = np.full((days, tile.shape[0] * tile.shape[1]), np.nan, np.float32)
+        field[:, index] = values
+        data[name] = (("time", "lat", "lon"), field.reshape(days, *tile.shape), variables.get(name).attrs)
+    dataset = xr.Dataset(data, {"time": piece["time"], "lat": tile.lat, "lon": tile.lon})
+    encoding = {name: variables.get(name).encoding(compression="zstd", complevel=3) for name in names}
+    attrs = files.provenance("regrid forcing", {"method": method}, {"piece": piece_path, "attributes": attributes_path})
+    files.write_netcdf(dataset, output, encoding, attrs=attrs)

@@ -27,7 +27,7 @@ def run(days: slice = slice(None), cells: slice = slice(None), **options: object
         {name: values[days, cells] for name, values in FORCING.items()},
         {name: values[cells] for name, values in ATTRIBUTES.items()},
         {name: values[cells] for name, values in PARAMETERS.items()},
-        **{"lat": LAT[cells], "dates": DATES[days], "structure": Structure(**codes), "dtype": np.float64, **options},  # type: ignore[arg-type]
+        **{"lat": LAT[cells], "dates": DATES[days], "structure": Structure(**codes), **options},  # type: ignore[arg-type]
     )
 
 
@@ -67,20 +67,20 @@ def test_water_of_the_outputs_closes_against_the_state() -> None:
     rest = run(days=slice(100, None), state=start.state)
     stored = [column_water(r.state.water) + r.state.snw for r in (start, rest)]
     flows = (FORCING["pr"][100:].astype(float) - rest["evspsbl"] - rest["mrro"]).sum(axis=0) * 86400
-    np.testing.assert_allclose(stored[1] - stored[0], flows, atol=1e-8)
+    np.testing.assert_allclose(stored[1] - stored[0], flows, atol=1e-3)  # outputs are single precision
 
 
 def test_water_stays_within_the_pores(year: SimulationResult) -> None:
     phi = soil_properties(ATTRIBUTES)["phi"]
     for name in ("swc05", "swc15", "swc45"):
-        assert (year[name] >= 0).all() and (year[name] <= phi + 1e-12).all()
+        assert (year[name] >= 0).all() and (year[name] <= phi + 1e-7).all()
     assert (year.state.water[:8] <= phi + 1e-12).all() and (year.state.water > 0).all()
 
 
 def test_fluxes_have_their_signs(year: SimulationResult) -> None:
     for name in ("ch4ox", "ch4prod", "evspsbl", "mrro", "snw", "snd", "oxk"):
         assert (year[name] >= 0).all(), name
-    np.testing.assert_allclose(year["fch4"], year["ch4prod"] - year["ch4ox"], atol=1e-15)
+    np.testing.assert_allclose(year["fch4"], year["ch4prod"] - year["ch4ox"], atol=1e-6)
 
 
 def test_the_head_reproduces_the_layers(year: SimulationResult) -> None:
@@ -89,8 +89,8 @@ def test_the_head_reproduces_the_layers(year: SimulationResult) -> None:
     resistance = methane.snow_resistance(year["snw"], year["snd"], forcing["tas"], forcing["ps"])
     assert (resistance[year["snd"] == 0] == 0).all() and resistance.max() > 1e4
     with np.errstate(divide="ignore"):
-        head = 86400 * c0 / (1 / np.sqrt(year["difs"] * year["oxk"]) + resistance)
-    np.testing.assert_allclose(head, year["ch4ox"], rtol=1e-10)
+        head = 86400 * c0 / (1 / np.sqrt(year["difs"].astype(float) * year["oxk"]) + resistance)
+    np.testing.assert_allclose(head, year["ch4ox"], rtol=1e-6, atol=1e-12)  # outputs are single precision
 
 
 def test_the_kernel_equals_the_plain_formulas() -> None:
@@ -123,29 +123,26 @@ def test_the_kernel_equals_the_plain_formulas() -> None:
     )
     for i in range(0, CELLS, 7):
         _, net = column_profile(d[:, i], k[:, i], c0[i], made[:, i], above[i])
-        assert -result["fch4"][-1, i] == pytest.approx(net, rel=1e-9, abs=1e-13)
+        assert -result["fch4"][-1, i] == pytest.approx(net, rel=1e-6, abs=1e-6)
 
 
 def test_a_cell_does_not_depend_on_its_neighbours(year: SimulationResult) -> None:
     alone = run(cells=slice(270, 273), spinup_years=2)  # beyond the first block
     for name, values in alone.daily.items():
-        np.testing.assert_allclose(values, year[name][:, 270:273], rtol=1e-9, err_msg=name)
+        np.testing.assert_allclose(values, year[name][:, 270:273], rtol=2e-7, err_msg=name)
 
 
 def test_a_run_can_be_continued() -> None:
-    whole, first = run(days=slice(0, 80)), run(days=slice(0, 40), state=None)
+    start = run(days=slice(0, 40)).state
+    whole, first = run(days=slice(0, 80), state=start), run(days=slice(0, 40), state=start)
     second = run(days=slice(40, 80), state=first.state)
-    # the guess of the first state differs with the length of the series: continue from the same one
-    again = run(days=slice(0, 40), state=first.state), run(days=slice(0, 80), state=first.state)
-    third = run(days=slice(40, 80), state=again[0].state)
     for name in whole.daily:
-        np.testing.assert_array_equal(third[name], again[1][name][40:])
-        assert second[name].shape == (40, CELLS)
+        np.testing.assert_array_equal(second[name], whole[name][40:])
 
 
 def test_uptake_rises_with_the_rate_and_falls_under_snow() -> None:
     forcing, dates = weather(DAYS, np.array([60.0]))
-    options = {"lat": np.array([60.0]), "dates": dates, "dtype": np.float64}
+    options = {"lat": np.array([60.0]), "dates": dates}
     base = simulate(forcing, one_soil(), {}, **options)  # type: ignore[arg-type]
     faster = simulate(forcing, one_soil(), {"oxidation_rate": 8e-5}, **options)  # type: ignore[arg-type]
     active = base["ch4ox"] > 0
@@ -183,9 +180,9 @@ def test_all_precipitation_stays_as_snow_in_the_cold_and_glaciers_stay_finite() 
     forcing, dates = weather(DAYS, np.array([70.0]))
     forcing["tas"] = np.full_like(forcing["tas"], 250.0)
     forcing["pr"] = np.full_like(forcing["pr"], 20 / 86400)
-    result = simulate(forcing, one_soil(), {}, lat=np.array([70.0]), dates=dates, dtype=np.float64)
-    np.testing.assert_allclose(result["snw"][:100, 0], 20 * np.arange(1, 101), rtol=1e-6)
-    assert result["snw"].max() <= 3000 and result["mrro"][-1, 0] * 86400 == pytest.approx(20, rel=1e-6)
+    result = simulate(forcing, one_soil(), {}, lat=np.array([70.0]), dates=dates)
+    np.testing.assert_allclose(result["snw"][:100, 0], 20 * np.arange(1, 101), rtol=1e-5)
+    assert result["snw"].max() <= 3000 and result["mrro"][-1, 0] * 86400 == pytest.approx(20, rel=1e-5)
     density = result["snw"][:100, 0] / result["snd"][:100, 0]
     assert (np.diff(density) > 0).all() and density[0] == pytest.approx(110) and density[-1] < 350
 

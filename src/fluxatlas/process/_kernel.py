@@ -9,7 +9,7 @@ from numba import njit
 
 from . import heat, methane_column, snow, water
 from ._validate import Drivers
-from ._vector import INNER, KERNEL
+from ._vector import INNER, KERNEL, cached
 from .heat import CENTRES, THICKNESS, surface_conductance, surface_temperature
 from .methane_column import NODES
 
@@ -181,6 +181,7 @@ def _methane_day(n, f, state, rows, soil, p, column):  # type: ignore[no-untyped
     )  # fmt: skip
 
 
+@cached
 @njit(**KERNEL)
 def run_block(offset, n, steps, drivers, soil, p, roots, column, state, rows, daily, residuals, record):  # type: ignore[no-untyped-def]
     """Advance a block of ``n`` cells by ``steps`` days.

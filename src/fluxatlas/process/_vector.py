@@ -8,21 +8,43 @@ below 1e-13, checked against NumPy by a test.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numba import types
+from numba.core.caching import FunctionCache
 from numba.extending import intrinsic, overload, register_jitable
 
 _INLINE: Any = {"forceinline": True}
 formula = register_jitable(**_INLINE)
 """Decorator of a formula: plain Python function outside, compiled inside a kernel."""
 
-KERNEL: dict[str, Any] = {"error_model": "numpy", "fastmath": {"contract", "nsz", "arcp"}, "nogil": True, "cache": True}
+KERNEL: dict[str, Any] = {"error_model": "numpy", "fastmath": {"contract", "nsz", "arcp"}, "nogil": True}
 """Compile options of a kernel. No reassociation: it would cancel the budget residuals algebraically."""
 INNER: dict[str, Any] = {**KERNEL, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 """Compile options of a kernel that is called by kernels alone."""
+
+
+class _SourceCache(FunctionCache):
+    """Numba's cache on disk, keyed by every source of this package.
+
+    Numba's own key is the file of the function alone: it would run stale code after an edit of a formula that the
+    function inlines from another file.
+    """
+
+    def _index_key(self, sig: Any, codegen: Any) -> Any:
+        sources = sorted(Path(__file__).parent.glob("*.py"))
+        digest = hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
+        return (*super()._index_key(sig, codegen), digest)
+
+
+def cached(kernel: Any) -> Any:
+    """Keep the machine code of a kernel on disk; compiled once per machine and version of the sources."""
+    kernel._cache = _SourceCache(kernel.py_func)
+    return kernel
 
 
 def exp(x: Any) -> Any:

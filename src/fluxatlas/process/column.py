@@ -54,8 +54,8 @@ class State(NamedTuple):
 class SimulationResult:
     """What :func:`simulate` gives.
 
-    daily: arrays (T, N) by variable name in canonical units. state: at the end of the last day. residuals: daily
-    closure of the budgets, arrays (T, N): ``energy`` [J m-2], ``water`` [kg m-2], ``methane`` [mg m-2]; round-off
+    daily: float32 arrays (T, N) by variable name in canonical units. state: at the end of the last day. residuals:
+    daily closure of the budgets, arrays (T, N): ``energy`` [J m-2], ``water`` [kg m-2], ``methane`` [mg m-2]; round-off
     if all is well.
     """
 
@@ -77,7 +77,6 @@ def simulate(
     structure: Structure | None = None,
     spinup_years: int = 0,
     state: State | None = None,
-    dtype: npt.DTypeLike = np.float32,
 ) -> SimulationResult:
     """Run the soil column over the days of ``forcing``.
 
@@ -91,7 +90,6 @@ def simulate(
     lat: latitude (N,) [degrees north]. dates: the T days.
     structure: forms of the methane model, one for all or by cell.
     spinup_years: how often the first 365 days are run before the first day. state: start from here instead of a guess.
-    dtype: type of the daily outputs.
 
     Returns the variables of the soil methane system (its intermediates, ``ch4ox``, ``ch4prod``, ``fch4``) and ``mrro``;
     ``fch4`` is positive upward. Raises :class:`InputError` for an absent or misshapen driver or attribute, a value that
@@ -109,7 +107,7 @@ def simulate(
     current = state.copy() if state is not None else _first_state(drivers.tas, soil)
     if current.temperature.shape != (LAYERS, cells):
         raise _state_error(current.temperature.shape, cells)
-    daily = np.empty((len(OUTPUTS), steps, cells), dtype)
+    daily = np.empty((len(OUTPUTS), steps, cells), np.float32)
     residuals = np.empty((len(BUDGETS), steps, cells))
     for offset in range(0, cells, BLOCK):
         cut = slice(offset, min(offset + BLOCK, cells))

@@ -31,6 +31,8 @@ EVAPORATING = (0.5, 0.3, 0.2)
 """Share of the soil evaporation taken from each of the first three layers (10 cm)."""
 SHEDDING = 5
 """Layers (30 cm) whose saturation decides how much rain is shed."""
+DRAINED = 0.30
+"""Thickness [m] to which the drainage time belongs; thinner layers drain faster in proportion [D]."""
 DENSITY = 1000.0  # kg m-3
 
 
@@ -103,11 +105,12 @@ def drainage_step(n, temperature, water, soil, p, flux, runoff):  # type: ignore
     """Let ``flux`` [kg m-2 d-1] run through the layers; what leaves the last one is added to ``runoff``."""
     for layer in range(LAYERS):
         mass = THICKNESS[layer] * DENSITY
+        thin = min(THICKNESS[layer] / DRAINED, 1.0)
         for i in range(n):
             theta = water[layer, i] + flux[i] / mass
             overflow = maximum(theta - soil.phi[i], 0.0)
             theta -= overflow
-            rate = 1.0 - exp(-1.0 / (soil.drainage_days[i] * p.drainage_factor[i]))
+            rate = 1.0 - exp(-1.0 / (thin * soil.drainage_days[i] * p.drainage_factor[i]))
             drained = maximum(theta - soil.theta_fc[i], 0.0) * rate * liquid_share(temperature[layer, i])
             water[layer, i] = theta - drained
             flux[i] = (overflow + drained) * mass

@@ -62,6 +62,8 @@ def synthesize(
     _check_structures(settings)
     years, method = settings.years, settings.regrid
     cells = GridWeather(grid, tile_size, system, attributes, forcing, years=years, method=method)
+    if not len(cells):
+        raise InputError("no tile has an active cell to sample", hint="widen the domain, or look at the attributes")
     sites = None
     if sites_attributes and sites_forcing and settings.include_sites > 0:
         sites = SiteWeather(system, sites_attributes, sites_forcing, years=settings.years)
@@ -96,11 +98,11 @@ class _Generator:
         self.limits = {name: variables.get(name).valid for name in system.attributes}
         self.dropped = 0
         self.pool = {name: np.concatenate([a[name] for a in cells.attributes]) for name in system.attributes}
-        self.pool_lai = np.concatenate([c.lai for c in cells.cells], axis=1) if cells.cells else np.empty((12, 0))
+        self.pool_lai = np.concatenate([c.lai for c in cells.cells], axis=1)
 
     def write(self, output: PathLike, attrs: dict[str, str]) -> Report:
         begin, kept, told = time.perf_counter(), 0, 0
-        stratum = strata(self.cells.features() if len(self.cells) else np.empty((0, 4)), self.settings.strata)
+        stratum = strata(self.cells.features(), self.settings.strata)
         with SamplesFile(output, self.system, self.settings.years * YEAR) as file:
             for number in range(ROUNDS):
                 rng = np.random.default_rng([self.settings.seed, number])

@@ -1,0 +1,248 @@
+"""The synthetic samples of a small made-up world: complete, valid, reproducible, covering."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+import infer_world as world
+from fluxatlas import variables
+from fluxatlas.config.synthesize import SynthesizeBlock
+from fluxatlas.errors import ConfigError, GridError, InputError
+from fluxatlas.grid import get_grid
+from fluxatlas.synthesize.generate import Report, synthesize, target_names
+from fluxatlas.synthesize.weather import GridWeather, SiteWeather
+from fluxatlas.testing.truth import HIDDEN
+
+GRID, SIZE = get_grid("0.25deg"), 2
+TILES = [GRID.tile(name, SIZE) for name in ("N38W124", "N40W122")]
+SITES = {"warm": (31.7, -110.1), "cold": (60.1, 25.2)}
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("inputs")
+    for tile in TILES:
+        world.write_attributes(folder / "attributes" / f"{tile.name}.nc", tile)
+        for year in (2000, 2001):
+            world.write_piece(folder / "forcing" / tile.name / f"{year}.nc", tile, year)
+    write_sites(folder)
+    return folder
+
+
+def write_sites(folder: Path) -> None:
+    """Two sites: one with two whole years, one with a gap, so that only its second year and a half can be used."""
+    frames, rows = [], []
+    for site, (lat, lon) in SITES.items():
+        dates = pd.date_range("2003-01-01", "2004-12-31")
+        values = {name: world.weather(name, np.array([lat]), np.array([lon]), dates)[:, 0, 0] for name in FORCING}
+        frame = pd.DataFrame({"site": site, "time": dates, **values, "forcing_source": "site"})
+        frames.append(frame if site == "warm" else frame.drop(index=frame.index[100]))
+        rows.append({"site": site, "lat": lat, "lon": lon, "sand": 60.0, "clay": 10.0, "soc": 8.0, "bdod": 1500.0})
+    pd.concat(frames).to_parquet(folder / "sites.parquet")
+    pd.DataFrame(rows).assign(phh2o=7.0, cropFrac=0.0, ndep=np.nan, lai=0.7).to_csv(folder / "sites.csv", index=False)
+
+
+FORCING = world.SYSTEM.forcing
+
+
+def make(inputs: Path, output: Path, sites: bool = False, **settings: Any) -> tuple[Report, xr.Dataset]:
+    """Samples of the two tiles."""
+    report = synthesize(
+        output,
+        grid=GRID,
+        tile_size=SIZE,
+        system=world.SYSTEM,
+        attributes=[inputs / "attributes" / f"{tile.name}.nc" for tile in TILES],
+        forcing=sorted((inputs / "forcing").glob("*/*.nc")),
+        sites_attributes=inputs / "sites.csv" if sites else None,
+        sites_forcing=inputs / "sites.parquet" if sites else None,
+        settings=SynthesizeBlock(**{"site_days": 40 * 365, "spinup_years": 1, **settings}),
+    )
+    return report, world.decode(output)
+
+
+@pytest.fixture(scope="module")
+def made(inputs: Path, tmp_path_factory: pytest.TempPathFactory) -> xr.Dataset:
+    return make(inputs, tmp_path_factory.mktemp("made") / "samples.nc", sites=True)[1]
+
+
+def test_samples_hold_what_the_contract_lists(made: xr.Dataset) -> None:
+    series = (*FORCING, *world.SYSTEM.slow_drivers, *target_names(world.SYSTEM))
+    assert {"ch4ox", "ch4prod", "fch4", "tsl45", "difs", "oxk"} <= set(series)
+    for name in series:
+        assert made[name].dims == ("site", "time") and made[name].dtype == np.float32
+        assert made[name].attrs["units"] == variables.get(name).units
+    for name in (*world.SYSTEM.statics, "lat", "lon", "draw", "block"):
+        assert made[name].dims == ("site",)
+
+
+def test_site_days_are_met_and_nothing_is_missing_or_out_of_range(made: xr.Dataset) -> None:
+    assert made.sizes["site"] * made.sizes["time"] == made.attrs["site_days"] == 40 * 365
+    for name in made.data_vars:
+        assert np.isfinite(made[name]).all(), name
+        if name in variables.table():
+            variables.check_range(made[name], str(name), where="samples")
+
+
+def test_fluxes_are_consistent(made: xr.Dataset) -> None:
+    """Net flux = production - uptake, water never above porosity: relations of the process model."""
+    np.testing.assert_allclose(made["fch4"], made["ch4prod"] - made["ch4ox"], atol=2e-5)
+    assert (made["swc05"] <= made["phi"] + 1e-6).all()
+    assert float(made["ch4ox"].mean()) > 0.05
+
+
+def test_training_reads_the_samples(inputs: Path, tmp_path: Path) -> None:
+    from fluxatlas.train.data import read_samples
+
+    make(inputs, tmp_path / "samples.nc")
+    samples = read_samples(tmp_path / "samples.nc", world.SYSTEM)
+    assert samples.site_days == 40 * 365 and len(np.unique(samples.block)) >= 4
+
+
+def test_the_same_seed_gives_the_same_samples_and_another_does_not(inputs: Path, tmp_path: Path) -> None:
+    (_, one), (_, two), (_, other) = (make(inputs, tmp_path / f"{n}.nc", seed=s) for n, s in enumerate((1, 1, 2)))
+    xr.testing.assert_identical(one.drop_attrs(), two.drop_attrs())
+    assert not np.array_equal(one["oxk"], other["oxk"])
+
+
+def test_every_quantile_class_of_climate_and_soil_is_sampled(inputs: Path, tmp_path: Path) -> None:
+    attributes = [inputs / "attributes" / f"{tile.name}.nc" for tile in TILES]
+    pieces = sorted((inputs / "forcing").glob("*/*.nc"))
+    _, samples = make(inputs, tmp_path / "s.nc", strata=3, draws=1, jitter=0, site_days=110 * 365, spinup_years=0)
+    cells = GridWeather(GRID, SIZE, world.SYSTEM, attributes, pieces, years=1, method="bilinear")
+    everywhere = dict(zip(("tas", "pr", "clay", "soc"), cells.features().T, strict=True))
+    for name in ("clay", "soc"):
+        edges = np.quantile(everywhere[name], [0, 1 / 3, 2 / 3, 1])
+        counts = np.histogram(samples[name], edges + np.array([-1e-3, 0, 0, 1e-3]))[0]
+        assert counts.min() >= 0.15 * samples.sizes["site"], (name, counts)
+
+
+def test_draws_share_the_weather_but_not_the_soil(inputs: Path, tmp_path: Path) -> None:
+    _, samples = make(inputs, tmp_path / "s.nc", draws=5)
+    place = samples.isel(
+        site=np.flatnonzero((samples["lat"] == samples["lat"][0]) & (samples["lon"] == samples["lon"][0]))
+    )
+    np.testing.assert_array_equal(place["draw"], np.arange(5))
+    assert (place["tas"].std("site") == 0).all() and (place["ch4ox"].std("site").mean() > 0)
+    assert len(np.unique(place["clay"])) == 5
+
+
+def test_without_jitter_statics_are_those_of_the_cells(inputs: Path, tmp_path: Path) -> None:
+    _, samples = make(inputs, tmp_path / "s.nc", jitter=0)
+    for position in range(0, 40, 7):
+        one = samples.isel(site=position)
+        expected = world.attribute("clay", np.array([float(one["lat"])]), np.array([float(one["lon"])]))[0, 0]
+        assert float(one["clay"]) == pytest.approx(expected, rel=1e-5)
+
+
+def test_sites_give_their_share_of_the_weather(made: xr.Dataset) -> None:
+    at = {site: np.isclose(made["lat"], lat) & np.isclose(made["lon"], lon) for site, (lat, lon) in SITES.items()}
+    assert sum(where.sum() for where in at.values()) == round(0.3 * 40)
+    assert min(where.sum() for where in at.values()) == 6
+    cold = made.isel(site=np.flatnonzero(at["cold"]))
+    assert set(pd.DatetimeIndex(cold["first_day"])) == {pd.Timestamp("2004-01-01")}, "2003 has a gap"
+    assert (cold["ndep"] > 0).all(), "unknown attributes are taken from active cells"
+
+
+def test_a_site_series_is_the_site_s_weather(made: xr.Dataset) -> None:
+    lat, lon = SITES["cold"]
+    where = np.flatnonzero(np.isclose(made["lat"], lat))[0]
+    truth = world.weather("tas", np.array([lat]), np.array([lon]), pd.date_range("2003-01-01", "2004-12-31"))
+    np.testing.assert_allclose(made["tas"][where], truth[365 : 365 + 365, 0, 0], rtol=1e-6)
+
+
+def test_spans_of_a_site_with_gaps(inputs: Path) -> None:
+    sites = SiteWeather(world.SYSTEM, inputs / "sites.csv", inputs / "sites.parquet", years=1)
+    assert sites.sites == ["cold", "warm"]
+    assert [f"{day:%Y-%m-%d}" for day in sites.starts["warm"]] == ["2003-01-01", "2004-01-01"]
+    assert SiteWeather(world.SYSTEM, inputs / "sites.csv", inputs / "sites.parquet", years=2).sites == ["warm"]
+
+
+def test_several_years_and_small_batches(inputs: Path, tmp_path: Path) -> None:
+    report, samples = make(inputs, tmp_path / "s.nc", years=2, site_days=7000, batch=3, spinup_years=0)
+    assert samples.sizes == {"site": 10, "time": 730} and report.site_days == 7300
+    one = samples.isel(site=0)
+    piece = world.weather(
+        "tas", np.array([float(one["lat"])]), np.array([float(one["lon"])]), pd.date_range("2001", periods=300)
+    )
+    assert np.corrcoef(one["tas"][366:666], piece[:, 0, 0])[0, 1] > 0.99
+
+
+def test_the_hidden_structure_is_never_drawn() -> None:
+    assert SynthesizeBlock().exclude == {choice: (getattr(HIDDEN, choice),) for choice in HIDDEN.__dataclass_fields__}
+
+
+def test_parameters_and_structures_stay_within_table_and_exclusions(
+    inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from fluxatlas.process import parameters, simulate
+    from fluxatlas.process.structure import code
+    from fluxatlas.synthesize import generate
+
+    seen: list[tuple[Any, Any]] = []
+
+    def spy(forcing: Any, soil: Any, values: Any, **more: Any) -> Any:
+        seen.append((values, more["structure"]))
+        return simulate(forcing, soil, values, **more)
+
+    monkeypatch.setattr(generate, "simulate", spy)
+    make(inputs, tmp_path / "s.nc", site_days=100 * 365, spinup_years=0)
+    table = parameters.table()
+    for name, row in table.iterrows():
+        values = np.concatenate([parts[str(name)] for parts, _ in seen])
+        assert row["lower"] <= values.min() < values.max() <= row["upper"], name
+    for choice, names in SynthesizeBlock().exclude.items():
+        codes = np.concatenate([np.asarray(getattr(structure, choice)) for _, structure in seen])
+        assert len(set(codes)) > 1 and not {code(choice, name) for name in names} & set(codes)
+
+
+def test_errors(inputs: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="leaves no form of 'profile'"):
+        make(inputs, tmp_path / "s.nc", exclude={"profile": ("gaussian", "uniform", "exponential")})
+    with pytest.raises(ConfigError, match="unknown structural choice 'shape'"):
+        make(inputs, tmp_path / "s.nc", exclude={"shape": ("x",)})
+    with pytest.raises(InputError, match=r"has forcing of \[2000, 2001\], but series of 3 years"):
+        make(inputs, tmp_path / "s.nc", years=3)
+    with pytest.raises(InputError, match="not a forcing piece"):
+        GridWeather(GRID, SIZE, world.SYSTEM, [], [tmp_path / "N38W124" / "first.nc"], years=1, method="bilinear")
+    with pytest.raises(GridError, match="not a tile name"):
+        GridWeather(GRID, SIZE, world.SYSTEM, [tmp_path / "west.nc"], [], years=1, method="bilinear")
+    (tmp_path / "bare.csv").write_text("site,lat\nA,1\n")
+    with pytest.raises(InputError, match="no column lon"):
+        SiteWeather(world.SYSTEM, tmp_path / "bare.csv", inputs / "sites.parquet", years=1)
+    with pytest.raises(InputError, match="file not found"):
+        SiteWeather(world.SYSTEM, inputs / "sites.csv", tmp_path / "absent.parquet", years=1)
+    assert not (tmp_path / "s.nc").exists()
+
+
+def test_a_domain_without_cells_is_refused(inputs: Path, tmp_path: Path) -> None:
+    path = world.write_attributes(tmp_path / f"{TILES[0].name}.nc", TILES[0], ocean_west_of=0.0)
+    with pytest.raises(InputError, match="no tile has an active cell"):
+        synthesize(tmp_path / "s.nc", grid=GRID, tile_size=SIZE, system=world.SYSTEM, attributes=[path], forcing=[])
+
+
+def test_absurd_forcing_is_refused_after_some_attempts(inputs: Path, tmp_path: Path) -> None:
+    tile = TILES[0]
+    attributes = world.write_attributes(tmp_path / f"{tile.name}.nc", tile)
+    source = world.decode(inputs / "forcing" / tile.name / "2001.nc")
+    for variable in source.variables.values():
+        variable.encoding = {}
+    source["huss"] = (source["huss"] * 0 + 0.06).assign_attrs(source["huss"].attrs)  # more vapour than there can be
+    source["sfcWind"] = (source["sfcWind"] + 70).assign_attrs(source["sfcWind"].attrs)
+    (tmp_path / tile.name).mkdir()
+    source.to_netcdf(tmp_path / tile.name / "2001.nc")
+    with pytest.raises(InputError, match="series left the valid ranges, only 0 of 4 did not"):
+        synthesize(
+            tmp_path / "s.nc",
+            grid=GRID,
+            tile_size=SIZE,
+            system=world.SYSTEM,
+            attributes=[attributes],
+            forcing=[tmp_path / tile.name / "2001.nc"],
+            settings=SynthesizeBlock(site_days=4 * 365, spinup_years=0),
+        )
+    assert [path.name for path in tmp_path.iterdir() if "s.nc" in path.name or ".s." in path.name] == []

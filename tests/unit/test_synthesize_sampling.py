@@ -1,0 +1,72 @@
+"""Sampling of places and soils."""
+
+import numpy as np
+import pytest
+
+from fluxatlas.errors import InputError
+from fluxatlas.synthesize.sampling import draw, jitter, spatial_block, strata
+
+LIMITS = {"sand": (0.0, 100.0), "clay": (0.0, 100.0), "soc": (0.0, 600.0), "bdod": (50.0, 2300.0), "phh2o": (2.5, 11.0)}
+
+
+def test_strata_are_the_mix_of_quantile_classes() -> None:
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(900, 2))
+    found = strata(features, 3)
+    assert set(found) == set(range(9))
+    low = found == found[np.argmin(features[:, 0] + features[:, 1])]
+    for column in features.T:  # the lowest third of each column, by an independent ranking
+        assert (np.argsort(np.argsort(column))[low] < 300).all()
+
+
+def test_equal_values_are_never_parted() -> None:
+    found = strata(np.array([[1.0, 5.0]] * 7 + [[2.0, 5.0]]), 4)
+    assert len(set(found[:7])) == 1
+
+
+def test_every_stratum_is_drawn_before_any_twice_however_rare() -> None:
+    stratum = np.array([0] * 1000 + [1] * 3 + [2])
+    chosen = draw(stratum, 3, np.random.default_rng(0))
+    assert set(stratum[chosen]) == {0, 1, 2}
+    counts = np.bincount(stratum[draw(stratum, 7, np.random.default_rng(0))])
+    np.testing.assert_array_equal(counts, [3, 3, 1])
+
+
+def test_all_places_are_drawn_once_before_any_twice() -> None:
+    stratum = np.array([0, 0, 1, 1, 1, 2])
+    chosen = draw(stratum, 15, np.random.default_rng(1))
+    counts = np.bincount(chosen, minlength=6)
+    assert len(chosen) == 15 and counts.min() == 2 and counts.max() == 3
+
+
+def test_drawing_follows_its_seed() -> None:
+    stratum = np.arange(500) % 7
+    one, two, other = (draw(stratum, 50, np.random.default_rng(seed)) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(one, two)
+    assert (one != other).any()
+
+
+def test_no_place_and_broken_features_are_refused() -> None:
+    with pytest.raises(InputError, match="no place to sample"):
+        strata(np.empty((0, 4)), 3)
+    with pytest.raises(InputError, match="not finite"):
+        strata(np.array([[1.0, np.nan]]), 3)
+
+
+def test_blocks_hold_neighbours_and_part_strangers() -> None:
+    block = spatial_block(np.array([10.2, 10.9, 11.1, 10.2]), np.array([-5.1, -5.9, -5.1, -4.9]), 1.0)
+    assert block[0] == block[1] and len(set(block)) == 3
+
+
+def test_jitter_has_the_spread_asked_for_and_stays_within_limits() -> None:
+    n = 20_000
+    soil = {"sand": np.full(n, 30.0), "clay": np.full(n, 20.0), "soc": np.full(n, 15.0), "bdod": np.full(n, 1300.0)}
+    soil["phh2o"] = np.full(n, 6.0)
+    changed = jitter(soil, 0.2, LIMITS, np.random.default_rng(0))
+    for name in ("sand", "clay", "soc"):
+        assert np.std(np.log(changed[name] / soil[name])) == pytest.approx(0.2, rel=0.03)
+    assert np.std(np.log(changed["bdod"] / 1300)) == pytest.approx(0.02, rel=0.03)
+    assert np.std(changed["phh2o"]) == pytest.approx(0.4, rel=0.03)
+    extreme = jitter({"sand": np.full(n, 60.0), "clay": np.full(n, 38.0)}, 0.8, LIMITS, np.random.default_rng(0))
+    assert (extreme["sand"] + extreme["clay"]).max() <= 98 + 1e-9 and min(map(np.min, extreme.values())) >= 0
+    np.testing.assert_array_equal(jitter(soil, 0.0, LIMITS, np.random.default_rng(0))["soc"], soil["soc"])

@@ -5,8 +5,6 @@
 #   snakemake --cores 2 results/demo/infer/N36W008/2001.nc              one tile-year alone
 #
 # Rules hold paths and call the command line; all logic is in src/fluxatlas and tested there.
-import sys
-
 from snakemake.utils import min_version
 
 min_version("9.10")
@@ -30,6 +28,14 @@ include: "workflow/rules/report.smk"
 rule all:
     default_target: True
     input:
-        rules.products.input,
-        rules.evaluate.input,
-        rules.report.input,
+        expand(
+            "<results>/products/daily/{variable}_{year}.nc",
+            variable=RUN.variables,
+            year=YEARS,
+        ),
+        "<results>/products/stac/catalog.json",
+        "<results>/products/budget.csv",
+        "<results>/evaluate/skill.csv",
+        "<results>/evaluate/towers.csv",
+        "<results>/evaluate/seams.csv",
+        "<results>/evaluate/truth.csv" if RUN.is_synthetic else [],

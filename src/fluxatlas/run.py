@@ -6,9 +6,10 @@ The Snakefile, ``plan`` and ``status`` all ask this one class, which imports not
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from .config.model import Config
 from .errors import ConfigError
@@ -27,6 +28,26 @@ STAGE_VERSIONS = {
     "report": 1,
 }
 """Raise the number of a stage when its science changes: everything that it made is then stale."""
+
+
+T = TypeVar("T")
+
+
+def _spread(items: Sequence[T], most: int) -> list[T]:
+    """At most ``most`` of ``items``, evenly spread, in order."""
+    if len(items) <= most:
+        return list(items)
+    return [items[int((k + 0.5) * len(items) / most)] for k in range(most)]
+
+
+def spread(option: str, template: str, **lists: Sequence[Any]) -> str:
+    """A path for every combination of ``lists``, each behind ``option``, in bash's short form.
+
+    ``spread("--flux", "infer/{tile}/{year}.nc", tile=["A", "B"], year=[1, 2])`` is
+    ``--flux=infer/{A,B}/{1,2}.nc``, which bash expands to four options.
+    """
+    braces = {k: "{" + ",".join(map(str, v)) + "}" if len(v) != 1 else str(v[0]) for k, v in lists.items()}
+    return f"{option}={template.format(**braces)}"
 
 
 class Run:
@@ -120,13 +141,59 @@ class Run:
 
         return static_inputs(self.static)
 
+    @cached_property
+    def sites(self) -> Any:
+        """The sites block with its paths filled in."""
+        from .config.sites import sites_for_synthetic_earth
+
+        if not self.is_synthetic or self.config.sites.entries:
+            return self.config.sites
+        return sites_for_synthetic_earth(f"{self.raw}/sites", self.config.sites)
+
+    @property
+    def synthetic_site_files(self) -> list[str]:
+        """Raw site files of the synthetic Earth: the list of towers, a file per tower, the chamber table."""
+        names = self.config.synthetic_earth.site_files(self.forcing_years[0], self.years[-1])
+        return [f"{self.raw}/sites/{name}" for name in names]
+
+    @cached_property
+    def site_files(self) -> list[str]:
+        """Raw site files."""
+        from .ingest.sites.inputs import site_inputs
+
+        return self.synthetic_site_files if self.is_synthetic else site_inputs(self.sites)
+
+    @property
+    def sample_tiles(self) -> list[str]:
+        """Tiles whose cells may be sampled: all, or as many as the configuration allows, evenly spread."""
+        return _spread(self.tiles, self.config.synthesize.max_tiles)
+
+    @property
+    def sample_years(self) -> list[int]:
+        """Years of forcing to sample: all, or as many as the configuration allows in runs of consecutive years."""
+        length, most = self.config.synthesize.years, self.config.synthesize.max_years
+        if len(self.forcing_years) <= max(most, length):
+            return self.forcing_years
+        starts = _spread(self.forcing_years[: len(self.forcing_years) - length + 1], max(most // length, 1))
+        return sorted({start + k for start in starts for k in range(length)} & set(self.forcing_years))
+
+    @property
+    def variables(self) -> list[str]:
+        """Daily variables of the product."""
+        return list(self.config.products.variables or self.system.outputs)
+
+    @property
+    def tower_variables(self) -> list[str]:
+        """Variables of the product that towers measure too."""
+        return [name for name in self.variables if name.startswith(("tsl", "swc"))]
+
     # --- what a rule hands on -----------------------------------------------------------------------------------
 
-    def settings(self, stage: str, *leaves: str) -> str:
-        """The block of ``stage`` (or only ``leaves`` of it) as JSON for ``--settings``."""
-        block = {"forcing": self.forcing, "static": self.static}.get(stage) if stage in ("forcing", "static") else None
-        data = (block or getattr(self.config, stage)).model_dump(mode="json")
-        return json.dumps({k: data[k] for k in leaves} if leaves else data, sort_keys=True)
+    def settings(self, block: str, *, without: Iterable[str] = ()) -> str:
+        """A block of the configuration as JSON for ``--settings``, without leaves that the rule does not use."""
+        source = self if block in ("forcing", "static", "sites") else self.config
+        data = getattr(source, block).model_dump(mode="json", exclude=set(without))
+        return json.dumps(data, sort_keys=True)
 
     @property
     def grid_options(self) -> str:

@@ -2,7 +2,7 @@
 # Nothing heavy is imported here, since every job on a cluster parses this again.
 from fluxatlas.config import load
 from fluxatlas.errors import FluxAtlasError
-from fluxatlas.run import STAGE_VERSIONS, Run
+from fluxatlas.run import STAGE_VERSIONS, Run, spread
 
 try:
     RUN = Run(load(config))
@@ -38,6 +38,22 @@ def memory(first_mb):
 def minutes(first):
     """Run time of a job in minutes that doubles with every further attempt."""
     return lambda wildcards, attempt: first * 2 ** (attempt - 1)
+
+
+# Strings with braces are hidden in functions, since Snakemake would take what stands between them for wildcards.
+
+
+def settings(block, without=()):
+    """A block of the configuration as JSON, without the leaves that a rule does not use."""
+    text = RUN.settings(block, without=without)
+    return lambda wildcards: text
+
+
+def each(option, template, **lists):
+    """``template`` filled with every combination of ``lists`` (and the wildcards), each behind ``option``."""
+    return lambda wildcards: spread(
+        option, template, **{key: [value] for key, value in wildcards.items()}, **lists
+    )
 
 
 def repeat(option, values):

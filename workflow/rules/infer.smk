@@ -10,16 +10,11 @@ rule spinup:
         members=expand("<results>/train/members/{member}.pt", member=MEMBERS),
         attributes="<results>/regrid/attributes/{tile}.nc",
         forcing=lambda wc: [
-            f"<results>/ingest/forcing/{wc.tile}/{year}.nc" for year in RUN.config.period.spinup_sequence
+            f"<results>/ingest/forcing/{wc.tile}/{year}.nc"
+            for year in RUN.config.period.spinup_sequence
         ],
     output:
         f"<results>/infer/{{tile}}/{YEARS[0] - 1}_state.nc",
-    params:
-        settings=RUN.settings("infer"),
-        grid=RUN.grid_options,
-        members=lambda wc, input: repeat("--member", input.members),
-        forcing=lambda wc, input: repeat("--forcing", input.forcing),
-        version=STAGE_VERSIONS["infer"],
     log:
         "<results>/logs/infer/{tile}_spinup.log",
     benchmark:
@@ -28,6 +23,12 @@ rule spinup:
     resources:
         mem_mb=memory(3000),
         runtime=minutes(60),
+    params:
+        settings=settings("infer"),
+        grid=RUN.grid_options,
+        members=lambda wc, input: repeat("--member", input.members),
+        forcing=lambda wc, input: repeat("--forcing", input.forcing),
+        version=STAGE_VERSIONS["infer"],
     shell:
         "fluxatlas infer spinup --settings {params.settings:q} {params.grid} --tile {wildcards.tile}"
         " {params.forcing} --attributes {input.attributes} {params.members} --state-out {output}"
@@ -39,25 +40,27 @@ rule infer:
         members=expand("<results>/train/members/{member}.pt", member=MEMBERS),
         attributes="<results>/regrid/attributes/{tile}.nc",
         forcing="<results>/ingest/forcing/{tile}/{year}.nc",
-        state=lambda wc: ancient(f"<results>/infer/{wc.tile}/{int(wc.year) - 1}_state.nc"),
+        state=lambda wc: ancient(
+            f"<results>/infer/{wc.tile}/{int(wc.year) - 1}_state.nc"
+        ),
     output:
         flux="<results>/infer/{tile}/{year}.nc",
         state="<results>/infer/{tile}/{year}_state.nc",
-    params:
-        settings=RUN.settings("infer"),
-        grid=RUN.grid_options,
-        members=lambda wc, input: repeat("--member", input.members),
-        version=STAGE_VERSIONS["infer"],
-    wildcard_constraints:
-        year="|".join(str(year) for year in YEARS),
     log:
         "<results>/logs/infer/{tile}_{year}.log",
     benchmark:
         "<results>/benchmarks/infer/{tile}_{year}.tsv"
+    wildcard_constraints:
+        year="|".join(str(year) for year in YEARS),
     threads: RUN.config.infer.workers
     resources:
         mem_mb=memory(3000),
         runtime=minutes(60),
+    params:
+        settings=settings("infer"),
+        grid=RUN.grid_options,
+        members=lambda wc, input: repeat("--member", input.members),
+        version=STAGE_VERSIONS["infer"],
     shell:
         "fluxatlas infer tile --settings {params.settings:q} {params.grid} --tile {wildcards.tile}"
         " --year {wildcards.year} --forcing {input.forcing} --attributes {input.attributes} {params.members}"

@@ -10,14 +10,6 @@ rule forcing:
         elevation=RUN.elevation_files,
     output:
         expand("<results>/ingest/forcing/{tile}/{{year}}.nc", tile=TILES),
-    params:
-        settings=RUN.settings("forcing"),
-        grid=RUN.grid_options,
-        tiles=repeat("--tile", TILES),
-        raw=lambda wc, input: repeat("--input", input.raw),
-        following=lambda wc, input: repeat("--next-input", input.following),
-        folder=RUN.paths("ingest", "forcing"),
-        version=STAGE_VERSIONS["ingest"],
     log:
         "<results>/logs/ingest/forcing_{year}.log",
     benchmark:
@@ -25,6 +17,14 @@ rule forcing:
     resources:
         mem_mb=memory(3000),
         runtime=minutes(60),
+    params:
+        settings=settings("forcing"),
+        grid=RUN.grid_options,
+        tiles=each("--tile", "{tile}", tile=TILES),
+        raw=lambda wc, input: repeat("--input", input.raw),
+        following=lambda wc, input: repeat("--next-input", input.following),
+        folder=RUN.paths("ingest", "forcing"),
+        version=STAGE_VERSIONS["ingest"],
     shell:
         "fluxatlas ingest forcing --settings {params.settings:q} {params.grid} --year {wildcards.year}"
         " {params.tiles} {params.raw} {params.following} --output-dir {params.folder} 2> {log}"
@@ -38,10 +38,6 @@ rule sites:
         observations="<results>/ingest/sites/observations.parquet",
         forcing="<results>/ingest/sites/forcing.parquet",
         report="<results>/ingest/sites/report.json",
-    params:
-        settings=RUN.settings("sites"),
-        inputs=lambda wc, input: repeat("--input", input),
-        version=STAGE_VERSIONS["ingest"],
     log:
         "<results>/logs/ingest/sites.log",
     benchmark:
@@ -49,6 +45,10 @@ rule sites:
     resources:
         mem_mb=memory(2000),
         runtime=minutes(30),
+    params:
+        settings=settings("sites"),
+        inputs=lambda wc, input: repeat("--input", input),
+        version=STAGE_VERSIONS["ingest"],
     shell:
         "fluxatlas ingest sites build --settings {params.settings:q} {params.inputs}"
         " --output-dir $(dirname {output.sites}) 2> {log}"

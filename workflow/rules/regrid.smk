@@ -8,11 +8,6 @@ rule attributes:
         RUN.static_files,
     output:
         "<results>/regrid/attributes/{tile}.nc",
-    params:
-        settings=RUN.settings("static"),
-        grid=RUN.grid_options,
-        bbox=RUN.bbox,
-        version=STAGE_VERSIONS["regrid"],
     log:
         "<results>/logs/regrid/attributes_{tile}.log",
     benchmark:
@@ -20,6 +15,11 @@ rule attributes:
     resources:
         mem_mb=memory(2000),
         runtime=minutes(30),
+    params:
+        settings=settings("static"),
+        grid=RUN.grid_options,
+        bbox=RUN.bbox,
+        version=STAGE_VERSIONS["regrid"],
     shell:
         "fluxatlas regrid attributes --settings {params.settings:q} {params.grid} --tile {wildcards.tile}"
         " --bbox {params.bbox} --output {output} 2> {log}"
@@ -28,20 +28,16 @@ rule attributes:
 rule site_inputs:
     input:
         attributes=expand("<results>/regrid/attributes/{tile}.nc", tile=TILES),
-        forcing=expand("<results>/ingest/forcing/{tile}/{year}.nc", tile=TILES, year=RUN.forcing_years),
+        forcing=expand(
+            "<results>/ingest/forcing/{tile}/{year}.nc",
+            tile=TILES,
+            year=RUN.forcing_years,
+        ),
         sites="<results>/ingest/sites/sites.csv",
         site_forcing="<results>/ingest/sites/forcing.parquet",
     output:
         attributes="<results>/regrid/sites_attributes.csv",
         forcing="<results>/regrid/sites_forcing.parquet",
-    params:
-        grid=RUN.grid_options,
-        tiles=repeat("--tile", TILES),
-        years=repeat("--year", RUN.forcing_years),
-        folders=lambda wc, input, output: f"--attributes-dir {RUN.paths('regrid', 'attributes')}"
-        f" --forcing-dir {RUN.paths('ingest', 'forcing')} --sites-dir {RUN.paths('ingest', 'sites')}"
-        f" --output-dir {RUN.paths('regrid')}",
-        version=STAGE_VERSIONS["regrid"],
     log:
         "<results>/logs/regrid/site_inputs.log",
     benchmark:
@@ -49,5 +45,13 @@ rule site_inputs:
     resources:
         mem_mb=memory(2000),
         runtime=minutes(60),
+    params:
+        grid=RUN.grid_options,
+        tiles=each("--tile", "{tile}", tile=TILES),
+        years=each("--year", "{year}", year=RUN.forcing_years),
+        folders=lambda wc, input, output: f"--attributes-dir {RUN.paths('regrid', 'attributes')}"
+        f" --forcing-dir {RUN.paths('ingest', 'forcing')} --sites-dir {RUN.paths('ingest', 'sites')}"
+        f" --output-dir {RUN.paths('regrid')}",
+        version=STAGE_VERSIONS["regrid"],
     shell:
         "fluxatlas regrid sites {params.grid} {params.tiles} {params.years} {params.folders} 2> {log}"

@@ -5,21 +5,18 @@
 
 rule synthesize:
     input:
-        attributes=expand("<results>/regrid/attributes/{tile}.nc", tile=TILES),
+        attributes=expand(
+            "<results>/regrid/attributes/{tile}.nc", tile=RUN.sample_tiles
+        ),
         forcing=expand(
             "<results>/ingest/forcing/{tile}/{year}.nc",
-            tile=TILES,
-            year=RUN.config.period.forcing_years,
+            tile=RUN.sample_tiles,
+            year=RUN.sample_years,
         ),
         sites_attributes="<results>/regrid/sites_attributes.csv",
         sites_forcing="<results>/regrid/sites_forcing.parquet",
     output:
         "<results>/synthesize/samples.nc",
-    params:
-        settings=RUN.settings("synthesize"),
-        grid=RUN.grid_options,
-        system=RUN.system.name,
-        version=STAGE_VERSIONS["synthesize"],
     log:
         "<results>/logs/synthesize/samples.log",
     benchmark:
@@ -27,8 +24,20 @@ rule synthesize:
     resources:
         mem_mb=memory(3000),
         runtime=minutes(60),
+    params:
+        settings=settings("synthesize", without=["max_tiles", "max_years"]),
+        attributes=each("--attributes", RUN.paths.attributes(), tile=RUN.sample_tiles),
+        forcing=each(
+            "--forcing",
+            RUN.paths.forcing(),
+            tile=RUN.sample_tiles,
+            year=RUN.sample_years,
+        ),
+        grid=RUN.grid_options,
+        system=RUN.system.name,
+        version=STAGE_VERSIONS["synthesize"],
     shell:
         "fluxatlas synthesize samples --settings {params.settings:q} --system {params.system} {params.grid}"
-        " --attributes {input.attributes} --forcing {input.forcing}"
+        " {params.attributes} {params.forcing}"
         " --sites-attributes {input.sites_attributes} --sites-forcing {input.sites_forcing}"
         " --output {output} 2> {log}"

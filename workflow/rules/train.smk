@@ -2,6 +2,16 @@
 # In:  <results>/synthesize/samples.nc, site tables
 # Out: <results>/train/members/{member}.pt, <results>/train/predictions/{member}.parquet, .../baselines/predictions.parquet
 
+NOT_IN_PRETRAINING = [
+    "baselines",
+    "members",
+    "folds",
+    "split",
+    "finetune_epochs",
+    "finetune_rate",
+    "rehearsal",
+]
+
 
 rule pretrain:
     input:
@@ -9,12 +19,6 @@ rule pretrain:
     output:
         member="<results>/train/pretrained/{member}.pt",
         history="<results>/train/history/{member}_pretrain.csv",
-    params:
-        settings=RUN.train_settings,
-        grid=RUN.grid.name,
-        system=RUN.system.name,
-        checkpoint=lambda wc: RUN.paths("train", "checkpoints", f"{wc.member}_pretrain.pt"),
-        version=STAGE_VERSIONS["train"],
     log:
         "<results>/logs/train/pretrain_{member}.log",
     benchmark:
@@ -23,6 +27,14 @@ rule pretrain:
     resources:
         mem_mb=memory(4000),
         runtime=minutes(240),
+    params:
+        settings=settings("train", without=NOT_IN_PRETRAINING),
+        grid=RUN.grid.name,
+        system=RUN.system.name,
+        checkpoint=lambda wc: RUN.paths(
+            "train", "checkpoints", f"{wc.member}_pretrain.pt"
+        ),
+        version=STAGE_VERSIONS["train"],
     shell:
         "fluxatlas train pretrain --settings {params.settings:q} --system {params.system} --grid {params.grid}"
         " --member {wildcards.member} --samples {input} --output {output.member} --history {output.history}"
@@ -40,10 +52,6 @@ rule finetune:
         member="<results>/train/members/{member}.pt",
         predictions="<results>/train/predictions/{member}.parquet",
         history="<results>/train/history/{member}_finetune.csv",
-    params:
-        settings=RUN.train_settings,
-        checkpoint=lambda wc: RUN.paths("train", "checkpoints", f"{wc.member}_finetune.pt"),
-        version=STAGE_VERSIONS["train"],
     log:
         "<results>/logs/train/finetune_{member}.log",
     benchmark:
@@ -52,6 +60,12 @@ rule finetune:
     resources:
         mem_mb=memory(4000),
         runtime=minutes(240),
+    params:
+        settings=settings("train", without=["baselines"]),
+        checkpoint=lambda wc: RUN.paths(
+            "train", "checkpoints", f"{wc.member}_finetune.pt"
+        ),
+        version=STAGE_VERSIONS["train"],
     shell:
         "fluxatlas train finetune --settings {params.settings:q} --member {wildcards.member}"
         " --pretrained {input.pretrained} --samples {input.samples} --sites-attributes {input.sites_attributes}"
@@ -68,11 +82,6 @@ rule baselines:
         observations="<results>/ingest/sites/observations.parquet",
     output:
         "<results>/train/baselines/predictions.parquet",
-    params:
-        settings=RUN.train_settings,
-        grid=RUN.grid.name,
-        system=RUN.system.name,
-        version=STAGE_VERSIONS["train"],
     log:
         "<results>/logs/train/baselines.log",
     benchmark:
@@ -81,6 +90,11 @@ rule baselines:
     resources:
         mem_mb=memory(4000),
         runtime=minutes(240),
+    params:
+        settings=settings("train"),
+        grid=RUN.grid.name,
+        system=RUN.system.name,
+        version=STAGE_VERSIONS["train"],
     shell:
         "fluxatlas train baselines --settings {params.settings:q} --system {params.system} --grid {params.grid}"
         " --samples {input.samples} --sites-attributes {input.sites_attributes}"

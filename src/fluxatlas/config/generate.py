@@ -55,9 +55,9 @@ def _lines(block: BaseModel, depth: int) -> Iterator[str]:
             else:
                 yield f"{indent}{name}: {{}}\n"
         else:
-            plain = block.model_dump(mode="json", include={name})
-            text = yaml.safe_dump(plain, sort_keys=False, default_flow_style=None, width=100)
-            yield from (f"{indent}{line}\n" for line in text.rstrip("\n").split("\n"))
+            plain = block.model_dump(mode="json", include={name})[name]
+            text = yaml.safe_dump(plain, sort_keys=False, default_flow_style=True, width=1000).removesuffix("...\n")
+            yield f"{indent}{name}: {text.rstrip()}\n"
 
 
 def schema() -> str:

@@ -43,5 +43,9 @@ class SynthesizeBlock(Block):
     """Series simulated at a time; bounds the memory."""
     regrid: Literal["conservative", "bilinear"] = "bilinear"
     """How the forcing is brought to the sampled cells."""
+    max_tiles: int = Field(40, ge=1)
+    """Tiles to sample at most, evenly spread over the domain."""
+    max_years: int = Field(4, ge=1)
+    """Years of forcing to sample at most, evenly spread over the period."""
     seed: int = Field(1, ge=0)
     """Seed of everything drawn."""

@@ -1,0 +1,125 @@
+# evaluate: held-out sites, towers, seams between tiles and, for the synthetic Earth, the hidden truth.
+# In:  predictions, products, site tables
+# Out: <results>/evaluate/{skill,towers,seams}.csv, for the synthetic Earth also truth.nc and truth.csv
+
+
+rule skill:
+    input:
+        members=expand("<results>/train/predictions/{member}.parquet", member=MEMBERS),
+        baselines="<results>/train/baselines/predictions.parquet",
+    output:
+        "<results>/evaluate/skill.csv",
+    log:
+        "<results>/logs/evaluate/skill.log",
+    benchmark:
+        "<results>/benchmarks/evaluate/skill.tsv"
+    resources:
+        mem_mb=memory(2000),
+        runtime=minutes(20),
+    params:
+        settings=settings("evaluate"),
+        members=each(
+            "--predictions",
+            RUN.paths("train", "predictions", "{member}.parquet"),
+            member=MEMBERS,
+        ),
+        version=STAGE_VERSIONS["evaluate"],
+    shell:
+        "fluxatlas evaluate skill --settings {params.settings:q} {params.members}"
+        " --predictions {input.baselines} --output {output} 2> {log}"
+
+
+rule towers:
+    input:
+        daily=expand(
+            "<results>/products/daily/{variable}_{year}.nc",
+            variable=RUN.tower_variables,
+            year=YEARS,
+        ),
+        sites="<results>/ingest/sites/sites.csv",
+        observations="<results>/ingest/sites/observations.parquet",
+    output:
+        "<results>/evaluate/towers.csv",
+    log:
+        "<results>/logs/evaluate/towers.log",
+    benchmark:
+        "<results>/benchmarks/evaluate/towers.tsv"
+    resources:
+        mem_mb=memory(2000),
+        runtime=minutes(20),
+    params:
+        settings=settings("evaluate"),
+        daily=each(
+            "--daily", RUN.paths.daily(), variable=RUN.tower_variables, year=YEARS
+        ),
+        version=STAGE_VERSIONS["evaluate"],
+    shell:
+        "fluxatlas evaluate towers --settings {params.settings:q} {params.daily} --sites {input.sites}"
+        " --observations {input.observations} --output {output} 2> {log}"
+
+
+rule seams:
+    input:
+        flux=expand("<results>/infer/{tile}/{year}.nc", tile=TILES, year=YEARS),
+        attributes=expand("<results>/regrid/attributes/{tile}.nc", tile=TILES),
+    output:
+        "<results>/evaluate/seams.csv",
+    log:
+        "<results>/logs/evaluate/seams.log",
+    benchmark:
+        "<results>/benchmarks/evaluate/seams.tsv"
+    resources:
+        mem_mb=memory(2000),
+        runtime=minutes(20),
+    params:
+        flux=each("--flux", RUN.paths.flux(), tile=TILES, year=YEARS),
+        attributes=each("--attributes", RUN.paths.attributes(), tile=TILES),
+        version=STAGE_VERSIONS["evaluate"],
+    shell:
+        "fluxatlas evaluate seams {params.flux} {params.attributes} --output {output} 2> {log}"
+
+
+if RUN.is_synthetic:
+
+    rule hidden_truth:
+        input:
+            expand("<results>/regrid/attributes/{tile}.nc", tile=TILES),
+        output:
+            "<results>/evaluate/truth.nc",
+        log:
+            "<results>/logs/evaluate/hidden_truth.log",
+        benchmark:
+            "<results>/benchmarks/evaluate/hidden_truth.tsv"
+        resources:
+            mem_mb=memory(2000),
+            runtime=minutes(20),
+        params:
+            settings=settings("synthetic_earth"),
+            attributes=each("--attributes", RUN.paths.attributes(), tile=TILES),
+            start=YEARS[0],
+            end=YEARS[-1],
+            version=STAGE_VERSIONS["evaluate"],
+        shell:
+            "fluxatlas ingest synthetic-earth truth --settings {params.settings:q} {params.attributes}"
+            " --start {params.start} --end {params.end} --output {output} 2> {log}"
+
+    rule truth:
+        input:
+            flux=expand("<results>/infer/{tile}/{year}.nc", tile=TILES, year=YEARS),
+            attributes=expand("<results>/regrid/attributes/{tile}.nc", tile=TILES),
+            truth="<results>/evaluate/truth.nc",
+        output:
+            "<results>/evaluate/truth.csv",
+        log:
+            "<results>/logs/evaluate/truth.log",
+        benchmark:
+            "<results>/benchmarks/evaluate/truth.tsv"
+        resources:
+            mem_mb=memory(2000),
+            runtime=minutes(20),
+        params:
+            flux=each("--flux", RUN.paths.flux(), tile=TILES, year=YEARS),
+            attributes=each("--attributes", RUN.paths.attributes(), tile=TILES),
+            version=STAGE_VERSIONS["evaluate"],
+        shell:
+            "fluxatlas evaluate truth {params.flux} {params.attributes} --truth {input.truth} --output {output} 2> {log}"

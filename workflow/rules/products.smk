@@ -1,0 +1,123 @@
+# products: the tiles put together to daily CF NetCDF, maps (COG), a STAC catalogue and budgets.
+# In:  <results>/infer/{tile}/{year}.nc, <results>/regrid/attributes/{tile}.nc
+# Out: <results>/products/daily/{variable}_{year}.nc, .../cog/{variable}_{year}[-{month}].tif, .../stac/, .../budget.csv
+
+MONTHS = (
+    [f"{month:02d}" for month in range(1, 13)] if RUN.config.products.monthly else []
+)
+MAPS = ["", *(f"-{month}" for month in MONTHS)]
+
+
+rule daily:
+    input:
+        flux=expand("<results>/infer/{tile}/{{year}}.nc", tile=TILES),
+        attributes=expand("<results>/regrid/attributes/{tile}.nc", tile=TILES),
+    output:
+        "<results>/products/daily/{variable}_{year}.nc",
+    log:
+        "<results>/logs/products/daily_{variable}_{year}.log",
+    benchmark:
+        "<results>/benchmarks/products/daily_{variable}_{year}.tsv"
+    resources:
+        mem_mb=memory(2000),
+        runtime=minutes(60),
+    params:
+        settings=settings(
+            "products", without=["variables", "monthly", "zones", "map_type"]
+        ),
+        flux=each("--flux", RUN.paths.flux(), tile=TILES),
+        attributes=each("--attributes", RUN.paths.attributes(), tile=TILES),
+        system=RUN.system.name,
+        bbox=RUN.bbox,
+        version=STAGE_VERSIONS["products"],
+    shell:
+        "fluxatlas products daily --settings {params.settings:q} --system {params.system}"
+        " --variable {wildcards.variable} --year {wildcards.year} {params.flux} {params.attributes}"
+        " --bbox {params.bbox} --output {output} 2> {log}"
+
+
+rule maps:
+    input:
+        "<results>/products/daily/{variable}_{year}.nc",
+    output:
+        expand("<results>/products/cog/{{variable}}_{{year}}{month}.tif", month=MAPS),
+    log:
+        "<results>/logs/products/maps_{variable}_{year}.log",
+    benchmark:
+        "<results>/benchmarks/products/maps_{variable}_{year}.tsv"
+    resources:
+        mem_mb=memory(2000),
+        runtime=minutes(60),
+    params:
+        settings=settings("products", without=["variables", "zones", "chunks"]),
+        folder=RUN.paths("products", "cog"),
+        version=STAGE_VERSIONS["products"],
+    shell:
+        "fluxatlas products cog --settings {params.settings:q} --daily {input} --variable {wildcards.variable}"
+        " --year {wildcards.year} --output-dir {params.folder} 2> {log}"
+
+
+rule budget:
+    input:
+        flux=expand("<results>/infer/{tile}/{year}.nc", tile=TILES, year=YEARS),
+        attributes=expand("<results>/regrid/attributes/{tile}.nc", tile=TILES),
+    output:
+        csv="<results>/products/budget.csv",
+        parquet="<results>/products/budget.parquet",
+    log:
+        "<results>/logs/products/budget.log",
+    benchmark:
+        "<results>/benchmarks/products/budget.tsv"
+    resources:
+        mem_mb=memory(2000),
+        runtime=minutes(60),
+    params:
+        settings=settings(
+            "products", without=["variables", "monthly", "map_type", "chunks"]
+        ),
+        flux=each("--flux", RUN.paths.flux(), tile=TILES, year=YEARS),
+        attributes=each("--attributes", RUN.paths.attributes(), tile=TILES),
+        version=STAGE_VERSIONS["products"],
+    shell:
+        "fluxatlas products budget --settings {params.settings:q} {params.flux} {params.attributes}"
+        " --output {output.csv} --parquet {output.parquet} 2> {log}"
+
+
+rule stac:
+    input:
+        daily=expand(
+            "<results>/products/daily/{variable}_{year}.nc",
+            variable=RUN.variables,
+            year=YEARS,
+        ),
+        maps=expand(
+            "<results>/products/cog/{variable}_{year}{month}.tif",
+            variable=RUN.variables,
+            year=YEARS,
+            month=MAPS,
+        ),
+    output:
+        "<results>/products/stac/catalog.json",
+    log:
+        "<results>/logs/products/stac.log",
+    benchmark:
+        "<results>/benchmarks/products/stac.tsv"
+    resources:
+        mem_mb=memory(1000),
+        runtime=minutes(60),
+    params:
+        settings=settings("products", without=["zones", "chunks"]),
+        daily=each("--daily", RUN.paths.daily(), variable=RUN.variables, year=YEARS),
+        maps=each(
+            "--map",
+            RUN.paths("products", "cog", "{variable}_{year}{month}.tif"),
+            variable=RUN.variables,
+            year=YEARS,
+            month=MAPS,
+        ),
+        run=RUN.config.run.name,
+        system=RUN.system.name,
+        version=STAGE_VERSIONS["products"],
+    shell:
+        "fluxatlas products stac --settings {params.settings:q} --run {params.run} --system {params.system}"
+        " {params.daily} {params.maps} --output {output} 2> {log}"

@@ -1,0 +1,1 @@
+# report: figures (placeholder until the commands land)

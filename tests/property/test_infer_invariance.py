@@ -93,6 +93,7 @@ def test_the_cut_of_the_work_does_not_matter(base: Path, settings: dict[str, Any
         np.testing.assert_allclose(state[name], reference[name], atol=2e-5)
 
 
+@pytest.mark.slow
 def test_processes_give_what_one_process_gives(base: Path) -> None:
     other, _ = run(base, LARGE, 2001, "other", block_cells=250, workers=2, scheduler="processes")
     assert_same(world.decode(base / "reference.nc"), other)

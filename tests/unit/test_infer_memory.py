@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import infer_world as world
+import pytest
 from fluxatlas.config.infer import InferBlock
 from fluxatlas.grid import get_grid
 from fluxatlas.infer.tile import _Run
@@ -23,6 +24,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
 """
 
 
+@pytest.mark.slow
 def test_prediction_is_near_the_measured_peak(tmp_path: Path) -> None:
     """Between 0.9 and 1.8 times the peak of a process, with blocks large enough to matter (about 300 MB)."""
     tile = get_grid("0.25deg").tile("N30W130", 10)
@@ -36,5 +38,4 @@ def test_prediction_is_near_the_measured_peak(tmp_path: Path) -> None:
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     measured = float(done.stdout)
-    print(run.predicted_bytes() / 1e6, measured / 1e6)
     assert 0.9 < run.predicted_bytes() / measured < 1.8, (run.predicted_bytes() / 1e6, measured / 1e6)

@@ -200,6 +200,22 @@ def test_parameters_and_structures_stay_within_table_and_exclusions(
         assert len(set(codes)) > 1 and not {code(choice, name) for name in names} & set(codes)
 
 
+def test_the_command_writes_the_file(inputs: Path, tmp_path: Path) -> None:
+    from typer.testing import CliRunner
+
+    from fluxatlas.cli import app
+
+    arguments = ["synthesize", "samples", "--settings", '{"site_days": 3650, "spinup_years": 0}', "--grid", "0.25deg"]
+    arguments += ["--tile-size", "2", "--attributes", str(inputs / "attributes" / f"{TILES[0].name}.nc")]
+    arguments += ["--forcing", str(inputs / "forcing" / TILES[0].name / "2001.nc"), "--output", str(tmp_path / "s.nc")]
+    sites = ["--sites-attributes", str(inputs / "sites.csv"), "--sites-forcing", str(inputs / "sites.parquet")]
+    done = CliRunner().invoke(app, [*arguments, *sites])
+    assert done.exit_code == 0, done.output
+    assert world.decode(tmp_path / "s.nc").attrs["site_days"] == 3650
+    wrong = CliRunner().invoke(app, [*arguments, "--settings", '{"site_dys": 1}'])
+    assert isinstance(wrong.exception, ConfigError) and "did you mean 'site_days'" in str(wrong.exception)
+
+
 def test_errors(inputs: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="leaves no form of 'profile'"):
         make(inputs, tmp_path / "s.nc", exclude={"profile": ("gaussian", "uniform", "exponential")})

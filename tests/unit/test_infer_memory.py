@@ -4,8 +4,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import infer_world as world
 import pytest
+
+import infer_world as world
 from fluxatlas.config.infer import InferBlock
 from fluxatlas.grid import get_grid
 from fluxatlas.infer.tile import _Run

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from fluxatlas import humidity
 from fluxatlas.process import evapotranspiration as et
 
 MJ = 1e6 / 86400  # W m-2
@@ -33,8 +34,13 @@ def test_net_longwave_of_example_11() -> None:
 
 
 def test_vapour_pressure_and_slope() -> None:
-    assert et.saturation_pressure(20.0) == pytest.approx(2338, abs=1)  # FAO-56 table 2.3: 2.338 kPa
-    assert et.vapour_pressure(0.622 * 2100 / (101325 - 0.378 * 2100), 101325.0) == pytest.approx(2100)
+    assert et.saturation_pressure(20.0) == pytest.approx(2338, rel=1.5e-3)  # FAO-56 table 2.3: 2.338 kPa
+    celsius = np.linspace(-40.0, 50.0, 19)
+    saturation = humidity.saturation_vapour_pressure(celsius + 273.15)
+    np.testing.assert_allclose(et.saturation_pressure(celsius), saturation, rtol=1e-12)
+    huss = humidity.huss_from_vapour_pressure(saturation, 101325.0)
+    np.testing.assert_allclose(et.vapour_pressure(huss, 101325.0), saturation, rtol=1e-12)
+    np.testing.assert_allclose(humidity.vapour_pressure(huss, 101325.0), saturation, rtol=1e-12)
 
 
 def test_priestley_taylor() -> None:

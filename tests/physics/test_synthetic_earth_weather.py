@@ -6,6 +6,7 @@ import pytest
 from scipy import stats
 
 from fluxatlas import variables
+from fluxatlas.humidity import huss_from_dew_point
 from fluxatlas.testing import SyntheticEarth
 from fluxatlas.testing.weather import GAMMA_SHAPE, rain_amount
 
@@ -86,8 +87,6 @@ def test_pressure_follows_the_hypsometric_equation(earth: SyntheticEarth) -> Non
 def test_daily_weather_equals_the_aggregated_hours(earth: SyntheticEarth, year: dict[str, np.ndarray]) -> None:
     daily = earth.weather_daily(LAT, LON, dates=pd.date_range("2000-01-01", "2000-12-31"))
     by_day = {name: values.reshape(-1, 24, LAT.size).astype(float) for name, values in year.items()}
-    dew = by_day["d2m"] - 273.15
-    vapour = 611.2 * np.exp(17.62 * dew / (243.12 + dew))
     expected = {
         "tas": by_day["t2m"].mean(axis=1),
         "tasmin": by_day["t2m"].min(axis=1),
@@ -95,7 +94,7 @@ def test_daily_weather_equals_the_aggregated_hours(earth: SyntheticEarth, year: 
         "pr": by_day["tp"].sum(axis=1) / 86400,
         "rsds": by_day["ssrd"].mean(axis=1),
         "rlds": by_day["strd"].mean(axis=1),
-        "huss": (0.622 * vapour / (by_day["sp"] - 0.378 * vapour)).mean(axis=1),
+        "huss": huss_from_dew_point(by_day["d2m"], by_day["sp"]).mean(axis=1),
         "ps": by_day["sp"].mean(axis=1),
         "sfcWind": np.hypot(by_day["u10"], by_day["v10"]).mean(axis=1),
     }

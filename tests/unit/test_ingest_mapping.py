@@ -7,9 +7,10 @@ import pytest
 import xarray as xr
 import yaml
 
+from fluxatlas import humidity
 from fluxatlas.config.forcing import ForcingBlock
 from fluxatlas.errors import ConfigError
-from fluxatlas.ingest import humidity
+from fluxatlas.ingest import rules
 from fluxatlas.ingest.declaration import MAPPINGS, RULES, load_mapping
 from fluxatlas.ingest.source import open_source
 from fluxatlas.systems import get_system
@@ -122,7 +123,7 @@ def test_an_unknown_mapping_names_the_nearest() -> None:
 
 class TestHumidity:
     def test_every_rule_exists(self) -> None:
-        assert all(callable(getattr(humidity, rule)) for rule in RULES)
+        assert all(callable(getattr(rules, rule)) for rule in RULES)
 
     def test_saturation_pressure_against_the_wmo_reference(self) -> None:
         """Goff and Gratch as tabulated by WMO: 6.1078, 12.272, 23.373, 42.430 hPa at 0, 10, 20, 30 degC."""

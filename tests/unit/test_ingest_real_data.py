@@ -9,9 +9,9 @@ import pytest
 import xarray as xr
 import yaml
 
+from fluxatlas import humidity
 from fluxatlas.config.forcing import ForcingBlock
 from fluxatlas.errors import InputError
-from fluxatlas.ingest import humidity
 from fluxatlas.ingest.elevation import read_orog
 from fluxatlas.ingest.livneh import open_livneh
 from fluxatlas.ingest.source import open_source, recognise

@@ -8,6 +8,7 @@ import pytest
 
 from fluxatlas.config.sites import QcRules, SiteEntry
 from fluxatlas.errors import InputError
+from fluxatlas.humidity import saturation_vapour_pressure, vapour_pressure
 from fluxatlas.ingest.sites import fluxnet, weather
 from fluxatlas.ingest.sites.records import Ledger
 
@@ -57,7 +58,7 @@ def test_era_units_against_a_plain_reading(data_dir: Path) -> None:
     np.testing.assert_allclose(ours["ps"], raw["PA_ERA"] * 1000, rtol=1e-12)
     np.testing.assert_allclose(ours["rlds"], raw["LW_IN_ERA"], rtol=1e-12)
     assert ((ours["tasmin"] < ours["tas"]) & (ours["tas"] < ours["tasmax"])).all()
-    relative = ours["huss"] * ours["ps"] / 0.622 / weather.saturation_pressure(ours["tas"] - 273.15)
+    relative = vapour_pressure(ours["huss"], ours["ps"]) / saturation_vapour_pressure(ours["tas"])
     assert 0.6 < relative.mean() < 0.95  # Tharandt is humid; a VPD taken as kPa would give 0.01
 
 

@@ -26,7 +26,7 @@ RULES: dict[str, tuple[str, ...]] = {
     "huss_from_relative_humidity": ("hurs", "tas", "ps"),
     "huss_from_vpd": ("vpd", "tas", "ps"),
 }
-"""Rules of ``fluxatlas.ingest.humidity`` and the variable whose unit each argument is converted to."""
+"""Rules of ``fluxatlas.ingest.rules`` and the variable whose unit each argument is converted to."""
 
 
 class RawVariable(Block):

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from .. import variables as table
 from ..config.forcing import UnitOverride
 from ..errors import ConfigError, InputError, UnitError, nearest
-from . import daily, humidity
+from . import daily, rules
 from .archive import Archive, Times
 from .coordinates import BBox, SourceGrid, Window
 from .declaration import RULES, CanonicalVariable, DeclaredMapping
@@ -190,7 +190,7 @@ class MappedSource:
                 _scaled(raws[raw], self._unit(raw)[0], quantity, where)
                 for raw, quantity in zip(made.sources, RULES[made.rule], strict=True)
             ]
-            rule: Callable[..., Values] = getattr(humidity, made.rule)
+            rule: Callable[..., Values] = getattr(rules, made.rule)
             return daily.statistic(daily.by_day(rule(*arguments), self._steps), kind).astype(np.float32)
         (raw,) = made.sources
         units, meaning = self._unit(raw)[0], self.mapping.raw[raw].time

@@ -18,6 +18,8 @@ from numba import types
 from numba.core.caching import FunctionCache
 from numba.extending import intrinsic, overload, register_jitable
 
+from .. import humidity
+
 _INLINE: Any = {"forceinline": True}
 formula = register_jitable(**_INLINE)
 """Decorator of a formula: plain Python function outside, compiled inside a kernel."""
@@ -29,14 +31,14 @@ INNER: dict[str, Any] = {**KERNEL, "no_cpython_wrapper": True, "no_cfunc_wrapper
 
 
 class _SourceCache(FunctionCache):
-    """Numba's cache on disk, keyed by every source of this package.
+    """Numba's cache on disk, keyed by every source of this package and of the constants it takes from outside.
 
     Numba's own key is the file of the function alone: it would run stale code after an edit of a formula that the
     function inlines from another file.
     """
 
     def _index_key(self, sig: Any, codegen: Any) -> Any:
-        sources = sorted(Path(__file__).parent.glob("*.py"))
+        sources = [*sorted(Path(__file__).parent.glob("*.py")), Path(humidity.__file__)]
         digest = hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
         return (*super()._index_key(sig, codegen), digest)
 

@@ -11,24 +11,27 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ..humidity import EPSILON, SATURATION_OFFSET, SATURATION_SLOPE, TRIPLE_POINT, TRIPLE_PRESSURE
 from ._vector import clip, exp, formula, maximum, minimum, sqrt
 
 STEFAN_BOLTZMANN = 5.670374e-8  # W m-2 K-4
 EMISSIVITY = 0.98
 LATENT_HEAT = 2.45e6  # J kg-1 of evaporation, FAO-56
 SECONDS = 86400.0
+ZERO = 273.15  # K
+POLE = ZERO - SATURATION_OFFSET  # K
 
 
 @formula
 def saturation_pressure(celsius: Any) -> Any:
-    """Saturation vapour pressure over water [Pa] (FAO-56)."""
-    return 610.8 * exp(17.27 * celsius / (celsius + 237.3))
+    """Saturation vapour pressure over water [Pa]: :func:`fluxatlas.humidity.saturation_vapour_pressure` for kernels."""
+    return TRIPLE_PRESSURE * exp(SATURATION_SLOPE * (celsius + ZERO - TRIPLE_POINT) / (celsius + POLE))
 
 
 @formula
 def vapour_pressure(huss: Any, ps: Any) -> Any:
-    """Vapour pressure [Pa] from specific humidity [1] and pressure [Pa]."""
-    return huss * ps / (0.622 + 0.378 * huss)
+    """Vapour pressure [Pa] from specific humidity [1] and pressure [Pa]: that of ``fluxatlas.humidity`` for kernels."""
+    return huss * ps / (EPSILON + (1.0 - EPSILON) * huss)
 
 
 @formula
@@ -40,7 +43,8 @@ def net_radiation(rsds: Any, rlds: Any, kelvin: Any, albedo: Any) -> Any:
 @formula
 def potential_evapotranspiration(radiation: Any, celsius: Any, ps: Any, coefficient: Any) -> Any:
     """Priestley-Taylor evapotranspiration [kg m-2 d-1] of ``radiation`` [W m-2]; zero where it would condense."""
-    slope = 4098.0 * saturation_pressure(celsius) / ((celsius + 237.3) * (celsius + 237.3))
+    slope = SATURATION_SLOPE * (TRIPLE_POINT - SATURATION_OFFSET) * saturation_pressure(celsius)
+    slope = slope / ((celsius + POLE) * (celsius + POLE))
     psychrometric = 6.65e-4 * ps
     return maximum(0.0, coefficient * slope / (slope + psychrometric) * radiation * SECONDS / LATENT_HEAT)
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError
+from .evapotranspiration import vapour_pressure
 from .heat import FREEZING_RANGE
 from .methane import (
     GAS_CONSTANT,
@@ -26,7 +27,7 @@ DAY = 86400.0
 
 def air_concentration(ch4: Tensor, ps: Tensor, tas: Tensor, huss: Tensor) -> Tensor:
     """CH4 of moist air [mg m-3] from the dry mole fraction [1e-9], pressure [Pa], temperature [K] and humidity [1]."""
-    vapour = huss * ps / (0.622 + 0.378 * huss)
+    vapour = vapour_pressure(huss, ps)
     return ch4 * 1e-6 * MOLAR_MASS * (ps - vapour) / (GAS_CONSTANT * tas)
 
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from ..errors import GridError, InputError
 from ..grid import Tile
-from ..ingest.humidity import huss_from_vapour_pressure, saturation_vapour_pressure
+from ..humidity import huss_from_vapour_pressure, saturation_vapour_pressure
 from .apply import apply
 from .weights import AxisWeights, Method, axis_weights, cell_taps
 

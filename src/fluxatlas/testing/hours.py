@@ -10,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from ..humidity import EPSILON, SATURATION_OFFSET, SATURATION_SLOPE, TRIPLE_POINT, TRIPLE_PRESSURE
+
 Array = npt.NDArray[np.floating[Any]]
 
 SOLAR_CONSTANT = 1361.0
@@ -66,8 +68,11 @@ def _sun_hour(a: float, b: float, sunset: float, middle: float) -> float:
 
 @_jit
 def _vapour_exponent(temperature: float) -> float:
-    """Logarithm of the saturation vapour pressure over 611.2 Pa at ``temperature`` [degC] (Magnus form)."""
-    return 17.62 * temperature / (243.12 + temperature)
+    """Logarithm of the saturation vapour pressure over :data:`TRIPLE_PRESSURE` at ``temperature`` [degC].
+
+    The formula is that of :mod:`fluxatlas.humidity`, so that ingest finds the humidity that the weather has.
+    """
+    return SATURATION_SLOPE * (temperature + 273.15 - TRIPLE_POINT) / (temperature + 273.15 - SATURATION_OFFSET)
 
 
 @_jit
@@ -105,7 +110,7 @@ def _fill_day(
         temperature = mean + 0.5 * spread * (c + 0.25 * (2 * c * c - 1))  # the range is `spread`, the mean 0
         dew = min(mean - 0.375 * spread - depression, temperature - 0.05)
         exponent = _vapour_exponent(dew)
-        vapour = 611.2 * np.exp(exponent)
+        vapour = TRIPLE_PRESSURE * np.exp(exponent)
 
         top = sun[day, 2] * _sun_hour(a, b, sunset, middle[hour])
         shortwave = 0.0
@@ -113,7 +118,9 @@ def _fill_day(
             low_sun = 1 - 0.35 * np.exp(-top / (0.12 * sun[day, 2]))
             shortwave = top * clear * (1 - 0.72 * cloud * np.sqrt(cloud)) * low_sun
         kelvin = temperature + 273.15
-        emissivity = 1.24 * np.exp((exponent + np.log(6.112 / kelvin)) / 7) * (1 + 0.22 * cloud * cloud)
+        emissivity = (
+            1.24 * np.exp((exponent + np.log(0.01 * TRIPLE_PRESSURE / kelvin)) / 7) * (1 + 0.22 * cloud * cloud)
+        )
         square = kelvin * kelvin
         gust = 0.85 + 0.2 * c
 
@@ -159,10 +166,10 @@ def fill_days(k: Array, sun: Array, lat: Array, lon: Array, z: Array, out: Array
                 mean += temperature
                 shortwave += hours[hour, 3]
                 longwave += hours[hour, 4]
-                humidity += 0.622 * vapour / (hours[hour, 5] - 0.378 * vapour)
+                humidity += EPSILON * vapour / (hours[hour, 5] - (1 - EPSILON) * vapour)
                 pressure += hours[hour, 5]
                 wind += np.sqrt(hours[hour, 6] * hours[hour, 6] + hours[hour, 7] * hours[hour, 7])
-                deficit += 611.2 * np.exp(_vapour_exponent(temperature)) - vapour
+                deficit += TRIPLE_PRESSURE * np.exp(_vapour_exponent(temperature)) - vapour
             out[0, day - 1, n], out[1, day - 1, n], out[2, day - 1, n] = mean / 24 + 273.15, low + 273.15, high + 273.15
             out[3, day - 1, n] = k[n, day, 7] / 86400
             out[4, day - 1, n], out[5, day - 1, n], out[6, day - 1, n] = shortwave / 24, longwave / 24, humidity / 24

@@ -17,6 +17,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from ..files import write_text
+from ..humidity import saturation_vapour_pressure
 from .earth import SyntheticEarth
 from .sites import Box, Sites, chamber_days, chamber_noise, local_days, place_sites, site_truth, tower_gaps
 from .truth import VARIABLES
@@ -87,8 +88,7 @@ def tower_tables(earth: SyntheticEarth, towers: Sites, dates: pd.DatetimeIndex) 
 def _local_weather(hours: dict[str, Array]) -> dict[str, Array]:
     """Daily columns in FLUXNET units from hours (day, 24); day and night are told apart by the sun."""
     celsius = hours["t2m"] - 273.15
-    dew = hours["d2m"] - 273.15
-    deficit = 6.112 * (np.exp(17.62 * celsius / (243.12 + celsius)) - np.exp(17.62 * dew / (243.12 + dew)))
+    deficit = 0.01 * (saturation_vapour_pressure(hours["t2m"]) - saturation_vapour_pressure(hours["d2m"]))
     light = hours["ssrd"] > 5.0
     day, night = np.where(light, celsius, np.nan), np.where(light, np.nan, celsius)
     return {

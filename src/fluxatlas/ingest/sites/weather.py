@@ -8,22 +8,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from ...humidity import huss_from_relative_humidity, huss_from_vapour_pressure, saturation_vapour_pressure
+
 FloatArray = npt.NDArray[np.floating[Any]]
-
-EPSILON = 0.622
-"""Ratio of the molar masses of water vapour and dry air."""
-
-
-def saturation_pressure(celsius: npt.ArrayLike) -> FloatArray:
-    """Saturation vapour pressure over water [Pa] at ``celsius`` [deg C]; Magnus form, constants of WMO-No. 8."""
-    t = np.asarray(celsius, float)
-    return 611.2 * np.exp(17.62 * t / (243.12 + t))
-
-
-def specific_humidity(vapour: npt.ArrayLike, pressure: npt.ArrayLike) -> FloatArray:
-    """Specific humidity [1] from vapour pressure [Pa] and air pressure [Pa]."""
-    e = np.asarray(vapour, float)
-    return EPSILON * e / (np.asarray(pressure, float) - (1 - EPSILON) * e)
 
 
 def humidity_from_deficit(deficit: pd.Series, pressure: pd.Series, coldest: pd.Series, warmest: pd.Series) -> pd.Series:
@@ -33,15 +20,18 @@ def humidity_from_deficit(deficit: pd.Series, pressure: pd.Series, coldest: pd.S
     FAO-56, eq. 12); for instantaneous data give the same temperature twice. Vapour pressure is kept between 1 % and 100
     % of saturation, since deficit and temperature of a tower need not be measured by one sensor.
     """
-    saturation = 0.5 * (saturation_pressure(coldest - 273.15) + saturation_pressure(warmest - 273.15))
+    cold, warm = (saturation_vapour_pressure(kelvin.to_numpy(float)) for kelvin in (coldest, warmest))
+    saturation = 0.5 * (cold + warm)
     vapour = np.clip(saturation - deficit.to_numpy(float), 0.01 * saturation, saturation)
-    return pd.Series(specific_humidity(vapour, pressure), index=deficit.index)
+    return pd.Series(huss_from_vapour_pressure(vapour, pressure.to_numpy(float)), index=deficit.index)
 
 
 def humidity_from_relative(relative: pd.Series, pressure: pd.Series, tas: pd.Series) -> pd.Series:
     """Specific humidity [1] from relative humidity [%] over water, pressure [Pa] and temperature [K]."""
-    vapour = saturation_pressure(tas - 273.15) * relative.clip(0, 100).to_numpy(float) / 100
-    return pd.Series(specific_humidity(vapour, pressure), index=relative.index)
+    huss = huss_from_relative_humidity(
+        relative.clip(0, 100).to_numpy(float), tas.to_numpy(float), pressure.to_numpy(float)
+    )
+    return pd.Series(huss, index=relative.index)
 
 
 def daylight_fraction(days: pd.DatetimeIndex, lat: float) -> FloatArray:

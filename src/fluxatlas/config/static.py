@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from ..errors import nearest
 from .base import Block
+
+LAYERS = (
+    *("orog", "sand", "clay", "soc", "bdod", "phh2o", "ndep", "lai"),
+    *("cropFrac", "wetlandFrac", "uplandFrac", "biome", "sftlf"),
+)
+"""Names of the layers that may be given; the last row overrules what land cover and land mask say."""
 
 
 class Layer(Block):
@@ -15,7 +22,9 @@ class Layer(Block):
     path: str = ""
     """GeoTIFF (any projection) or NetCDF file on a regular latitude-longitude grid."""
     variable: str = ""
-    """Variable of a NetCDF file."""
+    """Variable of a NetCDF file; empty: named like the layer."""
+    band: int = Field(1, ge=1)
+    """First band of a GeoTIFF."""
     select: dict[str, int] = Field(default_factory=dict)
     """Positions along further dimensions of a NetCDF variable, such as {layer: 0}."""
     weights: str = ""
@@ -23,11 +32,15 @@ class Layer(Block):
     transform: Literal["", "clay_from_expt", "sand_from_ksat"] = ""
     """Pedotransfer (Cosby et al. 1984) from what the file holds: VIC's 'expt', or Ksat [mm d-1]."""
     scale: float = Field(1.0, gt=0)
-    """Factor on the stored values, before the unit."""
+    """Factor on the stored values, before the unit (NetCDF packing is undone by itself)."""
+    offset: float = 0.0
+    """Added after the factor, before the unit."""
     units: str = ""
     """Unit after scaling; empty: the canonical unit of the layer."""
     nodata: float | None = None
     """Missing value; left out: what the file declares."""
+    method: Literal["auto", "conservative", "bilinear"] = "auto"
+    """How it is regridded; 'auto': mean by area from a finer grid, bilinear from a coarser one."""
     constant: float | None = None
     """One value everywhere instead of a file."""
     reason: str = ""
@@ -45,10 +58,14 @@ class Layer(Block):
 class LandCover(Block):
     """A map of land-cover classes, from which shares of crops, wetland and upland soil and the biome are counted."""
 
-    path: str
-    """GeoTIFF of class codes."""
+    path: str = Field(min_length=1)
+    """GeoTIFF (any projection) or NetCDF file of class codes."""
+    variable: str = "lccs_class"
+    """Variable of a NetCDF file."""
     legend: str = "esa_cci"
     """Legend: 'esa_cci', 'modis_igbp', or a CSV file with the columns of resources/landcover_esa_cci.csv."""
+    nodata: float | None = None
+    """Code that means missing; left out: what the file declares, or 0 where the legend has no class 0."""
 
 
 class StaticBlock(Block):
@@ -64,6 +81,14 @@ class StaticBlock(Block):
     """Cells with less upland soil than this [%] are not run."""
     fill_cells: int = Field(6, ge=0, le=100)
     """How far [cells] a missing value is filled from its nearest neighbours; farther cells are not run."""
+
+    @field_validator("layers")
+    @classmethod
+    def _known_layers(cls, layers: dict[str, Layer]) -> dict[str, Layer]:
+        unknown = [f"'{name}' is no static layer{nearest(name, LAYERS)}" for name in layers if name not in LAYERS]
+        if unknown:
+            raise ValueError("; ".join(unknown))
+        return layers
 
 
 def static_inputs(block: StaticBlock) -> list[str]:

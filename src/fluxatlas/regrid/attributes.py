@@ -1,4 +1,7 @@
-"""The attributes of a tile: every static layer on the target grid, and which cells are run."""
+"""The attributes of a tile: every static layer on the target grid, and which cells are run.
+
+Layers are read with a margin around the tile, so that gaps at its edge are filled as they would be in a larger tile.
+"""
 
 from __future__ import annotations
 
@@ -9,126 +12,163 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
-from scipy import ndimage
 
 from .. import files, variables
 from ..config.static import StaticBlock, static_inputs
 from ..errors import InputError
 from ..grid import Tile
 from ..systems import System
+from ..testing.land import is_land
 from .cover import groups, read_legend, shares
+from .frame import Frame
 from .layers import read_layer
 
 Array = npt.NDArray[np.floating[Any]]
+Mask = npt.NDArray[np.bool_]
+BBox = tuple[float, float, float, float]
+
 SUBPOINTS = 4
 """Points per cell and axis at which the land mask is read."""
+HASHED_BYTES = 500_000_000
+"""Larger inputs are named in the provenance without a hash: every tile would have to read them whole."""
 
 
-def land_percent(tile: Tile) -> Array:
-    """Share of land [%] in each cell, from the package global-land-mask at 4 x 4 points per cell."""
-    from global_land_mask import globe
-
-    offset = ((np.arange(SUBPOINTS) + 0.5) / SUBPOINTS - 0.5) * tile.grid.resolution
-    lat = (tile.lat[:, None] - offset).ravel()
-    lon = (tile.lon[:, None] + offset).ravel()
-    land = globe.is_land(*np.meshgrid(lat, np.clip(lon, -180, 179.9999), indexing="ij"))
-    rows, columns = tile.shape
-    return 100 * land.reshape(rows, SUBPOINTS, columns, SUBPOINTS).mean(axis=(1, 3))
+def land_percent(frame: Frame) -> Array:
+    """Share of land [%] in each cell, from the mask of the package global-land-mask at 4 x 4 points per cell."""
+    offset = ((np.arange(SUBPOINTS) + 0.5) / SUBPOINTS - 0.5) * frame.step
+    lat, lon = (frame.lat[:, None] - offset).ravel(), (frame.lon[:, None] + offset).ravel()
+    rows, columns = frame.shape
+    land: Mask = is_land(lat[:, None], (lon[None, :] + 180) % 360 - 180)
+    return 100.0 * land.reshape(rows, SUBPOINTS, columns, SUBPOINTS).mean(axis=(1, 3))
 
 
-def fill_nearest(values: Array, wanted: npt.NDArray[np.bool_], reach: float) -> tuple[Array, int]:
-    """Fill NaN in ``wanted`` cells from the nearest known cell within ``reach`` cells; returns the number filled.
+def fill_nearest(values: Array, wanted: Mask, reach: int) -> tuple[Array, int]:
+    """Fill ``wanted`` cells (rows, columns) that are NaN in any band from the nearest complete cell within ``reach``.
 
-    ``values`` is (rows, columns) or (bands, rows, columns) with the same gaps in every band.
+    ``values`` is (rows, columns) or (bands, rows, columns); returns it with the number of cells filled. Of equally near
+    cells the northernmost, then westernmost is taken: the result does not depend on where the array was cut.
     """
-    unknown = ~np.isfinite(values if values.ndim == 2 else values[0])
-    if not (unknown & wanted).any() or unknown.all():
-        return values, 0
-    distance, index = ndimage.distance_transform_edt(unknown, return_indices=True)
-    fill = unknown & wanted & (distance <= reach)
-    out = values.copy()
-    out[..., fill] = values[..., index[0][fill], index[1][fill]]
-    return out, int(fill.sum())
+    bands = values if values.ndim == 3 else values[None]
+    known: Mask = np.asarray(np.isfinite(bands).all(axis=0))
+    gaps = wanted & ~known
+    out, rows, columns = bands.copy(), *np.nonzero(gaps)
+    height, width = known.shape
+    for down, right in _offsets(reach):
+        if not len(rows):
+            break
+        y, x = rows + down, columns + right
+        found = (y >= 0) & (y < height) & (x >= 0) & (x < width)
+        found[found] = known[y[found], x[found]]
+        out[:, rows[found], columns[found]] = bands[:, y[found], x[found]]
+        rows, columns = rows[~found], columns[~found]
+    return out.reshape(values.shape), int(gaps.sum()) - len(rows)
 
 
-def build(block: StaticBlock, tile: Tile, system: System, bbox: tuple[float, float, float, float]) -> xr.Dataset:
+def _offsets(reach: int) -> list[tuple[int, int]]:
+    """Steps (down, right) to all cells within ``reach`` cells, the nearest first."""
+    span = range(-reach, reach + 1)
+    steps = [(y, x) for y in span for x in span if 0 < y * y + x * x <= reach * reach]
+    return sorted(steps, key=lambda step: (step[0] ** 2 + step[1] ** 2, step))
+
+
+def build(block: StaticBlock, tile: Tile, system: System, bbox: BBox) -> xr.Dataset:
     """All attributes of ``tile`` as described in docs/contracts.md.
 
-    Raises :class:`InputError` where the block lacks a layer that ``system`` needs, and whatever the layers raise.
+    ``active`` cells are land (at least ``minimum_land``), hold upland soil, lie in ``bbox`` (west, south, east, north)
+    and know every attribute that ``system`` needs. Raises :class:`InputError` where the block lacks a layer that
+    ``system`` needs, and whatever the layers raise.
     """
-    land = land_percent(tile)
-    layers: dict[str, Array] = {"sftlf": land, "areacella": np.repeat(tile.cell_area[:, None], tile.shape[1], axis=1)}
-    layers |= _cover_layers(block, tile, land)
-    for name, layer in block.layers.items():
-        layers[name] = read_layer(name, layer, tile)
+    frame = Frame.around(tile, block.fill_cells)
+    layers = {name: read_layer(name, layer, frame) for name, layer in block.layers.items()}
+    if "sftlf" not in layers:
+        layers["sftlf"] = land_percent(frame)
+    layers = {**_cover_layers(block, frame, layers["sftlf"]), **layers}
     needed = ("orog", "lai", *system.attributes)
     absent = [name for name in needed if name not in layers]
     if absent:
         raise InputError(f"no layer for {', '.join(absent)}", where="static.layers", hint="add a file or a constant")
-    run = (land >= block.minimum_land) & (layers["uplandFrac"] >= block.minimum_upland) & _inside(tile, bbox)
-    filled = {}
+    run = (layers["sftlf"] >= block.minimum_land) & (layers["uplandFrac"] >= block.minimum_upland)
+    run &= _inside(frame, bbox)
+    inner = np.zeros(frame.shape, bool)
+    inner[frame.inner] = True
+    filled, lacking = {}, {}
     for name in needed:
-        layers[name], filled[name] = fill_nearest(layers[name], run, block.fill_cells)
-        known = np.isfinite(layers[name])
-        run &= known if known.ndim == 2 else known.all(axis=0)
-    for name, count in filled.items():
-        if count:
-            print(f"regrid: {tile.name}: {name} filled from neighbours in {count} cells", file=sys.stderr)
-    layers["active"] = run.astype(float)
-    return _dataset(layers, tile, {name: count for name, count in filled.items() if count})
+        layers[name], filled[name] = fill_nearest(layers[name], run & inner, block.fill_cells)
+        known = np.isfinite(layers[name]) if layers[name].ndim == 2 else np.isfinite(layers[name]).all(axis=0)
+        lacking[name] = int((run & inner & ~known).sum())
+        run &= known
+    layers = {name: frame.crop(values) for name, values in layers.items()}
+    layers["areacella"] = np.repeat(tile.cell_area[:, None], tile.shape[1], axis=1)
+    return _dataset(layers, frame.crop(run), tile, _counts(filled), _counts(lacking))
 
 
-def _cover_layers(block: StaticBlock, tile: Tile, land: Array) -> dict[str, Array]:
-    """``uplandFrac`` [% of the cell], ``cropFrac`` and ``wetlandFrac`` [% of the land], and ``biome``."""
+def _cover_layers(block: StaticBlock, frame: Frame, land: Array) -> dict[str, Array]:
+    """``uplandFrac`` [% of the cell], ``cropFrac`` and ``wetlandFrac`` [% of the land], and ``biome``.
+
+    Without a map of land cover all land counts as upland soil, without wetland.
+    """
     if block.landcover is None:
-        zero = np.zeros(tile.shape)
-        return {"uplandFrac": land, "wetlandFrac": zero, "biome": np.full(tile.shape, np.nan)}
-    found = groups(shares(block.landcover, tile), read_legend(block.landcover.legend), tile.lat)
+        nothing = np.full(frame.shape, np.nan)
+        return {"uplandFrac": land, "wetlandFrac": np.where(land > 0, 0.0, nothing), "biome": nothing}
+    found = groups(shares(block.landcover, frame), read_legend(block.landcover.legend), frame)
     on_land = np.where(land > 0, land, np.nan)
     return {
         "uplandFrac": np.minimum(found["upland"], land),
-        "cropFrac": np.clip(100 * found["crop"] / on_land, 0, 100),
-        "wetlandFrac": np.clip(100 * found["wetland"] / on_land, 0, 100),
+        "cropFrac": np.minimum(100 * found["crop"] / on_land, 100.0),
+        "wetlandFrac": np.minimum(100 * found["wetland"] / on_land, 100.0),
         "biome": found["biome"],
     }
 
 
-def _inside(tile: Tile, bbox: tuple[float, float, float, float]) -> npt.NDArray[np.bool_]:
+def _inside(frame: Frame, bbox: BBox) -> Mask:
     west, south, east, north = bbox
-    rows, columns = (tile.lat > south) & (tile.lat < north), (tile.lon > west) & (tile.lon < east)
+    rows, columns = (frame.lat > south) & (frame.lat < north), (frame.lon > west) & (frame.lon < east)
     return rows[:, None] & columns[None, :]
 
 
-def _dataset(layers: dict[str, Array], tile: Tile, filled: dict[str, int]) -> xr.Dataset:
+def _counts(cells: dict[str, int]) -> str:
+    """Cells by layer as one attribute: ``sand:12 clay:12``, or ``none``."""
+    return " ".join(f"{name}:{count}" for name, count in cells.items() if count) or "none"
+
+
+def _dataset(layers: dict[str, Array], active: Mask, tile: Tile, filled: str, lacking: str) -> xr.Dataset:
     coords = {
         "lat": ("lat", tile.lat, {"standard_name": "latitude", "units": "degrees_north", "axis": "Y"}),
         "lon": ("lon", tile.lon, {"standard_name": "longitude", "units": "degrees_east", "axis": "X"}),
+        "month": ("month", np.arange(1, 13, dtype="int32"), {"long_name": "month of the year", "units": "1"}),
     }
-    data: dict[str, Any] = {}
+    flags = {"long_name": "whether the cell is run", "flag_values": np.array([0, 1], "int8"), "flag_meanings": "no yes"}
+    data: dict[str, Any] = {"active": (("lat", "lon"), active.astype("int8"), flags)}
     for name, values in layers.items():
-        if name == "active":
-            attrs = {"long_name": "cell is run", "flag_values": np.array([0, 1], "int8"), "flag_meanings": "no yes"}
-            data[name] = (("lat", "lon"), values.astype("int8"), attrs)
-        else:
-            dims = ("month", "lat", "lon") if values.ndim == 3 else ("lat", "lon")
-            data[name] = (dims, values.astype("float32"), variables.get(name).attrs)
-    attrs = {"title": f"Attributes of tile {tile.name}", "grid": tile.grid.name, "tile": tile.name}
-    counts = " ".join(f"{name}:{count}" for name, count in filled.items())
-    return xr.Dataset(data, coords, attrs | {"tile_size": tile.size, "filled_cells": counts or "none"})
+        dims = ("month", "lat", "lon") if values.ndim == 3 else ("lat", "lon")
+        data[name] = (dims, values.astype("float32"), variables.get(name).attrs)
+    attrs = {
+        "title": f"Attributes of tile {tile.name}",
+        "grid": tile.grid.name,
+        "tile": tile.name,
+        "tile_size": np.int32(tile.size),
+        "filled_cells": filled,
+        "unknown_cells": lacking,
+    }
+    return xr.Dataset(data, coords, attrs)
 
 
-def write(
-    block: StaticBlock, tile: Tile, system: System, bbox: tuple[float, float, float, float], output: str | Path
-) -> None:
+def write(block: StaticBlock, tile: Tile, system: System, bbox: BBox, output: str | Path) -> None:
     """Build the attributes of ``tile`` and write them to ``output``, completely or not at all."""
     dataset = build(block, tile, system, bbox)
-    encoding = {
+    encoding: dict[str, Any] = {
         str(name): {"compression": "zstd", "complevel": 3, "chunksizes": values.shape}
         | ({} if values.dtype == "int8" else {"_FillValue": np.float32(np.nan)})
         for name, values in dataset.data_vars.items()
     }
-    paths = {Path(path).name: path for path in static_inputs(block)}
-    attrs = files.provenance("regrid attributes", block.model_dump(mode="json"), paths)
+    paths = {Path(path).name: path for path in static_inputs(block) if Path(path).stat().st_size < HASHED_BYTES}
+    attrs = files.provenance("regrid attributes", {**block.model_dump(mode="json"), "bbox": list(bbox)}, paths)
     files.write_netcdf(dataset, output, encoding, attrs={"Conventions": "CF-1.11", **attrs})
-    active = int(dataset["active"].sum())
-    print(f"regrid: {tile.name}: {active} of {dataset['active'].size} cells are run", file=sys.stderr)
+    active, cells = int(dataset["active"].sum()), dataset["active"].size
+    _say(f"{tile.name}: {active} of {cells} cells are run; filled from neighbours: {dataset.attrs['filled_cells']}")
+    if dataset.attrs["unknown_cells"] != "none":
+        _say(f"{tile.name}: left out, because an attribute is unknown: {dataset.attrs['unknown_cells']}")
+
+
+def _say(text: str) -> None:
+    print(f"regrid: {text}", file=sys.stderr, flush=True)

@@ -20,7 +20,7 @@ class TrainBlock(Block):
     """Parts the sites are split into; member m does not see part m. Left out: as many as members, at least 2."""
     split: Literal["space", "time"] = "space"
     """Split sites by distance-clustered blocks, or each record into consecutive spans of time."""
-    block_distance_km: float = Field(100.0, gt=0)
+    block_distance_km: float = Field(50.0, gt=0)
     """Sites nearer than this [km], directly or through others, are never split."""
     validation_share: float = Field(0.2, gt=0, lt=0.9)
     """Share of the training blocks kept for early stopping."""
@@ -46,7 +46,7 @@ class TrainBlock(Block):
     """Days run before each sequence to fill the state; not in the loss."""
     batch: int = Field(32, ge=1, le=65536)
     """Sequences per step."""
-    pretrain_epochs: int = Field(30, ge=1)
+    pretrain_epochs: int = Field(15, ge=1)
     """Passes over the synthetic samples."""
     pretrain_rate: float = Field(5e-3, gt=0, le=0.1)
     """Highest learning rate of pretraining (cosine decay)."""
@@ -65,8 +65,8 @@ class TrainBlock(Block):
     knowledge: dict[str, float] = Field(default_factory=dict)
     """Weights of knowledge terms that replace the system's; 0 switches a term off (it is still logged)."""
 
-    baselines: tuple[Baseline, ...] = ("process", "trees", "no_pretraining", "no_knowledge")
-    """What the ensemble is compared with."""
+    baselines: tuple[Baseline, ...] = ("process", "trees", "no_pretraining")
+    """What the ensemble is compared with; "no_knowledge" costs another pretraining and a fine-tuning for each fold."""
     device: Literal["cpu", "cuda", "auto"] = "cpu"
     """Where to train; auto takes a GPU if there is one."""
 

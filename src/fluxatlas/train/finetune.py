@@ -153,7 +153,7 @@ def finetune(
     frozen = [Phase("last sub-module", epochs, rate, (last,)), Phase("all", epochs, 0.1 * rate)]
     trainer = Trainer(
         network=network,
-        phases=frozen if frozen_stage else [Phase("all", epochs, rate)],
+        phases=frozen if frozen_stage else [Phase("all", epochs, rate, keep_start=False)],
         batches=rehearsed(objectives, split.training, synthetic, settings, device),
         validate=validate,
         seed=seed,

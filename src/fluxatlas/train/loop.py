@@ -38,12 +38,16 @@ class TrainingError(FluxAtlasError):
 
 @dataclass(frozen=True)
 class Phase:
-    """``epochs`` at a highest learning ``rate``; only the sub-modules ``trainable`` learn (None: all)."""
+    """``epochs`` at a highest learning ``rate``; only the sub-modules ``trainable`` learn (None: all).
+
+    With ``keep_start`` the weights it starts from are kept where no epoch scores better.
+    """
 
     name: str
     epochs: int
     rate: float
     trainable: tuple[str, ...] | None = None
+    keep_start: bool = True
 
 
 @dataclass
@@ -89,7 +93,9 @@ class Trainer:
             optimizer.load_state_dict(saved["optimizer"])
             best, weights, worse, begin = saved["best"], saved["best_weights"], saved["worse"], saved["epoch"] + 1
         else:
-            best, weights, worse, begin = self._score(), _copy(self.network), 0, 0
+            best, weights, worse, begin = math.nan, _copy(self.network), 0, 0
+            if phase.keep_start:
+                best = self._score()
         for epoch in range(begin, phase.epochs):
             if worse >= self.patience:
                 break

@@ -86,7 +86,7 @@ def pretrain(
     validate = single(objective, validation, settings, device)
     trainer = Trainer(
         network=network,
-        phases=[Phase("pretrain", settings.pretrain_epochs, settings.pretrain_rate)],
+        phases=[Phase("pretrain", settings.pretrain_epochs, settings.pretrain_rate, keep_start=False)],
         batches=single(objective, training, settings, device),
         validate=lambda: (make() for make in validate(None)),
         seed=seed,

@@ -68,6 +68,8 @@ def read_sites(
     for frame in (weather, observed):
         frame["time"] = pd.to_datetime(frame["time"]).astype("datetime64[ns]")
     observed = observed[np.isfinite(observed["value"])]
+    if "origin" not in observed:
+        observed["origin"] = "measured"
     table = _usable(table, system, set(observed["site"]))
     driven = [site for site in table.index if site in set(weather["site"])]
     measured = _measured(observed, [site for site in table.index if site not in set(driven)])
@@ -150,7 +152,7 @@ def _targets(
     targets: dict[str, FloatArray] = {}
     sd: dict[str, FloatArray] = {}
     for name in (*system.intermediates, "ch4ox", system.flux):
-        rows = observed[observed["variable"] == name]
+        rows = observed[(observed["variable"] == name) & (observed["origin"] == "measured")]
         if rows["site"].isin(list(position)).any() or name == system.flux:
             targets[name] = _series(rows, "value", dates, position)
             sd[name] = _series(rows, "sd", dates, position)
@@ -191,19 +193,25 @@ def _driven(
 
 
 def _measured(observed: pd.DataFrame, sites: list[str]) -> dict[str, pd.DataFrame]:
-    """Soil temperature ``tsl`` and water ``swc`` at the shallowest depth of each site that has both and a flux."""
+    """Soil temperature and water at all standard depths (columns), by day, of each site that has both and a flux.
+
+    A depth without data takes those of the nearest depth above, or else below, that has some. Days that ingest
+    completed (``origin``) count here, but never as observations.
+    """
     found: dict[str, pd.DataFrame] = {}
     for site in sites:
         rows = observed[observed["site"] == site].pivot_table(index="time", columns="variable", values="value")
-        shallow = {
-            kind: next((rows[f"{kind}{depth}"] for depth in DEPTHS if f"{kind}{depth}" in rows), None)
-            for kind in ("tsl", "swc")
-        }
-        if shallow["tsl"] is None or shallow["swc"] is None or "fch4" not in rows:
-            lacking = [kind for kind, values in shallow.items() if values is None]
+        shallow = {kind: [depth for depth in DEPTHS if f"{kind}{depth}" in rows] for kind in ("tsl", "swc")}
+        if not all(shallow.values()) or "fch4" not in rows:
+            lacking = [kind for kind, depths in shallow.items() if not depths]
             _say(f"site {site} is left out: no meteorology and no {' and no '.join(lacking or ['flux'])}")
             continue
-        found[site] = pd.DataFrame(shallow)
+        columns = {}
+        for kind, depths in shallow.items():
+            for depth in DEPTHS:
+                above = [other for other in depths if other <= depth]
+                columns[f"{kind}{depth}"] = rows[f"{kind}{above[-1] if above else depths[0]}"]
+        found[site] = pd.DataFrame(columns)
     return found
 
 
@@ -217,19 +225,19 @@ def _undriven(
     position = {site: index for index, site in enumerate(table.index)}
     dates = _axis(observed.loc[observed["site"].isin(list(position)), "time"])
     shape = (len(dates), len(position))
-    soil, water = np.full(shape, np.nan, np.float32), np.full(shape, np.nan, np.float32)
-    for site, index in position.items():
-        rows = measured[site].reindex(dates)
-        first, last = measured[site].index.min(), measured[site].index.max()
-        span = slice(int(dates.searchsorted(first)), int(dates.searchsorted(last)) + 1)
-        for target, name in ((soil, "tsl"), (water, "swc")):
-            target[span, index] = rows[name].iloc[span].interpolate("time", limit_direction="both").to_numpy()
-    complete = np.isfinite(soil) & np.isfinite(water)
     statics = _statics(table, system)
-    water = np.minimum(water, 0.98 * statics["phi"])
-    overrides: dict[str, FloatArray] = {f"tsl{depth}": soil for depth in DEPTHS}
-    overrides |= {f"swc{depth}": water for depth in DEPTHS}
-    overrides |= {"snw": np.where(complete, 0.0, np.nan), "snd": np.where(complete, 0.0, np.nan)}
+    overrides = {f"{kind}{depth}": np.full(shape, np.nan, np.float32) for kind in ("tsl", "swc") for depth in DEPTHS}
+    for site, index in position.items():
+        days = measured[site].index
+        span = slice(int(dates.searchsorted(days.min())), int(dates.searchsorted(days.max())) + 1)
+        rows = measured[site].reindex(dates[span]).interpolate("time", limit_direction="both")
+        for name, values in overrides.items():
+            values[span, index] = rows[name].to_numpy()
+    complete = np.isfinite(overrides["tsl05"]) & np.isfinite(overrides["swc05"])
+    for depth in DEPTHS:
+        overrides[f"swc{depth}"] = np.minimum(overrides[f"swc{depth}"], 0.98 * statics["phi"])
+    soil = overrides["tsl05"]
+    overrides |= {name: np.where(complete, np.float32(0), np.float32(np.nan)) for name in ("snw", "snd")}
     drivers: dict[str, FloatArray] = dict(slow.slow_drivers(dates, table["lat"].to_numpy(float), _monthly_lai(table)))
     pressure = 101325.0 * np.exp(-table["elevation"].to_numpy(float) / SCALE_HEIGHT)
     drivers |= {

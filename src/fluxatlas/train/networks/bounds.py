@@ -41,7 +41,7 @@ def exponent_b(known: Mapping[str, Tensor]) -> Tensor:
 def diffusivity(known: Mapping[str, Tensor], model: str) -> Tensor:
     """Effective diffusivity of CH4 in the top soil [m2 s-1], (time, cell), of the relation called ``model``."""
     air = physics.air_filled_porosity(known["phi"], known["swc05"], known["tsl05"])
-    free_air = physics.free_air_diffusivity(known["tsl05"], known["ps"])
+    free_air = physics.free_air_diffusivity(known["tsl05"].clamp(*variables.get("tsl05").valid), known["ps"])
     return physics.soil_diffusivity(known["phi"], air, exponent_b(known), free_air, model)
 
 

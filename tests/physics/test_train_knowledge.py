@@ -1,0 +1,129 @@
+"""Each knowledge term is zero for a response that obeys and positive for one that does not."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+import train_toy as toy
+from fluxatlas.errors import ConfigError
+from fluxatlas.systems import KnowledgeTerm, System
+from fluxatlas.train import knowledge
+from fluxatlas.train.knowledge import Knowledge
+from fluxatlas.train.networks import Architecture, HierarchicalNetwork
+
+CELSIUS = torch.tensor(knowledge.TEMPERATURES)
+WET = torch.tensor(knowledge.SATURATIONS)
+CH4 = torch.tensor(knowledge.METHANE)
+
+
+def curry_temperature(celsius: torch.Tensor) -> torch.Tensor:
+    """Response of Curry (2007) [V]; the flux goes with its square root."""
+    cold = torch.where(celsius < -10, 0.0, (0.1 * celsius + 1) ** 2)
+    warm = torch.exp(0.0693 * celsius - 8.56e-7 * celsius**4)
+    return torch.where(celsius < 0, cold, torch.where(celsius < 43.3, warm, 0.0)).sqrt()[:, None]
+
+
+def test_source_allowance() -> None:
+    saturation, tsl = torch.tensor([[0.3, 0.3, 0.8, 0.3]]), torch.tensor([[290.0, 290.0, 290.0, 260.0]])
+    assert knowledge.source_allowance(torch.tensor([[-1.0, 0.1, 5.0, 5.0]]), saturation, tsl) == 0
+    value = knowledge.source_allowance(torch.tensor([[-1.0, 0.5, 5.0, 5.0]]), saturation, tsl)
+    assert float(value) == pytest.approx(0.4 / 2)
+    assert knowledge.source_allowance(torch.ones(1, 4), saturation * 0 + 1, tsl) == 0  # no dry day at all
+
+
+@pytest.mark.parametrize(("power", "expected"), [(1.0, 0.0), (0.97, 0.0), (0.5, 0.4), (1.5, 0.48), (0.0, 0.9)])
+def test_substrate_elasticity(power, expected) -> None:
+    uptake = (CH4[:, None] / 1900) ** power * torch.tensor([[0.3, 2.0]])
+    assert float(knowledge.substrate(uptake, CH4)) == pytest.approx(expected, abs=1e-4)
+
+
+def test_temperature_response() -> None:
+    obeys = curry_temperature(CELSIUS)
+    # Q10 of the flux is 2**0.5 = 1.41 at low temperature and falls below 1.05 near the optimum of 27 degC
+    assert float(knowledge.temperature(obeys, CELSIUS)) < 0.01
+    assert knowledge.temperature(torch.full_like(obeys, 1.0), CELSIUS) > 0.5  # flat, and alive at -16 degC
+    assert knowledge.temperature(3.0 ** ((CELSIUS[:, None] - 15) / 10), CELSIUS) > 0.5  # Q10 of 3 and no decline
+    assert knowledge.temperature(obeys.flip(0), CELSIUS) > 0.5
+
+
+def test_moisture_response() -> None:
+    parabola = torch.clamp(1 - ((WET - 0.3) / 0.5) ** 2, min=0)[:, None]
+    assert float(knowledge.moisture(parabola, WET)) < 1e-3
+    two_peaks = torch.maximum(parabola, 0.8 * torch.exp(-(((WET - 0.85) / 0.05) ** 2))[:, None])
+    assert float(knowledge.moisture(two_peaks, WET)) > 0.5
+    assert float(knowledge.moisture(WET[:, None], WET)) > 1.0  # best when saturated
+    assert float(knowledge.moisture(torch.ones(len(WET), 1), WET)) > 0.5  # saturated as good as dry
+
+
+def test_diffusion_limit() -> None:
+    c0, difs = torch.tensor([[1.25]]), torch.tensor([[5e-6]])
+    # 86400 * 1.25 * sqrt(5e-6 * 1e-3) = 7.64 binds before 86400 * 1.25 * 5e-6 / 0.02 = 27 mg m-2 d-1
+    assert knowledge.diffusion_limit(torch.tensor([[7.6]]), c0, difs) == 0
+    assert float(knowledge.diffusion_limit(torch.tensor([[15.27]]), c0, difs)) == pytest.approx(1.0, rel=2e-3)
+    assert knowledge.diffusion_limit(torch.tensor([[-3.0]]), c0, difs) == 0
+
+
+@pytest.fixture(scope="module")
+def batch():
+    data = toy.samples(n=3, days=40)
+    return data, data.batch(data.windows(40), 0)
+
+
+@pytest.mark.parametrize("head", ["diffusion_oxidation", "free"])
+def test_all_terms_have_gradients_and_the_physical_head_is_first_order(batch, head) -> None:
+    data, tensors = batch
+    torch.manual_seed(0)
+    network = HierarchicalNetwork(toy.SYSTEM, Architecture(hidden=4, head=head))
+    network.scaler.fit(data.values())
+    outputs, _ = network(tensors.drivers, tensors.statics)
+    terms = Knowledge.of(toy.SYSTEM, "pretrain", network).evaluate(
+        network, outputs, {**tensors.drivers, **tensors.statics}
+    )
+    assert set(terms) == {term.name for term in toy.SYSTEM.knowledge}
+    sum(terms.values()).backward()
+    assert all(torch.isfinite(p.grad).all() for p in network.parameters() if p.grad is not None)
+    if head == "diffusion_oxidation":
+        assert float(terms["substrate"].detach()) == 0
+    assert float(terms["temperature"].detach()) > 0.05  # an untrained network knows no temperature response
+
+
+def test_training_on_a_term_alone_makes_the_response_obey(batch) -> None:
+    data, tensors = batch
+    torch.manual_seed(0)
+    network = HierarchicalNetwork(toy.SYSTEM, Architecture(hidden=8))
+    network.scaler.fit(data.values())
+    known = {**tensors.drivers, **tensors.statics}
+    optimizer = torch.optim.Adam(network.parameters(), lr=0.02)
+    values = []
+    for _ in range(60):
+        optimizer.zero_grad()
+        value = knowledge.temperature(knowledge.probe(network, known, 3, celsius=knowledge.TEMPERATURES), CELSIUS)
+        value.backward()
+        optimizer.step()
+        values.append(float(value.detach()))
+    assert values[-1] < 0.1 * values[0]
+
+
+def test_weights_come_from_the_system_unless_replaced(batch) -> None:
+    network = HierarchicalNetwork(toy.SYSTEM, Architecture(hidden=4))
+    of_system = Knowledge.of(toy.SYSTEM, "finetune", network).weights
+    assert of_system == {term.name: term.finetune for term in toy.SYSTEM.knowledge}
+    assert Knowledge.of(toy.SYSTEM, "finetune", network, {"moisture": 0.0}).weights["moisture"] == 0.0
+    with pytest.raises(ConfigError, match="unknown knowledge term 'moistur'; did you mean 'moisture'"):
+        Knowledge.of(toy.SYSTEM, "finetune", network, {"moistur": 1.0})
+
+
+def test_a_term_whose_variable_is_absent_is_an_error(batch) -> None:
+    data, tensors = batch
+    network = HierarchicalNetwork(toy.SYSTEM, Architecture(hidden=4))
+    network.scaler.fit(data.values())
+    outputs, _ = network(tensors.drivers, tensors.statics)
+    known = {name: values for name, values in {**tensors.drivers, **tensors.statics}.items() if name != "lai"}
+    with pytest.raises(ConfigError, match="'substrate' lacks lai"):
+        Knowledge.of(toy.SYSTEM, "pretrain", network).evaluate(network, outputs, known)
+    wrong = [KnowledgeTerm("moisture", ("ch4ox", "swc99"), 1, 1, ""), KnowledgeTerm("humour", ("ch4ox",), 1, 1, "")]
+    for term, message in zip(wrong, ["reads swc99, which", "no function for knowledge term 'humour'"], strict=True):
+        fields = {name: getattr(toy.SYSTEM, name) for name in toy.SYSTEM.__dataclass_fields__}
+        with pytest.raises(ConfigError, match=message):
+            Knowledge.of(System(**{**fields, "knowledge": (term,)}), "pretrain", network)

@@ -1,0 +1,97 @@
+"""The hierarchical network: gradients, state, overrides, and what it refuses."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+import train_toy as toy
+from fluxatlas.errors import ConfigError, InputError
+from fluxatlas.train.networks import Architecture, HierarchicalNetwork
+
+
+@pytest.fixture(scope="module")
+def data():
+    return toy.samples(n=3, days=50)
+
+
+def network_for(data, **architecture) -> HierarchicalNetwork:
+    torch.manual_seed(3)
+    network = HierarchicalNetwork(toy.SYSTEM, Architecture(hidden=5, **architecture))
+    network.scaler.fit(data.values())
+    return network
+
+
+def batch_of(data, warmup=0):
+    return data.batch(data.windows(40), warmup)
+
+
+@pytest.mark.parametrize("architecture", [{}, {"cell": "lstm"}, {"layers": 2, "dropout": 0.1}, {"head": "free"}])
+def test_every_parameter_has_a_finite_gradient(data, architecture) -> None:
+    network, batch = network_for(data, **architecture), batch_of(data)
+    outputs, _ = network(batch.drivers, batch.statics)
+    sum(
+        (network.scaler.scale(k, v) if k in network.scaler.position else v).mean() for k, v in outputs.items()
+    ).backward()
+    for name, parameter in network.named_parameters():
+        assert parameter.grad is not None and torch.isfinite(parameter.grad).all(), name
+        if "bias_ih_l0" in name or "weight_ih_l0" in name:
+            assert parameter.grad.abs().sum() > 0, name
+
+
+@pytest.mark.parametrize("architecture", [{}, {"cell": "lstm"}, {"layers": 2}])
+def test_two_halves_with_carried_state_equal_one_run(data, architecture) -> None:
+    network, batch = network_for(data, **architecture).eval(), batch_of(data)
+    whole, last = network(batch.drivers, batch.statics)
+    first, state = network({k: v[:17] for k, v in batch.drivers.items()}, batch.statics)
+    second, end = network({k: v[17:] for k, v in batch.drivers.items()}, batch.statics, state)
+    for name, values in whole.items():
+        joined = torch.cat([first[name], second[name]])
+        assert torch.allclose(joined, values, rtol=1e-5, atol=1e-6 * float(values.detach().abs().max())), name
+    assert all(torch.allclose(end[name], last[name], atol=1e-5) for name in last)
+    assert {name: value.shape for name, value in last.items()} == {
+        name: value.shape for name, value in network.initial_state(batch.site.numel()).items()
+    }
+
+
+def test_overrides_replace_where_finite_and_pass_on(data) -> None:
+    network, batch = network_for(data).eval(), batch_of(data)
+    plain, _ = network(batch.drivers, batch.statics)
+    warm = torch.full_like(plain["tsl05"], float("nan"))
+    warm[10:] = 300.0
+    changed, _ = network(batch.drivers, batch.statics, overrides={"tsl05": warm})
+    assert torch.equal(changed["tsl05"][:10], plain["tsl05"][:10])
+    assert (changed["tsl05"][10:] == 300.0).all()
+    assert torch.equal(changed["swc05"][:10], plain["swc05"][:10])
+    assert not torch.equal(changed["swc05"][10:], plain["swc05"][10:])
+
+
+def test_a_site_without_meteorology_runs_the_last_submodule_alone(data) -> None:
+    network, batch = network_for(data).eval(), batch_of(data)
+    plain, _ = network(batch.drivers, batch.statics)
+    few = {name: batch.drivers[name] for name in ("lai", "ch4", "ps", "tas", "huss")}
+    upstream = {name: plain[name] for part in toy.SYSTEM.submodules[:2] for name in part.outputs}
+    alone, state = network(few, batch.statics, overrides=upstream, modules=("biogeochemistry",))
+    assert torch.allclose(alone["fch4"], plain["fch4"], rtol=1e-6)
+    assert set(state) == {"biogeochemistry"}
+
+
+def test_absent_inputs_are_named(data) -> None:
+    network, batch = network_for(data), batch_of(data)
+    without = {name: values for name, values in batch.drivers.items() if name not in ("rlds", "tas")}
+    with pytest.raises(InputError, match="'thermal' lacks tas, rlds"):
+        network(without, batch.statics)
+    few = {"lai": batch.drivers["lai"]}
+    with pytest.raises(InputError, match="'biogeochemistry' lacks tsl05"):
+        network(few, batch.statics, modules=("biogeochemistry",))
+    full = {name: torch.ones_like(few["lai"]) for part in toy.SYSTEM.submodules for name in part.outputs}
+    with pytest.raises(InputError, match="head 'diffusion_oxidation' lacks 'ch4'"):
+        network(few, batch.statics, overrides=full, modules=())
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"), [({"cell": "gruu"}, "did you mean 'gru'"), ({"head": "fre"}, "did you mean 'free'")]
+)
+def test_unknown_parts_are_refused_with_the_nearest(wrong, message) -> None:
+    with pytest.raises(ConfigError, match=message):
+        HierarchicalNetwork(toy.SYSTEM, Architecture(**wrong))

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from fluxatlas.grid import get_grid
+from fluxatlas.land_mask import is_land
 from fluxatlas.regrid.land import land_tiles
-from fluxatlas.testing.land import is_land
 
 GRID = get_grid("4km")
 

@@ -1,8 +1,5 @@
 """The synthetic Earth's fields: the same value wherever and whenever it is asked for, and plausible places."""
 
-from pathlib import Path
-from types import SimpleNamespace
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -108,15 +105,3 @@ def test_dates_with_gaps_are_refused(earth: SyntheticEarth) -> None:
         earth.weather_daily([38.0], [-121.0], dates=DATES[[0, 1, 5]])
     with pytest.raises(InputError, match="whole days"):
         earth.weather_daily([38.0], [-121.0], dates=DATES + pd.Timedelta(hours=3))
-
-
-def test_an_absent_or_strange_land_mask_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    read = land._sea_bits.__wrapped__  # past the cache
-    monkeypatch.setattr(land, "find_spec", lambda name: None)
-    with pytest.raises(InputError, match="not installed"):
-        read()
-    (tmp_path / "__init__.py").touch()
-    np.savez_compressed(tmp_path / "globe_combined_mask_compressed.npz", mask=np.zeros((4, 8), bool))
-    monkeypatch.setattr(land, "find_spec", lambda name: SimpleNamespace(origin=str(tmp_path / "__init__.py")))
-    with pytest.raises(InputError, match="shape"):
-        read()

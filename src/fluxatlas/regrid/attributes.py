@@ -17,8 +17,8 @@ from .. import files, variables
 from ..config.static import StaticBlock, static_inputs
 from ..errors import InputError
 from ..grid import Tile
+from ..land_mask import is_land
 from ..systems import System
-from ..testing.land import is_land
 from .cover import groups, read_legend, shares
 from .frame import Frame
 from .layers import read_layer
@@ -38,7 +38,7 @@ def land_percent(frame: Frame) -> Array:
     offset = ((np.arange(SUBPOINTS) + 0.5) / SUBPOINTS - 0.5) * frame.step
     lat, lon = (frame.lat[:, None] - offset).ravel(), (frame.lon[:, None] + offset).ravel()
     rows, columns = frame.shape
-    land: Mask = is_land(lat[:, None], (lon[None, :] + 180) % 360 - 180)
+    land: Mask = is_land(lat[:, None], lon[None, :])
     return 100.0 * land.reshape(rows, SUBPOINTS, columns, SUBPOINTS).mean(axis=(1, 3))
 
 

@@ -16,6 +16,7 @@ from ... import variables
 from ...config.sites import SitesBlock
 from ...errors import InputError
 from ...files import atomic, provenance, write_text
+from ...land_mask import is_land
 from . import weather
 from .completion import complete_profile
 from .inputs import entry_files, site_inputs
@@ -78,11 +79,9 @@ def _check_position(record: SiteRecord, sea_sites: str, ledger: Ledger) -> None:
 
 def on_land(lat: float, lon: float) -> bool:
     """Whether a point or any of eight neighbours :data:`COAST` degrees off is land (mask of global-land-mask)."""
-    from global_land_mask import globe
-
     step = np.array([0.0, -COAST, COAST])
     lats, lons = np.meshgrid(np.clip(lat + step, -89.99, 89.99), (lon + step + 180) % 360 - 180)
-    return bool(np.any(globe.is_land(lats, lons)))
+    return bool(np.any(is_land(lats, lons)))
 
 
 def _with_attributes(record: SiteRecord, attributes: pd.DataFrame | None) -> SiteRecord:

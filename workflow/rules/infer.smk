@@ -4,6 +4,9 @@
 #
 # The state of the year before is `ancient`: a tile-year can be rerun alone without waking the years after it.
 
+# leaves that say how a job runs but do not change what it makes
+NOT_IN_RESULT = ["workers", "memory_mb", "scheduler", "dask_address"]
+
 
 rule spinup:
     input:
@@ -21,10 +24,10 @@ rule spinup:
         "<results>/benchmarks/infer/{tile}_spinup.tsv"
     threads: RUN.config.infer.workers
     resources:
-        mem_mb=memory(3000),
+        mem_mb=memory(RUN.config.infer.memory_mb),
         runtime=minutes(60),
     params:
-        settings=settings("infer"),
+        settings=settings("infer", without=NOT_IN_RESULT),
         grid=RUN.grid_options,
         members=lambda wc, input: repeat("--member", input.members),
         forcing=lambda wc, input: repeat("--forcing", input.forcing),
@@ -54,10 +57,10 @@ rule infer:
         year="|".join(str(year) for year in YEARS),
     threads: RUN.config.infer.workers
     resources:
-        mem_mb=memory(3000),
+        mem_mb=memory(RUN.config.infer.memory_mb),
         runtime=minutes(60),
     params:
-        settings=settings("infer"),
+        settings=settings("infer", without=NOT_IN_RESULT),
         grid=RUN.grid_options,
         members=lambda wc, input: repeat("--member", input.members),
         version=STAGE_VERSIONS["infer"],

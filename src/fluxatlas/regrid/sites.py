@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from .. import files
 from ..errors import GridError, InputError
 from ..grid import Tile
 from ..systems import System
-from .tile import TileRegridder
+from .tile import at_points
 
 Array = npt.NDArray[np.floating[Any]]
 MONTHS = [f"lai_{month:02d}" for month in range(1, 13)]
@@ -35,102 +35,122 @@ def write(
 ) -> None:
     """Write ``sites_attributes.csv`` and ``sites_forcing.parquet`` to ``output_dir`` (docs/contracts.md).
 
-    A site within a tile gets the attributes of the nearest active cell for what it does not know itself, and, unless it
-    has its own meteorology, the forcing of the tile, interpolated to its position and brought to its altitude.
+    A site in one of ``tiles`` gets the attributes of the nearest active cell for what it does not know itself, and,
+    unless it has its own meteorology, the forcing interpolated to its position and brought to its altitude. Other sites
+    keep what they have. Raises :class:`InputError` for an absent file, column or variable.
     """
-    sites: list[dict[str, Any]] = pd.read_csv(sites_dir / "sites.csv").to_dict("records")  # type: ignore[assignment]
-    own = pd.read_parquet(sites_dir / "forcing.parquet")
-    driven = set(own["site"])
-    rows, gridded = [], []
-    for site in sites:
-        tile = next((t for t in tiles if _holds(t, site["lat"], site["lon"])), None)
-        cell = _nearest_cell(tile, attributes_dir / f"{tile}.nc", site["lat"], site["lon"]) if tile else None
-        rows.append(_attributes(site, cell, system))
-        if tile and cell is not None and site["site"] not in driven:
-            gridded.append(_forcing(site, tile, cell, years, system, forcing_dir))
-    table = pd.DataFrame(rows)
+    sites = _read(sites_dir / "sites.csv", ("site", "lat", "lon", "elevation", "kind"))
+    own = _read(sites_dir / "forcing.parquet", ("site", "time"))
+    points = zip(sites["site"], sites["lat"].astype(float), sites["lon"].astype(float), strict=True)
+    home = {site: _home(lat, lon, tiles) for site, lat, lon in points}
+    rows: list[dict[str, Any]] = []
+    for tile, group in _by_tile(sites, home):
+        cells = files.read_netcdf(attributes_dir / f"{tile}.nc") if tile else None
+        rows += [_attributes(site, tile, cells, system) for _, site in group.iterrows()]
+    table = pd.DataFrame(rows).set_index("site").loc[sites["site"]].reset_index()
+    gridded = _gridded(table[~table["site"].isin(set(own["site"]))], home, years, system, forcing_dir)
     series = pd.concat([own.assign(forcing_source="site"), *gridded], ignore_index=True)
+    series["time"] = pd.to_datetime(series["time"]).astype("datetime64[ns]")
     with files.atomic(output_dir / "sites_attributes.csv") as partial:
         table.to_csv(partial, index=False)
     with files.atomic(output_dir / "sites_forcing.parquet") as partial:
         series.to_parquet(partial, index=False)
-    print(
-        f"regrid: {len(table)} sites, {own['site'].nunique()} with their own meteorology, {len(gridded)} from the grid",
-        file=sys.stderr,
-    )
+    _say(f"{len(table)} sites, {own['site'].nunique()} with their own meteorology, {len(gridded)} from the grid")
 
 
-def _holds(tile: Tile, lat: float, lon: float) -> bool:
-    west, south, east, north = tile.bbox
-    return south <= lat < north and west <= lon < east
+def _say(text: str) -> None:
+    print(f"regrid: {text}", file=sys.stderr, flush=True)
 
 
-def _nearest_cell(tile: Tile, path: Path, lat: float, lon: float) -> xr.Dataset | None:
+def _read(path: Path, columns: Sequence[str]) -> pd.DataFrame:
+    if not path.exists():
+        raise InputError("file not found", where=str(path), hint="run `ingest sites` first")
+    table = pd.read_csv(path) if path.suffix == ".csv" else pd.read_parquet(path)
+    absent = [name for name in columns if name not in table]
+    if absent:
+        raise InputError(f"no column {', '.join(absent)}", where=str(path), hint="make it again with `ingest sites`")
+    return table.assign(site=table["site"].astype(str))
+
+
+def _home(lat: float, lon: float, tiles: Iterable[Tile]) -> Tile | None:
+    """The tile that holds a point, or None."""
+    for tile in tiles:
+        west, south, east, north = tile.bbox
+        if south <= lat < north and west <= lon < east:
+            return tile
+    return None
+
+
+def _by_tile(sites: pd.DataFrame, home: dict[str, Tile | None]) -> list[tuple[Tile | None, pd.DataFrame]]:
+    """Sites grouped by the tile that holds them."""
+    tiles = dict.fromkeys(home[site] for site in sites["site"])
+    return [(tile, sites[[home[site] == tile for site in sites["site"]]]) for tile in tiles]
+
+
+def _attributes(site: pd.Series, tile: Tile | None, cells: xr.Dataset | None, system: System) -> dict[str, Any]:
+    """One row: position, attributes and where each came from; NaN for what nobody knows."""
+    row: dict[str, Any] = {key: site.get(key, "") for key in ("site", "lat", "lon", "kind", "igbp")}
+    cell = _nearest_cell(tile, cells, float(row["lat"]), float(row["lon"])) if tile and cells is not None else None
+    origin = []
+    for name, layer in (("elevation", "orog"), *((name, name) for name in system.attributes)):
+        row[name] = float(site.get(name, np.nan))
+        if np.isnan(row[name]) and cell is not None:
+            row[name] = float(cell[layer])
+            origin.append(f"{name}:grid")
+    own = float(site.get("lai", np.nan))
+    monthly = np.full(12, own)
+    if np.isnan(own) and cell is not None:
+        monthly = cell["lai"].to_numpy().astype(float)
+        origin.append("lai:grid")
+    row["lai"] = float(monthly.mean())
+    row |= dict(zip(MONTHS, monthly.tolist(), strict=True))
+    return {**row, "attribute_source": " ".join(origin) or "site"}
+
+
+def _nearest_cell(tile: Tile, cells: xr.Dataset, lat: float, lon: float) -> xr.Dataset | None:
     """Attributes of the active cell nearest to a point, or None if there is none within :data:`REACH` cells."""
-    dataset = files.read_netcdf(path)
-    active = np.argwhere(dataset["active"].to_numpy() == 1)
+    active = np.argwhere(cells["active"].to_numpy() == 1)
     if len(active) == 0:
         return None
     row, column = tile.grid.index(lat, lon)
     away = np.hypot(active[:, 0] - (row - tile.rows.start), active[:, 1] - (column - tile.columns.start))
     nearest = int(np.argmin(away))
-    return dataset.isel(lat=active[nearest, 0], lon=active[nearest, 1]) if away[nearest] <= REACH else None
+    return cells.isel(lat=active[nearest, 0], lon=active[nearest, 1]) if away[nearest] <= REACH else None
 
 
-def _attributes(site: dict[str, Any], cell: xr.Dataset | None, system: System) -> dict[str, Any]:
-    """One row: position, attributes and where each came from; NaN for what nobody knows."""
-    row: dict[str, Any] = {key: site[key] for key in ("site", "lat", "lon", "kind", "igbp")}
-    origin = []
-    row["elevation"] = site["elevation"]
-    if pd.isna(row["elevation"]) and cell is not None:
-        row["elevation"] = float(cell["orog"])
-        origin.append("elevation:grid")
-    for name in system.attributes:
-        value = site.get(name, np.nan)
-        if pd.isna(value) and cell is not None:
-            value = float(cell[name])
-            origin.append(f"{name}:grid")
-        row[name] = value
-    own = site.get("lai", np.nan)
-    monthly = np.full(12, own) if not pd.isna(own) or cell is None else cell["lai"].to_numpy()
-    row["lai"] = float(np.mean(monthly))
-    row |= dict(zip(MONTHS, monthly.tolist(), strict=True))
-    return {**row, "attribute_source": " ".join(origin) or "site"}
+def _gridded(
+    table: pd.DataFrame, home: dict[str, Tile | None], years: Sequence[int], system: System, folder: Path
+) -> list[pd.DataFrame]:
+    """Forcing from the grid, one table per site of ``table`` that lies in a tile."""
+    found: list[pd.DataFrame] = []
+    for tile, group in _by_tile(table, home):
+        if tile is None:
+            continue
+        parts = [_year(folder / tile.name / f"{year}.nc", group, system) for year in years]
+        for site in group["site"]:
+            series = pd.concat([part[part["site"] == site] for part in parts], ignore_index=True)
+            if series[list(system.forcing)].isna().any(axis=None):
+                _say(f"site {site} gets no forcing: the grid has none there")
+            else:
+                found.append(series.assign(forcing_source="grid"))
+    return found
 
 
-def _forcing(
-    site: dict[str, Any], tile: Tile, cell: xr.Dataset, years: Sequence[int], system: System, folder: Path
-) -> pd.DataFrame:
-    """Forcing of the tile at the position and altitude of a site."""
-    index = np.array([_flat(tile, float(cell["lat"]), float(cell["lon"]))])
-    altitude = float(site["elevation"]) if not pd.isna(site["elevation"]) else float(cell["orog"])
-    parts = []
-    for year in years:
-        path = folder / tile.name / f"{year}.nc"
-        piece = files.read_netcdf(path)
-        absent = [name for name in system.forcing if name not in piece]
-        if absent:
-            raise InputError(f"no variable {', '.join(absent)}", where=str(path), hint="make the forcing piece again")
-        target = np.full(tile.shape, altitude)
-        try:
-            regridder = TileRegridder(
-                piece["lat"].to_numpy(),
-                piece["lon"].to_numpy(),
-                tile,
-                source_orog=piece["orog"].to_numpy().astype(float),
-                target_orog=target,
-            )
-            series = regridder.downscale({name: piece[name].to_numpy() for name in system.forcing}, index)
-        except GridError as problem:
-            raise GridError(problem.what, where=f"{path}, site {site['site']}", hint=problem.hint) from None
-        frame = pd.DataFrame({name: values[:, 0] for name, values in series.items()})
-        frame.insert(0, "time", piece["time"].to_numpy())
-        parts.append(frame)
-    out = pd.concat(parts, ignore_index=True)
-    out.insert(0, "site", site["site"])
-    return out.assign(forcing_source="grid")
-
-
-def _flat(tile: Tile, lat: float, lon: float) -> int:
-    row, column = tile.grid.index(lat, lon)
-    return (row - tile.rows.start) * tile.shape[1] + column - tile.columns.start
+def _year(path: Path, sites: pd.DataFrame, system: System) -> pd.DataFrame:
+    """Forcing of one piece at all ``sites``, in long form."""
+    piece = files.read_netcdf(path)
+    absent = [name for name in (*system.forcing, "orog") if name not in piece]
+    if absent:
+        raise InputError(f"no variable {', '.join(absent)}", where=str(path), hint="make the forcing piece again")
+    place = tuple(piece[name].to_numpy().astype(float) for name in ("lat", "lon", "orog"))
+    points = (sites[name].to_numpy(float) for name in ("lat", "lon", "elevation"))
+    forcing = {name: piece[name].to_numpy() for name in system.forcing}
+    try:
+        series = at_points(forcing, place, *points)  # type: ignore[arg-type]
+    except GridError as problem:
+        raise GridError(problem.what, where=str(path), hint=problem.hint) from None
+    days = pd.DatetimeIndex(piece["time"].to_numpy())
+    long = {name: values.T.ravel() for name, values in series.items()}
+    return pd.DataFrame(
+        {"site": np.repeat(sites["site"].to_numpy(), len(days)), "time": np.tile(days, len(sites)), **long}
+    )

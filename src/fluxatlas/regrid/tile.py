@@ -145,3 +145,25 @@ def downscale(
     if "rlds" in out:
         out["rlds"] = (out["rlds"] * (after / before) ** 4).astype(np.float32)
     return out
+
+
+def at_points(
+    forcing: Mapping[str, npt.NDArray[Any]],
+    piece: tuple[FloatArray, FloatArray, FloatArray],
+    lat: FloatArray,
+    lon: FloatArray,
+    elevation: FloatArray,
+) -> dict[str, npt.NDArray[np.float32]]:
+    """``forcing`` (time, ny, nx) interpolated bilinearly to points (n,) and brought to their altitude: (time, n) each.
+
+    ``piece`` are the latitudes (ny,), longitudes (nx,) and altitudes (ny, nx) [m] of the source. ``elevation`` (n,) is
+    in m, NaN where unknown (then that of the source is kept). Raises :class:`GridError` for a point outside the piece.
+    """
+    rows, columns = (np.asarray(axis, float) for axis in piece[:2])
+    y, x = axis_weights(rows, lat, "lat", "bilinear"), axis_weights(columns, lon, "lon", "bilinear")
+    for weights, points, source, axis in ((y, lat, rows, "lat"), (x, lon, columns, "lon")):
+        weights.require(np.ones(len(points), bool), points, source, axis)
+    index = (y.index[:, :, None] * len(columns) + x.index[:, None, :]).reshape(len(lat), -1)
+    taps = AxisWeights(index, (y.weight[:, :, None] * x.weight[:, None, :]).reshape(len(lat), -1))
+    lift = elevation - apply(piece[2][None], taps)[0]
+    return downscale({name: apply(values, taps) for name, values in forcing.items()}, np.nan_to_num(lift))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from .weights import regular
 
 Array = npt.NDArray[Any]
 VALUES_AT_ONCE = 4_000_000
-"""Source values in memory at a time (a strip has at least one row of target cells)."""
+"""Source values in memory at a time (a strip has at least two rows of target cells)."""
 HALO = 2
 """Source cells read around a window, for interpolation."""
 
@@ -58,9 +59,9 @@ class Source(ABC):
         if len(columns) < 2:
             return
         per_row = max(1.0, frame.step / abs(self.lat[1] - self.lat[0])) * len(columns) * self.bands
-        height = max(1, int(VALUES_AT_ONCE / per_row))
-        for top in range(0, len(frame.lat), height):
-            strip = slice(top, min(top + height, len(frame.lat)))
+        strips = int(np.clip(np.ceil(len(frame.lat) * per_row / VALUES_AT_ONCE), 1, len(frame.lat) // 2))
+        cuts = np.linspace(0, len(frame.lat), strips + 1).astype(int).tolist()
+        for strip in (slice(top, bottom) for top, bottom in pairwise(cuts)):
             rows = _rows(self.lat, frame.lat[strip].min() - half, frame.lat[strip].max() + half)
             if rows.stop - rows.start >= 2:
                 yield strip, self.read(rows, columns), self.lat[rows], lon

@@ -24,6 +24,7 @@ wildcard_constraints:
     month=r"\d{2}",
     member=r"\d+",
     variable=r"[A-Za-z0-9]+",
+    baseline=r"[a-z_]+",
 
 
 # Ignored without --software-deployment-method; the pins of the environment file are those of constraints.txt.

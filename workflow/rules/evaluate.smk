@@ -6,7 +6,10 @@
 rule skill:
     input:
         members=expand("<results>/train/predictions/{member}.parquet", member=MEMBERS),
-        baselines="<results>/train/baselines/predictions.parquet",
+        baselines=expand(
+            "<results>/train/baselines/{baseline}.parquet",
+            baseline=RUN.config.train.baselines,
+        ),
     output:
         "<results>/evaluate/skill.csv",
     log:
@@ -23,10 +26,11 @@ rule skill:
             RUN.paths("train", "predictions", "{member}.parquet"),
             member=MEMBERS,
         ),
+        baselines=lambda wc, input: repeat("--predictions", input.baselines),
         version=STAGE_VERSIONS["evaluate"],
     shell:
         "fluxatlas evaluate skill --settings {params.settings:q} {params.members}"
-        " --predictions {input.baselines} --output {output} 2> {log}"
+        " {params.baselines} --output {output} 2> {log}"
 
 
 rule towers:

@@ -1,6 +1,6 @@
 # train: pretrain each member on synthetic samples, fine-tune it on sites without its own fold; baselines beside them.
 # In:  <results>/synthesize/samples.nc, site tables
-# Out: <results>/train/members/{member}.pt, <results>/train/predictions/{member}.parquet, .../baselines/predictions.parquet
+# Out: <results>/train/members/{member}.pt, <results>/train/predictions/{member}.parquet, .../baselines/{baseline}.parquet
 
 NOT_IN_PRETRAINING = [
     "baselines",
@@ -74,29 +74,29 @@ rule finetune:
         " --threads {threads} 2> {log}"
 
 
-rule baselines:
+rule baseline:
     input:
         samples="<results>/synthesize/samples.nc",
         sites_attributes="<results>/regrid/sites_attributes.csv",
         sites_forcing="<results>/regrid/sites_forcing.parquet",
         observations="<results>/ingest/sites/observations.parquet",
     output:
-        "<results>/train/baselines/predictions.parquet",
+        "<results>/train/baselines/{baseline}.parquet",
     log:
-        "<results>/logs/train/baselines.log",
+        "<results>/logs/train/baseline_{baseline}.log",
     benchmark:
-        "<results>/benchmarks/train/baselines.tsv"
+        "<results>/benchmarks/train/baseline_{baseline}.tsv"
     threads: 1
     resources:
         mem_mb=memory(4000),
         runtime=minutes(240),
     params:
-        settings=settings("train"),
+        settings=settings("train", without=["baselines"]),
         grid=RUN.grid.name,
         system=RUN.system.name,
         version=STAGE_VERSIONS["train"],
     shell:
         "fluxatlas train baselines --settings {params.settings:q} --system {params.system} --grid {params.grid}"
         " --samples {input.samples} --sites-attributes {input.sites_attributes}"
-        " --sites-forcing {input.sites_forcing} --observations {input.observations} --output {output}"
+        " --sites-forcing {input.sites_forcing} --observations {input.observations} --only {wildcards.baseline} --output {output}"
         " --threads {threads} 2> {log}"

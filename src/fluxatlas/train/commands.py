@@ -141,10 +141,13 @@ def baselines(
     settings: Settings = "{}",
     system: SystemName = "soil_methane_sink",
     grid: GridName = "4km",
+    only: Annotated[str, typer.Option(help="One baseline instead of those of the settings.")] = "",
     threads: Threads = 1,
 ) -> None:
     """Predict all sites with what the ensemble is compared with, on the same folds."""
     block, started = _begin(settings, threads), time.monotonic()
+    if only:
+        block = type(block).model_validate({**block.model_dump(), "baselines": [only]})
     from ..systems import get_system
     from .baselines import run_baselines
     from .data import read_samples

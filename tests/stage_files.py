@@ -263,11 +263,11 @@ def write_observations(world, folder, daily, bias=0.0, noise=1.0, sites=5):
     frames = []
     for path in daily:
         name = path.stem.rpartition("_")[0]
-        scale = noise if name.startswith("tsl") else 0.01 * noise
-        with xr.open_dataset(path) as data:
+        scale, shift = (noise, bias) if name.startswith("tsl") else (0.01 * noise, 0.01 * bias)
+        with xr.open_dataset(path, engine="netcdf4") as data:
             for site, (lat, lon) in points.items():
                 there = data[name].sel(lat=lat, lon=lon, method="nearest").to_numpy()
-                value = np.nan_to_num(there, nan=280.0) + bias + rng.normal(0, scale, len(there))
+                value = np.nan_to_num(there, nan=280.0) + shift + rng.normal(0, scale, len(there))
                 frame = pd.DataFrame({"site": site, "time": data.time.to_numpy(), "variable": name, "value": value})
                 frame["qc"] = rng.choice([0.3, 0.8, 1.0], len(there), p=[0.1, 0.3, 0.6])
                 frames.append(frame.assign(sd=scale, n=48, origin="measured"))
@@ -277,7 +277,7 @@ def write_observations(world, folder, daily, bias=0.0, noise=1.0, sites=5):
     return folder / "sites.csv", folder / "observations.parquet"
 
 
-MODELS = {"kgml": 0.25, "no_pretraining": 0.5, "no_knowledge": 0.35, "trees": 0.45, "process": 0.7}
+MODELS = {"network": 0.25, "network_no_pretraining": 0.5, "network_no_knowledge": 0.35, "trees": 0.45, "process": 0.7}
 
 
 def write_predictions(world, folder, sites=8):
@@ -297,7 +297,7 @@ def write_predictions(world, folder, sites=8):
             for model, error in MODELS.items():
                 size = {"fch4": strength, "tsl05": 5.0, "swc05": 0.08}[variable] * error
                 own = rng.normal(0, size)
-                for member in range(world.members if model in ("kgml", "no_pretraining", "no_knowledge") else 1):
+                for member in range(world.members if model.startswith("network") else 1):
                     test = s % world.members == member or model == "process"
                     shift = own * (1.0 if test else 0.3) + rng.normal(0, 0.2 * size)
                     frame = pd.DataFrame({"site": f"site-{s:02d}", "time": days, "variable": variable})
@@ -313,9 +313,9 @@ def write_predictions(world, folder, sites=8):
     paths = []
     for member in range(world.members):
         paths.append(folder / "predictions" / f"{member}.parquet")
-        pd.concat(frames["kgml", member], ignore_index=True).to_parquet(paths[-1], index=False)
+        pd.concat(frames["network", member], ignore_index=True).to_parquet(paths[-1], index=False)
     paths.append(folder / "baselines" / "predictions.parquet")
-    rest = [frame for (model, _), found in frames.items() for frame in found if model != "kgml"]
+    rest = [frame for (model, _), found in frames.items() for frame in found if model != "network"]
     pd.concat(rest, ignore_index=True).to_parquet(paths[-1], index=False)
     return paths
 

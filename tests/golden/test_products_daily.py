@@ -42,7 +42,7 @@ def test_packed_integers_are_copied_as_they_are(world, product) -> None:
 
 
 def test_what_a_reader_sees(world, product) -> None:
-    with xr.open_dataset(product) as data:
+    with xr.open_dataset(product, engine="netcdf4") as data:
         np.testing.assert_array_equal(data.lat, world.lat)
         assert data.sizes == {"time": 365, "lat": 40, "lon": 40, "nv": 2}
         assert (data.fch4.notnull().all("time").to_numpy() == world.active).all()
@@ -96,9 +96,14 @@ def test_zlib_and_a_box_across_the_tiles(world, tmp_path) -> None:
     block = ProductsBlock(compression="zlib", level=1)
     write_daily(path, "tsl05", 2001, world.flux, world.attributes, block, bbox=(-124, 36, -116, 44))
     with (
-        xr.open_dataset(path) as data,
+        xr.open_dataset(path, engine="netcdf4") as data,
         xr.open_mfdataset(
-            world.flux, combine="by_coords", data_vars=["tsl05"], coords="minimal", compat="override"
+            world.flux,
+            combine="by_coords",
+            data_vars=["tsl05"],
+            coords="minimal",
+            compat="override",
+            engine="netcdf4",
         ) as tiles,
     ):
         assert data.sizes["lat"] == data.sizes["lon"] == 16 and data.tsl05.encoding["zlib"]

@@ -42,7 +42,7 @@ def maps(world, daily):
 
 
 def _expected(daily):
-    with xr.open_dataset(daily) as data:
+    with xr.open_dataset(daily, engine="netcdf4") as data:
         monthly = data.ch4ox.resample(time="MS").mean()
         return [data.ch4ox.mean("time").to_numpy(), *monthly.to_numpy()]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import Field
 
@@ -25,12 +25,12 @@ FigureName = Literal[
 class ReportBlock(Block):
     """Settings of the stage ``report``: everything about the look of figures and pages, and nothing else."""
 
-    figures: list[FigureName] = Field(default_factory=lambda: list(FigureName.__args__))
+    figures: list[FigureName] = Field(default_factory=lambda: list(get_args(FigureName)))
     """Figures to draw; those that need the truth are left out where there is none."""
     dpi: int = Field(150, ge=50, le=600)
     """Resolution of the figures in dots per inch."""
     colormap: str = "viridis"
-    """Matplotlib colour map of fluxes; choose one that is even in lightness, such as viridis, cividis or mako."""
+    """Matplotlib colour map of fluxes; choose one that is even in lightness, such as viridis, cividis or magma."""
     bands: int = Field(4, ge=1, le=8)
     """Number of latitude bands in the figure of seasonal cycles."""
     sites: int = Field(6, ge=1, le=12)

@@ -2,6 +2,91 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Annotated
+
 import typer
 
-app = typer.Typer(no_args_is_help=True, help="TODO")
+app = typer.Typer(no_args_is_help=True, help="Draw figures and write the page with the numbers of the run.")
+
+Settings = Annotated[str, typer.Option(help="The block 'report' of the configuration as JSON.")]
+Files = Annotated[list[Path] | None, typer.Option(help="Files the figure needs; repeat for more.")]
+Table = Annotated[Path | None, typer.Option(help="Table to show; left out: no section.")]
+
+
+@app.command()
+def figure(
+    name: Annotated[str, typer.Argument(help="Name of the figure; `fluxatlas report list` lists all.")],
+    output: Annotated[Path, typer.Option(help="PNG file to write.")],
+    flux: Files = None,
+    attributes: Files = None,
+    forcing: Files = None,
+    truth: Files = None,
+    daily: Files = None,
+    predictions: Files = None,
+    skill: Files = None,
+    history: Files = None,
+    budget: Files = None,
+    towers: Files = None,
+    system: Annotated[str, typer.Option(help="System that was run.")] = "soil_methane_sink",
+    settings: Settings = "{}",
+) -> None:
+    """Draw one figure."""
+    from ..config.base import from_json
+    from ..config.report import ReportBlock
+    from .catalogue import Inputs
+    from .figures import write_figure
+
+    inputs = Inputs(
+        flux=flux or [],
+        attributes=attributes or [],
+        forcing=forcing or [],
+        truth=truth or [],
+        daily=daily or [],
+        predictions=predictions or [],
+        skill=skill or [],
+        history=history or [],
+        budget=budget or [],
+        towers=towers or [],
+        system=system,
+    )
+    write_figure(name, inputs, output, from_json(ReportBlock, settings))
+    typer.echo(str(output), err=True)
+
+
+@app.command("list")
+def list_figures() -> None:
+    """List the figures and the files each needs."""
+    from .catalogue import FIGURES
+
+    for name, row in FIGURES.items():
+        typer.echo(f"{name:16s} {row.title:32s} {' '.join(f'--{kind}' for kind in row.needs)}")
+
+
+@app.command()
+def summary(
+    output: Annotated[Path, typer.Option(help="HTML page to write; the same as Markdown goes beside it.")],
+    title: Annotated[str, typer.Option(help="Heading of the page.")] = "fluxatlas",
+    budget: Table = None,
+    skill: Table = None,
+    truth: Table = None,
+    towers: Table = None,
+    seams: Table = None,
+    figure: Annotated[list[Path] | None, typer.Option(help="Figure to show; repeat for more.")] = None,
+    benchmarks: Annotated[Path | None, typer.Option(help="Folder of the benchmark files.")] = None,
+) -> None:
+    """Write one page with the key numbers of the run."""
+    from .summary import write_summary
+
+    write_summary(
+        output,
+        title=title,
+        budget=budget,
+        skill=skill,
+        truth=truth,
+        towers=towers,
+        seams=seams,
+        figures=figure or [],
+        benchmarks=benchmarks,
+    )
+    typer.echo(str(output), err=True)

@@ -1,0 +1,99 @@
+"""Budget: the domain's uptake by year and biome, and published totals of the globe, shown and never tuned to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from ..config.report import ReportBlock
+from ..systems import get_system
+from .catalogue import Inputs
+from .style import COLORS, FAINT, INK, WIDTH, panel_letters, unit
+
+LAND_AREA = 1.489e14
+"""Land of the Earth [m2], to say which part of it a domain is."""
+COMPARABLE = 0.5
+"""Share of the land from which a domain's total is compared with published totals of the globe."""
+
+
+def budget(inputs: Inputs, settings: ReportBlock) -> Figure:
+    """Uptake by year and by biome (bars: mean, lines: interval of the members); published global totals."""
+    table = pd.read_csv(inputs.one("budget"))
+    uptake = table[table["variable"] == "ch4ox"]
+    whole = uptake[uptake["region_kind"] == "global"].sort_values("year")
+    kind = "biome" if (uptake["region_kind"] == "biome").any() else "zone"
+    parts = uptake[uptake["region_kind"] == kind].groupby("region")[["mean", "low", "high"]].mean()
+    parts = parts.sort_values("mean", ascending=False)
+    figure, axes = plt.subplot_mosaic(
+        [["years", "parts"], ["published", "published"]], figsize=(WIDTH, 4.9), height_ratios=[1.25, 1]
+    )
+    scale, text = _scale(float(whole["high"].max()))
+    label = f"CH$_4$ uptake ({text})"
+    _draw_years(axes["years"], whole, scale)
+    axes["years"].set(title="Domain by year", ylabel=label)
+    _draw_parts(axes["parts"], parts, scale)
+    axes["parts"].set(title=f"By {kind}", xlabel=label)
+    _published(axes["published"], whole, get_system(inputs.system).published)
+    panel_letters([axes[name] for name in ("years", "parts", "published")])
+    return figure
+
+
+def _scale(largest: float) -> tuple[float, str]:
+    """Factor and unit that make the numbers easy to read."""
+    return (1.0, unit("Tg yr-1")) if largest >= 1 else (1000.0, "Gg CH$_4$ yr$^{-1}$")
+
+
+def _interval(rows: pd.DataFrame, scale: float) -> tuple[Any, list[Any]]:
+    """Means and the lengths of the error bars below and above."""
+    mean, low, high = (rows[name].to_numpy() * scale for name in ("mean", "low", "high"))
+    return mean, [np.maximum(mean - low, 0), np.maximum(high - mean, 0)]
+
+
+def _draw_years(axis: Any, whole: pd.DataFrame, scale: float) -> None:
+    mean, error = _interval(whole, scale)
+    years = whole["year"].to_numpy()
+    if len(years) > 8:
+        axis.fill_between(years, mean - error[0], mean + error[1], color=COLORS[0], alpha=0.2, linewidth=0)
+        axis.plot(years, mean, ".-", color=COLORS[0])
+        axis.set_ylim(0, None)
+        return
+    axis.bar(years, mean, width=0.6, color=COLORS[0], alpha=0.85)
+    axis.errorbar(years, mean, error, fmt="none", ecolor=INK, capsize=3, elinewidth=1)
+    axis.set_xticks(years)
+    axis.margins(y=0.12)
+    axis.grid(visible=False, axis="x")
+
+
+def _draw_parts(axis: Any, parts: pd.DataFrame, scale: float) -> None:
+    mean, error = _interval(parts, scale)
+    place = np.arange(len(parts))
+    axis.barh(place, mean, height=0.6, color=COLORS[2], alpha=0.85)
+    axis.errorbar(mean, place, xerr=error, fmt="none", ecolor=INK, capsize=2.5, elinewidth=1)
+    axis.set_yticks(place, [str(name).replace("_", " ") for name in parts.index])
+    axis.invert_yaxis()
+    axis.grid(visible=False, axis="y")
+
+
+def _published(axis: Any, whole: pd.DataFrame, published: tuple[tuple[str, float, float, str], ...]) -> None:
+    """Ranges of the globe from the literature; the domain's own total only where it is most of the land."""
+    share = float(whole["area_m2"].iloc[0]) / LAND_AREA
+    names = [source for source, *_ in published]
+    for place, (_, low, high, _) in enumerate(published):
+        axis.barh(place, high - low, left=low, height=0.5, color=FAINT, alpha=0.55)
+        axis.text(high + 0.6, place, f"{low:g}-{high:g}", va="center", fontsize="small")
+    if share >= COMPARABLE:
+        names.append("this run")
+        mean, low, high = (float(whole[name].mean()) for name in ("mean", "low", "high"))
+        axis.errorbar(mean, len(published), xerr=[[mean - low], [high - mean]], fmt="o", color=COLORS[0], capsize=3)
+        title = "Published totals of the globe (shown, not tuned to)"
+    else:
+        title = f"Published totals of the globe (this domain: {100 * share:.2g} % of the land)"
+    axis.set_yticks(range(len(names)), names)
+    axis.invert_yaxis()
+    axis.set(title=title, xlabel=f"CH$_4$ uptake ({unit('Tg yr-1')})", xlim=(0, None))
+    axis.margins(x=0.08)
+    axis.grid(visible=False, axis="y")

@@ -1,0 +1,75 @@
+"""The figures there are: what each needs and who draws it. Imports nothing heavy, so that the workflow can read it."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from ..errors import InputError, nearest
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Files a figure may read, by kind; see docs/contracts.md for what each holds."""
+
+    flux: list[Path] = field(default_factory=list)
+    attributes: list[Path] = field(default_factory=list)
+    forcing: list[Path] = field(default_factory=list)
+    truth: list[Path] = field(default_factory=list)
+    daily: list[Path] = field(default_factory=list)
+    predictions: list[Path] = field(default_factory=list)
+    skill: list[Path] = field(default_factory=list)
+    history: list[Path] = field(default_factory=list)
+    budget: list[Path] = field(default_factory=list)
+    towers: list[Path] = field(default_factory=list)
+    system: str = "soil_methane_sink"
+
+    def one(self, kind: str) -> Path:
+        """The only file of a kind."""
+        paths: list[Path] = getattr(self, kind)
+        if len(paths) != 1:
+            raise InputError(f"{len(paths)} files of the kind '{kind}'", hint=f"give --{kind} once")
+        return paths[0]
+
+
+KINDS = tuple(f.name for f in fields(Inputs) if f.name != "system")
+
+
+@dataclass(frozen=True)
+class FigureRow:
+    """One figure: ``module:function`` that draws it and the kinds of files it needs."""
+
+    drawn_by: str
+    needs: tuple[str, ...]
+    title: str
+
+    def function(self) -> Callable[..., Any]:
+        """The function ``(inputs, settings) -> matplotlib Figure``."""
+        module, name = self.drawn_by.split(":")
+        found: Callable[..., Any] = getattr(importlib.import_module(f".{module}", __package__), name)
+        return found
+
+
+FIGURES: dict[str, FigureRow] = {
+    "inputs_map": FigureRow("maps:inputs_map", ("attributes", "forcing"), "The domain"),
+    "uptake_map": FigureRow("maps:uptake_map", ("flux", "attributes"), "Annual mean uptake"),
+    "truth_map": FigureRow("maps:truth_map", ("flux", "attributes", "truth"), "Estimate and truth"),
+    "seasonal_cycle": FigureRow("series:seasonal_cycle", ("daily",), "Seasonal cycle by latitude"),
+    "site_series": FigureRow("series:site_series", ("predictions",), "Flux at sites left out"),
+    "tower_series": FigureRow("series:tower_series", ("towers",), "Product against towers"),
+    "site_scatter": FigureRow("skill:site_scatter", ("predictions",), "Observed and predicted flux"),
+    "skill": FigureRow("skill:skill", ("skill",), "Skill at sites left out"),
+    "loss_curves": FigureRow("training:loss_curves", ("history",), "Training"),
+    "budget": FigureRow("budget:budget", ("budget",), "Budget"),
+}
+"""All figures by name; the caption of each is ``workflow/report/<name>.rst``."""
+
+
+def figure_row(name: str) -> FigureRow:
+    """The row called ``name``; raises :class:`InputError` with the nearest name for an unknown one."""
+    if name not in FIGURES:
+        raise InputError(f"unknown figure '{name}'{nearest(name, FIGURES)}", hint=f"choose from {', '.join(FIGURES)}")
+    return FIGURES[name]

@@ -1,0 +1,199 @@
+"""Maps: the domain, the annual uptake with its uncertainty, and the estimate beside the truth."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import numpy.typing as npt
+from matplotlib.colors import BoundaryNorm, ListedColormap
+from matplotlib.figure import Figure
+
+from ..config.report import ReportBlock
+from ..evaluate.metrics import scores
+from ..evaluate.truth import read_truth
+from ..files import open_netcdf
+from ..products.mosaic import Mosaic, assemble
+from ..products.regions import biome_names
+from .catalogue import Inputs
+from .style import COLORS, WIDTH, MapFrame, coarsen, colorbar, limits, panel_letters, unit
+
+Array = npt.NDArray[np.float64]
+FLUX_UNIT = unit("mg m-2 d-1")
+
+
+def _frame(mosaic: Mosaic) -> MapFrame:
+    land = mosaic.static("sftlf")
+    return MapFrame(
+        mosaic.grid.lat_bounds(mosaic.rows),
+        mosaic.grid.lon_bounds(mosaic.columns),
+        np.nan_to_num(land) >= 50,
+        mosaic.static("active") == 1,
+    )
+
+
+def _panels(frame: MapFrame, count: int) -> tuple[Figure, list[Any]]:
+    """A row of ``count`` maps, or two columns where they are wide."""
+    columns = count if frame.ratio > 0.6 else 1 if frame.ratio < 0.3 else 2
+    columns = min(columns, 3)
+    rows = -(-count // columns)
+    height = rows * (frame.ratio * (WIDTH / columns - 0.5) + 1.2)
+    figure, axes = plt.subplots(rows, columns, figsize=(WIDTH, min(height, 10)), squeeze=False)
+    flat = list(axes.ravel())
+    for axis in flat[count:]:
+        axis.remove()
+    for number, axis in enumerate(flat[:count]):
+        axis.tick_params(labelleft=number % columns == 0)
+    return figure, flat[:count]
+
+
+def _members(mosaic: Mosaic, variable: str) -> Array:
+    """Annual mean of each member (member, lat, lon), averaged over the years."""
+    return _mean(mosaic.layer(f"{variable}_member", year) for year in mosaic.years)
+
+
+def _mean(fields: Iterable[Array]) -> Array:
+    """Mean of fields of one shape, holding no more than two at a time."""
+    count, total = 0, np.zeros(())
+    for field in fields:
+        total = total + field
+        count += 1
+    return np.asarray(total / max(count, 1))
+
+
+def _years(mosaic: Mosaic) -> str:
+    first, last = mosaic.years[0], mosaic.years[-1]
+    return str(first) if first == last else f"{first}-{last}"
+
+
+def uptake_map(inputs: Inputs, settings: ReportBlock) -> Figure:
+    """Annual mean uptake, its spread over the members, and how far each cell is from the training data."""
+    mosaic = assemble(inputs.flux, inputs.attributes)
+    frame, members = _frame(mosaic), _members(mosaic, "ch4ox")
+    mean = members.mean(axis=0)
+    figure, axes = _panels(frame, 3)
+    low, high = limits(mean)
+    mesh = frame.draw(axes[0], mean, cmap=settings.colormap, vmin=min(0.0, low) if low < 0.3 * high else low, vmax=high)
+    colorbar(figure, mesh, axes[0], f"CH$_4$ uptake, {_years(mosaic)}\n({FLUX_UNIT})")
+    axes[0].set_title("Mean uptake")
+    spread = members.std(axis=0, ddof=1) if len(members) > 1 else np.full(mean.shape, np.nan)
+    mesh = frame.draw(axes[1], spread, cmap="cividis", vmin=0, vmax=limits(spread)[1])
+    colorbar(figure, mesh, axes[1], f"standard deviation, {len(members)} members\n({FLUX_UNIT})", extend="max")
+    axes[1].set_title("Ensemble spread")
+    _draw_applicability(figure, axes[2], frame, mosaic)
+    panel_letters(axes)
+    return figure
+
+
+def _draw_applicability(figure: Figure, axes: Any, frame: MapFrame, mosaic: Mosaic) -> None:
+    year = mosaic.years[-1]
+    distance, flag = mosaic.layer("dissimilarity", year), mosaic.layer("applicable", year)
+    mesh = frame.draw(axes, distance, cmap="cividis_r", vmin=0, vmax=limits(distance)[1])
+    outside = (flag == 0).astype(float)
+    center_lat, center_lon = (0.5 * (edge[1:] + edge[:-1]) for edge in (frame.lat, frame.lon))
+    if outside.any():
+        axes.contour(center_lon, center_lat, coarsen(outside, frame.step), [0.5], colors=[COLORS[1]], linewidths=0.9)
+    share = float((flag == 0).sum() / max(1, (flag >= 0).sum()))
+    colorbar(
+        figure,
+        mesh,
+        axes,
+        f"distance from the training data\n(outlined: unlike, {share:.0%} of the cells)",
+        extend="max",
+    )
+    axes.set_title("Dissimilarity")
+
+
+def truth_map(inputs: Inputs, settings: ReportBlock) -> Figure:
+    """True and estimated annual mean uptake and their difference, over the years both have."""
+    mosaic = assemble(inputs.flux, inputs.attributes)
+    truth = read_truth(inputs.one("truth"), mosaic)
+    years = [year for year in mosaic.years if ("ch4ox", year) in truth]
+    frame = _frame(mosaic)
+    true = _mean(truth["ch4ox", year] for year in years)
+    estimate = _mean(mosaic.layer("ch4ox_member", year).mean(axis=0) for year in years)
+    found = scores(true, estimate, mosaic.weight())
+    figure, axes = _panels(frame, 3)
+    low, high = limits(np.concatenate([true[np.isfinite(estimate)], estimate[np.isfinite(true)]]))
+    for axis, values, title in ((axes[0], true, "Truth"), (axes[1], estimate, "Estimate")):
+        mesh = frame.draw(axis, values, cmap=settings.colormap, vmin=low, vmax=high)
+        colorbar(figure, mesh, axis, f"CH$_4$ uptake\n({FLUX_UNIT})")
+        axis.set_title(title)
+    error = estimate - true
+    widest = max(abs(edge) for edge in limits(error))
+    mesh = frame.draw(axes[2], error, cmap="RdBu_r", vmin=-widest, vmax=widest)
+    colorbar(
+        figure,
+        mesh,
+        axes[2],
+        f"bias {found['bias']:+.2f}, RMSE {found['rmse']:.2f} ({FLUX_UNIT})\nr = {found['r']:.2f}",
+    )
+    axes[2].set_title("Estimate - truth")
+    panel_letters(axes)
+    return figure
+
+
+def inputs_map(inputs: Inputs, settings: ReportBlock) -> Figure:
+    """Altitude, mean air temperature, share of upland soil and biome of the domain."""
+    mosaic = assemble([], inputs.attributes)
+    frame = _frame(mosaic)
+    figure, axes = plt.subplots(2, 2, figsize=(WIDTH, min(frame.ratio * WIDTH + 2.2, 10)))
+    flat = list(axes.ravel())
+    altitude = np.where(frame.land, mosaic.static("orog"), np.nan)
+    mesh = frame.draw(flat[0], altitude, cmap="cividis", vmin=0, vmax=limits(altitude)[1])
+    colorbar(figure, mesh, flat[0], "m", extend="max")
+    flat[0].set_title("Altitude")
+    _draw_temperature(figure, flat[1], frame, inputs.forcing)
+    upland = np.where(frame.active, mosaic.static("uplandFrac"), np.nan)
+    mesh = frame.draw(flat[2], upland, cmap=settings.colormap, vmin=limits(upland)[0], vmax=100)
+    colorbar(figure, mesh, flat[2], "% of the cell", extend="min")
+    flat[2].set_title("Upland soil")
+    _draw_biomes(figure, flat[3], frame, np.where(frame.active, mosaic.static("biome"), np.nan))
+    panel_letters(flat)
+    return figure
+
+
+def _draw_temperature(figure: Figure, axes: Any, frame: MapFrame, forcing: Sequence[Path]) -> None:
+    """Mean of all forcing pieces on their own grid, with the sea left blank where the source is missing."""
+    means: dict[tuple[float, float], list[float]] = {}
+    for path in forcing:
+        with open_netcdf(path) as piece:
+            mean = piece["tas"].astype(np.float64).mean("time").to_numpy() - 273.15
+            lat, lon = piece["lat"].to_numpy().astype(float), piece["lon"].to_numpy().astype(float)
+        for r, y in enumerate(lat):
+            for c, x in enumerate(lon):
+                means.setdefault((round(float(y), 4), round(float(x), 4)), []).append(float(mean[r, c]))
+    lats, lons = sorted({y for y, _ in means}, reverse=True), sorted({x for _, x in means})
+    values = np.full((len(lats), len(lons)), np.nan)
+    row, column = {y: n for n, y in enumerate(lats)}, {x: n for n, x in enumerate(lons)}
+    for (y, x), found in means.items():
+        values[row[y], column[x]] = np.mean(found)
+    low, high = limits(values)
+    mesh = axes.pcolormesh(
+        lons, lats, np.ma.masked_invalid(values), cmap="inferno", vmin=low, vmax=high, shading="nearest"
+    )
+    frame.finish(axes)
+    colorbar(figure, mesh, axes, "°C, grid of the forcing")
+    axes.set_title("Mean air temperature")
+
+
+def _draw_biomes(figure: Figure, axes: Any, frame: MapFrame, biome: Array) -> None:
+    classes = [int(c) for c in np.unique(biome[np.isfinite(biome)])]
+    index = np.searchsorted(np.asarray(classes or [0]), np.nan_to_num(biome, nan=-1)).astype(float)
+    index[~np.isfinite(biome)] = np.nan
+    many: Any = [plt.get_cmap("tab20")(n) for n in range(20)] if len(classes) > len(COLORS) else COLORS
+    palette = ListedColormap(many[: max(1, len(classes))])
+    edges = np.arange(len(classes) + 1) - 0.5 if classes else np.array([-0.5, 0.5])
+    nearest = index[:: frame.step, :: frame.step][: frame.ground.shape[0], : frame.ground.shape[1]]
+    mesh = frame.draw(
+        axes, np.kron(nearest, np.ones((frame.step, frame.step))), cmap=palette, norm=BoundaryNorm(edges, palette.N)
+    )
+    bar = figure.colorbar(mesh, ax=axes, orientation="horizontal", shrink=0.9, pad=0.02, aspect=28)
+    names = biome_names()
+    bar.set_ticks([float(n) for n in range(len(classes))], labels=[str(c) for c in classes])
+    bar.ax.tick_params(length=0)
+    bar.set_label(", ".join(f"{c} {names[c]}" for c in classes if c in names) or "class", wrap=True)
+    axes.set_title("Biome")

@@ -1,0 +1,220 @@
+"""Series: the seasonal cycle by latitude, fluxes at sites left out, and the product against towers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import matplotlib.dates as mdates
+import matplotlib.pyplot as plt
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from matplotlib.figure import Figure
+
+from .. import variables
+from ..config.report import ReportBlock
+from ..errors import InputError
+from ..evaluate.metrics import scores
+from ..evaluate.skill import read_predictions
+from ..files import open_netcdf
+from .catalogue import Inputs
+from .style import COLORS, FAINT, INK, WIDTH, model_color, model_name, model_order, unit
+
+Array = npt.NDArray[np.float64]
+ROWS_AT_A_TIME = 60
+SMOOTHING = 15
+"""Days of the running mean in the seasonal cycle."""
+
+
+def seasonal_cycle(inputs: Inputs, settings: ReportBlock) -> Figure:
+    """Mean of the year's course over all years by latitude band, with the ensemble's spread where the files have it."""
+    edges = _band_edges(inputs.daily[0], settings.bands)
+    means, spreads = zip(*(_band_means(path, edges) for path in inputs.daily), strict=True)
+    course, spread = (_climatology(parts) for parts in (means, spreads))
+    variable = Path(inputs.daily[0]).stem.rpartition("_")[0]
+    row = variables.get(variable)
+    figure, axes = plt.subplots(figsize=(WIDTH, 3.6))
+    days = pd.date_range("2001-01-01", periods=365)
+    for number in range(len(edges) - 1):
+        north, south = edges[number], edges[number + 1]
+        if not np.isfinite(course[:, number]).any():
+            continue
+        color = plt.get_cmap(settings.colormap)(0.9 * number / max(1, len(edges) - 2))
+        axes.plot(days, course[:, number], color=color, label=f"{_latitude(south)} to {_latitude(north)}")
+        low, high = course[:, number] - spread[:, number], course[:, number] + spread[:, number]
+        axes.fill_between(days, low, high, color=color, alpha=0.18, linewidth=0)
+    axes.set(xlim=(days[0], days[-1]), ylabel=f"{_short_name(variable)} ({unit(row.units)})")
+    axes.xaxis.set_major_locator(mdates.MonthLocator())
+    axes.xaxis.set_major_formatter(mdates.DateFormatter("%b"))
+    axes.axhline(0, color=FAINT, linewidth=0.7)
+    axes.legend(ncols=min(4, len(edges) - 1), loc="upper left", bbox_to_anchor=(0, 1.13))
+    return figure
+
+
+def _short_name(variable: str) -> str:
+    return {
+        "ch4ox": "CH$_4$ uptake",
+        "fch4": "net CH$_4$ flux, upward",
+        "tsl05": "soil temperature, 5 cm",
+        "swc05": "soil water, 5 cm",
+    }.get(variable, variable)
+
+
+def _latitude(edge: float) -> str:
+    return f"{abs(edge):g}°{'N' if edge > 0 else 'S' if edge < 0 else ''}"
+
+
+def _band_edges(path: Path, bands: int) -> list[float]:
+    """Edges of the bands, north first: equal parts of the domain, or zones of 30 degrees if it is taller than 90."""
+    with open_netcdf(path) as data:
+        bounds = data["lat_bnds"].to_numpy()
+    south, north = float(bounds.min()), float(bounds.max())
+    if north - south > 90:
+        inner = [edge for edge in (60.0, 30.0, 0.0, -30.0, -60.0) if south < edge < north]
+        return [north, *inner, south]
+    return [round(float(edge), 2) for edge in np.linspace(north, south, bands + 1)]
+
+
+def _band_means(path: Path, edges: list[float]) -> tuple[Array, Array]:
+    """Daily mean per band weighted by upland area, and the mean of the sd (as if fully correlated); (time, band)."""
+    variable = Path(path).stem.rpartition("_")[0]
+    with open_netcdf(path) as data:
+        lat = data["lat"].to_numpy()
+        band = np.clip(np.searchsorted(-np.asarray(edges), -lat, side="right") - 1, 0, len(edges) - 2)
+        names = [name for name in (variable, f"{variable}_sd") if name in data]
+        totals = {name: np.zeros((data.sizes["time"], len(edges) - 1)) for name in names}
+        areas = np.zeros(len(edges) - 1)
+        for start in range(0, len(lat), ROWS_AT_A_TIME):
+            part = data.isel(lat=slice(start, start + ROWS_AT_A_TIME))
+            area = (part["areacella"] * part["uplandFrac"]).astype(np.float64).to_numpy()
+            run = np.isfinite(part[variable][0].to_numpy())
+            area = np.where(run & np.isfinite(area), area, 0.0)
+            np.add.at(areas, band[start : start + ROWS_AT_A_TIME], area.sum(axis=1))
+            for name in names:
+                rows = np.einsum("tyx,yx->ty", np.nan_to_num(part[name].to_numpy()), area)
+                for number, column in enumerate(band[start : start + ROWS_AT_A_TIME]):
+                    totals[name][:, column] += rows[:, number]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        found = {name: total / areas for name, total in totals.items()}
+    mean = found[variable]
+    return mean, found.get(f"{variable}_sd", np.zeros_like(mean))
+
+
+def _climatology(years: tuple[Array, ...]) -> Array:
+    """Mean over years by day of the year (365), smoothed around the turn of the year."""
+    mean = np.mean([year[:365] for year in years], axis=0)
+    kernel = np.ones(SMOOTHING) / SMOOTHING
+    half = SMOOTHING // 2
+    around = np.concatenate([mean[-half:], mean, mean[:half]])
+    return np.stack([np.convolve(column, kernel, mode="valid") for column in around.T], axis=1)
+
+
+def site_series(inputs: Inputs, settings: ReportBlock) -> Figure:
+    """Observed flux at the sites with most observations, with models that have not seen the site."""
+    table = read_predictions(inputs.predictions)
+    flux = table[(table["variable"] == "fch4") & (table["split"] == "test")]
+    if flux.empty:
+        raise InputError("no predictions of the flux at sites left out", hint="train with more than one fold of sites")
+    days = flux.drop_duplicates(["site", "time"]).groupby("site").size().sort_values(ascending=False)
+    sites = list(days.index[: settings.sites])
+    shown = [m for m in model_order(flux["model"]) if m in ("network", "process")] or model_order(flux["model"])[:2]
+    figure, axes = _small_multiples(len(sites))
+    for axis, site in zip(axes, sites, strict=True):
+        here = flux[flux["site"] == site]
+        seen = here.groupby("time")["observed"].mean()
+        axis.plot(seen.index, seen, ".", color=INK, markersize=2.5, alpha=0.45, label="observed", zorder=2)
+        for model in shown:
+            series = here[here["model"] == model].groupby("time")["predicted"].mean()
+            axis.plot(*_broken(series), color=model_color(model), label=model_name(model), zorder=3)
+        _robust_limits(axis, here)
+        axis.set_title(str(site))
+        axis.axhline(0, color=FAINT, linewidth=0.7)
+    figure.supylabel(f"net CH$_4$ flux, upward ({unit('mg m-2 d-1')})", fontsize=settings.font_size)
+    _legend_above(figure, axes[0])
+    return figure
+
+
+def _robust_limits(axis: Any, here: pd.DataFrame) -> None:
+    """Limits that hold 99 % of the observations and all of the models shown, so that one spike hides nothing."""
+    low, high = np.nanpercentile(here["observed"], [0.5, 99.5])
+    lines = [line.get_ydata() for line in axis.lines[1:]]
+    drawn = np.concatenate([np.asarray(line, float) for line in lines]) if lines else np.array([low])
+    low, high = min(low, float(np.nanmin(drawn))), max(high, float(np.nanmax(drawn)), 0.0)
+    margin = 0.06 * (high - low or 1.0)
+    axis.set_ylim(low - margin, high + margin)
+
+
+def _broken(series: pd.Series, gap: int = 20) -> tuple[Any, Any]:
+    """Times and values with a break in every gap of more than ``gap`` days."""
+    times, values = pd.DatetimeIndex(series.index), series.to_numpy(float)
+    after = np.flatnonzero(np.diff(times) > pd.Timedelta(days=gap)) + 1
+    middle = times[after] - pd.Timedelta(days=1)
+    return np.insert(times.to_numpy(), after, middle.to_numpy()), np.insert(values, after, np.nan)
+
+
+def _small_multiples(count: int) -> tuple[Figure, list[Any]]:
+    columns = min(3, max(1, count)) if count != 4 else 2
+    rows = -(-count // columns)
+    figure, axes = plt.subplots(rows, columns, figsize=(WIDTH, 1.75 * rows + 0.7), squeeze=False)
+    flat = list(axes.ravel())
+    for axis in flat[count:]:
+        axis.remove()
+    for axis in flat[:count]:
+        _few_dates(axis)
+    return figure, flat[:count]
+
+
+def _few_dates(axis: Any) -> None:
+    locator = mdates.AutoDateLocator(minticks=3, maxticks=7)
+    axis.xaxis.set_major_locator(locator)
+    axis.xaxis.set_major_formatter(mdates.ConciseDateFormatter(locator, show_offset=False))
+
+
+def _legend_above(figure: Figure, axis: Any) -> None:
+    handles, labels = axis.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper left", ncols=min(4, len(labels)), markerscale=3)
+
+
+def tower_series(inputs: Inputs, settings: ReportBlock) -> Figure:
+    """Measured soil temperature and moisture against the product's cell at the towers with most days."""
+    table = pd.read_parquet(inputs.one("towers"))
+    names = [name for name in ("tsl05", "swc05") if (table["variable"] == name).any()]
+    if not names:
+        return _nothing("no tower lies in a cell of the product")
+    many = table[table["variable"].isin(names)].groupby("site").size().sort_values(ascending=False)
+    sites = list(many.index[: max(1, settings.sites // 2)])
+    shape = (len(names), len(sites))
+    figure, axes = plt.subplots(
+        *shape, figsize=(WIDTH, 2.1 * len(names) + 0.6), squeeze=False, sharey="row", sharex="col"
+    )
+    for row, name in enumerate(names):
+        for column, site in enumerate(sites):
+            here = table[(table["variable"] == name) & (table["site"] == site)].sort_values("time")
+            _draw_tower(axes[row, column], here, name)
+            if row == 0:
+                axes[row, column].set_title(str(site))
+        low, high = axes[row, 0].get_ylim()
+        axes[row, 0].set_ylim(low - 0.15 * (high - low), high)
+        axes[row, 0].set_ylabel(f"{_short_name(name)}\n({'°C' if name.startswith('tsl') else unit('1')})")
+    _legend_above(figure, axes[0, 0])
+    return figure
+
+
+def _draw_tower(axis: Any, here: pd.DataFrame, name: str) -> None:
+    shift = 273.15 if name.startswith("tsl") else 0.0
+    axis.plot(here["time"], here["observed"] - shift, ".", color=INK, markersize=2, alpha=0.5, label="measured")
+    line = _broken(here.set_index("time")["product"] - shift)
+    axis.plot(*line, color=COLORS[0], linewidth=1.1, label="product, cell of the tower")
+    found = scores(here["observed"], here["product"])
+    text = f"r = {found['r']:.2f}, bias {found['bias']:+.2g}" if found["n"] else "no days"
+    axis.text(0.02, 0.03, text, transform=axis.transAxes, fontsize="small", va="bottom")
+    _few_dates(axis)
+
+
+def _nothing(text: str) -> Figure:
+    """A figure that says why it is empty."""
+    figure, axes = plt.subplots(figsize=(WIDTH, 1.5))
+    axes.axis("off")
+    axes.text(0.5, 0.5, text, ha="center", va="center", color=FAINT)
+    return figure

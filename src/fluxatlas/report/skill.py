@@ -1,0 +1,119 @@
+"""Figures of skill: a table of scores as a picture, and observed against predicted flux of each model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
+
+from ..config.report import ReportBlock
+from ..errors import InputError
+from ..evaluate.metrics import scores
+from ..evaluate.skill import read_predictions
+from .catalogue import Inputs
+from .style import COLORS, INK, WIDTH, model_name, model_order, unit
+
+TARGET_NAMES = {
+    "fch4": "CH$_4$ flux",
+    **{f"tsl{d}": f"soil temp. {int(d)} cm" for d in ("05", "15", "45")},
+    **{f"swc{d}": f"soil water {int(d)} cm" for d in ("05", "15", "45")},
+}
+
+
+def skill(inputs: Inputs, settings: ReportBlock) -> Figure:
+    """Coefficient of determination (colour, first number) and RMSE by model and target at sites left out."""
+    table = pd.read_csv(inputs.one("skill"))
+    table = table[(table["split"] == "test") & (table["member"].astype(str) == "all")]
+    if table.empty:
+        raise InputError("no scores at sites left out", where=str(inputs.one("skill")))
+    models = model_order(table["model"])
+    targets = [t for t in TARGET_NAMES if (table["target"] == t).any()]
+    targets += sorted(set(table["target"]) - set(targets))
+    scales = [s for s in ("daily", "site_mean") if (table["scale"] == s).any()]
+    figure, axes = plt.subplots(
+        len(scales), 1, figsize=(WIDTH, len(scales) * (0.42 * len(models) + 0.75) + 0.4), squeeze=False
+    )
+    for axis, scale in zip(axes.ravel(), scales, strict=True):
+        part = table[table["scale"] == scale].set_index(["model", "target"])
+        mesh = _draw_scores(axis, part, models, targets)
+        what = "Daily values at sites left out" if scale == "daily" else "Means of the sites left out"
+        axis.set_title(f"{what}: R$^2$ [RMSE]")
+    bar = figure.colorbar(mesh, ax=axes, shrink=0.7, aspect=25, extend="min", pad=0.015)
+    bar.set_label("R$^2$")
+    bar.outline.set_visible(False)
+    return figure
+
+
+def _draw_scores(axis: Any, part: pd.DataFrame, models: list[str], targets: list[str]) -> Any:
+    gap = "\n" if len(targets) > 4 else "   "
+    values = np.full((len(models), len(targets)), np.nan)
+    for m, model in enumerate(models):
+        for t, target in enumerate(targets):
+            if (model, target) not in part.index:
+                continue
+            row: Any = part.loc[(model, target)]
+            values[m, t] = row["r2"]
+            dark = np.isfinite(row["r2"]) and row["r2"] < 0.45
+            upper = f"{row['r2']:.2f}" if np.isfinite(row["r2"]) else "-"
+            text = f"{upper}{gap}[{row['rmse']:.3g}]"
+            axis.text(t, m, text, ha="center", va="center", color="white" if dark else INK, fontsize="small")
+    mesh = axis.imshow(values, cmap="cividis", vmin=-0.25, vmax=1, aspect="auto")
+    labels = []
+    for target in targets:
+        rows = part[part.index.get_level_values("target") == target]
+        sites = f"{int(rows['sites'].max())} sites" if len(rows) else ""
+        units = unit(str(rows["unit"].iloc[0])) if len(rows) else ""
+        name = TARGET_NAMES.get(target, target)
+        name = name.replace(" ", "\n", 1) if len(targets) > 4 else name
+        labels.append(f"{name}\n{sites}{gap}{units}")
+    axis.set_xticks(range(len(targets)), labels)
+    axis.set_yticks(range(len(models)), [model_name(m) for m in models])
+    axis.tick_params(length=0)
+    axis.grid(visible=False)
+    for spine in axis.spines.values():
+        spine.set_visible(False)
+    return mesh
+
+
+def site_scatter(inputs: Inputs, settings: ReportBlock) -> Figure:
+    """Observed against predicted flux at sites left out: days as density, means of sites as dots, for each model."""
+    table = read_predictions(inputs.predictions)
+    flux = table[(table["variable"] == "fch4") & (table["split"] == "test")]
+    if flux.empty:
+        raise InputError("no predictions of the flux at sites left out", hint="train with more than one fold of sites")
+    models = model_order(flux["model"])
+    days = flux.groupby(["model", "site", "time"], as_index=False)[["observed", "predicted"]].mean()
+    both = days[["observed", "predicted"]].to_numpy()
+    low, high = np.nanpercentile(both, [0.5, 99.5])
+    low, high = low - 0.05 * (high - low), max(high + 0.05 * (high - low), 0.2)
+    columns = min(3, len(models))
+    rows = -(-len(models) // columns)
+    figure, axes = plt.subplots(
+        rows, columns, figsize=(WIDTH, 2.55 * rows + 0.4), squeeze=False, sharex=True, sharey=True
+    )
+    for axis in axes.ravel()[len(models) :]:
+        axis.remove()
+    for axis, model in zip(axes.ravel(), models, strict=False):
+        _draw_scatter(axis, days[days["model"] == model], (low, high))
+        axis.set_title(model_name(model), fontsize="medium", wrap=True)
+        axis.tick_params(labelbottom=True)
+    figure.supxlabel(f"predicted net CH$_4$ flux ({unit('mg m-2 d-1')})", fontsize=settings.font_size)
+    figure.supylabel(f"observed ({unit('mg m-2 d-1')})", fontsize=settings.font_size)
+    return figure
+
+
+def _draw_scatter(axis: Any, days: pd.DataFrame, span: tuple[float, float]) -> None:
+    axis.hexbin(
+        days["predicted"], days["observed"], gridsize=36, extent=(*span, *span), cmap="Greys", norm=LogNorm(), mincnt=1
+    )
+    means = days.groupby("site")[["observed", "predicted"]].mean()
+    axis.plot(means["predicted"], means["observed"], "o", color=COLORS[1], markersize=4, markeredgecolor="white")
+    axis.plot(span, span, color=COLORS[0], linewidth=0.9)
+    daily, site = scores(days["observed"], days["predicted"]), scores(means["observed"], means["predicted"])
+    text = f"days: R$^2$ {daily['r2']:.2f}, RMSE {daily['rmse']:.2f}\nsites: R$^2$ {site['r2']:.2f}, n = {site['n']}"
+    axis.text(0.03, 0.97, text, transform=axis.transAxes, va="top", fontsize="small")
+    axis.set(xlim=span, ylim=span, aspect="equal")

@@ -1,0 +1,229 @@
+"""The house style: one look for all figures, colours that everybody can tell apart, and maps without any download."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import numpy.typing as npt
+from cycler import cycler
+
+mpl.use("Agg")
+
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
+
+from .. import files
+from ..config.report import ReportBlock
+from ..errors import ConfigError, nearest
+
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6D31", "#4D4D4D")
+"""Colours in order of use, after Okabe and Ito (2008), which colour-blind readers can tell apart."""
+SEA, BARE, INK, FAINT = "#E8EEF2", "#D9D6CF", "#222222", "#8A8A8A"
+WIDTH = 7.2
+"""Width of a figure in inches."""
+
+UNIT_TEXT = {"mg m-2 d-1": "mg m$^{-2}$ d$^{-1}$", "K": "K", "1": "m$^3$ m$^{-3}$", "Tg yr-1": "Tg CH$_4$ yr$^{-1}$"}
+
+MODEL_NAMES = {
+    "network": "knowledge-guided network",
+    "network_no_knowledge": "without knowledge terms",
+    "network_no_pretraining": "without pretraining",
+    "trees": "gradient-boosted trees",
+    "process": "process model, prior",
+}
+"""How models are called in figures, best known first; others keep the name of the table."""
+
+MODEL_COLORS = dict(zip(MODEL_NAMES, COLORS, strict=False))
+
+
+@contextmanager
+def house_style(settings: ReportBlock) -> Iterator[None]:
+    """Matplotlib settings of the house; raises :class:`ConfigError` for an unknown colour map."""
+    if settings.colormap not in mpl.colormaps:
+        raise ConfigError(
+            f"unknown colour map '{settings.colormap}'{nearest(settings.colormap, mpl.colormaps)}",
+            where="report.colormap",
+            hint="use a name of matplotlib, such as viridis",
+        )
+    size = settings.font_size
+    parameters: Any = {
+        "font.size": size,
+        "axes.titlesize": size + 1,
+        "axes.titleweight": "bold",
+        "axes.titlelocation": "left",
+        "axes.labelsize": size,
+        "axes.labelcolor": INK,
+        "axes.edgecolor": FAINT,
+        "axes.linewidth": 0.7,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.grid": True,
+        "axes.axisbelow": True,
+        "grid.color": "#E3E3E3",
+        "grid.linewidth": 0.6,
+        "xtick.color": FAINT,
+        "ytick.color": FAINT,
+        "xtick.labelcolor": INK,
+        "ytick.labelcolor": INK,
+        "xtick.labelsize": size - 1,
+        "ytick.labelsize": size - 1,
+        "text.color": INK,
+        "legend.frameon": False,
+        "legend.fontsize": size - 1,
+        "lines.linewidth": 1.4,
+        "axes.prop_cycle": cycler(color=COLORS),
+        "figure.constrained_layout.use": True,
+        "image.cmap": settings.colormap,
+    }
+    with plt.rc_context(parameters):
+        yield
+
+
+def save(figure: Figure, output: str | Path, settings: ReportBlock) -> None:
+    """Write ``figure`` as PNG, completely or not at all, and close it."""
+    with files.atomic(output) as partial:
+        figure.savefig(partial, dpi=settings.dpi, format="png", metadata={"Software": f"fluxatlas {files.__version__}"})
+    plt.close(figure)
+
+
+def unit(text: str) -> str:
+    """A unit as it is set in a figure."""
+    return UNIT_TEXT.get(text, text)
+
+
+def model_name(name: str) -> str:
+    return MODEL_NAMES.get(name, name.replace("_", " "))
+
+
+def model_order(names: Any) -> list[str]:
+    """Models in the order of :data:`MODEL_NAMES`, unknown ones last."""
+    known = list(MODEL_NAMES)
+    return sorted(set(names), key=lambda name: (known.index(name) if name in known else len(known), name))
+
+
+def model_color(name: str) -> str:
+    return MODEL_COLORS.get(name, COLORS[-1])
+
+
+# --- maps -----------------------------------------------------------------------------------------------------------
+
+
+MOST_CELLS = 1800
+"""Most cells along an edge of a map that are drawn; larger maps are averaged to fewer first."""
+
+
+def coarsen(values: npt.NDArray[Any], step: int) -> npt.NDArray[Any]:
+    """Means of blocks of ``step`` x ``step`` cells without the missing ones; what does not fill a block is cut off."""
+    if step == 1:
+        return values
+    rows, columns = values.shape[0] // step, values.shape[1] // step
+    blocks = values[: rows * step, : columns * step].astype(np.float64).reshape(rows, step, columns, step)
+    present = np.isfinite(blocks)
+    count = present.sum(axis=(1, 3))
+    return np.where(count > 0, np.where(present, blocks, 0).sum(axis=(1, 3)) / np.maximum(count, 1), np.nan)
+
+
+class MapFrame:
+    """Where maps are drawn: edges of the cells (n + 1), land and active cells (lat, lon), north first."""
+
+    def __init__(
+        self,
+        lat_bounds: npt.NDArray[np.float64],
+        lon_bounds: npt.NDArray[np.float64],
+        land: npt.NDArray[np.bool_],
+        active: npt.NDArray[np.bool_],
+    ) -> None:
+        self.step = max(1, -(-max(land.shape) // MOST_CELLS))
+        self.land, self.active = land, active
+        self.ground = coarsen(land, self.step) >= 0.5
+        rows, columns = self.ground.shape
+        self.lat = lat_bounds[:: self.step][: rows + 1]
+        self.lon = lon_bounds[:: self.step][: columns + 1]
+        self.outline = _outline(self.ground, self.lat, self.lon)
+
+    @property
+    def ratio(self) -> float:
+        """Height of a map over its width."""
+        height, width = abs(self.lat[0] - self.lat[-1]), self.lon[-1] - self.lon[0]
+        return float(height / (width * self._squeeze))
+
+    @property
+    def _squeeze(self) -> float:
+        """Length of a degree of longitude over one of latitude in the middle of the map; 1 for a map of the globe."""
+        if abs(self.lat[0] - self.lat[-1]) > 60:
+            return 1.0
+        return float(np.cos(np.deg2rad(0.5 * (self.lat[0] + self.lat[-1]))))
+
+    def draw(self, axes: Axes, values: npt.NDArray[Any], **options: Any) -> Any:
+        """Draw ``values`` (lat, lon) with land in grey where they are missing, sea pale, the coast as a line."""
+        from matplotlib.colors import ListedColormap
+
+        ground = ListedColormap([SEA, BARE])
+        axes.pcolormesh(self.lon, self.lat, self.ground.astype(float), cmap=ground, vmin=0, vmax=1, rasterized=True)
+        shown = np.ma.masked_invalid(coarsen(values, self.step))
+        mesh = axes.pcolormesh(self.lon, self.lat, shown, rasterized=True, **options)
+        self.finish(axes)
+        return mesh
+
+    def finish(self, axes: Axes) -> None:
+        """The coast, the limits and degrees as labels."""
+        axes.add_collection(LineCollection(self.outline, colors=INK, linewidths=0.6, zorder=3))
+        axes.set(xlim=(self.lon[0], self.lon[-1]), ylim=(self.lat[-1], self.lat[0]), aspect=1 / self._squeeze)
+        axes.grid(visible=False)
+        for axis, (positive, negative) in ((axes.xaxis, "EW"), (axes.yaxis, "NS")):
+            axis.set_major_locator(mpl.ticker.MaxNLocator(3, steps=[1, 2, 3, 5, 10]))
+            axis.set_major_formatter(_degrees(positive, negative))
+        for side in ("top", "right"):
+            axes.spines[side].set_visible(True)
+
+
+def _degrees(positive: str, negative: str) -> Any:
+    def text(value: float, _: int) -> str:
+        return f"{abs(value):g}°{positive if value > 0 else negative if value < 0 else ''}"
+
+    return mpl.ticker.FuncFormatter(text)
+
+
+def _outline(
+    land: npt.NDArray[np.bool_], lat: npt.NDArray[np.float64], lon: npt.NDArray[np.float64]
+) -> list[list[tuple[float, float]]]:
+    """Edges between land and sea cells as line segments (lon, lat)."""
+    rows, columns = np.nonzero(land[:, 1:] != land[:, :-1])
+    segments = [[(lon[c + 1], lat[r]), (lon[c + 1], lat[r + 1])] for r, c in zip(rows, columns, strict=True)]
+    rows, columns = np.nonzero(land[1:] != land[:-1])
+    segments += [[(lon[c], lat[r + 1]), (lon[c + 1], lat[r + 1])] for r, c in zip(rows, columns, strict=True)]
+    return segments
+
+
+def limits(values: npt.NDArray[Any], low: float = 2, high: float = 98) -> tuple[float, float]:
+    """Percentiles of the finite values as limits of a colour scale."""
+    found = values[np.isfinite(values)]
+    if not found.size:
+        return 0.0, 1.0
+    lower, upper = (float(x) for x in np.percentile(found, [low, high]))
+    return (lower, upper) if upper > lower else (lower - 0.5, upper + 0.5)
+
+
+def colorbar(figure: Figure, mesh: Any, axes: Axes, label: str, extend: str = "both") -> Any:
+    """A thin bar below ``axes``."""
+    bar = figure.colorbar(mesh, ax=axes, orientation="horizontal", shrink=0.9, pad=0.02, aspect=28, extend=extend)
+    bar.set_label(label)
+    bar.outline.set_linewidth(0.4)
+    bar.locator = mpl.ticker.MaxNLocator(5)
+    bar.update_ticks()
+    return bar
+
+
+def panel_letters(axes: Any) -> None:
+    """(a), (b), ... before the titles of all panels that have one."""
+    for letter, each in zip("abcdefghijkl", np.ravel(axes), strict=False):
+        title = each.get_title(loc="left")
+        if title:
+            each.set_title(f"({letter}) {title}", loc="left")

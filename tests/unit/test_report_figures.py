@@ -1,0 +1,211 @@
+"""Figures: each is drawn from files as the stages write them, shows what it must, and says what it lacks."""
+
+from typing import get_args
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from fluxatlas.cli import app
+from fluxatlas.config.report import FigureName, ReportBlock
+from fluxatlas.errors import ConfigError, InputError
+from fluxatlas.evaluate.skill import write_skill
+from fluxatlas.evaluate.towers import write_towers
+from fluxatlas.evaluate.truth import write_truth_scores
+from fluxatlas.paths import REPOSITORY
+from fluxatlas.products.budget import write_budget
+from fluxatlas.products.daily import write_daily
+from fluxatlas.report import budget, maps, series, training
+from fluxatlas.report.catalogue import FIGURES, KINDS, Inputs
+from fluxatlas.report.figures import write_figure
+from fluxatlas.report.style import MapFrame, coarsen, house_style
+from fluxatlas.report.summary import write_summary
+from stage_files import (
+    make_world,
+    write_forcing,
+    write_history,
+    write_observations,
+    write_predictions,
+    write_truth,
+)
+
+SMALL = ReportBlock(dpi=60)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    return make_world(tmp_path_factory.mktemp("report"), years=(2001,))
+
+
+@pytest.fixture(scope="module")
+def inputs(world):
+    root, daily = world.root, {}
+    for variable in ("ch4ox", "tsl05", "swc05"):
+        daily[variable] = root / "products" / "daily" / f"{variable}_2001.nc"
+        write_daily(daily[variable], variable, 2001, world.flux, world.attributes)
+    write_budget(root / "budget.csv", world.flux, world.attributes)
+    predictions = write_predictions(world, root / "train", sites=4)
+    write_skill(root / "skill.csv", predictions)
+    soil = [daily["tsl05"], daily["swc05"]]
+    write_towers(root / "towers.csv", soil, *write_observations(world, root / "sites", soil))
+    return Inputs(
+        flux=world.flux,
+        attributes=world.attributes,
+        forcing=write_forcing(world, root / "forcing", resolution=1.0),
+        truth=[write_truth(world, root / "truth.nc")],
+        daily=[daily["ch4ox"]],
+        predictions=predictions,
+        skill=[root / "skill.csv"],
+        history=write_history(world, root / "history", epochs=6),
+        budget=[root / "budget.csv"],
+        towers=[root / "towers.parquet"],
+    )
+
+
+@pytest.mark.filterwarnings("error::UserWarning")
+@pytest.mark.parametrize("name", FIGURES)
+def test_every_figure_is_drawn_and_not_empty(name, inputs, tmp_path) -> None:
+    write_figure(name, inputs, tmp_path / f"{name}.png", SMALL)
+    with Image.open(tmp_path / f"{name}.png") as image:
+        assert image.width == 432 and image.height > 100
+        assert len(np.unique(np.asarray(image.convert("L")))) > 30
+
+
+def test_the_catalogue_the_configuration_and_the_captions_agree() -> None:
+    assert tuple(FIGURES) and set(FIGURES) == set(get_args(FigureName))
+    for name, row in FIGURES.items():
+        assert set(row.needs) <= set(KINDS)
+        caption = (REPOSITORY / "workflow" / "report" / f"{name}.rst").read_text(encoding="utf-8")
+        assert caption.startswith("**") and len(caption) > 80
+
+
+def test_a_plotting_option_changes_the_picture(inputs, tmp_path) -> None:
+    write_figure("uptake_map", inputs, tmp_path / "a.png", SMALL)
+    write_figure("uptake_map", inputs, tmp_path / "b.png", ReportBlock(dpi=60, colormap="magma"))
+    first, second = (np.asarray(Image.open(tmp_path / f"{name}.png")) for name in "ab")
+    assert first.shape == second.shape and (first != second).any()
+
+
+def test_the_map_shows_the_mean_of_the_members_where_cells_are_active(world, inputs) -> None:
+    with house_style(SMALL):
+        figure = maps.uptake_map(inputs, SMALL)
+    mesh = figure.axes[0].collections[1]
+    shown = np.ma.filled(mesh.get_array(), np.nan)
+    np.testing.assert_allclose(shown, world.annual["ch4ox", 2001].mean(axis=0), rtol=1e-6)
+
+
+def test_the_seasonal_cycle_is_the_area_weighted_mean(world, inputs) -> None:
+    with house_style(SMALL):
+        figure = series.seasonal_cycle(inputs, ReportBlock(bands=2))
+    lines = [line for line in figure.axes[0].lines if len(line.get_xdata()) == 365]
+    assert len(lines) == 2
+    for line, band in zip(lines, (slice(0, 20), slice(20, 40)), strict=True):
+        mean = np.nansum(world.annual["ch4ox", 2001].mean(axis=0)[band] * world.area[band]) / world.area[band].sum()
+        np.testing.assert_allclose(line.get_ydata().mean(), mean, rtol=1e-3)
+
+
+def test_published_totals_are_shown_and_the_run_beside_them_only_for_most_of_the_land(inputs, tmp_path) -> None:
+    table = pd.read_csv(inputs.budget[0])
+    table["area_m2"] *= 1e14 / table.loc[table.region_kind == "global", "area_m2"].iloc[0]
+    table.to_csv(tmp_path / "large.csv", index=False)
+    for path, there in ((inputs.budget[0], False), (tmp_path / "large.csv", True)):
+        with house_style(SMALL):
+            figure = budget.budget(Inputs(budget=[path]), SMALL)
+        labels = [text.get_text() for text in figure.axes[2].get_yticklabels()]
+        assert "Curry 2007" in labels and ("this run" in labels) == there
+
+
+def test_loss_curves_show_every_term_and_refuse_other_files(world, inputs, tmp_path) -> None:
+    with house_style(SMALL):
+        figure = training.loss_curves(inputs, SMALL)
+    shown = {text.get_text() for text in figure.legends[0].get_texts()}
+    assert shown == {"thermal", "hydrology", "fch4", "temperature", "moisture", "diffusion limit"}
+    with pytest.raises(InputError, match="not a history"):
+        training.loss_curves(Inputs(history=[tmp_path / "other.csv"]), SMALL)
+    (tmp_path / "0_pretrain.csv").write_text("phase,epoch,total\n")
+    with pytest.raises(InputError, match="no epoch"):
+        training.loss_curves(Inputs(history=[tmp_path / "0_pretrain.csv"]), SMALL)
+
+
+def test_towers_outside_the_domain_leave_a_sentence(inputs, tmp_path) -> None:
+    pd.read_parquet(inputs.towers[0]).head(0).to_parquet(tmp_path / "towers.parquet")
+    write_figure("tower_series", Inputs(towers=[tmp_path / "towers.parquet"]), tmp_path / "x.png", SMALL)
+    assert (tmp_path / "x.png").is_file()
+
+
+def test_large_maps_are_averaged_before_they_are_drawn(monkeypatch) -> None:
+    values = np.arange(24.0).reshape(4, 6)
+    values[0, 0] = np.nan
+    small = coarsen(values, 2)
+    np.testing.assert_allclose(small, [[np.mean([1, 6, 7]), 5.5, 7.5], [15.5, 17.5, 19.5]])
+    monkeypatch.setattr("fluxatlas.report.style.MOST_CELLS", 3)
+    land = np.zeros((4, 6), bool)
+    land[:, :2] = True
+    frame = MapFrame(np.linspace(50, 48, 5), np.linspace(0, 3, 7), land, land)
+    assert frame.ground.tolist() == [[True, False, False]] * 2
+    assert frame.outline == [[(1.0, 50.0), (1.0, 49.0)], [(1.0, 49.0), (1.0, 48.0)]]
+
+
+def test_what_is_missing_is_said(inputs, tmp_path) -> None:
+    with pytest.raises(InputError, match="did you mean 'truth_map'"):
+        write_figure("truth_mapp", inputs, tmp_path / "x.png")
+    with pytest.raises(InputError, match="--truth"):
+        write_figure("truth_map", Inputs(flux=inputs.flux, attributes=inputs.attributes), tmp_path / "x.png")
+    with pytest.raises(InputError, match="file not found"):
+        write_figure("skill", Inputs(skill=[tmp_path / "none.csv"]), tmp_path / "x.png")
+    with pytest.raises(ConfigError, match="did you mean 'viridis'"):
+        write_figure("skill", inputs, tmp_path / "x.png", ReportBlock(colormap="viridi"))
+    with pytest.raises(InputError, match="2 files of the kind 'skill'"):
+        write_figure("skill", Inputs(skill=inputs.skill * 2), tmp_path / "x.png")
+    assert not list(tmp_path.glob("*.png"))
+
+
+def test_no_predictions_of_sites_left_out_is_said(inputs, tmp_path) -> None:
+    table = pd.concat([pd.read_parquet(path) for path in inputs.predictions]).assign(split="train")
+    table.to_parquet(tmp_path / "p.parquet")
+    for name in ("site_series", "site_scatter"):
+        with pytest.raises(InputError, match="no predictions of the flux at sites left out"):
+            write_figure(name, Inputs(predictions=[tmp_path / "p.parquet"]), tmp_path / "x.png")
+
+
+def test_the_page_holds_the_numbers_of_the_tables(world, inputs, tmp_path) -> None:
+    write_truth_scores(tmp_path / "truth.csv", world.flux, world.attributes, inputs.truth[0])
+    folder = tmp_path / "benchmarks" / "infer"
+    folder.mkdir(parents=True)
+    for name, seconds in (("a", 12.5), ("b", 30.0)):
+        (folder / f"{name}.tsv").write_text(f"s\th:m:s\tmax_rss\tmax_vms\n{seconds}\t0:00:12\t800.4\t-\n")
+    write_figure("skill", inputs, tmp_path / "figures" / "skill.png", SMALL)
+    page = tmp_path / "report" / "summary.html"
+    write_summary(
+        page,
+        title="a < b",
+        budget=inputs.budget[0],
+        skill=inputs.skill[0],
+        truth=tmp_path / "truth.csv",
+        figures=[tmp_path / "figures" / "skill.png"],
+        benchmarks=tmp_path / "benchmarks",
+    )
+    text, plain = page.read_text(), page.with_suffix(".md").read_text()
+    assert "<h1>a &lt; b</h1>" in text and 'src="../figures/skill.png"' in text
+    assert "| infer | 2 | 42.5 | 30.0 | 800 |" in plain
+    whole = pd.read_csv(inputs.budget[0]).query("region_kind == 'global' and variable == 'ch4ox'").iloc[0]
+    assert f"| 2001 | ch4ox | {whole['mean']:.4g} |" in plain and f"{whole['mean']:.4g}" in text
+    with pytest.raises(InputError, match="file not found"):
+        write_summary(page, budget=tmp_path / "none.csv")
+
+
+def test_the_commands_draw_and_list(inputs, tmp_path) -> None:
+    run = CliRunner()
+    listed = run.invoke(app, ["report", "list"], catch_exceptions=False)
+    assert all(name in listed.output for name in FIGURES)
+    output = tmp_path / "budget.png"
+    arguments = ["--budget", str(inputs.budget[0]), "--output", str(output), "--settings", '{"dpi": 60}']
+    assert run.invoke(app, ["report", "figure", "budget", *arguments], catch_exceptions=False).exit_code == 0
+    page = ["--output", str(tmp_path / "s.html"), "--budget", str(inputs.budget[0]), "--figure", str(output)]
+    assert run.invoke(app, ["report", "summary", *page], catch_exceptions=False).exit_code == 0
+    assert output.is_file() and (tmp_path / "s.md").is_file()
+    with pytest.raises(ConfigError, match="did you mean 'dpi'"):
+        wrong = ["--output", str(output), "--settings", '{"dpy": 60}']
+        run.invoke(app, ["report", "figure", "budget", *wrong], catch_exceptions=False)

@@ -73,7 +73,7 @@ def test_all_problems_come_in_one_message() -> None:
         ({"grid": {"name": "4k"}}, "did you mean '4km'"),
         ({"grid": {"tile_size": 7}}, "does not divide"),
         ({"period": {"start": 2003}}, "starts in 2003 but ends in 2002"),
-        ({"domain": {"west": -110}}, "is empty"),
+        ({"domain": {"west": -2}}, "is empty"),
         ({"run": {"name": "a/b"}}, "run.name"),
     ],
 )

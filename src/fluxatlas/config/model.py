@@ -76,9 +76,8 @@ def cross_checks(config: Config) -> list[str]:
             found.append(f"{key}: {problem.what}" + (f" ({problem.hint})" if problem.hint else ""))
     outside = config.forcing.years_outside(config.period.forcing_years)
     if outside:
-        found.append(
-            f"period: needs forcing of {', '.join(map(str, outside))} (spin-up included), which the archive does not hold"
-        )
+        years = ", ".join(map(str, outside))
+        found.append(f"period: needs forcing of {years} (spin-up included), which the archive does not hold")
     return found
 
 

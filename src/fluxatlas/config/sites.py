@@ -58,6 +58,8 @@ class SiteEntry(Block):
     """Unit by column for files whose label is wrong or missing, with the reason."""
     encoding: str = "utf-8"
     """Text encoding of the files, such as latin-1."""
+    use: Literal["train", "evaluate"] = "train"
+    """'evaluate' keeps these sites, and their weather, out of sampling and training."""
 
     @field_validator("path", mode="before")
     @classmethod

@@ -89,7 +89,7 @@ def _by_tile(sites: pd.DataFrame, home: dict[str, Tile | None]) -> list[tuple[Ti
 
 def _attributes(site: pd.Series, tile: Tile | None, cells: xr.Dataset | None, system: System) -> dict[str, Any]:
     """One row: position, attributes and where each came from; NaN for what nobody knows."""
-    row: dict[str, Any] = {key: site.get(key, "") for key in ("site", "lat", "lon", "kind", "igbp")}
+    row: dict[str, Any] = {key: site.get(key, "") for key in ("site", "lat", "lon", "kind", "igbp", "use")}
     cell = _nearest_cell(tile, cells, float(row["lat"]), float(row["lon"])) if tile and cells is not None else None
     origin = []
     for name, layer in (("elevation", "orog"), *((name, name) for name in system.attributes)):

@@ -234,6 +234,8 @@ def _read_sites(path: PathLike, system: System) -> pd.DataFrame:
     lacking = [name for name in ("site", "lat", "lon") if name not in table]
     if lacking:
         raise InputError(f"no column {', '.join(lacking)}", where=str(path), hint="make the site attributes again")
+    if "use" in table:
+        table = table[table["use"] != "evaluate"]
     return table.assign(site=table["site"].astype(str)).set_index("site")
 
 

@@ -105,6 +105,8 @@ def _usable(table: pd.DataFrame, system: System, observed: set[str]) -> pd.DataF
     if lacking:
         raise InputError(f"columns {', '.join(lacking)} are absent", where="site attributes", hint="see regrid")
     table = table[table.index.isin(observed)]
+    if "use" in table:
+        table = table[table["use"] != "evaluate"]
     complete = np.isfinite(table[needed].to_numpy(float)).all(axis=1)
     for site in table.index[~complete]:
         absent = table.columns[table.loc[site].isna()].intersection(needed)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-SITE_COLUMNS = ("site", "lat", "lon", "elevation", "kind", "igbp", "utc_offset", "source")
+SITE_COLUMNS = ("site", "lat", "lon", "elevation", "kind", "igbp", "utc_offset", "source", "use")
 ATTRIBUTE_COLUMNS = ("sand", "clay", "soc", "bdod", "phh2o", "cropFrac", "ndep", "lai")
 OBSERVATION_COLUMNS = ("time", "variable", "value", "sd", "qc", "n", "origin")
 

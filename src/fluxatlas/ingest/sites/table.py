@@ -53,6 +53,7 @@ def read_sites(block: SitesBlock, ledger: Ledger) -> list[SiteRecord]:
                 )
             origin[record.name] = entry.source
             _check_position(record, block.sea_sites, ledger)
+            record.site["use"] = entry.use
             records.append(_with_attributes(record, attributes))
     return records
 

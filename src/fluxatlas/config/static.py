@@ -62,6 +62,8 @@ class LandCover(Block):
     """GeoTIFF (any projection) or NetCDF file of class codes."""
     variable: str = "lccs_class"
     """Variable of a NetCDF file."""
+    select: dict[str, int] = Field(default_factory=dict)
+    """Positions along further dimensions of a NetCDF variable, such as {time: 0}."""
     legend: str = "esa_cci"
     """Legend: 'esa_cci', 'modis_igbp', or a CSV file with the columns of resources/landcover_esa_cci.csv."""
     nodata: float | None = None

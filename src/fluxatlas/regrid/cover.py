@@ -82,7 +82,8 @@ def shares(cover: LandCover, frame: Frame) -> dict[int, Array]:
     legend = read_legend(cover.legend)
     classes = np.array(sorted(legend), np.int64)
     found = np.full((len(classes), *frame.shape), np.nan)
-    with open_source(cover.path, variable=cover.variable, classes=True, nodata=cover.nodata) as source:
+    options: dict[str, Any] = {"variable": cover.variable, "select": cover.select}
+    with open_source(cover.path, classes=True, nodata=cover.nodata, **options) as source:
         for rows, raw, lat, lon in source.windows(frame):
             position = _positions(raw[0], classes, source.nodata, cover)
             y, x = (

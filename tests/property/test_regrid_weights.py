@@ -162,7 +162,7 @@ def test_a_day_with_a_hole_changes_no_other_day() -> None:
     assert np.isnan(after[1]).any() and not np.isnan(after[1]).all()
 
 
-PIECE_LAT, PIECE_LON = _axis(41.125, -0.25, 40), _axis(-11.875, 0.25, 40)
+PIECE_LAT, PIECE_LON = _axis(37.95, -0.1, 40), _axis(-8.95, 0.1, 40)  # float32 cannot hold them exactly
 FIELDS = {"tas": _smooth(PIECE_LAT, PIECE_LON), "ps": 90000 + _smooth(PIECE_LAT, PIECE_LON)}
 FIELDS |= {"rlds": _smooth(PIECE_LAT, PIECE_LON), "huss": np.full_like(FIELDS["tas"], 0.004)}
 SOURCE_OROG = np.abs(_smooth(PIECE_LAT, PIECE_LON, 1)[0]) * 3
@@ -176,8 +176,8 @@ def _orog(tile) -> np.ndarray:
 def _downscaled(tile, method, north, south, west, east, dtype):
     """Everything downscaled to ``tile`` from a piece with so many source cells around it, coordinates in ``dtype``."""
     top, left = (np.flatnonzero(axis)[0] for axis in (tile.bbox[3] > PIECE_LAT, tile.bbox[0] < PIECE_LON))
-    rows = slice(top - north, top + 4 * tile.size + south)
-    columns = slice(left - west, left + 4 * tile.size + east)
+    rows = slice(top - north, top + 10 * tile.size + south)
+    columns = slice(left - west, left + 10 * tile.size + east)
     regridder = TileRegridder(
         PIECE_LAT[rows].astype(dtype),
         PIECE_LON[columns].astype(dtype),

@@ -5,6 +5,8 @@
 #   snakemake --cores 2 results/demo/infer/N36W008/2001.nc              one tile-year alone
 #
 # Rules hold paths and call the command line; all logic is in src/fluxatlas and tested there.
+import sys
+
 from snakemake.utils import min_version
 
 min_version("9.10")
@@ -25,6 +27,9 @@ include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/report.smk"
 
 
+report: "workflow/report/workflow.rst"
+
+
 rule all:
     default_target: True
     input:
@@ -34,8 +39,29 @@ rule all:
             year=YEARS,
         ),
         "<results>/products/stac/catalog.json",
-        "<results>/products/budget.csv",
-        "<results>/evaluate/skill.csv",
-        "<results>/evaluate/towers.csv",
-        "<results>/evaluate/seams.csv",
-        "<results>/evaluate/truth.csv" if RUN.is_synthetic else [],
+        "<results>/report/summary.html",
+
+
+onsuccess:
+    # not a rule: Snakemake's own report is made from the finished workflow
+    import subprocess
+
+    page = RUN.paths("report.html")
+    again = [
+        sys.executable,
+        "-m",
+        "snakemake",
+        "--report",
+        page,
+        "--nolock",
+        "--quiet",
+        "--cores",
+        "1",
+    ]
+    again += [
+        part
+        for file in workflow.configfiles
+        for part in ("--configfile", str(file))
+    ]
+    failed = subprocess.run(again, capture_output=True, text=True).returncode
+    print(RUN.farewell(None if failed else page))

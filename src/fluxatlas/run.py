@@ -187,6 +187,21 @@ class Run:
         """Variables of the product that towers measure too."""
         return [name for name in self.variables if name.startswith(("tsl", "swc"))]
 
+    @property
+    def fluxes(self) -> list[str]:
+        """Variables of the product that the system estimates, not those it carries along."""
+        return [name for name in self.variables if name not in self.system.intermediates]
+
+    @property
+    def figures(self) -> list[str]:
+        """Figures to draw; those that need the truth only where there is one."""
+        from .report.catalogue import FIGURES
+
+        wanted = self.config.report.figures
+        lacking = set() if self.is_synthetic else {"truth"}
+        lacking |= set() if self.tower_variables else {"towers"}
+        return [name for name in wanted if not lacking & set(FIGURES[name].needs)]
+
     # --- what a rule hands on -----------------------------------------------------------------------------------
 
     def settings(self, block: str, *, without: Iterable[str] = ()) -> str:
@@ -204,6 +219,21 @@ class Run:
     def bbox(self) -> str:
         """The domain as four numbers for a command line."""
         return " ".join(f"{edge:g}" for edge in self.config.domain.bbox)
+
+    def farewell(self, page: str | None) -> str:
+        """The files worth opening after a run; ``page`` is the report, or None where it could not be made."""
+        first, year = self.variables[0], self.years[0]
+        files = {
+            page or self.paths("report", "summary.html"): "maps, skill, budget on one page",
+            self.paths.daily(first, year): "daily product (NetCDF)",
+            self.paths("products", "cog", f"{first}_{year}.tif"): "annual mean (GeoTIFF)",
+            self.paths("products", "budget.csv"): "budgets by region",
+            self.paths("evaluate", "skill.csv"): "skill at sites that were left out, beside the baselines",
+        }
+        width = max(map(len, files))
+        lines = [f"  {path:<{width}}  {what}" for path, what in files.items()]
+        note = [] if page else ["  (Snakemake's report could not be made; run `snakemake --report` to see why)"]
+        return "\n".join(["", f"Done: {self.describe()}", "Worth opening:", *lines, *note, ""])
 
     def describe(self) -> str:
         """One sentence: what is run."""

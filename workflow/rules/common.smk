@@ -27,10 +27,6 @@ wildcard_constraints:
     baseline=r"[a-z_]+",
 
 
-# Ignored without --software-deployment-method; the pins of the environment file are those of constraints.txt.
-conda: "../envs/fluxatlas.yaml"
-
-
 def memory(first_mb):
     """Memory of a job in MB that doubles with every further attempt."""
     return lambda wildcards, attempt: first_mb * 2 ** (attempt - 1)
@@ -60,3 +56,15 @@ def each(option, template, **lists):
 def repeat(option, values):
     """``values`` for a command line, each behind its own ``option``."""
     return " ".join(f"{option} {value}" for value in values)
+
+
+def each_of(table, kinds):
+    """The files of some ``kinds`` of a table {kind: (template, lists)}, each behind the option ``--<kind>``."""
+
+    def option(kind):
+        template, lists = table[kind]
+        return spread(
+            f"--{kind}", template.replace("<results>", str(RUN.paths.root)), **lists
+        )
+
+    return lambda wildcards: " ".join(option(kind) for kind in kinds)

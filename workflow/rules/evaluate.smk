@@ -16,6 +16,8 @@ rule skill:
         "<results>/logs/evaluate/skill.log",
     benchmark:
         "<results>/benchmarks/evaluate/skill.tsv"
+    conda:
+        "../envs/fluxatlas.yaml"
     resources:
         mem_mb=memory(2000),
         runtime=minutes(20),
@@ -43,11 +45,14 @@ rule towers:
         sites="<results>/ingest/sites/sites.csv",
         observations="<results>/ingest/sites/observations.parquet",
     output:
-        "<results>/evaluate/towers.csv",
+        csv="<results>/evaluate/towers.csv",
+        parquet="<results>/evaluate/towers.parquet",
     log:
         "<results>/logs/evaluate/towers.log",
     benchmark:
         "<results>/benchmarks/evaluate/towers.tsv"
+    conda:
+        "../envs/fluxatlas.yaml"
     resources:
         mem_mb=memory(2000),
         runtime=minutes(20),
@@ -59,7 +64,7 @@ rule towers:
         version=STAGE_VERSIONS["evaluate"],
     shell:
         "fluxatlas evaluate towers --settings {params.settings:q} {params.daily} --sites {input.sites}"
-        " --observations {input.observations} --output {output} 2> {log}"
+        " --observations {input.observations} --output {output.csv} 2> {log}"
 
 
 rule seams:
@@ -72,6 +77,8 @@ rule seams:
         "<results>/logs/evaluate/seams.log",
     benchmark:
         "<results>/benchmarks/evaluate/seams.tsv"
+    conda:
+        "../envs/fluxatlas.yaml"
     resources:
         mem_mb=memory(2000),
         runtime=minutes(20),
@@ -94,6 +101,8 @@ if RUN.is_synthetic:
             "<results>/logs/evaluate/hidden_truth.log",
         benchmark:
             "<results>/benchmarks/evaluate/hidden_truth.tsv"
+        conda:
+            "../envs/fluxatlas.yaml"
         resources:
             mem_mb=memory(2000),
             runtime=minutes(20),
@@ -118,6 +127,8 @@ if RUN.is_synthetic:
             "<results>/logs/evaluate/truth.log",
         benchmark:
             "<results>/benchmarks/evaluate/truth.tsv"
+        conda:
+            "../envs/fluxatlas.yaml"
         resources:
             mem_mb=memory(2000),
             runtime=minutes(20),

@@ -22,6 +22,8 @@ rule spinup:
         "<results>/logs/infer/{tile}_spinup.log",
     benchmark:
         "<results>/benchmarks/infer/{tile}_spinup.tsv"
+    conda:
+        "../envs/fluxatlas.yaml"
     threads: RUN.config.infer.workers
     resources:
         mem_mb=memory(RUN.config.infer.memory_mb),
@@ -55,6 +57,8 @@ rule infer:
         "<results>/benchmarks/infer/{tile}_{year}.tsv"
     wildcard_constraints:
         year="|".join(str(year) for year in YEARS),
+    conda:
+        "../envs/fluxatlas.yaml"
     threads: RUN.config.infer.workers
     resources:
         mem_mb=memory(RUN.config.infer.memory_mb),

@@ -14,6 +14,8 @@ rule forcing:
         "<results>/logs/ingest/forcing_{year}.log",
     benchmark:
         "<results>/benchmarks/ingest/forcing_{year}.tsv"
+    conda:
+        "../envs/fluxatlas.yaml"
     resources:
         mem_mb=memory(3000),
         runtime=minutes(60),
@@ -23,7 +25,7 @@ rule forcing:
         tiles=each("--tile", "{tile}", tile=TILES),
         raw=lambda wc, input: repeat("--input", input.raw),
         following=lambda wc, input: repeat("--next-input", input.following),
-        folder=RUN.paths("ingest", "forcing"),
+        folder=subpath(output[0], ancestor=2),
         version=STAGE_VERSIONS["ingest"],
     shell:
         "fluxatlas ingest forcing --settings {params.settings:q} {params.grid} --year {wildcards.year}"
@@ -42,6 +44,8 @@ rule sites:
         "<results>/logs/ingest/sites.log",
     benchmark:
         "<results>/benchmarks/ingest/sites.tsv"
+    conda:
+        "../envs/fluxatlas.yaml"
     resources:
         mem_mb=memory(2000),
         runtime=minutes(30),

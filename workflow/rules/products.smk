@@ -18,6 +18,8 @@ rule daily:
         "<results>/logs/products/daily_{variable}_{year}.log",
     benchmark:
         "<results>/benchmarks/products/daily_{variable}_{year}.tsv"
+    conda:
+        "../envs/fluxatlas.yaml"
     resources:
         mem_mb=memory(2000),
         runtime=minutes(60),
@@ -45,12 +47,14 @@ rule maps:
         "<results>/logs/products/maps_{variable}_{year}.log",
     benchmark:
         "<results>/benchmarks/products/maps_{variable}_{year}.tsv"
+    conda:
+        "../envs/fluxatlas.yaml"
     resources:
         mem_mb=memory(2000),
         runtime=minutes(60),
     params:
         settings=settings("products", without=["variables", "zones", "chunks"]),
-        folder=RUN.paths("products", "cog"),
+        folder=subpath(output[0], parent=True),
         version=STAGE_VERSIONS["products"],
     shell:
         "fluxatlas products cog --settings {params.settings:q} --daily {input} --variable {wildcards.variable}"
@@ -68,6 +72,8 @@ rule budget:
         "<results>/logs/products/budget.log",
     benchmark:
         "<results>/benchmarks/products/budget.tsv"
+    conda:
+        "../envs/fluxatlas.yaml"
     resources:
         mem_mb=memory(2000),
         runtime=minutes(60),
@@ -102,6 +108,8 @@ rule stac:
         "<results>/logs/products/stac.log",
     benchmark:
         "<results>/benchmarks/products/stac.tsv"
+    conda:
+        "../envs/fluxatlas.yaml"
     resources:
         mem_mb=memory(1000),
         runtime=minutes(60),

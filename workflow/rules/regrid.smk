@@ -12,6 +12,8 @@ rule attributes:
         "<results>/logs/regrid/attributes_{tile}.log",
     benchmark:
         "<results>/benchmarks/regrid/attributes_{tile}.tsv"
+    conda:
+        "../envs/fluxatlas.yaml"
     resources:
         mem_mb=memory(2000),
         runtime=minutes(30),
@@ -42,6 +44,8 @@ rule site_inputs:
         "<results>/logs/regrid/site_inputs.log",
     benchmark:
         "<results>/benchmarks/regrid/site_inputs.tsv"
+    conda:
+        "../envs/fluxatlas.yaml"
     resources:
         mem_mb=memory(2000),
         runtime=minutes(60),

@@ -1,1 +1,101 @@
-# report: figures (placeholder until the commands land)
+# report: figures with captions and one page of numbers; report.html is put together when all is done.
+# In:  products, evaluation, histories
+# Out: <results>/report/figures/*.png, <results>/report/summary.html, <results>/report.html
+from fluxatlas.report.catalogue import FIGURES
+
+FIGURE_FILES = {
+    "flux": ("<results>/infer/{tile}/{year}.nc", {"tile": TILES, "year": YEARS}),
+    "attributes": ("<results>/regrid/attributes/{tile}.nc", {"tile": TILES}),
+    "forcing": (
+        "<results>/ingest/forcing/{tile}/{year}.nc",
+        {"tile": TILES, "year": YEARS},
+    ),
+    "truth": ("<results>/evaluate/truth.nc", {}),
+    "daily": (
+        "<results>/products/daily/{variable}_{year}.nc",
+        {"variable": RUN.fluxes, "year": YEARS},
+    ),
+    "predictions": (
+        "<results>/train/predictions/{member}.parquet",
+        {"member": MEMBERS},
+    ),
+    "skill": ("<results>/evaluate/skill.csv", {}),
+    "history": (
+        "<results>/train/history/{member}_{step}.csv",
+        {"member": MEMBERS, "step": ["pretrain", "finetune"]},
+    ),
+    "budget": ("<results>/products/budget.csv", {}),
+    "towers": ("<results>/evaluate/towers.parquet", {}),
+}
+
+for FIGURE in RUN.figures:
+
+    rule:
+        name:
+            f"figure_{FIGURE}"
+        input:
+            [
+                expand(FIGURE_FILES[kind][0], **FIGURE_FILES[kind][1])
+                for kind in FIGURES[FIGURE].needs
+            ],
+        output:
+            report(
+                f"<results>/report/figures/{FIGURE}.png",
+                caption=f"../report/{FIGURE}.rst",
+                category="Figures",
+                labels={"figure": FIGURES[FIGURE].title},
+            ),
+        log:
+            f"<results>/logs/report/{FIGURE}.log",
+        benchmark:
+            f"<results>/benchmarks/report/{FIGURE}.tsv"
+        conda:
+            "../envs/fluxatlas.yaml"
+        resources:
+            mem_mb=memory(3000),
+            runtime=minutes(30),
+        params:
+            settings=settings("report", without=["figures"]),
+            figure=FIGURE,
+            system=RUN.system.name,
+            files=each_of(FIGURE_FILES, FIGURES[FIGURE].needs),
+            version=STAGE_VERSIONS["report"],
+        shell:
+            "fluxatlas report figure {params.figure} --settings {params.settings:q} --system {params.system}"
+            " {params.files} --output {output} 2> {log}"
+
+
+rule summary:
+    input:
+        budget="<results>/products/budget.csv",
+        skill="<results>/evaluate/skill.csv",
+        towers="<results>/evaluate/towers.csv",
+        seams="<results>/evaluate/seams.csv",
+        truth="<results>/evaluate/truth.csv" if RUN.is_synthetic else [],
+        figures=expand("<results>/report/figures/{figure}.png", figure=RUN.figures),
+    output:
+        html=report(
+            "<results>/report/summary.html",
+            caption="../report/summary.rst",
+            category="Numbers",
+        ),
+        markdown="<results>/report/summary.md",
+    log:
+        "<results>/logs/report/summary.log",
+    benchmark:
+        "<results>/benchmarks/report/summary.tsv"
+    conda:
+        "../envs/fluxatlas.yaml"
+    resources:
+        mem_mb=memory(1000),
+        runtime=minutes(10),
+    params:
+        title=RUN.system.title,
+        truth=lambda wc, input: f"--truth {input.truth}" if input.truth else "",
+        figures=lambda wc, input: repeat("--figure", input.figures),
+        benchmarks=RUN.paths("benchmarks"),
+        version=STAGE_VERSIONS["report"],
+    shell:
+        "fluxatlas report summary --title {params.title:q} --budget {input.budget} --skill {input.skill}"
+        " --towers {input.towers} --seams {input.seams} {params.truth} {params.figures}"
+        " --benchmarks {params.benchmarks} --output {output.html} 2> {log}"

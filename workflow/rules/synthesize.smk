@@ -21,6 +21,8 @@ rule synthesize:
         "<results>/logs/synthesize/samples.log",
     benchmark:
         "<results>/benchmarks/synthesize/samples.tsv"
+    conda:
+        "../envs/fluxatlas.yaml"
     resources:
         mem_mb=memory(3000),
         runtime=minutes(60),

@@ -17,13 +17,15 @@ rule synthetic_weather:
         "<results>/benchmarks/ingest/synthetic_weather_{year}.tsv"
     wildcard_constraints:
         year="|".join(str(year) for year in WEATHER_YEARS),
+    conda:
+        "../envs/fluxatlas.yaml"
     resources:
         mem_mb=memory(2000),
         runtime=minutes(30),
     params:
         settings=settings("synthetic_earth"),
         bbox=RUN.bbox,
-        folder=f"{RUN.raw}/era5_land",
+        folder=subpath(output[0], parent=True),
         version=STAGE_VERSIONS["ingest"],
     shell:
         "fluxatlas ingest synthetic-earth weather --settings {params.settings:q} --bbox {params.bbox}"
@@ -39,13 +41,15 @@ rule synthetic_closing:  # the first hour after the last year: totals of 31 Dece
         "<results>/benchmarks/ingest/synthetic_closing_{year}.tsv"
     wildcard_constraints:
         year="|".join(str(year) for year in CLOSING_YEARS),
+    conda:
+        "../envs/fluxatlas.yaml"
     resources:
         mem_mb=memory(1000),
         runtime=minutes(10),
     params:
         settings=settings("synthetic_earth"),
         bbox=RUN.bbox,
-        folder=f"{RUN.raw}/era5_land",
+        folder=subpath(output[0], parent=True),
         version=STAGE_VERSIONS["ingest"],
     shell:
         "fluxatlas ingest synthetic-earth weather --settings {params.settings:q} --bbox {params.bbox}"
@@ -59,13 +63,15 @@ rule synthetic_orography:
         "<results>/logs/ingest/synthetic_orography.log",
     benchmark:
         "<results>/benchmarks/ingest/synthetic_orography.tsv"
+    conda:
+        "../envs/fluxatlas.yaml"
     resources:
         mem_mb=memory(1000),
         runtime=minutes(10),
     params:
         settings=settings("synthetic_earth"),
         bbox=RUN.bbox,
-        folder=f"{RUN.raw}/era5_land",
+        folder=subpath(output[0], parent=True),
         version=STAGE_VERSIONS["ingest"],
     shell:
         "fluxatlas ingest synthetic-earth orography --settings {params.settings:q} --bbox {params.bbox}"
@@ -79,13 +85,15 @@ rule synthetic_static:
         "<results>/logs/ingest/synthetic_static.log",
     benchmark:
         "<results>/benchmarks/ingest/synthetic_static.tsv"
+    conda:
+        "../envs/fluxatlas.yaml"
     resources:
         mem_mb=memory(2000),
         runtime=minutes(10),
     params:
         settings=settings("synthetic_earth"),
         bbox=RUN.bbox,
-        folder=f"{RUN.raw}/static",
+        folder=subpath(output[0], parent=True),
         version=STAGE_VERSIONS["ingest"],
     shell:
         "fluxatlas ingest synthetic-earth static --settings {params.settings:q} --bbox {params.bbox}"
@@ -99,6 +107,8 @@ rule synthetic_sites:
         "<results>/logs/ingest/synthetic_sites.log",
     benchmark:
         "<results>/benchmarks/ingest/synthetic_sites.tsv"
+    conda:
+        "../envs/fluxatlas.yaml"
     resources:
         mem_mb=memory(2000),
         runtime=minutes(10),
@@ -107,7 +117,7 @@ rule synthetic_sites:
         bbox=RUN.bbox,
         start=RUN.config.period.forcing_years[0],
         end=RUN.config.period.end,
-        folder=f"{RUN.raw}/sites",
+        folder=subpath(output[0], parent=True),
         version=STAGE_VERSIONS["ingest"],
     shell:
         "fluxatlas ingest synthetic-earth sites --settings {params.settings:q} --bbox {params.bbox}"

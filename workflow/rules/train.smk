@@ -23,6 +23,8 @@ rule pretrain:
         "<results>/logs/train/pretrain_{member}.log",
     benchmark:
         "<results>/benchmarks/train/pretrain_{member}.tsv"
+    conda:
+        "../envs/fluxatlas.yaml"
     threads: 1
     resources:
         mem_mb=memory(4000),
@@ -56,6 +58,8 @@ rule finetune:
         "<results>/logs/train/finetune_{member}.log",
     benchmark:
         "<results>/benchmarks/train/finetune_{member}.tsv"
+    conda:
+        "../envs/fluxatlas.yaml"
     threads: 1
     resources:
         mem_mb=memory(4000),
@@ -86,6 +90,8 @@ rule baseline:
         "<results>/logs/train/baseline_{baseline}.log",
     benchmark:
         "<results>/benchmarks/train/baseline_{baseline}.tsv"
+    conda:
+        "../envs/fluxatlas.yaml"
     threads: 1
     resources:
         mem_mb=memory(4000),

@@ -49,7 +49,10 @@ def test_longwave_keeps_the_emissivity_of_the_air() -> None:
 
 
 def test_lifted_air_saturates_but_drier_air_keeps_its_humidity() -> None:
-    """Second opinion: Magnus formula (Alduchov & Eskridge 1996, doi:10.1175/1520-0450(1996)035<0601:IMFAOS>2.0.CO;2)."""
+    """Second opinion: the Magnus formula of Alduchov & Eskridge (1996).
+
+    doi:10.1175/1520-0450(1996)035<0601:IMFAOS>2.0.CO;2
+    """
     lift = np.array([0.0, 200.0, 3000.0])
     out = _column(lift, huss=0.009)
     celsius = out["tas"][0].astype(float) - 273.15

@@ -18,11 +18,18 @@ from .weights import Method
 def write(tile: Tile, piece_path: Path, attributes_path: Path, output: Path, method: str) -> None:
     """Regrid and downscale every variable of a piece to the active cells of ``tile`` and write them.
 
-    Raises :class:`InputError` for an unknown method; errors of the piece as in inference.
+    Raises :class:`InputError` for an unknown method and for attributes of another tile or grid; errors of the piece as
+    in inference.
     """
     if method not in ("bilinear", "conservative"):
         raise InputError(f"unknown method '{method}'", hint="choose 'bilinear' or 'conservative'")
     piece, attributes = files.read_netcdf(piece_path), files.read_netcdf(attributes_path)
+    here = {"lat": tile.lat, "lon": tile.lon}
+    if any(
+        attributes[axis].shape != at.shape or np.abs(attributes[axis] - at).max() > 1e-6 for axis, at in here.items()
+    ):
+        hint = "give the attributes of this tile, made on this grid"
+        raise InputError(f"these are not the attributes of tile {tile.name}", where=str(attributes_path), hint=hint)
     index = np.flatnonzero(attributes["active"].to_numpy() == 1)
     regridder = TileRegridder(
         piece["lat"].to_numpy(),
@@ -39,7 +46,7 @@ def write(tile: Tile, piece_path: Path, attributes_path: Path, output: Path, met
         field = np.full((days, tile.shape[0] * tile.shape[1]), np.nan, np.float32)
         field[:, index] = values
         data[name] = (("time", "lat", "lon"), field.reshape(days, *tile.shape), variables.get(name).attrs)
-    dataset = xr.Dataset(data, {"time": piece["time"], "lat": tile.lat, "lon": tile.lon})
+    dataset = xr.Dataset(data, {"time": piece["time"], "lat": attributes["lat"], "lon": attributes["lon"]})
     encoding = {name: variables.get(name).encoding(compression="zstd", complevel=3) for name in names}
     attrs = files.provenance("regrid forcing", {"method": method}, {"piece": piece_path, "attributes": attributes_path})
-    files.write_netcdf(dataset, output, encoding, attrs=attrs)
+    files.write_netcdf(dataset, output, encoding, attrs={"Conventions": "CF-1.11", **attrs})

@@ -54,6 +54,19 @@ def status(config: ConfigFile = DEFAULT) -> None:
     print(table(Run(load(config)), read(str(config))))
 
 
+@app.command()
+def inspect(
+    paths: Annotated[list[Path], typer.Argument(help="Files or folders of any format.", metavar="PATH...")],
+    plot: Annotated[Path | None, typer.Option(help="Draw it to this PNG (one path only).")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for machines (docs/inspect.md).")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Show all variables and findings.")] = False,
+) -> None:
+    """Say what a file is, what is in it, what is suspicious and how it would be used; exit code 1 if it cannot be."""
+    from .inspect.commands import run
+
+    raise typer.Exit(run(paths, plot=plot, as_json=as_json, everything=everything))
+
+
 def main() -> None:
     """Run the command line; a user's error is one message and exit status 1."""
     try:

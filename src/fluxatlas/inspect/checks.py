@@ -1,0 +1,302 @@
+"""Judging the values of one variable: missing codes, range, unit by magnitude, constant runs, spikes, mixed units.
+
+A :class:`Column` says what is known about a variable; :func:`judge` fills its summary and adds what is suspicious. The
+valid ranges and units are those of ``resources/variables.yaml``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .. import variables
+from ..config.sites import QcRules
+from ..errors import FluxAtlasError
+from ..ingest.sites.qc import scaled_codes, spikes
+from ..ingest.sites.units import looks_like_percent
+from .report import Report, VariableSummary
+
+FloatArray = npt.NDArray[np.float64]
+
+CODES = (-9999.0, -6999.0, -99999.0, -9999.9, -999.0, -999.9, -99.0, -9.99, 1e20, -1e20, 9.96921e36, 32767.0, -32768.0)
+"""Numbers that often mean 'missing'; those within the possible values of a variable count only if they stand apart."""
+REPEATS = 5
+"""An impossible value that recurs exactly this often is a scaled missing code."""
+RULES = QcRules()
+MAYBE_ZERO = ("pr", "rsds", "snw", "snd", "mrro", "evspsbl", "swc", "cropFrac", "wetlandFrac")
+"""Variables that may rightly be zero for long (by the start of the name)."""
+INSTANT = {"rsds": (-20.0, 1500.0), "fch4": (-60.0, 2000.0), "pr": (-1e-3, 0.09), "sfcWind": (0.0, 100.0)}
+"""Ranges [canonical units] of sub-daily values where they are wider than those of daily means in the table."""
+INSTANT |= {"rlds": (30.0, 700.0), "evspsbl": (-0.001, 0.002)}
+
+# canonical variable -> band in which the median of real data lies [canonical units]
+USUAL: dict[str, tuple[float, float]] = {
+    "tas": (225, 315),
+    "tasmin": (220, 312),
+    "tasmax": (228, 322),
+    "tsl": (230, 320),
+    "ps": (45000, 107000),
+    "sfcWind": (0.2, 20),
+    "rlds": (80, 500),
+    "huss": (5e-5, 0.03),
+    "hurs": (8, 105),
+    "ch4": (600, 4000),
+    "vpd": (5, 6000),
+}
+# canonical variable -> units it is often given in; the one that brings the median into the usual band is named
+CANDIDATES: dict[str, tuple[str, ...]] = {
+    "tas": ("K", "degC", "degF"),
+    "tsl": ("K", "degC", "degF"),
+    "ps": ("Pa", "hPa", "kPa"),
+    "sfcWind": ("m s-1", "mm s-1", "km h-1"),
+    "hurs": ("%", "1"),
+    "huss": ("1", "g kg-1"),
+    "rlds": ("W m-2", "J m-2 h-1"),
+    "ch4": ("ppb", "1"),
+    "vpd": ("Pa", "hPa", "kPa"),
+}
+
+
+@dataclass
+class Column:
+    """One variable and what is known about it.
+
+    ``values``: float64 as stored (fill values NaN), any shape. ``canonical`` names the row of the table it becomes,
+    by ``value * factor + offset``. ``ordered``: consecutive values of one place, so that runs and spikes mean
+    something; ``subdaily``: the table's ranges for daily means are widened.
+    """
+
+    name: str
+    values: npt.NDArray[Any]
+    units: str = ""
+    units_from: str = ""
+    long_name: str = ""
+    kind: str = "data"
+    canonical: str = ""
+    factor: float = 1.0
+    offset: float = 0.0
+    ordered: bool = True
+    subdaily: bool = False
+    day_steps: int = 1
+    sampled: bool = False
+    shape: tuple[int, ...] = ()
+    fill_declared: bool = False
+    clean: FloatArray = field(default_factory=lambda: np.empty(0))
+
+    @property
+    def family(self) -> str:
+        """'tsl' for tsl05 and so on."""
+        return self.canonical.rstrip("0123456789")
+
+    @property
+    def valid(self) -> tuple[float, float]:
+        """Valid range in canonical units."""
+        if self.subdaily and self.canonical in INSTANT:
+            return INSTANT[self.canonical]
+        return variables.get(self.canonical).valid
+
+
+def judge(report: Report, column: Column) -> VariableSummary:
+    """Append the summary of ``column`` to ``report`` and whatever is suspicious; ``column.clean`` is left without
+    codes."""
+    values = np.asarray(column.values, np.float64).ravel()
+    values = np.where(np.isfinite(values), values, np.nan)
+    summary = VariableSummary(column.name, column.units, column.units_from, column.long_name, column.kind)
+    summary.shape = list(column.shape or np.shape(column.values))
+    summary.n, summary.sampled = int(values.size), column.sampled
+    report.variables.append(summary)
+    if column.kind == "data":
+        values = _without_codes(report, column, values)
+    column.clean = values
+    finite = values[np.isfinite(values)]
+    summary.missing = int(values.size - finite.size)
+    if not finite.size:
+        report.warn("all-missing", f"holds no value at all ({values.size:,} missing)", column.name)
+        return summary
+    summary.minimum, summary.maximum = float(finite.min()), float(finite.max())
+    summary.median = float(np.median(finite))
+    if column.kind == "data":
+        _judge_values(report, column, values, finite)
+    return summary
+
+
+def _judge_values(report: Report, column: Column, values: FloatArray, finite: FloatArray) -> None:
+    mixed = _percent_or_fraction(report, column, finite)
+    if column.canonical and not mixed:
+        unit_wrong = _magnitude(report, column, finite)
+        if not unit_wrong:
+            _range(report, column, values)
+    _constant(report, column, values)
+    if column.canonical and column.ordered:
+        _spikes(report, column, values)
+    elif column.units == "kg m-2 s-1" and -1e-6 < finite.min() < 0:
+        n, worst = int((finite < 0).sum()), float(finite.min())
+        report.note("tiny-negative", f"{n:,} tiny negative values down to {worst:.3g} {column.units}", column.name)
+
+
+def _without_codes(report: Report, column: Column, values: FloatArray) -> FloatArray:
+    """``values`` with missing codes as NaN; codes are counted and named."""
+    result = values.copy()
+    named = []
+    for code in CODES:
+        hit = np.isclose(result, code, rtol=1e-6, atol=1e-9 if abs(code) < 10 else 1e-4)
+        if hit.any() and _apart(result[~hit & np.isfinite(result)], code, int(hit.sum())):
+            named.append(f"{code:g} ({int(hit.sum()):,} of {values.size:,})")
+            result[hit] = np.nan
+    if named:
+        declared = " although the file declares a fill value" if column.fill_declared else ""
+        report.note("missing-code", f"missing code stored in the data{declared}: {', '.join(named)}", column.name)
+    if column.canonical:
+        for value in _scaled(column, result):
+            hit = result == value
+            text = f"{int(hit.sum()):,} values are exactly {value:.8g}: a missing code that went through a conversion"
+            report.warn("scaled-missing-code", text, column.name)
+            result[hit] = np.nan
+    return result
+
+
+def _scaled(column: Column, values: FloatArray) -> list[float]:
+    """Far impossible values that recur exactly; none where there are many of them (then it is the unit)."""
+    if column.family in ("swc", "hurs"):
+        far = (values < -1) | (values > 1000)
+    else:
+        low, high = column.valid
+        canonical = values * column.factor + column.offset
+        far = (canonical < 2 * low - high) | (canonical > 2 * high - low)
+    found = scaled_codes(values, far & np.isfinite(values), REPEATS)
+    return found if len(found) <= 3 else []
+
+
+def _apart(others: FloatArray, code: float, n: int) -> bool:
+    """Whether ``code`` stands apart from the ``others``: outside their range by more than its width."""
+    if not others.size:
+        return True
+    low, high = float(others.min()), float(others.max())
+    if low <= code <= high and abs(code) < 9000:
+        return False
+    if abs(code) >= 9000:
+        low, high = (float(q) for q in np.quantile(others, [0.01, 0.99]))
+        return not low <= code <= high
+    return (n >= 2 and (code < low - 0.5 * (high - low) - 1e-9 or code > high + 0.5 * (high - low))) or code < 0 <= low
+
+
+def _percent_or_fraction(report: Report, column: Column, finite: FloatArray) -> bool:
+    """Soil moisture and humidity in the other scale than assumed, or in both; true where the scale is mixed."""
+    if column.family not in ("swc", "hurs"):
+        return False
+    scale = column.factor  # to canonical: swc fraction, hurs percent
+    assumed_percent = scale < 0.5 if column.family == "swc" else scale <= 1.0
+    high = float(np.mean(finite > 1.5))
+    if looks_like_percent(finite):
+        if not assumed_percent:
+            text = f"in percent by magnitude (median {np.median(finite):.3g}), not a fraction"
+            report.warn("percent-not-fraction", text, column.name)
+            column.factor = 0.01 if column.family == "swc" else 1.0
+        return False
+    if int((finite > 1.5).sum()) >= REPEATS and float(np.median(finite)) <= 1.2 and finite.max() <= 130:
+        n = int((finite > 1.5).sum())
+        text = f"mixes units: {finite.size - n:,} values look like fractions, {n:,} ({100 * high:.2g} %) like percent"
+        report.warn("mixed-units", f"{text} (up to {finite.max():.4g})", column.name)
+        return True
+    if assumed_percent and finite.max() <= 1.2 and finite.max() > 0.05:
+        text = f"a fraction by magnitude (0-{finite.max():.3g}), not percent"
+        report.warn("fraction-not-percent", text, column.name)
+        column.factor = 1.0 if column.family == "swc" else 100.0
+    return False
+
+
+def _magnitude(report: Report, column: Column, finite: FloatArray) -> bool:
+    """Whether the unit contradicts the magnitude; the unit that would fit is named."""
+    name = column.canonical if column.canonical in USUAL else column.family
+    if name not in USUAL:
+        return False
+    low, high = USUAL[name]
+    median = float(np.median(finite))
+    if low <= median * column.factor + column.offset <= high:
+        return False
+    for units in CANDIDATES.get(name, ()):
+        try:
+            zero, one = variables.convert(np.array([0.0, 1.0]), units, column.canonical)
+        except FluxAtlasError:
+            continue
+        if low <= median * (one - zero) + zero <= high:
+            said = f"'{column.units}'" if column.units else "no unit"
+            text = f"the unit says {said} but the magnitude (median {median:.4g}) is that of {units}"
+            report.warn("unit-by-magnitude", text, column.name)
+            return True
+    shown = f"{median * column.factor + column.offset:.4g} {variables.get(column.canonical).units}"
+    report.warn("unusual-magnitude", f"the median of {shown} is unusual for {column.canonical}", column.name)
+    return False
+
+
+def _range(report: Report, column: Column, values: FloatArray) -> None:
+    """Values outside the valid range; tiny negatives of fluxes that cannot be negative are a note."""
+    low, high = column.valid
+    canonical = values * column.factor + column.offset
+    units = variables.get(column.canonical).units
+    negative = (canonical < 0) & (canonical >= -TINY.get(column.canonical, 0.0))
+    if negative.any():
+        worst = values[negative].min()
+        text = (
+            f"{int(negative.sum()):,} tiny negative values down to {worst:.3g} {column.units}: packing or sensor noise"
+        )
+        report.note("tiny-negative", f"{text}, set to zero by ingest", column.name)
+    bad = np.isfinite(canonical) & ((canonical < low) | (canonical > high)) & ~negative
+    if bad.any():
+        worst = values[bad][np.argmax(np.abs(canonical[bad] - 0.5 * (low + high)))]
+        ends = f"{float(values[bad].min()):.6g} to {float(values[bad].max()):.6g}"
+        text = f"{int(bad.sum()):,} of {int(np.isfinite(canonical).sum()):,} values ({ends} {column.units}) lie outside"
+        report.warn(
+            "out-of-range", f"{text} [{low:g}, {high:g}] {units} of {column.canonical}; worst {worst:.6g}", column.name
+        )
+
+
+TINY = {"pr": 1.2e-6, "rsds": 20.0}
+"""Negative values down to minus this [canonical units] are noise (night offsets of radiation sensors included)."""
+
+
+def _constant(report: Report, column: Column, values: FloatArray) -> None:
+    """A variable with one value only, or a long run of one value."""
+    finite = values[np.isfinite(values)]
+    if finite.size < 3:
+        return
+    if finite.min() == finite.max():
+        zero = " (0 where it was not measured?)" if finite[0] == 0 else ""
+        level = "warning" if column.ordered else "note"
+        report.add(level, "constant", f"all {finite.size:,} values are {finite[0]:g}{zero}", column.name)
+        return
+    zeros = float(np.mean(finite == 0))
+    if zeros > 0.3 and column.family not in MAYBE_ZERO and column.ordered and column.canonical:
+        report.warn("many-zeros", f"{100 * zeros:.0f} % of the values are exactly 0: absent stored as 0?", column.name)
+    if not column.ordered:
+        return
+    length, value, start = longest_run(finite, skip_zero=column.family in MAYBE_ZERO or not column.canonical)
+    if length >= max(10, 3 * column.day_steps) and length > 0.002 * finite.size:
+        report.warn(
+            "constant-run", f"{length:,} values in a row are {value:.6g} (from value {start + 1:,} on)", column.name
+        )
+
+
+def longest_run(values: FloatArray, *, skip_zero: bool) -> tuple[int, float, int]:
+    """Length, value and start of the longest run of one value; zeros count only without ``skip_zero``."""
+    edges = np.flatnonzero(np.diff(values) != 0) + 1
+    starts = np.concatenate([[0], edges])
+    lengths = np.diff(np.concatenate([starts, [values.size]]))
+    if skip_zero:
+        lengths = np.where(values[starts] == 0, 0, lengths)
+    at = int(lengths.argmax())
+    return int(lengths[at]), float(values[starts[at]]), int(starts[at])
+
+
+def _spikes(report: Report, column: Column, values: FloatArray) -> None:
+    """Single values far from both neighbours (the test of ingest's quality control)."""
+    canonical = values * column.factor + column.offset
+    if column.family in ("pr", "sfcWind", "rsds", "evspsbl"):
+        return
+    hit = np.flatnonzero(spikes(canonical, column.canonical, RULES))
+    if hit.size:
+        worst = values[hit[np.argmax(np.abs(values[hit] - np.nanmedian(values)))]]
+        report.warn("spikes", f"{hit.size:,} single spikes, such as {worst:.6g} {column.units}", column.name)

@@ -1,0 +1,128 @@
+"""``fluxatlas inspect --plot``: the series, the map or the shapes of one report on one page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import InputError
+from ..files import atomic
+from .report import Report
+
+MOST_LINES = 6
+INK, FAINT, LINE, WARN = "#222222", "#8A8A8A", "#0072B2", "#D55E00"
+
+
+def draw(report: Report, output: str | Path) -> None:
+    """Write a PNG of the report; raises :class:`InputError` where it holds nothing to draw."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    import matplotlib.pyplot as plt
+
+    lines = dict(list(report.series.get("lines", {}).items())[:MOST_LINES])
+    lines = {name: values for name, values in lines.items() if np.isfinite(values).any()}
+    field, shapes = report.series.get("map"), report.series.get("shapes")
+    places = report.space is not None and report.space.kind in ("points",) and not lines and field is None
+    if not lines and field is None and shapes is None:
+        raise InputError("there is nothing to draw", where=report.path, hint="leave --plot out" if not places else "")
+    rows = len(lines) + (1 if field is not None or shapes is not None else 0)
+    heights = [1.0] * len(lines) + ([2.6] if rows > len(lines) else [])
+    with plt.rc_context(_style()):
+        figure, axes = plt.subplots(
+            rows,
+            1,
+            figsize=(9, 0.9 + 1.35 * sum(heights)),
+            gridspec_kw={"height_ratios": heights},
+            squeeze=False,
+            layout="constrained",
+        )
+        figure.suptitle(f"{Path(report.path).name}\n{report.product}", x=0.01, ha="left", fontsize=10, color=INK)
+        for axis, (name, values) in zip(axes[:, 0], lines.items(), strict=False):
+            _line(axis, report, name, values)
+        if field is not None:
+            _map(figure, axes[-1, 0], report, field)
+        elif shapes is not None:
+            shapes.boundary.plot(ax=axes[-1, 0], color=LINE, linewidth=0.7)
+        with atomic(output) as partial:
+            figure.savefig(partial, dpi=130, format="png")
+        plt.close(figure)
+
+
+def _style() -> Any:
+    return {
+        "font.size": 8,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.edgecolor": FAINT,
+        "axes.labelcolor": INK,
+        "xtick.color": FAINT,
+        "ytick.color": FAINT,
+        "axes.grid": True,
+        "grid.color": "#E8E8E8",
+        "grid.linewidth": 0.5,
+        "axes.axisbelow": True,
+    }
+
+
+def _line(axis: Any, report: Report, name: str, values: np.ndarray) -> None:
+    """One variable over time (or row number); out-of-scale values are drawn at the edge in the warning colour."""
+    stamps = report.series.get("x")
+    x: Any = np.arange(values.size) if stamps is None or len(stamps) != values.size else np.asarray(stamps)
+    order = np.argsort(x, kind="stable")
+    x, y = x[order], values[order]
+    finite = y[np.isfinite(y)]
+    low, high = np.quantile(finite, [0.001, 0.999])
+    pad = 0.15 * (high - low) or 1.0
+    far = np.isfinite(y) & ((y < low - 8 * pad) | (y > high + 8 * pad))
+    dots = values.size > 2000 and report.format in ("cosore", "voigt", "cosore-data")
+    axis.plot(x, np.where(far, np.nan, y), ".", ms=1.2, color=LINE) if dots else axis.plot(
+        x, np.where(far, np.nan, y), lw=0.7, color=LINE
+    )
+    if far.any():
+        axis.plot(x[far], np.clip(y[far], low - pad, high + pad), "v", ms=4, color=WARN)
+        text = f"{int(far.sum())} far off, such as {y[far][np.argmax(np.abs(y[far]))]:.5g}"
+        axis.text(0.995, 0.93, text, transform=axis.transAxes, ha="right", va="top", color=WARN, fontsize=7)
+    units = next((v.units for v in report.variables if v.name == name), "")
+    axis.set_title(f"{name} [{units}]" if units else name, loc="left", fontsize=8, color=INK, pad=3)
+    axis.margins(x=0.01)
+
+
+def _map(figure: Any, axis: Any, report: Report, field: tuple[str, np.ndarray]) -> None:
+    """One field, north up; classes in distinct colours."""
+    name, values = field
+    space = report.space
+    lat = report.series.get("lat")
+    if lat is not None and lat.ndim == 1 and lat.size > 1 and lat[0] < lat[-1]:
+        values = values[::-1]
+    classes = bool(report.details.get("land_cover"))
+    extent = None
+    geographic = space is not None and space.crs in ("degrees", "EPSG:4326") and len(space.bbox) == 4
+    if geographic and space is not None:
+        west, south, east, north = space.bbox
+        half_y, half_x = (space.cell[0] / 2, space.cell[1] / 2) if lat is not None else (0.0, 0.0)
+        extent = (west - half_x, east + half_x, south - half_y, north + half_y)
+    finite = values[np.isfinite(values)]
+    limits = (
+        {}
+        if classes or not finite.size
+        else dict(zip(("vmin", "vmax"), np.quantile(finite, [0.01, 0.99]), strict=True))
+    )
+    shown = values
+    if classes:
+        codes = np.unique(finite)
+        shown = np.where(np.isfinite(values), np.searchsorted(codes, np.nan_to_num(values)), np.nan)
+    image = axis.imshow(
+        shown, extent=extent, cmap="tab20" if classes else "viridis", interpolation="nearest", aspect="auto", **limits
+    )
+    axis.grid(False)
+    units = next((v.units for v in report.variables if v.name == name), "")
+    what = "classes (colours repeat)" if classes else f"mean over time [{units}]" if lat is not None else f"[{units}]"
+    axis.set_title(f"{name}: {what}", loc="left", fontsize=8, color=INK, pad=3)
+    if not geographic:
+        axis.set_xlabel("column")
+        axis.set_ylabel("row")
+    if not classes:
+        figure.colorbar(image, ax=axis, shrink=0.9, pad=0.01)

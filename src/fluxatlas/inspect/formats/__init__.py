@@ -1,0 +1,1 @@
+"""Recognisers, one module per family of formats, each with ``recognise(probe) -> Report | None``."""

@@ -1,0 +1,135 @@
+"""AmeriFlux: BASE files (half-hourly CSV, alone or zipped), Level 2 CSV with a header block; none has a reader yet.
+
+Units are those of AmeriFlux's documentation of variables (BASE) or of the file's own line of units (Level 2).
+"""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pandas as pd
+
+from ...errors import FluxAtlasError
+from ...ingest.sites.text import read_table
+from .. import places, times
+from ..frames import Spec, judge_frame
+from ..probe import Probe
+from ..registry import refused
+from ..report import Report
+
+BASE: dict[str, Spec] = {
+    "TA": Spec("degC", "tas", 1.0, 273.15),
+    "TS": Spec("degC", "tsl05", 1.0, 273.15),
+    "SWC": Spec("%", "swc05", 0.01),
+    "SW_IN": Spec("W m-2", "rsds"),
+    "LW_IN": Spec("W m-2", "rlds"),
+    "PA": Spec("kPa", "ps", 1000.0),
+    "RH": Spec("%", "hurs"),
+    "WS": Spec("m s-1", "sfcWind"),
+    "P": Spec("mm per half hour", "pr", 1 / 1800),
+    "VPD": Spec("hPa", "vpd", 100.0),
+    "FC": Spec("umol m-2 s-1"),
+    "NEE": Spec("umol m-2 s-1"),
+    "FCH4": Spec("nmol m-2 s-1", "fch4", 1.38612),
+    "CH4": Spec("nmol mol-1"),
+    "CO2": Spec("umol mol-1"),
+    "H2O": Spec("mmol mol-1"),
+    "LE": Spec("W m-2"),
+    "H": Spec("W m-2"),
+    "G": Spec("W m-2"),
+    "NETRAD": Spec("W m-2"),
+    "USTAR": Spec("m s-1"),
+    "WTD": Spec("m"),
+}
+LEVEL2: dict[str, tuple[str, float, float]] = {
+    "TA": ("tas", 1.0, 273.15),
+    "TS1": ("tsl05", 1.0, 273.15),
+    "TS2": ("tsl15", 1.0, 273.15),
+    "SWC1": ("swc05", 0.01, 0.0),
+    "SWC2": ("swc15", 0.01, 0.0),
+    "Rg": ("rsds", 1.0, 0.0),
+    "Rgl": ("rlds", 1.0, 0.0),
+    "PRESS": ("ps", 1000.0, 0.0),
+    "RH": ("hurs", 1.0, 0.0),
+    "WS": ("sfcWind", 1.0, 0.0),
+    "VPD": ("vpd", 1000.0, 0.0),
+}
+"""Level 2 column -> canonical variable and conversion from the unit that the file states."""
+
+
+def recognise(probe: Probe) -> Report | None:
+    """A BASE or Level 2 table."""
+    if probe.kind != "text":
+        return None
+    if probe.lines[0].startswith("Sitename:") and any(line.startswith("YEAR,") for line in probe.lines[:60]):
+        return _level2(Report(str(probe.path), "ameriflux-l2", "AmeriFlux Level 2"), probe)
+    commented = any(line.startswith("# Site:") for line in probe.lines[:5])
+    if commented and "TIMESTAMP_START" in probe.header():
+        return base(Report(str(probe.path), "ameriflux-base", "AmeriFlux BASE"), probe.text, probe.lines)
+    return None
+
+
+def base(report: Report, text: str, lines: list[str]) -> Report:
+    """The report on the text of a BASE table."""
+    facts = dict(re.findall(r"^#\s*(\w+):\s*(.+)$", "\n".join(lines[:5]), re.MULTILINE))
+    report.details["site"], report.version = facts.get("Site", "").strip(), facts.get("Version", "").strip()
+    try:
+        table = read_table(report.path, required=("TIMESTAMP_START",), keep=lambda name: True, comment="#", text=text)
+    except FluxAtlasError as problem:
+        return refused(report, problem)
+    clock = pd.to_datetime(table["TIMESTAMP_START"].astype(str).str[:12], format="%Y%m%d%H%M", errors="coerce")
+    times.judge(report, np.asarray(clock, "datetime64[s]"), zone="local standard time")
+    columns = [name for name in table.columns if not name.startswith("TIMESTAMP")]
+    specs = {name: BASE.get(re.sub(r"(_PI)?(_F)?(_\d+)*$", "", name), Spec(units_from="")) for name in columns}
+    report.note("units-not-in-file", "the file states no units: those of the network's documentation are shown")
+    judge_frame(report, table[columns], specs, stamps=clock, subdaily=True, day_steps=48)
+    gaps = {v.name: v.n - v.missing for v in report.variables if v.name in ("FC", "FCH4", "LE", "H", "NEE_PI")}
+    if gaps:
+        counted = ", ".join(f"{name} {n:,} of {len(table):,}" for name, n in gaps.items())
+        report.note("not-gap-filled", f"measured values, not gap-filled: {counted}")
+    return report.decide("no_reader", "AmeriFlux BASE: recognised, no reader yet; FLUXNET files of the site are read")
+
+
+def _level2(report: Report, probe: Probe) -> Report:
+    lines = probe.text.split("\n")
+    at = next(i for i, line in enumerate(lines) if line.startswith("YEAR,"))
+    names = [cell.strip() for cell in lines[at].split(",")]
+    units = [cell.strip() for cell in (lines[at + 1] if at + 1 < len(lines) else "").split(",")]
+    _position(report, lines[:at])
+    first = next((i for i in range(at + 1, len(lines)) if re.match(r"\d{4},", lines[i])), None)
+    if first is None:
+        return report.decide("unusable", "the header is there but no rows")
+    body = "\n".join([lines[at].replace(", ", ","), *(line for line in lines[first:] if line.strip())])
+    try:
+        table = read_table(report.path, required=("YEAR", "DOY", "HRMIN"), keep=lambda name: True, text=body)
+    except FluxAtlasError as problem:
+        return refused(report, problem)
+    number = {name: pd.to_numeric(table[name], errors="coerce") for name in ("YEAR", "DOY", "HRMIN")}
+    sane = number["YEAR"].between(1900, 2100) & number["DOY"].between(0, 367) & number["HRMIN"].between(0, 2400)
+    filled = {name: column.where(sane, 0).astype("int64") for name, column in number.items()}
+    clock = pd.to_datetime(filled["YEAR"].where(sane, 2000).astype(str) + "-01-01") + pd.to_timedelta(
+        (filled["DOY"] - 1) * 1440 + filled["HRMIN"] // 100 * 60 + filled["HRMIN"] % 100, unit="m"
+    )
+    times.judge(report, np.asarray(clock.where(sane), "datetime64[s]"), zone="local standard time")
+    skip = {"YEAR", "GAP", "DTIME", "DOY", "HRMIN"}
+    specs = {}
+    for name, unit in zip(names, units, strict=False):
+        canonical, factor, offset = LEVEL2.get(name, ("", 1.0, 0.0))
+        specs[name] = Spec(unit, canonical, factor, offset, units_from="file")
+    columns = [name for name in table.columns if name and name not in skip]
+    judge_frame(report, table[columns], specs, stamps=clock, subdaily=True, day_steps=48)
+    return report.decide("no_reader", "AmeriFlux Level 2: recognised, no reader yet")
+
+
+def _position(report: Report, lines: list[str]) -> None:
+    text = "\n".join(lines)
+    found = re.search(r"Latitude:\s*([-\d.]+)\s+Longitude:\s*([-\d.]+)", text)
+    name = re.search(r"Sitename:\s*(.+)", text)
+    site = name[1].strip() if name else ""
+    report.details["site"] = site
+    try:
+        if found:
+            places.judge(report, [float(found[1])], [float(found[2])], [site])
+    except ValueError:
+        report.warn("position-impossible", f"the position '{found[0] if found else ''}' is no number")

@@ -1,0 +1,128 @@
+"""Zip files: AmeriFlux BASE packages, packed NetCDF of the climate data store, Excel workbooks; and plain gzip."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+import xml.etree.ElementTree as ET
+import zipfile
+import zlib
+from pathlib import Path, PurePosixPath
+
+from ...errors import InputError
+from ..probe import Probe
+from ..registry import inspect_path, refused
+from ..report import Report
+from . import ameriflux
+
+MOST_BYTES = 1024 * 2**20
+"""Unpacked size above which the members of a zip are only listed."""
+ZIP_ERRORS = (
+    zipfile.BadZipFile,
+    zlib.error,
+    OSError,
+    EOFError,
+    RuntimeError,
+    NotImplementedError,
+    ValueError,
+    KeyError,
+)
+_SHEET = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
+
+
+def recognise(probe: Probe) -> Report | None:
+    """A zip of whatever kind."""
+    if probe.kind != "zip":
+        return None
+    report = Report(str(probe.path), "zip", "zip archive")
+    try:
+        with zipfile.ZipFile(probe.path) as packed:
+            names = [info.filename for info in packed.infolist() if not info.is_dir()]
+            if "xl/workbook.xml" in names:
+                return _workbook(report, packed, names)
+            return _archive(report, packed, names)
+    except ZIP_ERRORS as problem:
+        hint = "the file is probably truncated: delete it and download it again"
+        return refused(report, InputError(f"cannot be read as a zip ({problem})", where=report.path, hint=hint))
+
+
+def _archive(report: Report, packed: zipfile.ZipFile, names: list[str]) -> Report:
+    report.details["members"] = names[:50]
+    total = sum(info.file_size for info in packed.infolist())
+    if not names:
+        return report.decide("unusable", "the zip holds no files")
+    base = next((name for name in names if re.search(r"AMF_.*_BASE_.*\.csv$", name)), None)
+    if base is not None and packed.getinfo(base).file_size < MOST_BYTES:
+        report.format, report.product = "ameriflux-base", "AmeriFlux BASE (zip)"
+        text = packed.read(base).decode("utf-8", "replace").replace("\r\n", "\n")
+        return ameriflux.base(report, text, text[:2000].split("\n"))
+    if total > MOST_BYTES:
+        return report.decide("no_reader", f"a zip of {len(names)} files ({total / 2**20:.0f} MiB): unpack it first")
+    return _members(report, packed, names)
+
+
+def _members(report: Report, packed: zipfile.ZipFile, names: list[str]) -> Report:
+    """Inspect up to five members; a zip is not read by ingest, so its files must be unpacked."""
+    verdicts = []
+    with tempfile.TemporaryDirectory() as folder:
+        for name in names[:5]:
+            target = Path(folder) / (PurePosixPath(name).name or "member")
+            target.write_bytes(packed.read(name))
+            inner = inspect_path(target)
+            verdicts.append(f"{name}: {inner.format or 'unknown'}, {inner.verdict}")
+            if not report.variables:
+                report.variables, report.time, report.space = inner.variables, inner.time, inner.space
+                report.findings += inner.findings
+    report.details["contents"] = verdicts
+    return report.decide("no_reader", f"a zip of {len(names)} files: unpack it, then inspect what it holds")
+
+
+def _workbook(report: Report, packed: zipfile.ZipFile, names: list[str]) -> Report:
+    """Sheets of an Excel workbook with their extent, and the words of the first row."""
+    report.format, report.product = "xlsx", "Excel workbook"
+    try:
+        book = ET.fromstring(packed.read("xl/workbook.xml"))
+        words = _strings(packed, names)
+        sheets = [sheet.get("name", "") for sheet in book.iter(f"{_SHEET}sheet")]
+        files = sorted(name for name in names if re.fullmatch(r"xl/worksheets/sheet\d+\.xml", name))
+        first = _first_row(packed, files[0], words) if files else []
+        extents = [_extent(packed, name) for name in files]
+    except ET.ParseError as problem:
+        return refused(report, InputError(f"the workbook is damaged ({problem})", hint="download it again"))
+    report.details |= {"sheets": sheets, "extents": extents, "first_row": first[:30]}
+    if {"SITE_ID", "GROUP_ID", "VARIABLE", "DATAVALUE"} <= set(first):
+        report.format, report.product = "ameriflux-bif", "AmeriFlux BADM interchange file (BIF)"
+        return report.decide("no_reader", "BADM of AmeriFlux sites: recognised, no reader yet")
+    if any("Carbon Budget" in sheet for sheet in sheets) or any("Global Carbon Budget" in word for word in words[:200]):
+        report.product = "Excel workbook of the Global Carbon Budget"
+    return report.decide("no_reader", "an Excel workbook: recognised, no reader yet; save its sheet as CSV")
+
+
+def _strings(packed: zipfile.ZipFile, names: list[str]) -> list[str]:
+    if "xl/sharedStrings.xml" not in names:
+        return []
+    root = ET.fromstring(packed.read("xl/sharedStrings.xml"))
+    return ["".join(part.text or "" for part in entry.iter(f"{_SHEET}t")) for entry in root.iter(f"{_SHEET}si")]
+
+
+def _first_row(packed: zipfile.ZipFile, name: str, words: list[str]) -> list[str]:
+    found: list[str] = []
+    with packed.open(name) as stream:
+        for _, element in ET.iterparse(stream):
+            if element.tag != f"{_SHEET}row":
+                continue
+            for cell in element.iter(f"{_SHEET}c"):
+                value = cell.find(f"{_SHEET}v")
+                text = "" if value is None or value.text is None else value.text
+                if cell.get("t") == "s" and text.isdigit() and int(text) < len(words):
+                    text = words[int(text)]
+                found.append(text)
+            if any(found):
+                return found
+    return found
+
+
+def _extent(packed: zipfile.ZipFile, name: str) -> str:
+    with packed.open(name) as stream:
+        found = re.search(rb'<dimension ref="([A-Z0-9:]+)"', stream.read(4096))
+    return found[1].decode() if found else ""

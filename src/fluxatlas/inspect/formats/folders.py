@@ -1,0 +1,34 @@
+"""Folders: a data set of its own (COSORE, Zarr), or a plain folder whose files are looked at one by one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ...errors import InputError
+from ..probe import Probe
+from ..registry import refused
+from ..report import Report
+from . import cosore
+
+ZARR = (".zgroup", ".zmetadata", ".zarray", "zarr.json")
+
+
+def is_dataset(path: Path) -> bool:
+    """Whether a folder is one data set and not a folder of files."""
+    return cosore.is_dataset(path) or any((path / name).exists() for name in ZARR)
+
+
+def recognise(probe: Probe) -> Report | None:
+    """COSORE folders; a plain folder is refused, as its files are inspected one by one. Zarr is left to netcdf."""
+    if not probe.is_folder or any((probe.path / name).exists() for name in ZARR):
+        return None
+    if cosore.is_dataset(probe.path):
+        return cosore.recognise(probe)
+    try:
+        empty = not any(probe.path.iterdir())
+    except OSError as problem:
+        return refused(Report(str(probe.path)), InputError(f"cannot be opened ({problem})", hint="check the rights"))
+    report = Report(str(probe.path), "folder", "folder")
+    if empty:
+        return report.decide("unusable", "the folder is empty")
+    return report.decide("not_input", "a folder of several files: inspect them one by one")

@@ -1,0 +1,371 @@
+"""Tables known by their columns: NOAA concentrations, carbon budgets, MODIS series, SRDB, yields, site lists."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ...errors import FluxAtlasError, InputError
+from ...ingest.sites.metadata import SYNONYMS, read_attributes, read_metadata
+from ...ingest.sites.records import ATTRIBUTE_COLUMNS
+from ...ingest.sites.text import check_columns
+from .. import places, times
+from ..frames import Spec, judge_frame
+from ..probe import Probe
+from ..registry import refused
+from ..report import Report
+
+Clock = Callable[[pd.DataFrame], Any]
+REPORTED = "as the documentation of the data set states"
+
+
+def read(probe: Probe, separator: str = ",", comment: str = "#") -> pd.DataFrame:
+    """The table of a text, quoted or not; raises :class:`InputError` where it cannot be read or has no rows."""
+    text = "\n".join(line for line in probe.text.split("\n") if not line.startswith(comment) and line.strip())
+    try:
+        table = pd.read_csv(
+            io.StringIO(text),
+            sep=separator,
+            index_col=False,
+            low_memory=False,
+            on_bad_lines="error",
+            skipinitialspace=True,
+        )
+    except (ValueError, OverflowError, TypeError, IndexError, KeyError, pd.errors.ParserError) as problem:
+        raise InputError(
+            f"the table cannot be read ({problem})", where=str(probe.path), hint="check its lines"
+        ) from None
+    table.columns = [str(name).strip().strip('"') for name in table.columns]
+    check_columns([name for name in table.columns if not name.startswith("Unnamed")], (), str(probe.path))
+    if table.empty:
+        raise InputError("the table has a header but no rows", where=str(probe.path), hint="leave it out or fill it")
+    return table
+
+
+@dataclass(frozen=True)
+class Known:
+    """A kind of table: how it is known, what its columns are, where its times come from."""
+
+    format: str
+    product: str
+    match: Callable[[Probe, list[str]], bool]
+    verdict: str
+    specs: Callable[[Probe, pd.DataFrame], dict[str, Spec]] = lambda probe, table: {}
+    clock: Clock | None = None
+    separator: str = ","
+    ordered: bool = True
+    notes: tuple[tuple[str, str, str], ...] = ()
+    """(level, code, message) that hold for every file of the kind."""
+    sites: bool = False
+    """Whether the columns are sites, which are listed and not judged one by one."""
+    position: tuple[str, str] | None = None
+    keys: tuple[str, ...] = field(default=())
+    """Columns that are no data (years, indices)."""
+
+
+def _years(name: str, month: str = "") -> Clock:
+    def clock(table: pd.DataFrame) -> Any:
+        year = pd.to_numeric(table[name], errors="coerce")
+        months = pd.to_numeric(table[month], errors="coerce") if month else pd.Series(1, index=table.index)
+        good = year.between(1, 2999) & months.between(1, 12) & (year % 1 == 0)
+        text = (
+            year.where(good, 2000).astype(int).map("{:04d}".format)
+            + "-"
+            + months.where(good, 1).astype(int).map("{:02d}".format)
+        )
+        stamps = np.array([np.datetime64(t, "M") for t in text]).astype("datetime64[s]")
+        return np.where(good.to_numpy(), stamps, np.datetime64("NaT"))
+
+    return clock
+
+
+def _year_month(name: str) -> Clock:
+    return lambda table: np.asarray(
+        pd.to_datetime(table[name].astype(str), format="%Y%m", errors="coerce"), "datetime64[s]"
+    )
+
+
+def _dates(name: str) -> Clock:
+    return lambda table: np.asarray(
+        pd.to_datetime(table[name].astype(str), format="%m/%d/%Y", errors="coerce"), "datetime64[s]"
+    )
+
+
+def _noaa(probe: Probe, table: pd.DataFrame) -> dict[str, Spec]:
+    methane = "ch4" in probe.name.lower()
+    unit = "ppb" if methane else "ppb" if "n2o" in probe.name.lower() else "ppm"
+    canonical = "ch4" if methane else ""
+    values = {name: Spec(unit, canonical) for name in ("average", "trend", "mean") if name in table}
+    return values | {name: Spec(unit) for name in table.columns if name.endswith("unc")}
+
+
+def _modis(probe: Probe, table: pd.DataFrame) -> dict[str, Spec]:
+    name = probe.name.upper()
+    if "LAI" in name:
+        return {str(column): Spec("m2 m-2", "lai") for column in table}
+    unit = "degC" if "LST" in name else "1"
+    return {str(column): Spec(unit) for column in table}
+
+
+def _srdb(probe: Probe, table: pd.DataFrame) -> dict[str, Spec]:
+    flux = {name: Spec("g C m-2 yr-1") for name in table.columns if re.match(r"R[sahcl]\w*_(annual|interann)", name)}
+    return flux | {
+        "Soil_sand": Spec("%", "sand"),
+        "Soil_clay": Spec("%", "clay"),
+        "MAT": Spec("degC", "tas", 1.0, 273.15),
+        "MAP": Spec("mm yr-1"),
+    }
+
+
+def _starts(*names: str) -> Callable[[Probe, list[str]], bool]:
+    return lambda probe, header: header[: len(names)] == list(names)
+
+
+def _holds(*names: str) -> Callable[[Probe, list[str]], bool]:
+    return lambda probe, header: set(names) <= set(header)
+
+
+BUDGET = {"Ocean-Sink", "Land-Use-Change", "Terrestrial-Sink", "Fossil-Fuel-And-Industry", "Fossil-Fuel-Industry"}
+TOTALS = "totals for evaluation: recognised, no reader yet"
+NO_START = (
+    ("warning", "time-start-unknown", "time is a running number: the file does not say which month number 1 is"),
+)
+KNOWN: tuple[Known, ...] = (
+    Known(
+        "noaa-gml",
+        "NOAA GML marine-surface global means",
+        lambda p, h: h[:1] == ["year"] and ("average" in h or "mean" in h) and "GML" in p.text[:3000],
+        "NOAA GML concentrations: recognised, no reader yet (atmospheric CH4 comes from resources/ch4_annual.csv)",
+        _noaa,
+        lambda t: _years("year", "month" if "month" in t else "")(t),
+        keys=("year", "month", "decimal"),
+        notes=(("note", "missing-code-stated", "an uncertainty of -9.99 means that it was not computed"),),
+    ),
+    Known(
+        "carbon-budget",
+        "Global Carbon Budget, annual totals",
+        lambda p, h: h[:1] == ["Year"] and bool(BUDGET & set(h[1:3])),
+        "global carbon budget: " + TOTALS,
+        lambda p, t: {str(name): Spec("Gt C yr-1") for name in t.columns[1:]},
+        _years("Year"),
+        keys=("Year",),
+    ),
+    Known(
+        "usda-yield",
+        "USDA NASS yields by state and year",
+        _starts("year", "state", "acres", "yield"),
+        "crop yields: recognised, no reader yet (states, not counties)",
+        lambda p, t: {"acres": Spec("acre"), "yield": Spec("bushel acre-1")},
+        lambda t: np.unique(_years("year")(t)),
+        separator="\t",
+        ordered=False,
+        keys=("year",),
+    ),
+    Known(
+        "cardamom-fluxval",
+        "CARDAMOM-FluxVal, monthly FLUXNET2015 observations",
+        _starts("ID", "Date", "GPP", "NEE", "ET"),
+        "monthly tower fluxes: recognised, no reader yet (the site table is daily)",
+        lambda p, t: {"GPP": Spec("g C m-2 d-1"), "NEE": Spec("g C m-2 d-1"), "ET": Spec(units_from="")},
+        _year_month("Date"),
+        keys=("ID", "Date"),
+        notes=(("warning", "unit-missing", "the unit of ET is stated nowhere (magnitudes are those of mm d-1)"),),
+    ),
+    Known(
+        "modis-8day",
+        "MODIS 8-day series at towers",
+        lambda p, h: h[:1] == ["Date"] and len(h) > 20 and "MODIS" in p.name.upper(),
+        "MODIS series at sites: recognised, no reader yet",
+        _modis,
+        _dates("Date"),
+        keys=("Date",),
+        sites=True,
+    ),
+    Known(
+        "srdb",
+        "SRDB global soil respiration database",
+        _holds("Record_number", "Rs_annual"),
+        "SRDB: recognised, no reader yet",
+        _srdb,
+        ordered=False,
+        position=("Latitude", "Longitude"),
+        keys=("Record_number", "Entry_date", "Study_number"),
+    ),
+    Known(
+        "ch4-monthly-totals",
+        "monthly totals of wetland CH4",
+        lambda p, h: "timestep" in h and bool({"tg_month", "r_sum", "mean"} & set(h)),
+        "CH4 totals: " + TOTALS,
+        lambda p, t: {
+            name: Spec("Tg CH4 month-1") for name in t.columns if name in ("tg_month", "r_sum", "mean", "sd")
+        },
+        ordered=False,
+        keys=("timestep",),
+        notes=NO_START,
+    ),
+    Known(
+        "ch4-annual-totals",
+        "annual totals of wetland CH4",
+        _starts("Year", "mean", "sd", "ci"),
+        "CH4 totals: " + TOTALS,
+        lambda p, t: {name: Spec("Tg CH4 yr-1") for name in ("mean", "sd", "ci")},
+        _years("Year"),
+        keys=("Year",),
+    ),
+)
+LEGENDS: tuple[tuple[tuple[str, ...], str], ...] = (
+    (("id", "class"), "key of class codes"),
+    (("Variable", "Units", "Description"), "code table of variables"),
+    (("Predictor", "Class"), "list of predictors"),
+    (("Table_name", "Field_name"), "units of database columns"),
+    (("Field_number", "Field_name"), "list of database fields"),
+    (("start_gpp", "end_gpp"), "years with complete data by site"),
+    (("file", "sha256"), "manifest of files"),
+    (("file", "repository"), "manifest of files"),
+)
+
+
+def recognise(probe: Probe) -> Report | None:
+    """A table with the columns of a known kind."""
+    if probe.kind != "text":
+        return None
+    comma, tab = probe.header(), probe.header("\t")
+    for known in KNOWN:
+        if known.match(probe, tab if known.separator == "\t" else comma):
+            return _inspect(known, probe)
+    for columns, role in LEGENDS:
+        if set(columns) <= set(comma) or set(columns) <= set(tab):
+            return _legend(probe, role)
+    if len(comma) >= 3 and any(name in comma for name in SYNONYMS["site"]):
+        return _site_list(probe, comma)
+    return _positions_only(probe, comma)
+
+
+def _encoding(report: Report, probe: Probe) -> None:
+    if probe.first_bad_byte:
+        byte, line = probe.first_bad_byte
+        text = f"the text is not UTF-8 (byte 0x{byte:02x} on line {line}): read as latin-1; set the encoding"
+        report.warn("not-utf8", text)
+
+
+def _inspect(known: Known, probe: Probe) -> Report:
+    report = Report(str(probe.path), known.format, known.product)
+    _encoding(report, probe)
+    try:
+        table = read(probe, known.separator)
+        stamps = None if known.clock is None else known.clock(table)
+    except FluxAtlasError as problem:
+        return refused(report, problem)
+    except (KeyError, ValueError, TypeError) as problem:
+        return refused(report, InputError(f"the time column cannot be read ({problem})", hint="check its rows"))
+    if stamps is not None:
+        times.judge(report, stamps)
+    if known.position and set(known.position) <= set(table.columns):
+        lat, lon = (pd.to_numeric(table[name], errors="coerce") for name in known.position)
+        spots = pd.DataFrame({"lat": lat, "lon": lon}).drop_duplicates()
+        places.judge(report, spots["lat"], spots["lon"], sea=len(spots) < 20_000)
+    data = table[[name for name in table.columns if name not in known.keys]]
+    report.details["rows"] = len(table)
+    clock = None if stamps is None or len(stamps) != len(table) else pd.Series(stamps, index=table.index)
+    specs = known.specs(probe, data)
+    if known.sites:
+        _sites(report, data, specs)
+    else:
+        judge_frame(report, data, specs, stamps=clock, ordered=known.ordered)
+    for level, code, message in known.notes:
+        report.add(level, code, message)
+    for text in sorted({str(spec.units) for spec in specs.values() if spec.units}):
+        report.details.setdefault("units_stated_by", f"the documentation ({text})")
+    return report.decide("no_reader", known.verdict)
+
+
+def _sites(report: Report, data: pd.DataFrame, specs: dict[str, Spec]) -> None:
+    """All site columns as one variable, with the sites that are missing most of the time."""
+    stacked = data.apply(pd.to_numeric, errors="coerce")
+    report.details["sites"] = [str(name) for name in data.columns]
+    one = pd.DataFrame({"all sites": stacked.to_numpy(float).ravel()})
+    spec = next(iter(specs.values()), Spec())
+    judge_frame(report, one, {"all sites": spec}, ordered=False)
+    empty = [str(name) for name in stacked if stacked[name].notna().mean() < 0.1]
+    missing = float(stacked.isna().to_numpy().mean())
+    report.note("gaps", f"{100 * missing:.0f} % of the values are missing (NA)")
+    if empty:
+        report.warn("sparse", f"sites with less than 10 % of the values: {', '.join(empty[:10])}")
+
+
+def _legend(probe: Probe, role: str) -> Report:
+    report = Report(str(probe.path), "documentation", role)
+    if probe.first_bad_byte:
+        byte, line = probe.first_bad_byte
+        report.note("not-utf8", f"the text is not UTF-8 (byte 0x{byte:02x} on line {line})")
+    report.details["rows"] = max(probe.text.count("\n"), 1)
+    return report.decide("not_input", f"documentation ({role}), no input data")
+
+
+def _site_list(probe: Probe, header: list[str]) -> Report | None:
+    """A list of sites with positions, or of attributes by site: the tables that a sites entry may name."""
+    attributes = "site" in header and sum(name in header for name in ATTRIBUTE_COLUMNS) >= 2
+    placed = all(any(name in header for name in SYNONYMS[key]) for key in ("lat", "lon"))
+    if not attributes and not placed:
+        return None
+    report = Report(str(probe.path), "site-list", "list of sites")
+    _encoding(report, probe)
+    try:
+        if attributes:
+            found = read_attributes(probe.path)
+            specs = {name: Spec("", name) for name in found.columns if name in ATTRIBUTE_COLUMNS}
+            judge_frame(report, found[list(specs)], specs, ordered=False)
+            report.product = "attributes by site"
+            return report.decide("part", f"attributes of {len(found):,} sites", "sites.entries: attributes")
+        facts = read_metadata(probe.path)
+    except FluxAtlasError as problem:
+        _try_positions(report, probe)
+        return refused(report, problem)
+    names = list(facts)
+    places.judge(
+        report, [facts[n].get("lat", np.nan) for n in names], [facts[n].get("lon", np.nan) for n in names], names
+    )
+    report.details["sites"] = len(names)
+    return report.decide("part", f"positions of {len(names):,} sites", "sites.entries: metadata")
+
+
+def _try_positions(report: Report, probe: Probe) -> None:
+    try:
+        table = read(probe)
+    except FluxAtlasError:
+        return
+    _judge_positions(report, table)
+
+
+def _judge_positions(report: Report, table: pd.DataFrame) -> bool:
+    lower = {name.lower(): name for name in table.columns}
+    lat = next((lower[n] for n in ("lat", "latitude", "location_lat") if n in lower), None)
+    lon = next((lower[n] for n in ("lon", "long", "longitude", "location_long") if n in lower), None)
+    if lat is None or lon is None:
+        return False
+    numbers = table[[lat, lon]].apply(pd.to_numeric, errors="coerce")
+    places.judge(report, numbers[lat], numbers[lon], [str(x) for x in table.iloc[:, 0]], sea=len(table) < 20_000)
+    return True
+
+
+def _positions_only(probe: Probe, header: list[str]) -> Report | None:
+    """A list of positions whose columns ``metadata`` does not know."""
+    lower = {name.lower() for name in header}
+    if not ({"lat", "latitude"} & lower and {"lon", "longitude"} & lower) or len(header) < 3 or len(header) > 40:
+        return None
+    report = Report(str(probe.path), "site-list", "list of positions")
+    _encoding(report, probe)
+    try:
+        table = read(probe)
+        _judge_positions(report, table)
+        report.details["rows"] = len(table)
+        read_metadata(probe.path)
+    except FluxAtlasError as problem:
+        return refused(report, problem)
+    return report.decide("part", f"positions of {len(table):,} sites", "sites.entries: metadata")

@@ -1,0 +1,110 @@
+"""NetCDF of single sites and points: PLUMBER2 towers, series derived from FLUXNET, time-series cell files.
+
+None of them has a reader in ingest yet; what they are and what is wrong with them is said all the same.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+
+from .. import places
+from ..datasets import Axes
+from ..probe import Probe
+from ..report import Report
+
+DERIVED = {"nee", "gpp", "reco", "et"}
+"""Variables of the daily reference series for data assimilation derived from FLUXNET (``ref_da``)."""
+
+
+def decide(report: Report, dataset: xr.Dataset, roles: Axes, probe: Probe) -> Report | None:
+    """The verdict for a file of places, or None where it is something else."""
+    if roles.layout not in ("point", "points"):
+        return None
+    names = {str(name) for name in dataset.data_vars}
+    if roles.layout == "point" and any("Fluxnet_name" in dataset[name].attrs for name in names):
+        return _plumber(report, dataset)
+    if roles.layout == "point" and DERIVED & names and "station_name" in {*names, *map(str, dataset.coords)}:
+        return _derived(report, dataset, next(iter(DERIVED & names)))
+    if "gpi" in names:
+        report.format, report.product = "grid-point-index", "index of the points of time-series cell files"
+        return report.decide("not_input", "an index of grid points (gpi, cell), no data")
+    if str(dataset.attrs.get("featureType", "")) == "timeSeries" or roles.layout == "points":
+        return _cells(report, dataset, roles)
+    return None
+
+
+def _plumber(report: Report, dataset: xr.Dataset) -> Report:
+    report.format, report.product = "plumber2", "PLUMBER2 / FluxnetLSM tower"
+    report.version = str(dataset.attrs.get("Fluxnet_dataset_version", ""))
+    report.details["site"] = str(dataset.attrs.get("site_code", ""))
+    names = {str(name) for name in dataset.data_vars}
+    lonely = sorted(name for name in names if name.endswith("_qc") and name.removesuffix("_qc") not in names)
+    if lonely:
+        absent = ", ".join(name.removesuffix("_qc") for name in lonely)
+        report.warn("flag-without-variable", f"quality flags without their variable: {absent} absent")
+    filled = {}
+    for name in sorted(names):
+        share = dataset[name].attrs.get("Gap-filled_%")
+        if share is not None and not name.endswith("_qc"):
+            filled[name] = float(np.asarray(share, np.float64).ravel()[0])
+    poor = [f"{name} {value:.0f} %" for name, value in filled.items() if value > 50]
+    report.details["gap_filled_percent"] = filled
+    if poor:
+        report.warn("gap-filled", f"mostly gap-filled: {', '.join(poor)}")
+    flags = {name: report_flag(report, name) for name in names if name.endswith("_qc")}
+    high = sorted(name for name, value in flags.items() if value is not None and value > 2)
+    if high:
+        report.warn("gap-filled", f"median flag above 2 (worse than medium quality): {', '.join(high)}")
+    return report.decide("no_reader", "PLUMBER2 tower file: recognised, no reader yet; FLUXNET text files are read")
+
+
+def report_flag(report: Report, name: str) -> float | None:
+    """Median of a flag that was summarised."""
+    return next((v.median for v in report.variables if v.name == name), None)
+
+
+def _derived(report: Report, dataset: xr.Dataset, name: str) -> Report:
+    report.format, report.product = "ref-da-series", "daily series derived from FLUXNET for model evaluation"
+    units = str(dataset[name].attrs.get("units", ""))
+    daily = report.time is not None and report.time.step == "1 d"
+    if "month" in units and daily:
+        truth = "mm per 30.44 d" if name == "et" else "g C m-2 d-1 times 0.03044 (30.44 d per month / 1000)"
+        text = f"the unit says '{units}' although the series is daily: the values are {truth}"
+        report.warn("unit-contradicts-step", text, name)
+    if name == "et" and "all-missing" in report.codes():
+        report.note("no-energy-balance", "et follows the closed energy balance, which this site does not have", name)
+    report.note("days-left-out", "only days with QC of at least 0.75 are kept")
+    return report.decide("no_reader", "derived site series: recognised, no reader yet; read the FLUXNET file itself")
+
+
+def _cells(report: Report, dataset: xr.Dataset, roles: Axes) -> Report:
+    title = " ".join(str(dataset.attrs.get(k, "")) for k in ("product", "title", "source"))
+    known = {
+        "ERA5-LAND": "ERA5-Land",
+        "ERA5": "ERA5",
+        "GLDAS": "GLDAS Noah",
+        "ESACCI-SOILMOISTURE": "ESA CCI soil moisture",
+        "SPL3SMP": "SMAP L3 soil moisture",
+    }
+    product = next((full for key, full in known.items() if key in title.upper().replace("_", "-")), title.strip())
+    report.format, report.product = "netcdf-points", f"{product}, points" if product else "points"
+    version = str(dataset.attrs.get("product", ""))
+    report.version = version.rsplit("-", 1)[-1] if "-v" in version.lower() else ""
+    for summary in report.variables:
+        if summary.units in ("kg m-2", "kg/m2", "kg/m**2") and "soilmoi" in summary.name.lower():
+            report.warn(
+                "amount-not-content",
+                "an amount of water in a layer [kg m-2]: divide by the thickness of the layer in mm (0-10 cm: 100)",
+                summary.name,
+            )
+        if summary.kind == "data" and summary.n and summary.missing > 0.8 * summary.n and summary.minimum is not None:
+            share = 100 * (1 - summary.missing / summary.n)
+            report.note("sparse", f"only {share:.1f} % of the values are present", summary.name)
+    if roles.layout == "points":
+        lat, lon = np.asarray(dataset[roles.lat].values, float), np.asarray(dataset[roles.lon].values, float)
+        good = np.isfinite(lat) & np.isfinite(lon) & (np.abs(lat) <= 90) & (np.abs(lon) <= 360)
+        wet = int((~places.on_land(lat[good], lon[good])).sum())
+        if wet > 0.5 * max(good.sum(), 1):
+            report.note("points-in-sea", f"{wet:,} of {int(good.sum()):,} points lie in the sea (cells of a coast)")
+    return report.decide("no_reader", "points in NetCDF: recognised, no reader yet; forcing is read from regular grids")

@@ -1,0 +1,115 @@
+"""Static layers in NetCDF on a regular grid: elevation, soil, leaf area, land share, land cover."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from ...config.static import LAYERS
+from ...errors import FluxAtlasError
+from ...regrid.cover import read_legend
+from ...regrid.sources import open_source
+from ..datasets import Axes, sample
+from ..names import canonical_name
+from ..probe import Probe
+from ..report import MappingRow, Report
+
+COVER = {"lccs_class": "esa_cci", "LC_Type1": "modis_igbp", "land_cover": "esa_cci"}
+"""Variable of land-cover classes -> legend."""
+TRANSFORMS = {"expt": ("clay", "clay_from_expt", "1"), "Ksat": ("sand", "sand_from_ksat", "mm d-1")}
+"""VIC parameters -> layer, transform and unit before it."""
+
+
+def decide(report: Report, dataset: xr.Dataset, roles: Axes, probe: Probe) -> Report | None:
+    """The verdict for layers on a regular grid, or None where it is something else."""
+    if roles.layout != "grid":
+        return None
+    if any(f.code in ("unreadable", "coordinates") for f in report.findings if f.level == "error"):
+        return report.decide("unusable", next(f.message for f in report.findings if f.level == "error"))
+    report.format = "zarr-grid" if report.format == "zarr" else "netcdf-layers"
+    report.product = report.product or _product(report, dataset)
+    layers, refused = [], []
+    for name in map(str, dataset.data_vars):
+        for layer, options in _candidates(report, name, dataset[name], dataset):
+            try:
+                _open(probe, name, layer, options)
+            except FluxAtlasError as problem:
+                refused.append(f"{name} as {layer}: {problem.what}")
+                continue
+            layers.append(layer)
+            shown = ", ".join(f"{key}: {value}" for key, value in options.items() if value)
+            report.mapping.append(MappingRow(layer, [name], str(dataset[name].attrs.get("units", "")), shown))
+    if report.format == "zarr-grid":
+        return report.decide("no_reader", "gridded Zarr: recognised, no reader yet")
+    if layers:
+        keys = ", ".join(dict.fromkeys(layers))
+        return report.decide("usable", f"can be read as static layers: {keys}", "static.layers / static.landcover")
+    for text in refused:
+        report.error("refused", text)
+    if refused:
+        return report.decide("no_reader", f"no static layer can be read as it is: {refused[0]}")
+    return report.decide("no_reader", "a regular grid without a variable that fluxatlas uses")
+
+
+def _product(report: Report, dataset: xr.Dataset) -> str:
+    attrs = report.details.get("attributes", {})
+    names = {str(name) for name in dataset.data_vars}
+    if {"infilt", "Ds", "Dsmax"} <= names:
+        return "VIC soil and vegetation parameters"
+    if {"frac", "mask", "area", "elev"} <= names:
+        return "VIC domain"
+    return str(attrs.get("title") or attrs.get("description") or "")
+
+
+def _candidates(
+    report: Report, name: str, variable: xr.DataArray, dataset: xr.Dataset
+) -> list[tuple[str, dict[str, Any]]]:
+    """Static layers that a variable may be, with the options of ``static.layers`` it needs."""
+    select = {str(d): 0 for d in ("nlayer", "layer", "time") if d in variable.dims}
+    if name in COVER and variable.ndim >= 2:
+        _classes(report, name, variable)
+        return [("landcover", {"legend": COVER[name]})]
+    if name in TRANSFORMS:
+        layer, transform, _ = TRANSFORMS[name]
+        return [(layer, {"select": select, "transform": transform})]
+    layer = canonical_name(name, variable.attrs)
+    if layer == "lai":
+        weights = "Cv" if "veg_class" in variable.dims and "Cv" in dataset else ""
+        return [("lai", {"weights": weights})]
+    if layer in LAYERS and variable.ndim >= 2:
+        return [(layer, {"select": select})]
+    text = f"{name} {variable.attrs.get('long_name', '')} {dataset.attrs.get('history', '')}".lower()
+    if "land" in text and ("fraction" in text or "frac" in text) and variable.ndim >= 2:
+        return [("sftlf", {"select": select, "scale": 100 if _is_fraction(report, name) else ""})]
+    return []
+
+
+def _is_fraction(report: Report, name: str) -> bool:
+    summary = next((v for v in report.variables if v.name == name), None)
+    return summary is not None and summary.maximum is not None and summary.maximum <= 1.01
+
+
+def _classes(report: Report, name: str, variable: xr.DataArray) -> None:
+    """Classes that occur, and those that the legend does not know."""
+    values, _ = sample(variable, "")
+    found = np.unique(values[np.isfinite(values)]).astype(int) if values.dtype.kind == "f" else np.unique(values)
+    known = set(read_legend(COVER[name]))
+    report.details["classes"] = [int(code) for code in found]
+    unknown = [int(code) for code in found if int(code) not in known]
+    if unknown:
+        report.warn("unknown-classes", f"classes that the legend {COVER[name]} does not have: {unknown}", name)
+
+
+def _open(probe: Probe, name: str, layer: str, options: dict[str, Any]) -> None:
+    """Open the layer the way the static stage does; raises what it raises."""
+    with open_source(
+        str(probe.path),
+        variable=name,
+        bands=12 if layer == "lai" else 1,
+        classes=layer == "landcover",
+        select=options.get("select") or {},
+        weights=str(options.get("weights", "")),
+    ):
+        pass

@@ -1,0 +1,184 @@
+"""GeoTIFF and other rasters: continuous layers or land cover, judged on an evenly thinned copy."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...config.static import LAYERS
+from ...errors import FluxAtlasError, InputError
+from ...regrid.cover import read_legend
+from ...regrid.sources import open_source
+from .. import checks
+from ..checks import Column
+from ..probe import Probe
+from ..registry import refused
+from ..report import MappingRow, Report, SpaceSummary
+
+MOST_PIXELS = 2_000_000
+"""Pixels that are read of one band; larger rasters are thinned."""
+LEGENDS = ("esa_cci", "modis_igbp")
+WORDS = {
+    "orog": r"elev|dem|orog|altitude",
+    "sand": r"\bsand",
+    "clay": r"\bclay",
+    "soc": r"\bsoc\b|organic.?carbon",
+    "bdod": r"bdod|bulk.?dens",
+    "phh2o": r"phh2o|\bph\b",
+    "ndep": r"ndep|n.?deposition",
+    "lai": r"\blai",
+    "cropFrac": r"crop.?frac",
+    "wetlandFrac": r"wetland.?frac",
+    "sftlf": r"land.?frac|sftlf",
+}
+"""Words in the file name or description that point to a static layer."""
+OTHER = {
+    r"field.?capacity": ("soil field capacity", "mm m-1"),
+    r"^dtb|depth.?to.?bedrock": ("depth to bedrock", "cm"),
+    r"corine|clc": ("CORINE land cover", ""),
+    r"nlcd": ("NLCD land cover", ""),
+}
+"""Layers that fluxatlas does not use: pattern of the file name -> what it is, and its unit by general knowledge."""
+
+
+def recognise(probe: Probe) -> Report | None:
+    """A TIFF file."""
+    if probe.kind != "tiff":
+        return None
+    import rasterio
+
+    report = Report(str(probe.path), "geotiff")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with rasterio.open(probe.path) as source:
+                values = _read(source)
+                _describe(report, source, values)
+    except FluxAtlasError as problem:
+        return refused(report, problem)
+    except (rasterio.errors.RasterioError, OSError, ValueError, IndexError, TypeError, RuntimeError) as problem:
+        return refused(report, InputError(f"cannot be read as a raster ({problem})", hint="download it again"))
+    return _decide(report, probe, values)
+
+
+def _read(source: Any) -> np.ndarray:
+    """The first band, thinned to at most :data:`MOST_PIXELS`."""
+    thin = max(1, int(np.ceil(np.sqrt(source.width * source.height / MOST_PIXELS))))
+    shape = (max(1, source.height // thin), max(1, source.width // thin))
+    return np.asarray(source.read(1, out_shape=shape))
+
+
+def _describe(report: Report, source: Any, values: np.ndarray) -> None:
+    from rasterio.warp import transform_bounds
+
+    crs = source.crs
+    height, width = abs(source.transform.e), abs(source.transform.a)
+    report.space = SpaceSummary("grid", [], [source.height, source.width], [float(height), float(width)])
+    bounds = source.bounds
+    if crs is None:
+        report.warn("no-projection", "the file states no coordinate system")
+        report.space.crs = "unknown"
+        report.space.bbox = [bounds.left, bounds.bottom, bounds.right, bounds.top]
+    else:
+        report.space.crs = crs.to_string() if crs.to_epsg() else str(crs.to_dict().get("proj", "projected"))
+        box = transform_bounds(crs, "EPSG:4326", *bounds)
+        report.space.bbox = [round(float(x), 6) for x in box]
+    tags = source.tags()
+    report.details |= {"bands": source.count, "dtype": source.dtypes[0], "nodata": source.nodata}
+    report.product = tags.get("NC_GLOBAL#title", "")
+    report.version = tags.get("NC_GLOBAL#product_version", "")
+    if source.nodata is None:
+        report.note("no-nodata", "no missing value is declared")
+    values = values.astype(np.float64)
+    missing = np.zeros(values.shape, bool) if source.nodata is None else values == source.nodata
+    values[missing] = np.nan
+    _values(report, source, values, int(missing.sum()))
+
+
+def _values(report: Report, source: Any, values: np.ndarray, missing: int) -> None:
+    name = (source.descriptions[0] or "band 1") if source.descriptions else "band 1"
+    classes = _are_classes(source, values)
+    scale, offset = source.scales[0], source.offsets[0]
+    if (scale, offset) != (1.0, 0.0):
+        report.note("scaled", f"stored values are to be scaled by {scale:g} and shifted by {offset:g}")
+    thinned = values.size < source.width * source.height
+    column = Column(name, values, kind="flag" if classes else "data", ordered=False, sampled=thinned)
+    column.shape = (source.count, source.height, source.width)
+    checks.judge(report, column)
+    finite = values[np.isfinite(values)]
+    report.details["missing_pixels"] = missing
+    report.details["land_cover"] = classes
+    if classes:
+        report.details["classes"] = [int(code) for code in np.unique(finite)]
+    elif finite.size:
+        zeros = float(np.mean(finite == 0))
+        if zeros > 0.02 and finite.min() == 0:
+            text = f"{100 * zeros:.1f} % of the pixels are 0 although {source.nodata} means missing: sea stored as 0?"
+            report.warn("zero-as-missing", text, name)
+    report.series["map"] = (name, values)
+
+
+def _are_classes(source: Any, values: np.ndarray) -> bool:
+    """Small whole numbers of an 8-bit raster, a palette or a class name in the tags."""
+    from rasterio.enums import ColorInterp
+
+    if any("flag_meanings" in key for key in source.tags()):
+        return True
+    finite = values[np.isfinite(values)]
+    whole = source.dtypes[0] in ("uint8", "int8")
+    few = finite.size > 0 and len(np.unique(finite)) <= 64
+    return bool(few and (source.colorinterp[0] == ColorInterp.palette or whole))
+
+
+def _decide(report: Report, probe: Probe, values: np.ndarray) -> Report:
+    path = str(probe.path)
+    stem = Path(path).stem.lower()
+    other = next((found for pattern, found in OTHER.items() if re.search(pattern, stem)), None)
+    if other:
+        report.product = report.product or other[0]
+        report.variables[0].units, report.variables[0].units_from = other[1], "format" if other[1] else ""
+    if report.details["land_cover"]:
+        return _cover(report, path)
+    text = f"{stem} {report.variables[0].name}"
+    layer = next((name for name, words in WORDS.items() if name in LAYERS and re.search(words, text)), None)
+    if layer is None or other:
+        what = f" ({other[0]})" if other else ""
+        return report.decide("no_reader", f"a raster{what} that is none of the static layers: {', '.join(LAYERS)}")
+    try:
+        with open_source(path, bands=12 if layer == "lai" else 1):
+            pass
+    except FluxAtlasError as problem:
+        return refused(report, problem)
+    report.mapping.append(MappingRow(layer, [report.variables[0].name], "", "state scale and units in the layer"))
+    return report.decide("usable", f"can be read as the static layer {layer}", f"static.layers.{layer}")
+
+
+def _cover(report: Report, path: str) -> Report:
+    """The legend that knows all classes of the map."""
+    report.format = "geotiff-land-cover"
+    codes = set(report.details["classes"])
+    misfit = {name: sorted(codes - set(read_legend(name))) for name in LEGENDS}
+    fitting = [name for name, unknown in misfit.items() if not unknown]
+    tagged = "LCCS" in report.product or "C3S" in report.product or "Land Cover Map" in report.product
+    if not fitting or (report.product and not tagged and "CCI" not in report.product):
+        fewest = min(misfit, key=lambda name: len(misfit[name]))
+        text = f"no shipped legend knows all its classes ({fewest} lacks {misfit[fewest]})"
+        if fitting:
+            text = f"no shipped legend is that of {report.product}"
+        report.note("no-legend", text + "; give a legend CSV with the columns of resources/landcover_esa_cci.csv")
+        return report.decide("no_reader", f"land cover without a shipped legend: {text}")
+    try:
+        with open_source(path, classes=True):
+            pass
+    except FluxAtlasError as problem:
+        return refused(report, problem)
+    legend = fitting[0]
+    names = read_legend(legend)
+    report.product = report.product or {"esa_cci": "ESA CCI land cover", "modis_igbp": "MODIS IGBP land cover"}[legend]
+    report.details["class_names"] = {str(code): names[code].name for code in sorted(codes)}
+    report.mapping.append(MappingRow("uplandFrac, cropFrac, wetlandFrac, biome", ["band 1"], "", f"legend {legend}"))
+    return report.decide("usable", f"land cover with the legend {legend}", "static.landcover")

@@ -1,0 +1,69 @@
+"""Which module inspects what: the recognisers in order, the first that answers wins."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from ..errors import FluxAtlasError, InputError
+from .probe import Probe
+from .report import Report
+
+FORMATS = (
+    "folders",
+    "archives",
+    "r_data",
+    "netcdf",
+    "rasters",
+    "vectors",
+    "fluxnet",
+    "ameriflux",
+    "cosore",
+    "ismn",
+    "sites_text",
+    "known_tables",
+    "documentation",
+    "tables",
+)
+"""Modules of :mod:`fluxatlas.inspect.formats`; each has ``recognise(probe) -> Report | None``."""
+
+
+def inspect_path(path: str | Path) -> Report:
+    """The report on one file or folder. Problems of the file become findings; nothing is raised."""
+    try:
+        probe = Probe(path)
+        for name in FORMATS:
+            module = importlib.import_module(f".formats.{name}", __package__)
+            report: Report | None = module.recognise(probe)
+            if report is not None:
+                return report
+        raise InputError("the format is not recognised", where=str(path), hint="see docs/inspect.md for what is known")
+    except FluxAtlasError as problem:
+        return refused(Report(str(path)), problem)
+    except Exception as problem:  # the last resort: a tool that looks at foreign files must not stop at one of them
+        report = Report(str(path))
+        report.error("internal", f"inspecting it failed ({type(problem).__name__}: {problem}); please report this")
+        return report.decide("unusable", "fluxatlas could not make sense of this file")
+
+
+def refused(report: Report, problem: FluxAtlasError, code: str = "refused") -> Report:
+    """``report`` with the message of a reader that refused the file as an error and as the verdict."""
+    text = problem.what + (f" ({problem.hint})" if problem.hint else "")
+    report.error(code, text)
+    status = "unusable" if report.format or problem.what != "the format is not recognised" else "unrecognised"
+    return report.decide(status, f"cannot be read: {problem.what}" if status == "unusable" else problem.what)
+
+
+def expand(paths: list[Path]) -> Iterator[Path]:
+    """The paths to inspect one by one; a folder that is no data set of its own stands for the files below it."""
+    from .formats.folders import is_dataset
+
+    for path in paths:
+        if not path.is_dir() or is_dataset(path):
+            yield path
+            continue
+        below = sorted(child for child in path.iterdir() if not child.name.startswith("."))
+        if not below:
+            yield path
+        yield from expand(below)

@@ -13,6 +13,7 @@ from scipy.ndimage import gaussian_filter
 
 from fluxatlas import variables
 from fluxatlas.grid import get_grid
+from fluxatlas.land_mask import is_land
 
 FLUX = ("fch4", "ch4ox")
 STATE = ("tsl05", "swc05")
@@ -82,11 +83,9 @@ def _noise(rng, shape, width):
 
 
 def _attributes(world, rng):
-    from global_land_mask import globe
-
     shape = len(world.lat), len(world.lon)
     lon, lat = np.meshgrid(world.lon, world.lat)
-    land = globe.is_land(lat, lon)
+    land = is_land(lat, lon)
     width = shape[0] / 14
     orog = np.clip(600 + 500 * _noise(rng, shape, width) + 120 * _noise(rng, shape, 1.2), 0, None)
     wet = np.clip(8 + 8 * _noise(rng, shape, width), 0, 60)

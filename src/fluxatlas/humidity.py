@@ -45,7 +45,7 @@ def huss_from_dew_point(dew_point: Array, pressure: Array) -> Array:
     return huss_from_vapour_pressure(saturation_vapour_pressure(dew_point), pressure)
 
 
-def huss_from_relative_humidity(relative_humidity: Array, temperature: Array, pressure: Array) -> Array:
+def huss_from_relative_humidity(relative_humidity: Array | float, temperature: Array, pressure: Array) -> Array:
     """Specific humidity [1] from relative humidity over water [%], temperature [K] and air pressure [Pa]."""
     vapour_pressure = 0.01 * relative_humidity * saturation_vapour_pressure(temperature)
     return huss_from_vapour_pressure(vapour_pressure, pressure)

@@ -20,6 +20,7 @@ import pandas as pd
 
 from .. import drivers as slow
 from ..errors import InputError
+from ..humidity import huss_from_relative_humidity
 from ..process.hydraulics import soil_properties
 from ..systems import System
 from .data import FloatArray, Segment, SequenceSet
@@ -245,7 +246,7 @@ def _undriven(
     drivers |= {
         "tas": soil,
         "ps": np.broadcast_to(pressure.astype(np.float32), shape),
-        "huss": _humidity(soil, pressure),
+        "huss": huss_from_relative_humidity(70.0, soil, pressure),
     }
     targets, sd = _targets(observed[observed["variable"] == system.flux], system, dates, position)
     return SequenceSet(
@@ -262,13 +263,6 @@ def _undriven(
         overrides=overrides,
         modules=(system.submodules[-1].name,),
     )
-
-
-def _humidity(kelvin: FloatArray, pressure: FloatArray) -> FloatArray:
-    """Specific humidity at 70 % relative humidity (saturation after Magnus/Tetens, over water)."""
-    celsius = kelvin - 273.15
-    vapour = 0.7 * 610.94 * np.exp(17.625 * celsius / (celsius + 243.04))
-    return 0.622 * vapour / (pressure - 0.378 * vapour)
 
 
 def _say(text: str) -> None:

@@ -163,5 +163,6 @@ def test_walnut_gulch_attributes_are_those_of_its_files(walnut_gulch: StaticBloc
         np.testing.assert_allclose(inside, expected, rtol=1e-5)
     assert both["clay"].min() > 14 and both["clay"].max() < 16  # sandy loam
     assert int(both["lai"].mean(("lat", "lon")).argmax()) in (7, 8)  # August and September, after the monsoon
-    for name in ("soc", "phh2o", "cropFrac", "ndep"):
+    assert (both["cropFrac"] == 0).all()  # as Cv of class 12
+    for name in ("soc", "phh2o", "ndep", "biome"):
         np.testing.assert_allclose(both[name], walnut_gulch.layers[name].constant)

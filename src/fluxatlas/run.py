@@ -104,11 +104,10 @@ class Run:
         return forcing_inputs(self.forcing, year)
 
     def closing_file(self, year: int) -> list[str]:
-        """The raw file with the first step after ``year``, as a list of one, or an empty list where none is needed."""
-        from .ingest.inputs import closing_input
+        """The raw files with the steps just before and after ``year`` that its days need; often none."""
+        from .ingest.inputs import neighbour_inputs
 
-        found = closing_input(self.forcing, year)
-        return [found] if found else []
+        return neighbour_inputs(self.forcing, year)
 
     @property
     def elevation_files(self) -> list[str]:

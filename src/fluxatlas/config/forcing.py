@@ -23,9 +23,9 @@ class ForcingBlock(Block):
     """The meteorological forcing: source, files, elevation of its grid, and storage of the pieces."""
 
     source: Literal["synthetic_earth", "era5_land", "era5", "livneh", "mapping"] = "synthetic_earth"
-    """'synthetic_earth' (makes its own), 'era5_land' or 'era5' (hourly NetCDF), 'livneh' (3-hourly) or 'mapping'."""
+    """'synthetic_earth' (makes its own), 'era5_land' or 'era5' (hourly; NetCDF, GRIB, Zarr), 'livneh' or 'mapping'."""
     path: str | tuple[str, ...] = ""
-    """Files of a year: a pattern, or a list of them, with {year} and, if monthly, {month} (two digits)."""
+    """Files of a year: a pattern, or a list, with {year} and, if need be, {month}, {day}, {doy} (001-366) or {hour}."""
     mapping: str = ""
     """For 'mapping': the YAML file that describes the data set, or the name of one in resources/mappings."""
     elevation: str = ""
@@ -33,7 +33,11 @@ class ForcingBlock(Block):
     elevation_variable: str = ""
     """Variable of the elevation file; empty: z, orog, elevation, elev or height, whichever is there."""
     closing: Literal["auto", "always", "never"] = "auto"
-    """Whether the first file of the next year is read too; 'auto': for the synthetic Earth, ERA5-Land and ERA5."""
+    """Whether the first file of the next year is read too; 'auto': for the synthetic Earth, ERA5(-Land), local days."""
+    opening: Literal["auto", "always", "never"] = "auto"
+    """Whether the last file of the previous year is read too; 'auto': for days of local solar time."""
+    day: Literal["utc", "local"] = "utc"
+    """Which steps make a day, for steps in UTC of up to 6 hours: those of the UTC day or of the local solar day."""
     first_year: int | None = Field(None, ge=1850, le=2200)
     """First year in the archive; empty: unknown."""
     last_year: int | None = Field(None, ge=1850, le=2200)

@@ -1,13 +1,14 @@
-"""Raw NetCDF files indexed by variable and time, so that any days can be read whichever way the files were split.
+"""Raw files indexed by variable and time, so that any days can be read whichever way the files were split.
 
-What is asked for must be there exactly once: a gap, a duplicated or displaced time stamp, another calendar, another
+What is asked for must be there exactly once: a gap, a duplicated or displaced time stamp, an unusable calendar, another
 grid or an unreadable block is one :class:`InputError` that names file, variable and time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import InputError, nearest
-from ..files import open_netcdf
+from .calendars import ALIASES, RULES, STANDARD, encode, source_times
+from .containers import open_container
 from .coordinates import SourceGrid, Window, regular_axis
 
 if TYPE_CHECKING:
@@ -23,34 +25,80 @@ if TYPE_CHECKING:
 
 Times = npt.NDArray[np.datetime64]
 
-LAT, LON, TIME = ("latitude", "lat", "nav_lat", "y"), ("longitude", "lon", "nav_lon", "x"), ("time", "valid_time")
-CALENDARS = ("standard", "gregorian", "proleptic_gregorian")
+LAT, LON = ("latitude", "lat", "nav_lat", "y"), ("longitude", "lon", "nav_lon", "x")
+TIME = ("time", "valid_time", "day")
+CALENDARS = STANDARD
+"""Spellings of the standard calendar."""
+
+
+@dataclass(frozen=True)
+class Field:
+    """A variable of the files: its ``name`` in the mapping, its ``spellings`` in files, and the files that hold it.
+
+    The spelling ``*`` is the only variable of a file; ``files`` is a pattern for the path, empty for any.
+    """
+
+    name: str
+    spellings: tuple[str, ...] = ()
+    files: str = ""
+
+    def within(self, file: RawFile) -> str | None:
+        """How this variable is called in ``file``; ``None`` if it is not there."""
+        if "time" not in file.dims or (self.files and not fnmatch(file.path.as_posix(), self.files)):
+            return None
+        spellings = self.spellings or (self.name,)
+        found = next((name for name in spellings if name in file.dataset.data_vars), None)
+        if found is None and "*" in spellings:
+            gridded = [str(n) for n, a in file.dataset.data_vars.items() if set(file.dims.values()) <= set(a.dims)]
+            found = gridded[0] if len(gridded) == 1 else None
+        return found
 
 
 @dataclass(frozen=True, eq=False)
 class RawFile:
-    """One open file: its data set, grid and times (empty for a file without time)."""
+    """One open data set: its grid and times (empty for one without time; codes of :mod:`.calendars` otherwise)."""
 
     path: Path
     dataset: xr.Dataset
     grid: SourceGrid
     times: Times
     dims: Mapping[str, str]
+    calendar: str = "standard"
 
     @classmethod
-    def open(cls, path: str | Path) -> RawFile:
-        """Open ``path``; raises :class:`InputError` for an unreadable file, unusable coordinates or calendar."""
-        source = Path(path)
-        dataset = open_netcdf(source)
-        dims = {"lat": _name(dataset, LAT, source), "lon": _name(dataset, LON, source)}
+    def open(cls, path: str | Path, snap: np.timedelta64 | None = None) -> RawFile:
+        """Open a ``path`` that holds one data set; errors as :meth:`open_all`."""
+        found = cls.open_all(path, snap)
+        if len(found) > 1:
+            raise InputError("holds several data sets", where=str(path), hint="give a file with one")
+        return found[0]
+
+    @classmethod
+    def open_all(cls, path: str | Path, snap: np.timedelta64 | None = None) -> list[RawFile]:
+        """All data sets of ``path``; times within a step of length ``snap`` (or their bounds) become its start.
+
+        Raises :class:`InputError` for an unreadable file, unusable coordinates or calendar.
+        """
+        return [cls._of(Path(label), dataset, snap) for label, dataset in open_container(path)]
+
+    @classmethod
+    def _of(cls, source: Path, dataset: xr.Dataset, snap: np.timedelta64 | None) -> RawFile:
+        dims = {"lat": _name(dataset, LAT, "degrees_north", source), "lon": _name(dataset, LON, "degrees_east", source)}
         grid = SourceGrid(
             regular_axis(dataset[dims["lat"]].values, "lat", str(source)),
             regular_axis(dataset[dims["lon"]].values, "lon", str(source)),
         )
-        time = next((name for name in TIME if name in dataset.dims and name in dataset.variables), None)
+        time = next((name for name in TIME if name in dataset.variables and dataset[name].ndim <= 1), None)
         if time is None:
             return cls(source, dataset, grid, np.array([], "datetime64[s]"), dims)
-        return cls(source, dataset, grid, _times(dataset[time], source), {**dims, "time": time})
+        if time not in dataset.dims:
+            dataset = (
+                dataset.expand_dims(time)
+                if dataset[time].ndim == 0
+                else dataset.swap_dims({dataset[time].dims[0]: time})
+            )
+        times, calendar = _times(dataset, time, source, snap)
+        return cls(source, dataset, grid, times, {**dims, "time": time}, calendar)
 
     def read(self, variable: str, steps: slice, window: Window) -> npt.NDArray[Any]:
         """Values (time, lat, lon) of ``window`` at time positions ``steps``; ERA5T fills what ERA5 lacks."""
@@ -86,16 +134,18 @@ class RawFile:
 
 
 class Archive:
-    """The raw files of one data set. ``grid`` is the grid they share.
+    """The raw files of one data set. ``grid`` is the grid and ``calendar`` the calendar they share.
 
     Raises :class:`InputError` for no file, an unreadable file or files on different grids.
     """
 
-    def __init__(self, paths: Sequence[str | Path]) -> None:
+    def __init__(self, paths: Sequence[str | Path], snap: np.timedelta64 | None = None) -> None:
         if not paths:
             raise InputError("no raw file is given", hint="name the files of the year with --input")
-        self.files = [RawFile.open(path) for path in dict.fromkeys(map(str, paths))]
+        self.files = [file for path in dict.fromkeys(map(str, paths)) for file in RawFile.open_all(path, snap)]
         self.grid = self.files[0].grid
+        self.calendar = self.files[0].calendar
+        self._holders: dict[Field, list[tuple[RawFile, str]]] = {}
         for file in self.files[1:]:
             if not self.grid.matches(file.grid):
                 raise InputError(
@@ -103,70 +153,104 @@ class Archive:
                     where=str(file.path),
                     hint="give files of one data set on one grid",
                 )
+            if file.calendar != self.calendar:
+                raise InputError(
+                    f"its calendar '{file.calendar}' differs from '{self.calendar}' of {self.files[0].path}",
+                    where=str(file.path),
+                    hint="give files of one data set",
+                )
 
-    def holders(self, variable: str) -> list[RawFile]:
-        """The files that hold ``variable`` over time; raises :class:`InputError` if none does."""
-        found = [f for f in self.files if variable in f.dataset.data_vars and "time" in f.dims]
+    def holds(self, field: Field) -> bool:
+        """Whether any file holds ``field``."""
+        return any(field.within(file) for file in self.files)
+
+    def holders(self, field: Field) -> list[tuple[RawFile, str]]:
+        """The files that hold ``field`` over time, and its name there; raises :class:`InputError` if none does."""
+        if field not in self._holders:
+            named = ((file, field.within(file)) for file in self.files)
+            self._holders[field] = [(file, name) for file, name in named if name is not None]
+        found = self._holders[field]
         if not found:
             names = sorted({str(name) for f in self.files for name in f.dataset.data_vars})
+            inside = f" in files like {field.files}" if field.files else ""
             raise InputError(
-                f"no variable '{variable}'{nearest(variable, names)}",
+                f"no variable '{field.name}'{inside}{nearest(field.name, names)}",
                 where=", ".join(str(f.path) for f in self.files[:3]),
                 hint=f"the files hold: {', '.join(names)}",
             )
         return found
 
-    def units(self, variable: str) -> str | None:
-        """Unit label of ``variable``, ``None`` without one; raises :class:`InputError` if the files disagree."""
-        labels = {str(f.path): f.dataset[variable].attrs.get("units") for f in self.holders(variable)}
+    def units(self, field: Field) -> str | None:
+        """Unit label of ``field``, ``None`` without one; raises :class:`InputError` if the files disagree."""
+        labels = {str(file.path): file.dataset[name].attrs.get("units") for file, name in self.holders(field)}
         if len(set(labels.values())) > 1:
             (path, label), *rest = labels.items()
             other = next((p, u) for p, u in rest if u != label)
             raise InputError(
-                f"the unit of '{variable}' changes from {label!r} to {other[1]!r}",
+                f"the unit of '{field.name}' changes from {label!r} to {other[1]!r}",
                 where=f"{path} and {other[0]}",
                 hint="mend the files, or override the unit if only the label is wrong",
             )
         return next(iter(labels.values()))
 
-    def locate(self, variable: str, stamps: Times) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    def locate(self, field: Field, stamps: Times) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """Which of the holders has each of ``stamps``, and at which position; reads no data. Errors as :meth:`read`."""
-        holders = self.holders(variable)
-        time = np.concatenate([f.times for f in holders])
-        owner = np.repeat(np.arange(len(holders)), [f.times.size for f in holders])
-        position = np.concatenate([np.arange(f.times.size) for f in holders])
-        inside = np.flatnonzero((time >= stamps[0]) & (time <= stamps[-1]))
+        holders = self.holders(field)
+        time = np.concatenate([f.times for f, _ in holders])
+        owner = np.repeat(np.arange(len(holders)), [f.times.size for f, _ in holders])
+        position = np.concatenate([np.arange(f.times.size) for f, _ in holders])
+        wanted, slot = np.unique(source_times(stamps, self.calendar), return_inverse=True)
+        inside = np.flatnonzero((time >= wanted[0]) & (time <= wanted[-1]))
         inside = inside[np.argsort(time[inside], kind="stable")]
-        _check_complete(variable, stamps, time[inside], [holders[i].path for i in owner[inside]])
-        return owner[inside], position[inside]
+        _check_complete(field.name, wanted, time[inside], [holders[i][0].path for i in owner[inside]])
+        return owner[inside][slot], position[inside][slot]
 
-    def read(self, variable: str, stamps: Times, window: Window) -> npt.NDArray[np.float32]:
-        """Values (time, lat, lon) of ``variable`` at exactly ``stamps`` (increasing, evenly spaced).
+    def available(self, field: Field, stamps: Times) -> npt.NDArray[np.bool_]:
+        """Whether each of ``stamps`` is in the files."""
+        times = np.concatenate([f.times for f, _ in self.holders(field)])
+        return np.isin(source_times(stamps, self.calendar), times)
+
+    def read(self, field: Field, stamps: Times, window: Window) -> npt.NDArray[np.float32]:
+        """Values (time, lat, lon) of ``field`` at exactly ``stamps`` (increasing, evenly spaced).
 
         Raises :class:`InputError` unless every stamp, and nothing between them, is present exactly once.
         """
-        holders = self.holders(variable)
-        owner, position = self.locate(variable, stamps)
+        holders = self.holders(field)
+        owner, position = self.locate(field, stamps)
         values = np.empty((stamps.size, *window.shape), np.float32)
         for number in np.unique(owner):
             slots = np.flatnonzero(owner == number)
             steps = position[slots]
             first = int(steps.min())
-            part = holders[number].read(variable, slice(first, int(steps.max()) + 1), window)
-            values[slots] = part[steps - first]
+            file, name = holders[number]
+            part = file.read(name, slice(first, int(steps.max()) + 1), window)
+            if steps.size == part.shape[0] and (np.diff(steps) == 1).all() and slots.size == slots[-1] - slots[0] + 1:
+                values[slots[0] : slots[-1] + 1] = part
+            else:
+                values[slots] = part[steps - first]
         return values
 
-    def where(self, variable: str, start: np.datetime64, stop: np.datetime64) -> str:
+    def where(self, field: Field, start: np.datetime64, stop: np.datetime64) -> str:
         """File, variable and time span for a message."""
-        paths = [str(f.path) for f in self.holders(variable) if f.times[0] <= stop and f.times[-1] >= start]
+        files = [f for f, _ in self.holders(field) if f.times.size]
+        paths = [str(f.path) for f in files if f.times[0] <= stop and f.times[-1] >= start]
         more = f" and {len(paths) - 2} more" if len(paths) > 2 else ""
-        return f"{', '.join(paths[:2])}{more}: '{variable}' from {_text(start)} to {_text(stop)}"
+        return f"{', '.join(paths[:2])}{more}: '{field.name}' from {_text(start)} to {_text(stop)}"
 
 
-def _name(dataset: xr.Dataset, names: tuple[str, ...], path: Path) -> str:
+def held(files: Iterable[RawFile]) -> set[str]:
+    """Names of all variables in ``files``."""
+    return {str(name) for file in files for name in file.dataset.data_vars}
+
+
+def _name(dataset: xr.Dataset, names: tuple[str, ...], units: str, path: Path) -> str:
+    """The coordinate called one of ``names``, or else the only one with ``units``."""
     for name in names:
         if name in dataset.dims and name in dataset.variables:
             return name
+    by_unit = [str(n) for n in dataset.dims if n in dataset.variables and dataset[n].attrs.get("units") == units]
+    if len(by_unit) == 1:
+        return by_unit[0]
     raise InputError(
         f"no coordinate called {' or '.join(names[:2])}",
         where=str(path),
@@ -174,20 +258,35 @@ def _name(dataset: xr.Dataset, names: tuple[str, ...], path: Path) -> str:
     )
 
 
-def _times(time: xr.DataArray, path: Path) -> Times:
-    calendar = time.encoding.get("calendar", "standard")
-    if time.dtype.kind != "M" or calendar not in CALENDARS:
-        unit = time.attrs.get("units")
+def _times(dataset: xr.Dataset, name: str, path: Path, snap: np.timedelta64 | None) -> tuple[Times, str]:
+    """Times (or codes of them) and calendar; with ``snap`` the start of the step that each lies in."""
+    time = dataset[name]
+    calendar = str(time.encoding.get("calendar", "standard"))
+    calendar = "standard" if calendar in STANDARD else ALIASES.get(calendar, calendar)
+    months = snap is not None and np.datetime_data(snap)[0] == "M"
+    if time.size == 0:
+        raise InputError("the file holds no time steps", where=str(path), hint="delete it and get it again")
+    if snap is not None:
+        bounds = dataset.variables.get(time.attrs.get("bounds", time.encoding.get("bounds", "")))
+        time = time if bounds is None or bounds.ndim != 2 else time.copy(data=bounds.values[:, 0])
+    if time.dtype.kind == "O" and calendar in RULES:
+        codes = encode(time.values, calendar, monthly=months)
+    elif time.dtype.kind == "M" and calendar in ("standard", *RULES):
+        if np.isnat(time.values).any():
+            raise InputError("a time is missing", where=f"{path}, {name}", hint="mend the time coordinate")
+        codes = (time.values + np.timedelta64(500, "ms")).astype("datetime64[s]")
+    else:
+        unit = dataset[name].attrs.get("units")
         what = f"calendar '{calendar}'" if unit is None else f"time unit '{unit}'"
         raise InputError(
-            f"the {what} cannot be used", where=f"{path}, {time.name}", hint="convert the file to the standard calendar"
+            f"the {what} cannot be used", where=f"{path}, {name}", hint="convert the file to the standard calendar"
         )
-    values = time.values
-    if not values.size:
-        raise InputError("the file holds no time steps", where=str(path), hint="delete it and get it again")
-    if np.isnat(values).any():
-        raise InputError("a time is missing", where=f"{path}, {time.name}", hint="mend the time coordinate")
-    return (values + np.timedelta64(500, "ms")).astype("datetime64[s]")
+    if months:
+        codes = codes.astype("datetime64[M]").astype("datetime64[s]")
+    elif snap is not None:
+        length = int(snap / np.timedelta64(1, "s"))
+        codes = (codes.astype(np.int64) // length * length).astype("datetime64[s]")
+    return codes, calendar
 
 
 def _check_complete(variable: str, wanted: Times, found: Times, paths: Sequence[Path]) -> None:

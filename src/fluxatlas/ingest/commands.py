@@ -30,7 +30,9 @@ def forcing(
     tile: Annotated[list[str], typer.Option(help="Name of a tile; repeat for more.")],
     input: Annotated[list[Path], typer.Option(help="Raw file of the year; repeat for more.")],
     output_dir: Annotated[Path, typer.Option(help="Folder of the pieces: <output-dir>/<tile>/<year>.nc.")],
-    next_input: Annotated[list[Path] | None, typer.Option(help="Raw file with the first step after the year.")] = None,
+    next_input: Annotated[
+        list[Path] | None, typer.Option(help="Raw file with steps just before or after the year.")
+    ] = None,
     elevation: Annotated[Path | None, typer.Option(help="Elevation file, instead of that of the settings.")] = None,
     system: Annotated[str, typer.Option(help="System whose forcing is cut.")] = "soil_methane_sink",
     bbox: Annotated[
@@ -53,7 +55,7 @@ def forcing(
     def say(text: str) -> None:
         typer.echo(f"forcing: {text}", err=True)
 
-    source = open_source(block, input, next_input or [])
+    source = open_source(block, input, next_input or [], relief)
     say(f"{source.attrs['source']}, {len(input)} files")
     raw = {str(path): path for path in (*input, *(next_input or []), relief)}
     paths = write_pieces(

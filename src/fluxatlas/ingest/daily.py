@@ -52,14 +52,32 @@ def totals(accumulated: Array, where: str) -> Array:
     steps = np.diff(accumulated, axis=1)
     finite = np.isfinite(steps)
     if finite.any():
-        fall = -float(steps[finite].min())
-        if fall > PACKING_NOISE * max(float(np.nanmax(np.abs(accumulated))), 1e-6):
-            raise InputError(
-                f"an accumulation since 00 UTC falls by {fall:g} within a day",
-                where=where,
-                hint="if the values are amounts per hour (ERA5, not ERA5-Land), set forcing.source to 'era5'",
-            )
+        _check_fall(-float(steps[finite].min()), float(np.nanmax(np.abs(accumulated))), where)
     return accumulated[:, -1].astype(np.float64)
+
+
+def _check_fall(fall: float, largest: float, where: str) -> None:
+    """Raise :class:`InputError` if a ``fall`` within a day is more than packing noise of values up to ``largest``."""
+    if fall > PACKING_NOISE * max(largest, 1e-6):
+        raise InputError(
+            f"an accumulation since 00 UTC falls by {fall:g} within a day",
+            where=where,
+            hint="if the values are amounts per hour (ERA5, not ERA5-Land), set forcing.source to 'era5'",
+        )
+
+
+def amounts(accumulated: Array, restarts: npt.NDArray[np.bool_], where: str) -> Array:
+    """Amount of each step (time, ...) of an accumulation that starts anew with the steps marked by ``restarts``.
+
+    The first step must be one of them. Raises :class:`InputError` if the values fall in between by more than noise.
+    """
+    steps = np.diff(accumulated.astype(np.float64), axis=0, prepend=0.0)
+    steps[restarts] = accumulated[restarts]
+    between = steps[~restarts]
+    finite = np.isfinite(between)
+    if finite.any():
+        _check_fall(-float(between[finite].min()), float(np.nanmax(np.abs(accumulated))), where)
+    return steps
 
 
 def looks_accumulated(per_step: Array) -> bool:

@@ -16,17 +16,24 @@ from .. import variables as table
 from ..config.base import Block, problems
 from ..errors import ConfigError, InputError, nearest
 from ..paths import RESOURCES
+from .archive import Field as RawField
 
 MAPPINGS = RESOURCES / "mappings"
 
 RULES: dict[str, tuple[str, ...]] = {
     "wind_speed": ("sfcWind", "sfcWind"),
+    "mean_of_extremes": ("tasmin", "tasmax"),
     "huss_from_dew_point": ("tas", "ps"),
     "huss_from_vapour_pressure": ("vpd", "ps"),
     "huss_from_relative_humidity": ("hurs", "tas", "ps"),
     "huss_from_vpd": ("vpd", "tas", "ps"),
+    "ps_from_altitude": ("orog",),
+    "ps_from_sea_level": ("ps", "tas", "orog"),
+    "rlds_fao56": ("tasmin", "tasmax", "huss", "ps", "rsds"),
 }
 """Rules of ``fluxatlas.ingest.rules`` and the variable whose unit each argument is converted to."""
+DAILY_RULES = ("mean_of_extremes", "rlds_fao56")
+"""Rules for daily and monthly data only."""
 
 
 class RawVariable(Block):
@@ -34,23 +41,31 @@ class RawVariable(Block):
 
     time: Literal["instant", "interval", "accumulated"]
     """'instant'; 'interval': mean or amount of one step (the unit tells which); 'accumulated': amount since 00 UTC."""
+    name: str | tuple[str, ...] = ()
+    """How the files call it, or several spellings; '*': the only variable of a file. Empty: as here."""
+    files: str = ""
+    """Pattern for the paths of its files, such as '*/tmmx_*', where others hold a variable of the same name."""
     units: str = ""
     """The unit, where the file has no label or a wrong one."""
     reason: str = ""
     """Why the label of the file is not to be trusted; it goes into the provenance."""
+
+    def field(self, key: str) -> RawField:
+        """This variable as the archive looks for it; ``key`` is its name in the mapping."""
+        return RawField(key, (self.name,) if isinstance(self.name, str) else self.name, self.files)
 
 
 class CanonicalVariable(Block):
     """How one canonical variable is made."""
 
     of: str | tuple[str, ...]
-    """Raw variable, or the arguments of the rule in order."""
+    """Raw variable, or the arguments of the rule in order: raw variables, canonical ones, or 'orog'."""
     rule: str | None = None
     """Rule applied at every step before the daily statistic; none: the raw variable itself."""
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """Names of the raw variables."""
+        """Names it is made of."""
         return (self.of,) if isinstance(self.of, str) else self.of
 
 
@@ -61,10 +76,12 @@ class DeclaredMapping(Block):
     """Name of the data set, for provenance."""
     citation: str
     """How to cite it."""
-    step_hours: Literal[1, 2, 3, 4, 6, 8, 12, 24]
+    step_hours: Literal[1, 2, 3, 4, 6, 8, 12, 24] = 24
     """Length of a step."""
-    stamp: Literal["start", "middle", "end"] = "start"
-    """Which moment of its step an 'interval' value is stamped with."""
+    monthly: bool = False
+    """Values of calendar months, brought to days so that the monthly means are conserved."""
+    stamp: Literal["start", "middle", "end", "inside"] = "start"
+    """Which moment of its step an 'interval' value is stamped with; 'inside': any, or its time bounds tell."""
     day: Literal["utc", "local"] = "utc"
     """Time zone of the stamps; with 'local' a day is a local day."""
     raw: dict[str, RawVariable] = Field(min_length=1)
@@ -79,25 +96,59 @@ class DeclaredMapping(Block):
                 table.get(name)
             except InputError as problem:
                 raise ValueError(problem.what) from None
-            for raw in made.sources:
-                if raw not in self.raw:
-                    raise ValueError(f"'{name}' is made of '{raw}', which 'raw' does not list{nearest(raw, self.raw)}")
             if made.rule is None and len(made.sources) > 1:
                 raise ValueError(f"'{name}' is made of several variables without a rule")
+            if made.rule is None and made.sources[0] not in self.raw:
+                raise ValueError(self._unknown(name, made.sources[0]))
             if made.rule is not None:
                 self._check_rule(name, made)
-        for name, raw_variable in self.raw.items():
-            if raw_variable.reason and not raw_variable.units:
+        for name in self.variables:
+            self.raw_of(name)
+        for name, raw in self.raw.items():
+            if raw.reason and not raw.units:
                 raise ValueError(f"'{name}' has a reason for a unit but no unit")
+            if (self.monthly or self.stamp == "inside") and raw.time != "interval":
+                raise ValueError(f"'{name}' must be 'interval' in a monthly mapping or one with stamps 'inside' a step")
         return self
+
+    def _unknown(self, name: str, part: str) -> str:
+        return f"'{name}' is made of '{part}', which 'raw' does not list{nearest(part, self.raw)}"
 
     def _check_rule(self, name: str, made: CanonicalVariable) -> None:
         if made.rule not in RULES:
             raise ValueError(f"'{name}' has the unknown rule '{made.rule}'{nearest(str(made.rule), RULES)}")
         if len(made.sources) != len(RULES[made.rule]):
             raise ValueError(f"'{name}': rule '{made.rule}' takes {len(RULES[made.rule])} variables")
-        if len({self.raw[raw].time for raw in made.sources}) > 1 or self.raw[made.sources[0]].time == "accumulated":
+        if made.rule in DAILY_RULES and not (self.monthly or self.step_hours == 24):
+            raise ValueError(f"'{name}': rule '{made.rule}' is for daily or monthly data")
+        for part in made.sources:
+            if part not in self.raw and part not in self.variables and part != "orog":
+                raise ValueError(self._unknown(name, part))
+        meanings = {self.raw[part].time for part in made.sources if part in self.raw}
+        if len(meanings) > 1 or "accumulated" in meanings:
             raise ValueError(f"'{name}': rule '{made.rule}' needs variables of one time meaning, not accumulated")
+
+    def raw_of(self, name: str, within: tuple[str, ...] = ()) -> tuple[str, ...]:
+        """Raw variables that canonical ``name`` is made of, directly or through others, in order, each once."""
+        if name in within:
+            raise ValueError(f"'{name}' is made of itself: {' <- '.join((*within, name))}")
+        found: list[str] = []
+        for part in self.variables[name].sources:
+            if part in self.raw:
+                found.append(part)
+            elif part != "orog":
+                found += self.raw_of(part, (*within, name))
+        return tuple(dict.fromkeys(found))
+
+    def needs_altitude(self, name: str) -> bool:
+        """Whether canonical ``name`` is made with the altitude of the surface."""
+        parts = self.variables[name].sources
+        return "orog" in parts or any(self.needs_altitude(p) for p in parts if p not in self.raw and p != "orog")
+
+    @property
+    def fields(self) -> dict[str, RawField]:
+        """What the archive looks for, by raw name."""
+        return {key: raw.field(key) for key, raw in self.raw.items()}
 
 
 def load_mapping(name: str | Path) -> DeclaredMapping:

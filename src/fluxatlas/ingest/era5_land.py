@@ -14,20 +14,18 @@ from ..config.forcing import UnitOverride
 from .declaration import load_mapping
 from .mapping import MappedSource
 
+SYNTHETIC_EARTH = {
+    "title": "Synthetic Earth of fluxatlas, in the layout of ERA5-Land",
+    "citation": "fluxatlas.testing",
+}
+"""What the synthetic Earth, which writes the layout of ERA5-Land, says of itself."""
+
 
 def open_era5_land(
     files: Sequence[str | Path], closing: Sequence[str | Path], overrides: Mapping[str, UnitOverride] | None = None
 ) -> MappedSource:
     """ERA5-Land files of a year and the one with the next year's first step; errors as :class:`MappedSource`."""
     return MappedSource(load_mapping("era5_land"), files, closing, overrides)
-
-
-def open_synthetic_earth(
-    files: Sequence[str | Path], closing: Sequence[str | Path], overrides: Mapping[str, UnitOverride] | None = None
-) -> MappedSource:
-    """Files of the synthetic Earth, which have the layout of ERA5-Land but say what they are."""
-    own = {"title": "Synthetic Earth of fluxatlas, in the layout of ERA5-Land", "citation": "fluxatlas.testing"}
-    return MappedSource(load_mapping("era5_land").model_copy(update=own), files, closing, overrides)
 
 
 def open_era5(

@@ -5,20 +5,23 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from .. import variables as table
 from ..config.forcing import UnitOverride
 from ..errors import ConfigError, InputError, UnitError, nearest
-from . import daily, rules
-from .archive import Archive, Times
+from . import calendars, daily, rules
+from .archive import Archive
 from .coordinates import BBox, SourceGrid, Window
-from .declaration import RULES, CanonicalVariable, DeclaredMapping
+from .declaration import RULES, DeclaredMapping
+from .elevation import read_orog
+from .quantities import is_amount, scaled
+from .steps import StepReader
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -31,13 +34,17 @@ LONGEST_BLOCK = 73
 """Days of a block when memory does not limit it: a fifth of a year."""
 TINY_NEGATIVE = {"pr": 1.2e-6, "rsds": 0.5}
 """Negative daily values down to minus this (0.1 mm d-1; 0.5 W m-2) are packing noise: set to zero and counted."""
+LONGEST_LOCAL_STEP = 6
+"""Longest step [h] that is regrouped into days of local solar time."""
 
 
 class MappedSource:
     """Canonical daily variables of a data set described by a :class:`DeclaredMapping`.
 
-    ``clipped`` counts tiny negative values set to zero so far, by variable. Raises :class:`InputError` for unreadable
-    or inconsistent files.
+    ``closing`` are files with the steps before or after the year that its days need. With ``day`` 'local' steps in UTC
+    are regrouped into days of local solar time. ``elevation`` is read where a rule needs the altitude. ``clipped``
+    counts tiny negative values set to zero so far, by variable, and ``repeated_days`` the days that the calendar of the
+    source lacks. Raises :class:`InputError` for unreadable or inconsistent files.
     """
 
     def __init__(
@@ -46,9 +53,12 @@ class MappedSource:
         files: Sequence[str | Path],
         closing: Sequence[str | Path] = (),
         overrides: Mapping[str, UnitOverride] | None = None,
+        *,
+        day: Literal["utc", "local"] = "utc",
+        elevation: str | Path | None = None,
+        elevation_variable: str = "",
     ) -> None:
         self.mapping = mapping
-        self.archive = Archive([*files, *closing])
         self.overrides = dict(overrides or {})
         for name in self.overrides:
             if name not in mapping.raw:
@@ -57,10 +67,34 @@ class MappedSource:
                     where="forcing.overrides",
                     hint=f"the mapping reads {', '.join(mapping.raw)}",
                 )
+        self.local = day == "local" and mapping.day == "utc"
+        if self.local and (mapping.monthly or mapping.step_hours > LONGEST_LOCAL_STEP):
+            raise ConfigError(
+                "the days of this source cannot be regrouped into days of local solar time",
+                where="forcing.day",
+                hint=f"'local' is for steps up to {LONGEST_LOCAL_STEP} hours; use 'utc'",
+            )
+        snap = np.timedelta64(1, "M") if mapping.monthly else np.timedelta64(mapping.step_hours, "h")
+        self.archive = Archive([*files, *closing], snap if mapping.monthly or mapping.stamp == "inside" else None)
+        self._check_calendar()
         self.clipped: Counter[str] = Counter()
-        self._step = np.timedelta64(mapping.step_hours * 3600, "s")
+        self.repeated_days = 0
+        self._relief = (elevation, elevation_variable)
+        self._orog: tuple[Window, Values] | None = None
+        self._reader = StepReader(self.archive, mapping, local=self.local)
         self._steps = 24 // mapping.step_hours
         self._mask: dict[str, npt.NDArray[np.bool_]] = {}
+
+    def _check_calendar(self) -> None:
+        """Raise :class:`InputError` where a step could end in a day that the calendar does not have."""
+        ends = self.mapping.stamp == "end" or any(r.time == "accumulated" for r in self.mapping.raw.values())
+        if self.archive.calendar != "standard" and (self.local or ends):
+            raise InputError(
+                f"the calendar '{self.archive.calendar}' cannot be used with values stamped at the end of their step "
+                "or days of local time",
+                where=str(self.archive.files[0].path),
+                hint="use stamps 'inside' the step, or convert the files to the standard calendar",
+            )
 
     @property
     def grid(self) -> SourceGrid:
@@ -70,12 +104,15 @@ class MappedSource:
     @property
     def attrs(self) -> dict[str, str]:
         """What a file made from this source says about it: title, citation, meaning of a day, unit overrides."""
-        held = {str(name) for file in self.archive.files for name in file.dataset.data_vars}
-        labels = {raw: why for raw in self.mapping.raw if raw in held and (why := self._unit(raw)[1])}
+        fields = self.mapping.fields
+        labels = {r: why for r, f in fields.items() if self.archive.holds(f) and (why := self._unit(r)[1])}
+        day = {"utc": "UTC day", "local": "local day of the source"}[self.mapping.day]
+        calendar = self.archive.calendar
         return {
             "source": self.mapping.title,
             "references": self.mapping.citation,
-            "day_definition": {"utc": "UTC day", "local": "local day of the source"}[self.mapping.day],
+            "day_definition": "day of local solar time, longitude / 15 h rounded to a step" if self.local else day,
+            "source_calendar": f"{calendar}: {calendars.RULES[calendar]}" if calendar in calendars.RULES else calendar,
             "unit_overrides": json.dumps(labels, sort_keys=True),
         }
 
@@ -115,48 +152,70 @@ class MappedSource:
                     where=self.mapping.title,
                     hint=f"it has {', '.join(self.mapping.variables)}",
                 )
-        for raw in sorted({raw for name in variables for raw in self.mapping.variables[name].sources}):
-            self.archive.locate(raw, self._stamps(raw, start, stop))  # the whole period, before anything is read
+        for raw in sorted({raw for name in variables for raw in self.mapping.raw_of(name)}):
+            self._check_times(raw, start, stop, window)  # the whole period, before anything is read
         self._mask.clear()
-        length = np.timedelta64(self.block_days(window), "D")
-        day = start.astype("datetime64[D]")
-        while day < stop:
-            following = min(day + length, stop.astype("datetime64[D]"))
+        self.repeated_days += calendars.repeated_days(start, stop, self.archive.calendar)
+        day, end = start.astype("datetime64[D]"), stop.astype("datetime64[D]")
+        while day < end:
+            following = min(day + np.timedelta64(self.block_days(window), "D"), end, self._limit(day))
             yield self._block(day, following, window, variables)
             day = following
+
+    def _check_times(self, raw: str, start: np.datetime64, stop: np.datetime64, window: Window) -> None:
+        self._reader.check(raw, start, stop, window)
+
+    def _limit(self, day: np.datetime64) -> np.datetime64:
+        """The latest day at which a block that begins with ``day`` may end."""
+        return day + np.timedelta64(LONGEST_BLOCK, "D")
 
     def _block(self, start: np.datetime64, stop: np.datetime64, window: Window, names: Sequence[str]) -> xr.Dataset:
         import xarray as xr
 
-        uses = Counter(raw for name in names for raw in self.mapping.variables[name].sources)
-        raws: dict[str, Values] = {}
+        dates = np.arange(start, stop, dtype="datetime64[D]").astype("datetime64[ns]")
         result: dict[str, tuple[tuple[str, ...], Values]] = {}
-        for name in sorted(names, key=lambda n: self.mapping.variables[n].sources):
-            made = self.mapping.variables[name]
-            for raw in made.sources:
-                if raw not in raws:
-                    raws[raw] = self.archive.read(raw, self._stamps(raw, start, stop), window)
-            where = self.archive.where(made.sources[0], start, stop)
-            values = self._make(name, made, raws, where)
-            result[name] = ("time", "lat", "lon"), self._checked(name, values, start, where)
-            uses.subtract(made.sources)
-            raws = {raw: data for raw, data in raws.items() if uses[raw] > 0}
-        days = np.arange(start, stop, dtype="datetime64[D]").astype("datetime64[ns]")
-        block = xr.Dataset({name: result[name] for name in names}, {"time": days, "lat": window.lat, "lon": window.lon})
+        for name, values in self._values(start, stop, window, names):
+            result[name] = ("time", "lat", "lon"), self._checked(name, values, start, self._where(name, start, stop))
+        block = xr.Dataset(
+            {name: result[name] for name in names}, {"time": dates, "lat": window.lat, "lon": window.lon}
+        )
         _check_extremes(block, self.mapping.title)
         empty = [name for name in names if np.isnan(block[name].values).all()]
         if empty and len(empty) < len(names):
-            where = self.archive.where(self.mapping.variables[empty[0]].sources[0], start, stop)
+            where = self._where(empty[0], start, stop)
             raise InputError(f"'{empty[0]}' is missing everywhere", where=where, hint="get the file again")
         return block
 
-    def _stamps(self, raw: str, start: np.datetime64, stop: np.datetime64) -> Times:
-        """Time stamps that make up the days of a block."""
-        kind = self.mapping.raw[raw].time
-        stamp = {"instant": "start", "accumulated": "end"}.get(kind, self.mapping.stamp)
-        offset = {"start": 0 * self._step, "middle": self._step // 2, "end": self._step}[stamp]
-        first, last = start.astype("datetime64[s]"), stop.astype("datetime64[s]")
-        return first + offset + np.arange((last - first) // self._step) * self._step
+    def _values(
+        self, start: np.datetime64, stop: np.datetime64, window: Window, names: Sequence[str]
+    ) -> Iterator[tuple[str, Values]]:
+        """Each canonical variable and its daily values, not checked; a raw variable is read once and then dropped."""
+        uses = Counter(raw for name in names for raw in self.mapping.raw_of(name))
+        raws: dict[str, Values] = {}
+        for name in sorted(names, key=self.mapping.raw_of):
+            for raw in self.mapping.raw_of(name):
+                if raw not in raws:
+                    raws[raw] = self._reader.read(raw, start, stop, window)
+            yield name, self._daily(name, raws, start, stop, window)
+            uses.subtract(self.mapping.raw_of(name))
+            raws = {raw: data for raw, data in raws.items() if uses[raw] > 0}
+
+    def _where(self, name: str, start: np.datetime64, stop: np.datetime64) -> str:
+        parts = self.mapping.raw_of(name)
+        return self.archive.where(self.mapping.fields[parts[0]], start, stop) if parts else f"{self._relief[0]}"
+
+    def _altitude(self, window: Window) -> Values:
+        """Altitude [m] (lat, lon) of the source's cells, read once per window."""
+        if self._orog is None or self._orog[0] is not window:
+            path, variable = self._relief
+            if not path:
+                raise ConfigError(
+                    "the mapping needs the altitude of the surface",
+                    where="forcing.elevation",
+                    hint="name a file with the elevation on the grid of the forcing",
+                )
+            self._orog = window, read_orog(path, window, variable)
+        return self._orog[1]
 
     def _unit(self, raw: str) -> tuple[str, str]:
         """Unit of a raw variable and, where it is not the file's label, a sentence that says so.
@@ -167,9 +226,9 @@ class MappedSource:
         units, reason = declared.units, declared.reason
         if raw in self.overrides:
             units, reason = self.overrides[raw].units, self.overrides[raw].reason
-        label = self.archive.units(raw)
+        label = self.archive.units(self.mapping.fields[raw])
         if not units and not label:
-            paths = ", ".join(str(f.path) for f in self.archive.holders(raw)[:2])
+            paths = ", ".join(str(f.path) for f, _ in self.archive.holders(self.mapping.fields[raw])[:2])
             hint = "declare it under forcing.overrides with a reason"
             raise UnitError(f"'{raw}' has no unit", where=paths, hint=hint)
         if not units or units == label:
@@ -182,22 +241,24 @@ class MappedSource:
             )
         return units, f"'{units}' instead of the label '{label}': {reason}"
 
-    def _make(self, name: str, made: CanonicalVariable, raws: Mapping[str, Values], where: str) -> Values:
+    def _daily(
+        self, name: str, raws: Mapping[str, Values], start: np.datetime64, stop: np.datetime64, window: Window
+    ) -> Values:
         """Daily values (day, lat, lon) of a canonical variable in canonical units."""
+        made, where = self.mapping.variables[name], self._where(name, start, stop)
         kind = {"minimum": "minimum", "maximum": "maximum"}.get(table.get(name).time, "mean")
         if made.rule is not None:
-            arguments = [
-                _scaled(raws[raw], self._unit(raw)[0], quantity, where)
-                for raw, quantity in zip(made.sources, RULES[made.rule], strict=True)
-            ]
-            rule: Callable[..., Values] = getattr(rules, made.rule)
-            return daily.statistic(daily.by_day(rule(*arguments), self._steps), kind).astype(np.float32)
+            count = int((stop - start) / np.timedelta64(1, "D")) * self._steps
+            dates = pd.date_range(pd.Timestamp(start), periods=count, freq=f"{self.mapping.step_hours}h")
+            steps = self._by_rule(name, raws, dates, window, where)
+            return daily.statistic(daily.by_day(steps, self._steps), kind).astype(np.float32)
         (raw,) = made.sources
         units, meaning = self._unit(raw)[0], self.mapping.raw[raw].time
         steps = daily.by_day(raws[raw], self._steps)
         if meaning == "accumulated":
-            values, units = daily.totals(steps, where), f"{units} d-1"
-        elif meaning == "interval" and _is_amount(units, name):
+            totals = daily.statistic(steps, "sum") if self.local else daily.totals(steps, where)
+            values, units = totals, f"{units} d-1"
+        elif meaning == "interval" and is_amount(units, name):
             if name == "rsds" and self.mapping.step_hours <= 3 and daily.looks_accumulated(steps):
                 raise InputError(
                     "the radiation never falls within a day: it is accumulated, not per step",
@@ -207,7 +268,26 @@ class MappedSource:
             values, units = daily.statistic(steps, "sum"), f"{units} d-1"
         else:
             values = daily.statistic(steps, kind)
-        return _scaled(values, units, name, where).astype(np.float32)
+        return scaled(values, units, name, where).astype(np.float32)
+
+    def _by_rule(
+        self, name: str, raws: Mapping[str, Values], dates: pd.DatetimeIndex, window: Window, where: str
+    ) -> Values:
+        """Canonical ``name`` at every step (step, lat, lon) by its rule, from raw values and from what these make."""
+        made = self.mapping.variables[name]
+        if made.rule is None:
+            return scaled(raws[made.sources[0]], self._unit(made.sources[0])[0], name, where)
+        arguments = []
+        for part, quantity in zip(made.sources, RULES[made.rule], strict=True):
+            if part in raws:
+                arguments.append(scaled(raws[part], self._unit(part)[0], quantity, where))
+            elif part == "orog":
+                arguments.append(np.broadcast_to(self._altitude(window), (dates.size, *window.shape)))
+            else:
+                arguments.append(self._by_rule(part, raws, dates, window, where))
+        rule: Callable[..., Values] = getattr(rules, made.rule)
+        place = {"lat": window.lat, "dates": dates} if made.rule in rules.WITH_PLACE else {}
+        return rule(*arguments, **place)
 
     def _checked(self, name: str, values: Values, start: np.datetime64, where: str) -> Values:
         """``values`` with tiny negatives clipped, after the checks of range and of missing data."""
@@ -228,32 +308,6 @@ class MappedSource:
                 hint="the source must cover a cell on all days: mend the file or get it again",
             )
         return values
-
-
-@lru_cache(maxsize=256)
-def _linear(units: str, name: str, where: str) -> tuple[float, float]:
-    """Scale and offset from ``units`` to the canonical unit of ``name``."""
-    zero, one = table.convert(np.array([0.0, 1.0]), units, name, where=where)
-    return float(one - zero), float(zero)
-
-
-def _scaled(values: npt.NDArray, units: str, name: str, where: str) -> npt.NDArray:
-    """``values`` in the canonical unit of ``name``; raises :class:`UnitError` where ``units`` does not convert."""
-    scale, offset = _linear(units, name, where)
-    if (scale, offset) == (1.0, 0.0):
-        return values
-    return (values * scale + offset).astype(values.dtype)
-
-
-def _is_amount(units: str, name: str) -> bool:
-    """Whether ``units`` of a flux is an amount per step and not a rate."""
-    for candidate, amount in ((units, False), (f"{units} d-1", True)):
-        try:
-            _linear(candidate, name, name)
-        except UnitError:
-            continue
-        return amount
-    return False
 
 
 def _check_extremes(block: xr.Dataset, where: str) -> None:

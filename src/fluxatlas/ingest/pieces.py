@@ -104,8 +104,9 @@ def write_pieces(
             done = span.stop
             say(f"{days[span][0]} to {days[span][-1]} written to {len(pieces)} pieces")
         clipped = {f"clipped_{name}": np.int32(count) for name, count in source.clipped.items()}
+        counts = {**clipped, "calendar_repeated_days": np.int32(source.repeated_days)}
         for piece in pieces:
-            piece.file.setncatts({**clipped, **(attrs or {})})
+            piece.file.setncatts({**counts, **(attrs or {})})
     return paths
 
 

@@ -22,6 +22,7 @@ class Source(Protocol):
     """What a source of forcing offers; see :class:`fluxatlas.ingest.mapping.MappedSource` for units and errors."""
 
     clipped: Counter[str]
+    repeated_days: int
 
     @property
     def grid(self) -> SourceGrid: ...
@@ -34,24 +35,35 @@ class Source(Protocol):
     def daily(self, year: int, bbox: BBox, variables: Sequence[str] | None = None) -> xr.Dataset: ...
 
 
-def open_source(block: ForcingBlock, files: Sequence[str | Path], closing: Sequence[str | Path] = ()) -> Source:
-    """Open the raw ``files`` of a year, and the ``closing`` ones of the next, as the source the block names.
+def open_source(
+    block: ForcingBlock,
+    files: Sequence[str | Path],
+    closing: Sequence[str | Path] = (),
+    elevation: str | Path | None = None,
+) -> Source:
+    """Open the raw ``files`` of a year, and the ``closing`` ones just before and after it, as the source of the block.
 
-    Raises :class:`FluxAtlasError` where the mapping or the files are unusable.
+    ``elevation`` replaces that of the block. Raises :class:`FluxAtlasError` where mapping or files are unusable.
     """
-    from . import era5_land, livneh
     from .declaration import load_mapping
+    from .era5_land import SYNTHETIC_EARTH
     from .mapping import MappedSource
+    from .monthly import MonthlySource
 
+    name = {"mapping": block.mapping, "synthetic_earth": "era5_land"}.get(block.source, block.source)
+    mapping = load_mapping(name)
     if block.source == "synthetic_earth":
-        return era5_land.open_synthetic_earth(files, closing, block.overrides)
-    if block.source == "era5_land":
-        return era5_land.open_era5_land(files, closing, block.overrides)
-    if block.source == "era5":
-        return era5_land.open_era5(files, closing, block.overrides)
-    if block.source == "livneh":
-        return livneh.open_livneh(files, block.overrides)
-    return MappedSource(load_mapping(block.mapping), files, closing, block.overrides)
+        mapping = mapping.model_copy(update=SYNTHETIC_EARTH)
+    kind = MonthlySource if mapping.monthly else MappedSource
+    return kind(
+        mapping,
+        files,
+        closing,
+        block.overrides,
+        day=block.day,
+        elevation=elevation or block.elevation or None,
+        elevation_variable=block.elevation_variable,
+    )
 
 
 def recognise(files: Sequence[str | Path]) -> str | None:
@@ -64,14 +76,13 @@ def recognise(files: Sequence[str | Path]) -> str | None:
     from .declaration import MAPPINGS, load_mapping
 
     archive = Archive(files)
-    held = {str(name) for file in archive.files for name in file.dataset.data_vars}
     fitting = {}
     for path in sorted(MAPPINGS.glob("*.yaml")):
         try:
             mapping = load_mapping(path.stem)
         except FluxAtlasError:
             continue
-        if set(mapping.raw) <= held:
+        if all(archive.holds(field) for field in mapping.fields.values()):
             fitting[path.stem] = len(mapping.raw)
     if {"era5", "era5_land"} <= set(fitting):
         fitting.pop("era5" if archive.grid.cell[0] < 0.2 else "era5_land")

@@ -1,0 +1,114 @@
+"""What a raw path may hold: a NetCDF file, a GRIB file, a Zarr store, or a zip archive of one of them.
+
+The climate data store delivers a request with instantaneous and accumulated variables as a zip with one NetCDF file per
+step type. Members are extracted, and GRIB fields decoded, to a temporary folder (``TMPDIR``) that lives as long as the
+process. GRIB needs ecCodes (the optional dependency ``fluxatlas[grib]``).
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import subprocess
+import sys
+import tempfile
+import zipfile
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import InputError
+from ..files import open_netcdf
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+AGAIN = "delete it and make or download it again"
+
+
+def open_container(path: str | Path) -> list[tuple[str, xr.Dataset]]:
+    """The data sets of ``path``, lazily, each with a label for messages.
+
+    Raises :class:`InputError` where the path is missing, empty, truncated, or of an unknown format.
+    """
+    source = Path(path)
+    if source.is_dir():
+        return [(str(source), _open_zarr(source))]
+    if not source.exists():
+        raise InputError("file not found", where=str(source), hint="check the path, or make the file first")
+    with source.open("rb") as handle:
+        magic = handle.read(4)
+    if magic[:2] == b"PK":
+        return _open_zip(source)
+    if magic == b"GRIB":
+        return _open_grib(source)
+    return [(str(source), open_netcdf(source))]
+
+
+def _open_zarr(store: Path, label: str = "") -> xr.Dataset:
+    """A Zarr store of format 2 or 3, with consolidated metadata or without."""
+    import xarray as xr
+    from zarr.storage import ZipStore
+
+    target = ZipStore(store, mode="r") if store.is_file() else str(store)
+    try:
+        return xr.open_dataset(target, engine="zarr", consolidated=None)  # type: ignore[arg-type]
+    except Exception as problem:  # zarr raises many kinds for a broken store
+        raise InputError(
+            f"cannot be read as a Zarr store ({str(problem).splitlines()[0] if str(problem) else type(problem)})",
+            where=label or str(store),
+            hint="a folder must be a Zarr store; if it is one, its metadata are damaged: get it again",
+        ) from problem
+
+
+def _open_zip(archive: Path) -> list[tuple[str, xr.Dataset]]:
+    try:
+        with zipfile.ZipFile(archive) as file:
+            names = [name for name in file.namelist() if not name.endswith("/")]
+            if any(Path(name).name in ("zarr.json", ".zgroup", ".zmetadata") for name in names):
+                return [(str(archive), _open_zarr(archive))]
+            wanted = [name for name in names if Path(name).suffix in (".nc", ".nc4", ".grib", ".grb", ".grib2")]
+            if not wanted:
+                raise InputError(
+                    f"the zip holds no NetCDF or GRIB file but {', '.join(names[:4]) or 'nothing'}",
+                    where=str(archive),
+                    hint="give the archive as the provider delivered it, or the files in it",
+                )
+            folder = Path(tempfile.mkdtemp(dir=_scratch()))
+            extracted = [(f"{archive}:{name}", Path(file.extract(name, folder))) for name in wanted]
+    except (zipfile.BadZipFile, OSError, EOFError) as problem:
+        raise InputError(f"cannot be read as a zip archive ({problem})", where=str(archive), hint=AGAIN) from problem
+    found = []
+    for label, member in extracted:
+        try:
+            found += [(label, dataset) for _, dataset in open_container(member)]
+        except InputError as problem:
+            raise InputError(problem.what, where=label, hint=problem.hint) from problem
+    return found
+
+
+@lru_cache(maxsize=1)
+def _scratch() -> str:
+    """The folder for extracted members; removed when the process ends."""
+    folder = tempfile.TemporaryDirectory(prefix=f"fluxatlas-{os.getpid()}-")
+    atexit.register(folder.cleanup)
+    return folder.name
+
+
+def _open_grib(path: Path) -> list[tuple[str, xr.Dataset]]:
+    """The variables of a GRIB file over the time they are valid at; decoded to disk by a process of its own."""
+    from .grib import open_decoded
+
+    folder = Path(tempfile.mkdtemp(dir=_scratch()))
+    command = [sys.executable, "-m", "fluxatlas.ingest.grib", str(path), str(folder)]
+    result = subprocess.run(command, capture_output=True, text=True)
+    if result.returncode:
+        problem = (result.stderr.strip().splitlines() or ["it was killed"])[-1]
+        if "ModuleNotFoundError" in problem or "library" in problem:
+            raise InputError(
+                f"GRIB files need ecCodes ({problem})",
+                where=str(path),
+                hint="pip install 'fluxatlas[grib]', or request NetCDF from the provider",
+            )
+        raise InputError(f"cannot be read as GRIB ({problem})", where=str(path), hint=AGAIN)
+    return [(str(path), dataset) for dataset in open_decoded(folder)]

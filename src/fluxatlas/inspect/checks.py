@@ -274,7 +274,8 @@ def _constant(report: Report, column: Column, values: FloatArray) -> None:
     if not column.ordered:
         return
     length, value, start = longest_run(finite, skip_zero=column.family in MAYBE_ZERO or not column.canonical)
-    if length >= max(10, 3 * column.day_steps) and length > 0.002 * finite.size:
+    least, share = (10, 0.002) if column.canonical else (20, 0.05)
+    if length >= max(least, 3 * column.day_steps) and length > share * finite.size:
         report.warn(
             "constant-run", f"{length:,} values in a row are {value:.6g} (from value {start + 1:,} on)", column.name
         )

@@ -11,8 +11,10 @@ import numpy.typing as npt
 import xarray as xr
 
 from ..errors import InputError
-from ..ingest.archive import CALENDARS, LAT, LON, TIME
 
+LAT, LON = ("latitude", "lat", "nav_lat", "y"), ("longitude", "lon", "nav_lon", "x")
+TIME = ("time", "valid_time", "day")
+CALENDARS = ("standard", "gregorian", "proleptic_gregorian")
 MOST_VALUES = 4_000_000
 """Values of one variable that are read; larger variables are sampled evenly in time, then cut in space."""
 READ_ERRORS = (OSError, RuntimeError, ValueError, IndexError, TypeError, KeyError, OverflowError, AttributeError)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import filecmp
 import importlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,8 @@ from pathlib import Path
 from ..errors import FluxAtlasError, InputError
 from .probe import Probe
 from .report import Report
+
+MOST_SIBLINGS = 300
 
 FORMATS = (
     "folders",
@@ -37,6 +40,7 @@ def inspect_path(path: str | Path) -> Report:
             module = importlib.import_module(f".formats.{name}", __package__)
             report: Report | None = module.recognise(probe)
             if report is not None:
+                twins(report, probe)
                 return report
         raise InputError("the format is not recognised", where=str(path), hint="see docs/inspect.md for what is known")
     except FluxAtlasError as problem:
@@ -45,6 +49,20 @@ def inspect_path(path: str | Path) -> Report:
         report = Report(str(path))
         report.error("internal", f"inspecting it failed ({type(problem).__name__}: {problem}); please report this")
         return report.decide("unusable", "fluxatlas could not make sense of this file")
+
+
+def twins(report: Report, probe: Probe) -> None:
+    """Add files of the folder with the same bytes and another name: one of the two is not what its name says."""
+    if report.status in ("not_input", "part", "unrecognised") or probe.is_folder or probe.size < 1000:
+        return
+    for other in sorted(probe.path.parent.glob(f"*{probe.path.suffix}"))[:MOST_SIBLINGS]:
+        try:
+            same = other.name != probe.name and other.stat().st_size == probe.size
+            if same and filecmp.cmp(probe.path, other, shallow=False):
+                text = f"byte for byte the same as {other.name}: one of them is not what its name says"
+                report.warn("identical-file", text)
+        except OSError:
+            continue
 
 
 def refused(report: Report, problem: FluxAtlasError, code: str = "refused") -> Report:

@@ -63,17 +63,23 @@ def _archive(report: Report, packed: zipfile.ZipFile, names: list[str]) -> Repor
 
 def _members(report: Report, packed: zipfile.ZipFile, names: list[str]) -> Report:
     """Inspect up to five members; a zip is not read by ingest, so its files must be unpacked."""
-    verdicts = []
+    verdicts, inside = [], []
     with tempfile.TemporaryDirectory() as folder:
         for name in names[:5]:
             target = Path(folder) / (PurePosixPath(name).name or "member")
             target.write_bytes(packed.read(name))
             inner = inspect_path(target)
+            inside.append(inner)
             verdicts.append(f"{name}: {inner.format or 'unknown'}, {inner.verdict}")
             if not report.variables:
                 report.variables, report.time, report.space = inner.variables, inner.time, inner.space
                 report.findings += inner.findings
     report.details["contents"] = verdicts
+    netcdf = [inner.usable and inner.format == "netcdf-grid" for inner in inside]
+    if netcdf and all(netcdf) and len(names) <= 5:
+        report.format, report.product = "zip-netcdf", inside[0].product
+        report.mapping = [row for inner in inside for row in inner.mapping]
+        return report.decide("part", "ingest reads such a zip as it is: " + inside[0].verdict, inside[0].reader)
     return report.decide("no_reader", f"a zip of {len(names)} files: unpack it, then inspect what it holds")
 
 

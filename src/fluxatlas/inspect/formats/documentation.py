@@ -31,7 +31,7 @@ def recognise(probe: Probe) -> Report | None:
             continue
         if words and not re.search(words, text, re.IGNORECASE | re.MULTILINE):
             continue
-        if kind in ("description of fields", "history of changes") and _is_table(probe):
+        if kind in ("description of fields", "history of changes") and probe.suffix == ".csv" and _is_table(probe):
             continue
         return report_on(probe, kind)
     prose = sum(len(line.split()) > 6 for line in probe.lines) >= 0.25 * max(sum(map(bool, probe.lines)), 1)

@@ -109,6 +109,8 @@ def _judge(report: Report, probe: Probe, table: pd.DataFrame, clock: str) -> Rep
         subdaily=step == "HH",
         day_steps=48 if step == "HH" else 1,
     )
+    if report.product == "FLUXNET-CH4" and "WTD" not in table:
+        report.note("no-water-table", "no water table depth (WTD) in this file")
     _quality(report, table)
     if step == "MM":
         return report.decide("no_reader", "monthly means: the site table is daily; give the DD or HH file of the site")

@@ -294,6 +294,8 @@ def _sites(report: Report, data: pd.DataFrame, specs: dict[str, Spec]) -> None:
     judge_frame(report, one, {"all sites": spec}, ordered=False)
     empty = [str(name) for name in stacked if stacked[name].notna().mean() < 0.1]
     missing = float(stacked.isna().to_numpy().mean())
+    if spec.units == "degC":
+        report.note("unit-by-magnitude", "the file states no unit: by magnitude land surface temperature is in deg C")
     report.note("gaps", f"{100 * missing:.0f} % of the values are missing (NA)")
     if empty:
         report.warn("sparse", f"sites with less than 10 % of the values: {', '.join(empty[:10])}")

@@ -25,6 +25,8 @@ MOST_VARIABLES = 60
 
 def recognise(probe: Probe) -> Report | None:
     """A NetCDF file (classic or HDF5) or a Zarr store."""
+    if probe.kind == "grib":
+        return _grib(Report(str(probe.path), "grib", "GRIB"), probe)
     zarr = probe.is_folder and any((probe.path / name).exists() for name in (".zgroup", ".zmetadata", "zarr.json"))
     if not zarr and probe.kind not in ("hdf5", "netcdf3"):
         return None
@@ -35,6 +37,20 @@ def recognise(probe: Probe) -> Report | None:
             dataset = _open_zarr(probe) if zarr else open_netcdf(probe.path, decode_times=False)
             with dataset:
                 return _inspect(report, dataset, probe)
+    except FluxAtlasError as problem:
+        return refused(report, problem)
+
+
+def _grib(report: Report, probe: Probe) -> Report:
+    """GRIB through the container that ingest opens it with; the first data set of the file is described."""
+    from ...ingest.containers import open_container
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            datasets = open_container(probe.path)
+            report.details["data_sets"] = [label for label, _ in datasets]
+            return _inspect(report, datasets[0][1], probe)
     except FluxAtlasError as problem:
         return refused(report, problem)
 
@@ -81,7 +97,7 @@ def _time(report: Report, dataset: xr.Dataset, roles: Axes) -> None:
     if local:
         report.note("local-time", "times are local to the cells, not UTC", roles.time)
     if wrong and stamps.size:
-        text = f"{wrong}: xarray decodes it to cftime objects, and ingest refuses it; convert it to the standard one"
+        text = f"{wrong}, not the standard one (xarray decodes it to cftime objects): days may be missing or displaced"
         report.warn("calendar", text, roles.time)
     elif wrong:
         report.warn("time-unit", wrong, roles.time)

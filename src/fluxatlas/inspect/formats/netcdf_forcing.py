@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 import yaml
+from pydantic import ValidationError
 
 from ... import variables as table
 from ...errors import FluxAtlasError
@@ -41,22 +42,45 @@ def decide(report: Report, dataset: xr.Dataset, roles: Axes, probe: Probe) -> Re
     name, mapping = chosen
     report.product = mapping.title if shipped else report.details["attributes"].get("title", "") or "gridded CF data"
     report.format = "zarr-grid" if report.format == "zarr" else "netcdf-grid"
-    made = [v for v, how in mapping.variables.items() if set(how.sources) <= names]
-    if report.format == "zarr-grid":
-        _rows(report, mapping, made, {})
-        return report.decide("no_reader", "gridded Zarr: recognised, no reader yet (forcing is read from NetCDF)")
-    return _verify(report, mapping, made, names, probe, f"source: {name}" if shipped else "source: mapping")
+    held = held_raw(mapping, names)
+    return _verify(report, mapping, makeable(mapping, held), held, probe, _key(name, shipped))
+
+
+def _key(name: str, shipped: bool) -> str:
+    """The lines of the block ``forcing`` that name a mapping."""
+    if name in ("era5", "era5_land", "livneh"):
+        return f"source: {name}"
+    return f"source: mapping, mapping: {name}" if shipped else "source: mapping"
+
+
+def held_raw(mapping: DeclaredMapping, names: set[str]) -> dict[str, str]:
+    """Raw variables of ``mapping`` that a file with variables ``names`` holds -> their name in the file."""
+    found: dict[str, str] = {}
+    for key, raw in mapping.raw.items():
+        spelled: Any = getattr(raw, "name", ()) or key
+        for name in (spelled,) if isinstance(spelled, str) else spelled:
+            if name in names:
+                found[key] = name
+                break
+    return found
+
+
+def makeable(mapping: DeclaredMapping, held: dict[str, str]) -> list[str]:
+    """Canonical variables that can be made of the raw ones ``held``, in the order of the mapping."""
+    made: list[str] = []
+    for _ in mapping.variables:
+        for name, how in mapping.variables.items():
+            if name not in made and all(part in held or part in made for part in how.sources):
+                made.append(name)
+    return [name for name in mapping.variables if name in made]
 
 
 def _shipped(report: Report, probe: Probe, names: set[str]) -> tuple[str, DeclaredMapping] | None:
     """The shipped mapping that reads all of the file's raw variables, or most of its own from it."""
-    if report.format == "zarr":
+    try:
+        whole = recognise_mapping([probe.path])
+    except FluxAtlasError:
         whole = None
-    else:
-        try:
-            whole = recognise_mapping([probe.path])
-        except FluxAtlasError:
-            whole = None
     if whole:
         return whole, load_mapping(whole)
     fine = report.space is not None and min(report.space.cell or [1.0]) < 0.2
@@ -65,12 +89,21 @@ def _shipped(report: Report, probe: Probe, names: set[str]) -> tuple[str, Declar
         if path.stem == ("era5" if fine else "era5_land") or path.stem == "livneh":
             continue  # generic names such as 'temp' say nothing as long as they are not all there
         try:
-            shared = len(set(load_mapping(path.stem).raw) & names)
+            mapping = load_mapping(path.stem)
         except FluxAtlasError:
             continue
-        if shared and (best is None or shared > best[0]):
+        shared = len(held_raw(mapping, names))
+        if shared and _steps_fit(report, mapping) and (best is None or shared > best[0]):
             best = shared, path.stem
     return (best[1], load_mapping(best[1])) if best else None
+
+
+def _steps_fit(report: Report, mapping: DeclaredMapping) -> bool:
+    """Whether the step of the file is that of the mapping."""
+    step = report.time.step if report.time else ""
+    if getattr(mapping, "monthly", False):
+        return step == "1 month"
+    return STEPS.get(step) == mapping.step_hours
 
 
 def _proposed(report: Report, dataset: xr.Dataset, names: set[str]) -> tuple[str, DeclaredMapping] | None:
@@ -101,46 +134,51 @@ def _proposed(report: Report, dataset: xr.Dataset, names: set[str]) -> tuple[str
         "variables": made,
     }
     report.details["proposed_mapping"] = yaml.safe_dump(declared, sort_keys=False)
-    return "mapping", DeclaredMapping.model_validate(declared)
+    try:
+        return "mapping", DeclaredMapping.model_validate(declared)
+    except ValidationError:  # a proposal that the schema refuses is no help
+        return None
 
 
 def _verify(
-    report: Report, mapping: DeclaredMapping, made: list[str], names: set[str], probe: Probe, source_key: str
+    report: Report, mapping: DeclaredMapping, made: list[str], held: dict[str, str], probe: Probe, key: str
 ) -> Report:
     """Read one day of the variables that can be made, and say what else is needed."""
     if any(f.level == "error" for f in report.findings):
-        _rows(report, mapping, made, {})
+        _rows(report, mapping, made, {}, held)
         reason = next(f.message for f in report.findings if f.level == "error")
         return report.decide("unusable", reason)
+    key = f"forcing: {{{key}}}"
     try:
-        source = MappedSource(mapping, [probe.path])
-        overrides = json.loads(source.attrs["unit_overrides"])
-        _rows(report, mapping, made, overrides)
         if not made:
-            raw = sorted(set(mapping.raw) & names)
-            lacking = sorted({s for v in mapping.variables.values() if set(v.sources) & set(raw) for s in v.sources})
-            need = ", ".join(n for n in lacking if n not in names)
-            return report.decide("part", f"holds {', '.join(raw)}; together with {need} it makes forcing", source_key)
-        day, read = _read_day(source, made)
+            _rows(report, mapping, made, {}, held)
+            users = [how.sources for how in mapping.variables.values() if set(how.sources) & set(held)]
+            lacking = ", ".join(sorted({part for parts in users for part in parts} - set(held)))
+            return report.decide("part", f"holds {', '.join(held)}; together with {lacking} it makes forcing", key)
+        if getattr(mapping, "monthly", False):
+            _rows(report, mapping, made, {}, held)
+            return report.decide("usable", f"monthly means; ingest makes {', '.join(made)} of them", key)
+        source = MappedSource(mapping, [probe.path])
+        _rows(report, mapping, made, json.loads(source.attrs["unit_overrides"]), held)
+        day = _read_day(report, source, made)
     except FluxAtlasError as problem:
         where = f" ({problem.where})" if problem.where and len(problem.where) < 300 else ""
         report.error("refused", f"{problem.what}{where}" + (f"; {problem.hint}" if problem.hint else ""))
         return report.decide("unusable", f"ingest refuses it: {problem.what}")
-    report.details["checked"] = f"ingest read {', '.join(read)} of {day}"
+    report.details["checked"] = f"ingest read {', '.join(made)} of {day}"
     absent = [name for name in FORCING if name not in made]
-    key = f"forcing: {{{source_key}}}"
-    if absent:
-        needed = sorted(set(mapping.raw) - names) if source_key != "source: mapping" else absent
-        text = f"ingest makes {', '.join(made)} of it (read {day}); still needed from other files: {', '.join(needed)}"
-        return report.decide("part", text, key)
-    return report.decide("usable", f"ingest makes all forcing of it (read {day} to check)", key)
+    if not absent:
+        return report.decide("usable", f"ingest makes all forcing of it (read {day} to check)", key)
+    needed = sorted(set(mapping.raw) - set(held)) or absent
+    text = f"ingest makes {', '.join(made)} of it (read {day}); still needed from other files: {', '.join(needed)}"
+    return report.decide("part", text, key)
 
 
-def _read_day(source: MappedSource, made: list[str]) -> tuple[str, list[str]]:
+def _read_day(report: Report, source: MappedSource, made: list[str]) -> str:
     """Read one whole day of a small window; the second day of the file, or the first of a file of one day."""
-    stamps = source.archive.files[0].times
+    stamps = np.asarray(report.series["x"], "datetime64[s]")
     first = stamps[0].astype("datetime64[D]")
-    if stamps[0] > first + np.timedelta64(0, "s"):
+    if stamps[0] > first + np.timedelta64(0, "s") and source.mapping.step_hours < 24:
         first = first + np.timedelta64(1, "D")
     days = (stamps[-1].astype("datetime64[D]") - first).astype(int)
     day = first + np.timedelta64(1 if days >= 2 else 0, "D")
@@ -148,27 +186,29 @@ def _read_day(source: MappedSource, made: list[str]) -> tuple[str, list[str]]:
     rows, columns = min(lat.size, MOST_CELLS), min(lon.size, MOST_CELLS)
     a, b = (lat.size - rows) // 2, (lon.size - columns) // 2
     part_lat, part_lon = lat[a : a + rows], lon[b : b + columns]
-    east, west = float(part_lon.max()), float(part_lon.min())
     box = (
-        west - 0.4 * width,
+        float(part_lon.min()) - 0.4 * width,
         max(float(part_lat.min()) - 0.4 * height, -90.0),
-        east + 0.4 * width,
+        float(part_lon.max()) + 0.4 * width,
         min(float(part_lat.max()) + 0.4 * height, 90.0),
     )
     next(source.blocks(day, day + np.timedelta64(1, "D"), source.grid.window(box), made))
-    return str(day), made
+    return str(day)
 
 
-def _rows(report: Report, mapping: DeclaredMapping, made: list[str], overrides: dict[str, str]) -> None:
+def _rows(
+    report: Report, mapping: DeclaredMapping, made: list[str], overrides: dict[str, str], held: dict[str, str]
+) -> None:
     """One row per canonical variable: sources, unit, how it is made, and the override."""
     labels = {summary.name: summary.units for summary in report.variables}
+    words = {"accumulated": "differenced since 00 UTC"}
     for name in made:
         how = mapping.variables[name]
-        kinds = {mapping.raw[raw].time for raw in how.sources}
-        units = ", ".join(mapping.raw[raw].units or labels.get(raw, "") for raw in how.sources)
-        words = {"accumulated": "differenced since 00 UTC", "instant": "", "interval": ""}
+        raws = [part for part in how.sources if part in held]
+        kinds = {str(mapping.raw[part].time) for part in raws}
+        units = ", ".join(mapping.raw[part].units or labels.get(held[part], "") for part in raws)
         day = {"minimum": "daily minimum", "maximum": "daily maximum"}.get(table.get(name).time, "daily mean")
-        steps = [how.rule.replace("_", " ") if how.rule else "", *(words[kind] for kind in kinds), day]
-        why = "; ".join(re.sub(r"\s+", " ", overrides[raw]) for raw in how.sources if raw in overrides)
-        conversion_text = ", ".join(step for step in steps if step)
-        report.mapping.append(MappingRow(name, list(how.sources), units, conversion_text, why))
+        steps = [how.rule.replace("_", " ") if how.rule else "", *(words.get(kind, "") for kind in kinds), day]
+        why = "; ".join(re.sub(r"\s+", " ", overrides[part]) for part in raws if part in overrides)
+        sources = [held.get(part, part) for part in how.sources]
+        report.mapping.append(MappingRow(name, sources, units, ", ".join(step for step in steps if step), why))

@@ -19,8 +19,6 @@ FORMS = {4: "%Y", 6: "%Y%m", 8: "%Y%m%d", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
 
 def recognise(probe: Probe) -> Report | None:
     """A table with a header; raises :class:`InputError` for what cannot be told at all."""
-    if probe.kind == "grib":
-        return Report(str(probe.path), "grib", "GRIB").decide("no_reader", "GRIB: recognised, no reader yet")
     if probe.kind != "text":
         raise InputError("the format is not recognised", where=str(probe.path), hint="see docs/inspect.md")
     row = probe.first_row

@@ -114,7 +114,7 @@ def _judge(report: Report, probe: Probe, table: pd.DataFrame, clock: str) -> Rep
     _quality(report, table)
     if step == "MM":
         return report.decide("no_reader", "monthly means: the site table is daily; give the DD or HH file of the site")
-    return _through_ingest(report, probe)
+    return _through_ingest(report, probe, table)
 
 
 def spec(name: str, step: str, product: str = "") -> Spec:
@@ -149,7 +149,7 @@ def _quality(report: Report, table: pd.DataFrame) -> None:
             report.warn("gap-filled", f"mostly gap-filled (mean QC below 0.5): {', '.join(poor[:12])}")
 
 
-def _through_ingest(report: Report, probe: Probe) -> Report:
+def _through_ingest(report: Report, probe: Probe, table: pd.DataFrame) -> Report:
     """What ingest would make of the file: its own reader is run with a stand-in for the coordinates."""
     site = str(report.details.get("site", "XX-Xxx"))
     entry = SiteEntry(
@@ -161,7 +161,6 @@ def _through_ingest(report: Report, probe: Probe) -> Report:
     ledger, rules = Ledger(), QcRules()
     try:
         (record,) = fluxnet.read([str(probe.path)], entry, rules, ledger)
-        table = fluxnet.read_file(probe.path, probe.encoding)
     except FluxAtlasError as problem:
         return refused(report, problem)
     report.note("position-not-in-file", "coordinates are not in the file: name a 'metadata' CSV in the entry")
@@ -193,8 +192,7 @@ def from_record(report: Report, record: SiteRecord, ledger: Ledger) -> None:
     }
 
 
-def _mapping(report: Report, record: SiteRecord, found: fluxnet.FluxnetFile, ledger: Ledger) -> None:
-    table = found.table
+def _mapping(report: Report, record: SiteRecord, table: pd.DataFrame, ledger: Ledger) -> None:
     if record.forcing is not None:
         for suffix in ("F", "ERA"):
             if f"TA_{suffix}" in table:

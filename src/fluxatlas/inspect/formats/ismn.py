@@ -94,7 +94,7 @@ def _float(value: object) -> float | None:
 
 def _flags(report: Report, table: pd.DataFrame) -> None:
     """Share of values that the network's quality control did not find good."""
-    flags = table["flag"].astype(str)
+    flags = table["flag"].astype(object).where(table["flag"].notna(), "").astype(str)
     counts = {str(k): int(n) for k, n in flags.value_counts().items()}
     report.details["flags"] = dict(list(counts.items())[:20])
     bad = int((~flags.str.split(",").str[0].str.startswith("G")).sum())

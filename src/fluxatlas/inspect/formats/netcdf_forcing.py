@@ -57,7 +57,7 @@ def held_raw(mapping: DeclaredMapping, names: set[str]) -> dict[str, str]:
     """Raw variables of ``mapping`` that a file with variables ``names`` holds -> their name in the file."""
     found: dict[str, str] = {}
     for key, raw in mapping.raw.items():
-        spelled: Any = getattr(raw, "name", ()) or key
+        spelled = raw.name or key
         for name in (spelled,) if isinstance(spelled, str) else spelled:
             if name in names:
                 found[key] = name
@@ -101,7 +101,7 @@ def _shipped(report: Report, probe: Probe, names: set[str]) -> tuple[str, Declar
 def _steps_fit(report: Report, mapping: DeclaredMapping) -> bool:
     """Whether the step of the file is that of the mapping."""
     step = report.time.step if report.time else ""
-    if getattr(mapping, "monthly", False):
+    if mapping.monthly:
         return step == "1 month"
     return STEPS.get(step) == mapping.step_hours
 
@@ -155,7 +155,7 @@ def _verify(
             users = [how.sources for how in mapping.variables.values() if set(how.sources) & set(held)]
             lacking = ", ".join(sorted({part for parts in users for part in parts} - set(held)))
             return report.decide("part", f"holds {', '.join(held)}; together with {lacking} it makes forcing", key)
-        if getattr(mapping, "monthly", False):
+        if mapping.monthly:
             _rows(report, mapping, made, {}, held)
             return report.decide("usable", f"monthly means; ingest makes {', '.join(made)} of them", key)
         source = MappedSource(mapping, [probe.path])

@@ -1,0 +1,218 @@
+"""The command ``fluxatlas inspect``: exit codes, screen, JSON schema, plot, and formats made on the spot."""
+
+import json
+import zipfile
+from pathlib import Path
+
+import jsonschema
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+from typer.testing import CliRunner
+
+from fluxatlas.cli import app
+from fluxatlas.errors import ConfigError
+from fluxatlas.inspect.commands import run
+from fluxatlas.inspect.registry import inspect_path
+
+CHAMBERS = "site,lat,lon,elevation,igbp,datetime_utc,flux,flux_unit,flux_sign\n" + "".join(
+    f"AA-One,48.1,11.6,520,ENF,2001-06-{d:02d}T{h:02d}:00Z,{-0.8 - 0.01 * d - 0.003 * h},mg CH4 m-2 d-1,"
+    "upward_positive\n"
+    for d in range(1, 21)
+    for h in range(0, 24, 2)
+)
+TEXT = {"type": "string"}
+NUMBER = {"type": ["number", "null"]}
+SCHEMA = {
+    "type": "object",
+    "required": [
+        *("schema_version", "path", "format", "product", "version", "status", "usable", "verdict", "reader"),
+        *("time", "space", "variables", "findings", "mapping", "details"),
+    ],
+    "additionalProperties": False,
+    "properties": {
+        "schema_version": {"const": 1},
+        **dict.fromkeys(("path", "format", "product", "version", "verdict", "reader"), TEXT),
+        "status": {"enum": ["usable", "part", "no_reader", "not_input", "unusable", "unrecognised"]},
+        "usable": {"type": "boolean"},
+        "details": {"type": "object"},
+        "time": {"type": ["object", "null"], "required": ["start", "end", "step", "n", "calendar", "zone", "gaps"]},
+        "space": {"type": ["object", "null"], "required": ["kind", "bbox", "shape", "cell", "crs", "sites"]},
+        "variables": {
+            "type": "array",
+            "items": {
+                "required": ["name", "units", "units_from", "kind", "shape", "n", "missing", "sampled"],
+                "properties": dict.fromkeys(("minimum", "median", "maximum"), NUMBER),
+            },
+        },
+        "findings": {
+            "type": "array",
+            "items": {
+                "required": ["level", "code", "message", "variable"],
+                "properties": {"level": {"enum": ["note", "warning", "error"]}, "code": {"pattern": "^[a-z0-9-]+$"}},
+            },
+        },
+        "mapping": {
+            "type": "array",
+            "items": {"required": ["canonical", "source", "units", "conversion", "override"]},
+        },
+    },
+}
+
+
+@pytest.fixture
+def chambers(tmp_path: Path) -> Path:
+    path = tmp_path / "chambers.csv"
+    path.write_text(CHAMBERS, encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def weather(tmp_path: Path) -> Path:
+    """Three days of hourly air temperature on a grid, as a CF file."""
+    time = pd.date_range("2001-01-01", periods=72, freq="h")
+    lat, lon = np.arange(50, 48, -0.5), np.arange(5, 7.5, 0.5)
+    values = 280 + np.random.default_rng(2).normal(0, 3, (72, lat.size, lon.size))
+    path = tmp_path / "tas.nc"
+    xr.Dataset(
+        {"tas": (("time", "lat", "lon"), values, {"units": "K", "standard_name": "air_temperature"})},
+        {"time": time, "lat": lat, "lon": lon},
+    ).to_netcdf(path)
+    return path
+
+
+def invoke(*arguments: object) -> tuple[int, str]:
+    result = CliRunner().invoke(app, ["inspect", *map(str, arguments)])
+    return result.exit_code, result.stdout
+
+
+def test_a_usable_file_exits_with_0(chambers: Path) -> None:
+    code, text = invoke(chambers)
+    assert code == 0
+    assert "can be used as input: ingest makes 20 daily observations at 1 sites of it" in text
+    assert "fch4 <- flux" in text
+
+
+def test_exit_code_1_as_soon_as_one_file_cannot_be_used(chambers: Path, tmp_path: Path) -> None:
+    other = tmp_path / "LICENSE"
+    other.write_text("MIT License\nCopyright (c) nobody\n", encoding="utf-8")
+    code, text = invoke(chambers, other)
+    assert code == 1
+    assert "2 files: 1 can be used as input, 1 cannot" in text
+    assert str(chambers) in text
+    assert str(other) in text
+
+
+def test_json_follows_the_schema(chambers: Path, weather: Path, tmp_path: Path) -> None:
+    missing = tmp_path / "missing.nc"
+    code, text = invoke(chambers, weather, missing, "--json")
+    assert code == 1
+    reports = json.loads(text)
+    for report in reports:
+        jsonschema.validate(report, SCHEMA)
+    assert [report["usable"] for report in reports] == [True, True, False]
+    assert "file not found" in reports[2]["verdict"]
+
+
+def test_a_folder_stands_for_its_files(chambers: Path, weather: Path) -> None:
+    code, text = invoke(chambers.parent)
+    assert code == 0
+    assert "2 files: 2 can be used as input, 0 cannot" in text
+
+
+def test_cf_grid_gets_a_mapping_that_is_checked(weather: Path) -> None:
+    report = inspect_path(weather)
+    assert (report.format, report.status) == ("netcdf-grid", "part")
+    assert {row.canonical for row in report.mapping} == {"tas", "tasmin", "tasmax"}
+    assert "read 2001-01-02" in report.verdict
+    assert "of: tas" in report.details["proposed_mapping"]
+
+
+def test_plot_is_written(weather: Path, tmp_path: Path) -> None:
+    output = tmp_path / "plot.png"
+    assert invoke(weather, "--plot", output)[0] == 0
+    assert output.read_bytes().startswith(b"\x89PNG")
+    with pytest.raises(ConfigError, match="draws one file"):
+        run([weather, weather], plot=output, as_json=False, everything=False)
+
+
+def test_nothing_to_draw_is_one_message(tmp_path: Path) -> None:
+    path = tmp_path / "README.md"
+    path.write_text("# Title\n\nSome words that say what this is about.\n", encoding="utf-8")
+    result = CliRunner().invoke(app, ["inspect", str(path), "--plot", str(tmp_path / "x.png")])
+    assert "nothing to draw" in str(result.exception)
+    assert not (tmp_path / "x.png").exists()
+
+
+BAD: list[tuple[str, bytes, str]] = [
+    ("empty.csv", b"", "file is empty"),
+    ("zeros.nc", b"\x00" * 300, "file is empty"),
+    ("noise.bin", bytes(range(1, 256)) * 3 + b"\x00", "not recognised"),
+    ("FLX_XX-Abc_FLUXNET2015_FULLSET_DD_2001-2002_1-1.csv", b"TIMESTAMP,TA_F,P_F\n2001,3,4\n", "digits"),
+    ("FLX_XX-Abc_FLUXNET2015_FULLSET_DD_2001-2002_1-1.csv", b"TIMESTAMP,TA_F,P_F\n", "no rows"),
+    ("broken.nc", b"CDF\x01\x00\x00", "NetCDF"),
+    ("broken.tif", b"II*\x00\x08\x00\x00\x00", "raster"),
+    ("broken.zip", b"PK\x03\x04 not a zip", "zip"),
+    ("broken.rds", b"\x1f\x8b\x08\x00 broken", "R data"),
+    ("words.txt", b"a;b\n1;2", "kind that no reader takes"),
+    ("broken.geojson", b'{"type": "FeatureCollection", "features": [', "vector"),
+]
+
+
+@pytest.mark.parametrize(("name", "data", "words"), BAD, ids=[f"{b[0][:12]}-{b[2][:12]}" for b in BAD])
+def test_bad_files_get_one_clear_verdict(tmp_path: Path, name: str, data: bytes, words: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(data)
+    report = inspect_path(path)
+    assert not report.usable
+    assert "internal" not in report.codes()
+    assert words in report.verdict + " ".join(f.message for f in report.findings)
+
+
+def test_latin_1_text_is_said_and_read(tmp_path: Path) -> None:
+    path = tmp_path / "sites.csv"
+    path.write_bytes("name,lat,lon,value\nHöhe,48.1,11.6,3\nTal,48.2,11.7,4\n".encode("latin-1"))
+    report = inspect_path(path)
+    assert any(f.code == "not-utf8" and "0xf6 on line 2" in f.message for f in report.findings)
+
+
+def test_duplicated_and_unordered_rows_of_a_table(tmp_path: Path) -> None:
+    path = tmp_path / "series.csv"
+    days = pd.date_range("2001-01-01", periods=30).strftime("%Y-%m-%d").to_list()
+    days[7], days[20] = days[6], days[18]
+    path.write_text("date,TA\n" + "".join(f"{d},{i % 7}\n" for i, d in enumerate(days)), encoding="utf-8")
+    assert {"time-duplicated", "time-unordered", "time-gap"} <= inspect_path(path).codes()
+
+
+def test_zarr_is_recognised(weather: Path, tmp_path: Path) -> None:
+    store = tmp_path / "store.zarr"
+    with xr.open_dataset(weather) as dataset:
+        dataset.to_zarr(store)
+    report = inspect_path(store)
+    assert report.format == "zarr-grid"
+    assert {row.canonical for row in report.mapping} == {"tas", "tasmin", "tasmax"}
+    assert report.status == "part"
+
+
+def test_zip_lists_what_it_holds(chambers: Path, tmp_path: Path) -> None:
+    packed = tmp_path / "archive.zip"
+    with zipfile.ZipFile(packed, "w") as target:
+        target.write(chambers, "data/chambers.csv")
+    report = inspect_path(packed)
+    assert report.status == "no_reader"
+    assert report.details["contents"][0].startswith("data/chambers.csv: chambers")
+
+
+@pytest.mark.parametrize(("calendar", "expected"), [("noleap", "calendar"), ("360_day", "calendar"), ("standard", "")])
+def test_calendar(tmp_path: Path, calendar: str, expected: str) -> None:
+    path = tmp_path / "t.nc"
+    attrs = {"units": "days since 2001-01-01", "calendar": calendar}
+    xr.Dataset(
+        {"tas": (("time", "lat", "lon"), 280 + np.random.default_rng(0).random((400, 2, 2)), {"units": "K"})},
+        {"time": ("time", np.arange(400), attrs), "lat": [50.0, 49.5], "lon": [5.0, 5.5]},
+    ).to_netcdf(path)
+    report = inspect_path(path)
+    assert ("calendar" in report.codes()) is bool(expected)
+    assert report.time is not None
+    assert report.time.calendar == calendar

@@ -10,7 +10,8 @@ import hashlib
 import json
 import os
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -33,11 +34,33 @@ def atomic(path: str | Path) -> Iterator[Path]:
     partial = target.with_name(f".{target.stem}.{os.getpid()}.part{target.suffix}")
     try:
         yield partial
-        with partial.open("rb") as handle:
-            os.fsync(handle.fileno())
+        _sync(partial)
         partial.replace(target)
     finally:
         partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_all(paths: Sequence[str | Path]) -> Iterator[list[Path]]:
+    """As :func:`atomic` for many files that belong together: all get their names, or none does."""
+    targets = [Path(path) for path in paths]
+    for folder in {target.parent for target in targets}:
+        folder.mkdir(parents=True, exist_ok=True)
+    partials = [target.with_name(f".{target.stem}.{os.getpid()}.part{target.suffix}") for target in targets]
+    try:
+        yield partials
+        with ThreadPoolExecutor(8) as pool:  # waiting for the disk, not for a processor
+            list(pool.map(_sync, partials))
+        for partial, target in zip(partials, targets, strict=True):
+            partial.replace(target)
+    finally:
+        for partial in partials:
+            partial.unlink(missing_ok=True)
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb") as handle:
+        os.fsync(handle.fileno())
 
 
 def write_text(path: str | Path, text: str) -> None:

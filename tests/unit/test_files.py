@@ -1,11 +1,14 @@
 """Files: complete or absent; broken ones refused with a message."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import xarray as xr
 
 from fluxatlas import files
 from fluxatlas.errors import InputError
+from fluxatlas.files import atomic_all
 
 
 def _leftovers(folder) -> list[str]:
@@ -50,3 +53,15 @@ def test_errors_survive_a_process_boundary() -> None:
 
     error = pickle.loads(pickle.dumps(InputError("what", where="here", hint="do this")))
     assert (error.what, error.where, error.hint) == ("what", "here", "do this")
+
+
+def test_files_that_belong_together_get_their_names_together(tmp_path: Path) -> None:
+    paths = [tmp_path / "a" / "1.nc", tmp_path / "b" / "1.nc"]
+    with atomic_all(paths) as partials:
+        for partial in partials:
+            partial.write_text("x")
+        assert not any(path.exists() for path in paths)
+    assert all(path.read_text() == "x" for path in paths)
+    with pytest.raises(FileNotFoundError), atomic_all([tmp_path / "c.nc", tmp_path / "d.nc"]) as partials:
+        partials[0].write_text("x")
+    assert sorted(p.name for p in tmp_path.rglob("*") if p.is_file()) == ["1.nc", "1.nc"]

@@ -17,6 +17,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from ..errors import InputError
 from ..files import open_netcdf
 
@@ -42,7 +44,26 @@ def open_container(path: str | Path) -> list[tuple[str, xr.Dataset]]:
         return _open_zip(source)
     if magic == b"GRIB":
         return _open_grib(source)
-    return [(str(source), open_netcdf(source))]
+    return [(str(source), _open_netcdf(source))]
+
+
+def _open_netcdf(path: Path) -> xr.Dataset:
+    """A NetCDF file whose packed 16-bit integers are decoded to float32, which holds them exactly enough."""
+    import xarray as xr
+
+    raw = open_netcdf(path, mask_and_scale=False, decode_times=False)
+    for array in raw.variables.values():
+        if array.dtype.kind in "iu" and array.dtype.itemsize <= 2:
+            for key in {"scale_factor", "add_offset"} & set(array.attrs):
+                array.attrs[key] = np.float32(array.attrs[key])
+    try:
+        decoded = xr.decode_cf(raw)
+    except (ValueError, OverflowError, TypeError) as problem:
+        raise InputError(
+            f"cannot be read as NetCDF ({problem})", where=str(path), hint="mend the attributes of the file"
+        ) from problem
+    decoded.set_close(raw.close)
+    return decoded
 
 
 def _open_zarr(store: Path, label: str = "") -> xr.Dataset:

@@ -119,15 +119,15 @@ class Window:
 
     def read(self, read: Callable[[slice, slice], npt.NDArray[Any]]) -> npt.NDArray[Any]:
         """The window of an array (..., lat, lon) of which ``read(rows, columns)`` returns a block."""
-        first_row = int(self.rows.min())
-        rows = slice(first_row, int(self.rows.max()) + 1)
-        parts = []
-        for run in self._runs:
-            first = int(run.min())
-            part = read(rows, slice(first, int(run.max()) + 1))
-            parts.append(part[..., run - first])
+        rows = _hull(self.rows)
+        if len(self._runs) > 1 and np.ptp(self.columns) < 2 * self.columns.size:  # across the seam: read once, then cut
+            columns = _hull(self.columns)
+            block = read(rows, columns)
+            parts = [block[..., _steps(run - columns.start)] for run in self._runs]
+        else:
+            parts = [read(rows, _hull(run))[..., _steps(run - run.min())] for run in self._runs]
         whole = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=-1)
-        return whole[..., self.rows - first_row, :]
+        return whole[..., _steps(self.rows - rows.start), :]
 
     def slices(self, bbox: BBox, margin: int) -> tuple[slice, slice]:
         """Rows and columns of this window that overlap ``bbox`` plus ``margin`` cells; empty slices if none do."""
@@ -140,6 +140,17 @@ class Window:
         """The cells of this window that overlap ``bbox`` plus ``margin`` cells on each side."""
         rows, columns = self.slices(bbox, margin)
         return Window(self.rows[rows], self.columns[columns], self.lat[rows], self.lon[columns], self.cell)
+
+
+def _hull(index: IntArray) -> slice:
+    return slice(int(index.min()), int(index.max()) + 1)
+
+
+def _steps(index: IntArray) -> slice | IntArray:
+    """``index`` as a slice, which copies nothing, where it counts up or down by one."""
+    if index.size > 1 and (np.diff(index) == -1).all():
+        return slice(int(index[0]), int(index[-1]) - 1 if index[-1] else None, -1)
+    return slice(int(index[0]), int(index[-1]) + 1) if (np.diff(index) == 1).all() else index
 
 
 def _span(index: IntArray) -> slice:

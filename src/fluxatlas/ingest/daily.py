@@ -29,6 +29,8 @@ def statistic(values: Array, kind: str) -> Array:
 
     NaN in any step makes the day NaN.
     """
+    if values.shape[1] == 1 and kind in ("mean", "minimum", "maximum", "sum"):
+        return values[:, 0]
     if kind == "minimum":
         return values.min(axis=1)
     if kind == "maximum":

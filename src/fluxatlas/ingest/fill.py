@@ -45,7 +45,9 @@ class CoastFill:
 
     def __call__(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """``values`` (..., lat, lon) with filled cells; cells neither valid nor filled are NaN."""
-        result = np.where(self.valid, values, np.nan).astype(values.dtype)
+        if self.valid.all():
+            return values
+        result = np.where(self.valid, values, values.dtype.type(np.nan))
         flat = result.reshape(*values.shape[:-2], -1)
         for targets, neighbours, use in self._rings:
             total = np.zeros((*flat.shape[:-1], targets.size))

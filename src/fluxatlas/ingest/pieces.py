@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from .. import variables as table
 from ..errors import InputError
-from ..files import atomic
+from ..files import atomic_all
 from ..grid import Tile
 from .coordinates import BBox, Window, surrounding
 from .elevation import read_orog
@@ -52,7 +52,7 @@ class _Piece:
 
 def write_pieces(
     source: Source,
-    year: int,
+    year: int | tuple[np.datetime64, np.datetime64],
     tiles: Sequence[Tile],
     variables: Sequence[str],
     folder: str | Path,
@@ -66,41 +66,49 @@ def write_pieces(
 ) -> list[Path]:
     """Write ``<folder>/<tile>/<year>.nc`` for each of ``tiles`` and return the paths.
 
+    Instead of a ``year`` the first day and the day after the last one of another period can be given, which then names
+    the files (``<first>_<last>.nc``). Every block of the source is read once and cut to all tiles.
+
     A piece holds the cells of the source that overlap its tile (and ``bbox``, if given) plus the halo. Cells without
     data within ``options.fill_cells`` of the coast are filled (:class:`CoastFill`); ``filled_cells`` counts them. A
     tile that the source does not reach is refused with :class:`InputError`, as is everything that
     :meth:`MappedSource.blocks` and :func:`read_orog` refuse; then no piece of this call exists. ``say`` gets one line
     per block of days.
     """
+    import netCDF4
+
     options = options or PieceOptions()
     boxes = [_intersection(tile, bbox) for tile in tiles]
     for box in boxes:
         source.grid.window(box)  # refuses a tile that the source does not reach
     window = source.grid.window(surrounding(boxes), options.halo + options.fill_cells)
     orog = read_orog(elevation, window, elevation_variable)
-    days = np.arange(np.datetime64(f"{year}-01-01"), np.datetime64(f"{year + 1}-01-01"))
-    paths = [Path(folder) / tile.name / f"{year}.nc" for tile in tiles]
+    days, period = _period(year)
+    paths = [Path(folder) / tile.name / f"{period}.nc" for tile in tiles]
     chunk_days = int(np.clip(source.block_days(window), SHORTEST_CHUNK, LONGEST_CHUNK))
     done = 0
-    with ExitStack() as stack:
+    with atomic_all(paths) as partials, ExitStack() as stack:
         pieces: list[_Piece] = []
         for block in source.blocks(days[0], days[-1] + 1, window, variables):
             if not pieces:
                 valid = np.logical_and.reduce([np.isfinite(block[name].values[0]) for name in variables])
                 _check_altitude(orog, valid, elevation)
                 fill = CoastFill(valid, options.fill_cells)
-                for path, box in zip(paths, boxes, strict=True):
+                relief = fill(orog)
+                for path, partial, box in zip(paths, partials, boxes, strict=True):
                     rows, columns = window.slices(box, options.halo)
-                    file = _create(stack, path, window.part(box, options.halo), days)
+                    file = stack.enter_context(netCDF4.Dataset(partial, "w"))
+                    _coordinates(file, window.part(box, options.halo), days)
+                    file.title = f"Daily forcing of {path.parent.name} in {path.stem}"
                     _declare(file, variables, chunk_days, options)
-                    file["orog"][:] = fill(orog)[rows, columns]
+                    file["orog"][:] = relief[rows, columns]
                     file.setncatts({**source.attrs, **_counts(fill, rows, columns)})
                     pieces.append(_Piece(file, rows, columns))
             span = slice(done, done + block.sizes["time"])
             for name in variables:
-                packed = pack(fill(block[name].values), name)
+                filled = fill(block[name].values)
                 for piece in pieces:
-                    piece.file[name][span] = packed[:, piece.rows, piece.columns]
+                    piece.file[name][span] = pack(filled[:, piece.rows, piece.columns], name)
             done = span.stop
             say(f"{days[span][0]} to {days[span][-1]} written to {len(pieces)} pieces")
         clipped = {f"clipped_{name}": np.int32(count) for name, count in source.clipped.items()}
@@ -120,6 +128,14 @@ def pack(values: npt.NDArray[Any], name: str) -> npt.NDArray[Any]:
     return np.where(np.isnan(steps), table.FILL, np.clip(steps, -32767, 32767)).astype(np.int16)
 
 
+def _period(year: int | tuple[np.datetime64, np.datetime64]) -> tuple[npt.NDArray[np.datetime64], str]:
+    """The days of a year or of a period from one day to before another, and its name."""
+    if isinstance(year, int):
+        return np.arange(np.datetime64(f"{year}-01-01"), np.datetime64(f"{year + 1}-01-01")), str(year)
+    days = np.arange(*year, dtype="datetime64[D]")
+    return days, f"{days[0]}_{days[-1]}"
+
+
 def _intersection(tile: Tile, bbox: BBox | None) -> BBox:
     west, south, east, north = tile.bbox
     if bbox is None:
@@ -137,11 +153,8 @@ def _check_altitude(orog: npt.NDArray[Any], valid: npt.NDArray[Any], path: str |
         raise InputError(f"{lacking} cells with forcing have no altitude", where=str(path), hint="complete the file")
 
 
-def _create(stack: ExitStack, path: Path, part: Window, days: npt.NDArray[np.datetime64]) -> netCDF4.Dataset:
-    """A new piece with its coordinates; ``stack`` closes it and then gives it its name."""
-    import netCDF4
-
-    file = stack.enter_context(netCDF4.Dataset(stack.enter_context(atomic(path)), "w"))
+def _coordinates(file: netCDF4.Dataset, part: Window, days: npt.NDArray[np.datetime64]) -> None:
+    """Write the coordinates of a piece."""
     start = days[0]
     coordinates = {
         "time": (
@@ -155,8 +168,7 @@ def _create(stack: ExitStack, path: Path, part: Window, days: npt.NDArray[np.dat
         file.createDimension(name, values.size)
         file.createVariable(name, values.dtype, (name,))[:] = values
         file[name].setncatts(attrs)
-    file.setncatts({"Conventions": "CF-1.11", "title": f"Daily forcing of {path.parent.name} in {path.stem}"})
-    return file
+    file.Conventions = "CF-1.11"
 
 
 def _declare(file: netCDF4.Dataset, variables: Sequence[str], chunk_days: int, options: PieceOptions) -> None:
@@ -178,6 +190,7 @@ def _declare(file: netCDF4.Dataset, variables: Sequence[str], chunk_days: int, o
         packing: dict[str, Any] = {key: encoding[key] for key in ("scale_factor", "add_offset") if key in encoding}
         made.setncatts({**variable.attrs, **packing})
         made.set_auto_maskandscale(False)
+        made.set_var_chunk_cache(size=int(np.prod(chunks)) * made.dtype.itemsize, nelems=1)  # only the chunk in work
 
 
 def _counts(fill: CoastFill, rows: slice, columns: slice) -> dict[str, Any]:

@@ -40,7 +40,7 @@ class UnitOverride(Block):
 class SiteEntry(Block):
     """One source of sites."""
 
-    source: Literal["fluxnet", "chambers", "cosore", "voigt", "stdfmt"]
+    source: Literal["fluxnet", "ameriflux", "chambers", "cosore", "voigt", "stdfmt"]
     """Layout of the files; each has a reader in fluxatlas.ingest.sites."""
     path: list[str] = Field(min_length=1)
     """Files, folders or patterns with '*' (one or a list)."""

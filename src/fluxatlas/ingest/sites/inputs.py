@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import glob
+import re
 from pathlib import Path
 from typing import Any
 
 from ...errors import InputError
 
 COSORE_FILES = ("DESCRIPTION.txt", "PORTS.txt", "data/data.RDS")
-FLUXNET_PREFIXES = ("FLX_", "AMF_", "ICOSETC_")
 SUFFIXES = {
     "fluxnet": (".csv",),
+    "ameriflux": (".csv", ".zip"),
     "chambers": (".csv",),
     "voigt": (".rds", ".tab"),
     "stdfmt": (".txt",),
 }
+
+_NAMES = {
+    "fluxnet": re.compile(r"(FLX|AMF|ICOSETC)_(?!.*(_BASE|_L2_))"),
+    "ameriflux": re.compile(r"AMF_.*_BASE"),
+}
+"""Names of the files of a layout among others in a folder."""
 
 
 def entry_files(entry: Any) -> list[str]:
@@ -44,7 +51,7 @@ def _below(path: Path, source: str) -> list[str]:
     if not path.is_dir():
         return [str(path)]
     found = [p for p in sorted(path.rglob("*")) if p.suffix.lower() in SUFFIXES[source] and p.is_file()]
-    return [str(p) for p in found if source != "fluxnet" or p.name.startswith(FLUXNET_PREFIXES)]
+    return [str(p) for p in found if _NAMES.get(source, re.compile("")).match(p.name)]
 
 
 def site_inputs(block: Any) -> list[str]:

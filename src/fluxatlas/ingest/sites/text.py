@@ -14,35 +14,40 @@ import pandas as pd
 from ...errors import InputError, nearest
 
 
+def read_bytes(path: str | Path) -> bytes:
+    """The bytes of a file; raises :class:`InputError` where it is missing, unreadable or empty."""
+    try:
+        data = Path(path).read_bytes()
+    except OSError as problem:
+        raise InputError(f"file cannot be read ({problem.strerror})", where=str(path), hint="check the path") from None
+    if not data.strip():
+        raise InputError("file is empty", where=str(path), hint="delete it and make or download it again")
+    return data
+
+
 def read_text(path: str | Path, encoding: str = "utf-8") -> str:
     """The whole text of a file, without byte-order mark and with line ends as ``\\n``.
 
     Raises :class:`InputError` where the file is missing, empty, binary or not in ``encoding``.
     """
-    source = Path(path)
-    try:
-        data = source.read_bytes()
-    except OSError as problem:
-        raise InputError(
-            f"file cannot be read ({problem.strerror})", where=str(source), hint="check the path"
-        ) from None
-    if not data.strip():
-        raise InputError("file is empty", where=str(source), hint="delete it and make or download it again")
+    return decode(read_bytes(path), str(path), encoding)
+
+
+def decode(data: bytes, where: str, encoding: str = "utf-8") -> str:
+    """The text of ``data`` as :func:`read_text` gives that of a file."""
     try:
         text = data.decode("utf-8-sig" if encoding.lower().replace("-", "") == "utf8" else encoding)
     except LookupError:
-        raise InputError(
-            f"'{encoding}' is not a text encoding", where=str(source), hint="use utf-8 or latin-1"
-        ) from None
+        raise InputError(f"'{encoding}' is not a text encoding", where=where, hint="use utf-8 or latin-1") from None
     except UnicodeDecodeError as problem:
         line = data[: problem.start].count(b"\n") + 1
         raise InputError(
             f"byte 0x{data[problem.start]:02x} on line {line} is not {encoding} text",
-            where=str(source),
+            where=where,
             hint="set the entry's 'encoding' (such as latin-1), or save the file as UTF-8",
         ) from None
     if "\x00" in text:
-        raise InputError("file holds binary data, not text", where=str(source), hint="give a text table")
+        raise InputError("file holds binary data, not text", where=where, hint="give a text table")
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 

@@ -1,0 +1,233 @@
+"""AmeriFlux BASE: half-hourly (HH) or hourly (HR) files as the network distributes them, zipped with BADM or alone.
+
+Times are local standard time (TIMESTAMP_START); nothing is gap-filled; missing is -9999. The file holds no units: those
+of the network's documentation of variables are used (TA, TS deg C; RH, SWC %; PA kPa; VPD hPa; P mm per step; SW_IN,
+LW_IN, LE W m-2; WS m s-1; FC, NEE umol CO2 m-2 s-1; FCH4 nmol CH4 m-2 s-1). Names carry qualifiers ``_PI`` (made by the
+site's team), ``_F`` (filled) and ``_H_V_R`` (horizontal and vertical position, replicate; V counts downwards into the
+soil). Coordinates, land cover and UTC offset come from the BADM workbook in the zip, else from the entry.
+
+Days of observations need half of their steps (``qc.min_qc``); see :func:`subdaily.observed_days`. Weather is
+used only on days with every driver at every step.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import zipfile
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ...config.sites import QcRules, SiteEntry
+from ...errors import InputError
+from . import badm, depths, weather
+from .metadata import SiteFacts
+from .qc import missing
+from .quick import quick_table
+from .records import Ledger, SiteRecord, observations
+from .subdaily import C_PER_UMOL, observed_days, screened_weather, weather_days, whole_days
+from .text import decode, in_order, numbers, read_bytes, read_table, times
+from .units import methane_factor
+
+LATENT_HEAT = 2.45e6
+"""Latent heat of vaporisation [J kg-1] at about 20 deg C (FAO-56)."""
+LARGEST = 4 * 1024**3
+"""Largest table that is unpacked from a zip [bytes]."""
+STEMS = ("TA", "RH", "VPD", "PA", "P", "SW_IN", "LW_IN", "WS", "TS", "SWC", "FC", "NEE", "FCH4", "LE")
+_COLUMN = re.compile(rf"({'|'.join(STEMS)})(_PI)?(?:_(\d+)(?:_(\d+)_(\d+))?)?")
+_NAME = re.compile(r"AMF_([A-Za-z]{2}-[A-Za-z0-9]{3})_BASE")
+_CLOCKS = ("TIMESTAMP_START", "TIMESTAMP_END")
+
+
+@dataclass(frozen=True)
+class BaseFile:
+    """A BASE file: site, version, values by column on their times (start of the step), facts from BADM."""
+
+    site: str
+    version: str
+    table: pd.DataFrame
+    facts: dict[str, Any]
+
+
+def read_file(path: str | Path, encoding: str = "utf-8") -> BaseFile:
+    """Read a BASE file, zipped or not: the columns that fluxatlas uses, values and missing codes as they are.
+
+    Raises :class:`InputError` for a broken zip, one without a BASE table, a missing site id, bad times or numbers.
+    """
+    where, data = str(path), read_bytes(path)
+    facts: dict[str, dict[str, Any]] = {}
+    name = Path(path).name
+    if data[:2] == b"PK":
+        name, data, facts = _unzip(data, where)
+    head = decode(data[:2000], where, encoding) if data[:2000].isascii() else ""
+    stated = dict(re.findall(r"^#\s*(Site|Version):\s*(\S+)", head, re.MULTILINE))
+    named = _NAME.search(name)
+    site = stated.get("Site") or (named[1] if named else "")
+    if not site:
+        raise InputError(
+            "neither the file name nor a line '# Site:' says which site it is",
+            where=where,
+            hint="call it AMF_<site>_BASE_HH_<version>.csv",
+        )
+    table = quick_table(data, _CLOCKS[:1], _wanted)
+    if table is None:
+        table = _careful(data, where, encoding)
+    return BaseFile(site, stated.get("Version", ""), table, facts.get(site, {}))
+
+
+def _wanted(name: str) -> bool:
+    return bool(_COLUMN.fullmatch(name))
+
+
+def _careful(data: bytes, where: str, encoding: str) -> pd.DataFrame:
+    text = decode(data, where, encoding)
+    table = read_table(where, required=_CLOCKS[:1], keep=_wanted, comment="#", text=text)
+    columns = {str(name): numbers(table, str(name), where) for name in table.columns if name not in _CLOCKS}
+    if not columns:
+        raise InputError(
+            f"none of the variables that can be used is there ({', '.join(STEMS)})",
+            where=where,
+            hint="check that this is an AmeriFlux BASE file",
+        )
+    return in_order(pd.DataFrame(columns), times(table[_CLOCKS[0]], "%Y%m%d%H%M", where), where)
+
+
+def _unzip(data: bytes, where: str) -> tuple[str, bytes, dict[str, dict[str, Any]]]:
+    """(name of the table, its bytes, facts by site) of a BASE or BASE-BADM zip."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            tables = [i for i in archive.infolist() if re.search(r"_BASE_H[HR]_.*\.csv$", i.filename)]
+            if len(tables) != 1:
+                raise InputError(
+                    f"the zip holds {len(tables)} BASE tables",
+                    where=where,
+                    hint="expected one AMF_<site>_BASE_HH_<version>.csv",
+                )
+            if tables[0].file_size > LARGEST:
+                raise InputError("the table unpacks to more than 4 GiB", where=where, hint="check the file")
+            facts: dict[str, dict[str, Any]] = {}
+            for name in archive.namelist():
+                if "_BIF_" in name and name.endswith(".xlsx"):
+                    facts |= badm.site_facts(archive.read(name), f"{where}:{name}")
+            content = archive.read(tables[0])
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        EOFError,
+        OSError,
+        ValueError,
+        NotImplementedError,
+        RuntimeError,
+    ) as problem:
+        raise InputError(f"the zip is damaged ({problem})", where=where, hint="download it again") from None
+    if not content.strip():
+        raise InputError("the table in the zip is empty", where=where, hint="download it again")
+    return tables[0].filename, content, facts
+
+
+def read(files: Sequence[str], entry: SiteEntry, rules: QcRules, ledger: Ledger) -> list[SiteRecord]:
+    """One site per file."""
+    facts = SiteFacts(entry)
+    return [_site(read_file(path, entry.encoding), facts, entry, rules, ledger, str(path)) for path in files]
+
+
+def _site(
+    found: BaseFile, facts: SiteFacts, entry: SiteEntry, rules: QcRules, ledger: Ledger, where: str
+) -> SiteRecord:
+    stated = {k: v for k, v in found.facts.items() if k != "name"}
+    row = facts.row(found.site, kind="tower", source="ameriflux", ledger=ledger, where=where, stated=stated)
+    site = str(row["site"])
+    ledger.note(site, f"AmeriFlux BASE {found.version}: measured values in local standard time, not gap-filled")
+    table, per_day = whole_days(found.table, where)
+    chosen = choose_columns(table, rules)
+    parts = []
+    for column, variable, factor, offset in _observed(site, chosen, entry, ledger):
+        common: dict[str, Any] = {"rules": rules, "ledger": ledger, "site": site}
+        parts.append(observed_days(table[column], variable, per_day, factor=factor, offset=offset, **common))
+    return SiteRecord(row, observations(parts), _forcing(site, table, per_day, chosen, rules, ledger))
+
+
+def choose_columns(table: pd.DataFrame, rules: QcRules) -> dict[tuple[str, int], str]:
+    """The column for each (stem, vertical index): of replicates and ``_PI`` versions the one with most values.
+
+    Above ground only the uppermost position counts (index 1); a name without position is at 1.
+    """
+    best: dict[tuple[str, int], tuple[int, int, str]] = {}
+    for column in table.columns:
+        parts = _COLUMN.fullmatch(str(column))
+        if not parts:
+            continue
+        valid = int(missing(table[column], rules)[0].notna().sum())
+        if not valid:
+            continue
+        position = int(parts[4] or parts[3] or 1)
+        below = parts[1] in ("TS", "SWC")
+        key, rank = (parts[1], position if below else 1), (0 if below else -position, valid)
+        if key not in best or rank > best[key][:2]:
+            best[key] = (*rank, str(column))
+    return {key: column for key, (_, _, column) in sorted(best.items())}
+
+
+def _observed(
+    site: str, chosen: dict[tuple[str, int], str], entry: SiteEntry, ledger: Ledger
+) -> list[tuple[str, str, float, float]]:
+    """(column, variable, factor, offset) of every observation."""
+    found: list[tuple[str, str, float, float]] = []
+    if ("FCH4", 1) in chosen:
+        unit = entry.units["FCH4"].unit if "FCH4" in entry.units else "nmol m-2 s-1"
+        found.append((chosen["FCH4", 1], "fch4", methane_factor(unit), 0.0))
+    carbon = next((chosen[stem, 1] for stem in ("NEE", "FC") if (stem, 1) in chosen), None)
+    if carbon:
+        ledger.note(site, f"nee is {carbon}")
+        found.append((carbon, "nee", C_PER_UMOL, 0.0))
+    if ("LE", 1) in chosen:
+        found.append((chosen["LE", 1], "evspsbl", 1 / LATENT_HEAT, 0.0))
+    for stem, kind, given, factor, offset in (
+        ("TS", "tsl", entry.temperature_depths, 1.0, 273.15),
+        ("SWC", "swc", entry.moisture_depths, 0.01, 0.0),
+    ):
+        levels = {level: column for (name, level), column in chosen.items() if name == stem}
+        known = given or depths.DEFAULT
+        if levels and not given:
+            listed = ", ".join(f"{levels[i]} = {d:g} cm" for i, d in known.items() if i in levels)
+            ledger.note(site, f"depths of {stem} are not in the file: assumed {listed}")
+        at = depths.choose({levels[i]: d for i, d in sorted(known.items()) if i in levels})
+        found += [(column, depths.variable(kind, depth), factor, offset) for depth, column in at.items()]
+    return found
+
+
+def _forcing(
+    site: str,
+    table: pd.DataFrame,
+    per_day: int,
+    chosen: dict[tuple[str, int], str],
+    rules: QcRules,
+    ledger: Ledger,
+) -> pd.DataFrame | None:
+    """Daily weather, NaN on days with a gap in any driver, or None where a driver is not measured."""
+    humid = "RH" if ("RH", 1) in chosen else "VPD"
+    absent = [stem for stem in ("TA", "PA", "P", "SW_IN", "LW_IN", "WS", humid) if (stem, 1) not in chosen]
+    if absent:
+        ledger.note(site, f"no meteorology of its own: {', '.join(absent)} not measured")
+        return None
+    take = {stem: table[chosen[stem, 1]] for stem in ("TA", "PA", "P", "SW_IN", "LW_IN", "WS", humid)}
+    raw = {
+        "tas": (take["TA"], 1.0, 273.15),
+        "ps": (take["PA"], 1000.0, 0.0),
+        "pr": (take["P"], per_day / 86400.0, 0.0),
+        "rsds": (take["SW_IN"], 1.0, 0.0),
+        "rlds": (take["LW_IN"], 1.0, 0.0),
+        "sfcWind": (take["WS"], 1.0, 0.0),
+        "hurs" if humid == "RH" else "vpd": (take[humid], 1.0 if humid == "RH" else 100.0, 0.0),
+    }
+    steps = screened_weather(raw, rules=rules, ledger=ledger, site=site)
+    if humid == "RH":
+        steps["huss"] = weather.humidity_from_relative(steps["hurs"], steps["ps"], steps["tas"])
+    else:
+        steps["huss"] = weather.humidity_from_deficit(steps["vpd"], steps["ps"], steps["tas"], steps["tas"])
+    return weather_days(steps, per_day)

@@ -1,6 +1,7 @@
 """The command ``fluxatlas inspect``: exit codes, screen, JSON schema, plot, and formats made on the spot."""
 
 import json
+import re
 import zipfile
 from pathlib import Path
 
@@ -13,8 +14,10 @@ from typer.testing import CliRunner
 
 from fluxatlas.cli import app
 from fluxatlas.errors import ConfigError
+from fluxatlas.inspect import registry
 from fluxatlas.inspect.commands import run
 from fluxatlas.inspect.registry import inspect_path
+from fluxatlas.paths import REPOSITORY
 
 CHAMBERS = "site,lat,lon,elevation,igbp,datetime_utc,flux,flux_unit,flux_sign\n" + "".join(
     f"AA-One,48.1,11.6,520,ENF,2001-06-{d:02d}T{h:02d}:00Z,{-0.8 - 0.01 * d - 0.003 * h},mg CH4 m-2 d-1,"
@@ -216,3 +219,23 @@ def test_calendar(tmp_path: Path, calendar: str, expected: str) -> None:
     assert ("calendar" in report.codes()) is bool(expected)
     assert report.time is not None
     assert report.time.calendar == calendar
+
+
+def test_every_finding_is_documented() -> None:
+    source = Path(registry.__file__).parent
+    code = "\n".join(path.read_text(encoding="utf-8") for path in source.rglob("*.py"))
+    used = set(re.findall(r'\.(?:warn|note|error)\(\s*"([a-z0-9-]+)"', code))
+    used |= set(re.findall(r'\("(?:note|warning|error)", "([a-z0-9-]+)"', code))
+    page = (REPOSITORY / "docs" / "inspect.md").read_text(encoding="utf-8")
+    assert len(used) > 50
+    assert sorted(name for name in used if f"`{name}`" not in page) == []
+
+
+def test_every_format_is_documented() -> None:
+    source = Path(registry.__file__).parent / "formats"
+    code = "\n".join(path.read_text(encoding="utf-8") for path in source.rglob("*.py"))
+    used = set(re.findall(r'Report\(str\(probe\.path\), "([a-z0-9-]+)"', code))
+    used |= set(re.findall(r'report\.format(?:, report\.product)? = "([a-z0-9-]+)"', code))
+    page = (REPOSITORY / "docs" / "inspect.md").read_text(encoding="utf-8")
+    known = {"netcdf", "zarr", "fluxnet", "pangaea", "folder"}  # names only until the layout is known
+    assert sorted(name for name in used - known if f"`{name}`" not in page) == []

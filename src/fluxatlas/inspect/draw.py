@@ -22,14 +22,14 @@ def draw(report: Report, output: str | Path) -> None:
     mpl.use("Agg")
     import matplotlib.pyplot as plt
 
-    lines = dict(list(report.series.get("lines", {}).items())[:MOST_LINES])
-    lines = {name: values for name, values in lines.items() if np.isfinite(values).any()}
+    lines = {name: line for name, line in report.series.get("lines", {}).items() if np.isfinite(line[1]).any()}
+    lines = dict(list(lines.items())[:MOST_LINES])
     field, shapes = report.series.get("map"), report.series.get("shapes")
     places = report.space is not None and report.space.kind in ("points",) and not lines and field is None
     if not lines and field is None and shapes is None:
         raise InputError("there is nothing to draw", where=report.path, hint="leave --plot out" if not places else "")
     rows = len(lines) + (1 if field is not None or shapes is not None else 0)
-    heights = [1.0] * len(lines) + ([2.6] if rows > len(lines) else [])
+    heights = [1.0] * len(lines) + ([3.6] if rows > len(lines) else [])
     with plt.rc_context(_style()):
         figure, axes = plt.subplots(
             rows,
@@ -40,12 +40,13 @@ def draw(report: Report, output: str | Path) -> None:
             layout="constrained",
         )
         figure.suptitle(f"{Path(report.path).name}\n{report.product}", x=0.01, ha="left", fontsize=10, color=INK)
-        for axis, (name, values) in zip(axes[:, 0], lines.items(), strict=False):
-            _line(axis, report, name, values)
+        for axis, (name, (x, values)) in zip(axes[:, 0], lines.items(), strict=False):
+            _line(axis, report, name, x, values)
         if field is not None:
             _map(figure, axes[-1, 0], report, field)
         elif shapes is not None:
             shapes.boundary.plot(ax=axes[-1, 0], color=LINE, linewidth=0.7)
+            axes[-1, 0].set(xlabel="", ylabel="")
         with atomic(output) as partial:
             figure.savefig(partial, dpi=130, format="png")
         plt.close(figure)
@@ -67,24 +68,26 @@ def _style() -> Any:
     }
 
 
-def _line(axis: Any, report: Report, name: str, values: np.ndarray) -> None:
-    """One variable over time (or row number); out-of-scale values are drawn at the edge in the warning colour."""
-    stamps = report.series.get("x")
+def _line(axis: Any, report: Report, name: str, stamps: Any, values: np.ndarray) -> None:
+    """One variable over time (or row number); values far off are drawn at the edge in the warning colour."""
     x: Any = np.arange(values.size) if stamps is None or len(stamps) != values.size else np.asarray(stamps)
     order = np.argsort(x, kind="stable")
     x, y = x[order], values[order]
     finite = y[np.isfinite(y)]
     low, high = np.quantile(finite, [0.001, 0.999])
-    pad = 0.15 * (high - low) or 1.0
-    far = np.isfinite(y) & ((y < low - 8 * pad) | (y > high + 8 * pad))
-    dots = values.size > 2000 and report.format in ("cosore", "voigt", "cosore-data")
-    axis.plot(x, np.where(far, np.nan, y), ".", ms=1.2, color=LINE) if dots else axis.plot(
-        x, np.where(far, np.nan, y), lw=0.7, color=LINE
+    reach = 1.2 * (high - low) or 1.0
+    far = np.isfinite(y) & ((y < low - reach) | (y > high + reach))
+    near = np.where(far, np.nan, y)
+    steps = np.diff(x)
+    broken = report.format in ("cosore", "voigt", "cosore-data") or (
+        steps.size and (steps == steps[0] * 0).mean() > 0.2
     )
+    axis.plot(x, near, *(["."] if broken else []), ms=1.2, lw=0.7, color=LINE)
     if far.any():
-        axis.plot(x[far], np.clip(y[far], low - pad, high + pad), "v", ms=4, color=WARN)
+        edge = np.clip(y[far], np.nanmin(near), np.nanmax(near))
+        axis.plot(x[far], edge, "d", ms=4, color=WARN)
         text = f"{int(far.sum())} far off, such as {y[far][np.argmax(np.abs(y[far]))]:.5g}"
-        axis.text(0.995, 0.93, text, transform=axis.transAxes, ha="right", va="top", color=WARN, fontsize=7)
+        axis.text(0.995, 1.02, text, transform=axis.transAxes, ha="right", va="bottom", color=WARN, fontsize=7)
     units = next((v.units for v in report.variables if v.name == name), "")
     axis.set_title(f"{name} [{units}]" if units else name, loc="left", fontsize=8, color=INK, pad=3)
     axis.margins(x=0.01)
@@ -114,8 +117,11 @@ def _map(figure: Any, axis: Any, report: Report, field: tuple[str, np.ndarray]) 
     if classes:
         codes = np.unique(finite)
         shown = np.where(np.isfinite(values), np.searchsorted(codes, np.nan_to_num(values)), np.nan)
+    stretch: Any = "auto"
+    if geographic and space is not None:
+        stretch = 1 / max(np.cos(np.deg2rad(0.5 * (space.bbox[1] + space.bbox[3]))), 0.2)
     image = axis.imshow(
-        shown, extent=extent, cmap="tab20" if classes else "viridis", interpolation="nearest", aspect="auto", **limits
+        shown, extent=extent, cmap="tab20" if classes else "viridis", interpolation="nearest", aspect=stretch, **limits
     )
     axis.grid(False)
     units = next((v.units for v in report.variables if v.name == name), "")

@@ -107,6 +107,7 @@ def empty_rows(report: Report, clean: pd.DataFrame, stamps: pd.Series | pd.Datet
 
 
 def _keep_series(report: Report, clean: pd.DataFrame, stamps: pd.Series | pd.DatetimeIndex | None) -> None:
-    """What ``--plot`` draws: up to eight columns over time (canonical ones first is the order of the table)."""
-    report.series["lines"] = {str(name): clean[name].to_numpy() for name in list(clean.columns)[:8]}
-    report.series["x"] = None if stamps is None else np.asarray(stamps, "datetime64[s]")
+    """What ``--plot`` draws: columns over their times, after those that are there already."""
+    lines = report.series.setdefault("lines", {})
+    x = None if stamps is None else np.asarray(stamps, "datetime64[s]")
+    lines |= {str(name): (x, clean[name].to_numpy()) for name in list(clean.columns)[:8]}

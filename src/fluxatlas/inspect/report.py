@@ -12,7 +12,7 @@ SCHEMA_VERSION = 1
 STATUSES = {
     "usable": "can be used as input",
     "part": "is part of an input",
-    "no_reader": "recognised, no reader yet",
+    "no_reader": "recognised, but cannot be used as input",
     "not_input": "no input data",
     "unusable": "cannot be used as input",
     "unrecognised": "not recognised",

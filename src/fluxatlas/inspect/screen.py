@@ -74,17 +74,14 @@ def _variables(report: Report, size: int, everything: bool) -> list[str]:
     if not report.variables:
         return []
     chosen = report.variables if everything else _first(report.variables)
-    wide = min(max(len(v.name) for v in chosen), 34)
-    lines = [f"  {'variables':<{wide}}  {'unit':<16} {'n':>11} {'missing':>9} {'min':>11} {'median':>11} {'max':>11}"]
+    wide = min(max(len(v.name) for v in chosen), max(size - 68, 9))
+    lines = [f"  {'variables':<{wide}} {'unit':<13} {'n':>11} {'missing':>7} {'min':>10} {'median':>10} {'max':>10}"]
     for v in chosen:
         missing = f"{100 * v.missing / v.n:.1f} %" if v.n else ""
-        if v.kind == "text":
-            numbers = f"{'text':>11} {'':>11} {'':>11}"
-        else:
-            numbers = " ".join(f"{_number(x):>11}" for x in (v.minimum, v.median, v.maximum))
-        units = v.units + ("" if v.units_from == "file" or not v.units else " *")
-        sampled = " (sample)" if v.sampled else ""
-        lines.append(f"  {v.name[:wide]:<{wide}}  {units[:16]:<16} {v.n:>11,} {missing:>9} {numbers}{sampled}"[:size])
+        numbers = " ".join(f"{_number(x):>10}" for x in (v.minimum, v.median, v.maximum))
+        units = v.units[:11] + ("" if v.units_from == "file" or not v.units else " *")
+        tail = f"{'text':>10}" if v.kind == "text" else numbers + (" (sample)" if v.sampled else "")
+        lines.append(f"  {v.name[:wide]:<{wide}} {units:<13} {v.n:>11,} {missing:>7} {tail}")
     more = len(report.variables) - len(chosen) + report.details.get("further_columns", 0)
     if more:
         lines.append(f"  ... and {more} more (--all shows those that were read)")

@@ -88,7 +88,7 @@ def base(report: Report, text: str, lines: list[str]) -> Report:
     if gaps:
         counted = ", ".join(f"{name} {n:,} of {len(table):,}" for name, n in gaps.items())
         report.note("not-gap-filled", f"measured values, not gap-filled: {counted}")
-    return report.decide("no_reader", "AmeriFlux BASE: recognised, no reader yet; FLUXNET files of the site are read")
+    return report.decide("no_reader", "AmeriFlux BASE: no reader yet; FLUXNET files of the site are read")
 
 
 def _level2(report: Report, probe: Probe) -> Report:
@@ -119,7 +119,7 @@ def _level2(report: Report, probe: Probe) -> Report:
         specs[name] = Spec(unit, canonical, factor, offset, units_from="file")
     columns = [name for name in table.columns if name and name not in skip]
     judge_frame(report, table[columns], specs, stamps=clock, subdaily=True, day_steps=48)
-    return report.decide("no_reader", "AmeriFlux Level 2: recognised, no reader yet")
+    return report.decide("no_reader", "AmeriFlux Level 2: no reader yet")
 
 
 def _position(report: Report, lines: list[str]) -> None:

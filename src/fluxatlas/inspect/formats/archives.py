@@ -98,10 +98,10 @@ def _workbook(report: Report, packed: zipfile.ZipFile, names: list[str]) -> Repo
     report.details |= {"sheets": sheets, "extents": extents, "first_row": first[:30]}
     if {"SITE_ID", "GROUP_ID", "VARIABLE", "DATAVALUE"} <= set(first):
         report.format, report.product = "ameriflux-bif", "AmeriFlux BADM interchange file (BIF)"
-        return report.decide("no_reader", "BADM of AmeriFlux sites: recognised, no reader yet")
+        return report.decide("no_reader", "BADM of AmeriFlux sites: no reader yet")
     if any("Carbon Budget" in sheet for sheet in sheets) or any("Global Carbon Budget" in word for word in words[:200]):
         report.product = "Excel workbook of the Global Carbon Budget"
-    return report.decide("no_reader", "an Excel workbook: recognised, no reader yet; save its sheet as CSV")
+    return report.decide("no_reader", "an Excel workbook: no reader yet; save its sheet as CSV")
 
 
 def _strings(packed: zipfile.ZipFile, names: list[str]) -> list[str]:

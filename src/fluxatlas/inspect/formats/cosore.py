@@ -106,8 +106,7 @@ def judge_table(report: Report, table: pd.DataFrame) -> None:
         if twice:
             report.warn("time-duplicated", f"{twice:,} rows repeat a chamber and time")
     columns = [name for name in table.columns if not name.startswith("CSR_TIMESTAMP") and name != "CSR_LABEL"]
-    judge_frame(report, table[columns], specs(columns), ordered=False, subdaily=True)
-    report.series["x"] = clock
+    judge_frame(report, table[columns], specs(columns), stamps=pd.Series(clock), ordered=False, subdaily=True)
     if "CSR_FLUX_CH4" not in table or not pd.to_numeric(table["CSR_FLUX_CH4"], errors="coerce").notna().any():
         report.note("no-ch4", "no CH4 flux: only CO2, soil temperature and moisture")
 

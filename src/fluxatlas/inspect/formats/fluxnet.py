@@ -206,7 +206,10 @@ def _mapping(report: Report, record: SiteRecord, table: pd.DataFrame, ledger: Le
             used = [column for column in columns if column in table][:1]
             units = _BASES[columns[0].removesuffix("_F")][0]
             shown = "/ 86400" if name == "pr" else f"* {factor:g}" if factor != 1 else ""
-            report.mapping.append(MappingRow("huss" if name == "vpd" else name, used, units, shown))
+            if name == "vpd":
+                report.mapping.append(MappingRow("huss", used, units, "from deficit, pressure and extremes"))
+                continue
+            report.mapping.append(MappingRow(name, used, units, shown))
     made = set(record.observations["variable"])
     for kind, stem, units, conversion in (("tsl", "TS", "degC", "+ 273.15"), ("swc", "SWC", "%", "/ 100")):
         for depth, column in fluxnet._sensors(record.name, table, stem, {}, ledger).items():

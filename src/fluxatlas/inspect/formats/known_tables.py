@@ -132,7 +132,7 @@ def _holds(*names: str) -> Callable[[Probe, list[str]], bool]:
 
 
 BUDGET = {"Ocean-Sink", "Land-Use-Change", "Terrestrial-Sink", "Fossil-Fuel-And-Industry", "Fossil-Fuel-Industry"}
-TOTALS = "totals for evaluation: recognised, no reader yet"
+TOTALS = "totals for evaluation: no reader yet"
 NO_START = (
     ("warning", "time-start-unknown", "time is a running number: the file does not say which month number 1 is"),
 )
@@ -141,7 +141,7 @@ KNOWN: tuple[Known, ...] = (
         "noaa-gml",
         "NOAA GML marine-surface global means",
         lambda p, h: h[:1] == ["year"] and ("average" in h or "mean" in h) and "GML" in p.text[:3000],
-        "NOAA GML concentrations: recognised, no reader yet (atmospheric CH4 comes from resources/ch4_annual.csv)",
+        "NOAA GML concentrations: no reader yet (atmospheric CH4 comes from resources/ch4_annual.csv)",
         _noaa,
         lambda t: _years("year", "month" if "month" in t else "")(t),
         keys=("year", "month", "decimal"),
@@ -160,7 +160,7 @@ KNOWN: tuple[Known, ...] = (
         "usda-yield",
         "USDA NASS yields by state and year",
         _starts("year", "state", "acres", "yield"),
-        "crop yields: recognised, no reader yet (states, not counties)",
+        "crop yields: no reader yet (states, not counties)",
         lambda p, t: {"acres": Spec("acre"), "yield": Spec("bushel acre-1")},
         lambda t: np.unique(_years("year")(t)),
         separator="\t",
@@ -171,7 +171,7 @@ KNOWN: tuple[Known, ...] = (
         "cardamom-fluxval",
         "CARDAMOM-FluxVal, monthly FLUXNET2015 observations",
         _starts("ID", "Date", "GPP", "NEE", "ET"),
-        "monthly tower fluxes: recognised, no reader yet (the site table is daily)",
+        "monthly tower fluxes: no reader yet (the site table is daily)",
         lambda p, t: {"GPP": Spec("g C m-2 d-1"), "NEE": Spec("g C m-2 d-1"), "ET": Spec(units_from="")},
         _year_month("Date"),
         keys=("ID", "Date"),
@@ -181,7 +181,7 @@ KNOWN: tuple[Known, ...] = (
         "modis-8day",
         "MODIS 8-day series at towers",
         lambda p, h: h[:1] == ["Date"] and len(h) > 20 and "MODIS" in p.name.upper(),
-        "MODIS series at sites: recognised, no reader yet",
+        "MODIS series at sites: no reader yet",
         _modis,
         _dates("Date"),
         keys=("Date",),
@@ -191,7 +191,7 @@ KNOWN: tuple[Known, ...] = (
         "srdb",
         "SRDB global soil respiration database",
         _holds("Record_number", "Rs_annual"),
-        "SRDB: recognised, no reader yet",
+        "SRDB: no reader yet",
         _srdb,
         ordered=False,
         position=("Latitude", "Longitude"),

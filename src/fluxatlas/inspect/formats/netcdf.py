@@ -215,7 +215,7 @@ def _keep(report: Report, name: str, column: Column, values: Any) -> None:
         if n is not None and array.ndim and array.shape[0] == len(n) > 1:
             lines = report.series.setdefault("lines", {})
             if len(lines) < 8:
-                lines[name] = np.nanmean(array.reshape(array.shape[0], -1), axis=1)
+                lines[name] = (n, np.nanmean(array.reshape(array.shape[0], -1), axis=1))
         space = report.space
         if space and space.kind == "grid" and array.shape[-2:] == tuple(space.shape) and "map" not in report.series:
             report.series["map"] = (name, np.nanmean(array.reshape(-1, *array.shape[-2:]), axis=0))

@@ -56,7 +56,7 @@ def _plumber(report: Report, dataset: xr.Dataset) -> Report:
     high = sorted(name for name, value in flags.items() if value is not None and value > 2)
     if high:
         report.warn("gap-filled", f"median flag above 2 (worse than medium quality): {', '.join(high)}")
-    return report.decide("no_reader", "PLUMBER2 tower file: recognised, no reader yet; FLUXNET text files are read")
+    return report.decide("no_reader", "PLUMBER2 tower file: no reader yet; FLUXNET text files are read")
 
 
 def report_flag(report: Report, name: str) -> float | None:
@@ -75,7 +75,7 @@ def _derived(report: Report, dataset: xr.Dataset, name: str) -> Report:
     if name == "et" and "all-missing" in report.codes():
         report.note("no-energy-balance", "et follows the closed energy balance, which this site does not have", name)
     report.note("days-left-out", "only days with QC of at least 0.75 are kept")
-    return report.decide("no_reader", "derived site series: recognised, no reader yet; read the FLUXNET file itself")
+    return report.decide("no_reader", "derived site series: no reader yet; read the FLUXNET file itself")
 
 
 def _cells(report: Report, dataset: xr.Dataset, roles: Axes) -> Report:
@@ -107,4 +107,4 @@ def _cells(report: Report, dataset: xr.Dataset, roles: Axes) -> Report:
         wet = int((~places.on_land(lat[good], lon[good])).sum())
         if wet > 0.5 * max(good.sum(), 1):
             report.note("points-in-sea", f"{wet:,} of {int(good.sum()):,} points lie in the sea (cells of a coast)")
-    return report.decide("no_reader", "points in NetCDF: recognised, no reader yet; forcing is read from regular grids")
+    return report.decide("no_reader", "points in NetCDF: no reader yet; forcing is read from regular grids")

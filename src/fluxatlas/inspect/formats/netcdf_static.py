@@ -42,7 +42,7 @@ def decide(report: Report, dataset: xr.Dataset, roles: Axes, probe: Probe) -> Re
             shown = ", ".join(f"{key}: {value}" for key, value in options.items() if value)
             report.mapping.append(MappingRow(layer, [name], str(dataset[name].attrs.get("units", "")), shown))
     if report.format == "zarr-grid":
-        return report.decide("no_reader", "static layers in Zarr: recognised, no reader yet")
+        return report.decide("no_reader", "static layers in Zarr: no reader yet")
     if layers:
         keys = ", ".join(dict.fromkeys(layers))
         return report.decide("usable", f"can be read as static layers: {keys}", "static.layers / static.landcover")

@@ -98,7 +98,7 @@ def _vector(report: Report, name: str, found: rstream.RObject) -> Report:
     if not found.whole:
         read = len(column.values)
         report.note("sampled", f"{found.length:,} values: only the first {read:,} were read")
-    return report.decide("no_reader", f"an R vector ({_word(found)}): recognised, no reader yet")
+    return report.decide("no_reader", f"an R vector ({_word(found)}): no reader yet")
 
 
 def to_frame(found: rstream.RObject) -> pd.DataFrame:
@@ -162,7 +162,7 @@ def _frame(report: Report, probe: Probe, found: rstream.RObject) -> Report:
     elif {"Lat", "Lon", "Cls"} <= names:
         report.format, report.product = "koeppen-points", "Koeppen-Geiger class per point"
         report.details["classes"] = sorted({str(c) for c in table["Cls"].dropna()})[:60]
-    return report.decide("no_reader", "an R data frame of a kind that no reader takes: recognised, no reader yet")
+    return report.decide("no_reader", "an R data frame of a kind that no reader takes: no reader yet")
 
 
 def unit_in_name(name: str) -> Spec:
@@ -189,7 +189,8 @@ def _voigt(report: Report, table: pd.DataFrame) -> Report:
     _positions(report, table)
     known = [name for name in VOIGT if name in table]
     weather = [name for name in known if VOIGT[name].canonical[:3] not in ("fch", "tsl", "swc")]
-    judge_frame(report, table[[name for name in known if name not in weather]], VOIGT, ordered=False, subdaily=True)
+    chamber = [name for name in known if name not in weather]
+    judge_frame(report, table[chamber], VOIGT, stamps=stamps, ordered=False, subdaily=True)
     if machines:  # the weather repeats for every chamber: each hour is judged once
         once = table[hourly].assign(_time=stamps[hourly]).drop_duplicates("_time").sort_values("_time")
         judge_frame(report, once[weather], VOIGT, stamps=once["_time"], subdaily=True, day_steps=24)

@@ -91,6 +91,7 @@ def _run(report: Report, probe: Probe, reader: Any, source: str, site: str) -> R
         report.mapping.append(MappingRow(name, ["by sensor depth"], "", conversions.get(name.rstrip("0123456789"), "")))
     for name, (column, factor, offset) in stdfmt.FORCING.items():
         shown = "+ 273.15" if offset else f"* {factor:g}" if factor != 1 else ""
+        shown = {"pr": "/ 86400", "hurs": "from humidity, pressure and temperature"}.get(name, shown)
         report.mapping.append(MappingRow("huss" if name == "hurs" else name, [column], STDFMT[column].units, shown))
     days = 0 if record.forcing is None else int(record.forcing.notna().all(axis=1).sum())
     if not days:

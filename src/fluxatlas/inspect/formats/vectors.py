@@ -67,4 +67,4 @@ def _describe(report: Report, frame: object, probe: Probe) -> Report:
         report.note("projected", f"coordinates are projected ({crs.to_string()[:40]}), not degrees")
     report.product = "country borders" if "ISO_A3" in frame.columns else f"{'/'.join(kinds)} features"
     report.series["shapes"] = frame.geometry
-    return report.decide("no_reader", "vector shapes: recognised, no reader yet (budget regions are zones and biomes)")
+    return report.decide("no_reader", "vector shapes: no reader yet (budget regions are zones and biomes)")

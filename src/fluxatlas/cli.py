@@ -67,6 +67,28 @@ def inspect(
     raise typer.Exit(run(paths, plot=plot, as_json=as_json, everything=everything))
 
 
+@app.command()
+def fetch(
+    recipe: Annotated[str, typer.Argument(help="Name of a recipe, or a YAML file of your own.")] = "",
+    output_dir: Annotated[Path, typer.Option(help="Folder for the files.")] = Path("data"),
+    years: Annotated[str, typer.Option(help="Years, such as 2001, 2001-2003 or 1999,2001-2003.")] = "",
+    month: Annotated[list[int] | None, typer.Option(help="Months, if not all.")] = None,
+    variable: Annotated[list[str] | None, typer.Option(help="Variables of the recipe, if not all.")] = None,
+    bbox: Annotated[str, typer.Option(help="'west south east north' [degrees], where the provider can cut.")] = "",
+    jobs: Annotated[int, typer.Option(min=1, max=16, help="Files at the same time; providers like few.")] = 2,
+    patience: Annotated[str, typer.Option(help="JSON: tries, pause, timeout, queue [s]; see docs/fetch.md.")] = "{}",
+    show: Annotated[bool, typer.Option("--list", help="List the recipes and what they need.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be fetched.")] = False,
+) -> None:
+    """Fetch a data set from its provider: resumed, checked, with its provenance; exit code 1 if a file failed."""
+    from .fetch.commands import Wish, run, show_recipes
+
+    if show or not recipe:
+        show_recipes()
+        return
+    run(Wish(recipe, output_dir, years, month or [], variable or [], bbox, jobs, patience, dry_run))
+
+
 def main() -> None:
     """Run the command line; a user's error is one message and exit status 1."""
     try:

@@ -48,6 +48,10 @@ class InputError(FluxAtlasError):
     """An input file is missing, truncated, or holds what it must not hold."""
 
 
+class FetchError(FluxAtlasError):
+    """A provider did not deliver a file, or delivered one that cannot be used."""
+
+
 class UnitError(InputError):
     """A unit is missing, unknown, or cannot be converted to the canonical one."""
 

@@ -1,0 +1,1 @@
+"""The routes: each module has ``deliver(item, partial, context) -> Delivery``."""

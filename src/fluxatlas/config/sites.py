@@ -40,7 +40,9 @@ class UnitOverride(Block):
 class SiteEntry(Block):
     """One source of sites."""
 
-    source: Literal["fluxnet", "ameriflux", "chambers", "cosore", "voigt", "stdfmt"]
+    source: Literal[
+        "fluxnet", "ameriflux", "ameriflux_l2", "plumber2", "ismn", "chambers", "cosore", "voigt", "stdfmt"
+    ]
     """Layout of the files; each has a reader in fluxatlas.ingest.sites."""
     path: list[str] = Field(min_length=1)
     """Files, folders or patterns with '*' (one or a list)."""
@@ -86,6 +88,8 @@ class QcRules(Block):
     """Number of values over which the spike test takes its running medians."""
     valid_range: bool = True
     """Drop values outside the valid range of resources/variables.yaml."""
+    ismn_flags: list[str] = ["G"]
+    """Flags of the International Soil Moisture Network that are accepted (C02, above 0.6, is true in organic soils)."""
     flux_sd: float = Field(0.15, ge=0)
     """Constant part of the least uncertainty of a daily CH4 flux in mg m-2 d-1 (our error model)."""
     flux_sd_relative: float = Field(0.2, ge=0)

@@ -77,7 +77,7 @@ def read_file(path: str | Path, encoding: str = "utf-8") -> BaseFile:
     table = quick_table(data, _CLOCKS[:1], _wanted)
     if table is None:
         table = _careful(data, where, encoding)
-    return BaseFile(site, stated.get("Version", ""), table, facts.get(site, {}))
+    return BaseFile(site, f"BASE {stated.get('Version', '')}", table, facts.get(site, {}))
 
 
 def _wanted(name: str) -> bool:
@@ -133,16 +133,23 @@ def _unzip(data: bytes, where: str) -> tuple[str, bytes, dict[str, dict[str, Any
 def read(files: Sequence[str], entry: SiteEntry, rules: QcRules, ledger: Ledger) -> list[SiteRecord]:
     """One site per file."""
     facts = SiteFacts(entry)
-    return [_site(read_file(path, entry.encoding), facts, entry, rules, ledger, str(path)) for path in files]
+    return [record(read_file(path, entry.encoding), facts, entry, rules, ledger, str(path)) for path in files]
 
 
-def _site(
-    found: BaseFile, facts: SiteFacts, entry: SiteEntry, rules: QcRules, ledger: Ledger, where: str
+def record(
+    found: BaseFile,
+    facts: SiteFacts,
+    entry: SiteEntry,
+    rules: QcRules,
+    ledger: Ledger,
+    where: str,
+    source: str = "ameriflux",
 ) -> SiteRecord:
+    """The site of one file: observations and, where every driver is measured, weather."""
     stated = {k: v for k, v in found.facts.items() if k != "name"}
-    row = facts.row(found.site, kind="tower", source="ameriflux", ledger=ledger, where=where, stated=stated)
+    row = facts.row(found.site, kind="tower", source=source, ledger=ledger, where=where, stated=stated)
     site = str(row["site"])
-    ledger.note(site, f"AmeriFlux BASE {found.version}: measured values in local standard time, not gap-filled")
+    ledger.note(site, f"AmeriFlux {found.version}: measured values in local standard time, not gap-filled")
     table, per_day = whole_days(found.table, where)
     chosen = choose_columns(table, rules)
     parts = []

@@ -13,6 +13,9 @@ COSORE_FILES = ("DESCRIPTION.txt", "PORTS.txt", "data/data.RDS")
 SUFFIXES = {
     "fluxnet": (".csv",),
     "ameriflux": (".csv", ".zip"),
+    "ameriflux_l2": (".csv",),
+    "plumber2": (".nc",),
+    "ismn": (".stm", ".csv"),
     "chambers": (".csv",),
     "voigt": (".rds", ".tab"),
     "stdfmt": (".txt",),
@@ -21,6 +24,9 @@ SUFFIXES = {
 _NAMES = {
     "fluxnet": re.compile(r"(FLX|AMF|ICOSETC)_(?!.*(_BASE|_L2_))"),
     "ameriflux": re.compile(r"AMF_.*_BASE"),
+    "ameriflux_l2": re.compile(r"AMF_.*_L2_"),
+    "plumber2": re.compile(r".*_(Met|Flux)\.nc$"),
+    "ismn": re.compile(r".*(\.stm|_static_variables\.csv)$"),
 }
 """Names of the files of a layout among others in a folder."""
 

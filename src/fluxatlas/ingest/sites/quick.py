@@ -1,7 +1,8 @@
 """The quick way through a large, tidy half-hourly CSV: Arrow reads only the columns asked for.
 
-Times come by arithmetic. It never judges: whatever is not plain (quotes, other than ASCII, a ragged line, text among numbers, odd times) makes
-it return None, and the careful reader (:mod:`text`) reads the file again and words the problem.
+Times come by arithmetic. It never judges: whatever is not plain (quotes, other than ASCII, a ragged line, text among
+numbers, odd times) makes it return None, and the careful reader (:mod:`text`) reads the file again and words the
+problem.
 """
 
 from __future__ import annotations

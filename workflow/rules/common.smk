@@ -1,5 +1,7 @@
 # What all rules share: the checked configuration as RUN, and where results go.
 # Nothing heavy is imported here, since every job on a cluster parses this again.
+import inspect
+
 from fluxatlas.config import load
 from fluxatlas.errors import FluxAtlasError
 from fluxatlas.run import STAGE_VERSIONS, Run, spread
@@ -27,14 +29,20 @@ wildcard_constraints:
     baseline=r"[a-z_]+",
 
 
+def known(function):
+    """``function`` with its signature at hand, which Snakemake asks for several times per job."""
+    function.__signature__ = inspect.signature(function)
+    return function
+
+
 def memory(first_mb):
     """Memory of a job in MB that doubles with every further attempt."""
-    return lambda wildcards, attempt: first_mb * 2 ** (attempt - 1)
+    return known(lambda wildcards, attempt: first_mb * 2 ** (attempt - 1))
 
 
 def minutes(first):
     """Run time of a job in minutes that doubles with every further attempt."""
-    return lambda wildcards, attempt: first * 2 ** (attempt - 1)
+    return known(lambda wildcards, attempt: first * 2 ** (attempt - 1))
 
 
 # Strings with braces are hidden in functions, since Snakemake would take what stands between them for wildcards.
@@ -43,14 +51,21 @@ def minutes(first):
 def settings(block, without=()):
     """A block of the configuration as JSON, without the leaves that a rule does not use."""
     text = RUN.settings(block, without=without)
-    return lambda wildcards: text
+    return known(lambda wildcards: text)
 
 
 def each(option, template, **lists):
     """``template`` filled with every combination of ``lists`` (and the wildcards), each behind ``option``."""
-    return lambda wildcards: spread(
-        option, template, **{key: [value] for key, value in wildcards.items()}, **lists
-    )
+
+    def options(wildcards):
+        return spread(
+            option,
+            template,
+            **{key: [value] for key, value in wildcards.items()},
+            **lists,
+        )
+
+    return known(options)
 
 
 def repeat(option, values):

@@ -1,5 +1,5 @@
 # infer: the networks over every land cell and day, one job per tile and year, the state handed from year to year.
-# In:  <results>/train/members/*.pt, <results>/regrid/attributes/{tile}.nc, <results>/ingest/forcing/{tile}/{year}.nc
+# In:  <results>/train/ensemble.json (the members), <results>/regrid/attributes/{tile}.nc, <results>/ingest/forcing/{tile}/{year}.nc
 # Out: <results>/infer/{tile}/{year}.nc, <results>/infer/{tile}/{year}_state.nc
 #
 # The state of the year before is `ancient`: a tile-year can be rerun alone without waking the years after it.
@@ -10,7 +10,7 @@ NOT_IN_RESULT = ["workers", "memory_mb", "scheduler", "dask_address"]
 
 rule spinup:
     input:
-        members=expand("<results>/train/members/{member}.pt", member=MEMBERS),
+        ensemble="<results>/train/ensemble.json",
         attributes="<results>/regrid/attributes/{tile}.nc",
         forcing=lambda wc: [
             f"<results>/ingest/forcing/{wc.tile}/{year}.nc"
@@ -31,7 +31,7 @@ rule spinup:
     params:
         settings=settings("infer", without=NOT_IN_RESULT),
         grid=RUN.grid_options,
-        members=lambda wc, input: repeat("--member", input.members),
+        members=each("--member", RUN.paths.member(), member=MEMBERS),
         forcing=lambda wc, input: repeat("--forcing", input.forcing),
         version=STAGE_VERSIONS["infer"],
     shell:
@@ -42,7 +42,7 @@ rule spinup:
 
 rule infer:
     input:
-        members=expand("<results>/train/members/{member}.pt", member=MEMBERS),
+        ensemble="<results>/train/ensemble.json",
         attributes="<results>/regrid/attributes/{tile}.nc",
         forcing="<results>/ingest/forcing/{tile}/{year}.nc",
         state=lambda wc: ancient(
@@ -66,7 +66,7 @@ rule infer:
     params:
         settings=settings("infer", without=NOT_IN_RESULT),
         grid=RUN.grid_options,
-        members=lambda wc, input: repeat("--member", input.members),
+        members=each("--member", RUN.paths.member(), member=MEMBERS),
         version=STAGE_VERSIONS["infer"],
     shell:
         "fluxatlas infer tile --settings {params.settings:q} {params.grid} --tile {wildcards.tile}"

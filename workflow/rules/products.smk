@@ -1,5 +1,6 @@
 # products: the tiles put together to daily CF NetCDF, maps (COG), a STAC catalogue and budgets.
 # In:  <results>/infer/{tile}/{year}.nc, <results>/regrid/attributes/{tile}.nc
+# Attributes are read too but not listed: every flux file depends on those of its tile, and a global run has 10^5 edges less.
 # Out: <results>/products/daily/{variable}_{year}.nc, .../cog/{variable}_{year}[-{month}].tif, .../stac/, .../budget.csv
 
 MONTHS = (
@@ -11,7 +12,6 @@ MAPS = ["", *(f"-{month}" for month in MONTHS)]
 rule daily:
     input:
         flux=expand("<results>/infer/{tile}/{{year}}.nc", tile=TILES),
-        attributes=expand("<results>/regrid/attributes/{tile}.nc", tile=TILES),
     output:
         "<results>/products/daily/{variable}_{year}.nc",
     log:
@@ -64,7 +64,6 @@ rule maps:
 rule budget:
     input:
         flux=expand("<results>/infer/{tile}/{year}.nc", tile=TILES, year=YEARS),
-        attributes=expand("<results>/regrid/attributes/{tile}.nc", tile=TILES),
     output:
         csv="<results>/products/budget.csv",
         parquet="<results>/products/budget.parquet",

@@ -4,11 +4,11 @@
 from fluxatlas.report.catalogue import FIGURES
 
 FIGURE_FILES = {
-    "flux": ("<results>/infer/{tile}/{year}.nc", {"tile": TILES, "year": YEARS}),
+    "flux": ("<results>/infer/{tile}/{year}.nc", {"tile": TILES, "year": YEARS[-2:]}),
     "attributes": ("<results>/regrid/attributes/{tile}.nc", {"tile": TILES}),
     "forcing": (
         "<results>/ingest/forcing/{tile}/{year}.nc",
-        {"tile": TILES, "year": YEARS},
+        {"tile": TILES, "year": YEARS[-1:]},
     ),
     "truth": ("<results>/evaluate/truth.nc", {}),
     "daily": (
@@ -16,8 +16,11 @@ FIGURE_FILES = {
         {"variable": RUN.fluxes, "year": YEARS},
     ),
     "predictions": (
-        "<results>/train/predictions/{member}.parquet",
-        {"member": MEMBERS},
+        "<results>/train/{table}.parquet",
+        {
+            "table": [f"predictions/{member}" for member in MEMBERS]
+            + [f"baselines/{baseline}" for baseline in RUN.config.train.baselines]
+        },
     ),
     "skill": ("<results>/evaluate/skill.csv", {}),
     "history": (

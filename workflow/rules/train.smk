@@ -78,6 +78,27 @@ rule finetune:
         " --threads {threads} 2> {log}"
 
 
+rule ensemble:  # one small file for inference to depend on, instead of every member in each of its many jobs
+    input:
+        expand("<results>/train/members/{member}.pt", member=MEMBERS),
+    output:
+        "<results>/train/ensemble.json",
+    log:
+        "<results>/logs/train/ensemble.log",
+    benchmark:
+        "<results>/benchmarks/train/ensemble.tsv"
+    conda:
+        "../envs/fluxatlas.yaml"
+    resources:
+        mem_mb=memory(1000),
+        runtime=minutes(10),
+    params:
+        members=each("--member", RUN.paths.member(), member=MEMBERS),
+        version=STAGE_VERSIONS["train"],
+    shell:
+        "fluxatlas train ensemble {params.members} --output {output} 2> {log}"
+
+
 rule baseline:
     input:
         samples="<results>/synthesize/samples.nc",

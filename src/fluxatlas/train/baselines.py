@@ -105,8 +105,10 @@ def _grow(
         weights.append(weight[use])
     if sum(map(len, values)) < LEAST_OBSERVATIONS:
         return None
+    predictors = np.concatenate(rows)
+    predictors[:, np.isnan(predictors).all(axis=0)] = 0.0  # known at no training site: a constant is never split on
     model = HistGradientBoostingRegressor(max_iter=150, learning_rate=0.08, max_leaf_nodes=16, random_state=seed)
-    return model.fit(np.concatenate(rows), np.concatenate(values), sample_weight=np.concatenate(weights))
+    return model.fit(predictors, np.concatenate(values), sample_weight=np.concatenate(weights))
 
 
 def _apply(model: HistGradientBoostingRegressor, inputs: FloatArray, observed: FloatArray) -> FloatArray:

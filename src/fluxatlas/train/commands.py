@@ -158,3 +158,14 @@ def baselines(
     sites = read_sites(sites_attributes, sites_forcing, observations, declared, block.block_distance_km)
     write_table(run_baselines(read_samples(samples, declared), sites, declared, block, grid), output)
     _done(output, started)
+
+
+@app.command()
+def ensemble(
+    member: Annotated[list[Path], typer.Option(help="Member file; repeat.")],
+    output: Output,
+) -> None:
+    """List the members that belong together, after checking that they fit."""
+    from .ensemble import write_ensemble
+
+    write_ensemble(member, output)

@@ -242,7 +242,9 @@ def _undriven(
     soil = overrides["tsl05"]
     overrides |= {name: np.where(complete, np.float32(0), np.float32(np.nan)) for name in ("snw", "snd")}
     drivers: dict[str, FloatArray] = dict(slow.slow_drivers(dates, table["lat"].to_numpy(float), _monthly_lai(table)))
-    pressure = 101325.0 * np.exp(-table["elevation"].to_numpy(float) / SCALE_HEIGHT)
+    for site in table.index[table["elevation"].isna()]:
+        _say(f"site {site} has no elevation: air pressure of sea level is assumed (1 % too high per 85 m)")
+    pressure = 101325.0 * np.exp(-table["elevation"].fillna(0.0).to_numpy(float) / SCALE_HEIGHT)
     drivers |= {
         "tas": soil,
         "ps": np.broadcast_to(pressure.astype(np.float32), shape),

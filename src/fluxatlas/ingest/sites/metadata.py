@@ -55,7 +55,7 @@ def read_metadata(path: str | Path) -> dict[str, dict[str, Any]]:
 
 
 def read_attributes(path: str | Path) -> pd.DataFrame:
-    """Attributes by site (index) with the columns of :data:`ATTRIBUTE_COLUMNS` that the file holds.
+    """Attributes by site (index) with the columns of :data:`ATTRIBUTE_COLUMNS`, and ``elevation``, that the file holds.
 
     Lines that start with '#' are comments. Raises :class:`InputError` for a bad number or a site listed twice.
     """
@@ -63,7 +63,7 @@ def read_attributes(path: str | Path) -> pd.DataFrame:
     if table["site"].duplicated().any():
         twice = table["site"][table["site"].duplicated()].iloc[0]
         raise InputError(f"site '{twice}' is listed twice", where=str(path), hint="keep one row per site")
-    columns = [name for name in ATTRIBUTE_COLUMNS if name in table.columns]
+    columns = [name for name in ("elevation", *ATTRIBUTE_COLUMNS) if name in table.columns]
     for name in columns:
         table[name] = numbers(table, name, str(path))
     more = [name for name in ("igbp", "attribute_note") if name in table.columns]

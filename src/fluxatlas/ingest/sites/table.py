@@ -91,6 +91,8 @@ def _with_attributes(record: SiteRecord, attributes: pd.DataFrame | None) -> Sit
     known = {str(k): v for k, v in attributes.loc[record.name].items() if pd.notna(v) and v != ""}
     if record.site.get("igbp"):
         known.pop("igbp", None)
+    if pd.notna(record.site.get("elevation")):
+        known.pop("elevation", None)
     for name, value in known.items():
         if name in ATTRIBUTE_COLUMNS:
             variables.check_range([value], name, where=f"attributes of site '{record.name}'")

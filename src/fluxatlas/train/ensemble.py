@@ -1,0 +1,29 @@
+"""The ensemble: members that belong together, listed in one small file that inference depends on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..errors import MemberMismatchError
+from ..files import file_hash, write_text
+from .member import Member
+
+
+def write_ensemble(paths: Sequence[Path], output: Path) -> None:
+    """Check that the members fit together and list them with their hashes in ``output`` (JSON).
+
+    Raises :class:`MemberMismatchError` naming the member that is of another system or grid, or reads other drivers.
+    """
+    first = Member.load(paths[0])
+    for path in paths:
+        member = Member.load(path)
+        member.check(system=first.system.name, grid=first.grid, units=first.drivers, where=str(path))
+        if list(member.statics) != list(first.statics):
+            raise MemberMismatchError(
+                f"the member reads the statics {list(member.statics)}, the first one {list(first.statics)}",
+                where=str(path),
+                hint="train all members with the same version",
+            )
+    write_text(output, json.dumps({str(path): file_hash(path) for path in paths}, indent=1) + "\n")

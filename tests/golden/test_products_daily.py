@@ -48,7 +48,7 @@ def test_what_a_reader_sees(world, product) -> None:
         assert (data.fch4.notnull().all("time").to_numpy() == world.active).all()
         assert data.fch4.attrs["ancillary_variables"] == "fch4_sd dissimilarity applicable"
         assert data.fch4.attrs["cell_methods"] == "time: mean"
-        assert data.fch4.encoding["chunksizes"] == (73, 16, 15) and data.fch4.encoding["zstd"]
+        assert data.fch4.encoding["chunksizes"] == (73, 16, 15) and data.fch4.encoding["zlib"]
         np.testing.assert_allclose(data.lat_bnds.mean("nv"), data.lat, atol=1e-9)
         assert (data.time_bnds[:, 1] - data.time_bnds[:, 0] == np.timedelta64(1, "D")).all()
         assert (data.time_bnds[:, 0] == data.time).all()
@@ -91,9 +91,14 @@ def test_the_outside_checker_finds_nothing_against_acdd_that_could_be_mended(pro
     assert all(any(word in message for word in allowed) for message in medium), medium
 
 
-def test_zlib_and_a_box_across_the_tiles(world, tmp_path) -> None:
+def test_the_outside_checker_finds_nothing_against_cf_in_a_temperature(world, tmp_path) -> None:
+    write_daily(tmp_path / "tsl05_2001.nc", "tsl05", 2001, world.flux, world.attributes)
+    assert _check(tmp_path / "tsl05_2001.nc", "cf:1.11", tmp_path) == set()
+
+
+def test_zstd_and_a_box_across_the_tiles(world, tmp_path) -> None:
     path = tmp_path / "tsl05_2001.nc"
-    block = ProductsBlock(compression="zlib", level=1)
+    block = ProductsBlock(compression="zstd", level=1)
     write_daily(path, "tsl05", 2001, world.flux, world.attributes, block, bbox=(-124, 36, -116, 44))
     with (
         xr.open_dataset(path, engine="netcdf4") as data,
@@ -106,7 +111,7 @@ def test_zlib_and_a_box_across_the_tiles(world, tmp_path) -> None:
             engine="netcdf4",
         ) as tiles,
     ):
-        assert data.sizes["lat"] == data.sizes["lon"] == 16 and data.tsl05.encoding["zlib"]
+        assert data.sizes["lat"] == data.sizes["lon"] == 16 and data.tsl05.encoding["zstd"]
         assert float(data.lat_bnds.min()) == 36 and float(data.lon_bnds.max()) == -116
         expected = tiles.tsl05.sel(lat=data.lat, lon=data.lon)
         np.testing.assert_array_equal(data.tsl05, expected)

@@ -147,7 +147,7 @@ def test_files_that_are_no_products_are_refused(daily, maps, tmp_path) -> None:
 def test_the_commands_make_all_products(world, tmp_path) -> None:
     attributes = [part for path in world.attributes for part in ("--attributes", str(path))]
     flux = [part for path in world.flux for part in ("--flux", str(path))]
-    settings = ["--settings", '{"monthly": false, "compression": "zlib"}']
+    settings = ["--settings", '{"monthly": false, "compression": "zstd"}']
     daily = tmp_path / "daily" / "fch4_2001.nc"
     for arguments in (
         ["daily", "--variable", "fch4", "--year", "2001", *flux, *attributes, "--output", str(daily)],

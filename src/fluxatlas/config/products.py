@@ -17,8 +17,8 @@ class ProductsBlock(Block):
     """Daily variables to publish; an empty list means every output of the system."""
     monthly: bool = True
     """Make a map (COG) of each month's mean beside the annual one."""
-    compression: Literal["zstd", "zlib"] = "zstd"
-    """Compression of the daily NetCDF; zlib can be read by every NetCDF library, zstd is smaller and faster."""
+    compression: Literal["zstd", "zlib"] = "zlib"
+    """Compression of the daily NetCDF; zlib can be read by every tool; zstd is faster, but many tools lack it."""
     level: int = Field(3, ge=1, le=9)
     """Compression level of the daily NetCDF and of the maps."""
     chunks: tuple[int, int, int] = (73, 60, 60)

@@ -84,7 +84,7 @@ def open_daily(path: PathLike, variable: str, year: int) -> Daily:
     size = (lon.max() - lon.min()) / len(lon), (lat.max() - lat.min()) / len(lat)
     transform = Affine(size[0], 0.0, lon.min(), 0.0, -size[1], lat.max())
     with netCDF4.Dataset(path) as file:
-        attrs = {**file[variable].__dict__, "title": file.title, "license": file.license, "history": file.history}
+        attrs = {**file[variable].__dict__, "license": file.license, "history": file.history}
     return Daily(Path(path), variable, year, days.month.to_numpy().astype(np.int64), transform, attrs)
 
 
@@ -155,13 +155,14 @@ def write_cog(
 
 def _describe(file: Any, source: Daily, period: str, packing: tuple[float, float] | None) -> None:
     """Units, description, packing and tags of the map's only band."""
-    file.set_band_description(1, f"{source.attrs['long_name']}, mean of {period}")
+    description = f"{source.attrs['long_name']}, mean of {period}"
+    file.set_band_description(1, description)
     file.units = (source.attrs["units"],)
     if packing:
         file.scales, file.offsets = (packing[0],), (packing[1],)
     file.update_tags(
         TIFFTAG_DOCUMENTNAME=f"{source.variable} {period}",
-        TIFFTAG_IMAGEDESCRIPTION=source.attrs["title"],
+        TIFFTAG_IMAGEDESCRIPTION=description,
         TIFFTAG_COPYRIGHT=source.attrs["license"],
         TIFFTAG_SOFTWARE=f"fluxatlas {files.__version__}",
         variable=source.variable,

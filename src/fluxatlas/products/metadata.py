@@ -62,6 +62,8 @@ def field(name: str, source: dict[str, Any], ancillary: list[str]) -> dict[str, 
     """
     base = name.removesuffix("_sd")
     attrs = {**variables.get(base).attrs}
+    if variables.get(base).units == "K":
+        attrs["units_metadata"] = "temperature: on_scale" if name == base else "temperature: difference"
     if name != base:
         attrs["long_name"] = f"standard deviation over the ensemble: {attrs['long_name']}"
         if "standard_name" in attrs:

@@ -82,18 +82,19 @@ def _published(axis: Any, whole: pd.DataFrame, published: tuple[tuple[str, float
     """Ranges of the globe from the literature; the domain's own total only where it is most of the land."""
     share = float(whole["area_m2"].iloc[0]) / LAND_AREA
     names = [source for source, *_ in published]
+    largest = max([high for _, _, high, _ in published], default=1.0)
     for place, (_, low, high, _) in enumerate(published):
         axis.barh(place, high - low, left=low, height=0.5, color=FAINT, alpha=0.55)
-        axis.text(high + 0.6, place, f"{low:g}-{high:g}", va="center", fontsize="small")
+        axis.text(high + 0.6, place, f"{low:g}\u2013{high:g}", va="center", fontsize="small")
     if share >= COMPARABLE:
         names.append("this run")
         mean, low, high = (float(whole[name].mean()) for name in ("mean", "low", "high"))
+        largest = max(largest, high)
         axis.errorbar(mean, len(published), xerr=[[mean - low], [high - mean]], fmt="o", color=COLORS[0], capsize=3)
         title = "Published totals of the globe (shown, not tuned to)"
     else:
         title = f"Published totals of the globe (this domain: {100 * share:.2g} % of the land)"
     axis.set_yticks(range(len(names)), names)
     axis.invert_yaxis()
-    axis.set(title=title, xlabel=f"CH$_4$ uptake ({unit('Tg yr-1')})", xlim=(0, None))
-    axis.margins(x=0.08)
+    axis.set(title=title, xlabel=f"CH$_4$ uptake ({unit('Tg yr-1')})", xlim=(0, 1.12 * largest))
     axis.grid(visible=False, axis="y")

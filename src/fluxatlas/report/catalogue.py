@@ -65,11 +65,17 @@ FIGURES: dict[str, FigureRow] = {
     "loss_curves": FigureRow("training:loss_curves", ("history",), "Training"),
     "budget": FigureRow("budget:budget", ("budget",), "Budget"),
 }
-"""All figures by name; the caption of each is ``workflow/report/<name>.rst``."""
+"""All figures of the report by name; the caption of each is ``workflow/report/<name>.rst``."""
+
+PICTURES: dict[str, FigureRow] = {
+    "overview": FigureRow("overview:overview", ("flux", "attributes", "truth"), "A run at a glance"),
+}
+"""Pictures for other places than the report, drawn by the same command."""
 
 
 def figure_row(name: str) -> FigureRow:
     """The row called ``name``; raises :class:`InputError` with the nearest name for an unknown one."""
-    if name not in FIGURES:
-        raise InputError(f"unknown figure '{name}'{nearest(name, FIGURES)}", hint=f"choose from {', '.join(FIGURES)}")
-    return FIGURES[name]
+    rows = FIGURES | PICTURES
+    if name not in rows:
+        raise InputError(f"unknown figure '{name}'{nearest(name, rows)}", hint=f"choose from {', '.join(rows)}")
+    return rows[name]

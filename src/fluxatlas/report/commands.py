@@ -57,9 +57,9 @@ def figure(
 @app.command("list")
 def list_figures() -> None:
     """List the figures and the files each needs."""
-    from .catalogue import FIGURES
+    from .catalogue import FIGURES, PICTURES
 
-    for name, row in FIGURES.items():
+    for name, row in (FIGURES | PICTURES).items():
         typer.echo(f"{name:16s} {row.title:32s} {' '.join(f'--{kind}' for kind in row.needs)}")
 
 

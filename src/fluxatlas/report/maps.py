@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.colors import BoundaryNorm, ListedColormap
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 
 from ..config.report import ReportBlock
 from ..evaluate.metrics import scores
@@ -19,13 +20,14 @@ from ..files import open_netcdf
 from ..products.mosaic import Mosaic, assemble
 from ..products.regions import biome_names
 from .catalogue import Inputs
-from .style import COLORS, WIDTH, MapFrame, coarsen, colorbar, limits, panel_letters, unit
+from .style import COLORS, MINUS, WIDTH, MapFrame, coarsen, colorbar, limits, panel_letters, signed, unit
 
 Array = npt.NDArray[np.float64]
 FLUX_UNIT = unit("mg m-2 d-1")
 
 
-def _frame(mosaic: Mosaic) -> MapFrame:
+def map_frame(mosaic: Mosaic) -> MapFrame:
+    """Where the maps of ``mosaic`` are drawn."""
     land = mosaic.static("sftlf")
     return MapFrame(
         mosaic.grid.lat_bounds(mosaic.rows),
@@ -40,8 +42,8 @@ def _panels(frame: MapFrame, count: int) -> tuple[Figure, list[Any]]:
     columns = count if frame.ratio > 0.6 else 1 if frame.ratio < 0.3 else 2
     columns = min(columns, 3)
     rows = -(-count // columns)
-    height = rows * (frame.ratio * (WIDTH / columns - 0.5) + 1.2)
-    figure, axes = plt.subplots(rows, columns, figsize=(WIDTH, min(height, 10)), squeeze=False)
+    height = rows * (frame.ratio * (WIDTH / columns - 0.3) + 1.25)
+    figure, axes = plt.subplots(rows, columns, figsize=(WIDTH, min(height, 10)), squeeze=False, layout="compressed")
     flat = list(axes.ravel())
     for axis in flat[count:]:
         axis.remove()
@@ -50,9 +52,9 @@ def _panels(frame: MapFrame, count: int) -> tuple[Figure, list[Any]]:
     return figure, flat[:count]
 
 
-def _members(mosaic: Mosaic, variable: str) -> Array:
-    """Annual mean of each member (member, lat, lon), averaged over the years."""
-    return _mean(mosaic.layer(f"{variable}_member", year) for year in mosaic.years)
+def _members(mosaic: Mosaic, variable: str, years: Sequence[int]) -> Array:
+    """Annual mean of each member (member, lat, lon), averaged over ``years``."""
+    return _mean(mosaic.layer(f"{variable}_member", year) for year in years)
 
 
 def _mean(fields: Iterable[Array]) -> Array:
@@ -64,24 +66,24 @@ def _mean(fields: Iterable[Array]) -> Array:
     return np.asarray(total / max(count, 1))
 
 
-def _years(mosaic: Mosaic) -> str:
-    first, last = mosaic.years[0], mosaic.years[-1]
-    return str(first) if first == last else f"{first}-{last}"
+def span_of_years(years: Sequence[int]) -> str:
+    """The first and the last year as text."""
+    return str(years[0]) if years[0] == years[-1] else f"{years[0]}\N{EN DASH}{years[-1]}"
 
 
 def uptake_map(inputs: Inputs, settings: ReportBlock) -> Figure:
     """Annual mean uptake, its spread over the members, and how far each cell is from the training data."""
     mosaic = assemble(inputs.flux, inputs.attributes)
-    frame, members = _frame(mosaic), _members(mosaic, "ch4ox")
+    frame, members = map_frame(mosaic), _members(mosaic, "ch4ox", mosaic.years)
     mean = members.mean(axis=0)
     figure, axes = _panels(frame, 3)
     low, high = limits(mean)
     mesh = frame.draw(axes[0], mean, cmap=settings.colormap, vmin=min(0.0, low) if low < 0.3 * high else low, vmax=high)
-    colorbar(figure, mesh, axes[0], f"CH$_4$ uptake, {_years(mosaic)}\n({FLUX_UNIT})")
+    colorbar(figure, mesh, axes[0], f"CH$_4$ uptake, {span_of_years(mosaic.years)}\n({FLUX_UNIT})")
     axes[0].set_title("Mean uptake")
     spread = members.std(axis=0, ddof=1) if len(members) > 1 else np.full(mean.shape, np.nan)
     mesh = frame.draw(axes[1], spread, cmap="cividis", vmin=0, vmax=limits(spread)[1])
-    colorbar(figure, mesh, axes[1], f"standard deviation, {len(members)} members\n({FLUX_UNIT})", extend="max")
+    colorbar(figure, mesh, axes[1], f"standard deviation, {len(members)} members\n({FLUX_UNIT})")
     axes[1].set_title("Ensemble spread")
     _draw_applicability(figure, axes[2], frame, mosaic)
     panel_letters(axes)
@@ -91,30 +93,34 @@ def uptake_map(inputs: Inputs, settings: ReportBlock) -> Figure:
 def _draw_applicability(figure: Figure, axes: Any, frame: MapFrame, mosaic: Mosaic) -> None:
     year = mosaic.years[-1]
     distance, flag = mosaic.layer("dissimilarity", year), mosaic.layer("applicable", year)
-    mesh = frame.draw(axes, distance, cmap="cividis_r", vmin=0, vmax=limits(distance)[1])
+    mesh = frame.draw(axes, distance, cmap="BuPu", vmin=0, vmax=limits(distance)[1])
     outside = (flag == 0).astype(float)
     center_lat, center_lon = (0.5 * (edge[1:] + edge[:-1]) for edge in (frame.lat, frame.lon))
     if outside.any():
         axes.contour(center_lon, center_lat, coarsen(outside, frame.step), [0.5], colors=[COLORS[1]], linewidths=0.9)
-    share = float((flag == 0).sum() / max(1, (flag >= 0).sum()))
-    colorbar(
-        figure,
-        mesh,
-        axes,
-        f"distance from the training data\n(outlined: unlike, {share:.0%} of the cells)",
-        extend="max",
-    )
+    colorbar(figure, mesh, axes, f"distance from the training data\n(outlined: unlike, {_share(flag == 0, flag >= 0)})")
     axes.set_title("Dissimilarity")
+
+
+def _share(part: npt.NDArray[np.bool_], whole: npt.NDArray[np.bool_]) -> str:
+    """``part`` of the cells of ``whole`` in words, so that a few cells are not called none."""
+    share = float(part.sum() / max(1, whole.sum()))
+    return f"{share:.0%} of cells" if share == 0 or share >= 0.01 else "under 1% of cells"
+
+
+def estimate_and_truth(mosaic: Mosaic, path: Path) -> tuple[list[int], Array, Array]:
+    """Years that both have, and over these the mean uptake of each member (member, lat, lon) and the true one."""
+    truth = read_truth(path, mosaic)
+    years = [year for year in mosaic.years if ("ch4ox", year) in truth]
+    return years, _members(mosaic, "ch4ox", years), _mean(truth["ch4ox", year] for year in years)
 
 
 def truth_map(inputs: Inputs, settings: ReportBlock) -> Figure:
     """True and estimated annual mean uptake and their difference, over the years both have."""
     mosaic = assemble(inputs.flux, inputs.attributes)
-    truth = read_truth(inputs.one("truth"), mosaic)
-    years = [year for year in mosaic.years if ("ch4ox", year) in truth]
-    frame = _frame(mosaic)
-    true = _mean(truth["ch4ox", year] for year in years)
-    estimate = _mean(mosaic.layer("ch4ox_member", year).mean(axis=0) for year in years)
+    frame = map_frame(mosaic)
+    _, members, true = estimate_and_truth(mosaic, inputs.one("truth"))
+    estimate = members.mean(axis=0)
     found = scores(true, estimate, mosaic.weight())
     figure, axes = _panels(frame, 3)
     low, high = limits(np.concatenate([true[np.isfinite(estimate)], estimate[np.isfinite(true)]]))
@@ -125,13 +131,9 @@ def truth_map(inputs: Inputs, settings: ReportBlock) -> Figure:
     error = estimate - true
     widest = max(abs(edge) for edge in limits(error))
     mesh = frame.draw(axes[2], error, cmap="RdBu_r", vmin=-widest, vmax=widest)
-    colorbar(
-        figure,
-        mesh,
-        axes[2],
-        f"bias {found['bias']:+.2f}, RMSE {found['rmse']:.2f} ({FLUX_UNIT})\nr = {found['r']:.2f}",
-    )
-    axes[2].set_title("Estimate - truth")
+    text = f"RMSE {found['rmse']:.2f}, bias {signed(found['bias'])}, r = {found['r']:.2f}"
+    colorbar(figure, mesh, axes[2], f"{text}\n({FLUX_UNIT})")
+    axes[2].set_title(f"Estimate {MINUS} truth")
     panel_letters(axes)
     return figure
 
@@ -139,17 +141,18 @@ def truth_map(inputs: Inputs, settings: ReportBlock) -> Figure:
 def inputs_map(inputs: Inputs, settings: ReportBlock) -> Figure:
     """Altitude, mean air temperature, share of upland soil and biome of the domain."""
     mosaic = assemble([], inputs.attributes)
-    frame = _frame(mosaic)
-    figure, axes = plt.subplots(2, 2, figsize=(WIDTH, min(frame.ratio * WIDTH + 2.2, 10)))
+    frame = map_frame(mosaic)
+    height = min(0.75 * frame.ratio * WIDTH + 2.7, 10)
+    figure, axes = plt.subplots(2, 2, figsize=(WIDTH, height), layout="compressed")
     flat = list(axes.ravel())
     altitude = np.where(frame.land, mosaic.static("orog"), np.nan)
     mesh = frame.draw(flat[0], altitude, cmap="cividis", vmin=0, vmax=limits(altitude)[1])
-    colorbar(figure, mesh, flat[0], "m", extend="max")
+    colorbar(figure, mesh, flat[0], "m")
     flat[0].set_title("Altitude")
     _draw_temperature(figure, flat[1], frame, inputs.forcing)
     upland = np.where(frame.active, mosaic.static("uplandFrac"), np.nan)
     mesh = frame.draw(flat[2], upland, cmap=settings.colormap, vmin=limits(upland)[0], vmax=100)
-    colorbar(figure, mesh, flat[2], "% of the cell", extend="min")
+    colorbar(figure, mesh, flat[2], "% of the cell")
     flat[2].set_title("Upland soil")
     _draw_biomes(figure, flat[3], frame, np.where(frame.active, mosaic.static("biome"), np.nan))
     panel_letters(flat)
@@ -188,12 +191,10 @@ def _draw_biomes(figure: Figure, axes: Any, frame: MapFrame, biome: Array) -> No
     palette = ListedColormap(many[: max(1, len(classes))])
     edges = np.arange(len(classes) + 1) - 0.5 if classes else np.array([-0.5, 0.5])
     nearest = index[:: frame.step, :: frame.step][: frame.ground.shape[0], : frame.ground.shape[1]]
-    mesh = frame.draw(
+    frame.draw(
         axes, np.kron(nearest, np.ones((frame.step, frame.step))), cmap=palette, norm=BoundaryNorm(edges, palette.N)
     )
-    bar = figure.colorbar(mesh, ax=axes, orientation="horizontal", shrink=0.9, pad=0.02, aspect=28)
     names = biome_names()
-    bar.set_ticks([float(n) for n in range(len(classes))], labels=[str(c) for c in classes])
-    bar.ax.tick_params(length=0)
-    bar.set_label(", ".join(f"{c} {names[c]}" for c in classes if c in names) or "class", wrap=True)
+    handles = [Patch(color=palette(n), label=names.get(c, f"class {c}")) for n, c in enumerate(classes)]
+    figure.legend(handles=handles, loc="outside lower center", ncols=3, title="Biome")
     axes.set_title("Biome")

@@ -19,7 +19,7 @@ from ..evaluate.metrics import scores
 from ..evaluate.skill import read_predictions
 from ..files import open_netcdf
 from .catalogue import Inputs
-from .style import COLORS, FAINT, INK, WIDTH, model_color, model_name, model_order, unit
+from .style import COLORS, FAINT, INK, WIDTH, model_color, model_name, model_order, signed, unit
 
 Array = npt.NDArray[np.float64]
 ROWS_AT_A_TIME = 60
@@ -29,10 +29,10 @@ SMOOTHING = 15
 
 def seasonal_cycle(inputs: Inputs, settings: ReportBlock) -> Figure:
     """Mean of the year's course over all years by latitude band, with the ensemble's spread where the files have it."""
-    edges = _band_edges(inputs.daily[0], settings.bands)
-    means, spreads = zip(*(_band_means(path, edges) for path in inputs.daily), strict=True)
+    variable, paths = _one_variable(inputs.daily)
+    edges = _band_edges(paths[0], settings.bands)
+    means, spreads = zip(*(_band_means(path, edges) for path in paths), strict=True)
     course, spread = (_climatology(parts) for parts in (means, spreads))
-    variable = Path(inputs.daily[0]).stem.rpartition("_")[0]
     row = variables.get(variable)
     figure, axes = plt.subplots(figsize=(WIDTH, 3.6))
     days = pd.date_range("2001-01-01", periods=365)
@@ -50,6 +50,13 @@ def seasonal_cycle(inputs: Inputs, settings: ReportBlock) -> Figure:
     axes.axhline(0, color=FAINT, linewidth=0.7)
     axes.legend(ncols=min(4, len(edges) - 1), loc="upper left", bbox_to_anchor=(0, 1.13))
     return figure
+
+
+def _one_variable(paths: list[Path], preferred: str = "ch4ox") -> tuple[str, list[Path]]:
+    """The files of ``preferred``, or of the first variable where there are none: variables are never averaged."""
+    names = [Path(path).stem.rpartition("_")[0] for path in paths]
+    chosen = preferred if preferred in names else names[0]
+    return chosen, [path for name, path in zip(names, paths, strict=True) if name == chosen]
 
 
 def _short_name(variable: str) -> str:
@@ -207,7 +214,8 @@ def _draw_tower(axis: Any, here: pd.DataFrame, name: str) -> None:
     line = _broken(here.set_index("time")["product"] - shift)
     axis.plot(*line, color=COLORS[0], linewidth=1.1, label="product, cell of the tower")
     found = scores(here["observed"], here["product"])
-    text = f"r = {found['r']:.2f}, bias {found['bias']:+.2g}" if found["n"] else "no days"
+    bias = signed(found["bias"], 2 if name.startswith("tsl") else 3)
+    text = f"r = {found['r']:.2f}, bias {bias}" if found["n"] else "no days"
     axis.text(0.02, 0.03, text, transform=axis.transAxes, fontsize="small", va="bottom")
     _few_dates(axis)
 

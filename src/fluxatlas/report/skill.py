@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -15,12 +16,12 @@ from ..errors import InputError
 from ..evaluate.metrics import scores
 from ..evaluate.skill import read_predictions
 from .catalogue import Inputs
-from .style import COLORS, INK, WIDTH, model_name, model_order, unit
+from .style import COLORS, INK, MINUS, WIDTH, model_name, model_order, unit
 
 TARGET_NAMES = {
-    "fch4": "CH$_4$ flux",
-    **{f"tsl{d}": f"soil temp. {int(d)} cm" for d in ("05", "15", "45")},
-    **{f"swc{d}": f"soil water {int(d)} cm" for d in ("05", "15", "45")},
+    "fch4": "CH$_4$\nflux",
+    **{f"tsl{d}": f"soil temp.\n{int(d)} cm" for d in ("05", "15", "45")},
+    **{f"swc{d}": f"soil water\n{int(d)} cm" for d in ("05", "15", "45")},
 }
 
 
@@ -35,7 +36,7 @@ def skill(inputs: Inputs, settings: ReportBlock) -> Figure:
     targets += sorted(set(table["target"]) - set(targets))
     scales = [s for s in ("daily", "site_mean") if (table["scale"] == s).any()]
     figure, axes = plt.subplots(
-        len(scales), 1, figsize=(WIDTH, len(scales) * (0.42 * len(models) + 0.75) + 0.4), squeeze=False
+        len(scales), 1, figsize=(WIDTH, len(scales) * (0.44 * len(models) + 0.9) + 0.4), squeeze=False
     )
     for axis, scale in zip(axes.ravel(), scales, strict=True):
         part = table[table["scale"] == scale].set_index(["model", "target"])
@@ -45,6 +46,8 @@ def skill(inputs: Inputs, settings: ReportBlock) -> Figure:
     bar = figure.colorbar(mesh, ax=axes, shrink=0.7, aspect=25, extend="min", pad=0.015)
     bar.set_label("R$^2$")
     bar.outline.set_visible(False)
+    if any("*" in text.get_text() for axis in axes.ravel() for text in axis.texts):
+        figure.supxlabel("* not scored on the same values as the other models", fontsize="small", x=0.99, ha="right")
     return figure
 
 
@@ -59,7 +62,8 @@ def _draw_scores(axis: Any, part: pd.DataFrame, models: list[str], targets: list
             values[m, t] = row["r2"]
             dark = np.isfinite(row["r2"]) and row["r2"] < 0.45
             upper = f"{row['r2']:.2f}" if np.isfinite(row["r2"]) else "-"
-            text = f"{upper}{gap}[{row['rmse']:.3g}]"
+            other = row["n"] != part.xs(target, level="target")["n"].mode().iloc[0]
+            text = f"{upper}{gap}[{_digits(row['rmse'])}]{'*' if other else ''}"
             axis.text(t, m, text, ha="center", va="center", color="white" if dark else INK, fontsize="small")
     mesh = axis.imshow(values, cmap="cividis", vmin=-0.25, vmax=1, aspect="auto")
     labels = []
@@ -68,15 +72,20 @@ def _draw_scores(axis: Any, part: pd.DataFrame, models: list[str], targets: list
         sites = f"{int(rows['sites'].max())} sites" if len(rows) else ""
         units = unit(str(rows["unit"].iloc[0])) if len(rows) else ""
         name = TARGET_NAMES.get(target, target)
-        name = name.replace(" ", "\n", 1) if len(targets) > 4 else name
+        name = name if len(targets) > 4 else name.replace("\n", " ")
         labels.append(f"{name}\n{sites}{gap}{units}")
     axis.set_xticks(range(len(targets)), labels)
-    axis.set_yticks(range(len(models)), [model_name(m) for m in models])
+    axis.set_yticks(range(len(models)), [textwrap.fill(model_name(m), 17) for m in models])
     axis.tick_params(length=0)
+    axis.set_facecolor("#F3F3F3")
     axis.grid(visible=False)
     for spine in axis.spines.values():
         spine.set_visible(False)
     return mesh
+
+
+def _digits(value: float) -> str:
+    return f"{value:.2f}" if value >= 0.1 else f"{value:.3f}"
 
 
 def site_scatter(inputs: Inputs, settings: ReportBlock) -> Figure:
@@ -90,11 +99,11 @@ def site_scatter(inputs: Inputs, settings: ReportBlock) -> Figure:
     both = days[["observed", "predicted"]].to_numpy()
     low, high = np.nanpercentile(both, [0.5, 99.5])
     low, high = low - 0.05 * (high - low), max(high + 0.05 * (high - low), 0.2)
-    columns = min(3, len(models))
+    columns = 2 if len(models) == 4 else min(3, len(models))
     rows = -(-len(models) // columns)
-    figure, axes = plt.subplots(
-        rows, columns, figsize=(WIDTH, 2.55 * rows + 0.4), squeeze=False, sharex=True, sharey=True
-    )
+    width = WIDTH if columns == 3 else 2.9 * columns + 0.5
+    height = rows * (width - 0.5) / columns + 0.5
+    figure, axes = plt.subplots(rows, columns, figsize=(width, height), squeeze=False, sharex=True, sharey=True)
     for axis in axes.ravel()[len(models) :]:
         axis.remove()
     for axis, model in zip(axes.ravel(), models, strict=False):
@@ -115,5 +124,6 @@ def _draw_scatter(axis: Any, days: pd.DataFrame, span: tuple[float, float]) -> N
     axis.plot(span, span, color=COLORS[0], linewidth=0.9)
     daily, site = scores(days["observed"], days["predicted"]), scores(means["observed"], means["predicted"])
     text = f"days: R$^2$ {daily['r2']:.2f}, RMSE {daily['rmse']:.2f}\nsites: R$^2$ {site['r2']:.2f}, n = {site['n']}"
+    text = text.replace("-", MINUS)
     axis.text(0.03, 0.97, text, transform=axis.transAxes, va="top", fontsize="small")
     axis.set(xlim=span, ylim=span, aspect="equal")

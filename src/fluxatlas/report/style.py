@@ -26,6 +26,7 @@ from ..errors import ConfigError, nearest
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6D31", "#4D4D4D")
 """Colours in order of use, after Okabe and Ito (2008), which colour-blind readers can tell apart."""
 SEA, BARE, INK, FAINT = "#E8EEF2", "#D9D6CF", "#222222", "#8A8A8A"
+MINUS = "\N{MINUS SIGN}"
 WIDTH = 7.2
 """Width of a figure in inches."""
 
@@ -96,6 +97,12 @@ def save(figure: Figure, output: str | Path, settings: ReportBlock) -> None:
 def unit(text: str) -> str:
     """A unit as it is set in a figure."""
     return UNIT_TEXT.get(text, text)
+
+
+def signed(value: float, digits: int = 2) -> str:
+    """A number with its sign, set with a true minus; what rounds to zero has none."""
+    text = f"{value:+.{digits}f}"
+    return text[1:] if not float(text) else text.replace("-", MINUS)
 
 
 def model_name(name: str) -> str:
@@ -211,14 +218,21 @@ def limits(values: npt.NDArray[Any], low: float = 2, high: float = 98) -> tuple[
     return (lower, upper) if upper > lower else (lower - 0.5, upper + 0.5)
 
 
-def colorbar(figure: Figure, mesh: Any, axes: Axes, label: str, extend: str = "both") -> Any:
-    """A thin bar below ``axes``."""
-    bar = figure.colorbar(mesh, ax=axes, orientation="horizontal", shrink=0.9, pad=0.02, aspect=28, extend=extend)
+def colorbar(figure: Figure, mesh: Any, axes: Any, label: str, ticks: int = 5, aspect: float = 28) -> Any:
+    """A thin bar below ``axes`` (one or several), pointed at the ends beyond which there are values."""
+    where: Any = {"ax": axes, "orientation": "horizontal", "shrink": 0.9, "pad": 0.02}
+    bar = figure.colorbar(mesh, aspect=aspect, extend=_ends(mesh), **where)
     bar.set_label(label)
     bar.outline.set_linewidth(0.4)
-    bar.locator = mpl.ticker.MaxNLocator(5)
+    bar.locator = mpl.ticker.MaxNLocator(ticks)
     bar.update_ticks()
     return bar
+
+
+def _ends(mesh: Any) -> str:
+    values = np.ma.compressed(mesh.get_array())
+    below, above = values.size and values.min() < mesh.norm.vmin, values.size and values.max() > mesh.norm.vmax
+    return {(True, True): "both", (True, False): "min", (False, True): "max"}.get((bool(below), bool(above)), "neither")
 
 
 def panel_letters(axes: Any) -> None:

@@ -31,13 +31,13 @@ def loss_curves(inputs: Inputs, settings: ReportBlock) -> Figure:
         _draw_total(axes[0, column], histories[stage])
         _draw_terms(axes[1, column], histories[stage], terms)
         axes[0, column].set_title(STAGES[stage])
-        axes[1, column].set_title("Weighted terms")
+        axes[1, column].set_title("Weighted terms" + (" (- - samples)" if stage == "finetune" else ""))
         axes[1, column].set_xlabel("epoch")
     axes[0, 0].set_ylabel("loss")
     axes[1, 0].set_ylabel("part of the loss")
     axes[0, 0].legend(loc="upper right")
     handles = [plt.Line2D([], [], color=color, label=name.replace("_", " ")) for name, color in terms.items()]
-    figure.legend(handles=handles, loc="outside lower center", ncols=6)
+    figure.legend(handles=handles, loc="outside lower center", ncols=4)
     panel_letters(axes)
     return figure
 
@@ -58,15 +58,20 @@ def _read(paths: list[Path]) -> dict[str, dict[str, pd.DataFrame]]:
 
 
 def _terms(histories: dict[str, dict[str, pd.DataFrame]]) -> dict[str, Any]:
-    """Colour of each weighted term that is drawn anywhere."""
+    """Colour of the quantity of each weighted term that is drawn anywhere."""
     names: list[str] = []
     for members in histories.values():
         for table in members.values():
             for column in table.filter(like="weighted_"):
-                if column not in names and (table[column] > SMALLEST).any():
-                    names.append(str(column))
+                if (name := _quantity(str(column))) not in names and (table[column] > SMALLEST).any():
+                    names.append(name)
     palette: list[Any] = [*COLORS, *(plt.get_cmap("tab20")(n) for n in range(20))]
-    return {name.removeprefix("weighted_"): palette[n] for n, name in enumerate(names)}
+    return {name: palette[n % len(palette)] for n, name in enumerate(names)}
+
+
+def _quantity(column: str) -> str:
+    """What a weighted term is about: fine-tuning has each on observations and on samples of the process model."""
+    return column.removeprefix("weighted_").removeprefix("finetune_").removeprefix("pretrain_")
 
 
 def _draw_total(axis: Any, members: dict[str, pd.DataFrame]) -> None:
@@ -92,8 +97,10 @@ def _leading_digit(value: float, _: int) -> str:
 
 def _draw_terms(axis: Any, members: dict[str, pd.DataFrame], terms: dict[str, Any]) -> None:
     joined = pd.concat(members.values()).groupby("step").mean(numeric_only=True)
-    for name, color in terms.items():
-        if f"weighted_{name}" in joined:
-            values = joined[f"weighted_{name}"]
-            axis.plot(joined.index, values.where(values > SMALLEST), color=color, linewidth=1.2)
+    for column in joined.filter(like="weighted_"):
+        values = joined[column]
+        if (values > SMALLEST).any():
+            style = "--" if str(column).startswith("weighted_pretrain_") else "-"
+            color = terms[_quantity(str(column))]
+            axis.plot(joined.index, values.where(values > SMALLEST), color=color, linestyle=style, linewidth=1.2)
     axis.set_yscale("log")

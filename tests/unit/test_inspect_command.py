@@ -18,6 +18,9 @@ from fluxatlas.inspect import registry
 from fluxatlas.inspect.commands import run
 from fluxatlas.inspect.registry import inspect_path
 from fluxatlas.paths import REPOSITORY
+from ingest_layouts import gridmet, mswx, nldas2, terraclimate
+from ingest_layouts import weather as weather_of
+from ingest_raw import era5_land, hourly_truth, write_geopotential
 
 CHAMBERS = "site,lat,lon,elevation,igbp,datetime_utc,flux,flux_unit,flux_sign\n" + "".join(
     f"AA-One,48.1,11.6,520,ENF,2001-06-{d:02d}T{h:02d}:00Z,{-0.8 - 0.01 * d - 0.003 * h},mg CH4 m-2 d-1,"
@@ -239,3 +242,44 @@ def test_every_format_is_documented() -> None:
     page = (REPOSITORY / "docs" / "inspect.md").read_text(encoding="utf-8")
     known = {"netcdf", "zarr", "fluxnet", "pangaea", "folder"}  # names only until the layout is known
     assert sorted(name for name in used - known if f"`{name}`" not in page) == []
+
+
+class TestLayoutsOfProviders:
+    def test_era5_land_in_both_generations_and_as_a_zip(self, tmp_path: Path) -> None:
+        raw = era5_land(hourly_truth("2001-01-01", "2001-01-05"))
+        raw.to_netcdf(tmp_path / "old.nc")
+        raw.rename(time="valid_time").to_netcdf(tmp_path / "new.nc")
+        for name in ("old.nc", "new.nc"):
+            report = inspect_path(tmp_path / name)
+            assert report.status == "usable", report.verdict
+            assert report.reader == "forcing: {source: era5_land}"
+            rows = {row.canonical: row for row in report.mapping}
+            assert "differenced since 00 UTC" in rows["pr"].conversion
+            assert "grid-of-another" in report.codes()  # cells of 0.25 degrees with accumulations since 00 UTC
+        raw[["tp", "ssrd", "strd"]].to_netcdf(tmp_path / "accum.nc")
+        raw.drop_vars(["tp", "ssrd", "strd"]).to_netcdf(tmp_path / "instant.nc")
+        with zipfile.ZipFile(tmp_path / "both.zip", "w") as target:
+            for member in ("accum.nc", "instant.nc"):
+                target.write(tmp_path / member, member)
+        assert inspect_path(tmp_path / "both.zip").status == "usable"
+
+    def test_one_file_per_variable_and_month_and_step(self, tmp_path: Path) -> None:
+        days, months = pd.date_range("2001-01-01", "2001-01-20"), pd.date_range("2001-01-01", periods=12, freq="MS")
+        hours = pd.date_range("2001-01-01", periods=3, freq="h")
+        for maker, times, made in (
+            (gridmet, days, ["tasmax"]),
+            (terraclimate, months, ["tasmax"]),
+            (mswx, days[:2], ["tas"]),
+            (nldas2, hours, ["tas", "tasmin", "tasmax", "pr", "rsds", "rlds", "huss", "ps", "sfcWind"]),
+        ):
+            folder = tmp_path / maker.__name__
+            folder.mkdir()
+            report = inspect_path(maker(folder, times, weather_of(len(times)))[0])
+            assert report.status == "part", report.verdict
+            assert maker.__name__ in report.reader
+            assert [row.canonical for row in report.mapping] == made
+
+    def test_geopotential_is_the_elevation_of_a_forcing(self, tmp_path: Path) -> None:
+        write_geopotential(tmp_path / "z.nc")
+        report = inspect_path(tmp_path / "z.nc")
+        assert (report.status, report.reader) == ("usable", "forcing.elevation")

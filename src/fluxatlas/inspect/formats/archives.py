@@ -9,7 +9,8 @@ import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
 
-from ...errors import InputError
+from ...errors import FluxAtlasError, InputError
+from ...ingest.source import recognise as recognise_mapping
 from ..probe import Probe
 from ..registry import inspect_path, refused
 from ..report import Report
@@ -79,6 +80,13 @@ def _members(report: Report, packed: zipfile.ZipFile, names: list[str]) -> Repor
     if netcdf and all(netcdf) and len(names) <= 5:
         report.format, report.product = "zip-netcdf", inside[0].product
         report.mapping = [row for inner in inside for row in inner.mapping]
+        try:
+            whole = recognise_mapping([report.path])
+        except FluxAtlasError:
+            whole = None
+        if whole:
+            text = f"ingest reads such a zip as it is: it holds all variables of the mapping {whole}"
+            return report.decide("usable", text, f"forcing: {{source: {whole}}}")
         return report.decide("part", "ingest reads such a zip as it is: " + inside[0].verdict, inside[0].reader)
     return report.decide("no_reader", f"a zip of {len(names)} files: unpack it, then inspect what it holds")
 

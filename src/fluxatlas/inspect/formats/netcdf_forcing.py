@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
+from fnmatch import fnmatch
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,9 +32,11 @@ MOST_CELLS = 64
 
 def decide(report: Report, dataset: xr.Dataset, roles: Axes, probe: Probe) -> Report | None:
     """The verdict for meteorology on a regular grid, or None where it is something else."""
-    if roles.layout != "grid" or not roles.time or dataset[roles.time].size < 2:
+    if roles.layout != "grid" or not roles.time:
         return None
     names = {str(name) for name in dataset.data_vars if roles.time in dataset[name].dims}
+    if dataset[roles.time].size < 2:
+        return _one_step(report, dataset, roles, probe)
     if not names:
         return None
     chosen, shipped = _shipped(report, probe, names), True
@@ -40,10 +45,56 @@ def decide(report: Report, dataset: xr.Dataset, roles: Axes, probe: Probe) -> Re
     if chosen is None:
         return None
     name, mapping = chosen
-    report.product = mapping.title if shipped else report.details["attributes"].get("title", "") or "gridded CF data"
     report.format = "zarr-grid" if report.format == "zarr" else "netcdf-grid"
-    held = held_raw(mapping, names)
+    decided = _through(report, dataset, name, mapping, shipped, names, probe)
+    other = {"era5": "era5_land", "era5_land": "era5"}.get(name)
+    if decided.status == "unusable" and other:  # one of the two on the grid of the other
+        again = dataclasses.replace(report, findings=[f for f in report.findings if f.code != "refused"], mapping=[])
+        again = _through(again, dataset, other, load_mapping(other), True, names, probe)
+        if again.usable:
+            text = f"the grid is that of {name} but the values are those of {other} (accumulation)"
+            again.note("grid-of-another", text)
+            return again
+    return decided
+
+
+def _through(
+    report: Report,
+    dataset: xr.Dataset,
+    name: str,
+    mapping: DeclaredMapping,
+    shipped: bool,
+    names: set[str],
+    probe: Probe,
+) -> Report:
+    """The verdict on a file if it is read by ``mapping``."""
+    report.product = mapping.title if shipped else report.details["attributes"].get("title", "") or "gridded CF data"
+    held = held_raw(mapping, names, probe.path)
     return _verify(report, mapping, makeable(mapping, held), held, probe, _key(name, shipped))
+
+
+def _one_step(report: Report, dataset: xr.Dataset, roles: Axes, probe: Probe) -> Report | None:
+    """A file with one step of a shipped mapping: part of an input that cannot be checked alone."""
+    wanted = {roles.lat, roles.lon}
+    names = {str(name) for name in dataset.data_vars if wanted <= set(map(str, dataset[name].dims))}
+    best: tuple[int, str] | None = None
+    for path in sorted(MAPPINGS.glob("*.yaml")):
+        try:
+            mapping = load_mapping(path.stem)
+        except FluxAtlasError:
+            continue
+        held = held_raw(mapping, names, probe.path)
+        if len(held) == len(names) > 0 and (best is None or len(held) > best[0]):
+            best = len(held), path.stem
+    if best is None:
+        return None
+    mapping = load_mapping(best[1])
+    report.product = mapping.title
+    report.format = "zarr-grid" if report.format == "zarr" else "netcdf-grid"
+    held = held_raw(mapping, names, probe.path)
+    _rows(report, mapping, makeable(mapping, held), {}, held)
+    text = f"one step of it, with {', '.join(sorted(held.values()))}: a day or year needs all its files"
+    return report.decide("part", text, f"forcing: {{{_key(best[1], True)}}}")
 
 
 def _key(name: str, shipped: bool) -> str:
@@ -53,15 +104,19 @@ def _key(name: str, shipped: bool) -> str:
     return f"source: mapping, mapping: {name}" if shipped else "source: mapping"
 
 
-def held_raw(mapping: DeclaredMapping, names: set[str]) -> dict[str, str]:
-    """Raw variables of ``mapping`` that a file with variables ``names`` holds -> their name in the file."""
+def held_raw(mapping: DeclaredMapping, names: set[str], path: Path) -> dict[str, str]:
+    """Raw variables of ``mapping`` that the file at ``path`` with variables ``names`` holds -> their name in it."""
     found: dict[str, str] = {}
     for key, raw in mapping.raw.items():
+        if raw.files and not fnmatch(path.resolve().as_posix(), raw.files):
+            continue
         spelled = raw.name or key
-        for name in (spelled,) if isinstance(spelled, str) else spelled:
-            if name in names:
-                found[key] = name
-                break
+        spellings = (spelled,) if isinstance(spelled, str) else spelled
+        name = next((name for name in spellings if name in names), None)
+        if name is None and "*" in spellings and len(names) == 1:
+            name = next(iter(names))
+        if name is not None:
+            found[key] = name
     return found
 
 
@@ -92,7 +147,7 @@ def _shipped(report: Report, probe: Probe, names: set[str]) -> tuple[str, Declar
             mapping = load_mapping(path.stem)
         except FluxAtlasError:
             continue
-        shared = len(held_raw(mapping, names))
+        shared = len(held_raw(mapping, names, probe.path))
         if shared and _steps_fit(report, mapping) and (best is None or shared > best[0]):
             best = shared, path.stem
     return (best[1], load_mapping(best[1])) if best else None
@@ -157,7 +212,9 @@ def _verify(
             return report.decide("part", f"holds {', '.join(held)}; together with {lacking} it makes forcing", key)
         if mapping.monthly:
             _rows(report, mapping, made, {}, held)
-            return report.decide("usable", f"monthly means; ingest makes {', '.join(made)} of them", key)
+            whole = set(FORCING) <= set(made)
+            text = f"monthly means; ingest makes {', '.join(made)} of them"
+            return report.decide("usable" if whole else "part", text, key)
         source = MappedSource(mapping, [probe.path])
         _rows(report, mapping, made, json.loads(source.attrs["unit_overrides"]), held)
         day = _read_day(report, source, made)

@@ -30,6 +30,11 @@ def decide(report: Report, dataset: xr.Dataset, roles: Axes, probe: Probe) -> Re
         return report.decide("unusable", next(f.message for f in report.findings if f.level == "error"))
     report.format = "zarr-grid" if report.format == "zarr" else "netcdf-layers"
     report.product = report.product or _product(report, dataset)
+    relief = next((str(n) for n in dataset.data_vars if _is_geopotential(str(n), dataset[n])), None)
+    if relief:
+        units = str(dataset[relief].attrs.get("units", ""))
+        report.mapping.append(MappingRow("orog", [relief], units, "/ 9.80665"))
+        return report.decide("usable", "geopotential of the surface: the altitude of a forcing", "forcing.elevation")
     layers, refused = [], []
     for name in map(str, dataset.data_vars):
         for layer, options in _candidates(report, name, dataset[name], dataset):
@@ -51,6 +56,13 @@ def decide(report: Report, dataset: xr.Dataset, roles: Axes, probe: Probe) -> Re
     if refused:
         return report.decide("no_reader", f"no static layer can be read as it is: {refused[0]}")
     return report.decide("no_reader", "a regular grid without a variable that fluxatlas uses")
+
+
+def _is_geopotential(name: str, variable: xr.DataArray) -> bool:
+    """Whether a variable is the geopotential of the surface."""
+    units = str(variable.attrs.get("units", "")).replace("**", "").replace("^", "")
+    standard = variable.attrs.get("standard_name") in ("geopotential", "surface_geopotential")
+    return (standard or name == "z") and units in ("m2 s-2", "m2/s2")
 
 
 def _product(report: Report, dataset: xr.Dataset) -> str:

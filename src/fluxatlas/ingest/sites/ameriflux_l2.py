@@ -160,7 +160,7 @@ def _joined(
             "the depths of soil temperature differ between the years", where=where, hint="give 'temperature_depths'"
         )
     table = pd.concat([found.table for found, _, _ in parts])
-    table = in_order(table, table.index.to_series(index=range(len(table))), where)
+    table = in_order(table, pd.Series(table.index), where)
     known = [name for name in table if missing(table[name], rules)[0].notna().any()]
     depths = {"temperature_depths": entry.temperature_depths or at, "moisture_depths": entry.moisture_depths or at}
     if at and not entry.moisture_depths:

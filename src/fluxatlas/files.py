@@ -118,8 +118,13 @@ def read_netcdf(path: str | Path, **options: Any) -> xr.Dataset:
 
 
 def file_hash(path: str | Path) -> str:
-    """First 16 hex digits of the SHA-256 of a file's bytes."""
+    """First 16 hex digits of the SHA-256 of a file's bytes; of a Zarr store (a folder), of its metadata documents."""
     digest = hashlib.sha256()
+    if Path(path).is_dir():
+        documents = ("zarr.json", ".zmetadata", ".zgroup", ".zarray", ".zattrs")
+        for member in sorted(m for name in documents for m in (*Path(path).glob(name), *Path(path).glob(f"*/{name}"))):
+            digest.update(member.read_bytes())
+        return digest.hexdigest()[:16]
     with Path(path).open("rb") as handle:
         while block := handle.read(1 << 20):
             digest.update(block)

@@ -34,11 +34,11 @@ def overview(inputs: Inputs, settings: ReportBlock) -> Figure:
     for axis, values, title in ((axes[0], estimate, "Estimate"), (axes[1], true, "Hidden truth")):
         mesh = frame.draw(axis, values, cmap=settings.colormap, vmin=low, vmax=high)
         axis.set_title(title)
-    label = f"CH$_4$ uptake, synthetic Earth {span_of_years(years)} ({FLUX_UNIT})"
+    label = f"CH$_4$ uptake, {span_of_years(years)} ({FLUX_UNIT})"
     colorbar(figure, mesh, list(axes[:2]), label, aspect=52)
     spread = members.std(axis=0, ddof=1) if len(members) > 1 else np.full(estimate.shape, np.nan)
     mesh = frame.draw(axes[2], spread, cmap="cividis", vmin=0, vmax=limits(spread)[1])
-    colorbar(figure, mesh, axes[2], f"sd of {len(members)} members ({FLUX_UNIT})", ticks=3, aspect=23)
+    colorbar(figure, mesh, axes[2], f"sd of {len(members)} members", ticks=3, aspect=23)
     axes[2].set_title("Spread")
     for axis in axes[1:3]:
         axis.tick_params(labelleft=False)
@@ -56,5 +56,5 @@ def _draw_cells(axis: Any, estimate: Array, true: Array, weight: Array, ratio: f
     found = scores(true, estimate, weight)
     text = f"r = {found['r']:.2f}\nRMSE {found['rmse']:.2f}"
     axis.text(0.04, 0.97, text, transform=axis.transAxes, va="top", fontsize="small")
-    axis.set(xlim=span, ylim=span, xlabel="truth", box_aspect=ratio, title="Cell by cell")
+    axis.set(xlim=span, ylim=span, xlabel="synthetic truth", box_aspect=ratio, title="Cell by cell")
     axis.set_ylabel("estimate", labelpad=1)

@@ -109,7 +109,7 @@ def _budget(table: pd.DataFrame) -> Section:
 
 SPLIT_NOTE = "Each site is predicted by models that have not seen it. R2 is negative where the mean would do better."
 SYNTHETIC_NOTE = (
-    " Read this with care: in the hidden truth of the synthetic Earth the oxidation rate is about 2.4 times the median"
+    " Read this with care: in the hidden truth of the synthetic Earth the oxidation rate is more than twice the median"
     " of the process model's prior (docs/synthetic_earth.md). The prior is therefore biased from the start, which"
     " flatters fine-tuning. Heat and water of this world follow the same equations as the process model, which"
     " flatters that model in soil temperature and soil water."
@@ -133,8 +133,9 @@ def _skill(table: pd.DataFrame, synthetic: bool = False) -> Section:
                         "n": str(row.n),
                         "R2": f"{row.r2:.2f}",
                         "r": f"{row.r:.2f}",
-                        "RMSE": f"{row.rmse:.3g}",
-                        "bias": f"{row.bias:+.3g}",
+                        "RMSE": f"{row.rmse:.3f}",
+                        "bias": f"{row.bias:+.3f}",
+                        "unit": "m3 m-3" if row.unit == "1" else row.unit,
                     }
                 )
     note = SPLIT_NOTE + (SYNTHETIC_NOTE if synthetic else "")
@@ -167,8 +168,8 @@ def _towers(table: pd.DataFrame) -> Section:
             "variable": row.variable,
             "days": str(row.n),
             "r": f"{row.r:.2f}",
-            "RMSE": f"{row.rmse:.3g}",
-            "bias": f"{row.bias:+.3g}",
+            "RMSE": f"{row.rmse:.3f}",
+            "bias": f"{row.bias:+.3f}",
             "r of anomalies": f"{row.r_anomaly:.2f}",
         }
         for row in table.sort_values(["variable", "site"]).itertuples()

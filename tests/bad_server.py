@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import sys
 import threading
 import time
 from collections import defaultdict, deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -31,6 +32,8 @@ class BadServer:
     stall_s: float = 1.5
     token: str = ""
     base: str = ""
+    answers: Callable[[str, str, dict[str, str], bytes], tuple[int, object] | None] | None = None
+    """Answers of a service, as JSON: given method, path, headers and body; ``None``: not its business."""
 
     def ranges(self, path: str) -> list[str]:
         return [headers.get("range", "") for seen, headers in self.seen if seen == path]
@@ -43,6 +46,9 @@ def _handler(server: BadServer) -> type[BaseHTTPRequestHandler]:
         def log_message(self, format: str, *args: object) -> None:
             pass
 
+        def do_POST(self) -> None:
+            self.do_GET()
+
         def do_GET(self) -> None:
             path = self.path.partition("?")[0]
             server.seen.append((path, {key.lower(): value for key, value in self.headers.items()}))
@@ -51,6 +57,10 @@ def _handler(server: BadServer) -> type[BaseHTTPRequestHandler]:
                 plan = 400
             if server.token and self.headers.get("Authorization") != f"Bearer {server.token}":
                 plan = 401
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            served = server.answers(self.command, self.path, server.seen[-1][1], body) if server.answers else None
+            if served and not isinstance(plan, int):
+                return self.answer(served[0], json.dumps(served[1]).encode(), {"Content-Type": "application/json"})
             if isinstance(plan, int):
                 return self.answer(plan, b"no", {"Retry-After": "0"})
             if path not in server.files:

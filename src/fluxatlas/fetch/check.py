@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 BLOCK_BYTES = 64 * 2**20
 ONE_AT_A_TIME = threading.Lock()
-"""The HDF5 library is not safe with threads, and one check saturates a disk."""
+"""The HDF5 library is not safe with threads: who reads or writes NetCDF here holds this."""
 TIME = ("time", "valid_time", "day")
 FORMATS = {"%Y-%m-%d %H": "hours", "%Y-%m-%d": "days", "%Y-%m": "months"}
 
@@ -145,20 +145,24 @@ def _text(stamp: Any, pattern: str) -> str:
 
 
 def _read_all(data: xr.Dataset, item: Item) -> None:
-    """Read every gridded variable once, in blocks; one without a single value is refused."""
+    """Read every gridded variable once, in blocks; steps without a single value are refused."""
     for name, array in data.data_vars.items():
         if array.ndim < 2 or array.dtype.kind not in "fiu":
             continue
         rows = max(1, BLOCK_BYTES // max(1, array[:1].size * 8))
-        some = False
+        empty: list[int] = []
         for first in range(0, array.shape[0], rows):
             try:
                 block = array[first : first + rows].values
             except (OSError, RuntimeError, ValueError) as problem:
                 raise _unusable(f"'{name}' cannot be read ({problem})", item) from None
-            some = some or bool(np.isfinite(block).any())
-        if not some:
+            some = np.isfinite(block).reshape(len(block), -1).any(axis=1)
+            empty += (first + np.flatnonzero(~some)).tolist()
+        if len(empty) == array.shape[0]:
             raise _unusable(f"'{name}' holds no value at all", item)
+        if empty and array.dims[0] in TIME:
+            step = _text(np.atleast_1d(array[array.dims[0]].values)[empty[0]], "%Y-%m-%d %H:%M")
+            raise _unusable(f"'{name}' holds no value in {len(empty)} of {array.shape[0]} steps, first {step}", item)
 
 
 def _check_tiff(path: Path) -> dict[str, Any]:

@@ -87,7 +87,8 @@ def _widened(area: Area, edge: float) -> Area:
     west, south, east, north = area
     if not (west < east and south < north):
         raise ConfigError(f"the box {area} is empty", where="--bbox", hint="give west south east north in degrees")
-    return (max(west - edge, -180.0), max(south - edge, -90.0), min(east + edge, 180.0), min(north + edge, 90.0))
+    box = (max(west - edge, -180.0), max(south - edge, -90.0), min(east + edge, 180.0), min(north + edge, 90.0))
+    return (round(box[0], 6), round(box[1], 6), round(box[2], 6), round(box[3], 6))
 
 
 def _periods(recipe: Recipe, years: Sequence[int], months: Sequence[int]) -> Iterator[tuple[datetime, datetime]]:

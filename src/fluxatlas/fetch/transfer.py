@@ -64,12 +64,15 @@ def obtain(item: Item, context: Context) -> bool:
             if item.target.exists():  # another process was faster
                 return False
             delivery = _route(item.recipe.route)(item, partial, context)
+            expected = _stated(item, delivery, context.patience)
             try:
-                facts = _verified(item, partial, delivery, context.patience)
+                if expected:
+                    sums.verify(partial, expected, where=item.target.name)
+                content = check(partial, item)
             except FluxAtlasError:
                 _discard(partial)
                 raise
-            _finish(item, partial, delivery, facts)
+            _finish(item, partial, delivery, {"checksum": str(expected or "none offered"), "content": content})
             return True
     finally:
         context.progress.done(item.target.name)
@@ -161,25 +164,26 @@ def _claimed(target: Path) -> Iterator[Path]:
 
 
 def _discard(partial: Path) -> None:
-    partial.unlink(missing_ok=True)
-    state_file(partial).unlink(missing_ok=True)
+    """Remove a partial file and what the routes keep beside it."""
+    for path in (partial, state_file(partial), job_file(partial)):
+        path.unlink(missing_ok=True)
 
 
-def _verified(item: Item, partial: Path, delivery: Delivery, patience: Patience) -> dict[str, Any]:
-    """Checksum and content of the partial file; returns what the provenance should say about them."""
+def job_file(partial: Path) -> Path:
+    """Where a route keeps the number of its request at the provider."""
+    return partial.with_name(partial.name + ".job")
+
+
+def _stated(item: Item, delivery: Delivery, patience: Patience) -> sums.Checksum | None:
+    """The checksum that the recipe or the provider states; ``None`` if neither does."""
     stated = item.fill(item.recipe.checksum)
-    if stated.startswith(("http://", "https://")):
-        name = delivery.source.rpartition("/")[2] or item.target.name
-        expected = sums.parse(get_text(stated, patience=patience), name)
-        if expected is None:
-            raise FetchError(
-                f"no checksum of {name} in the list", where=stated, hint="correct 'checksum' of the recipe"
-            )
-    else:
-        expected = sums.parse(stated) or sums.parse(delivery.checksum)
-    if expected:
-        sums.verify(partial, expected, where=item.target.name)
-    return {"checksum": str(expected) if expected else "none offered", "content": check(partial, item)}
+    if not stated.startswith(("http://", "https://")):
+        return sums.parse(stated) or sums.parse(delivery.checksum)
+    name = delivery.source.rpartition("/")[2] or item.target.name
+    expected = sums.parse(get_text(stated, patience=patience), name)
+    if expected is None:
+        raise FetchError(f"no checksum of {name} in the list", where=stated, hint="correct 'checksum' of the recipe")
+    return expected
 
 
 def _finish(item: Item, partial: Path, delivery: Delivery, facts: dict[str, Any]) -> None:
@@ -201,4 +205,4 @@ def _finish(item: Item, partial: Path, delivery: Delivery, facts: dict[str, Any]
     with partial.open("rb") as handle:
         os.fsync(handle.fileno())
     partial.replace(item.target)
-    state_file(partial).unlink(missing_ok=True)
+    _discard(partial)

@@ -146,6 +146,7 @@ class Archive:
         self.grid = self.files[0].grid
         self.calendar = self.files[0].calendar
         self._holders: dict[Field, list[tuple[RawFile, str]]] = {}
+        self._released: set[Path] = set()
         for file in self.files[1:]:
             if not self.grid.matches(file.grid):
                 raise InputError(
@@ -223,12 +224,21 @@ class Archive:
             steps = position[slots]
             first = int(steps.min())
             file, name = holders[number]
+            self._released.discard(file.path)
             part = file.read(name, slice(first, int(steps.max()) + 1), window)
             if steps.size == part.shape[0] and (np.diff(steps) == 1).all() and slots.size == slots[-1] - slots[0] + 1:
                 values[slots[0] : slots[-1] + 1] = part
             else:
                 values[slots] = part[steps - first]
         return values
+
+    def release(self, before: np.datetime64) -> None:
+        """Close the files that end ``before`` a time, and free the chunks they keep; reading opens them again."""
+        moment = source_times(np.array([before], "datetime64[s]"), self.calendar)[0]
+        for file in self.files:
+            if file.times.size and file.times[-1] < moment and file.path not in self._released:
+                file.dataset.close()
+                self._released.add(file.path)
 
     def where(self, field: Field, start: np.datetime64, stop: np.datetime64) -> str:
         """File, variable and time span for a message."""

@@ -47,6 +47,9 @@ class MappedSource:
     source lacks. Raises :class:`InputError` for unreadable or inconsistent files.
     """
 
+    _reach = np.timedelta64(2, "D")
+    """How long before a block a file is needed: local days begin on the day before."""
+
     def __init__(
         self,
         mapping: DeclaredMapping,
@@ -160,6 +163,7 @@ class MappedSource:
         while day < end:
             following = min(day + np.timedelta64(self.block_days(window), "D"), end, self._limit(day))
             yield self._block(day, following, window, variables)
+            self.archive.release(following - self._reach)
             day = following
 
     def _check_times(self, raw: str, start: np.datetime64, stop: np.datetime64, window: Window) -> None:

@@ -26,6 +26,8 @@ class MonthlySource(MappedSource):
     Two neighbouring months on each side shape the days of a month; beyond the files the last one is repeated.
     """
 
+    _reach = np.timedelta64(31 * (REACH + 1), "D")
+
     @property
     def attrs(self) -> dict[str, str]:
         """As of :class:`MappedSource`, and how the days were made."""

@@ -237,3 +237,60 @@ def test_two_versions_of_one_tower_are_refused(tmp_path: Path) -> None:
         )
     with pytest.raises(InputError, match="contradict each other on 2001-01-01"):
         read(sorted(tmp_path.glob("*.csv")))
+
+
+def half_hourly(days: int = 3, **columns: np.ndarray) -> str:
+    times = pd.date_range("2004-02-28", periods=48 * days, freq="30min")
+    table = pd.DataFrame({name: np.asarray(values, float) for name, values in columns.items()})
+    table.insert(0, "TIMESTAMP_START", times.strftime("%Y%m%d%H%M"))
+    return table.to_csv(index=False)
+
+
+def test_half_hours_against_plain_pandas(tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    n = 48 * 40
+    columns = {name: rng.normal(5, 2, n).round(3) for name in ("TA_F", "TS_F_MDS_1", "NEE_VUT_REF")}
+    columns |= {"P_F": rng.exponential(0.1, n).round(3), "TS_F_MDS_1_QC": rng.integers(0, 4, n).astype(float)}
+    columns["TS_F_MDS_1"][[100, 101, 700]] = -9999
+    columns["TS_F_MDS_1_QC"][100:110] = -9999
+    path = tmp_path / "FLX_XX-Tst_FLUXNET2015_FULLSET_HH_2004-2004_1-4.csv"
+    path.write_text(half_hourly(40, **columns))
+    found = fluxnet.read_file(path)
+    ours = fluxnet.half_hours_to_days(found.table, [-9999.0])
+    raw = pd.read_csv(path, na_values=[-9999])
+    raw.index = pd.to_datetime(raw.pop("TIMESTAMP_START").astype(str), format="%Y%m%d%H%M")
+    plain = raw.resample("D")
+    whole = plain["TS_F_MDS_1"].count() == 48
+    np.testing.assert_allclose(ours["TS_F_MDS_1"], plain["TS_F_MDS_1"].mean().where(whole), rtol=1e-12)
+    np.testing.assert_allclose(ours["P_F"], plain["P_F"].sum(), rtol=1e-12)
+    np.testing.assert_allclose(ours["TA_F_MAX"], plain["TA_F"].max(), rtol=1e-12)
+    np.testing.assert_allclose(ours["NEE_VUT_REF"], plain["NEE_VUT_REF"].mean() * 12.011e-6 * 86400, rtol=1e-12)
+    good = (raw["TS_F_MDS_1_QC"] <= 1).resample("D").mean()
+    np.testing.assert_allclose(ours["TS_F_MDS_1_QC"], good, rtol=1e-12)
+    assert "2004-02-29" in ours.index.strftime("%Y-%m-%d")
+
+
+def test_quick_and_careful_reading_agree(tmp_path: Path) -> None:
+    text = half_hourly(TA_F=np.arange(144) / 7, TS_F_MDS_1=np.full(144, -9999)).replace("\n", "\r\n")
+    path = tmp_path / "FLX_XX-Tst_FLUXNET2015_FULLSET_HH_2004-2004_1-4.csv"
+    path.write_bytes(text.encode())
+    quick = fluxnet.read_file(path)
+    path.write_bytes(("\ufeff" + text).encode())  # a byte-order mark sends it the careful way
+    careful = fluxnet.read_file(path)
+    assert quick.resolution == careful.resolution == "HH"
+    pd.testing.assert_frame_equal(quick.table, careful.table, check_freq=False)
+    path.write_bytes(text.replace("200402281000,", "200402301000,").encode())
+    with pytest.raises(InputError, match="not a time"):
+        fluxnet.read_file(path)
+
+
+def test_carbon_of_the_daily_file(data_dir: Path) -> None:
+    path = real(data_dir, "FI-Ken", "FULLSET_DD")
+    (record,), _ = read([path], sites=place("FI-Ken"))
+    raw = plain(path)
+    good = raw["NEE_VUT_REF"].notna() & (raw["NEE_VUT_REF_QC"] >= 0.5)
+    nee = record.observations.query("variable == 'nee'").set_index("time")
+    assert len(nee) == good.sum() > 300
+    np.testing.assert_allclose(nee["value"], raw.loc[good, "NEE_VUT_REF"], rtol=1e-12)
+    stated = raw.loc[good, "NEE_VUT_REF_JOINTUNC"].fillna(0)
+    np.testing.assert_allclose(nee["sd"], np.maximum(stated, 0.3))

@@ -41,7 +41,7 @@ class SiteEntry(Block):
     """One source of sites."""
 
     source: Literal[
-        "fluxnet", "ameriflux", "ameriflux_l2", "plumber2", "ismn", "chambers", "cosore", "voigt", "stdfmt"
+        "fluxnet", "ameriflux", "ameriflux_l2", "plumber2", "ismn", "chambers", "cosore", "voigt", "stdfmt", "srdb"
     ]
     """Layout of the files; each has a reader in fluxatlas.ingest.sites."""
     path: list[str] = Field(min_length=1)
@@ -98,6 +98,8 @@ class QcRules(Block):
     """Least uncertainty of a daily soil temperature in K."""
     moisture_sd: float = Field(0.03, gt=0)
     """Least uncertainty of a daily soil moisture in m3 m-3."""
+    carbon_sd: float = Field(0.3, gt=0)
+    """Least uncertainty of a daily net ecosystem exchange in g C m-2 d-1."""
 
 
 class SitesBlock(Block):

@@ -74,9 +74,8 @@ def read_file(path: str | Path, encoding: str = "utf-8") -> BaseFile:
             where=where,
             hint="call it AMF_<site>_BASE_HH_<version>.csv",
         )
-    table = quick_table(data, _CLOCKS[:1], _wanted)
-    if table is None:
-        table = _careful(data, where, encoding)
+    quick = quick_table(data, _CLOCKS[:1], _wanted)
+    table = quick[0] if quick and quick[1] == 12 else _careful(data, where, encoding)
     return BaseFile(site, f"BASE {stated.get('Version', '')}", table, facts.get(site, {}))
 
 

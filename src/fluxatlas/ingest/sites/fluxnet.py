@@ -2,7 +2,8 @@
 
 Times are local standard time and stay so: a day is the site's own day. Units are those of the products' documentation
 (Pastorello et al. 2020, doi:10.1038/s41597-020-0534-3) because the files hold none: TA, TS deg C; SW_IN, LW_IN, LE
-W m-2; VPD hPa; PA kPa; P mm per day (mm per half hour in HH); WS m s-1; SWC %.
+W m-2; VPD hPa; PA kPa; P mm per day (mm per half hour in HH); WS m s-1; SWC %; NEE g C m-2 d-1 (umol CO2 m-2 s-1 in
+HH), its uncertainty the stated joint one (``NEE_VUT_REF_JOINTUNC``) where that is larger than the least.
 
 FLUXNET-CH4 (Delwiche et al. 2021, doi:10.5194/essd-13-3607-2021): FCH4 is taken as nmol CH4 m-2 s-1. **Not verified**:
 neither the files nor a document that we could read state the unit of the daily file (mg C m-2 d-1 is the other
@@ -20,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from ...config.sites import QcRules, SiteEntry
@@ -27,15 +29,18 @@ from ...errors import InputError
 from . import depths, weather
 from .metadata import SiteFacts
 from .qc import error_floor, screen
+from .quick import quick_table
 from .records import Ledger, SiteRecord, long_table, observations
-from .text import in_order, numbers, read_table, times
+from .subdaily import C_PER_UMOL, days_of, whole_days
+from .text import decode, in_order, numbers, read_bytes, read_table, times
 from .units import methane_factor
 
 _NAME = re.compile(r"^(?:FLX|AMF|ICOSETC)_([A-Za-z0-9-]+)_")
 _KEEP = re.compile(
     r"(TA|SW_IN|LW_IN|LW_IN_JSB|VPD|PA|P|WS)_(F|ERA)(_QC)?|TA_(F|ERA)_((DAY|NIGHT)(_SD)?|MIN|MAX)|LW_IN_JSB_F|LW_IN|"
-    r"(TS|SWC)(_F_MDS)?_\d+(_QC)?|FCH4|LE_F_MDS(_QC)?"
+    r"(TS|SWC)(_F_MDS)?_\d+(_QC)?|FCH4|LE_F_MDS(_QC)?|NEE_VUT_REF(_QC|_JOINTUNC)?"
 )
+_CLOCKS = ("TIMESTAMP", "TIMESTAMP_START")
 _FORMS = {6: ("MM", "%Y%m"), 8: ("DD", "%Y%m%d"), 12: ("HH", "%Y%m%d%H%M")}
 
 # canonical variable -> (columns by preference, factor, offset)
@@ -48,6 +53,8 @@ FORCING: dict[str, tuple[tuple[str, ...], float, float]] = {
     "sfcWind": (("WS_F", "WS_ERA"), 1.0, 0.0),
 }
 ORDER = ("tas", "tasmin", "tasmax", "pr", "rsds", "rlds", "huss", "ps", "sfcWind")
+LARGEST_SD = 50.0
+"""Stated uncertainties of NEE above this [g C m-2 d-1] are not believed."""
 LATENT_HEAT = 2.45e6
 """Latent heat of vaporisation [J kg-1] at about 20 deg C (FAO-56)."""
 
@@ -79,13 +86,25 @@ def read_file(path: str | Path, encoding: str = "utf-8") -> FluxnetFile:
             where=where,
             hint="call it FLX_<site>_<product>_DD_<years>.csv",
         )
+    data = read_bytes(path)
+    quick = quick_table(data, _CLOCKS, _wanted)
+    if quick:
+        return FluxnetFile(named[1], "DD" if quick[1] == 8 else "HH", quick[0])
+    return _careful(data, named[1], where, encoding)
+
+
+def _wanted(name: str) -> bool:
+    return bool(_KEEP.fullmatch(name))
+
+
+def _careful(data: bytes, site: str, where: str, encoding: str) -> FluxnetFile:
     table = read_table(
-        path,
+        where,
         required=(),
-        keep=lambda name: name in ("TIMESTAMP", "TIMESTAMP_START") or bool(_KEEP.fullmatch(name)),
-        encoding=encoding,
+        keep=lambda name: name in _CLOCKS or _wanted(name),
+        text=decode(data, where, encoding),
     )
-    clock = next((name for name in ("TIMESTAMP", "TIMESTAMP_START") if name in table.columns), None)
+    clock = next((name for name in _CLOCKS if name in table.columns), None)
     if clock is None:
         raise InputError("column 'TIMESTAMP' is missing", where=where, hint="this is not a FLUXNET file")
     stamps = table[clock].astype(str).str.strip().rename(clock)
@@ -98,40 +117,39 @@ def read_file(path: str | Path, encoding: str = "utf-8") -> FluxnetFile:
         )
     resolution, form = _FORMS[int(lengths[0])]
     time = times(stamps, form, where)
-    columns = {
-        name: numbers(table, name, where) for name in table.columns if name not in ("TIMESTAMP", "TIMESTAMP_START")
-    }
+    columns = {str(name): numbers(table, str(name), where) for name in table.columns if name not in _CLOCKS}
     if not columns:
         raise InputError(
             "none of the columns that can be used is there (TA_F, TS_F_MDS_1, TA_ERA, FCH4, ...)",
             where=where,
             hint="check that this is a FULLSET, SUBSET, ERA or FLUXNET-CH4 file",
         )
-    return FluxnetFile(named[1], resolution, in_order(pd.DataFrame(columns), time, where))
+    return FluxnetFile(site, resolution, in_order(pd.DataFrame(columns), time, where))
 
 
-def half_hours_to_days(table: pd.DataFrame, codes: Sequence[float]) -> pd.DataFrame:
+def half_hours_to_days(table: pd.DataFrame, codes: Sequence[float], where: str = "") -> pd.DataFrame:
     """Daily table with the columns of a daily file from a half-hourly one (local time of the interval's start).
 
-    Means, sums for P, the fraction of flags 0 and 1 for ``*_QC``, and the extremes TA_F_MIN and TA_F_MAX. A day is
-    missing in a column if any of its values is.
+    Means, sums for P, carbon per day for NEE, the fraction of flags 0 and 1 for ``*_QC``, and the extremes TA_F_MIN and
+    TA_F_MAX. A day is missing in a column if any of its values is. Uncertainties of half hours say nothing on that of
+    a day and are left out. Raises :class:`InputError` for irregular steps.
     """
-    step = np.median(np.diff(table.index.to_numpy())) if len(table) > 1 else np.timedelta64(30, "m")
-    per_day = int(np.timedelta64(1, "D") / step)
-    clean = table.mask(table.isin(list(codes)))
-    day = pd.DatetimeIndex(table.index).floor("D")
-    flags = [name for name in table.columns if name.endswith("_QC")]
-    data = clean.drop(columns=flags).groupby(day)
-    complete = data.count() == per_day
-    means = data.mean()
-    for name in [n for n in means.columns if n in ("P_F", "P_ERA")]:
-        means[name] = data[name].sum()
-    parts = [means.where(complete)]
-    good = clean[flags].le(1).astype("float64").groupby(day).sum() / per_day
-    if "TA_F" in clean.columns:
-        spread = pd.DataFrame({"TA_F_MIN": data["TA_F"].min(), "TA_F_MAX": data["TA_F"].max()})
-        parts.append(spread.where(complete["TA_F"]))
-    return pd.concat([*parts, good], axis=1)
+    steps, per_day = whole_days(table.drop(columns=["NEE_VUT_REF_JOINTUNC"], errors="ignore"), where)
+    daily: dict[str, npt.NDArray[np.float64]] = {}
+    for column in steps.columns:
+        name, rows = str(column), steps[column].to_numpy(float).reshape(-1, per_day)
+        if rows.min(initial=0.0) < 0 or np.isnan(rows).any():  # a column without negative values holds no code
+            hit = np.isin(rows, codes) if len(codes) else np.zeros(rows.shape, bool)
+            rows = np.where(hit, np.nan, rows)
+        if name.endswith("_QC"):
+            daily[name] = (rows <= 1).mean(axis=1)
+        elif name in ("P_F", "P_ERA"):
+            daily[name] = rows.sum(axis=1)
+        else:
+            daily[name] = rows.mean(axis=1) * (C_PER_UMOL if name.startswith("NEE_") else 1.0)
+        if name == "TA_F":
+            daily |= {"TA_F_MIN": rows.min(axis=1), "TA_F_MAX": rows.max(axis=1)}
+    return pd.DataFrame(daily, index=days_of(steps, per_day))
 
 
 def read(files: Sequence[str], entry: SiteEntry, rules: QcRules, ledger: Ledger) -> list[SiteRecord]:
@@ -160,7 +178,7 @@ def _site(
     daily = [part for part in parts if part.resolution == "DD"]
     if not any(not part.reanalysis for part in daily):
         hours = [part for part in parts if part.resolution == "HH"]
-        daily += [FluxnetFile(site, "DD", half_hours_to_days(h.table, rules.missing_codes)) for h in hours]
+        daily += [FluxnetFile(site, "DD", half_hours_to_days(h.table, rules.missing_codes, where)) for h in hours]
     if any(part.resolution == "MM" for part in parts):
         ledger.note(site, "monthly file left out: the site table is daily")
     if not daily:
@@ -208,6 +226,8 @@ def _observations(site: str, table: pd.DataFrame, entry: SiteEntry, rules: QcRul
         rows.append(_observed(site, table, "FCH4", "fch4", methane_factor(unit), 0.0, rules, ledger))
     if "LE_F_MDS" in table:
         rows.append(_observed(site, table, "LE_F_MDS", "evspsbl", 1 / LATENT_HEAT, 0.0, rules, ledger))
+    if "NEE_VUT_REF" in table:
+        rows.append(_observed(site, table, "NEE_VUT_REF", "nee", 1.0, 0.0, rules, ledger))
     return observations(rows)
 
 
@@ -244,7 +264,11 @@ def _observed(
         qc=qc,
         min_qc=rules.min_qc,
     )
-    return long_table(variable, values, sd=error_floor(variable, values, rules), qc=1.0 if qc is None else qc)
+    sd = error_floor(variable, values, rules)
+    if f"{column}_JOINTUNC" in table:
+        stated = table[f"{column}_JOINTUNC"]
+        sd = sd.clip(lower=stated.where(stated.between(0, LARGEST_SD), 0.0))
+    return long_table(variable, values, sd=sd, qc=1.0 if qc is None else qc)
 
 
 def _flag(table: pd.DataFrame, column: str) -> pd.Series | None:

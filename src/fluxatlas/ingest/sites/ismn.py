@@ -3,9 +3,9 @@
 Both layouts of a download are read: *CEOP* (every line repeats network, station, position, depths) and *Header+values*
 (one header line, then date, time, value, flags). Times are UTC; values are moved to the station's local standard time
 (to whole hours) and averaged over days. ``sm`` m3 m-3, ``ts`` deg C (Dorigo et al. 2021,
-doi:10.5194/hess-25-5749-2021). Only values with the flags of ``qc.ismn_flags`` are kept (G: good); C (beyond limits), D (dubious) and M (missing) are
-counted apart (Dorigo et al. 2013, doi:10.2136/vzj2012.0097). A sensor over a layer counts at its middle. Other
-quantities (p, ta, ...) are noted, not used.
+doi:10.5194/hess-25-5749-2021). Only values with the flags of ``qc.ismn_flags`` are kept (G: good); C (beyond limits),
+D (dubious) and M (missing) are counted apart (Dorigo et al. 2013, doi:10.2136/vzj2012.0097). A sensor over a layer
+counts at its middle. Other quantities (p, ta, ...) are noted, not used.
 
 ``*_static_variables.csv``: sand, clay [%] and organic carbon [% -> g kg-1] of the topsoil: measured at the station
 where the depth is given and shallow, else those of the soil map that the network quotes (HWSD, 0 to 30 cm).

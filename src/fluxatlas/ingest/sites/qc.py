@@ -18,8 +18,8 @@ FloatArray = npt.NDArray[np.floating[Any]]
 def error_floor(variable: str, value: pd.Series, rules: QcRules) -> pd.Series:
     """Least random uncertainty (standard deviation, canonical units) of daily ``value``.
 
-    CH4 flux: ``flux_sd + flux_sd_relative * |F|`` (science notes 7.14, derived); soil temperature and moisture:
-    constants for sensor and placement; any other variable: 5 % of its standard deviation.
+    CH4 flux: ``flux_sd + flux_sd_relative * |F|`` (science notes 7.14, derived); soil temperature, moisture and
+    NEE: constants; any other variable: 5 % of its standard deviation.
     """
     if variable == "fch4":
         return rules.flux_sd + rules.flux_sd_relative * value.abs()
@@ -27,6 +27,8 @@ def error_floor(variable: str, value: pd.Series, rules: QcRules) -> pd.Series:
         return pd.Series(rules.temperature_sd, index=value.index)
     if variable.startswith("swc"):
         return pd.Series(rules.moisture_sd, index=value.index)
+    if variable == "nee":
+        return pd.Series(rules.carbon_sd, index=value.index)
     spread = float(np.nan_to_num(value.std(ddof=0)))
     return pd.Series(max(0.05 * spread, 1e-12), index=value.index)
 

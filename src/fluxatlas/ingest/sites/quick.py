@@ -17,11 +17,12 @@ import pandas as pd
 NULLS = ["", "NA", "NaN", "nan"]
 
 
-def quick_table(data: bytes, clocks: Sequence[str], keep: Callable[[str], bool]) -> pd.DataFrame | None:
+def quick_table(data: bytes, clocks: Sequence[str], keep: Callable[[str], bool]) -> tuple[pd.DataFrame, int] | None:
     """Columns for which ``keep`` is true as float64 (infinite as NaN), indexed by the first of ``clocks`` found.
 
     ``data``: a comma-separated table, with comment lines that start with '#' above its header. Times are YYYYMMDD or
-    YYYYMMDDHHMM, strictly ascending. None where anything is not as expected.
+    YYYYMMDDHHMM, strictly ascending. Returns the table and the number of digits (8 or 12) of its times, or None where
+    anything is not as expected.
     """
     import pyarrow as pa
     from pyarrow import csv
@@ -54,11 +55,12 @@ def quick_table(data: bytes, clocks: Sequence[str], keep: Callable[[str], bool])
         return None
     if table.num_rows == 0 or table[clock].null_count:
         return None
-    index = stamps(table[clock].to_numpy())
+    digits = table[clock].to_numpy()
+    index = stamps(digits)
     if index is None or not index.is_monotonic_increasing or index.has_duplicates:
         return None
     values = {name: _finite(table[name].to_numpy()) for name in columns}
-    return pd.DataFrame(values, index=index.rename("time"))
+    return pd.DataFrame(values, index=index.rename("time"), copy=False), len(str(digits[0]))
 
 
 def _finite(values: npt.NDArray[Any]) -> npt.NDArray[np.float64]:

@@ -162,7 +162,7 @@ def times(values: pd.Series, form: str | None, where: str) -> pd.Series:
     if parsed.isna().any():
         row = int(np.flatnonzero(parsed.isna().to_numpy())[0])
         raise InputError(
-            f"'{text.iloc[row][:40]}' in row {row + 1} of column '{values.name}' is not a time",
+            f"'{str(text.iloc[row])[:40]}' in row {row + 1} of column '{values.name}' is not a time",
             where=where,
             hint=f"write times as {form or 'YYYY-MM-DDTHH:MM:SSZ'}",
         )

@@ -183,6 +183,13 @@ def test_latin_1_text_is_said_and_read(tmp_path: Path) -> None:
     assert any(f.code == "not-utf8" and "0xf6 on line 2" in f.message for f in report.findings)
 
 
+def test_a_missing_time_is_refused_with_its_row(chambers: Path) -> None:
+    chambers.write_text(CHAMBERS.replace("2001-06-01T04:00Z", ""), encoding="utf-8")
+    report = inspect_path(chambers)
+    assert report.status == "unusable"
+    assert "in row 3 of column 'datetime_utc' is not a time" in report.verdict
+
+
 def test_duplicated_and_unordered_rows_of_a_table(tmp_path: Path) -> None:
     path = tmp_path / "series.csv"
     days = pd.date_range("2001-01-01", periods=30).strftime("%Y-%m-%d").to_list()

@@ -3,6 +3,7 @@
 import json
 from fnmatch import fnmatch
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ NOAA = "atmosphere/lyubo-t_climate-forcing-model"
 LIVNEH = f"{WALNUT}/forcings/livneh_NAmerExt_15Oct2014.WalnutGulch.2008.nc"
 CITIES = f"{MET}/Ouranosinc_xclim-testdata/daily_surface_cancities_1990-1993.nc"
 COWEETA = "static/fmyuan_watershed-workflow_Coweeta"
+SRDB = "usable" if find_spec("fluxatlas.ingest.sites.srdb") else "no_reader"  # as soon as ingest reads it
 CARDAMOM = "flux_towers/CARDAMOM-framework_CARDAMOM_v2.2/validation_data"
 CAPACITY = "static/geco-bern_FluxDataKit/ancillary_data/field_capacity/field_capacity.tif"
 DOCUMENTS = ("*.md", "*LICENSE*", "*MANIFEST.tsv", "*/DESCRIPTION", "*/README", "*.cff", "*eadme.txt", "*README.txt")
@@ -37,11 +39,11 @@ EXPECTED: list[tuple[str, str, str]] = [
     (f"{EU}/FLUXNET2015FULLSETCODETABLE.csv", "documentation", "not_input"),
     (f"{EU}/*.csv", "site-list", "part"),
     (f"{TOWERS}/geco-bern*/*.csv", "fluxnet-daily", "usable"),
-    (f"{TOWERS}/geco-bern*/*.nc", "plumber2", "no_reader"),
-    (f"{TOWERS}/chuhousen*/*.zip", "ameriflux-base", "no_reader"),
+    (f"{TOWERS}/geco-bern*/*.nc", "plumber2", "usable"),
+    (f"{TOWERS}/chuhousen*/*.zip", "ameriflux-base", "usable"),
     (f"{TOWERS}/chuhousen*/*.xlsx", "ameriflux-bif", "no_reader"),
     (f"{VIC}/*/stdfmt/*", "stdfmt", "usable"),
-    (f"{VIC}/*/flux_obs/AMF*", "ameriflux-l2", "no_reader"),
+    (f"{VIC}/*/flux_obs/AMF*", "ameriflux-l2", "usable"),
     (f"{VIC}/*/flux_obs/*.txt", "documentation", "not_input"),
     (f"{TOWERS}/CARDAMOM*/validation_data/*.csv", "cardamom-fluxval", "no_reader"),
     (f"{TOWERS}/CARDAMOM*/location_fluxnet.csv", "site-list", "unusable"),
@@ -56,12 +58,17 @@ EXPECTED: list[tuple[str, str, str]] = [
     (f"{VOIGT}/*", "voigt", "usable"),
     (f"{COSORE}/CSR_COLUMN_UNITS.csv", "documentation", "not_input"),
     (f"{COSORE}/d20*", "cosore", "usable"),
-    ("soil_ch4/bpbond_srdb/srdb-data.csv", "srdb", "no_reader"),
+    (
+        "soil_ch4/bpbond_srdb/srdb-data.csv",
+        "srdb",
+        "usable" if find_spec("fluxatlas.ingest.sites.srdb") else "no_reader",
+    ),
     ("soil_ch4/bpbond_srdb/srdb-data_fields.txt", "documentation", "not_input"),
     (f"{HAWAII}/*/grid.nc", "grid-point-index", "not_input"),
     (f"{HAWAII}/*/016?.nc", "netcdf-points", "no_reader"),
-    (f"{ISMN}/*.stm", "ismn-stm", "no_reader"),
-    (f"{ISMN}/*static_variables.csv", "ismn-static", "no_reader"),
+    (f"{ISMN}/*_p_0.0*.stm", "ismn-stm", "no_reader"),
+    (f"{ISMN}/*.stm", "ismn-stm", "usable"),
+    (f"{ISMN}/*static_variables.csv", "ismn-static", "part"),
     (f"{ISMN}/*", "documentation", "not_input"),
     ("static/*/ESA_CCI_2018_clip.tif", "geotiff-land-cover", "usable"),
     ("static/*/clc-aachen_clipped.tif", "geotiff-land-cover", "no_reader"),

@@ -106,7 +106,7 @@ def judge(report: Report, column: Column) -> VariableSummary:
     values = np.where(np.isfinite(values), values, np.nan)
     summary = VariableSummary(column.name, column.units, column.units_from, column.long_name, column.kind)
     summary.shape = list(column.shape or np.shape(column.values))
-    summary.n, summary.sampled = int(values.size), column.sampled
+    summary.n, summary.sampled, summary.canonical = int(values.size), column.sampled, column.canonical
     report.variables.append(summary)
     if column.kind == "data":
         values = _without_codes(report, column, values)

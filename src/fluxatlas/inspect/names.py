@@ -38,6 +38,9 @@ AMOUNTS = {"tp": "pr", "ssrd": "rsds", "strd": "rlds"}
 """Names that are amounts per step or accumulations in ERA files, but fluxes when their unit says so."""
 
 
+CARBON = ("nee", "gpp", "reco", "fch4")
+
+
 @lru_cache
 def _by_name() -> dict[str, str]:
     found = {name.lower(): name for name in variables.table()}
@@ -67,7 +70,9 @@ def canonical_name(name: str, attrs: Mapping[str, Any]) -> str:
         flux = AMOUNTS[lower]
         return flux if units and not conversion(units, flux)[2] else ""
     if lower in _by_name():
-        return _by_name()[lower]
+        found = _by_name()[lower]
+        molar = "mol" in units and found in CARBON  # the table counts mass: readers convert, the label is right
+        return "" if molar else found
     standard = str(attrs.get("standard_name", ""))
     methods = str(attrs.get("cell_methods", ""))
     found = _by_standard().get(standard, "")

@@ -48,6 +48,8 @@ class VariableSummary:
     minimum: float | None = None
     median: float | None = None
     maximum: float | None = None
+    canonical: str = ""
+    """Canonical variable that the column was judged as; depths of soil sensors are nominal."""
     sampled: bool = False
     """Whether only a part of a large variable was read."""
 

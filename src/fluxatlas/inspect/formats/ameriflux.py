@@ -15,6 +15,7 @@ from ...ingest.sites.text import read_table
 from .. import places, times
 from ..frames import Spec, judge_frame
 from ..probe import Probe
+from ..readers import through
 from ..registry import refused
 from ..report import Report
 
@@ -66,11 +67,11 @@ def recognise(probe: Probe) -> Report | None:
         return _level2(Report(str(probe.path), "ameriflux-l2", "AmeriFlux Level 2"), probe)
     commented = any(line.startswith("# Site:") for line in probe.lines[:5])
     if commented and "TIMESTAMP_START" in probe.header():
-        return base(Report(str(probe.path), "ameriflux-base", "AmeriFlux BASE"), probe.text, probe.lines)
+        return base(Report(str(probe.path), "ameriflux-base", "AmeriFlux BASE"), probe, probe.text, probe.lines)
     return None
 
 
-def base(report: Report, text: str, lines: list[str]) -> Report:
+def base(report: Report, probe: Probe, text: str, lines: list[str]) -> Report:
     """The report on the text of a BASE table."""
     facts = dict(re.findall(r"^#\s*(\w+):\s*(.+)$", "\n".join(lines[:5]), re.MULTILINE))
     report.details["site"], report.version = facts.get("Site", "").strip(), facts.get("Version", "").strip()
@@ -88,7 +89,7 @@ def base(report: Report, text: str, lines: list[str]) -> Report:
     if gaps:
         counted = ", ".join(f"{name} {n:,} of {len(table):,}" for name, n in gaps.items())
         report.note("not-gap-filled", f"measured values, not gap-filled: {counted}")
-    return report.decide("no_reader", "AmeriFlux BASE: no reader yet; FLUXNET files of the site are read")
+    return through(report, probe, "ameriflux", "AmeriFlux BASE: no reader yet; FLUXNET files of the site are read")
 
 
 def _level2(report: Report, probe: Probe) -> Report:
@@ -119,7 +120,7 @@ def _level2(report: Report, probe: Probe) -> Report:
         specs[name] = Spec(unit, canonical, factor, offset, units_from="file")
     columns = [name for name in table.columns if name and name not in skip]
     judge_frame(report, table[columns], specs, stamps=clock, subdaily=True, day_steps=48)
-    return report.decide("no_reader", "AmeriFlux Level 2: no reader yet")
+    return through(report, probe, "ameriflux_l2", "AmeriFlux Level 2: no reader yet")
 
 
 def _position(report: Report, lines: list[str]) -> None:

@@ -41,13 +41,13 @@ def recognise(probe: Probe) -> Report | None:
             names = [info.filename for info in packed.infolist() if not info.is_dir()]
             if "xl/workbook.xml" in names:
                 return _workbook(report, packed, names)
-            return _archive(report, packed, names)
+            return _archive(report, probe, packed, names)
     except ZIP_ERRORS as problem:
         hint = "the file is probably truncated: delete it and download it again"
         return refused(report, InputError(f"cannot be read as a zip ({problem})", where=report.path, hint=hint))
 
 
-def _archive(report: Report, packed: zipfile.ZipFile, names: list[str]) -> Report:
+def _archive(report: Report, probe: Probe, packed: zipfile.ZipFile, names: list[str]) -> Report:
     report.details["members"] = names[:50]
     total = sum(info.file_size for info in packed.infolist())
     if not names:
@@ -56,7 +56,7 @@ def _archive(report: Report, packed: zipfile.ZipFile, names: list[str]) -> Repor
     if base is not None and packed.getinfo(base).file_size < MOST_BYTES:
         report.format, report.product = "ameriflux-base", "AmeriFlux BASE (zip)"
         text = packed.read(base).decode("utf-8", "replace").replace("\r\n", "\n")
-        return ameriflux.base(report, text, text[:2000].split("\n"))
+        return ameriflux.base(report, probe, text, text[:2000].split("\n"))
     if total > MOST_BYTES:
         return report.decide("no_reader", f"a zip of {len(names)} files ({total / 2**20:.0f} MiB): unpack it first")
     return _members(report, packed, names)

@@ -17,6 +17,7 @@ from ...ingest.sites.records import Ledger
 from .. import places, times
 from ..frames import Spec, judge_frame
 from ..probe import Probe
+from ..readers import from_record, kept
 from ..registry import refused
 from ..report import MappingRow, Report
 
@@ -126,8 +127,6 @@ def data_file(report: Report, probe: Probe, table: pd.DataFrame) -> Report:
 
 
 def _folder(report: Report, probe: Probe) -> Report:
-    from .fluxnet import from_record, kept
-
     folder = probe.path
     ledger, rules = Ledger(), QcRules()
     entry = SiteEntry(source="cosore", path=[str(folder)])

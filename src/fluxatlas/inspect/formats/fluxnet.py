@@ -7,7 +7,6 @@ doi:10.5194/essd-13-3607-2021), whose files state no units either.
 from __future__ import annotations
 
 import re
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,6 +19,7 @@ from ...ingest.sites.text import read_table
 from .. import times
 from ..frames import Spec, as_numbers, judge_frame
 from ..probe import Probe
+from ..readers import from_record, kept
 from ..registry import refused
 from ..report import MappingRow, Report
 
@@ -172,26 +172,6 @@ def _through_ingest(report: Report, probe: Probe, table: pd.DataFrame) -> Report
     return report.decide("usable", kept(record), "sites.entries: {source: fluxnet}")
 
 
-def kept(record: SiteRecord) -> str:
-    """What a reader made of a site, in one sentence."""
-    counts = record.observations["variable"].value_counts()
-    parts = [f"{n:,} days of {name}" for name, n in sorted(counts.items())]
-    if record.forcing is not None:
-        complete = int(record.forcing.notna().all(axis=1).sum())
-        parts.append(f"{complete:,} complete days of meteorology")
-    return "ingest makes " + (", ".join(parts) if parts else "nothing") + " of it"
-
-
-def from_record(report: Report, record: SiteRecord, ledger: Ledger) -> None:
-    """Notes and counts of the reader."""
-    listed: dict[str, Any] = ledger.as_dict().get(record.name, {})
-    report.details["ingest_notes"] = list(listed.get("notes", []))
-    report.details["ingest_counts"] = {
-        name: "; ".join(level["text"] for level in levels.values())
-        for name, levels in listed.get("variables", {}).items()
-    }
-
-
 def _mapping(report: Report, record: SiteRecord, table: pd.DataFrame, ledger: Ledger) -> None:
     if record.forcing is not None:
         for suffix in ("F", "ERA"):
@@ -217,5 +197,8 @@ def _mapping(report: Report, record: SiteRecord, table: pd.DataFrame, ledger: Le
                 report.mapping.append(MappingRow(f"{kind}{depth:02d}", [column], units, conversion))
     if "fch4" in made:
         report.mapping.append(MappingRow("fch4", ["FCH4"], "nmol m-2 s-1", "* 1.3861", "unit not verified in the file"))
+    if "nee" in made:
+        source = [name for name in ("NEE_VUT_REF", "NEE_F", "NEE") if name in table][:1]
+        report.mapping.append(MappingRow("nee", source, "", "to g C m-2 d-1"))
     if "evspsbl" in made:
         report.mapping.append(MappingRow("evspsbl", ["LE_F_MDS"], "W m-2", "/ 2.45e6 J kg-1"))

@@ -16,6 +16,7 @@ from ...errors import InputError
 from .. import places, times
 from ..frames import Spec, judge_frame
 from ..probe import Probe
+from ..readers import through
 from ..registry import refused
 from ..report import Report
 
@@ -82,7 +83,7 @@ def _series(report: Report, probe: Probe) -> Report:
     frame = table[["value"]].rename(columns={"value": quantity or "value"})
     judge_frame(report, frame, {quantity or "value": spec}, stamps=clock, subdaily=True, day_steps=24)
     _flags(report, table)
-    return report.decide("no_reader", "ISMN series: no reader yet")
+    return through(report, probe, "ismn", "ISMN series: no reader yet")
 
 
 def _float(value: object) -> float | None:
@@ -111,4 +112,5 @@ def _static(report: Report, probe: Probe) -> Report:
     names = table.get("quantity_name")
     report.details["quantities"] = [] if names is None else sorted({str(name) for name in names})
     report.details["rows"] = len(table)
-    return report.decide("no_reader", "static variables of an ISMN station: no reader yet")
+    text = "soil of an ISMN station: give the folder with its series"
+    return report.decide("part", text, "sites.entries: {source: ismn}")

@@ -18,6 +18,7 @@ from ...ingest.sites.text import check_columns
 from .. import places, times
 from ..frames import Spec, judge_frame
 from ..probe import Probe
+from ..readers import through
 from ..registry import refused
 from ..report import Report
 
@@ -65,6 +66,8 @@ class Known:
     sites: bool = False
     """Whether the columns are sites, which are listed and not judged one by one."""
     position: tuple[str, str] | None = None
+    reader: str = ""
+    """Reader of ingest, where there is one."""
     keys: tuple[str, ...] = field(default=())
     """Columns that are no data (years, indices)."""
 
@@ -195,6 +198,7 @@ KNOWN: tuple[Known, ...] = (
         _srdb,
         ordered=False,
         position=("Latitude", "Longitude"),
+        reader="srdb",
         keys=("Record_number", "Entry_date", "Study_number"),
     ),
     Known(
@@ -282,6 +286,8 @@ def _inspect(known: Known, probe: Probe) -> Report:
         report.add(level, code, message)
     for text in sorted({str(spec.units) for spec in specs.values() if spec.units}):
         report.details.setdefault("units_stated_by", f"the documentation ({text})")
+    if known.reader:
+        return through(report, probe, known.reader, known.verdict)
     return report.decide("no_reader", known.verdict)
 
 

@@ -11,6 +11,7 @@ import xarray as xr
 from .. import places
 from ..datasets import Axes
 from ..probe import Probe
+from ..readers import through
 from ..report import Report
 
 DERIVED = {"nee", "gpp", "reco", "et"}
@@ -23,7 +24,7 @@ def decide(report: Report, dataset: xr.Dataset, roles: Axes, probe: Probe) -> Re
         return None
     names = {str(name) for name in dataset.data_vars}
     if roles.layout == "point" and any("Fluxnet_name" in dataset[name].attrs for name in names):
-        return _plumber(report, dataset)
+        return _plumber(report, dataset, probe)
     if roles.layout == "point" and DERIVED & names and "station_name" in {*names, *map(str, dataset.coords)}:
         return _derived(report, dataset, next(iter(DERIVED & names)))
     if "gpi" in names:
@@ -34,7 +35,7 @@ def decide(report: Report, dataset: xr.Dataset, roles: Axes, probe: Probe) -> Re
     return None
 
 
-def _plumber(report: Report, dataset: xr.Dataset) -> Report:
+def _plumber(report: Report, dataset: xr.Dataset, probe: Probe) -> Report:
     report.format, report.product = "plumber2", "PLUMBER2 / FluxnetLSM tower"
     report.version = str(dataset.attrs.get("Fluxnet_dataset_version", ""))
     report.details["site"] = str(dataset.attrs.get("site_code", ""))
@@ -56,7 +57,7 @@ def _plumber(report: Report, dataset: xr.Dataset) -> Report:
     high = sorted(name for name, value in flags.items() if value is not None and value > 2)
     if high:
         report.warn("gap-filled", f"median flag above 2 (worse than medium quality): {', '.join(high)}")
-    return report.decide("no_reader", "PLUMBER2 tower file: no reader yet; FLUXNET text files are read")
+    return through(report, probe, "plumber2", "PLUMBER2 tower: no reader yet; FLUXNET text files are read")
 
 
 def report_flag(report: Report, name: str) -> float | None:

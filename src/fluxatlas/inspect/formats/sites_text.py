@@ -15,9 +15,9 @@ from ...ingest.sites.records import Ledger
 from .. import places, times
 from ..frames import Spec, judge_frame
 from ..probe import Probe
+from ..readers import from_record, kept
 from ..registry import refused
 from ..report import MappingRow, Report
-from .fluxnet import from_record, kept
 
 _DATE = re.compile(r"^\s*(\d{4})\s+(\d{1,2})\s+(\d{1,2})\s")
 STDFMT: dict[str, Spec] = {

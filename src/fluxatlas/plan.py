@@ -55,19 +55,20 @@ def work(run: Run) -> dict[str, tuple[int, float]]:
     degrees = tiles * config.grid.tile_size**2
     days = 365.25
     epochs = config.train.pretrain_epochs
-    variables = len(config.products.variables or run.system.outputs)
-    maps = variables * years * (13 if config.products.monthly else 1)
+    variables = len(run.variables)
+    baselines = len(config.train.baselines)
+    wider = (config.train.hidden / 32) ** 0.93  # measured between 32 and 64 hidden units
     spun = len(config.period.spinup_sequence)
     made = forcing_years + 4 if run.is_synthetic else 0
     return {
         "ingest": (forcing_years + 1 + made, degrees * forcing_years),
         "regrid": (tiles + 1, cells),
         "synthesize": (1, config.synthesize.site_days),
-        "train": (2 * members + 1, members * config.synthesize.site_days * epochs),
-        "infer": (tiles * (years + 1), cells * days * (years + spun) * members),
-        "products": (variables * years * 2 + 2, cells * days * years * variables + maps * degrees),
-        "evaluate": (4, 0),
-        "report": (1, 0),
+        "train": (2 * members + baselines + 1, members * config.synthesize.site_days * epochs * wider),
+        "infer": (tiles * (years + 1), cells * days * (years + spun) * members * wider),
+        "products": (variables * years * 2 + 2, cells * days * years * variables),
+        "evaluate": (5 if run.is_synthetic else 3, 0),
+        "report": (len(run.figures) + 1, 0),
     }
 
 
@@ -79,8 +80,32 @@ def plan(run: Run) -> list[StagePlan]:
         cost = costs[stage]
         seconds = jobs * cost.seconds_per_job + units * cost.seconds_per_unit
         longest = (cost.seconds_per_job + units / jobs * cost.seconds_per_unit) / 3600
-        rows.append(StagePlan(stage, jobs, seconds / 3600, cost.memory_mb, units * cost.bytes_per_unit / 1e9, longest))
+        memory = _inference_memory(run) if stage == "infer" else cost.memory_mb
+        stored = sum(run.land.values()) * 365.25 * len(run.years) if stage == "infer" else units
+        rows.append(StagePlan(stage, jobs, seconds / 3600, memory, stored * cost.bytes_per_unit / 1e9, longest))
     return rows
+
+
+def _inference_memory(run: Run) -> float:
+    """Predicted peak memory [MB] of the largest tile-year; the same number that inference checks before it starts."""
+    from .infer.memory import predict
+
+    size, train = run.config.grid.tile_size, run.config.train
+    return (
+        predict(
+            tile_cells=(size * run.grid.per_degree) ** 2,
+            land_cells=max(run.land.values()),
+            members=train.members,
+            hidden=train.hidden,
+            layers=train.layers,
+            block=run.config.infer.block_cells,
+            time_chunk=run.config.infer.time_chunk,
+            piece_cells=(size * 10 + 4) ** 2,  # of 0.1 degree, with the halo
+            outputs=len(run.system.outputs) + 2,
+            workers=run.config.infer.workers,
+        )
+        / 1e6
+    )
 
 
 def wall_hours(rows: list[StagePlan], cores: int) -> float:
@@ -92,9 +117,7 @@ def table(run: Run, cores: int) -> str:
     """The plan as text."""
     rows = plan(run)
     lines = [run.describe(), "", f"{'stage':<12}{'jobs':>8}{'core-hours':>12}{'MB a job':>10}{'disk GB':>10}"]
-    lines += [
-        f"{r.stage:<12}{r.jobs:>8,}{r.core_hours:>12.2f}{r.memory_mb:>10,.0f}{r.disk_gb:>10.2f}" for r in rows
-    ]
+    lines += [f"{r.stage:<12}{r.jobs:>8,}{r.core_hours:>12.2f}{r.memory_mb:>10,.0f}{r.disk_gb:>10.2f}" for r in rows]
     lines.append(
         f"{'sum':<12}{sum(r.jobs for r in rows):>8,}{sum(r.core_hours for r in rows):>12.2f}"
         f"{max(r.memory_mb for r in rows):>10,.0f}{sum(r.disk_gb for r in rows):>10.2f}"

@@ -1,0 +1,147 @@
+"""The whole chain on a tiny synthetic Earth, once; then everything that must not happen again."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import rasterio
+import xarray as xr
+
+from fluxatlas.config import load
+from fluxatlas.paths import REPOSITORY
+from fluxatlas.run import Run
+
+CONFIG = REPOSITORY / "tests" / "end_to_end" / "tiny.yaml"
+
+
+def snakemake(folder: Path, *options: str) -> str:
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "Snakefile"), "--cores", "2"]
+    command += ["--directory", str(folder), "--configfile", str(CONFIG), *options]
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=REPOSITORY, check=False)
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
+    return done.stdout + done.stderr
+
+
+def planned(text: str) -> set[str]:
+    """Names of the rules that a dry run would run."""
+    table = text[text.index("Job stats:") :] if "Job stats:" in text else ""
+    return {m[1] for m in re.finditer(r"^(\w+)\s+\d+$", table, re.M)} - {"total", "all", "count"}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> tuple[Path, Run, str]:
+    folder = tmp_path_factory.mktemp("tiny")
+    said = snakemake(folder)
+    return folder, Run(load(CONFIG)), said
+
+
+def test_it_ends_by_naming_files_that_exist(run) -> None:
+    folder, _, said = run
+    assert "Worth opening:" in said
+    named = re.findall(r"^  (results/\S+)", said, re.M)
+    assert len(named) == 5 and all((folder / name).stat().st_size > 0 for name in named)
+
+
+def test_a_second_run_has_nothing_to_do(run) -> None:
+    folder, _, _ = run
+    assert "Nothing to be done" in snakemake(folder)
+
+
+def test_one_deleted_tile_year_reruns_only_itself_and_what_is_aggregated_from_it(run) -> None:
+    folder, tiny, _ = run
+    flux = folder / tiny.paths.flux(tiny.tiles[0], 2001)
+    before = flux.read_bytes()
+    flux.unlink()
+    rules = planned(snakemake(folder, "-n"))
+    aggregated = {"daily", "maps", "stac", "budget", "towers", "seams", "truth", "summary"}
+    assert rules - {r for r in rules if r.startswith("figure_")} == {"infer", *aggregated}
+    snakemake(folder, str(flux.relative_to(folder)))
+    assert len(flux.read_bytes()) == pytest.approx(len(before), abs=200)
+
+
+def test_a_plotting_option_redraws_and_retrains_nothing(run) -> None:
+    folder, _, _ = run
+    rules = planned(snakemake(folder, "-n", "--config", "report={dpi: 61}"))
+    assert rules and all(r.startswith("figure_") or r == "summary" for r in rules)
+
+
+def test_a_training_option_does_not_touch_ingest_or_sampling(run) -> None:
+    folder, _, _ = run
+    rules = planned(snakemake(folder, "-n", "--config", "train={finetune_epochs: 3}"))
+    assert {"finetune", "infer", "daily"} <= rules
+    assert not {"forcing", "sites", "attributes", "synthesize", "pretrain"} & rules
+
+
+def test_status_tells_done_stale_and_missing(run, monkeypatch) -> None:
+    from fluxatlas.status import parse, table
+
+    folder, tiny, _ = run
+    state = folder / tiny.paths("evaluate", "skill.csv")
+    kept = state.read_text()
+    state.unlink()
+    try:
+        files = parse(snakemake(folder, "--summary"))
+    finally:
+        state.write_text(kept)
+    text = table(tiny, files)
+    missing = [file.path for file in files if file.state == "missing"]
+    assert missing == [tiny.paths("evaluate", "skill.csv")]
+    assert re.search(rf"^{tiny.tiles[0]} +#$", text, re.M) and "why stale" in text
+
+
+def test_the_product_is_on_the_grid_and_holds_physical_values(run) -> None:
+    folder, tiny, _ = run
+    with xr.open_dataset(folder / tiny.paths.daily("fch4", 2001), engine="netcdf4") as daily:
+        tiny.grid.snap(daily["lat"].to_numpy(), "lat")
+        tiny.grid.snap(daily["lon"].to_numpy(), "lon")
+        assert daily.sizes["time"] == 365
+        flux = daily["fch4"].to_numpy()
+    active = np.isfinite(flux).all(axis=0)
+    assert active.any() and (np.isfinite(flux).any(axis=0) == active).all()
+    assert -10 < np.nanmean(flux) < 0.5
+    with rasterio.open(folder / tiny.paths("products", "cog", "fch4_2001.tif")) as cog:
+        mean = cog.read(1, masked=True)
+    assert float(mean.mean()) == pytest.approx(float(np.nanmean(flux)), abs=0.01)
+
+
+def test_the_budget_is_the_integral_of_the_daily_product(run) -> None:
+    folder, tiny, _ = run
+    budget = pd.read_csv(folder / tiny.paths("products", "budget.csv"))
+    total = budget.query("region_kind == 'global' and variable == 'fch4'")["mean"].item()
+    direct = 0.0
+    for name in tiny.tiles:
+        with (
+            xr.open_dataset(folder / tiny.paths.flux(name, 2001), engine="netcdf4") as flux,
+            xr.open_dataset(folder / tiny.paths.attributes(name), engine="netcdf4") as cell,
+        ):
+            weight = cell["areacella"] * cell["uplandFrac"] / 100
+            direct += float((flux["fch4"].sum("time") * weight).sum()) * 1e-15
+    assert total == pytest.approx(direct, rel=2e-3)
+
+
+def test_every_result_says_where_it_comes_from(run) -> None:
+    folder, tiny, _ = run
+    for name in (
+        tiny.paths.flux(tiny.tiles[0], 2001),
+        tiny.paths.daily("fch4", 2001),
+        tiny.paths("synthesize", "samples.nc"),
+    ):
+        with xr.open_dataset(folder / name, engine="netcdf4") as data:
+            assert data.attrs["fluxatlas_version"] and data.attrs["fluxatlas_settings_hash"], name
+            assert json.loads(data.attrs["fluxatlas_inputs"]), name
+
+
+def test_each_job_left_a_log_and_a_benchmark_and_no_half_written_file(run) -> None:
+    folder, tiny, _ = run
+    root = folder / tiny.paths.root
+    logs = {p.relative_to(root / "logs").with_suffix("") for p in (root / "logs").rglob("*.log")}
+    benchmarks = {p.relative_to(root / "benchmarks").with_suffix("") for p in (root / "benchmarks").rglob("*.tsv")}
+    assert len(logs) > 30 and benchmarks <= logs
+    assert not list(root.rglob("*.part*"))

@@ -1,0 +1,62 @@
+"""Plan and status: numbers against an independent count, text for people."""
+
+import subprocess
+import sys
+
+import pytest
+
+from fluxatlas.config import load
+from fluxatlas.paths import REPOSITORY
+from fluxatlas.plan import calibration, plan, table, wall_hours, work
+from fluxatlas.run import Run
+from fluxatlas.status import FileStatus, parse
+from fluxatlas.status import table as status_table
+
+DEMO = REPOSITORY / "config" / "config.yaml"
+
+
+def test_the_number_of_jobs_is_what_snakemake_counts(tmp_path) -> None:
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "Snakefile"), "-n", "-q", "rules"]
+    command += ["--directory", str(tmp_path), "--configfile", str(DEMO)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY, check=True)
+    total = next(line.split()[1] for line in (done.stdout + done.stderr).splitlines() if line.startswith("total"))
+    assert sum(jobs for jobs, _ in work(Run(load(DEMO))).values()) == int(total) - 1  # without the rule `all`
+
+
+def test_cost_grows_with_the_work_and_wall_time_falls_with_cores() -> None:
+    small = plan(Run(load(DEMO)))
+    large = plan(Run(load(REPOSITORY / "config" / "examples" / "global_4km_1984_2022.yaml")))
+    assert {row.stage for row in small} == set(calibration())
+    for one, many in zip(small, large, strict=True):
+        assert many.core_hours >= one.core_hours or one.stage in ("evaluate", "report", "ingest")
+    assert wall_hours(large, 64) < wall_hours(large, 2) / 10
+    # half again the work of 2 cores is a bound: no plan may promise more than the cores can do
+    assert wall_hours(large, 2) >= sum(row.core_hours for row in large) / 2
+
+
+def test_inference_of_the_global_run_agrees_with_the_count_of_cell_days() -> None:
+    run = Run(load(REPOSITORY / "config" / "examples" / "global_4km_1984_2022.yaml"))
+    jobs, units = work(run)["infer"]
+    assert jobs == len(run.tiles) * 40
+    cell_days = sum(run.land.values()) * 365.25 * 41
+    assert units == pytest.approx(cell_days * 5 * 2**0.93, rel=1e-6)
+
+
+def test_the_text_names_every_stage_and_the_time() -> None:
+    text = table(Run(load(DEMO)), 2)
+    assert all(stage in text for stage in calibration()) and "minutes on 2 cores" in text
+
+
+def test_status_groups_snakemakes_summary() -> None:
+    run = Run(load(DEMO))
+    first, second = run.tiles[:2]
+    rows = [
+        "output_file\tdate\trule\tlog-file(s)\tstatus\tplan",
+        f"{run.paths.flux(first, 2001)}\t-\tinfer\tx\tok\tno update",
+        f"{run.paths.flux(first, 2002)}\t-\tinfer\tx\tupdated input files\tupdate pending",
+        f"{run.paths.flux(second, 2001)}\t-\tinfer\tx\tmissing\tupdate pending",
+    ]
+    files = parse("noise\n" + "\n".join(rows) + "\n")
+    assert files[1] == FileStatus(run.paths.flux(first, 2002), "infer", "stale", "updated input files")
+    text = status_table(run, files)
+    assert f"{first:<12}#s" in text and f"{second:<12}.." in text and "updated input files" in text

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from .base import Block
 
-_HIDDEN = {
+_HIDDEN: dict[str, tuple[str, ...]] = {
     "diffusivity": ("moldrup_wlr",),
     "temperature": ("memo",),
     "moisture": ("parabola",),

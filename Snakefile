@@ -5,6 +5,7 @@
 #   snakemake --cores 2 results/demo/infer/N36W008/2001.nc              one tile-year alone
 #
 # Rules hold paths and call the command line; all logic is in src/fluxatlas and tested there.
+import re
 import sys
 
 from snakemake.utils import min_version

@@ -77,6 +77,7 @@ def fetch(
     bbox: Annotated[str, typer.Option(help="'west south east north' [degrees], where the provider can cut.")] = "",
     jobs: Annotated[int, typer.Option(min=1, max=16, help="Files at the same time; providers like few.")] = 2,
     patience: Annotated[str, typer.Option(help="JSON: tries, pause, timeout, queue [s]; see docs/fetch.md.")] = "{}",
+    only: Annotated[list[str] | None, typer.Option(help="Names of files, if not all of the years.")] = None,
     show: Annotated[bool, typer.Option("--list", help="List the recipes and what they need.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be fetched.")] = False,
 ) -> None:
@@ -86,7 +87,7 @@ def fetch(
     if show or not recipe:
         show_recipes()
         return
-    run(Wish(recipe, output_dir, years, month or [], variable or [], bbox, jobs, patience, dry_run))
+    run(Wish(recipe, output_dir, years, month or [], variable or [], bbox, jobs, patience, only or [], dry_run))
 
 
 def main() -> None:

@@ -109,6 +109,29 @@ class Run:
 
         return neighbour_inputs(self.forcing, year)
 
+    @cached_property
+    def archive(self) -> Any:
+        """The folder that the forcing is fetched to; ``None`` where nothing is to be fetched."""
+        from .fetch.forcing import ForcingArchive
+
+        return ForcingArchive(self.config.forcing) if self.config.forcing.fetch else None
+
+    @cached_property
+    def absent_forcing(self) -> list[str]:
+        """Names of the forcing files that have to be fetched."""
+        if not self.archive:
+            return []
+        years = self.forcing_years
+        return self.archive.absent(name for y in years for name in self.forcing_files(y) + self.closing_file(y))
+
+    @property
+    def fetch_options(self) -> str:
+        """Recipe, folder, years and box of what is fetched, for a command line: one box around all tiles."""
+        edges = list(zip(*(self.tile(name).bbox for name in self.tiles), strict=True))
+        box = f"{min(edges[0])} {min(edges[1])} {max(edges[2])} {max(edges[3])}"
+        years = f"{self.forcing_years[0] - 1}-{self.forcing_years[-1] + 1}"
+        return f"{self.archive.name} --output-dir {self.archive.folder} --years {years} --bbox '{box}'"
+
     @property
     def elevation_files(self) -> list[str]:
         """The file with the altitude of the forcing's grid, as a list of one or none."""
@@ -117,6 +140,8 @@ class Run:
     @cached_property
     def forcing(self) -> Any:
         """The forcing block with its paths filled in."""
+        if self.archive:
+            return self.config.forcing.model_copy(update={"path": self.archive.patterns, "fetch": False})
         if not self.is_synthetic:
             return self.config.forcing
         return self.config.forcing.model_copy(

@@ -58,6 +58,11 @@ rule sites:
         " --output-dir $(dirname {output.sites}) 2> {log}"
 
 
+if RUN.absent_forcing:
+
+    include: "fetch.smk"
+
+
 if RUN.is_synthetic:
 
     include: "synthetic_earth.smk"

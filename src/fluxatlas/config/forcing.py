@@ -26,6 +26,10 @@ class ForcingBlock(Block):
     """'synthetic_earth' (makes its own), 'era5_land' or 'era5' (hourly; NetCDF, GRIB, Zarr), 'livneh' or 'mapping'."""
     path: str | tuple[str, ...] = ""
     """Files of a year: a pattern, or a list, with {year} and, if need be, {month}, {day}, {doy} (001-366) or {hour}."""
+    fetch: bool = False
+    """Whether files that are absent are fetched (docs/fetch.md); 'path' is then the folder to fetch to."""
+    recipe: str = ""
+    """How to fetch: a name in resources/fetch or a YAML file; empty: named like the source or the mapping."""
     mapping: str = ""
     """For 'mapping': the YAML file that describes the data set, or the name of one in resources/mappings."""
     elevation: str = ""
@@ -58,7 +62,11 @@ class ForcingBlock(Block):
         if self.first_year and self.last_year and self.first_year > self.last_year:
             raise ValueError(f"the archive starts in {self.first_year} but ends in {self.last_year}")
         if self.source == "synthetic_earth":
+            if self.fetch:
+                raise ValueError("the synthetic Earth makes its own weather: nothing is to be fetched")
             return self
+        if self.fetch and not (isinstance(self.path, str) and "{" not in self.path):
+            raise ValueError("with 'fetch' the 'path' is one folder, without placeholders")
         missing = [key for key in ("path", "elevation") if not getattr(self, key)]
         if self.source == "mapping" and not self.mapping:
             missing.append("mapping")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ..errors import FetchError, InputError
 from .items import Item
@@ -149,20 +150,29 @@ def _read_all(data: xr.Dataset, item: Item) -> None:
     for name, array in data.data_vars.items():
         if array.ndim < 2 or array.dtype.kind not in "fiu":
             continue
-        rows = max(1, BLOCK_BYTES // max(1, array[:1].size * 8))
-        empty: list[int] = []
-        for first in range(0, array.shape[0], rows):
-            try:
-                block = array[first : first + rows].values
-            except (OSError, RuntimeError, ValueError) as problem:
-                raise _unusable(f"'{name}' cannot be read ({problem})", item) from None
-            some = np.isfinite(block).reshape(len(block), -1).any(axis=1)
-            empty += (first + np.flatnonzero(~some)).tolist()
-        if len(empty) == array.shape[0]:
+        try:
+            filled = _filled_rows(array)
+        except (OSError, RuntimeError, ValueError) as problem:
+            raise _unusable(f"'{name}' cannot be read ({problem})", item) from None
+        if not filled.any():
             raise _unusable(f"'{name}' holds no value at all", item)
-        if empty and array.dims[0] in TIME:
-            step = _text(np.atleast_1d(array[array.dims[0]].values)[empty[0]], "%Y-%m-%d %H:%M")
-            raise _unusable(f"'{name}' holds no value in {len(empty)} of {array.shape[0]} steps, first {step}", item)
+        if array.dims[0] in TIME and not filled.all():
+            stamps = np.atleast_1d(array[array.dims[0]].values)
+            step = _text(stamps[np.argmin(filled)], "%Y-%m-%d %H:%M")
+            raise _unusable(f"'{name}' holds no value in {(~filled).sum()} of {len(filled)} steps, first {step}", item)
+
+
+def _filled_rows(array: xr.DataArray) -> npt.NDArray[np.bool_]:
+    """For each place along the first dimension, whether there is any value; read in blocks of :data:`BLOCK_BYTES`."""
+    row = array[:1].size * 8
+    rows = max(1, BLOCK_BYTES // row)
+    lines = max(1, BLOCK_BYTES * array.shape[1] // row)
+    filled = np.zeros(array.shape[0], dtype=bool)
+    for first in range(0, array.shape[0], rows):
+        for line in range(0, array.shape[1], lines):
+            block = np.isfinite(array[first : first + rows, line : line + lines].values)
+            filled[first : first + rows] |= block.reshape(len(block), -1).any(axis=1)
+    return filled
 
 
 def _check_tiff(path: Path) -> dict[str, Any]:

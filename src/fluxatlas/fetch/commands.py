@@ -8,10 +8,10 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import ConfigError, FetchError
+from ..errors import ConfigError, FetchError, nearest
 from .datasets import datasets
 from .http import Patience
-from .items import Area, items
+from .items import Area, Item, items
 from .recipe import load_recipe, names
 from .transfer import obtain_all
 
@@ -28,6 +28,7 @@ class Wish:
     bbox: str
     jobs: int
     patience: str
+    only: list[str]
     dry_run: bool
 
 
@@ -42,6 +43,7 @@ def run(wish: Wish) -> None:
         variables=wish.variables,
         area=parse_bbox(wish.bbox),
     )
+    wanted = _only(wanted, wish.only)
     if wish.dry_run:
         for item in wanted:
             print(f"{item.target}  {'there' if item.target.exists() else 'to fetch'}")
@@ -58,6 +60,17 @@ def run(wish: Wish) -> None:
             where=first.where,
             hint=first.hint,
         )
+
+
+def _only(found: list[Item], names: list[str]) -> list[Item]:
+    """Those of ``found`` with one of ``names``, or all; raises :class:`ConfigError` for a name that is not there."""
+    known = {item.target.name: item for item in found}
+    for name in names:
+        if name not in known:
+            raise ConfigError(
+                f"'{name}' is no file of these years{nearest(name, known)}", where="--only", hint="see --dry-run"
+            )
+    return [known[name] for name in dict.fromkeys(names)] or found
 
 
 def show_recipes() -> None:

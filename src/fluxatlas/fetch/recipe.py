@@ -78,7 +78,7 @@ class Recipe(Block):
                 raise ValueError(f"'{key}' holds the unknown placeholder {{{name}}}{nearest(name, PLACEHOLDERS)}")
         held = placeholders(self.file)
         lacking = set(STEPS[self.per]) - held - ({"month", "day"} if "doy" in held else set())
-        if self.variables and not held & {"variable", "request"}:
+        if self.variables and "variable" not in held:
             lacking.add("variable")
         if lacking:
             raise ValueError(f"'file' must hold {', '.join(f'{{{name}}}' for name in sorted(lacking))}")

@@ -148,9 +148,11 @@ def test_columns_by_position_and_number_of_values(tmp_path: Path) -> None:
     assert chosen["TA", 1] == "TA_1_1_1"  # the uppermost, although it stands last
 
 
-def test_quick_and_careful_reading_agree(tmp_path: Path) -> None:
-    text = whole().replace("201105010300,201105010330,1,", "201105010300,201105010330,1.25e0,")
+def test_quick_and_careful_reading_agree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ameriflux, "SMALLEST", 0)
+    text = whole().replace("201105010300,201105010330,1,", "201105010300,201105010330,-1.25,")
     plain = ameriflux.read_file(written(tmp_path, text)).table
+    assert plain["FCH4"].iloc[6] == -1.25
     quoted = text.replace("201105010000,", '"201105010000",', 1)
     careful = ameriflux.read_file(written(tmp_path, quoted)).table
     pd.testing.assert_frame_equal(plain, careful, check_freq=False)

@@ -9,7 +9,7 @@ import pytest
 from fluxatlas.config.sites import QcRules, SiteEntry
 from fluxatlas.errors import InputError
 from fluxatlas.humidity import saturation_vapour_pressure, vapour_pressure
-from fluxatlas.ingest.sites import fluxnet, weather
+from fluxatlas.ingest.sites import fluxnet, quick, weather
 from fluxatlas.ingest.sites.records import Ledger
 
 PLACE = [{"site": "XX-Tst", "lat": 50.0, "lon": 10.0, "utc_offset": 1}]
@@ -246,7 +246,8 @@ def half_hourly(days: int = 3, **columns: np.ndarray) -> str:
     return table.to_csv(index=False)
 
 
-def test_half_hours_against_plain_pandas(tmp_path: Path) -> None:
+def test_half_hours_against_plain_pandas(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(quick, "SMALLEST", 0)
     rng = np.random.default_rng(3)
     n = 48 * 40
     columns = {name: rng.normal(5, 2, n).round(3) for name in ("TA_F", "TS_F_MDS_1", "NEE_VUT_REF")}
@@ -270,15 +271,17 @@ def test_half_hours_against_plain_pandas(tmp_path: Path) -> None:
     assert "2004-02-29" in ours.index.strftime("%Y-%m-%d")
 
 
-def test_quick_and_careful_reading_agree(tmp_path: Path) -> None:
-    text = half_hourly(TA_F=np.arange(144) / 7, TS_F_MDS_1=np.full(144, -9999)).replace("\n", "\r\n")
+def test_quick_and_careful_reading_agree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(quick, "SMALLEST", 0)
+    text = half_hourly(TA_F=(np.arange(144) / 7).round(4), TS_F_MDS_1=np.full(144, -9999)).replace("\n", "\r\n")
     path = tmp_path / "FLX_XX-Tst_FLUXNET2015_FULLSET_HH_2004-2004_1-4.csv"
     path.write_bytes(text.encode())
-    quick = fluxnet.read_file(path)
+    assert quick.quick_file(path, ("TIMESTAMP_START",), lambda name: True) is not None
+    swift = fluxnet.read_file(path)
     path.write_bytes(("\ufeff" + text).encode())  # a byte-order mark sends it the careful way
     careful = fluxnet.read_file(path)
-    assert quick.resolution == careful.resolution == "HH"
-    pd.testing.assert_frame_equal(quick.table, careful.table, check_freq=False)
+    assert swift.resolution == careful.resolution == "HH"
+    pd.testing.assert_frame_equal(swift.table, careful.table, check_freq=False)
     path.write_bytes(text.replace("200402281000,", "200402301000,").encode())
     with pytest.raises(InputError, match="not a time"):
         fluxnet.read_file(path)

@@ -28,7 +28,7 @@ from ...errors import InputError
 from . import badm, depths, weather
 from .metadata import SiteFacts
 from .qc import missing
-from .quick import quick_table
+from .quick import SMALLEST, quick_table
 from .records import Ledger, SiteRecord, observations
 from .subdaily import C_PER_UMOL, observed_days, screened_weather, weather_days, whole_days
 from .text import decode, in_order, numbers, read_bytes, read_table, times
@@ -74,7 +74,7 @@ def read_file(path: str | Path, encoding: str = "utf-8") -> BaseFile:
             where=where,
             hint="call it AMF_<site>_BASE_HH_<version>.csv",
         )
-    quick = quick_table(data, _CLOCKS[:1], _wanted)
+    quick = quick_table(data, _CLOCKS[:1], _wanted) if len(data) >= SMALLEST else None
     table = quick[0] if quick and quick[1] == 12 else _careful(data, where, encoding)
     return BaseFile(site, f"BASE {stated.get('Version', '')}", table, facts.get(site, {}))
 

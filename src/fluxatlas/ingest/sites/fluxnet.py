@@ -29,10 +29,10 @@ from ...errors import InputError
 from . import depths, weather
 from .metadata import SiteFacts
 from .qc import error_floor, screen
-from .quick import quick_table
+from .quick import quick_file
 from .records import Ledger, SiteRecord, long_table, observations
 from .subdaily import C_PER_UMOL, days_of, whole_days
-from .text import decode, in_order, numbers, read_bytes, read_table, times
+from .text import in_order, numbers, read_table, times
 from .units import methane_factor
 
 _NAME = re.compile(r"^(?:FLX|AMF|ICOSETC)_([A-Za-z0-9-]+)_")
@@ -86,24 +86,18 @@ def read_file(path: str | Path, encoding: str = "utf-8") -> FluxnetFile:
             where=where,
             hint="call it FLX_<site>_<product>_DD_<years>.csv",
         )
-    data = read_bytes(path)
-    quick = quick_table(data, _CLOCKS, _wanted)
+    quick = quick_file(path, _CLOCKS, _wanted)
     if quick:
         return FluxnetFile(named[1], "DD" if quick[1] == 8 else "HH", quick[0])
-    return _careful(data, named[1], where, encoding)
+    return _careful(path, named[1], where, encoding)
 
 
 def _wanted(name: str) -> bool:
     return bool(_KEEP.fullmatch(name))
 
 
-def _careful(data: bytes, site: str, where: str, encoding: str) -> FluxnetFile:
-    table = read_table(
-        where,
-        required=(),
-        keep=lambda name: name in _CLOCKS or _wanted(name),
-        text=decode(data, where, encoding),
-    )
+def _careful(path: str | Path, site: str, where: str, encoding: str) -> FluxnetFile:
+    table = read_table(path, required=(), keep=lambda name: name in _CLOCKS or _wanted(name), encoding=encoding)
     clock = next((name for name in _CLOCKS if name in table.columns), None)
     if clock is None:
         raise InputError("column 'TIMESTAMP' is missing", where=where, hint="this is not a FLUXNET file")

@@ -20,7 +20,7 @@ rule forcing:
         mem_mb=memory(3000),
         runtime=minutes(60),
     params:
-        settings=settings("forcing"),
+        settings=settings("forcing", without=("fetch", "recipe")),
         grid=RUN.grid_options,
         tiles=each("--tile", "{tile}", tile=TILES),
         raw=lambda wc, input: repeat("--input", input.raw),

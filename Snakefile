@@ -5,9 +5,6 @@
 #   snakemake --cores 2 results/demo/infer/N36W008/2001.nc              one tile-year alone
 #
 # Rules hold paths and call the command line; all logic is in src/fluxatlas and tested there.
-import re
-import sys
-
 from snakemake.utils import min_version
 
 min_version("9.10")
@@ -34,35 +31,27 @@ report: "workflow/report/workflow.rst"
 rule all:
     default_target: True
     input:
+        # everything a user would miss: Snakemake remakes a deleted file only if it is asked for here
+        expand("<results>/infer/{tile}/{year}.nc", tile=TILES, year=YEARS),
         expand(
             "<results>/products/daily/{variable}_{year}.nc",
             variable=RUN.variables,
             year=YEARS,
         ),
+        expand(
+            "<results>/products/cog/{variable}_{year}{month}.tif",
+            variable=RUN.variables,
+            year=YEARS,
+            month=MAPS,
+        ),
         "<results>/products/stac/catalog.json",
+        "<results>/products/budget.csv",
+        expand("<results>/evaluate/{table}.csv", table=RUN.tables),
+        expand("<results>/report/figures/{figure}.png", figure=RUN.figures),
         "<results>/report/summary.html",
 
 
 onsuccess:
     # not a rule: Snakemake's own report is made from the finished workflow
-    import subprocess
-
-    page = RUN.paths("report.html")
-    again = [
-        sys.executable,
-        "-m",
-        "snakemake",
-        "--report",
-        page,
-        "--nolock",
-        "--quiet",
-        "--cores",
-        "1",
-    ]
-    again += [
-        part
-        for file in workflow.configfiles
-        for part in ("--configfile", str(file))
-    ]
-    failed = subprocess.run(again, capture_output=True, text=True).returncode
-    print(RUN.farewell(None if failed else page))
+    page = make_report()
+    print(RUN.farewell(page))

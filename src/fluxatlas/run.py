@@ -217,6 +217,11 @@ class Run:
         return [name for name in self.variables if name not in self.system.intermediates]
 
     @property
+    def tables(self) -> list[str]:
+        """Tables of the evaluation."""
+        return ["skill", "towers", "seams", *(["truth"] if self.is_synthetic else [])]
+
+    @property
     def figures(self) -> list[str]:
         """Figures to draw; those that need the truth only where there is one."""
         from .report.catalogue import FIGURES

@@ -42,7 +42,8 @@ def parse(summary: str) -> list[FileStatus]:
     """Turn Snakemake's summary table into states."""
     start = summary.find("output_file")
     rows = csv.DictReader(io.StringIO(summary[start:]), delimiter="\t") if start >= 0 else []
-    return [FileStatus(row["output_file"], row["rule"], *_state(row["status"], row["plan"])) for row in rows]
+    complete = (row for row in rows if row["plan"])  # messages may stand between the rows
+    return [FileStatus(row["output_file"], row["rule"], *_state(row["status"], row["plan"])) for row in complete]
 
 
 def _state(status: str, plan: str) -> tuple[str, str]:

@@ -21,8 +21,17 @@ CONFIG = REPOSITORY / "tests" / "end_to_end" / "tiny.yaml"
 
 
 def snakemake(folder: Path, *options: str) -> str:
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "Snakefile"), "--cores", "2"]
-    command += ["--directory", str(folder), "--configfile", str(CONFIG), *options]
+    command = [
+        sys.executable,
+        "-m",
+        "snakemake",
+        *options,
+        "--snakefile",
+        str(REPOSITORY / "Snakefile"),
+        "--cores",
+        "2",
+    ]
+    command += ["--directory", str(folder), "--configfile", str(CONFIG)]
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=REPOSITORY, check=False)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
@@ -46,6 +55,7 @@ def test_it_ends_by_naming_files_that_exist(run) -> None:
     folder, _, said = run
     assert "Worth opening:" in said
     named = re.findall(r"^  (results/\S+)", said, re.M)
+    assert named[0] == "results/tiny/report.html"
     assert len(named) == 5 and all((folder / name).stat().st_size > 0 for name in named)
 
 
@@ -62,8 +72,12 @@ def test_one_deleted_tile_year_reruns_only_itself_and_what_is_aggregated_from_it
     rules = planned(snakemake(folder, "-n"))
     aggregated = {"daily", "maps", "stac", "budget", "towers", "seams", "truth", "summary"}
     assert rules - {r for r in rules if r.startswith("figure_")} == {"infer", *aggregated}
-    snakemake(folder, str(flux.relative_to(folder)))
+    other = folder / tiny.paths.flux(tiny.tiles[1], 2001)
+    untouched = {path: path.stat().st_mtime_ns for path in (other, folder / tiny.paths.member(0))}
+    snakemake(folder)
     assert len(flux.read_bytes()) == pytest.approx(len(before), abs=200)
+    assert all(path.stat().st_mtime_ns == when for path, when in untouched.items())
+    assert "Nothing to be done" in snakemake(folder)
 
 
 def test_a_plotting_option_redraws_and_retrains_nothing(run) -> None:

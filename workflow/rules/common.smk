@@ -1,6 +1,10 @@
 # What all rules share: the checked configuration as RUN, and where results go.
 # Nothing heavy is imported here, since every job on a cluster parses this again.
 import inspect
+import json
+import re
+import subprocess
+import sys
 
 from fluxatlas.config import load
 from fluxatlas.errors import FluxAtlasError
@@ -83,3 +87,27 @@ def each_of(table, kinds):
         )
 
     return lambda wildcards: " ".join(option(kind) for kind in kinds)
+
+
+def make_report():
+    """Make Snakemake's own report of the finished run; its path, or None if that failed."""
+    page = RUN.paths("report.html")
+    command = [
+        sys.executable,
+        "-m",
+        "snakemake",
+        "--snakefile",
+        workflow.main_snakefile,
+        "--cores",
+        "1",
+    ]
+    command += ["--report", page, "--nolock", "--quiet"]
+    for file in workflow.configfiles:
+        command += ["--configfile", str(file)]
+    given = workflow.config_settings.config
+    if given:
+        command += [
+            "--config",
+            *(f"{key}={json.dumps(value)}" for key, value in given.items()),
+        ]
+    return None if subprocess.run(command, capture_output=True).returncode else page

@@ -6,9 +6,9 @@ import sys
 import pytest
 
 from fluxatlas.config.forcing import ForcingBlock
+from fluxatlas.config.settings import read_settings
 from fluxatlas.errors import ConfigError
 from fluxatlas.ingest.inputs import closing_input, closing_inputs, forcing_inputs
-from fluxatlas.ingest.settings import parse_settings
 
 
 def block(**more: object) -> ForcingBlock:
@@ -61,12 +61,12 @@ def test_nothing_heavy_is_imported() -> None:
         ('{"halo": 0}', "halo: .*greater than or equal to 1"),
         ('{"first_year": 2001, "last_year": 2000}', "starts in 2001 but ends in 2000"),
         ('{"overrides": {"wind": {"units": "m s-1"}}}', "overrides.wind.reason: this key is required"),
-        ("not json", "the settings are wrong"),
+        ("not json", "the settings are not JSON"),
     ],
 )
 def test_bad_settings(settings: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        parse_settings(settings)
+        read_settings(ForcingBlock, settings)
 
 
 def test_years_outside_the_archive() -> None:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from ..errors import ConfigError, nearest
-
-SomeBlock = TypeVar("SomeBlock", bound=BaseModel)
+from ..errors import nearest
 
 
 class Block(BaseModel):
@@ -57,13 +55,3 @@ def _text(error: Any) -> str:
 def problems(error: ValidationError) -> list[str]:
     """Every problem of a validation error, one ``key: what is wrong`` each."""
     return [f"{'.'.join(str(part) for part in e['loc']) or 'top level'}: {_text(e)}" for e in error.errors()]
-
-
-def from_json(block: type[SomeBlock], text: str) -> SomeBlock:
-    """``text``, the value of ``--settings``, as a ``block``; raises :class:`ConfigError` that lists every problem."""
-    try:
-        return block.model_validate_json(text)
-    except ValidationError as error:
-        lines = "".join(f"\n  - {line}" for line in problems(error))
-        hint = "see docs/configuration.md"
-        raise ConfigError(f"the settings are wrong:{lines}", where="--settings", hint=hint) from None

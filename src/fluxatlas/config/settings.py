@@ -23,4 +23,5 @@ def read_settings(block: type[B], text: str, **overrides: Any) -> B:
     try:
         return block.model_validate({**given, **overrides} if isinstance(given, dict) else given)
     except ValidationError as problem:
-        raise ConfigError("; ".join(problems(problem)), where="--settings", hint=hint) from None
+        lines = "".join(f"\n  - {line}" for line in problems(problem))
+        raise ConfigError(f"the settings are wrong:{lines}", where="--settings", hint=hint) from None

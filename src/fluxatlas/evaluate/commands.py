@@ -22,11 +22,11 @@ def skill(
     settings: Settings = "{}",
 ) -> None:
     """Skill at sites by model, target and split."""
-    from ..config.base import from_json
     from ..config.evaluate import EvaluateBlock
+    from ..config.settings import read_settings
     from .skill import write_skill
 
-    table = write_skill(output, predictions, from_json(EvaluateBlock, settings))
+    table = write_skill(output, predictions, read_settings(EvaluateBlock, settings))
     typer.echo(f"{output}: {table['model'].nunique()} models, {len(table)} rows", err=True)
 
 
@@ -53,11 +53,11 @@ def towers(
     settings: Settings = "{}",
 ) -> None:
     """The product's cells against the towers in them; the series go beside the table as Parquet."""
-    from ..config.base import from_json
     from ..config.evaluate import EvaluateBlock
+    from ..config.settings import read_settings
     from .towers import write_towers
 
-    table = write_towers(output, daily, sites, observations, from_json(EvaluateBlock, settings))
+    table = write_towers(output, daily, sites, observations, read_settings(EvaluateBlock, settings))
     for row in table[table["site"] == "all"].itertuples():
         typer.echo(f"{row.variable}: {row.n} days, r = {row.r:.2f}, bias = {row.bias:+.3g} {row.unit}", err=True)
 

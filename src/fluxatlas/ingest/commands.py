@@ -40,15 +40,16 @@ def forcing(
     ] = None,
 ) -> None:
     """Cut the raw files of one year into canonical daily pieces, one per tile."""
+    from ..config.forcing import ForcingBlock
+    from ..config.settings import read_settings
     from ..files import provenance
     from ..grid import get_grid
     from ..systems import get_system
     from .pieces import PieceOptions, write_pieces
-    from .settings import parse_settings
     from .source import open_source
 
     began = time.monotonic()
-    block = parse_settings(settings)
+    block = read_settings(ForcingBlock, settings)
     tiles = [get_grid(grid).tile(name, tile_size) for name in tile]
     relief = elevation or Path(block.elevation)
 

@@ -32,12 +32,12 @@ def daily(
     bbox: Bbox = None,
 ) -> None:
     """Put the tiles of one year together to one CF file."""
-    from ..config.base import from_json
     from ..config.products import ProductsBlock
+    from ..config.settings import read_settings
     from .daily import write_daily
 
     began = time.monotonic()
-    block = from_json(ProductsBlock, settings)
+    block = read_settings(ProductsBlock, settings)
     write_daily(output, variable, year, flux, attributes, block, system=system, bbox=bbox)
     size = output.stat().st_size / 1e6
     typer.echo(f"{output}: {len(flux)} tiles, {size:.1f} MB, {time.monotonic() - began:.1f} s", err=True)
@@ -53,11 +53,11 @@ def budget(
     settings: Settings = "{}",
 ) -> None:
     """Budgets of the domain, latitude zones and biomes with the spread of the ensemble."""
-    from ..config.base import from_json
     from ..config.products import ProductsBlock
+    from ..config.settings import read_settings
     from .budget import write_budget
 
-    block = from_json(ProductsBlock, settings)
+    block = read_settings(ProductsBlock, settings)
     table = write_budget(output, flux, attributes, block, parquet, variable or ("fch4", "ch4ox"))
     whole = table[table["region_kind"] == "global"]
     for row in whole.itertuples():
@@ -73,11 +73,11 @@ def cog(
     settings: Settings = "{}",
 ) -> None:
     """Monthly and annual means as cloud-optimised GeoTIFFs."""
-    from ..config.base import from_json
     from ..config.products import ProductsBlock
+    from ..config.settings import read_settings
     from .cog import write_maps
 
-    paths = write_maps(daily, variable, year, output_dir, from_json(ProductsBlock, settings))
+    paths = write_maps(daily, variable, year, output_dir, read_settings(ProductsBlock, settings))
     size = sum(path.stat().st_size for path in paths) / 1e6
     typer.echo(f"{output_dir}: {len(paths)} maps of {variable} {year}, {size:.1f} MB", err=True)
 
@@ -92,10 +92,10 @@ def stac(
     system: System = "soil_methane_sink",
 ) -> None:
     """A static STAC catalogue of daily files and maps."""
-    from ..config.base import from_json
     from ..config.products import ProductsBlock
+    from ..config.settings import read_settings
     from .stac import write_catalog
 
-    block = from_json(ProductsBlock, settings)
+    block = read_settings(ProductsBlock, settings)
     write_catalog(output, daily, map or [], block, system=system, run=run)
     typer.echo(f"{output}: {len(daily)} daily files, {len(map or [])} maps", err=True)

@@ -32,8 +32,8 @@ def figure(
     settings: Settings = "{}",
 ) -> None:
     """Draw one figure."""
-    from ..config.base import from_json
     from ..config.report import ReportBlock
+    from ..config.settings import read_settings
     from .catalogue import Inputs
     from .figures import write_figure
 
@@ -50,7 +50,7 @@ def figure(
         towers=towers or [],
         system=system,
     )
-    write_figure(name, inputs, output, from_json(ReportBlock, settings))
+    write_figure(name, inputs, output, read_settings(ReportBlock, settings))
     typer.echo(str(output), err=True)
 
 

@@ -22,17 +22,11 @@ Folder = Annotated[Path, typer.Option("--output-dir", help="Folder to write to."
 
 
 def _earth(settings: str) -> SyntheticEarth:
-    from pydantic import ValidationError
-
-    from ..config.base import problems
+    from ..config.settings import read_settings
     from ..config.synthetic_earth import SyntheticEarthBlock
-    from ..errors import ConfigError
     from .earth import SyntheticEarth
 
-    try:
-        return SyntheticEarth(SyntheticEarthBlock.model_validate_json(settings))
-    except ValidationError as problem:
-        raise ConfigError("; ".join(problems(problem)), where="--settings") from problem
+    return SyntheticEarth(read_settings(SyntheticEarthBlock, settings))
 
 
 def _say(text: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated
 
 import typer
@@ -26,19 +25,11 @@ def build(
     ] = None,
 ) -> None:
     """Read every configured source of sites, screen it and write the site table."""
-    from pydantic import ValidationError
-
-    from ...config.base import problems
+    from ...config.settings import read_settings
     from ...config.sites import SitesBlock
-    from ...errors import ConfigError
     from .table import build as build_table
 
-    try:
-        block = SitesBlock.model_validate(json.loads(settings))
-    except ValidationError as problem:
-        raise ConfigError("; ".join(problems(problem)), where="--settings") from None
-    except json.JSONDecodeError as problem:
-        raise ConfigError(f"not JSON: {problem}", where="--settings") from None
+    block = read_settings(SitesBlock, settings)
     report = build_table(block, output_dir, input)
     for site, lines in report["sites"].items():
         for name, counts in lines["variables"].items():

@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 CORES ?= all
 
-.PHONY: help env demo test lint clean
+.PHONY: help env demo test lint tools clean
 
 help:
 	@echo "make demo   set up, then run the embedded default (config/config.yaml) from raw forcing to report"
@@ -30,7 +30,10 @@ lint: env
 	$(BIN)/mypy
 	$(BIN)/snakefmt --check Snakefile workflow
 
-test: lint
+tools:
+	@tests/install_tools.sh
+
+test: lint tools
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n auto --dist loadfile
 
 clean:

@@ -39,6 +39,7 @@ rule sites:
         sites="<results>/ingest/sites/sites.csv",
         observations="<results>/ingest/sites/observations.parquet",
         forcing="<results>/ingest/sites/forcing.parquet",
+        periods="<results>/ingest/sites/periods.parquet",
         report="<results>/ingest/sites/report.json",
     log:
         "<results>/logs/ingest/sites.log",

@@ -28,6 +28,7 @@ from ...config.sites import QcRules, SiteEntry
 from ...errors import InputError
 from . import depths, weather
 from .metadata import SiteFacts
+from .periods import period_table
 from .qc import error_floor, screen
 from .quick import quick_file
 from .records import Ledger, SiteRecord, long_table, observations
@@ -159,6 +160,30 @@ def read(files: Sequence[str], entry: SiteEntry, rules: QcRules, ledger: Ledger)
     return [_site(site, parts, facts, entry, rules, ledger, where[site]) for site, parts in sorted(by_site.items())]
 
 
+def read_periods(files: Sequence[str], entry: SiteEntry, rules: QcRules, ledger: Ledger) -> pd.DataFrame:
+    """Monthly means of the files called ``_MM_``, with the columns of :data:`periods.PERIOD_COLUMNS`.
+
+    Months are screened as days are, except for spikes, and counted under ``<site> (months)``.
+    """
+    facts, calm, parts = SiteFacts(entry), rules.model_copy(update={"spike_z": 0.0}), [period_table()]
+    for path in files:
+        if "_MM_" not in Path(path).name:
+            continue
+        found = read_file(path, entry.encoding)
+        if found.resolution != "MM":
+            raise InputError("the file is called MM but is not monthly", where=path, hint="give it its right name")
+        site = facts.site_id(found.site)
+        row = facts.row(found.site, kind="tower", source="fluxnet", ledger=ledger, where=path)
+        if found.reanalysis:
+            continue
+        rows = _observations(f"{site} (months)", found.table, entry, calm, ledger)
+        month = pd.PeriodIndex(rows["time"], freq="M")
+        place = {"site": site, "lat": row["lat"], "lon": row["lon"], "source": "fluxnet"}
+        span = {"start": month.to_timestamp(), "end": (month + 1).to_timestamp()}
+        parts.append(period_table(**rows[["variable", "value", "sd", "qc"]], **span, **place))
+    return pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
+
+
 def _site(
     site: str,
     parts: list[FluxnetFile],
@@ -174,7 +199,7 @@ def _site(
         hours = [part for part in parts if part.resolution == "HH"]
         daily += [FluxnetFile(site, "DD", half_hours_to_days(h.table, rules.missing_codes, where)) for h in hours]
     if any(part.resolution == "MM" for part in parts):
-        ledger.note(site, "monthly file left out: the site table is daily")
+        ledger.note(site, "monthly file: its means are in periods.parquet, the site table is daily")
     if not daily:
         return SiteRecord(row, observations([]))
     tower = _stack([part.table for part in daily if not part.reanalysis], where)

@@ -16,6 +16,7 @@ SUFFIXES = {
     "ameriflux_l2": (".csv",),
     "plumber2": (".nc",),
     "ismn": (".stm", ".csv"),
+    "srdb": (".csv",),
     "chambers": (".csv",),
     "voigt": (".rds", ".tab"),
     "stdfmt": (".txt",),
@@ -26,6 +27,7 @@ _NAMES = {
     "ameriflux": re.compile(r"AMF_.*_BASE"),
     "ameriflux_l2": re.compile(r"AMF_.*_L2_"),
     "plumber2": re.compile(r".*_(Met|Flux)\.nc$"),
+    "srdb": re.compile(r"srdb-data.*\.csv$"),
     "ismn": re.compile(r".*(\.stm|_static_variables\.csv)$"),
 }
 """Names of the files of a layout among others in a folder."""

@@ -21,6 +21,7 @@ from . import weather
 from .completion import complete_profile
 from .inputs import entry_files, site_inputs
 from .metadata import read_attributes
+from .periods import read_periods
 from .records import ATTRIBUTE_COLUMNS, SITE_COLUMNS, Ledger, SiteRecord, observations
 
 COAST = 0.1
@@ -187,23 +188,26 @@ def build(block: SitesBlock, output_dir: str | Path, inputs: Sequence[str] | Non
         )
     ledger = Ledger()
     sites, observed, forcing = assemble(read_sites(block, ledger), block, ledger)
+    longer = read_periods(block, ledger)
     origin = provenance("ingest sites", block.model_dump(mode="json"), {p: p for p in needed})
     folder = Path(output_dir)
     with atomic(folder / "sites.csv") as partial:
         sites.to_csv(partial, index=False, float_format="%.8g")
     _write_parquet(observed, folder / "observations.parquet", origin)
     _write_parquet(forcing, folder / "forcing.parquet", origin)
-    report = {"provenance": origin, "sites": ledger.as_dict(), "totals": _totals(sites, observed, forcing)}
+    _write_parquet(longer, folder / "periods.parquet", origin)
+    report = {"provenance": origin, "sites": ledger.as_dict(), "totals": _totals(sites, observed, forcing, longer)}
     write_text(folder / "report.json", json.dumps(report, indent=1, sort_keys=True, default=float) + "\n")
     return report
 
 
-def _totals(sites: pd.DataFrame, observed: pd.DataFrame, forcing: pd.DataFrame) -> dict[str, Any]:
+def _totals(sites: pd.DataFrame, observed: pd.DataFrame, forcing: pd.DataFrame, longer: pd.DataFrame) -> dict[str, Any]:
     measured = observed[observed["origin"] == "measured"]
     return {
         "sites": len(sites),
         "days_by_variable": {str(k): int(v) for k, v in measured["variable"].value_counts().items()},
         "forcing_days": len(forcing),
+        "periods": len(longer),
         "forcing_sites": int(forcing["site"].nunique()),
     }
 

@@ -1,0 +1,87 @@
+"""SRDB, the global database of soil respiration: annual fluxes, for the table of periods (Jian et al. 2021).
+
+doi:10.5194/essd-13-255-2021. One record per study, place and period; nothing in it is daily, so no record becomes a
+site of the site table. Rs_annual [g C m-2 yr-1] becomes ``rs`` [g C m-2 d-1] over ``YearsOfData`` years (one where not
+stated) around ``Study_midyear``. Left out and counted: records without flux, place or year, of manipulated plots,
+marked as duplicates, with a quality flag of a problem (Q10 to Q16), or covering less than ``qc.min_qc`` of the year.
+``qc`` is that coverage (NaN where not stated), ``sd`` the larger of the stated error and 20 % of the flux (our choice).
+The text is latin-1 with some UTF-8 among it; only names and notes hold such letters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from ... import variables
+from ...config.sites import QcRules, SiteEntry
+from .periods import period_table
+from .records import Ledger, SiteRecord
+from .text import numbers, read_table
+
+_TEXTS = ("Manipulation", "Duplicate_record", "Quality_flag")
+_PLACE = ("Record_number", "Study_midyear", "YearsOfData", "Latitude", "Longitude")
+_NUMBERS = (*_PLACE, "Annual_coverage", "Rs_annual", "Rs_annual_err")
+RELATIVE_SD = 0.2
+_PROBLEM = r"Q1[0-6]\b"
+
+
+def read(files: Sequence[str], entry: SiteEntry, rules: QcRules, ledger: Ledger) -> list[SiteRecord]:
+    """No site: see :func:`read_periods`."""
+    return []
+
+
+def read_periods(files: Sequence[str], entry: SiteEntry, rules: QcRules, ledger: Ledger) -> pd.DataFrame:
+    """Annual soil respiration of all records that pass, with the columns of :data:`periods.PERIOD_COLUMNS`."""
+    return pd.concat([_records(path, entry, rules, ledger) for path in files], ignore_index=True)
+
+
+def _records(path: str, entry: SiteEntry, rules: QcRules, ledger: Ledger) -> pd.DataFrame:
+    encoding = "latin-1" if entry.encoding == "utf-8" else entry.encoding
+    table = read_table(path, required=(*_TEXTS, *_NUMBERS), encoding=encoding)
+    for name in _NUMBERS:
+        table[name] = numbers(table, name, path)
+    text = {name: table[name].astype("string").fillna("").str.strip() for name in _TEXTS}
+    middle, years = table["Study_midyear"], table["YearsOfData"].fillna(1.0)
+    flux = table["Rs_annual"] / 365.25
+    low, high = variables.get("rs").valid
+    reasons = {
+        "without annual flux": table["Rs_annual"].isna(),
+        "without number": table["Record_number"].isna(),
+        "without place": ~(table["Latitude"].between(-90, 90) & table["Longitude"].between(-180, 180)),
+        "without period": ~(middle.between(1900, 2100) & (years > 0) & (years <= 50)),
+        "of manipulated plots": ~text["Manipulation"].str.lower().isin(["", "none", "control"]),
+        "marked as duplicate": text["Duplicate_record"] != "",
+        "with a flag of a problem": text["Quality_flag"].str.contains(_PROBLEM, regex=True),
+        "covering too little of the year": table["Annual_coverage"] < rules.min_qc,
+        "out of range": ~flux.between(low, high) | (flux <= 0),
+    }
+    ledger.read("SRDB", "rs", len(table), of="values")
+    kept = pd.Series(True, index=table.index)
+    for reason, wrong in reasons.items():
+        ledger.drop("SRDB", "rs", reason, int((kept & wrong).sum()), of="values")
+        kept &= ~wrong
+    good = table[kept]
+    stated = (good["Rs_annual_err"] / 365.25).where(good["Rs_annual_err"] > 0, 0.0)
+    value = flux[kept]
+    return period_table(
+        site="SRDB-" + good["Record_number"].map("{:.10g}".format),  # there are records 3905.1 and 3905.2
+        lat=good["Latitude"],
+        lon=good["Longitude"],
+        start=_days(middle[kept] - years[kept] / 2),
+        end=_days(middle[kept] + years[kept] / 2),
+        variable="rs",
+        value=value,
+        sd=np.maximum(stated, RELATIVE_SD * value),
+        qc=good["Annual_coverage"].clip(upper=1.0),
+        source="srdb",
+    )
+
+
+def _days(year: pd.Series) -> pd.Series:
+    """The day at each fractional year."""
+    whole = np.floor(year)
+    first = pd.to_datetime(whole.astype(int).astype(str) + "-01-01")
+    return (first + pd.to_timedelta(np.round((year - whole) * 365.25), unit="D")).astype("datetime64[ns]")

@@ -72,6 +72,11 @@ def test_records_of_srdb(tmp_path: Path) -> None:
     assert len(dropped) == 8 and set(dropped.values()) == {1}
 
 
+def test_no_record_may_be_left(tmp_path: Path) -> None:
+    found, _ = records(written(tmp_path, "1,A,2001.5,1,50,10,Warmed,,,1,700,\n"))
+    assert found.empty and list(found.columns) == list(PERIOD_COLUMNS)
+
+
 @pytest.mark.parametrize(
     ("rows", "header", "message"),
     [

@@ -64,6 +64,8 @@ def _records(path: str, entry: SiteEntry, rules: QcRules, ledger: Ledger) -> pd.
         ledger.drop("SRDB", "rs", reason, int((kept & wrong).sum()), of="values")
         kept &= ~wrong
     good = table[kept]
+    if good.empty:
+        return period_table()
     stated = (good["Rs_annual_err"] / 365.25).where(good["Rs_annual_err"] > 0, 0.0)
     value = flux[kept]
     return period_table(

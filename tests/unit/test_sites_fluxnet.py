@@ -95,7 +95,7 @@ def test_tower_and_era_files_of_one_site_are_joined(data_dir: Path) -> None:
     ours = record.forcing["tas"]
     np.testing.assert_allclose(ours.loc["2019-06"], tower.loc["2019-06", "TA_F"] + 273.15)
     np.testing.assert_allclose(ours.loc["1995-06"], era.loc["1995-06", "TA_ERA"] + 273.15)
-    assert "monthly file left out: the site table is daily" in ledger.notes["IT-BFt"]
+    assert "monthly file: its means are in periods.parquet, the site table is daily" in ledger.notes["IT-BFt"]
 
 
 @pytest.mark.parametrize(

@@ -176,7 +176,7 @@ def read_periods(files: Sequence[str], entry: SiteEntry, rules: QcRules, ledger:
         row = facts.row(found.site, kind="tower", source="fluxnet", ledger=ledger, where=path)
         if found.reanalysis:
             continue
-        rows = _observations(f"{site} (months)", found.table, entry, calm, ledger)
+        rows = _observations(f"{site} (months)", found.table, entry, calm, ledger, of="months")
         month = pd.PeriodIndex(rows["time"], freq="M")
         place = {"site": site, "lat": row["lat"], "lon": row["lon"], "source": "fluxnet"}
         span = {"start": month.to_timestamp(), "end": (month + 1).to_timestamp()}
@@ -229,7 +229,9 @@ def _stack(tables: list[pd.DataFrame], where: str) -> pd.DataFrame:
     return joined
 
 
-def _observations(site: str, table: pd.DataFrame, entry: SiteEntry, rules: QcRules, ledger: Ledger) -> pd.DataFrame:
+def _observations(
+    site: str, table: pd.DataFrame, entry: SiteEntry, rules: QcRules, ledger: Ledger, of: str = "days"
+) -> pd.DataFrame:
     rows = []
     for kind, stem, given, factor, offset in (
         ("tsl", "TS", entry.temperature_depths, 1.0, 273.15),
@@ -237,16 +239,16 @@ def _observations(site: str, table: pd.DataFrame, entry: SiteEntry, rules: QcRul
     ):
         for depth, column in _sensors(site, table, stem, given, ledger).items():
             variable = depths.variable(kind, depth)
-            rows.append(_observed(site, table, column, variable, factor, offset, rules, ledger))
+            rows.append(_observed(site, table, column, variable, factor, offset, rules, ledger, of))
     if "FCH4" in table:
         unit = entry.units["FCH4"].unit if "FCH4" in entry.units else "nmol m-2 s-1"
         reason = f" ({entry.units['FCH4'].reason})" if "FCH4" in entry.units else ": not verified, see fluxnet.py"
         ledger.note(site, f"FCH4 is read as {unit}{reason}")
-        rows.append(_observed(site, table, "FCH4", "fch4", methane_factor(unit), 0.0, rules, ledger))
+        rows.append(_observed(site, table, "FCH4", "fch4", methane_factor(unit), 0.0, rules, ledger, of))
     if "LE_F_MDS" in table:
-        rows.append(_observed(site, table, "LE_F_MDS", "evspsbl", 1 / LATENT_HEAT, 0.0, rules, ledger))
+        rows.append(_observed(site, table, "LE_F_MDS", "evspsbl", 1 / LATENT_HEAT, 0.0, rules, ledger, of))
     if "NEE_VUT_REF" in table:
-        rows.append(_observed(site, table, "NEE_VUT_REF", "nee", 1.0, 0.0, rules, ledger))
+        rows.append(_observed(site, table, "NEE_VUT_REF", "nee", 1.0, 0.0, rules, ledger, of))
     return observations(rows)
 
 
@@ -270,6 +272,7 @@ def _observed(
     offset: float,
     rules: QcRules,
     ledger: Ledger,
+    of: str = "days",
 ) -> pd.DataFrame:
     qc = _flag(table, column)
     values = screen(
@@ -282,6 +285,7 @@ def _observed(
         site=site,
         qc=qc,
         min_qc=rules.min_qc,
+        of=of,
     )
     sd = error_floor(variable, values, rules)
     if f"{column}_JOINTUNC" in table:

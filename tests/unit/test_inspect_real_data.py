@@ -3,7 +3,6 @@
 import json
 from fnmatch import fnmatch
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -24,7 +23,7 @@ NOAA = "atmosphere/lyubo-t_climate-forcing-model"
 LIVNEH = f"{WALNUT}/forcings/livneh_NAmerExt_15Oct2014.WalnutGulch.2008.nc"
 CITIES = f"{MET}/Ouranosinc_xclim-testdata/daily_surface_cancities_1990-1993.nc"
 COWEETA = "static/fmyuan_watershed-workflow_Coweeta"
-SRDB = "usable" if find_spec("fluxatlas.ingest.sites.srdb") else "no_reader"  # as soon as ingest reads it
+SRDB = "no_reader"  # its annual fluxes go to the table of periods; inspect judges by the daily site table
 CARDAMOM = "flux_towers/CARDAMOM-framework_CARDAMOM_v2.2/validation_data"
 CAPACITY = "static/geco-bern_FluxDataKit/ancillary_data/field_capacity/field_capacity.tif"
 DOCUMENTS = ("*.md", "*LICENSE*", "*MANIFEST.tsv", "*/DESCRIPTION", "*/README", "*.cff", "*eadme.txt", "*README.txt")
@@ -61,7 +60,7 @@ EXPECTED: list[tuple[str, str, str]] = [
     (
         "soil_ch4/bpbond_srdb/srdb-data.csv",
         "srdb",
-        "usable" if find_spec("fluxatlas.ingest.sites.srdb") else "no_reader",
+        SRDB,
     ),
     ("soil_ch4/bpbond_srdb/srdb-data_fields.txt", "documentation", "not_input"),
     (f"{HAWAII}/*/grid.nc", "grid-point-index", "not_input"),

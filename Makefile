@@ -34,7 +34,7 @@ tools:
 	@tests/install_tools.sh
 
 test: lint tools
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n auto --dist loadfile
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n auto --dist loadfile --max-worker-restart 0
 
 clean:
 	rm -rf $(VENV) results/demo

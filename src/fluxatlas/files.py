@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
+from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 from . import __version__
@@ -24,6 +25,10 @@ from .paths import REPOSITORY
 
 if TYPE_CHECKING:
     import xarray as xr
+
+NETCDF = RLock()
+"""Held by whoever touches NetCDF in a process that may have several threads: the C libraries below are not made for it,
+and xarray's own locks leave out the metadata (two threads that open files at once end in a segmentation fault)."""
 
 
 @contextmanager
@@ -78,7 +83,7 @@ def write_netcdf(
 ) -> None:
     """Write ``dataset`` as NetCDF4 with ``encoding`` per variable and ``attrs`` added, completely or not at all."""
     dataset = dataset.assign_attrs({**dataset.attrs, **(attrs or {})})
-    with atomic(path) as partial:
+    with atomic(path) as partial, NETCDF:
         dataset.to_netcdf(partial, engine="netcdf4", encoding={k: dict(v) for k, v in (encoding or {}).items()})
 
 
@@ -95,7 +100,8 @@ def open_netcdf(path: str | Path, *, decode_times: bool = True, **options: Any) 
     if source.stat().st_size == 0:
         raise InputError("file is empty", where=str(source), hint="delete it and make or download it again")
     try:
-        return xr.open_dataset(source, decode_times=decode_times, engine="netcdf4", **options)
+        with NETCDF:
+            return xr.open_dataset(source, decode_times=decode_times, engine="netcdf4", **options)
     except (OSError, ValueError, RuntimeError) as problem:
         raise InputError(
             f"cannot be read as NetCDF ({problem})",
@@ -106,7 +112,7 @@ def open_netcdf(path: str | Path, *, decode_times: bool = True, **options: Any) 
 
 def read_netcdf(path: str | Path, **options: Any) -> xr.Dataset:
     """Read a whole NetCDF file into memory and close it; errors as :func:`open_netcdf`."""
-    with open_netcdf(path, **options) as dataset:
+    with NETCDF, open_netcdf(path, **options) as dataset:
         try:
             return dataset.load()
         except (OSError, RuntimeError) as problem:

@@ -1,5 +1,7 @@
 """Files: complete or absent; broken ones refused with a message."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -65,3 +67,22 @@ def test_files_that_belong_together_get_their_names_together(tmp_path: Path) -> 
     with pytest.raises(FileNotFoundError), atomic_all([tmp_path / "c.nc", tmp_path / "d.nc"]) as partials:
         partials[0].write_text("x")
     assert sorted(p.name for p in tmp_path.rglob("*") if p.is_file()) == ["1.nc", "1.nc"]
+
+
+READERS = """
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from fluxatlas import files
+paths = sys.argv[1:]
+with ThreadPoolExecutor(8) as pool:
+    found = list(pool.map(lambda n: float(files.read_netcdf(paths[n % len(paths)])["v3"][0]), range(300)))
+assert found == [n % len(paths) for n in range(300)], found
+"""
+
+
+def test_many_threads_may_read_at_once(tmp_path: Path) -> None:
+    paths = [tmp_path / f"{number}.nc" for number in range(4)]
+    for number, path in enumerate(paths):
+        files.write_netcdf(xr.Dataset({f"v{k}": ("x", np.full(20, float(number))) for k in range(20)}), path)
+    done = subprocess.run([sys.executable, "-c", READERS, *map(str, paths)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]  # without the lock: HDF errors or a segmentation fault

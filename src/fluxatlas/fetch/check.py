@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -14,14 +13,13 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import FetchError, InputError
+from ..files import NETCDF
 from .items import Item
 
 if TYPE_CHECKING:
     import xarray as xr
 
 BLOCK_BYTES = 64 * 2**20
-ONE_AT_A_TIME = threading.Lock()
-"""The HDF5 library is not safe with threads: who reads or writes NetCDF here holds this."""
 TIME = ("time", "valid_time", "day")
 FORMATS = {"%Y-%m-%d %H": "hours", "%Y-%m-%d": "days", "%Y-%m": "months"}
 
@@ -85,7 +83,7 @@ def _opened(path: Path) -> Iterator[list[xr.Dataset]]:
     """The data sets in ``path``; what was unpacked for it is removed at the end."""
     from ..ingest import containers
 
-    with ONE_AT_A_TIME:
+    with NETCDF:
         scratch = Path(containers._scratch())
         before = set(scratch.iterdir())
         parts: list[xr.Dataset] = []

@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any
 
 from ..errors import FluxAtlasError, InputError
-from .kernel import Block, BlockResult, Job, context, run_block
+from .kernel import Block, BlockResult, Job, run_block
 from .state import EnsembleState
 
 MOST_THREADS = 8
@@ -93,7 +93,6 @@ def _on_cores(job: Job, tasks: list[Any], workers: int, scheduler: str, progress
     options: dict[str, Any] = {"scheduler": scheduler, "num_workers": min(workers, len(tasks))}
     if scheduler == "threads":
         _one_thread()
-        context(job)  # read once, before the threads ask for it
     else:
         options |= {"initializer": _one_thread, "chunksize": 1}
     work = [dask.delayed(partial(run_block, job), pure=False, traverse=False)(*task) for task in tasks]

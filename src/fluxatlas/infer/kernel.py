@@ -35,6 +35,7 @@ from .state import EnsembleState
 from .store import Store, sections
 
 PIECES_KEPT = 2
+_CONTEXT = Lock()
 
 
 @dataclass(frozen=True)
@@ -111,9 +112,19 @@ def flux_names(system: System) -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=1)
-def context(job: Job) -> Context:
-    """The context of ``job`` in this process."""
+def _context(job: Job) -> Context:
     return Context(job)
+
+
+def context(job: Job) -> Context:
+    """The context of ``job`` in this process, read by the first thread that asks while the others wait."""
+    with _CONTEXT:
+        return _context(job)
+
+
+def forget_context() -> None:
+    """Drop the context of this process."""
+    _context.cache_clear()
 
 
 def run_block(job: Job, block: Block, state: EnsembleState | None) -> BlockResult:

@@ -43,7 +43,7 @@ def read_piece(path: str | Path, names: Sequence[str]) -> Piece:
     Raises :class:`InputError` where a variable is absent or in another unit, or where the days are not all days of one
     calendar year in order.
     """
-    with files.open_netcdf(path) as dataset:
+    with files.NETCDF, files.open_netcdf(path) as dataset:
         dates = _whole_year(dataset, str(path))
         _check_variables(dataset, names, str(path))
         data = {}
@@ -60,7 +60,7 @@ def read_piece(path: str | Path, names: Sequence[str]) -> Piece:
 
 def dates_of(path: str | Path) -> pd.DatetimeIndex:
     """The days of a piece without reading its data; raises as :func:`read_piece`."""
-    with files.open_netcdf(path) as dataset:
+    with files.NETCDF, files.open_netcdf(path) as dataset:
         return _whole_year(dataset, str(path))
 
 

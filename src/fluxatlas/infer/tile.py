@@ -20,7 +20,7 @@ from ..grid import Tile
 from ..train.member import Member
 from .blocks import choose_scheduler, make_blocks, run_blocks
 from .cells import Cells, read_cells
-from .kernel import BlockResult, Job, context
+from .kernel import BlockResult, Job, forget_context
 from .memory import predict, refuse_above
 from .output import daily_names, write_tile
 from .piece import dates_of
@@ -171,7 +171,7 @@ class _Run:
             found = run_blocks(job, self.blocks, state, workers=workers, scheduler=scheduler, title=title)
             return sorted(found, key=lambda result: result.block.start)
         finally:
-            context.cache_clear()
+            forget_context()
 
     def _write_state(
         self, path: PathLike, results: list[BlockResult], last: pd.Timestamp, *, spinup: bool, state_in: PathLike | None

@@ -20,8 +20,8 @@ import numpy.typing as npt
 import xarray as xr
 
 from ...errors import FetchError
+from ...files import NETCDF
 from .. import http
-from ..check import ONE_AT_A_TIME
 from ..items import Item
 from ..secrets import bare, guard_logs, scrub
 from ..transfer import Context, Delivery
@@ -102,14 +102,14 @@ def _write(array: xr.DataArray, partial: Path, url: str, item: Item, context: Co
     """Append the steps that ``partial`` lacks, block by block."""
     steps = array.shape[0]
     rows = max(1, BLOCK_BYTES // (4 * array[0].size))
-    with ONE_AT_A_TIME:
+    with NETCDF:
         done = _steps_in(partial, array)
         if not done:
             _create(partial, array)
     for first in range(done, steps, rows):
         part = array[first : first + rows]
         values = _patiently(partial_of(np.asarray, part), url, context)
-        with ONE_AT_A_TIME, netCDF4.Dataset(partial, "a") as file:
+        with NETCDF, netCDF4.Dataset(partial, "a") as file:
             file["time"][first : first + len(values)] = _hours(part[part.dims[0]].values)
             file[str(array.name)][first : first + len(values)] = values
         context.progress.bytes(item.target.name, 4 * array[0].size * (first + len(values)), 4 * array.size)

@@ -7,6 +7,7 @@ finished file therefore refuses steps without any value.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -48,6 +49,9 @@ def deliver(item: Item, partial: Path, context: Context) -> Delivery:
 @contextmanager
 def _opened(url: str, item: Item, context: Context) -> Iterator[xr.Dataset]:
     options = {**item.recipe.storage}
+    # gcsfs (2026.10) asks a control service for the kind of bucket before every operation, a minute each if no answer
+    # comes; it reads this when it is first imported, and plain objects need no such answer.
+    os.environ.setdefault("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")
     if url.startswith("s3://"):
         limits = {"connect_timeout": context.patience.timeout, "read_timeout": context.patience.timeout}
         options["config_kwargs"] = {**limits, "retries": {"max_attempts": 1}, **options.get("config_kwargs", {})}

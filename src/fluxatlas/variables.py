@@ -5,6 +5,7 @@ The table itself is ``resources/variables.yaml``. Units are converted with pint;
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -91,22 +92,46 @@ def _registry() -> Any:
     return units
 
 
+_CELSIUS = re.compile(r"(deg(ree)?s?[\s_.]*c(elsius)?|c(elsius)?|[°ºo]\s?c)", re.IGNORECASE)
+_KELVIN = re.compile(r"(deg(ree)?s?[\s_.]*k(elvin)?|kelvins?)", re.IGNORECASE)
+_WORDS = {
+    r"\s*\b(of )?(liquid )?water( equivalent)?(?=\s|$)|\s*\bw\.\s?e\.?(?=\s|$)": "",
+    r"\b[Ww](atts?)?(?=\b|m\W?-)": "W",
+    r"(?<=[WJ])(?=m\W*-)": " ",
+    r"\bPA\b|\b[Pp]ascals?\b": "Pa",
+    r"\bmb\b": "mbar",
+    r"\bmon\b": "month",
+    r"^[Pp]ercent$|^%$": "percent",
+    r"^kgkg\W?-1$": "kg/kg",
+}
+"""Spellings outside UDUNITS that files have and that have one meaning only."""
+
+
 @lru_cache(maxsize=256)
 def _parse(text: str) -> Any:
     """A pint unit from UDUNITS spelling (``kg m-2 s-1``, ``W m**-2``, ``mm/day``, ``degC``, ``1``, ``%``)."""
-    import re
-
     spelled = text.strip()
     if spelled in ("", "1", "-", "unitless", "fraction", "(0 - 1)", "0-1"):
         return _registry().Unit("dimensionless")
     if spelled == "1e-9":
         return _registry().Unit("ppb")
-    spelled = {"C": "degC", "degrees_C": "degC", "celsius": "degC", "Celsius": "degC", "%": "percent"}.get(
-        spelled, spelled
-    )
+    if _CELSIUS.fullmatch(spelled) and spelled != "c":
+        return _registry().Unit("degC")
+    if _KELVIN.fullmatch(spelled):
+        return _registry().Unit("K")
+    for pattern, word in _WORDS.items():
+        spelled = re.sub(pattern, word, spelled)
     spelled = re.sub(r"(?<=[A-Za-z])\^?\s?([-+]?\d+)", r"**\1", spelled.replace("**", ""))
     spelled = re.sub(r"(?<=[\w)])\s+(?=[A-Za-z])", " * ", spelled)
     return _registry().Unit(spelled)
+
+
+def same_units(one: str, other: str) -> bool:
+    """Whether two unit labels are spellings of the same unit; ``False`` where one cannot be read."""
+    try:
+        return bool(_parse(one) == _parse(other))
+    except Exception:  # pint raises many kinds for a unit it cannot read
+        return False
 
 
 def convert(values: npt.ArrayLike, units: str, name: str, *, where: str = "") -> npt.NDArray[np.floating[Any]]:

@@ -89,6 +89,8 @@ def test_a_users_mapping(tmp_path: Path, rate: bool) -> None:
             "a reason for a unit but no unit",
         ),
         ({"raw": {}}, "raw"),
+        ({"variables": {"tas": {"of": []}}}, "at least 1 item"),
+        ({"variables": {"ps": {"of": ["ps"], "rule": "ps_from_altitude"}}}, "'ps' is made of itself"),
     ],
 )
 def test_a_wrong_mapping(tmp_path: Path, change: dict, message: str) -> None:
@@ -107,13 +109,31 @@ def test_accumulations_cannot_be_arguments_of_a_rule(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "message"), [("{a: [", "not YAML"), ("title: x", "required"), (b"\xff\xfe\xfa", "YAML")]
+    ("text", "message"),
+    [
+        ("{a: [", "not YAML"),
+        ("title: x", "required"),
+        ("title: x\ntitle: y", "the key 'title' comes twice"),
+        ("", "the mapping is empty"),
+        ("# nothing but a comment", "the mapping is empty"),
+        ("- a\n- b", "holds list instead of keys"),
+        ("title: 2001-13-45", "not YAML"),
+        ("[" * 3000, "not YAML"),
+        (b"\xff\xfe\xfa", "not UTF-8: byte 0xff in line 1"),
+        ("title: ok\ncitation: Mu\u00f1oz".encode("latin1"), "not UTF-8: byte 0xf1 in line 2"),
+    ],
 )
 def test_unreadable_mappings(tmp_path: Path, text: str | bytes, message: str) -> None:
     path = tmp_path / "own.yaml"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(ConfigError, match=message):
         load_mapping(path)
+
+
+@pytest.mark.parametrize("name", ["x" * 5000, "\0", "/", ""])
+def test_names_that_can_be_no_file(name: str) -> None:
+    with pytest.raises(ConfigError, match="no mapping"):
+        load_mapping(name)
 
 
 def test_an_unknown_mapping_names_the_nearest() -> None:

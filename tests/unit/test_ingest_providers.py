@@ -213,11 +213,6 @@ class TestCF:
         found = days_of(MappedSource(load_mapping("isimip"), files), "2000-01-01", "2000-01-04")
         np.testing.assert_allclose(found.tas, truth["tas"], rtol=1e-6)
 
-    def test_calendars_that_cannot_be_used(self, tmp_path: Path) -> None:
-        files = layouts.cf_daily(tmp_path, layouts.all_days("all_leap", 2001, 2001)[:5], weather(5))
-        with pytest.raises(InputError, match=r"calendar '(all_leap|366_day)' cannot be used"):
-            MappedSource(load_mapping("isimip"), files)
-
     def test_files_must_share_a_calendar(self, tmp_path: Path) -> None:
         truth = weather(5)
         (tmp_path / "other").mkdir()

@@ -1,34 +1,29 @@
 """Raw files indexed by variable and time, so that any days can be read whichever way the files were split.
 
-What is asked for must be there exactly once: a gap, a duplicated or displaced time stamp, an unusable calendar, another
-grid or an unreadable block is one :class:`InputError` that names file, variable and time.
+What is asked for must be there: a gap, a time that a file has twice, steps on which two files disagree, an unusable
+calendar, another grid or an unreadable block is one :class:`InputError` that names file, variable and time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ..errors import InputError, nearest
-from .calendars import ALIASES, RULES, STANDARD, encode, source_times
-from .containers import open_container
-from .coordinates import SourceGrid, Window, regular_axis
+from ..files import NETCDF
+from ..variables import same_units
+from .calendars import label, left_out, source_times
+from .coordinates import IntArray, Window
+from .raw_file import LAT, LON, RawFile
+from .times import Times
 
-if TYPE_CHECKING:
-    import xarray as xr
-
-Times = npt.NDArray[np.datetime64]
-
-LAT, LON = ("latitude", "lat", "nav_lat", "y"), ("longitude", "lon", "nav_lon", "x")
-TIME = ("time", "valid_time", "day")
-CALENDARS = STANDARD
-"""Spellings of the standard calendar."""
+__all__ = ["LAT", "LON", "Archive", "Field", "RawFile", "Steps"]
 
 
 @dataclass(frozen=True)
@@ -55,111 +50,67 @@ class Field:
 
 
 @dataclass(frozen=True, eq=False)
-class RawFile:
-    """One open data set: its grid and times (empty for one without time; codes of :mod:`.calendars` otherwise)."""
+class Steps:
+    """Where steps are: ``owner`` (number of the holder) and ``position`` in it, one of each per step asked for.
 
-    path: Path
-    dataset: xr.Dataset
-    grid: SourceGrid
-    times: Times
-    dims: Mapping[str, str]
-    calendar: str = "standard"
+    ``spare`` are further places, in other files, of the distinct step that ``slot`` numbers.
+    """
 
-    @classmethod
-    def open(cls, path: str | Path, snap: np.timedelta64 | None = None) -> RawFile:
-        """Open a ``path`` that holds one data set; errors as :meth:`open_all`."""
-        found = cls.open_all(path, snap)
-        if len(found) > 1:
-            raise InputError("holds several data sets", where=str(path), hint="give a file with one")
-        return found[0]
-
-    @classmethod
-    def open_all(cls, path: str | Path, snap: np.timedelta64 | None = None) -> list[RawFile]:
-        """All data sets of ``path``; times within a step of length ``snap`` (or their bounds) become its start.
-
-        Raises :class:`InputError` for an unreadable file, unusable coordinates or calendar.
-        """
-        return [cls._of(Path(label), dataset, snap) for label, dataset in open_container(path)]
-
-    @classmethod
-    def _of(cls, source: Path, dataset: xr.Dataset, snap: np.timedelta64 | None) -> RawFile:
-        dims = {"lat": _name(dataset, LAT, "degrees_north", source), "lon": _name(dataset, LON, "degrees_east", source)}
-        grid = SourceGrid(
-            regular_axis(dataset[dims["lat"]].values, "lat", str(source)),
-            regular_axis(dataset[dims["lon"]].values, "lon", str(source)),
-        )
-        time = next((name for name in TIME if name in dataset.variables and dataset[name].ndim <= 1), None)
-        if time is None:
-            return cls(source, dataset, grid, np.array([], "datetime64[s]"), dims)
-        if time not in dataset.dims:
-            dataset = (
-                dataset.expand_dims(time)
-                if dataset[time].ndim == 0
-                else dataset.swap_dims({dataset[time].dims[0]: time})
-            )
-        times, calendar = _times(dataset, time, source, snap)
-        return cls(source, dataset, grid, times, {**dims, "time": time}, calendar)
-
-    def read(self, variable: str, steps: slice, window: Window) -> npt.NDArray[Any]:
-        """Values (time, lat, lon) of ``window`` at time positions ``steps``; ERA5T fills what ERA5 lacks."""
-        array = self.dataset[variable]
-        lacking = [d for d in self.dims.values() if d not in array.dims]
-        if lacking:
-            raise InputError(
-                f"'{variable}' has no dimension {lacking[0]}", where=str(self.path), hint="map another variable"
-            )
-        array = array.squeeze([d for d in array.dims if array.sizes[d] == 1 and d not in self.dims.values()], drop=True)
-        extra = [d for d in array.dims if d not in self.dims.values() and d != "expver"]
-        if extra:
-            raise InputError(
-                f"'{variable}' has the extra dimension {extra[0]}", where=str(self.path), hint="select one first"
-            )
-        lat, lon, time = self.dims["lat"], self.dims["lon"], self.dims["time"]
-        array = array.transpose(*(("expver",) if "expver" in array.dims else ()), time, lat, lon)
-
-        def block(rows: slice, columns: slice) -> npt.NDArray[Any]:
-            try:
-                return array.isel({time: steps, lat: rows, lon: columns}).values
-            except (OSError, RuntimeError, IndexError, ValueError) as problem:
-                raise InputError(
-                    f"'{variable}' cannot be read ({problem})",
-                    where=f"{self.path}, {self.times[steps.start]} to {self.times[steps.stop - 1]}",
-                    hint="the file is probably truncated: delete it and make or download it again",
-                ) from problem
-
-        values = window.read(block)
-        if values.dtype.kind not in "fiu":
-            raise InputError(f"'{variable}' holds no numbers", where=str(self.path), hint="map another variable")
-        return _merge_versions(values) if "expver" in array.dims else values
+    owner: IntArray
+    position: IntArray
+    slot: IntArray
+    spare: IntArray
+    spare_owner: IntArray
+    spare_position: IntArray
 
 
 class Archive:
     """The raw files of one data set. ``grid`` is the grid and ``calendar`` the calendar they share.
 
+    A file may hold the cells in another order (rows upwards, longitudes from 0 to 360). Several files may hold the same
+    step if their values are equal there; ``overlaps`` counts such steps by variable.
     Raises :class:`InputError` for no file, an unreadable file or files on different grids.
     """
 
     def __init__(self, paths: Sequence[str | Path], snap: np.timedelta64 | None = None) -> None:
         if not paths:
             raise InputError("no raw file is given", hint="name the files of the year with --input")
-        self.files = [file for path in dict.fromkeys(map(str, paths)) for file in RawFile.open_all(path, snap)]
-        self.grid = self.files[0].grid
-        self.calendar = self.files[0].calendar
+        found = [file for path in dict.fromkeys(map(str, paths)) for file in RawFile.open_all(path, snap)]
+        self.grid = found[0].grid
+        timed = [file for file in found if "time" in file.dims] or found
+        self.calendar = timed[0].calendar
+        self.overlaps: Counter[str] = Counter()
+        self._by_month = snap is not None and np.datetime_data(snap)[0] == "M"
         self._holders: dict[Field, list[tuple[RawFile, str]]] = {}
         self._released: set[Path] = set()
-        for file in self.files[1:]:
-            if not self.grid.matches(file.grid):
-                raise InputError(
-                    f"its grid differs from that of {self.files[0].path}",
-                    where=str(file.path),
-                    hint="give files of one data set on one grid",
-                )
+        self.files = [self._aligned(file, found[0]) for file in found]
+        for file in timed[1:]:
             if file.calendar != self.calendar:
                 raise InputError(
-                    f"its calendar '{file.calendar}' differs from '{self.calendar}' of {self.files[0].path}",
+                    f"its calendar '{file.calendar}' differs from '{self.calendar}' of {timed[0].path}",
                     where=str(file.path),
                     hint="give files of one data set",
                 )
+
+    def _aligned(self, file: RawFile, first: RawFile) -> RawFile:
+        """``file`` with the order in which it holds the cells of the ``first`` one."""
+        order = self.grid.positions(file.grid)
+        if order is None:
+            raise InputError(
+                f"its grid differs from that of {first.path}: {file.grid.text} and {self.grid.text}",
+                where=str(file.path),
+                hint="give files of one data set on one grid",
+            )
+        same = all(np.array_equal(places, np.arange(places.size)) for places in order)
+        return file if same else replace(file, order=order)
+
+    def codes(self, moments: Times) -> Times:
+        """Codes of the source times from which ``moments`` of the standard calendar take their values."""
+        return moments.astype("datetime64[s]") if self._by_month else source_times(moments, self.calendar)
+
+    def label(self, code: np.datetime64) -> str:
+        """The date and time of a code as the calendar of the files writes it."""
+        return label(code, "standard" if self._by_month else self.calendar)
 
     def holds(self, field: Field) -> bool:
         """Whether any file holds ``field``."""
@@ -174,8 +125,9 @@ class Archive:
         if not found:
             names = sorted({str(name) for f in self.files for name in f.dataset.data_vars})
             inside = f" in files like {field.files}" if field.files else ""
+            timeless = "" if any("time" in f.dims for f in self.files) else "; the files have no time coordinate"
             raise InputError(
-                f"no variable '{field.name}'{inside}{nearest(field.name, names)}",
+                f"no variable '{field.name}'{inside}{nearest(field.name, names)}{timeless}",
                 where=", ".join(str(f.path) for f in self.files[:3]),
                 hint=f"the files hold: {', '.join(names)}",
             )
@@ -184,156 +136,162 @@ class Archive:
     def units(self, field: Field) -> str | None:
         """Unit label of ``field``, ``None`` without one; raises :class:`InputError` if the files disagree."""
         labels = {str(file.path): file.dataset[name].attrs.get("units") for file, name in self.holders(field)}
-        if len(set(labels.values())) > 1:
-            (path, label), *rest = labels.items()
-            other = next((p, u) for p, u in rest if u != label)
-            raise InputError(
-                f"the unit of '{field.name}' changes from {label!r} to {other[1]!r}",
-                where=f"{path} and {other[0]}",
-                hint="mend the files, or override the unit if only the label is wrong",
-            )
-        return next(iter(labels.values()))
+        (path, first), *rest = labels.items()
+        for other, unit in rest:
+            if unit != first and not (unit and first and same_units(str(unit), str(first))):
+                raise InputError(
+                    f"the unit of '{field.name}' changes from {first!r} to {unit!r}",
+                    where=f"{path} and {other}",
+                    hint="mend the files, or override the unit if only the label is wrong",
+                )
+        return None if first is None else str(first).strip()
 
-    def locate(self, field: Field, stamps: Times) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        """Which of the holders has each of ``stamps``, and at which position; reads no data. Errors as :meth:`read`."""
+    def locate(self, field: Field, stamps: Times) -> Steps:
+        """Where each of the ``stamps`` (codes) is; reads no data. Errors as :meth:`read`."""
         holders = self.holders(field)
         time = np.concatenate([f.times for f, _ in holders])
         owner = np.repeat(np.arange(len(holders)), [f.times.size for f, _ in holders])
         position = np.concatenate([np.arange(f.times.size) for f, _ in holders])
-        wanted, slot = np.unique(source_times(stamps, self.calendar), return_inverse=True)
+        wanted, slot = np.unique(stamps, return_inverse=True)
         inside = np.flatnonzero((time >= wanted[0]) & (time <= wanted[-1]))
+        if not self._by_month:
+            spoken_for = np.isin(time[inside], wanted)
+            inside = inside[spoken_for | ~left_out(time[inside], self.calendar)]
         inside = inside[np.argsort(time[inside], kind="stable")]
-        _check_complete(field.name, wanted, time[inside], [holders[i][0].path for i in owner[inside]])
-        return owner[inside][slot], position[inside][slot]
+        again = np.append(False, np.diff(time[inside]) == np.timedelta64(0, "s"))
+        paths = [holders[i][0].path for i in owner[inside]]
+        self._check_repeated(field.name, time[inside], owner[inside], again, paths)
+        once, more = inside[~again], inside[again]
+        self._check_complete(
+            field.name, wanted, time[once], [p for p, other in zip(paths, again, strict=True) if not other]
+        )
+        self.overlaps[field.name] = max(self.overlaps[field.name], more.size)
+        spare = np.searchsorted(wanted, time[more])
+        return Steps(owner[once][slot], position[once][slot], slot, spare, owner[more], position[more])
 
     def available(self, field: Field, stamps: Times) -> npt.NDArray[np.bool_]:
-        """Whether each of ``stamps`` is in the files."""
+        """Whether each of ``stamps`` (codes) is in the files."""
         times = np.concatenate([f.times for f, _ in self.holders(field)])
-        return np.isin(source_times(stamps, self.calendar), times)
+        return np.isin(stamps, times)
 
     def read(self, field: Field, stamps: Times, window: Window) -> npt.NDArray[np.float32]:
-        """Values (time, lat, lon) of ``field`` at exactly ``stamps`` (increasing, evenly spaced).
+        """Values (time, lat, lon) of ``field`` at exactly the ``stamps`` (codes).
 
-        Raises :class:`InputError` unless every stamp, and nothing between them, is present exactly once.
+        Raises :class:`InputError` unless every stamp, and nothing between them, is present: once in a file, with equal
+        values where several files have it (a field without any value counts as absent).
         """
-        holders = self.holders(field)
-        owner, position = self.locate(field, stamps)
+        steps = self.locate(field, stamps)
         values = np.empty((stamps.size, *window.shape), np.float32)
-        for number in np.unique(owner):
-            slots = np.flatnonzero(owner == number)
-            steps = position[slots]
-            first = int(steps.min())
-            file, name = holders[number]
-            self._released.discard(file.path)
-            part = file.read(name, slice(first, int(steps.max()) + 1), window)
-            if steps.size == part.shape[0] and (np.diff(steps) == 1).all() and slots.size == slots[-1] - slots[0] + 1:
-                values[slots[0] : slots[-1] + 1] = part
-            else:
-                values[slots] = part[steps - first]
+        for number in np.unique(steps.owner):
+            slots = np.flatnonzero(steps.owner == number)
+            self._read_into(values, slots, field, int(number), steps.position[slots], window)
+        for number in np.unique(steps.spare_owner):
+            mine = steps.spare_owner == number
+            other = np.empty((int(mine.sum()), *window.shape), np.float32)
+            self._read_into(other, np.arange(len(other)), field, int(number), steps.spare_position[mine], window)
+            for new, place in zip(other, steps.spare[mine], strict=True):
+                for slot in np.flatnonzero(steps.slot == place):
+                    self._merge(values, int(slot), new, field, (int(steps.owner[slot]), int(number)), stamps[slot])
         return values
 
+    def _read_into(
+        self,
+        values: npt.NDArray[np.float32],
+        slots: IntArray,
+        field: Field,
+        number: int,
+        steps: IntArray,
+        window: Window,
+    ) -> None:
+        """Fill ``values`` at ``slots`` with the positions ``steps`` of holder ``number``."""
+        file, name = self.holders(field)[number]
+        first = int(steps.min())
+        self._released.discard(file.path)
+        part = file.read(name, slice(first, int(steps.max()) + 1), window)
+        if steps.size == part.shape[0] and (np.diff(steps) == 1).all() and slots.size == slots[-1] - slots[0] + 1:
+            values[slots[0] : slots[-1] + 1] = part
+        else:
+            values[slots] = part[steps - first]
+
+    def _merge(
+        self,
+        values: npt.NDArray[np.float32],
+        slot: int,
+        new: npt.NDArray[np.float32],
+        field: Field,
+        numbers: tuple[int, int],
+        stamp: np.datetime64,
+    ) -> None:
+        """Compare a step with the ``new`` values of another file, which are taken where there were none at all."""
+        old = values[slot]
+        if np.isnan(new).all():
+            return
+        if np.isnan(old).all():
+            values[slot] = new
+            return
+        files = [self.holders(field)[number] for number in numbers]
+        noise = sum(file.noise(name) for file, name in files) * (1 + 1e-6)
+        if not np.allclose(new, old, rtol=1e-6, atol=noise, equal_nan=True):
+            raise InputError(
+                f"two files hold different values of '{field.name}' at {self.label(stamp)}",
+                where=" and ".join(str(file.path) for file, _ in files),
+                hint="keep the file that is right, or cut the files so that they do not overlap",
+            )
+
     def release(self, before: np.datetime64) -> None:
-        """Close the files that end ``before`` a time, and free the chunks they keep; reading opens them again."""
-        moment = source_times(np.array([before], "datetime64[s]"), self.calendar)[0]
+        """Close the files that end ``before`` a code, and free the chunks they keep; reading opens them again."""
         for file in self.files:
-            if file.times.size and file.times[-1] < moment and file.path not in self._released:
-                file.dataset.close()
+            if file.times.size and file.times.max() < before and file.path not in self._released:
+                with NETCDF:
+                    file.dataset.close()
                 self._released.add(file.path)
 
     def where(self, field: Field, start: np.datetime64, stop: np.datetime64) -> str:
-        """File, variable and time span for a message."""
+        """File, variable and time span (moments of the standard calendar) for a message."""
+        first, last = self.codes(np.array([start, stop], "datetime64[s]"))
         files = [f for f, _ in self.holders(field) if f.times.size]
-        paths = [str(f.path) for f in files if f.times[0] <= stop and f.times[-1] >= start]
+        paths = [str(f.path) for f in files if f.times.min() <= last and f.times.max() >= first]
         more = f" and {len(paths) - 2} more" if len(paths) > 2 else ""
-        return f"{', '.join(paths[:2])}{more}: '{field.name}' from {_text(start)} to {_text(stop)}"
+        return f"{', '.join(paths[:2])}{more}: '{field.name}' from {label(start, '')} to {label(stop, '')}"
 
+    def _check_repeated(
+        self, variable: str, found: Times, owner: IntArray, again: npt.NDArray[np.bool_], paths: Sequence[Path]
+    ) -> None:
+        """Raise :class:`InputError` where one file has a time twice; ``found`` is sorted."""
+        twice = np.flatnonzero(again & (owner == np.append(-1, owner[:-1])))
+        if twice.size:
+            raise InputError(
+                f"{twice.size} times of '{variable}' are present more than once, the first at "
+                f"{self.label(found[twice[0]])}",
+                where=str(paths[twice[0]]),
+                hint="remove the duplicated steps from the file, or get it again",
+            )
 
-def held(files: Iterable[RawFile]) -> set[str]:
-    """Names of all variables in ``files``."""
-    return {str(name) for file in files for name in file.dataset.data_vars}
+    def _check_complete(self, variable: str, wanted: Times, found: Times, paths: Sequence[Path]) -> None:
+        """Raise :class:`InputError` unless ``found`` (sorted, each once, in ``paths``) equals ``wanted``."""
+        missing = np.setdiff1d(wanted, found)
+        if missing.size:
+            last = f"; the data end at {self.label(found[-1])}" if found.size and missing[0] > found[-1] else ""
+            near = paths[max(int(np.searchsorted(found, missing[0])) - 1, 0)] if paths else None
+            raise InputError(
+                f"{missing.size} of {wanted.size} steps of '{variable}' from {self.label(wanted[0])} to "
+                f"{self.label(wanted[-1])} are missing, the first at {self.label(missing[0])}{last}",
+                where=str(near) if near else self._reach(variable),
+                hint="get the missing files; a day that is accumulated ends at 00 UTC of the next one (--next-input)",
+            )
+        strange = np.setdiff1d(found, wanted)
+        if strange.size:
+            raise InputError(
+                f"{strange.size} steps of '{variable}' lie between the expected ones, the first at "
+                f"{self.label(strange[0])}",
+                where=str(paths[0]),
+                hint="the step length of the mapping does not fit these files",
+            )
 
-
-def _name(dataset: xr.Dataset, names: tuple[str, ...], units: str, path: Path) -> str:
-    """The coordinate called one of ``names``, or else the only one with ``units``."""
-    for name in names:
-        if name in dataset.dims and name in dataset.variables:
-            return name
-    by_unit = [str(n) for n in dataset.dims if n in dataset.variables and dataset[n].attrs.get("units") == units]
-    if len(by_unit) == 1:
-        return by_unit[0]
-    raise InputError(
-        f"no coordinate called {' or '.join(names[:2])}",
-        where=str(path),
-        hint=f"fluxatlas reads regular latitude-longitude files; this one has the dimensions {list(dataset.sizes)}",
-    )
-
-
-def _times(dataset: xr.Dataset, name: str, path: Path, snap: np.timedelta64 | None) -> tuple[Times, str]:
-    """Times (or codes of them) and calendar; with ``snap`` the start of the step that each lies in."""
-    time = dataset[name]
-    calendar = str(time.encoding.get("calendar", "standard"))
-    calendar = "standard" if calendar in STANDARD else ALIASES.get(calendar, calendar)
-    months = snap is not None and np.datetime_data(snap)[0] == "M"
-    if time.size == 0:
-        raise InputError("the file holds no time steps", where=str(path), hint="delete it and get it again")
-    if snap is not None:
-        bounds = dataset.variables.get(time.attrs.get("bounds", time.encoding.get("bounds", "")))
-        time = time if bounds is None or bounds.ndim != 2 else time.copy(data=bounds.values[:, 0])
-    if time.dtype.kind == "O" and calendar in RULES:
-        codes = encode(time.values, calendar, monthly=months)
-    elif time.dtype.kind == "M" and calendar in ("standard", *RULES):
-        if np.isnat(time.values).any():
-            raise InputError("a time is missing", where=f"{path}, {name}", hint="mend the time coordinate")
-        codes = (time.values + np.timedelta64(500, "ms")).astype("datetime64[s]")
-    else:
-        unit = dataset[name].attrs.get("units")
-        what = f"calendar '{calendar}'" if unit is None else f"time unit '{unit}'"
-        raise InputError(
-            f"the {what} cannot be used", where=f"{path}, {name}", hint="convert the file to the standard calendar"
-        )
-    if months:
-        codes = codes.astype("datetime64[M]").astype("datetime64[s]")
-    elif snap is not None:
-        length = int(snap / np.timedelta64(1, "s"))
-        codes = (codes.astype(np.int64) // length * length).astype("datetime64[s]")
-    return codes, calendar
-
-
-def _check_complete(variable: str, wanted: Times, found: Times, paths: Sequence[Path]) -> None:
-    """Raise :class:`InputError` unless ``found`` (sorted, in ``paths``) equals ``wanted``."""
-    repeated = np.flatnonzero(np.diff(found) == np.timedelta64(0, "s"))
-    if repeated.size:
-        first = repeated[0]
-        raise InputError(
-            f"{repeated.size} times of '{variable}' are present more than once, the first at {_text(found[first])}",
-            where=f"{paths[first]} and {paths[first + 1]}",
-            hint="remove the duplicated steps, or list each file once",
-        )
-    missing = np.setdiff1d(wanted, found)
-    if missing.size:
-        last = f"; the data end at {_text(found[-1])}" if found.size and missing[0] > found[-1] else ""
-        raise InputError(
-            f"{missing.size} of {wanted.size} steps of '{variable}' from {_text(wanted[0])} to {_text(wanted[-1])} are "
-            f"missing, the first at {_text(missing[0])}{last}",
-            where=str(paths[0]) if paths else "none of the files reaches this time",
-            hint="get the missing files; a day that is accumulated ends at 00 UTC of the next one (--next-input)",
-        )
-    strange = np.setdiff1d(found, wanted)
-    if strange.size:
-        raise InputError(
-            f"{strange.size} steps of '{variable}' lie between the expected ones, the first at {_text(strange[0])}",
-            where=str(paths[0]),
-            hint="the step length of the mapping does not fit these files",
-        )
-
-
-def _merge_versions(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """First finite value over the leading dimension (ERA5 before ERA5T)."""
-    merged = values[0].copy()
-    for other in values[1:]:
-        np.copyto(merged, other, where=np.isnan(merged))
-    return merged
-
-
-def _text(moment: np.datetime64) -> str:
-    return str(moment.astype("datetime64[m]")).replace("T", " ")
+    def _reach(self, variable: str) -> str:
+        """The time that the files with ``variable`` cover, for a message."""
+        timed = [f for field, found in self._holders.items() if field.name == variable for f, _ in found]
+        if not timed:
+            return "none of the files reaches this time"
+        first, last = min(f.times.min() for f in timed), max(f.times.max() for f in timed)
+        return f"{timed[0].path}: the files reach from {self.label(first)} to {self.label(last)} only"

@@ -12,6 +12,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import warnings
 import zipfile
 from functools import lru_cache
 from pathlib import Path
@@ -28,26 +29,26 @@ if TYPE_CHECKING:
 AGAIN = "delete it and make or download it again"
 
 
-def open_container(path: str | Path) -> list[tuple[str, xr.Dataset]]:
-    """The data sets of ``path``, lazily, each with a label for messages.
+def open_container(path: str | Path, *, decode_times: bool = True) -> list[tuple[str, xr.Dataset]]:
+    """The data sets of ``path``, lazily, each with a label for messages; times are left as numbers on request.
 
     Raises :class:`InputError` where the path is missing, empty, truncated, or of an unknown format.
     """
     source = Path(path)
     if source.is_dir():
-        return [(str(source), _open_zarr(source))]
+        return [(str(source), _open_zarr(source, decode_times))]
     if not source.exists():
         raise InputError("file not found", where=str(source), hint="check the path, or make the file first")
     with source.open("rb") as handle:
         magic = handle.read(4)
     if magic[:2] == b"PK":
-        return _open_zip(source)
+        return _open_zip(source, decode_times)
     if magic == b"GRIB":
         return _open_grib(source)
-    return [(str(source), _open_netcdf(source))]
+    return [(str(source), _open_netcdf(source, decode_times))]
 
 
-def _open_netcdf(path: Path) -> xr.Dataset:
+def _open_netcdf(path: Path, decode_times: bool) -> xr.Dataset:
     """A NetCDF file whose packed 16-bit integers are decoded to float32, which holds them exactly enough."""
     import xarray as xr
 
@@ -57,7 +58,9 @@ def _open_netcdf(path: Path) -> xr.Dataset:
             for key in {"scale_factor", "add_offset"} & set(array.attrs):
                 array.attrs[key] = np.float32(array.attrs[key])
     try:
-        decoded = xr.decode_cf(raw)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of two missing values that differ, both are missing
+            decoded = xr.decode_cf(raw, decode_times=decode_times, decode_timedelta=False)
     except (ValueError, OverflowError, TypeError) as problem:
         raise InputError(
             f"cannot be read as NetCDF ({problem})", where=str(path), hint="mend the attributes of the file"
@@ -66,28 +69,36 @@ def _open_netcdf(path: Path) -> xr.Dataset:
     return decoded
 
 
-def _open_zarr(store: Path, label: str = "") -> xr.Dataset:
+def _open_zarr(store: Path, decode_times: bool) -> xr.Dataset:
     """A Zarr store of format 2 or 3, with consolidated metadata or without."""
     import xarray as xr
     from zarr.storage import ZipStore
 
     target = ZipStore(store, mode="r") if store.is_file() else str(store)
     try:
-        return xr.open_dataset(target, engine="zarr", consolidated=None)  # type: ignore[arg-type]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of metadata that are not consolidated
+            return xr.open_dataset(
+                target,  # type: ignore[arg-type]
+                engine="zarr",
+                consolidated=None,
+                decode_times=decode_times,
+                decode_timedelta=False,
+            )
     except Exception as problem:  # zarr raises many kinds for a broken store
         raise InputError(
             f"cannot be read as a Zarr store ({str(problem).splitlines()[0] if str(problem) else type(problem)})",
-            where=label or str(store),
+            where=str(store),
             hint="a folder must be a Zarr store; if it is one, its metadata are damaged: get it again",
         ) from problem
 
 
-def _open_zip(archive: Path) -> list[tuple[str, xr.Dataset]]:
+def _open_zip(archive: Path, decode_times: bool) -> list[tuple[str, xr.Dataset]]:
     try:
         with zipfile.ZipFile(archive) as file:
             names = [name for name in file.namelist() if not name.endswith("/")]
             if any(Path(name).name in ("zarr.json", ".zgroup", ".zmetadata") for name in names):
-                return [(str(archive), _open_zarr(archive))]
+                return [(str(archive), _open_zarr(archive, decode_times))]
             wanted = [name for name in names if Path(name).suffix in (".nc", ".nc4", ".grib", ".grb", ".grib2")]
             if not wanted:
                 raise InputError(
@@ -102,7 +113,7 @@ def _open_zip(archive: Path) -> list[tuple[str, xr.Dataset]]:
     found = []
     for label, member in extracted:
         try:
-            found += [(label, dataset) for _, dataset in open_container(member)]
+            found += [(label, dataset) for _, dataset in open_container(member, decode_times=decode_times)]
         except InputError as problem:
             raise InputError(problem.what, where=label, hint=problem.hint) from problem
     return found

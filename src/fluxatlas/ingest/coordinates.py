@@ -52,11 +52,22 @@ class SourceGrid:
     lat: FloatArray
     lon: FloatArray
 
-    def matches(self, other: SourceGrid) -> bool:
-        """Whether both grids have the same cells to within a hundredth of a cell."""
-        return all(
-            a.size == b.size and np.abs(a - b).max() <= TOLERANCE * abs(a[1] - a[0])
-            for a, b in ((self.lat, other.lat), (self.lon, other.lon))
+    def positions(self, other: SourceGrid) -> tuple[IntArray, IntArray] | None:
+        """Rows and columns at which ``other`` has the cells of this grid, to within a hundredth of a cell.
+
+        Either may run in the other direction, and longitudes may be those of another turn; ``None`` where the cells
+        are not the same.
+        """
+        rows, columns = _places(self.lat, other.lat), _places(self.lon, other.lon)
+        columns = _places(self.lon, other.lon, 360.0) if columns is None else columns
+        return None if rows is None or columns is None else (rows, columns)
+
+    @property
+    def text(self) -> str:
+        """Shape and extent for a message."""
+        return (
+            f"{self.lat.size} x {self.lon.size} cells, {self.lat[0]:g} to {self.lat[-1]:g} N and {self.lon[0]:g} to "
+            f"{self.lon[-1]:g} E"
         )
 
     @property
@@ -87,6 +98,19 @@ class SourceGrid:
                 hint="choose a domain inside the source",
             )
         return window
+
+
+def _places(wanted: FloatArray, held: FloatArray, period: float = 0.0) -> IntArray | None:
+    """Positions in the even axis ``held`` of the values ``wanted``, all of them, or ``None``."""
+    step = held[1] - held[0]
+    away = wanted - held[0]
+    if period:
+        away = np.mod(away * np.sign(step) + 0.5 * abs(step), period) * np.sign(step) - 0.5 * step
+    place = np.rint(away / step).astype(np.int64)
+    fits = np.abs(away - place * step) <= TOLERANCE * abs(step)
+    if wanted.size != held.size or not fits.all() or not np.array_equal(np.sort(place), np.arange(held.size)):
+        return None
+    return place
 
 
 def _overlap(centres: FloatArray, size: float, low: float, high: float, margin: int) -> npt.NDArray[np.bool_]:

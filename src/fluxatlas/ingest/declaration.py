@@ -7,7 +7,7 @@ them. A unit may be declared where the file's label is missing or wrong; then a 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import Field, ValidationError, model_validator
@@ -58,7 +58,7 @@ class RawVariable(Block):
 class CanonicalVariable(Block):
     """How one canonical variable is made."""
 
-    of: str | tuple[str, ...]
+    of: str | Annotated[tuple[str, ...], Field(min_length=1)]
     """Raw variable, or the arguments of the rule in order: raw variables, canonical ones, or 'orog'."""
     rule: str | None = None
     """Rule applied at every step before the daily statistic; none: the raw variable itself."""
@@ -157,22 +157,69 @@ def load_mapping(name: str | Path) -> DeclaredMapping:
     Raises :class:`ConfigError` that lists every problem.
     """
     shipped = MAPPINGS / f"{name}.yaml"
-    path = shipped if shipped.is_file() else Path(name)
-    if not path.is_file():
+    try:
+        path = shipped if shipped.is_file() else Path(name)
+        there = path.is_file()
+    except OSError:  # such as a name that is too long
+        path, there = Path(name), False
+    if not there:
         names = sorted(p.stem for p in MAPPINGS.glob("*.yaml"))
         raise ConfigError(
-            f"no mapping '{name}'{nearest(str(name), names)}",
+            f"no mapping '{str(name)[:80]}'{nearest(str(name), names)}",
             where="forcing.mapping",
             hint=f"give a YAML file or one of {names}",
         )
     try:
-        return DeclaredMapping.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        return parse_mapping(path.read_bytes(), str(path))
+    except OSError as problem:
+        raise ConfigError(
+            f"the mapping cannot be read ({problem.strerror})", where=str(path), hint="check the file and its rights"
+        ) from None
+
+
+def parse_mapping(content: bytes, where: str) -> DeclaredMapping:
+    """The mapping that the bytes of a YAML file hold; ``where`` is for messages.
+
+    Raises :class:`ConfigError` that lists every problem.
+    """
+    hint = "compare it with those in resources/mappings"
+    try:
+        declared = _loaded(content.decode("utf-8-sig"))
+    except UnicodeDecodeError as problem:
+        line = content[: problem.start].count(b"\n") + 1
+        raise ConfigError(
+            f"the mapping is not UTF-8: byte 0x{content[problem.start]:02x} in line {line}",
+            where=where,
+            hint="save it as UTF-8, for instance with iconv -f latin1 -t utf-8",
+        ) from None
+    except yaml.YAMLError as problem:
+        raise ConfigError(f"this is not YAML: {problem}", where=where, hint=hint) from None
+    except (ValueError, OverflowError, RecursionError, AttributeError, TypeError) as problem:  # of odd scalars
+        raise ConfigError(f"this is not YAML: {str(problem)[:200]}", where=where, hint=hint) from None
+    if not isinstance(declared, dict):
+        what = "is empty" if declared is None else f"holds {type(declared).__name__} instead of keys"
+        raise ConfigError(f"the mapping {what}", where=where, hint=hint)
+    try:
+        return DeclaredMapping.model_validate(declared)
     except ValidationError as problem:
         lines = "".join(f"\n  - {line}" for line in problems(problem))
-        raise ConfigError(
-            f"the mapping is wrong:{lines}", where=str(path), hint="compare it with those in resources/mappings"
-        ) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as problem:
-        raise ConfigError(
-            f"this is not YAML: {problem}", where=str(path), hint="compare it with those in resources/mappings"
-        ) from None
+        raise ConfigError(f"the mapping is wrong:{lines}", where=where, hint=hint) from None
+    except (RecursionError, UnicodeError) as problem:
+        raise ConfigError(f"the mapping is wrong: {str(problem)[:200]}", where=where, hint=hint) from None
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """A loader that refuses a key given twice, of which YAML would silently keep the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            key = key_node.value if isinstance(key_node, yaml.ScalarNode) else None
+            if key is not None and key in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"the key '{key}' comes twice", key_node.start_mark)
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+def _loaded(text: str) -> Any:
+    return yaml.load(text, Loader=_UniqueKeys)

@@ -15,6 +15,7 @@ import pandas as pd
 from .. import variables as table
 from ..config.forcing import UnitOverride
 from ..errors import ConfigError, InputError, UnitError, nearest
+from ..variables import same_units
 from . import calendars, daily, rules
 from .archive import Archive
 from .coordinates import BBox, SourceGrid, Window
@@ -79,7 +80,6 @@ class MappedSource:
             )
         snap = np.timedelta64(1, "M") if mapping.monthly else np.timedelta64(mapping.step_hours, "h")
         self.archive = Archive([*files, *closing], snap if mapping.monthly or mapping.stamp == "inside" else None)
-        self._check_calendar()
         self.clipped: Counter[str] = Counter()
         self.repeated_days = 0
         self._relief = (elevation, elevation_variable)
@@ -88,17 +88,6 @@ class MappedSource:
         self._steps = 24 // mapping.step_hours
         self._mask: dict[str, npt.NDArray[np.bool_]] = {}
 
-    def _check_calendar(self) -> None:
-        """Raise :class:`InputError` where a step could end in a day that the calendar does not have."""
-        ends = self.mapping.stamp == "end" or any(r.time == "accumulated" for r in self.mapping.raw.values())
-        if self.archive.calendar != "standard" and (self.local or ends):
-            raise InputError(
-                f"the calendar '{self.archive.calendar}' cannot be used with values stamped at the end of their step "
-                "or days of local time",
-                where=str(self.archive.files[0].path),
-                hint="use stamps 'inside' the step, or convert the files to the standard calendar",
-            )
-
     @property
     def grid(self) -> SourceGrid:
         """The source grid."""
@@ -106,17 +95,23 @@ class MappedSource:
 
     @property
     def attrs(self) -> dict[str, str]:
-        """What a file made from this source says about it: title, citation, meaning of a day, unit overrides."""
+        """What a file made from this source says about it: title, citation, meaning of a day, unit overrides, calendar.
+
+        ``overlapping_steps`` counts the steps that several files hold with equal values, by raw variable.
+        """
         fields = self.mapping.fields
         labels = {r: why for r, f in fields.items() if self.archive.holds(f) and (why := self._unit(r)[1])}
         day = {"utc": "UTC day", "local": "local day of the source"}[self.mapping.day]
         calendar = self.archive.calendar
+        twice = {name: count for name, count in sorted(self.archive.overlaps.items()) if count}
+        shared = ", ".join(f"{count} of {name}" for name, count in twice.items())
         return {
             "source": self.mapping.title,
             "references": self.mapping.citation,
             "day_definition": "day of local solar time, longitude / 15 h rounded to a step" if self.local else day,
             "source_calendar": f"{calendar}: {calendars.RULES[calendar]}" if calendar in calendars.RULES else calendar,
             "unit_overrides": json.dumps(labels, sort_keys=True),
+            **({"overlapping_steps": shared} if shared else {}),
         }
 
     def daily(self, year: int, bbox: BBox, variables: Sequence[str] | None = None) -> xr.Dataset:
@@ -163,7 +158,7 @@ class MappedSource:
         while day < end:
             following = min(day + np.timedelta64(self.block_days(window), "D"), end, self._limit(day))
             yield self._block(day, following, window, variables)
-            self.archive.release(following - self._reach)
+            self.archive.release(self.archive.codes(np.array([following - self._reach]))[0])
             day = following
 
     def _check_times(self, raw: str, start: np.datetime64, stop: np.datetime64, window: Window) -> None:
@@ -235,7 +230,7 @@ class MappedSource:
             paths = ", ".join(str(f.path) for f, _ in self.archive.holders(self.mapping.fields[raw])[:2])
             hint = "declare it under forcing.overrides with a reason"
             raise UnitError(f"'{raw}' has no unit", where=paths, hint=hint)
-        if not units or units == label:
+        if not units or (label and (units == label or same_units(units, label))):
             return label or units, ""
         if not reason:
             raise UnitError(
@@ -300,7 +295,13 @@ class MappedSource:
             negative = (values < 0) & (values >= -tiny)
             self.clipped[name] += int(negative.sum())
             values[negative] = 0
-        table.check_range(values, name, where=where)
+        low, high = table.get(name).valid
+        with np.errstate(invalid="ignore"):
+            bad = (values < low) | (values > high)
+        if bad.any():
+            day, row, column = np.argwhere(bad)[0]
+            first = f"{where}; first on {start + int(day)} in cell ({row}, {column}) of the window"
+            table.check_range(values, name, where=first)
         missing = np.isnan(values)
         mask = self._mask.setdefault(name, np.asarray(missing.all(axis=0)))
         strange = missing != mask

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -16,6 +17,7 @@ from .mapping import MappedSource
 from .quantities import is_amount, scaled
 
 Values = npt.NDArray[np.float32]
+PER_MONTH = re.compile(r"\s*(/|per)\s*(month|mon|mo)$|[\s.]+(month|mon|mo)\W{0,3}-1\)?$", re.IGNORECASE)
 RAIN = ("pr",)
 """Variables that come in events and are not interpolated."""
 
@@ -70,6 +72,7 @@ class MonthlySource(MappedSource):
             return np.broadcast_to(self._by_rule(name, raws, middle, window, where), (months.size, *window.shape))
         (raw,) = made.sources
         values, units = raws[raw], self._unit(raw)[0]
+        units = PER_MONTH.sub("", units)  # of the month at hand, not of a mean one
         if is_amount(units, name):
             values = values / pd.DatetimeIndex(months).days_in_month.to_numpy(np.float32)[:, None, None]
             units = f"{units} d-1"

@@ -35,18 +35,18 @@ class StepReader:
 
     def check(self, raw: str, start: np.datetime64, stop: np.datetime64, window: Window) -> None:
         """Raise :class:`InputError` unless all steps of the days are there exactly once; reads no data."""
-        first, last = self._span(start, stop, window)
-        self.archive.locate(self.fields[raw], self._stamps(raw, first, last))
+        begins, offset = self._steps_of(raw, *self._span(start, stop, window))
+        self.archive.locate(self.fields[raw], self.archive.codes(begins) + offset)
 
     def read(self, raw: str, start: np.datetime64, stop: np.datetime64, window: Window) -> Values:
         """Values (time, lat, lon) of days ``start`` <= day < ``stop``; of local days, accumulations become amounts."""
         first, last = self._span(start, stop, window)
-        stamps = self._stamps(raw, first, last)
-        values = self.archive.read(self.fields[raw], stamps, window)
+        begins, offset = self._steps_of(raw, first, last)
+        values = self.archive.read(self.fields[raw], self.archive.codes(begins) + offset, window)
         if not self.local:
             return values
         if self.mapping.raw[raw].time == "accumulated":
-            ends_first = (stamps - self.step).astype("datetime64[D]") == stamps - self.step
+            ends_first = begins.astype("datetime64[D]") == begins
             where = self.archive.where(self.fields[raw], start, stop)
             values = daily.amounts(values, ends_first, where)[-self._number(first, last) :]
         shift = solar_shift(window.lon, self.mapping.step_hours)
@@ -68,11 +68,12 @@ class StepReader:
     def _number(self, first: np.datetime64, last: np.datetime64) -> int:
         return int((last.astype("datetime64[s]") - first.astype("datetime64[s]")) / self.step)
 
-    def _stamps(self, raw: str, first: np.datetime64, last: np.datetime64) -> Times:
-        """Time stamps of the steps from ``first`` to ``last``; an accumulation from the start of its day on."""
+    def _steps_of(self, raw: str, first: np.datetime64, last: np.datetime64) -> tuple[Times, np.timedelta64]:
+        """Starts of the steps from ``first`` to ``last`` (an accumulation: from the start of its day), and how long
+        after its start a step is stamped."""
         kind: str = self.mapping.raw[raw].time
         stamp = {"instant": "start", "accumulated": "end"}.get(kind, self.mapping.stamp)
         if kind == "accumulated":
             first = first.astype("datetime64[D]").astype("datetime64[s]")
         offset: Any = {"middle": self.step // 2, "end": self.step}.get(stamp, 0 * self.step)
-        return first + offset + np.arange(self._number(first, last)) * self.step
+        return first + np.arange(self._number(first, last)) * self.step, offset

@@ -1,0 +1,166 @@
+"""One raw file: an open data set on a regular grid over time, read in blocks whatever the order of its dimensions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import InputError
+from ..files import NETCDF
+from .calendars import label
+from .containers import open_container
+from .coordinates import IntArray, SourceGrid, Window, regular_axis
+from .times import Times, decode, time_name
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+LAT = ("latitude", "lat", "nav_lat", "y", "Latitude", "LAT", "Lat")
+LON = ("longitude", "lon", "nav_lon", "x", "Longitude", "LON", "Lon")
+DEGREES = {
+    "lat": ("degrees_north", "degree_north", "degrees_N", "degree_N", "degreesN", "degreeN", "degrees north"),
+    "lon": ("degrees_east", "degree_east", "degrees_E", "degree_E", "degreesE", "degreeE", "degrees east"),
+}
+"""CF spellings of the units of latitude and longitude."""
+
+
+@dataclass(frozen=True, eq=False)
+class RawFile:
+    """One open data set: its grid and times (empty for one without time; codes of :mod:`.calendars` otherwise).
+
+    ``steps`` is the dimension of the forecast steps, if time has two dimensions; ``times`` are then flattened, the
+    steps of a forecast side by side. ``order`` are the rows and columns of the archive's grid in this file.
+    """
+
+    path: Path
+    dataset: xr.Dataset
+    grid: SourceGrid
+    times: Times
+    dims: Mapping[str, str]
+    calendar: str = "standard"
+    steps: str = ""
+    order: tuple[IntArray, IntArray] | None = None
+
+    @classmethod
+    def open(cls, path: str | Path, snap: np.timedelta64 | None = None) -> RawFile:
+        """Open a ``path`` that holds one data set; errors as :meth:`open_all`."""
+        found = cls.open_all(path, snap)
+        if len(found) > 1:
+            raise InputError("holds several data sets", where=str(path), hint="give a file with one")
+        return found[0]
+
+    @classmethod
+    def open_all(cls, path: str | Path, snap: np.timedelta64 | None = None) -> list[RawFile]:
+        """All data sets of ``path``; times within a step of length ``snap`` (or their bounds) become its start.
+
+        Raises :class:`InputError` for an unreadable file, unusable coordinates or calendar.
+        """
+        opened = open_container(path, decode_times=False)
+        return [cls._of(Path(label), dataset, snap) for label, dataset in opened]
+
+    @classmethod
+    def _of(cls, source: Path, dataset: xr.Dataset, snap: np.timedelta64 | None) -> RawFile:
+        dims = {axis: _name(dataset, names, axis, source) for axis, names in (("lat", LAT), ("lon", LON))}
+        grid = SourceGrid(
+            regular_axis(dataset[dims["lat"]].values, "lat", str(source)),
+            regular_axis(dataset[dims["lon"]].values, "lon", str(source)),
+        )
+        time = time_name(dataset)
+        if time is None:
+            return cls(source, dataset, grid, np.array([], "datetime64[s]"), dims)
+        times, calendar = decode(dataset, time, source, snap)
+        if dataset[time].ndim == 0:
+            dataset = dataset.drop_vars(time).expand_dims(time)
+        first, *more = dataset[time].dims if time in dataset.variables else (time,)
+        if len(more) > 1:
+            raise InputError(f"the time '{time}' has {len(more) + 1} dimensions", where=str(source), hint="select one")
+        return cls(source, dataset, grid, times, {**dims, "time": str(first)}, calendar, str(more[0]) if more else "")
+
+    def read(self, variable: str, steps: slice, window: Window) -> npt.NDArray[Any]:
+        """Values (time, lat, lon) of ``window`` at time positions ``steps``; ERA5T fills what ERA5 lacks."""
+        array = self._cube(variable)
+        lat, lon, time = self.dims["lat"], self.dims["lon"], self.dims["time"]
+        each = array.sizes[self.steps] if self.steps else 1
+        outer = slice(steps.start // each, -(-steps.stop // each))
+        if self.order is not None:
+            rows, columns = self.order
+            window = replace(window, rows=rows[window.rows], columns=columns[window.columns])
+
+        def block(rows: slice, columns: slice) -> npt.NDArray[Any]:
+            try:
+                with NETCDF:
+                    return array.isel({time: outer, lat: rows, lon: columns}).values
+            except (OSError, RuntimeError, IndexError, ValueError, KeyError, TypeError) as problem:
+                raise InputError(
+                    f"'{variable}' cannot be read ({problem})",
+                    where=f"{self.path}, {self.label(steps.start)} to {self.label(steps.stop - 1)}",
+                    hint="the file is probably truncated: delete it and make or download it again",
+                ) from problem
+
+        values = window.read(block)
+        if values.dtype.kind not in "fiu":
+            raise InputError(f"'{variable}' holds no numbers", where=str(self.path), hint="map another variable")
+        values = _merge_versions(values) if "expver" in array.dims else values
+        if not self.steps:
+            return values
+        flat = values.reshape(-1, *values.shape[2:])
+        return flat[steps.start - outer.start * each : steps.stop - outer.start * each]
+
+    def _cube(self, variable: str) -> xr.DataArray:
+        """``variable`` as (expver, time, steps, lat, lon), those dimensions that it has; single others are dropped."""
+        array = self.dataset[variable]
+        wanted = [self.dims["time"], *([self.steps] if self.steps else []), self.dims["lat"], self.dims["lon"]]
+        lacking = [d for d in wanted if d not in array.dims]
+        if lacking:
+            raise InputError(
+                f"'{variable}' has no dimension {lacking[0]}", where=str(self.path), hint="map another variable"
+            )
+        array = array.squeeze([d for d in array.dims if array.sizes[d] == 1 and d not in wanted], drop=True)
+        extra = [d for d in array.dims if d not in (*wanted, "expver")]
+        if extra:
+            raise InputError(
+                f"'{variable}' has the extra dimension {extra[0]}", where=str(self.path), hint="select one first"
+            )
+        if "expver" in array.dims:
+            if "expver" in array.coords:
+                array = array.isel(expver=np.argsort(array["expver"].values.astype(str)))
+            wanted = ["expver", *wanted]
+        return array.transpose(*wanted)
+
+    def noise(self, variable: str) -> float:
+        """Half a step of the packing of ``variable``; 0 where it is not packed."""
+        return 0.5 * abs(float(self.dataset[variable].encoding.get("scale_factor", 0.0)))
+
+    def label(self, step: int) -> str:
+        """The date and time of a position, as the file's calendar writes it."""
+        return label(self.times[step], self.calendar)
+
+
+def _name(dataset: xr.Dataset, names: tuple[str, ...], axis: str, path: Path) -> str:
+    """The coordinate of ``axis`` called one of ``names``, or else the only one that says it is, by unit or meaning."""
+    known = [str(n) for n in dataset.dims if n in dataset.variables and dataset[n].ndim == 1]
+    found = [name for name in names if name in known]
+    meaning = {"lat": "latitude", "lon": "longitude"}[axis]
+    said = [n for n in known if dataset[n].attrs.get("standard_name") == meaning]
+    found += [*said, *(n for n in known if dataset[n].attrs.get("units") in DEGREES[axis] and n not in said)]
+    if found and (found[0] in names or len(found) == 1):
+        return found[0]
+    why = next((f"; '{n}' has {dataset[n].ndim} dimensions" for n in names if n in dataset.variables), "")
+    raise InputError(
+        f"no coordinate called {' or '.join(names[:2])}{why}",
+        where=str(path),
+        hint=f"fluxatlas reads regular latitude-longitude files; this one has the dimensions {list(dataset.sizes)}",
+    )
+
+
+def _merge_versions(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """First finite value over the leading dimension (ERA5 before ERA5T)."""
+    merged = values[0].copy()
+    for other in values[1:]:
+        np.copyto(merged, other, where=np.isnan(merged))
+    return merged

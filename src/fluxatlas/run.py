@@ -109,6 +109,12 @@ class Run:
 
         return neighbour_inputs(self.forcing, year)
 
+    def pattern_files(self, year: int) -> list[str]:
+        """The files of ``forcing.rain_pattern`` for ``year``; none without a pattern."""
+        from .ingest.inputs import pattern_inputs
+
+        return pattern_inputs(self.config.forcing.rain_pattern, year)
+
     @cached_property
     def archive(self) -> Any:
         """The folder that the forcing is fetched to; ``None`` where nothing is to be fetched."""

@@ -7,6 +7,7 @@ rule forcing:
     input:
         raw=lambda wc: RUN.forcing_files(int(wc.year)),
         following=lambda wc: RUN.closing_file(int(wc.year)),
+        pattern=lambda wc: RUN.pattern_files(int(wc.year)),
         elevation=RUN.elevation_files,
     output:
         expand("<results>/ingest/forcing/{tile}/{{year}}.nc", tile=TILES),
@@ -25,11 +26,12 @@ rule forcing:
         tiles=each("--tile", "{tile}", tile=TILES),
         raw=lambda wc, input: repeat("--input", input.raw),
         following=lambda wc, input: repeat("--next-input", input.following),
+        pattern=lambda wc, input: repeat("--pattern-input", input.pattern),
         folder=subpath(output[0], ancestor=2),
         version=STAGE_VERSIONS["ingest"],
     shell:
         "fluxatlas ingest forcing --settings {params.settings:q} {params.grid} --year {wildcards.year}"
-        " {params.tiles} {params.raw} {params.following} --output-dir {params.folder} 2> {log}"
+        " {params.tiles} {params.raw} {params.following} {params.pattern} --output-dir {params.folder} 2> {log}"
 
 
 rule sites:

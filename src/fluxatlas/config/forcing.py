@@ -19,6 +19,41 @@ class UnitOverride(Block):
     """Why the label is wrong; it is written into every file made from it."""
 
 
+class RainPattern(Block):
+    """A daily source whose days share out the precipitation of a month; its own amounts do not matter."""
+
+    source: Literal["era5_land", "era5", "livneh", "mapping"] = "mapping"
+    """As forcing.source."""
+    path: str | tuple[str, ...] = Field(min_length=1)
+    """Files of a year, as forcing.path."""
+    mapping: str = ""
+    """As forcing.mapping."""
+    closing: Literal["auto", "always", "never"] = "auto"
+    """As forcing.closing."""
+    first_year: int | None = Field(None, ge=1850, le=2200)
+    """First year of the source; empty: unknown."""
+    last_year: int | None = Field(None, ge=1850, le=2200)
+    """Last year of the source; empty: unknown."""
+    overrides: dict[str, UnitOverride] = Field(default_factory=dict)
+    """As forcing.overrides."""
+
+    @model_validator(mode="after")
+    def _complete(self) -> RainPattern:
+        if self.source == "mapping" and not self.mapping:
+            raise ValueError("source 'mapping' needs: mapping")
+        return self
+
+    @property
+    def opening(self) -> Literal["never"]:
+        """Its days are those of UTC: nothing before the year is needed."""
+        return "never"
+
+    @property
+    def day(self) -> Literal["utc"]:
+        """Its days are those of UTC, or of the source."""
+        return "utc"
+
+
 class ForcingBlock(Block):
     """The meteorological forcing: source, files, elevation of its grid, and storage of the pieces."""
 
@@ -48,6 +83,8 @@ class ForcingBlock(Block):
     """Last year in the archive; empty: unknown."""
     overrides: dict[str, UnitOverride] = Field(default_factory=dict)
     """Raw variables whose unit label is wrong: {name: {units: ..., reason: ...}}."""
+    rain_pattern: RainPattern | None = None
+    """For monthly data: a daily source whose wet days share out the rain of a month; empty: every third day is wet."""
     halo: int = Field(2, ge=1, le=20)
     """Source cells kept around each tile, for interpolation across its edge."""
     fill_cells: int = Field(3, ge=0, le=20)

@@ -33,6 +33,9 @@ def forcing(
     next_input: Annotated[
         list[Path] | None, typer.Option(help="Raw file with steps just before or after the year.")
     ] = None,
+    pattern_input: Annotated[
+        list[Path] | None, typer.Option(help="File of the source of 'rain_pattern' in that year; repeat for more.")
+    ] = None,
     elevation: Annotated[Path | None, typer.Option(help="Elevation file, instead of that of the settings.")] = None,
     system: Annotated[str, typer.Option(help="System whose forcing is cut.")] = "soil_methane_sink",
     bbox: Annotated[
@@ -56,9 +59,9 @@ def forcing(
     def say(text: str) -> None:
         typer.echo(f"forcing: {text}", err=True)
 
-    source = open_source(block, input, next_input or [], relief)
+    source = open_source(block, input, next_input or [], relief, pattern_input or [])
     say(f"{source.attrs['source']}, {len(input)} files")
-    raw = {str(path): path for path in (*input, *(next_input or []), relief)}
+    raw = {str(path): path for path in (*input, *(next_input or []), *(pattern_input or []), relief)}
     paths = write_pieces(
         source,
         year,

@@ -75,6 +75,11 @@ def neighbour_inputs(block: ForcingSettings, year: int) -> list[str]:
     return [*opening_inputs(block, year), *closing_inputs(block, year)]
 
 
+def pattern_inputs(pattern: ForcingSettings | None, year: int) -> list[str]:
+    """The files of ``forcing.rain_pattern`` for ``year``; none without a pattern."""
+    return [] if pattern is None else [*forcing_inputs(pattern, year), *closing_inputs(pattern, year)]
+
+
 def closing_input(block: ForcingSettings, year: int) -> str | None:
     """As :func:`closing_inputs` for an archive with one pattern: the file, or ``None`` where none is needed."""
     return next(iter(closing_inputs(block, year)), None)

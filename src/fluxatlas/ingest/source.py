@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from ..config.forcing import ForcingBlock
-from ..errors import FluxAtlasError
+from ..errors import ConfigError, FluxAtlasError
 from .coordinates import BBox, SourceGrid, Window
 
 if TYPE_CHECKING:
@@ -40,10 +40,12 @@ def open_source(
     files: Sequence[str | Path],
     closing: Sequence[str | Path] = (),
     elevation: str | Path | None = None,
+    pattern: Sequence[str | Path] = (),
 ) -> Source:
     """Open the raw ``files`` of a year, and the ``closing`` ones just before and after it, as the source of the block.
 
-    ``elevation`` replaces that of the block. Raises :class:`FluxAtlasError` where mapping or files are unusable.
+    ``elevation`` replaces that of the block; ``pattern`` are the files of its ``rain_pattern``.
+    Raises :class:`FluxAtlasError` where mapping or files are unusable.
     """
     from .declaration import load_mapping
     from .era5_land import SYNTHETIC_EARTH
@@ -54,16 +56,28 @@ def open_source(
     mapping = load_mapping(name)
     if block.source == "synthetic_earth":
         mapping = mapping.model_copy(update=SYNTHETIC_EARTH)
-    kind = MonthlySource if mapping.monthly else MappedSource
-    return kind(
-        mapping,
-        files,
-        closing,
-        block.overrides,
-        day=block.day,
-        elevation=elevation or block.elevation or None,
-        elevation_variable=block.elevation_variable,
-    )
+    rest = {"day": block.day, "elevation": elevation or block.elevation or None}
+    rest |= {"elevation_variable": block.elevation_variable}
+    if not mapping.monthly:
+        if block.rain_pattern is not None:
+            raise ConfigError(
+                f"'{mapping.title}' is not monthly: it has rain of its own days",
+                where="forcing.rain_pattern",
+                hint="leave the key out",
+            )
+        return MappedSource(mapping, files, closing, block.overrides, **rest)  # type: ignore[arg-type]
+    days = None
+    if block.rain_pattern is not None:
+        finer = block.rain_pattern
+        own = load_mapping(finer.mapping if finer.source == "mapping" else finer.source)
+        if own.monthly or "pr" not in own.variables:
+            raise ConfigError(
+                f"'{own.title}' has no daily precipitation",
+                where="forcing.rain_pattern",
+                hint="name a daily or finer source with pr",
+            )
+        days = MappedSource(own, pattern, (), finer.overrides)
+    return MonthlySource(mapping, files, closing, block.overrides, rain_pattern=days, **rest)  # type: ignore[arg-type]
 
 
 def recognise(files: Sequence[str | Path]) -> str | None:

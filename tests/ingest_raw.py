@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -68,4 +70,50 @@ def write_geopotential(path: Path, lat: np.ndarray = LAT, lon: np.ndarray = LON)
         {"latitude": lat, "longitude": lon},
     )
     data.to_netcdf(path, engine="netcdf4")
+    return path
+
+
+PARAMETERS = {"t2m": 167, "d2m": 168, "sp": 134, "u10": 165, "v10": 166, "tp": 228, "ssrd": 169, "strd": 175}
+GRIB_WRITER = """
+import sys
+import eccodes, numpy as np
+raw = np.load(sys.argv[1])
+names = [n for n in raw.files if n not in ("time", "lat", "lon")]
+with open(sys.argv[2], "wb") as out:
+    for step, stamp in enumerate(raw["time"]):
+        for name in names:
+            m = eccodes.codes_grib_new_from_samples("regular_ll_sfc_grib1")
+            accumulated = name in ("tp", "ssrd", "strd")
+            base = (stamp - np.timedelta64(1, "h")).astype("datetime64[D]") if accumulated else stamp
+            hours = int((stamp - base) / np.timedelta64(1, "h")) if accumulated else 0
+            text = str(base.astype("datetime64[m]"))
+            keys = {"table2Version": 128, "indicatorOfParameter": int(PARAMETERS[name]), "centre": 98}
+            keys |= {"dataDate": int(text[:10].replace("-", "")), "dataTime": int(text[11:13]) * 100}
+            keys |= {"timeRangeIndicator": 4, "stepRange": f"0-{hours}"} if accumulated else {"stepRange": "0"}
+            lat, lon = raw["lat"], raw["lon"]
+            keys |= {"Ni": lon.size, "Nj": lat.size}
+            keys |= {"iDirectionIncrementInDegrees": 0.25, "jDirectionIncrementInDegrees": 0.25}
+            keys |= {"latitudeOfFirstGridPointInDegrees": lat[0], "latitudeOfLastGridPointInDegrees": lat[-1]}
+            keys |= {"longitudeOfFirstGridPointInDegrees": lon[0], "longitudeOfLastGridPointInDegrees": lon[-1]}
+            for key, value in keys.items():
+                eccodes.codes_set(m, key, value.item() if hasattr(value, "item") else value)
+            eccodes.codes_set(m, "bitsPerValue", 24)
+            values = raw[name][step].ravel().astype(float)
+            if np.isnan(values).any():
+                eccodes.codes_set(m, "bitmapPresent", 1)
+                values = np.where(np.isnan(values), eccodes.codes_get_double(m, "missingValue"), values)
+            eccodes.codes_set_values(m, values)
+            eccodes.codes_write(m, out)
+            eccodes.codes_release(m)
+"""
+
+
+def write_grib(data: xr.Dataset, path: Path) -> Path:
+    """GRIB 1 as the climate data store gives it: accumulations as steps 0-1 ... 0-24 of a run at 00 UTC."""
+    arrays = path.with_suffix(".npz")
+    fields = {name: data[name].values for name in data.data_vars}
+    time = data.time.values.astype("datetime64[s]")
+    np.savez(arrays, time=time, lat=data.latitude.values, lon=data.longitude.values, **fields)
+    script = f"PARAMETERS = {PARAMETERS}\n" + GRIB_WRITER
+    subprocess.run([sys.executable, "-c", script, str(arrays), str(path)], check=True)
     return path

@@ -158,7 +158,8 @@ class Archive:
             spoken_for = np.isin(time[inside], wanted)
             inside = inside[spoken_for | ~left_out(time[inside], self.calendar)]
         inside = inside[np.argsort(time[inside], kind="stable")]
-        again = np.append(False, np.diff(time[inside]) == np.timedelta64(0, "s"))
+        again = np.zeros(inside.size, bool)
+        again[1:] = np.diff(time[inside]) == np.timedelta64(0, "s")
         paths = [holders[i][0].path for i in owner[inside]]
         self._check_repeated(field.name, time[inside], owner[inside], again, paths)
         once, more = inside[~again], inside[again]

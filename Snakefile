@@ -44,6 +44,7 @@ rule all:
             year=YEARS,
             month=MAPS,
         ),
+        expand("<results>/ingest/constraints/{name}.nc", name=RUN.constraints),
         "<results>/products/stac/catalog.json",
         "<results>/products/budget.csv",
         expand("<results>/evaluate/{table}.csv", table=RUN.tables),

@@ -194,6 +194,22 @@ class Run:
         return self.synthetic_site_files if self.is_synthetic else site_inputs(self.sites)
 
     @property
+    def constraints(self) -> list[str]:
+        """Names of the gridded constraints."""
+        return list(self.config.constraints.sets)
+
+    def constraint_files(self, name: str) -> list[str]:
+        """Raw files of a gridded constraint; its patterns themselves where no file matches."""
+        from .config.constraints import constraint_inputs
+
+        constraint = self.config.constraints.sets[name]
+        return constraint_inputs(constraint) or constraint.path
+
+    def constraint_settings(self, name: str) -> str:
+        """One gridded constraint as JSON for ``--settings``."""
+        return json.dumps(self.config.constraints.sets[name].model_dump(mode="json"), sort_keys=True)
+
+    @property
     def sample_tiles(self) -> list[str]:
         """Tiles whose cells may be sampled: all, or as many as the configuration allows, evenly spread."""
         return _spread(self.tiles, self.config.synthesize.max_tiles)

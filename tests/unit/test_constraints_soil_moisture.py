@@ -91,11 +91,11 @@ def test_a_grid(tmp_path: Path) -> None:
     ("edit", "error", "message"),
     [
         (lambda d: d.rename(sm="ssm"), InputError, "none of the variables sm"),
-        (lambda d: d.assign(sm=d.sm.assign_attrs(units="%")), UnitError, "the unit of 'sm' is '%'"),
+        (lambda d: d.assign(sm=d.sm.assign_attrs(units="K")), UnitError, "the unit of 'sm' is 'K'"),
         (lambda d: d.isel(time=[0, 1, 1]), InputError, "present more than once"),
         (lambda d: d.isel(time=slice(0, 0)), InputError, r"no time|no time steps"),
         (lambda d: d.drop_vars("time"), InputError, "no time that can be read"),
-        (lambda d: d.drop_vars("lat"), InputError, "no latitude"),
+        (lambda d: d.drop_vars("lat"), InputError, "no coordinate called latitude"),
         (lambda d: d.assign(flag=d.flag + 1), InputError, "no value is left"),
         (lambda d: d.assign(sm=(d.sm * 0 - 9999).assign_attrs(d.sm.attrs)), InputError, "no value is left"),
         (lambda d: d.assign(sm=(d.sm * 0 + 40).assign_attrs(d.sm.attrs)), InputError, "no value is left"),

@@ -1,6 +1,7 @@
 # ingest: raw forcing, static layers and sites -> canonical daily pieces per tile and year, and site tables.
 # In:  the user's archive (or what the synthetic Earth writes below ingest/raw)
-# Out: <results>/ingest/forcing/{tile}/{year}.nc, <results>/ingest/sites/{sites.csv,observations.parquet,...}
+# Out: <results>/ingest/forcing/{tile}/{year}.nc, <results>/ingest/sites/{sites.csv,observations.parquet,...},
+#      <results>/ingest/constraints/{name}.nc for every set of the block 'constraints'
 
 
 rule forcing:
@@ -59,6 +60,33 @@ rule sites:
     shell:
         "fluxatlas ingest sites build --settings {params.settings:q} {params.inputs}"
         " --output-dir $(dirname {output.sites}) 2> {log}"
+
+
+if RUN.constraints:
+
+    rule constraint:
+        input:
+            lambda wc: RUN.constraint_files(wc.name),
+        output:
+            "<results>/ingest/constraints/{name}.nc",
+        log:
+            "<results>/logs/ingest/constraints_{name}.log",
+        benchmark:
+            "<results>/benchmarks/ingest/constraints_{name}.tsv"
+        wildcard_constraints:
+            name="|".join(RUN.constraints),
+        conda:
+            "../envs/fluxatlas.yaml"
+        resources:
+            mem_mb=memory(2000),
+            runtime=minutes(240),
+        params:
+            settings=lambda wc: RUN.constraint_settings(wc.name),
+            bbox=RUN.bbox,
+            version=STAGE_VERSIONS["ingest"],
+        shell:
+            "fluxatlas ingest constraint build --settings {params.settings:q} --bbox {params.bbox}"
+            " --output {output} 2> {log}"
 
 
 if RUN.absent_forcing:

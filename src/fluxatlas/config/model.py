@@ -12,6 +12,7 @@ from pydantic import Field, ValidationError
 from ..errors import ConfigError, FluxAtlasError
 from ..grid import check_tile_size, get_grid
 from .base import Block, problems
+from .constraints import ConstraintsBlock
 from .evaluate import EvaluateBlock
 from .forcing import ForcingBlock
 from .infer import InferBlock
@@ -44,6 +45,8 @@ class Config(Block):
     """Static layers: soil, terrain, land cover, vegetation. Left out for the synthetic Earth, which makes its own."""
     sites: SitesBlock = Field(default_factory=SitesBlock)
     """Towers and chambers. Left out for the synthetic Earth, which makes its own."""
+    constraints: ConstraintsBlock = Field(default_factory=ConstraintsBlock)
+    """Inversion fluxes and soil moisture on a grid, brought to one form beside the sites; none by default."""
     synthetic_earth: SyntheticEarthBlock = Field(default_factory=SyntheticEarthBlock)
     """The made-up world of the embedded default; read only where forcing.source is 'synthetic_earth'."""
     synthesize: SynthesizeBlock = Field(default_factory=SynthesizeBlock)

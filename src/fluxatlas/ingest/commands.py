@@ -9,10 +9,12 @@ from typing import Annotated
 import typer
 
 from ..testing.commands import app as synthetic_earth
+from .constraints.commands import app as constraint
 from .sites.commands import app as sites
 
 app = typer.Typer(no_args_is_help=True, help="Bring raw forcing and sites into canonical form.")
 app.add_typer(sites, name="sites")
+app.add_typer(constraint, name="constraint")
 app.add_typer(synthetic_earth, name="synthetic-earth")
 
 

@@ -94,7 +94,15 @@ def _measure(values: FloatArray, axis: str) -> FloatArray:
 
 
 def _conservative(source: FloatArray, target: FloatArray, axis: str) -> AxisWeights:
-    given, wanted = edges(source, axis), edges(target, axis)
+    return bounds_weights(edges(source, axis), edges(target, axis), axis)
+
+
+def bounds_weights(given: FloatArray, wanted: FloatArray, axis: str) -> AxisWeights:
+    """Conservative weights from cells with the edges ``given`` (n + 1) to cells with the edges ``wanted`` [degrees].
+
+    Edges ascend or descend and need not be evenly spaced (rows of an equal-area grid). Weights of a target cell that is
+    only covered in part are NaN.
+    """
     low = np.maximum(np.minimum(wanted[:-1], wanted[1:])[:, None], np.minimum(given[:-1], given[1:])[None, :])
     high = np.minimum(np.maximum(wanted[:-1], wanted[1:])[:, None], np.maximum(given[:-1], given[1:])[None, :])
     overlap = np.where(high > low, _measure(high, axis) - _measure(low, axis), 0.0)

@@ -1,236 +1,310 @@
-"""Fluxes of atmospheric inversions from the files of each provider, as one array with one unit and one sign.
+"""Fluxes of atmospheric inversions from the files of each provider, with one unit and one sign.
 
 The result says what the flux contains (fire, lateral transport, fossil adjustment), and the global land sum of a
-default variable must be plausible: a wrong unit or sign shows there at once.
+default variable must be plausible: a wrong unit, area or sign shows there, and the message says which it may be.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ...errors import InputError, UnitError, nearest
-from ...files import read_netcdf
-from ...grid import EARTH_RADIUS
-from ..archive import LAT, LON
-from ..coordinates import regular_axis
-from .kinds import DAYS_PER_YEAR, KINDS, TO_DAYS, TO_GRAMS, InversionKind, parse_unit
+from ...errors import InputError, nearest
+from ..coordinates import SourceGrid
+from .averaging import Averager, Period
+from .inversion_file import InversionFile, Wish, cell_area
+from .kinds import KINDS, InversionKind
+from .ordering import in_order
+from .recognise import recognise
+from .units import CARBON, CARBON_DIOXIDE, DAYS_PER_YEAR
 
 if TYPE_CHECKING:
     import xarray as xr
 
-PLAUSIBLE = (-6.0, 2.0)
-"""Bounds of the mean global land sum [PgC yr-1] of a default variable."""
+Array = npt.NDArray[np.float64]
+
 LARGEST = 100.0
 """Largest believable flux of a cell [gC m-2 d-1]."""
-TIME_NAMES = ("time", "mtime", "start_date", "date")
-AREA_NAMES = ("cell_area", "area", "dxyp")
-MEMBER_NAMES = ("ensemble_member", "member", "model", "experiment")
+MISTAKES: tuple[tuple[float, str], ...] = (
+    (-1.0, "the sign is the other way round (set sign: to_land)"),
+    (CARBON / CARBON_DIOXIDE, "values are of CO2, not of C (a factor of 12/44)"),
+    (CARBON_DIOXIDE / CARBON, "values are of C, but the unit says CO2 (a factor of 44/12)"),
+    (1 / 12, "values are per year, but the unit says per month (a factor of 12)"),
+    (12.0, "values are per month, but the unit says per year (a factor of 12)"),
+    (1 / DAYS_PER_YEAR, "values are per year, but the unit says per day (a factor of 365)"),
+    (DAYS_PER_YEAR, "values are per day, but the unit says per year (a factor of 365)"),
+    (1 / 30.4375, "values are per month, but the unit says per day (a factor of 30)"),
+    (30.4375, "values are per day, but the unit says per month (a factor of 30)"),
+    (1 / 86400, "values are per day, but the unit says per second (a factor of 86400)"),
+    (86400.0, "values are per second, but the unit says per day (a factor of 86400)"),
+    (1e-3, "values are in grams, but the unit says kg (a factor of 1000)"),
+    (1e3, "values are in kg, but the unit says grams (a factor of 1000)"),
+    (CARBON, "values are in mol, but the unit says grams (a factor of 12)"),
+)
+"""By what a sum is multiplied to undo a mistake, and what the mistake is."""
+CELLS = (5e8, 2e11)
+"""A sum too large by a factor like a cell area [m2] (0.25 to 5 degrees)."""
+
+
+@dataclass
+class Totals:
+    """Sums over the globe while the steps go by; ``None`` where the grid is not global."""
+
+    area: Array | None
+    days: float = 0.0
+    grams: float = 0.0
+    finite: bool = False
+
+    @classmethod
+    def over(cls, grid: SourceGrid) -> Totals:
+        height, width = grid.cell
+        covered = height * grid.lat.size >= 170 and width * grid.lon.size >= 355
+        return cls(cell_area(grid.lat, grid.lon) if covered else None)
+
+    def add(self, values: Array, days: float) -> None:
+        """One step (lat, lon, member) of ``days``; members without any value are left out."""
+        present = np.isfinite(values).any(axis=(0, 1))
+        self.finite = self.finite or bool(present.any())
+        if self.area is None or not present.any():
+            return
+        sums = np.nansum(values * self.area[:, :, None], axis=(0, 1))[present]
+        self.grams += float(sums.sum()) * days
+        self.days += sums.size * days
+
+    @property
+    def sum(self) -> float | None:
+        """Mean global sum [PgC yr-1] over members and days."""
+        return self.grams / self.days * DAYS_PER_YEAR / 1e15 if self.days else None
+
+
+class Inversion:
+    """The files of one inversion as a stream of steps; memory does not grow with their number."""
+
+    def __init__(
+        self,
+        paths: Sequence[str | Path],
+        kind: str = "",
+        wish: Wish | None = None,
+        *,
+        step: str = "month",
+        keep_gaps: bool = False,
+        years: tuple[int | None, int | None] = (None, None),
+    ) -> None:
+        """``kind`` empty: recognised from the first file. ``step``: ``month`` or ``native`` (days stay days)."""
+        if not paths:
+            raise InputError("no inversion file is given", hint="name one file or those of several months")
+        if kind and kind not in KINDS:
+            raise InputError(
+                f"unknown kind of inversion '{kind}'{nearest(kind, KINDS)}", hint=f"one of {', '.join(KINDS)}"
+            )
+        self.kind = kind or _recognised(Path(paths[0]))
+        self.facts: InversionKind = KINDS[self.kind]
+        self.wish = wish or Wish()
+        self.paths = [Path(p) for p in paths]
+        for path in self.paths:
+            if "ensstd" in path.name.lower():
+                raise InputError(
+                    "the file holds standard deviations, no fluxes", where=str(path), hint="give the EnsMean file"
+                )
+        self.step, self.keep_gaps, self.years = step, keep_gaps, years
+        first = self._open(self.paths[0])
+        self.grid, self.members, self.name, self.native = first.grid, first.members, first.name, first.step
+        self.regional, self.flipped, self._fire = first.regions is not None, first.flip, bool(first.fire)
+        first.close()
+        self.totals = Totals.over(self.grid)
+        self.notes: list[str] = []
+
+    @property
+    def monthly(self) -> bool:
+        """Whether the steps of the result are months."""
+        return self.step == "month" or self.native == "month"
+
+    def steps(self) -> Iterator[Period]:
+        """Every month or day in order, with values (lat, lon, member) [gC m-2 d-1], positive to the atmosphere.
+
+        Raises :class:`InputError` for files that do not belong together, times that are repeated or lacking, impossible
+        values, and at the end for no data or an implausible global sum.
+        """
+        averager = Averager("M" if self.monthly else "D", self._where, self.keep_gaps)
+        for period in averager.averaged(self._raw()):
+            year = int(period.start.astype("datetime64[Y]").astype(int)) + 1970
+            if (self.years[0] or year) <= year <= (self.years[1] or year):
+                self._plausible_cells(period)
+                self.totals.add(period.values, period.days)
+                yield period
+        self.notes += averager.notes
+        self._check_end()
+
+    def attrs(self) -> dict[str, Any]:
+        """What the flux contains; complete once all steps went by."""
+        lateral = "removed (rivers)" if self.name in self.facts.lateral_in else "not removed"
+        total = self.totals.sum
+        fire = self.facts.fire_included or self._fire
+        content = (
+            self.facts.contains.replace("without fire and", "with fire, without") if self._fire else self.facts.contains
+        )
+        return {
+            "title": self.facts.title,
+            "kind": self.kind,
+            "source_variable": self.name,
+            "units": "gC m-2 d-1",
+            "sign": "positive_to_atmosphere",
+            "sign_changed": self.flipped,
+            "fire_included": fire,
+            "lateral": "not seen by towers" if self.kind == "fluxcom" else lateral,
+            "fossil_adjusted": self.facts.fossil_adjusted,
+            "content": content,
+            "spatial": "even within each region of the file" if self.regional else "grid of the file",
+            "citation": self.facts.citation,
+            **({} if total is None else {"global_sum": round(total, 6)}),
+            **({"notes": "; ".join(self.notes)} if self.notes else {}),
+        }
+
+    @property
+    def _where(self) -> str:
+        return ", ".join(map(str, self.paths[:2])) + (f" and {len(self.paths) - 2} more" if len(self.paths) > 2 else "")
+
+    def _open(self, path: Path) -> InversionFile:
+        return InversionFile(path, self.facts, self.wish)
+
+    def _raw(self) -> Iterator[Period]:
+        """The steps of all files in order of time."""
+        for path in in_order(self.paths, self._first_time):
+            file = self._open(path)
+            try:
+                self._belongs(file)
+                lengths = {"month": None, "day": 1.0}.get(file.step, _part_of_day(file.times))
+                for times, values in file.blocks():
+                    for when, one in zip(times, values, strict=True):
+                        yield Period(when, lengths or _month_days(when), one, str(path))
+            finally:
+                file.close()
+
+    def _first_time(self, path: Path) -> np.datetime64:
+        file = self._open(path)
+        try:
+            return np.min(file.times)
+        finally:
+            file.close()
+
+    def _belongs(self, file: InversionFile) -> None:
+        """Raise :class:`InputError` unless ``file`` has the grid, members and step of the first one."""
+        if self.grid.positions(file.grid) is None:
+            what = f"its grid differs from that of {self.paths[0]}: {file.grid.text} and {self.grid.text}"
+        elif file.members != self.members:
+            what = f"its members {file.members} differ from {self.members} of {self.paths[0]}"
+        elif (file.step == "month") != (self.native == "month"):
+            what = f"its steps ({file.step}) differ from those of {self.paths[0]} ({self.native})"
+        elif file.flip != self.flipped:
+            what = f"it says another sign than {self.paths[0]}"
+        else:
+            return
+        raise InputError(what, where=str(file.path), hint="give files of one data set")
+
+    def _plausible_cells(self, period: Period) -> None:
+        finite = np.isfinite(period.values)
+        worst = float(np.abs(period.values, where=finite, out=np.zeros_like(period.values)).max())
+        if worst > LARGEST:
+            raise InputError(
+                f"a flux of {worst:.3g} gC m-2 d-1 is impossible",
+                where=f"{period.where}, {str(period.start)[:7]}",
+                hint=_hint(worst / 5, "check the unit and the missing-value code of the file"),
+            )
+
+    def _check_end(self) -> None:
+        total, (low, high) = self.totals.sum, self.facts.plausible
+        if not self.totals.finite:
+            raise InputError("the flux is missing everywhere", where=self._where, hint="get the file again")
+        if self.wish.variable or total is None or low <= total <= high:
+            if total is not None and total > 0 and not self.wish.variable:
+                self.notes.append(f"the land is a source of {total:.2f} PgC yr-1: check the sign")
+            return
+        likely = [text for factor, text in MISTAKES if low <= total * factor <= min(high, 0.0)]
+        raise InputError(
+            f"the global land flux is {total:.3g} PgC yr-1, outside {low:g}..{high:g}",
+            where=self._where,
+            hint=_hint(
+                abs(total),
+                "perhaps " + "; or ".join(likely[:3])
+                if likely
+                else "unit, sign or variable are not those of this kind of file",
+            ),
+        )
 
 
 def load_inversion(
-    path: str | Path | Sequence[str | Path], kind: str, *, variable: str = "", units: str = ""
+    path: str | Path | Sequence[str | Path],
+    kind: str = "",
+    *,
+    variable: str = "",
+    units: str = "",
+    sign: str = "",
+    start: str = "",
+    add_fire: bool = False,
+    step: str = "native",
 ) -> xr.DataArray:
     """Net flux (time, lat, lon, member) [gC m-2 d-1], positive to the atmosphere, float32.
 
-    ``path``: one file or the files of several months; ``kind``: a key of :data:`KINDS`; ``variable`` instead of its
-    default; ``units`` instead of a wrong label in the file. Latitude runs north to south, longitude -180..180, time is
-    the first of the month (the day, where ``kind`` is daily). NaN outside a member's period. Attributes:
-    ``fire_included``, ``lateral``, ``fossil_adjusted``, ``sign``, ``citation``, ``global_sum`` [PgC yr-1].
+    ``path``: one file or the files of several months; ``kind``: a key of :data:`KINDS`, empty: recognised; ``step``:
+    ``native`` (months or days; hours become days) or ``month``; the others as in :class:`Wish`. Latitude runs north to
+    south, longitude -180..180, time is the first of the month or the day. NaN outside a member's period. Attributes:
+    ``fire_included``, ``lateral``, ``fossil_adjusted``, ``sign``, ``content``, ``citation``, ``global_sum`` [PgC yr-1].
+    The whole series is in memory; :class:`Inversion` streams it.
 
-    Raises :class:`InputError` for an unreadable file, a missing variable or coordinate, repeated or unordered times,
-    no data, impossible values, or a global land sum of the default variable outside :data:`PLAUSIBLE`;
-    :class:`UnitError` for a unit that is not that of the kind.
+    Raises :class:`InputError` for an unreadable file, a missing variable or coordinate, times that are repeated or
+    lacking, no data, impossible values, or a global land sum of the default variable outside the bounds of the kind;
+    :class:`UnitError` for a unit that is none of carbon.
     """
     import xarray as xr
 
-    if kind not in KINDS:
-        raise InputError(f"unknown kind of inversion '{kind}'{nearest(kind, KINDS)}", hint=f"one of {', '.join(KINDS)}")
-    facts = KINDS[kind]
     paths = [path] if isinstance(path, str | Path) else list(path)
-    if not paths:
-        raise InputError("no inversion file is given", hint="name one file or those of several months")
-    parts = [_read(Path(p), facts, variable or facts.variable, units) for p in paths]
-    whole = parts[0] if len(parts) == 1 else xr.concat(parts, "time", join="exact").sortby("time")
-    where = ", ".join(str(p) for p in paths[:3])
-    _check(whole, where)
-    total = global_sum(whole)
-    if not variable and total is not None and not PLAUSIBLE[0] <= total <= PLAUSIBLE[1]:
-        raise InputError(
-            f"the global land flux is {total:.3g} PgC yr-1, outside {PLAUSIBLE[0]:g}..{PLAUSIBLE[1]:g}",
-            where=where,
-            hint="unit, sign or variable are not those of this kind of file",
-        )
-    name = variable or facts.variable
-    whole.attrs = {
-        "title": facts.title,
-        "source_variable": name,
-        "units": "gC m-2 d-1",
-        "sign": "positive_to_atmosphere",
-        "fire_included": facts.fire_included,
-        "lateral": "removed" if "lateral" in name else facts.lateral,
-        "fossil_adjusted": facts.fossil_adjusted,
-        "citation": facts.citation,
-        **({} if total is None else {"global_sum": total}),
+    source = Inversion(paths, kind, Wish(variable, units, sign, start, add_fire), step=step)
+    steps = [(period.start, period.values.astype(np.float32)) for period in source.steps()]
+    coords = {
+        "time": np.array([when for when, _ in steps]).astype("datetime64[ns]"),
+        "lat": source.grid.lat,
+        "lon": source.grid.lon,
+        "member": source.members,
     }
-    return whole.rename("net_flux")
+    values = np.stack([one for _, one in steps])
+    return xr.DataArray(values, coords, ("time", "lat", "lon", "member"), attrs=source.attrs(), name="net_flux")
 
 
 def global_sum(flux: xr.DataArray) -> float | None:
-    """Mean over time and members of the global sum [PgC yr-1]; ``None`` where the grid is not global."""
-    height, width = abs(float(flux.lat[1] - flux.lat[0])), abs(float(flux.lon[1] - flux.lon[0]))
-    if height * flux.lat.size < 170 or width * flux.lon.size < 355:
-        return None
-    areas = cell_area(flux.lat.values, flux.lon.values)[None, :, :, None]
-    values = flux.values.astype(np.float64)
-    present = np.isfinite(values).any(axis=(1, 2))
-    sums = np.nansum(values * areas, axis=(1, 2))[present]
-    return float(sums.mean() * DAYS_PER_YEAR / 1e15)
+    """Mean over time of the global sum [PgC yr-1], mean of the members; ``None`` where the grid is not global."""
+    totals = Totals.over(SourceGrid(flux.lat.values, flux.lon.values))
+    for one in flux.transpose("time", "lat", "lon", "member"):
+        totals.add(one.values.astype(np.float64), 1.0)
+    return totals.sum
 
 
-def cell_area(lat: npt.NDArray[np.float64], lon: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Area [m2] (lat, lon) of the cells of a regular grid on the sphere; a cell on the pole is cut there."""
-    half = abs(float(lat[1] - lat[0])) / 2
-    edges = np.deg2rad(np.clip(np.stack([lat - half, lat + half]), -90, 90))
-    width = np.deg2rad(abs(float(lon[1] - lon[0])))
-    return np.repeat((EARTH_RADIUS**2 * width * np.diff(np.sin(edges), axis=0).ravel())[:, None], lon.size, axis=1)
+def _hint(size: float, text: str) -> str:
+    """``text``, or that the cell area is missing where a sum is too large by about one."""
+    if CELLS[0] < size < CELLS[1] * 100:
+        return "values are per grid cell: the division by the cell area is missing (unit 'PgC yr-1', not per m2)"
+    return text
 
 
-def _read(path: Path, facts: InversionKind, name: str, units: str) -> xr.DataArray:
-    """The flux of one file in the unit and order of the result."""
-    import xarray as xr
-
-    data = read_netcdf(path)
-    if name not in data.data_vars:
-        held = [str(n) for n in data.data_vars]
+def _recognised(path: Path) -> str:
+    found = recognise(path)
+    if found.family != "inversion":
         raise InputError(
-            f"no variable '{name}'{nearest(name, held)}", where=str(path), hint=f"it holds {', '.join(held)}"
+            f"the file is {found.title}, no inversion", where=str(path), hint="give the files of an inversion"
         )
-    array = data[name]
-    lat, lon = (_coordinate(data, names, path) for names in (LAT, LON))
-    member = next((n for n in MEMBER_NAMES if n in array.dims), None)
-    time = _times(data, array, facts, path)
-    extra = set(array.dims) - {lat, lon, member, time[0]}
-    if extra:
-        raise InputError(f"'{name}' has the extra dimension {min(map(str, extra))}", where=str(path), hint="select one")
-    if time[0] not in array.dims:
-        array = array.expand_dims(time[0])
-    array = array.expand_dims("member") if member is None else array.rename({member: "member"})
-    values = array.transpose(time[0], lat, lon, "member").values.astype(np.float64)
-    rows = regular_axis(data[lat].values, "lat", str(path))
-    columns = (regular_axis(data[lon].values, "lon", str(path)) + 180) % 360 - 180
-    values = values * _factor(data, name, facts, units, time[1], path)[:, None, None, None]
-    if facts.per_cell:
-        values /= _areas(data, lat, lon, rows, columns)[None, :, :, None]
-    coords = {"time": time[1], "lat": rows, "lon": np.round(columns, 6), "member": _members(data, member, facts)}
-    made = xr.DataArray(values.astype(np.float32), coords, ("time", "lat", "lon", "member"))
-    return made.sortby("lat", ascending=False).sortby("lon")
+    return found.kind
 
 
-def _coordinate(data: xr.Dataset, names: tuple[str, ...], path: Path) -> str:
-    found = next((n for n in names if n in data.dims and n in data.variables), None)
-    if found is None:
-        raise InputError(
-            f"no coordinate called {' or '.join(names[:2])}", where=str(path), hint="give the provider's gridded file"
-        )
-    return found
+def _month_days(when: np.datetime64) -> float:
+    month = when.astype("datetime64[M]")
+    return float(((month + 1).astype("datetime64[D]") - month.astype("datetime64[D]")).astype(int))
 
 
-def _times(
-    data: xr.Dataset, array: xr.DataArray, facts: InversionKind, path: Path
-) -> tuple[str, npt.NDArray[np.datetime64]]:
-    """Name of the time dimension and its values; without one, the month in the name of the file."""
-    name = next((str(d) for d in array.dims if str(d) in (*TIME_NAMES, "months", "month")), None)
-    if name is None:
-        stamp = re.search(r"(?<!\d)((?:19|20)\d\d)(0[1-9]|1[0-2])(?!\d)", path.name)
-        if stamp is None:
-            raise InputError(
-                "neither a time in the file nor a month (YYYYMM) in its name", where=str(path), hint="keep its name"
-            )
-        return "time", np.array([f"{stamp[1]}-{stamp[2]}"], "datetime64[ns]")
-    source = next((n for n in (name, *TIME_NAMES) if n in data.variables), None)
-    values = _dates(data[source].values) if source else None
-    if values is None or values.shape != (array.sizes[name],):
-        raise InputError(
-            f"the times of dimension '{name}' cannot be read", where=str(path), hint="give the provider's own file"
-        )
-    return name, values.astype("datetime64[M]" if facts.step == "month" else "datetime64[D]").astype("datetime64[ns]")
-
-
-def _dates(values: npt.NDArray[Any]) -> npt.NDArray[np.datetime64] | None:
-    """``values`` as dates: datetimes, or rows of year, month, day ... as OCO-2 MIP and CarbonTracker have them."""
-    if values.dtype.kind == "M":
-        return values
-    if values.ndim == 2 and values.shape[1] >= 3 and values.dtype.kind in "iuf":
-        rows = [f"{int(y):04d}-{int(m):02d}-{int(d):02d}" for y, m, d in values[:, :3]]
-        return np.array(rows, "datetime64[ns]")
-    return None
-
-
-def _factor(
-    data: xr.Dataset, name: str, facts: InversionKind, units: str, time: npt.NDArray[np.datetime64], path: Path
-) -> npt.NDArray[np.float64]:
-    """What the values of each time are multiplied with to be gC (m-2) d-1."""
-    label = units or str(data[name].attrs.get("units", "")) or facts.unit
-    found, expected = parse_unit(label), parse_unit(facts.unit)
-    if found != expected:
-        raise UnitError(
-            f"the unit of '{name}' is '{label}', that of {facts.title} '{facts.unit}'",
-            where=str(path),
-            hint=f"if only the label is wrong, give units='{facts.unit}'",
-        )
-    scale = np.ones(time.size)
-    month = time.astype("datetime64[M]")
-    lengths = ((month + 1).astype("datetime64[D]") - month.astype("datetime64[D]")).astype(float)
-    for symbol, power in found:
-        if symbol in TO_GRAMS:
-            scale *= TO_GRAMS[symbol]
-        elif power == -1 and (symbol in TO_DAYS or symbol == "month"):
-            scale /= TO_DAYS.get(symbol, lengths)
-    return scale
-
-
-def _areas(
-    data: xr.Dataset, lat: str, lon: str, rows: npt.NDArray[np.float64], columns: npt.NDArray[np.float64]
-) -> npt.NDArray[np.float64]:
-    """Area of the cells from the file, where it has one, or from the sphere."""
-    name = next((n for n in AREA_NAMES if n in data.data_vars and set(data[n].dims) == {lat, lon}), None)
-    return (
-        data[name].transpose(lat, lon).values.astype(float) if name else cell_area(rows, np.unwrap(columns, period=360))
-    )
-
-
-def _members(data: xr.Dataset, member: str | None, facts: InversionKind) -> list[str]:
-    """Names of the members; character arrays are joined and stripped."""
-    if member is None:
-        return [facts.title]
-    source = next((n for n in (f"{member}_name", member) if n in data.variables), None)
-    if source is None:
-        return [str(i) for i in range(data.sizes[member])]
-    values = data[source].values
-    if values.ndim == 2:
-        values = np.array([b"".join(np.asarray(row, "S1").tolist()) for row in values])
-    return [(v.decode("utf-8", "replace") if isinstance(v, bytes) else str(v)).strip(" \x00") for v in values]
-
-
-def _check(flux: xr.DataArray, where: str) -> None:
-    """Raise :class:`InputError` for unordered times, no data, or impossible values."""
-    steps = np.diff(flux.time.values)
-    if (steps <= np.timedelta64(0, "ns")).any():
-        first = str(flux.time.values[1:][steps <= np.timedelta64(0, "ns")][0])[:10]
-        raise InputError(f"a time is repeated or out of order: {first}", where=where, hint="give each month once")
-    finite = np.isfinite(flux.values)
-    if not finite.any():
-        raise InputError("the flux is missing everywhere", where=where, hint="get the file again")
-    worst = float(np.abs(flux.values[finite]).max())
-    if worst > LARGEST:
-        raise InputError(
-            f"a flux of {worst:.3g} gC m-2 d-1 is impossible",
-            where=where,
-            hint="check the unit and the missing-value code of the file",
-        )
+def _part_of_day(times: Iterable[np.datetime64]) -> float:
+    """Length [d] of the steps of a file of several a day."""
+    seconds = np.asarray(list(times)).astype("datetime64[s]").astype(np.int64)
+    return float(np.median(np.diff(seconds))) / 86400 if seconds.size > 1 else 1.0

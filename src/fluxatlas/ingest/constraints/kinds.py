@@ -1,124 +1,168 @@
-"""The formats of atmospheric inversions: variable, unit, and what the flux contains.
+"""The formats of atmospheric inversions: which variable, which unit, and what the flux contains.
 
-Variables and units were read from public loaders of these files [L]; the grid of newer CarboScope runs is recalled [R].
-All are positive to the atmosphere. A unit is written as pairs of a symbol and its power.
+Each fact has a tag: [V] read from the provider's description or from public code that reads the files, [R] recalled.
+A unit in the file goes before the one here, which is for files without a label. All are positive to the atmosphere.
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Literal
 
-CARBON = 12.011
-"""Grams of carbon per mole."""
-DAYS_PER_YEAR = 365.25
-
-Unit = frozenset[tuple[str, int]]
+Step = Literal["month", "day", "hours"]
 
 
 @dataclass(frozen=True)
 class InversionKind:
-    """One format. ``variable``: the default; ``unit``: that of the files; ``per_cell``: per grid cell, not per area."""
+    """One format.
+
+    ``variables``: the net land flux, the first that a file holds; ``unit``: where a file has no label (empty: refuse);
+    ``step`` of a file with a single time; ``fire``: variables of the fire flux where it is separate; ``names``: what
+    tells the format from others that share its variable, in file name or attributes; ``lateral_in``: variables without
+    lateral transport; ``plausible``: bounds of the global land sum [PgC yr-1]; ``mass_is_carbon``: a label like
+    ``g m-2 d-1`` means carbon.
+    """
 
     title: str
-    variable: str
+    variables: tuple[str, ...]
     unit: str
     fire_included: bool
-    lateral: str
     fossil_adjusted: bool
     citation: str
-    step: Literal["month", "day"] = "month"
-    per_cell: bool = False
+    step: Step = "month"
+    fire: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+    lateral_in: tuple[str, ...] = ()
+    plausible: tuple[float, float] = (-6.0, 2.0)
+    mass_is_carbon: bool = False
+    contains: str = "net land flux without fossil fuel and cement"
 
 
 KINDS: dict[str, InversionKind] = {
+    # names of GCB2022 and GCB2023-2024 in public code [V], unit [V]; the river-adjusted field is in GCB2022 only [V]
     "gcb": InversionKind(
         "Global Carbon Budget inversion ensemble",
-        "land_flux_only_fossil_cement_adjusted",
+        ("land_flux_only_fossil_cement_adjusted",),
         "PgC m-2 yr-1",
         fire_included=True,
-        lateral="not removed",
         fossil_adjusted=True,
         citation="Luijkx et al. (2024), doi:10.18160/4M52-VCRU",
+        lateral_in=("land_flux_fossil_cement_and_river_adjusted",),
     ),
+    # variables, unit, dimensions [V]; monthly files CT2022.flux1x1.YYYYMM.nc, 3-hourly ones YYYYMMDD [V]
     "carbontracker": InversionKind(
         "CarbonTracker",
-        "bio_flux_opt",
+        ("bio_flux_opt", "bio_flux_optimized"),
         "mol m-2 s-1",
         fire_included=False,
-        lateral="not removed",
         fossil_adjusted=False,
         citation="Jacobson et al. (2023), CT2022, doi:10.25925/z1gj-3254",
+        fire=("fire_flux_imp", "fire_flux_imposed"),
+        contains="net ecosystem exchange without fire and fossil fuel",
     ),
+    # variables, units, cell_area, regional file with region_mask and region_area [V]
     "carbontracker_europe": InversionKind(
         "CarbonTracker Europe",
-        "biosphere_flux_optimized",
+        ("biosphere_flux_optimized",),
         "mol m-2 s-1",
         fire_included=False,
-        lateral="not removed",
         fossil_adjusted=False,
         citation="van der Laan-Luijkx et al. (2017), doi:10.5194/gmd-10-2785-2017",
+        fire=("fire_flux_imposed",),
+        contains="net ecosystem exchange without fire and fossil fuel",
     ),
+    # variables, area, file names [V]; unit [V] in the code of others, its label in the file [R]
     "cams": InversionKind(
         "CAMS CO2 inversion",
-        "flux_apos_bio",
+        ("flux_apos_bio",),
         "kgC m-2 month-1",
         fire_included=True,
-        lateral="not removed",
         fossil_adjusted=False,
         citation="Chevallier et al. (2010), doi:10.1029/2010JD013887",
     ),
+    # variables, unit per cell, mtime, dxyp, 72 x 48 cells [V]; grid of newer runs [R]
     "carboscope": InversionKind(
         "Jena CarboScope",
-        "co2flux_land",
+        ("co2flux_land",),
         "PgC yr-1",
         fire_included=True,
-        lateral="not removed",
         fossil_adjusted=False,
         citation="Rödenbeck et al. (2018), doi:10.5194/bg-15-2481-2018",
         step="day",
-        per_cell=True,
     ),
+    # land, ocean, net, start_date, file names [V]; unit [V] in the code of others
     "oco2_mip": InversionKind(
         "OCO-2 v10 MIP",
-        "land",
+        ("land",),
         "gC m-2 yr-1",
         fire_included=True,
-        lateral="not removed",
         fossil_adjusted=False,
         citation="Byrne et al. (2023), doi:10.5194/essd-15-963-2023",
+        names=("gridded_fluxes", "oco2", "oco-2", "v10mip"),
     ),
+    # bio_monthly_opt with unit, nmonth, no time variable [V, the code that writes it]; bio_opt, datetime [V], unit [R]
+    "gcas": InversionKind(
+        "GCASv2 / GCAS2021",
+        ("bio_monthly_opt", "bio_opt"),
+        "",
+        fire_included=False,
+        fossil_adjusted=False,
+        citation="Jiang et al. (2022), doi:10.5194/essd-14-3013-2022",
+        fire=("fire_monthly_opt", "fire_monthly_org", "fire_opt", "fire"),
+        contains="net ecosystem exchange without fire and fossil fuel",
+    ),
+    # components and resolution [V]; names of the variables not verified [R]: found by NEE/bio and posterior/optimised
+    "gongga": InversionKind(
+        "GONGGA",
+        ("*posterior*",),
+        "",
+        fire_included=False,
+        fossil_adjusted=False,
+        citation="Jin et al. (2024), doi:10.5194/essd-16-2857-2024",
+        fire=("*fire*",),
+        names=("gongga",),
+        contains="net ecosystem exchange without fire and fossil fuel",
+    ),
+    # flux, Lat, Lon, file name [V]; NBE with fire [V, paper]; unit and time axis [R]
+    "cms_flux": InversionKind(
+        "CMS-Flux NBE",
+        ("NBE", "nbe", "post-NBE", "flux"),
+        "gC m-2 d-1",
+        fire_included=True,
+        fossil_adjusted=False,
+        citation="Liu et al. (2021), doi:10.5194/essd-13-299-2021",
+        names=("cms-flux", "cms_flux", "cmsflux"),
+    ),
+    # NEE per day and cell of land, hourly to monthly aggregates [R]; not an inversion: other bounds of the global sum
     "fluxcom": InversionKind(
-        "FLUXCOM X-BASE (no inversion, same loader)",
-        "NEE",
+        "FLUXCOM and FLUXCOM-X-BASE (no inversion, same loader)",
+        ("NEE",),
         "gC m-2 d-1",
         fire_included=False,
-        lateral="not seen by towers",
         fossil_adjusted=True,
-        citation="Nelson and Walther et al. (2024), doi:10.5194/bg-21-5079-2024",
+        citation="Nelson and Walther et al. (2024), doi:10.5194/bg-21-5079-2024; Jung et al. (2020)",
+        names=("fluxcom", "x-base", "xbase", "nee_"),
+        plausible=(-25.0, 2.0),
+        mass_is_carbon=True,
+        contains="net ecosystem exchange as towers see it, per area of land [R]",
     ),
 }
+"""``lateral`` of every kind is 'not removed', except for the variables in ``lateral_in`` and for fluxcom."""
 
-SPELLINGS = {
-    **dict.fromkeys(("yr", "year", "years", "a"), "yr"),
-    **dict.fromkeys(("month", "months", "mon"), "month"),
-    **dict.fromkeys(("d", "day", "days"), "d"),
-    **dict.fromkeys(("s", "sec", "second"), "s"),
-    **dict.fromkeys(("mol", "mole", "moles"), "mol"),
-}
-"""Symbols as :func:`parse_unit` returns them; the others are masses of carbon and lengths."""
-TO_GRAMS = {"PgC": 1e15, "GtC": 1e15, "TgC": 1e12, "kgC": 1e3, "gC": 1.0, "mol": CARBON}
-TO_DAYS = {"yr": DAYS_PER_YEAR, "d": 1.0, "s": 1 / 86400}
-"""Days of each unit of time; a month has those of the calendar."""
+MASKS = {"*posterior*": (("nee", "bio", "nbe"), ("post", "opt", "apos")), "*fire*": (("fire", "bb", "burn"), ())}
+"""Variables found by words in their names: one of the first words and, if there are any, one of the second."""
 
 
-def parse_unit(text: str) -> Unit:
-    """The unit in ``text``: ``PgC m-2 yr-1``, ``PgC/m2/yr``, ``mol m^-2 s^-1``, ``kg C m**-2 month-1`` ..."""
-    spelled = text.replace("**", "").replace("^", "").replace(".", " ").replace("*", " ")
-    spelled = re.sub(r"\b([PGTMk]?[gt])\s+C\b", r"\1C", spelled)
-    found: dict[str, int] = {}
-    for slash, symbol, power in re.findall(r"(/?)\s*([A-Za-z]+)\s?([-+]?\d+)?", spelled):
-        name = SPELLINGS.get(symbol.lower(), symbol)
-        found[name] = found.get(name, 0) + (int(power) if power else 1) * (-1 if slash else 1)
-    return frozenset(found.items())
+def pick(variables: tuple[str, ...], held: list[str]) -> list[str]:
+    """Those of ``held`` that are one of ``variables``: the first exact one, or all that fit a mask."""
+    exact = [name for name in variables if name in held]
+    if exact:
+        return exact[:1]
+    return [
+        name
+        for mask in variables
+        if mask in MASKS
+        for name in held
+        if all(any(word in name.lower() for word in words) for words in MASKS[mask] if words)
+        and not any(word in name.lower() for word in ("unc", "sd", "std", "err", "prior", "apri"))
+    ]

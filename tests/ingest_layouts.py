@@ -182,6 +182,39 @@ def all_days(calendar: str, first: int, last: int) -> list[cftime.datetime]:
     )
 
 
+def mswep(folder: Path, days: pd.DatetimeIndex, truth: dict[str, np.ndarray]) -> list[Path]:
+    """MSWX with the precipitation of MSWEP, which lies in a folder of its own."""
+    files = []
+    for path in mswx(folder, days, truth):
+        if "/P/" in path.as_posix():
+            target = folder / "MSWEP_V280" / "Past" / "Daily" / path.name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            path = path.rename(target)
+        files.append(path)
+    return files
+
+
+def nldas2_002(files: list[Path]) -> list[Path]:
+    """NLDAS-2 files renamed to the NetCDF subsets of the older version, with the names of GRIB."""
+    names = {"Tair": "TMP", "Qair": "SPFH", "PSurf": "PRES", "Wind_E": "UGRD", "Wind_N": "VGRD", "LWdown": "DLWRF"}
+    names |= {"SWdown": "DSWRF", "Rainf": "APCP"}
+    older = []
+    for path in files:
+        older.append(path.with_name(path.name.replace(".020.nc", ".002.grb.SUB.nc4")))
+        with xr.open_dataset(path) as data:
+            data.rename(names).to_netcdf(older[-1], engine="netcdf4")
+    return older
+
+
+def nldas_elevation(path: Path) -> Path:
+    """The elevation file of NLDAS: variable NLDAS_elev over a time of one step, latitude ascending."""
+    metres = 100.0 * (np.arange(LAT.size)[::-1, None] + np.arange(LON.size)[None, :])[None]
+    field = ("time", "lat", "lon"), metres, {"units": "meters"}
+    time = ("time", [0.0], {"units": "days since 1979-01-01"})
+    xr.Dataset({"NLDAS_elev": field}, {"time": time, "lat": LAT[::-1], "lon": LON}).to_netcdf(path, engine="netcdf4")
+    return path
+
+
 def elevation(path: Path, lat: np.ndarray = LAT, lon: np.ndarray = LON) -> tuple[Path, np.ndarray]:
     """Altitude in metres on the grid, and its values."""
     metres = 100.0 * (np.arange(lat.size)[:, None] + np.arange(lon.size)[None, :])

@@ -73,6 +73,17 @@ def write_geopotential(path: Path, lat: np.ndarray = LAT, lon: np.ndarray = LON)
     return path
 
 
+LONG = {
+    "t2m": "2m_temperature",
+    "d2m": "2m_dewpoint_temperature",
+    "sp": "surface_pressure",
+    "u10": "10m_u_component_of_wind",
+    "v10": "10m_v_component_of_wind",
+    "tp": "total_precipitation",
+    "ssrd": "surface_solar_radiation_downwards",
+    "strd": "surface_thermal_radiation_downwards",
+}
+"""Names in the analysis-ready cloud stores."""
 PARAMETERS = {"t2m": 167, "d2m": 168, "sp": 134, "u10": 165, "v10": 166, "tp": 228, "ssrd": 169, "strd": 175}
 GRIB_WRITER = """
 import sys

@@ -126,6 +126,7 @@ WRITERS: dict[str, Callable[[Path], Archive]] = {
     "nldas2": lambda f: Archive(layouts.nldas2(f, HOURS, layouts.weather(HOURS.size)), "PSurf", "PSurf"),
     "gridmet": lambda f: Archive(layouts.gridmet(f, DAYS, layouts.weather(3)), "vs", "wind_speed"),
     "mswx": lambda f: Archive(layouts.mswx(f, DAYS, layouts.weather(3)), "LWd", "downward_longwave_radiation"),
+    "mswx_mswep": lambda f: Archive(layouts.mswep(f, DAYS, layouts.weather(3)), "LWd", "downward_longwave_radiation"),
     "terraclimate": months,
     "isimip": lambda f: cf(f, "isimip"),
     "isimip_hurs": lambda f: cf(f, "isimip_hurs"),

@@ -12,21 +12,11 @@ import xarray as xr
 from fluxatlas.errors import InputError
 from fluxatlas.ingest.containers import open_container
 from fluxatlas.ingest.era5_land import open_era5, open_era5_land
-from ingest_raw import LAT, LON, era5_land, hourly_truth, write_grib, write_months
+from ingest_raw import LAT, LON, LONG, era5_land, hourly_truth, write_grib, write_months
 
 BOX = (-124.2, 40.1, -122.9, 41.2)
 START, STOP = np.datetime64("2000-12-30"), np.datetime64("2001-01-02")
 INSTANT = ["t2m", "d2m", "sp", "u10", "v10"]
-LONG = {
-    "t2m": "2m_temperature",
-    "d2m": "2m_dewpoint_temperature",
-    "sp": "surface_pressure",
-    "u10": "10m_u_component_of_wind",
-    "v10": "10m_v_component_of_wind",
-    "tp": "total_precipitation",
-    "ssrd": "surface_solar_radiation_downwards",
-    "strd": "surface_thermal_radiation_downwards",
-}
 needs_eccodes = pytest.mark.skipif(importlib.util.find_spec("eccodes") is None, reason="ecCodes is not installed")
 
 

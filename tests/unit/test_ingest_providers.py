@@ -81,6 +81,24 @@ def test_nldas2_hours_end_at_their_stamp(tmp_path: Path) -> None:
         days_of(MappedSource(load_mapping("nldas2"), files[:-1]), "2001-12-31", "2002-01-01", "pr")
 
 
+def test_nldas2_of_the_older_version(tmp_path: Path) -> None:
+    hours = pd.date_range("2001-12-31T00", "2002-01-01T00", freq="h")
+    newer = layouts.nldas2(tmp_path, hours, weather(hours.size))
+    older = layouts.nldas2_002(newer)
+    assert recognise(older) == "nldas2"
+    both = [days_of(MappedSource(load_mapping("nldas2"), f), "2001-12-31", "2002-01-01") for f in (newer, older)]
+    xr.testing.assert_equal(*both)
+
+
+def test_mswx_with_rain_of_mswep(tmp_path: Path) -> None:
+    days = pd.date_range("2000-12-30", "2000-12-31")
+    truth = weather(days.size)
+    files = layouts.mswep(tmp_path, days, truth)
+    assert recognise(files) == "mswx_mswep"
+    found = days_of(MappedSource(load_mapping("mswx_mswep"), files), "2000-12-30", "2001-01-01")
+    np.testing.assert_allclose(found.pr, truth["pr"], rtol=1e-6)
+
+
 def test_mswx_one_file_per_variable_and_day(tmp_path: Path) -> None:
     days = pd.date_range("2000-12-30", "2000-12-31")
     truth = weather(days.size)

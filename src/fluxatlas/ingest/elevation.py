@@ -14,7 +14,7 @@ from .coordinates import SourceGrid, Window
 
 GRAVITY = 9.80665
 """Standard gravity [m s-2], by which ECMWF defines its geopotential."""
-NAMES = ("z", "orog", "elevation", "elev", "height", "topo")
+NAMES = ("z", "orog", "elevation", "elev", "height", "topo", "NLDAS_elev", "geopotential_at_surface")
 GEOPOTENTIAL_UNITS = ("m**2 s**-2", "m2 s-2", "m^2 s^-2", "m2/s2", "J kg-1", "J kg**-1")
 
 

@@ -8,6 +8,7 @@ from pydantic import Field, field_validator, model_validator
 
 from ..errors import nearest
 from .base import Block
+from .lai import LaiSeries, lai_inputs
 
 LAYERS = (
     *("orog", "sand", "clay", "soc", "bdod", "phh2o", "ndep", "lai"),
@@ -75,6 +76,8 @@ class StaticBlock(Block):
 
     layers: dict[str, Layer] = Field(default_factory=dict)
     """Layers by canonical name: orog, sand, clay, soc, bdod, phh2o, ndep, lai (12 bands), cropFrac, ..."""
+    lai_series: LaiSeries | None = None
+    """Satellite composites of leaf area with quality bits, instead of the layer lai."""
     landcover: LandCover | None = None
     """Land cover; without it all land counts as upland soil unless the layer uplandFrac is given."""
     minimum_land: float = Field(50.0, ge=0, le=100)
@@ -83,6 +86,12 @@ class StaticBlock(Block):
     """Cells with less upland soil than this [%] are not run."""
     fill_cells: int = Field(6, ge=0, le=100)
     """How far [cells] a missing value is filled from its nearest neighbours; farther cells are not run."""
+
+    @model_validator(mode="after")
+    def _one_leaf_area(self) -> StaticBlock:
+        if self.lai_series and "lai" in self.layers:
+            raise ValueError("leaf area is given twice: by 'layers.lai' and by 'lai_series'")
+        return self
 
     @field_validator("layers")
     @classmethod
@@ -95,6 +104,11 @@ class StaticBlock(Block):
 
 def static_inputs(block: StaticBlock) -> list[str]:
     """Every file that the block reads, each once."""
+    return list(dict.fromkeys(layer_inputs(block) + (lai_inputs(block.lai_series) if block.lai_series else [])))
+
+
+def layer_inputs(block: StaticBlock) -> list[str]:
+    """The files of layers and land cover, each once."""
     paths = [layer.path for layer in block.layers.values() if layer.path]
     if block.landcover:
         paths.append(block.landcover.path)

@@ -14,13 +14,14 @@ import numpy.typing as npt
 import xarray as xr
 
 from .. import files, variables
-from ..config.static import StaticBlock, static_inputs
+from ..config.static import StaticBlock, layer_inputs
 from ..errors import InputError
 from ..grid import Tile
 from ..land_mask import is_land
 from ..systems import System
 from .cover import groups, read_legend, shares
 from .frame import Frame
+from .lai import read_lai
 from .layers import read_layer
 
 Array = npt.NDArray[np.floating[Any]]
@@ -80,6 +81,10 @@ def build(block: StaticBlock, tile: Tile, system: System, bbox: BBox) -> xr.Data
     """
     frame = Frame.around(tile, block.fill_cells)
     layers = {name: read_layer(name, layer, frame) for name, layer in block.layers.items()}
+    series = read_lai(block.lai_series, frame) if block.lai_series else None
+    if series:
+        layers["lai"] = series.values
+        _say(f"{tile.name}: {series.summary}")
     if "sftlf" not in layers:
         layers["sftlf"] = land_percent(frame)
     layers = {**_cover_layers(block, frame, layers["sftlf"]), **layers}
@@ -99,7 +104,9 @@ def build(block: StaticBlock, tile: Tile, system: System, bbox: BBox) -> xr.Data
         run &= known
     layers = {name: frame.crop(values) for name, values in layers.items()}
     layers["areacella"] = np.repeat(tile.cell_area[:, None], tile.shape[1], axis=1)
-    return _dataset(layers, frame.crop(run), tile, _counts(filled), _counts(lacking))
+    dataset = _dataset(layers, frame.crop(run), tile, _counts(filled), _counts(lacking))
+    dataset["lai"].attrs |= series.attrs if series else {}
+    return dataset
 
 
 def _cover_layers(block: StaticBlock, frame: Frame, land: Array) -> dict[str, Array]:
@@ -161,7 +168,7 @@ def write(block: StaticBlock, tile: Tile, system: System, bbox: BBox, output: st
         | ({} if values.dtype == "int8" else {"_FillValue": np.float32(np.nan)})
         for name, values in dataset.data_vars.items()
     }
-    paths = {Path(path).name: path for path in static_inputs(block) if Path(path).stat().st_size < HASHED_BYTES}
+    paths = {Path(path).name: path for path in layer_inputs(block) if Path(path).stat().st_size < HASHED_BYTES}
     attrs = files.provenance("regrid attributes", {**block.model_dump(mode="json"), "bbox": list(bbox)}, paths)
     files.write_netcdf(dataset, output, encoding, attrs={"Conventions": "CF-1.11", **attrs})
     active, cells = int(dataset["active"].sum()), dataset["active"].size

@@ -1,7 +1,8 @@
 """Slow drivers: daily series that come from tables and climatologies instead of the weather.
 
-Atmospheric CH4 is the annual global marine mean (``resources/ch4_annual.csv``) interpolated through 1 July, with the
-latitude gradient and season of the science notes (derived from recalled offsets; effect on uptake about 4 % and 1 %).
+Atmospheric CH4 is the annual global marine mean (``resources/ch4_annual.csv``, or a file as NOAA GML distributes it)
+interpolated through 1 July, with the latitude gradient and season of the science notes (derived from recalled offsets;
+effect on uptake about 4 % and 1 %).
 Leaf area index is the monthly climatology of the attributes, interpolated through mid-month.
 """
 
@@ -21,22 +22,34 @@ FloatArray = npt.NDArray[np.floating[Any]]
 
 
 @lru_cache
-def _annual_ch4() -> tuple[FloatArray, FloatArray]:
-    table = pd.read_csv(RESOURCES / "ch4_annual.csv", comment="#")
-    return table["year"].to_numpy(float), table["ch4"].to_numpy(float)
+def _annual_ch4(path: str) -> tuple[FloatArray, FloatArray]:
+    if not path:
+        table = pd.read_csv(RESOURCES / "ch4_annual.csv", comment="#")
+        return table["year"].to_numpy(float), table["ch4"].to_numpy(float)
+    from .ingest.atmosphere import read_series
+
+    series = read_series(path)
+    if series.gas != "ch4":
+        raise InputError(f"is of {series.gas.upper()}, not of CH4", where=path, hint="give ch4_mm_gl.csv (forcing.ch4)")
+    means = series.annual()
+    if means.empty:
+        raise InputError("holds no complete year", where=path, hint="give a longer series of CH4 (forcing.ch4)")
+    return means.index.to_numpy(float), means.to_numpy(float)
 
 
-def methane(dates: pd.DatetimeIndex, lat: npt.ArrayLike) -> FloatArray:
+def methane(dates: pd.DatetimeIndex, lat: npt.ArrayLike, series: str = "") -> FloatArray:
     """Dry-air mole fraction of CH4 [1e-9], shape (time, cell), for latitudes ``lat`` [degrees north].
 
-    Raises :class:`InputError` for a date outside the table (1984 to 2023).
+    ``series`` is a file of global means (see :mod:`fluxatlas.ingest.atmosphere`) to use instead of the own table.
+    Raises :class:`InputError` for a date outside the table (1984 to 2023) or the complete years of ``series``, and as
+    :func:`fluxatlas.ingest.atmosphere.read_series`.
     """
-    years, values = _annual_ch4()
+    years, values = _annual_ch4(series)
     if dates.year.min() < years[0] or dates.year.max() > years[-1]:
         raise InputError(
             f"no atmospheric CH4 for {dates.min():%Y}-{dates.max():%Y}",
-            where="resources/ch4_annual.csv",
-            hint=f"choose years within {years[0]:.0f}-{years[-1]:.0f} or extend the table",
+            where=series or "resources/ch4_annual.csv",
+            hint=f"choose years within {years[0]:.0f}-{years[-1]:.0f} or give a longer series (forcing.ch4)",
         )
     day_of_year = dates.dayofyear.to_numpy(float)
     length = np.where(dates.is_leap_year, 366.0, 365.0)
@@ -61,9 +74,12 @@ def leaf_area(dates: pd.DatetimeIndex, monthly: npt.ArrayLike) -> FloatArray:
     return climatology[lower % 12] * (1 - weight) + climatology[(lower + 1) % 12] * weight
 
 
-def slow_drivers(dates: pd.DatetimeIndex, lat: npt.ArrayLike, lai_monthly: npt.ArrayLike) -> dict[str, FloatArray]:
-    """All slow drivers of the systems as float32 arrays of shape (time, cell)."""
+def slow_drivers(
+    dates: pd.DatetimeIndex, lat: npt.ArrayLike, lai_monthly: npt.ArrayLike, ch4: str = ""
+) -> dict[str, FloatArray]:
+    """All slow drivers of the systems as float32 arrays of shape (time, cell); ``ch4`` as ``series`` of
+    :func:`methane`."""
     return {
         "lai": leaf_area(dates, lai_monthly).astype(np.float32),
-        "ch4": methane(dates, lat).astype(np.float32),
+        "ch4": methane(dates, lat, ch4).astype(np.float32),
     }

@@ -267,6 +267,11 @@ class Run:
         return f"--grid {self.grid.name} --tile-size {self.config.grid.tile_size}"
 
     @property
+    def ch4(self) -> list[str]:
+        """The file of atmospheric CH4, if one is given."""
+        return [self.config.forcing.ch4] if self.config.forcing.ch4 else []
+
+    @property
     def bbox(self) -> str:
         """The domain as four numbers for a command line."""
         return " ".join(f"{edge:g}" for edge in self.config.domain.bbox)

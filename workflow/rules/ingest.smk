@@ -22,7 +22,7 @@ rule forcing:
         mem_mb=memory(3000),
         runtime=minutes(60),
     params:
-        settings=settings("forcing", without=("fetch", "recipe")),
+        settings=settings("forcing", without=("fetch", "recipe", "ch4")),
         grid=RUN.grid_options,
         tiles=each("--tile", "{tile}", tile=TILES),
         raw=lambda wc, input: repeat("--input", input.raw),

@@ -85,6 +85,8 @@ class ForcingBlock(Block):
     """Raw variables whose unit label is wrong: {name: {units: ..., reason: ...}}."""
     rain_pattern: RainPattern | None = None
     """For monthly data: a daily source whose wet days share out the rain of a month; empty: every third day is wet."""
+    ch4: str = ""
+    """Atmospheric CH4: a NOAA GML file of global means (`fluxatlas fetch noaa_ch4`); empty: the table of fluxatlas."""
     halo: int = Field(2, ge=1, le=20)
     """Source cells kept around each tile, for interpolation across its edge."""
     fill_cells: int = Field(3, ge=0, le=20)

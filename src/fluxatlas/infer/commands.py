@@ -19,6 +19,7 @@ Attributes = Annotated[Path, typer.Option(help="Attributes of the tile.")]
 Members = Annotated[list[Path], typer.Option("--member", help="Member file; repeat.")]
 Workers = Annotated[Optional[int], typer.Option(help="Cores of this job.")]  # noqa: UP045 (typer reads it)
 Memory = Annotated[Optional[int], typer.Option("--memory-mb", help="Memory this job may use.")]  # noqa: UP045
+Methane = Annotated[str, typer.Option(help="NOAA GML file of CH4; none: the table that fluxatlas carries.")]
 StateOut = Annotated[Path, typer.Option(help="File for the state at the end.")]
 
 
@@ -37,6 +38,7 @@ def tile_command(
     tile_size: TileSize = 10,
     workers: Workers = None,
     memory_mb: Memory = None,
+    ch4: Methane = "",
 ) -> None:
     """Run one tile-year: fluxes and the state of its last day."""
     from ..grid import get_grid
@@ -52,6 +54,7 @@ def tile_command(
         state_in=state_in,
         year=year,
         settings=_settings(settings, workers, memory_mb),
+        ch4=ch4,
     )
     _tell(report)
 
@@ -69,6 +72,7 @@ def spinup(
     tile_size: TileSize = 10,
     workers: Workers = None,
     memory_mb: Memory = None,
+    ch4: Methane = "",
 ) -> None:
     """Run the years given, in order, and write only the state at the end."""
     from ..grid import get_grid
@@ -82,6 +86,7 @@ def spinup(
         state_out=state_out,
         repeat=repeat,
         settings=_settings(settings, workers, memory_mb),
+        ch4=ch4,
     )
     _tell(report)
 

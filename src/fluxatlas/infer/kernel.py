@@ -40,7 +40,10 @@ _CONTEXT = Lock()
 
 @dataclass(frozen=True)
 class Job:
-    """One tile over one or more years (more than one: a spin-up); ``store`` is None where only the state is wanted."""
+    """One tile over one or more years (more than one: a spin-up); ``store`` is None where only the state is wanted.
+
+    ``ch4`` is as ``series`` of :func:`fluxatlas.drivers.methane`.
+    """
 
     tile: Tile
     forcing: tuple[str, ...]
@@ -48,6 +51,7 @@ class Job:
     members: tuple[str, ...]
     settings: InferBlock
     store: Store | None = None
+    ch4: str = ""
 
 
 @dataclass(frozen=True)
@@ -183,7 +187,8 @@ class _BlockRun:
         coarse = {name: values[days] for name, values in piece.data.items()}
         drivers = dict(regridder.downscale(coarse, self.index))
         cells = self.own.cells
-        drivers.update(slow_drivers(piece.dates[days], cells.lat[self.part], cells.lai[:, self.part]))
+        lat, lai = cells.lat[self.part], cells.lai[:, self.part]
+        drivers.update(slow_drivers(piece.dates[days], lat, lai, self.own.job.ch4))
         drivers = {name: np.ascontiguousarray(values, dtype=np.float32) for name, values in drivers.items()}
         for name, values in drivers.items():
             if not np.isfinite(values).all():

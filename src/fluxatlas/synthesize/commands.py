@@ -27,6 +27,7 @@ def samples(
     tile_size: Annotated[int, typer.Option(help="Edge of the tiles in degrees.")] = 10,
     sites_attributes: Annotated[Optional[Path], typer.Option(help="Attributes of the sites (CSV).")] = None,  # noqa: UP045
     sites_forcing: Annotated[Optional[Path], typer.Option(help="Meteorology of the sites (Parquet).")] = None,  # noqa: UP045
+    ch4: Annotated[str, typer.Option(help="NOAA GML file of CH4; none: the table that fluxatlas carries.")] = "",
 ) -> None:
     """Sample places, soils, parameters and structures, and run the process model over them."""
     from ..config.settings import read_settings
@@ -45,6 +46,7 @@ def samples(
         sites_attributes=sites_attributes,
         sites_forcing=sites_forcing,
         settings=read_settings(SynthesizeBlock, settings),
+        ch4=ch4,
     )
     print(
         f"{report.series} series, {report.site_days:,} site-days ({report.dropped} dropped) in {report.seconds:.1f} s",

@@ -51,11 +51,13 @@ def synthesize(
     sites_attributes: PathLike | None = None,
     sites_forcing: PathLike | None = None,
     settings: SynthesizeBlock | None = None,
+    ch4: str = "",
 ) -> Report:
     """Write at least ``settings.site_days`` synthetic site-days to ``output`` (see docs/contracts.md).
 
     ``attributes`` are files ``<tile>.nc``, ``forcing`` pieces ``<tile>/<year>.nc``; the site files add the weather of
-    sites. Same seed, same inputs: same samples. Raises :class:`InputError` where there is no active cell, no forcing of
+    sites; ``ch4`` is a file of atmospheric CH4 to use instead of the own table (:func:`fluxatlas.drivers.methane`).
+    Same seed, same inputs: same samples. Raises :class:`InputError` where there is no active cell, no forcing of
     consecutive years, or where nearly all series leave the valid ranges; :class:`ConfigError` for an unknown structure.
     """
     settings = settings or SynthesizeBlock()
@@ -71,8 +73,10 @@ def synthesize(
     inputs |= {f"forcing {n}": path for n, path in enumerate(forcing)}
     if sites:
         inputs |= {"sites": str(sites_attributes), "sites forcing": str(sites_forcing)}
+    if ch4:
+        inputs["ch4"] = ch4
     attrs = files.provenance("synthesize samples", settings.model_dump(mode="json"), inputs)
-    return _Generator(system, settings, cells, sites).write(output, attrs)
+    return _Generator(system, settings, cells, sites, ch4).write(output, attrs)
 
 
 def _check_structures(settings: SynthesizeBlock) -> None:
@@ -91,9 +95,9 @@ class _Generator:
     """Draws groups of series, simulates them and hands them on."""
 
     def __init__(
-        self, system: System, settings: SynthesizeBlock, cells: GridWeather, sites: SiteWeather | None
+        self, system: System, settings: SynthesizeBlock, cells: GridWeather, sites: SiteWeather | None, ch4: str
     ) -> None:
-        self.system, self.settings, self.cells, self.sites = system, settings, cells, sites
+        self.system, self.settings, self.cells, self.sites, self.ch4 = system, settings, cells, sites, ch4
         self.wanted = -(-settings.site_days // (settings.years * YEAR))
         self.limits = {name: variables.get(name).valid for name in system.attributes}
         self.dropped = 0
@@ -155,7 +159,7 @@ class _Generator:
         count = len(weather.lat)
         known, lai = self._complete(weather, rng)
         soil = jitter(known, self.settings.jitter, self.limits, rng)
-        drivers: dict[str, FloatArray] = {**weather.forcing, **slow_drivers(weather.dates, weather.lat, lai)}
+        drivers: dict[str, FloatArray] = {**weather.forcing, **slow_drivers(weather.dates, weather.lat, lai, self.ch4)}
         structure = Structure()
         if self.settings.structures == "sampled":
             structure = Structure.sample(count, rng, exclude=self.settings.exclude)

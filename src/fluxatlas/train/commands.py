@@ -23,6 +23,7 @@ Observations = Annotated[Path, typer.Option(help="Observations of the sites (Par
 Output = Annotated[Path, typer.Option(help="File to write.")]
 History = Annotated[Path, typer.Option(help="Table of the epochs to write (CSV).")]
 Checkpoint = Annotated[Path | None, typer.Option(help="Resume point; continued from where it exists.")]
+Methane = Annotated[str, typer.Option(help="NOAA GML file of CH4; none: the table that fluxatlas carries.")]
 Threads = Annotated[int, typer.Option(help="Threads to use.", min=1)]
 SystemName = Annotated[str, typer.Option("--system", help="Name of the system.")]
 GridName = Annotated[str, typer.Option("--grid", help="Name of the grid the member is for.")]
@@ -103,6 +104,7 @@ def finetune(
     member: Number = 0,
     settings: Settings = "{}",
     checkpoint: Checkpoint = None,
+    ch4: Methane = "",
     threads: Threads = 1,
 ) -> None:
     """Fine-tune a pretrained member on the sites outside its own fold and predict all sites."""
@@ -115,13 +117,14 @@ def finetune(
     from .sites import read_sites
 
     begin = Member.load(pretrained)
-    sites = read_sites(sites_attributes, sites_forcing, observations, begin.system, block.block_distance_km)
+    sites = read_sites(sites_attributes, sites_forcing, observations, begin.system, block.block_distance_km, ch4)
     meta = _meta(
         block,
         samples=samples,
         sites_attributes=sites_attributes,
         sites_forcing=sites_forcing,
         observations=observations,
+        **({"ch4": Path(ch4)} if ch4 else {}),
     )
     data = read_samples(samples, begin.system)
     trained, table, split = run(begin, data, sites, block, member, checkpoint, meta)
@@ -142,6 +145,7 @@ def baselines(
     system: SystemName = "soil_methane_sink",
     grid: GridName = "4km",
     only: Annotated[str, typer.Option(help="One baseline instead of those of the settings.")] = "",
+    ch4: Methane = "",
     threads: Threads = 1,
 ) -> None:
     """Predict all sites with what the ensemble is compared with, on the same folds."""
@@ -155,7 +159,7 @@ def baselines(
     from .sites import read_sites
 
     declared = get_system(system)
-    sites = read_sites(sites_attributes, sites_forcing, observations, declared, block.block_distance_km)
+    sites = read_sites(sites_attributes, sites_forcing, observations, declared, block.block_distance_km, ch4)
     write_table(run_baselines(read_samples(samples, declared), sites, declared, block, grid), output)
     _done(output, started)
 

@@ -57,9 +57,16 @@ class SiteData:
 
 
 def read_sites(
-    attributes: str | Path, forcing: str | Path, observations: str | Path, system: System, block_distance_km: float
+    attributes: str | Path,
+    forcing: str | Path,
+    observations: str | Path,
+    system: System,
+    block_distance_km: float,
+    ch4: str = "",
 ) -> SiteData:
     """Sites of the three tables of docs/contracts.md; sites that cannot be used are named on stderr.
+
+    ``ch4`` is a file of atmospheric CH4 to use instead of the own table (:func:`fluxatlas.drivers.methane`).
 
     Raises :class:`InputError` for an absent file or column, and where no site is left.
     """
@@ -80,9 +87,9 @@ def read_sites(
     number = blocks(kept["lat"], kept["lon"], block_distance_km)
     sets = []
     if driven:
-        sets.append(_driven(kept.loc[driven], weather, observed, system, number[: len(driven)]))
+        sets.append(_driven(kept.loc[driven], weather, observed, system, number[: len(driven)], ch4))
     if measured:
-        sets.append(_undriven(kept.loc[list(measured)], measured, observed, system, number[len(driven) :]))
+        sets.append(_undriven(kept.loc[list(measured)], measured, observed, system, number[len(driven) :], ch4))
     return SiteData(tuple(sets))
 
 
@@ -172,14 +179,19 @@ def _segments(complete: npt.NDArray[np.bool_]) -> tuple[Segment, ...]:
 
 
 def _driven(
-    table: pd.DataFrame, weather: pd.DataFrame, observed: pd.DataFrame, system: System, block: npt.NDArray[np.int64]
+    table: pd.DataFrame,
+    weather: pd.DataFrame,
+    observed: pd.DataFrame,
+    system: System,
+    block: npt.NDArray[np.int64],
+    ch4: str,
 ) -> SequenceSet:
     position = {site: index for index, site in enumerate(table.index)}
     weather = weather[weather["site"].isin(list(position))]
     dates = _axis(weather["time"])
     drivers: dict[str, FloatArray] = {name: _series(weather, name, dates, position) for name in system.forcing}
     complete = np.all([np.isfinite(values) for values in drivers.values()], axis=0)
-    drivers |= slow.slow_drivers(dates, table["lat"].to_numpy(float), _monthly_lai(table))
+    drivers |= slow.slow_drivers(dates, table["lat"].to_numpy(float), _monthly_lai(table), ch4)
     targets, sd = _targets(observed, system, dates, position)
     return SequenceSet(
         dates=dates,
@@ -224,6 +236,7 @@ def _undriven(
     observed: pd.DataFrame,
     system: System,
     block: npt.NDArray[np.int64],
+    ch4: str,
 ) -> SequenceSet:
     position = {site: index for index, site in enumerate(table.index)}
     dates = _axis(observed.loc[observed["site"].isin(list(position)), "time"])
@@ -241,7 +254,8 @@ def _undriven(
         overrides[f"swc{depth}"] = np.minimum(overrides[f"swc{depth}"], 0.98 * statics["phi"])
     soil = overrides["tsl05"]
     overrides |= {name: np.where(complete, np.float32(0), np.float32(np.nan)) for name in ("snw", "snd")}
-    drivers: dict[str, FloatArray] = dict(slow.slow_drivers(dates, table["lat"].to_numpy(float), _monthly_lai(table)))
+    lat = table["lat"].to_numpy(float)
+    drivers: dict[str, FloatArray] = dict(slow.slow_drivers(dates, lat, _monthly_lai(table), ch4))
     for site in table.index[table["elevation"].isna()]:
         _say(f"site {site} has no elevation: air pressure of sea level is assumed (1 % too high per 85 m)")
     pressure = 101325.0 * np.exp(-table["elevation"].fillna(0.0).to_numpy(float) / SCALE_HEIGHT)

@@ -66,6 +66,7 @@ def test_layout_packing_and_attributes(pieces: dict[str, Path]) -> None:
             assert made.standard_name == row.standard_name
             assert made.cell_methods == f"time: {row.time}"
             assert made.filters()["zstd"]
+            assert made.filters()["shuffle"]
             assert made.chunking() == [73, 7, 7]
         assert file["orog"].dtype == np.float32
         assert file["orog"].units == "m"

@@ -44,3 +44,31 @@ def test_all_or_nothing_valid() -> None:
     empty = CoastFill(np.zeros((3, 3), bool), 3)
     assert empty.count == 0
     assert np.isnan(empty(values)).all()
+
+
+def test_rings_by_hand() -> None:
+    """The same as a plain loop over cells and neighbours, to the last bit, edges of the window included."""
+    rng = np.random.default_rng(6)
+    values = np.where(rng.random((2, 15, 18)) < 0.2, rng.lognormal(0, 5, (2, 15, 18)), np.nan).astype(np.float32)
+    values[1] = np.where(np.isnan(values[0]), np.nan, rng.lognormal(0, 5, (15, 18)))
+    expected = values.copy()
+    known = np.isfinite(values[0])
+    for _ in range(3):
+        before, was = expected.copy(), known.copy()
+        for row, column in np.argwhere(~was):
+            beside = [
+                (i, j)
+                for i in range(row - 1, row + 2)
+                for j in range(column - 1, column + 2)
+                if 0 <= i < 15 and 0 <= j < 18 and was[i, j]
+            ]
+            for day in range(2 if beside else 0):
+                expected[day, row, column] = sum(float(before[day][cell]) for cell in beside) / len(beside)
+            known[row, column] = bool(beside)
+        known |= was
+    fill = CoastFill(np.isfinite(values[0]), 3)
+    np.testing.assert_array_equal(fill(values), expected)
+    np.testing.assert_array_equal(fill.filled, known & ~fill.valid)
+    buffer = np.full((2, 15, 18), 7.0, np.float32)
+    assert fill.into(buffer, values) is buffer
+    np.testing.assert_array_equal(buffer, expected)

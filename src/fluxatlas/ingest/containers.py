@@ -52,6 +52,8 @@ def _open_netcdf(path: Path, decode_times: bool) -> xr.Dataset:
     """A NetCDF file whose packed 16-bit integers are decoded to float32, which holds them exactly enough."""
     import xarray as xr
 
+    from .packed import unpacked
+
     raw = open_netcdf(path, mask_and_scale=False, decode_times=False)
     for array in raw.variables.values():
         if array.dtype.kind in "iu" and array.dtype.itemsize <= 2:
@@ -65,6 +67,10 @@ def _open_netcdf(path: Path, decode_times: bool) -> xr.Dataset:
         raise InputError(
             f"cannot be read as NetCDF ({problem})", where=str(path), hint="mend the attributes of the file"
         ) from problem
+    for name, array in decoded.variables.items():
+        values = unpacked(raw.variables[name]) if array.dtype == np.float32 and name not in decoded.indexes else None
+        if values is not None:
+            array.data = values
     decoded.set_close(raw.close)
     return decoded
 

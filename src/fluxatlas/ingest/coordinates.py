@@ -141,8 +141,13 @@ class Window:
     def _runs(self) -> list[IntArray]:
         return np.split(self.columns, np.flatnonzero(np.abs(np.diff(self.columns)) > 1) + 1)
 
-    def read(self, read: Callable[[slice, slice], npt.NDArray[Any]]) -> npt.NDArray[Any]:
-        """The window of an array (..., lat, lon) of which ``read(rows, columns)`` returns a block."""
+    def read(
+        self, read: Callable[[slice, slice], npt.NDArray[Any]], into: npt.NDArray[Any] | None = None
+    ) -> npt.NDArray[Any]:
+        """The window of an array (..., lat, lon) of which ``read(rows, columns)`` returns a block.
+
+        It is written to ``into`` if that is given and has the shape of the result.
+        """
         rows = _hull(self.rows)
         if len(self._runs) > 1 and np.ptp(self.columns) < 2 * self.columns.size:  # across the seam: read once, then cut
             columns = _hull(self.columns)
@@ -150,8 +155,13 @@ class Window:
             parts = [block[..., _steps(run - columns.start)] for run in self._runs]
         else:
             parts = [read(rows, _hull(run))[..., _steps(run - run.min())] for run in self._runs]
-        whole = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=-1)
-        return whole[..., _steps(self.rows - rows.start), :]
+        parts = [part[..., _steps(self.rows - rows.start), :] for part in parts]
+        if into is None or into.shape != (*parts[0].shape[:-1], self.columns.size):
+            return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=-1)
+        edges = np.cumsum([0, *(part.shape[-1] for part in parts)])
+        for first, last, part in zip(edges[:-1], edges[1:], parts, strict=True):
+            into[..., first:last] = part
+        return into
 
     def slices(self, bbox: BBox, margin: int) -> tuple[slice, slice]:
         """Rows and columns of this window that overlap ``bbox`` plus ``margin`` cells; empty slices if none do."""

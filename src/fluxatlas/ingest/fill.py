@@ -7,12 +7,27 @@ The same means are taken of every variable and of the altitude, which therefore 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+IntArray = npt.NDArray[np.int64]
+
 NEIGHBOURS = [(i, j) for i in (-1, 0, 1) for j in (-1, 0, 1) if (i, j) != (0, 0)]
+
+
+@dataclass(frozen=True, eq=False)
+class _Ring:
+    """Cells (flat positions) that are filled together, those with most neighbours first.
+
+    ``neighbours[k]`` are the ``k``-th valid neighbours of the first cells, those that have so many.
+    """
+
+    cells: IntArray
+    neighbours: list[IntArray]
+    count: npt.NDArray[np.float64]
 
 
 class CoastFill:
@@ -23,20 +38,15 @@ class CoastFill:
 
     def __init__(self, valid: npt.NDArray[np.bool_], rings: int) -> None:
         self.valid = valid
-        self._rings: list[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.bool_]]] = []
+        self._invalid = ~valid
+        self._rings: list[_Ring] = []
         known = valid.copy()
-        rows, columns = valid.shape
         for _ in range(rings):
-            target_row, target_column = np.nonzero(~known & (_neighbour_count(known) > 0))
-            if not target_row.size:
+            cells = np.flatnonzero(_beside(known) & ~known)
+            if not cells.size:
                 break
-            row = target_row + np.array([n[0] for n in NEIGHBOURS])[:, None]
-            column = target_column + np.array([n[1] for n in NEIGHBOURS])[:, None]
-            inside = (row >= 0) & (row < rows) & (column >= 0) & (column < columns)
-            row, column = row.clip(0, rows - 1), column.clip(0, columns - 1)
-            use = inside & known[row, column]
-            self._rings.append((target_row * columns + target_column, row * columns + column, use))
-            known[target_row, target_column] = True
+            self._rings.append(_ring(cells, known))
+            known.reshape(-1)[cells] = True
         self.filled = known & ~valid
 
     @property
@@ -47,19 +57,41 @@ class CoastFill:
         """``values`` (..., lat, lon) with filled cells; cells neither valid nor filled are NaN."""
         if self.valid.all():
             return values
-        result = np.where(self.valid, values, values.dtype.type(np.nan))
-        flat = result.reshape(*values.shape[:-2], -1)
-        for targets, neighbours, use in self._rings:
-            total = np.zeros((*flat.shape[:-1], targets.size))
-            for cells, wanted in zip(neighbours, use, strict=True):
-                total += np.where(wanted, flat[..., cells], 0)
-            flat[..., targets] = total / use.sum(axis=0)
+        return self.into(np.empty(values.shape, values.dtype), values)
+
+    def into(self, result: npt.NDArray[Any], values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """As a call, but written to ``result``: contiguous, of the shape of ``values``; it is returned."""
+        np.copyto(result, values)
+        np.copyto(result, np.nan, where=self._invalid)
+        for field in result.reshape(-1, self.valid.size, copy=False):
+            for ring in self._rings:
+                total = field.take(ring.neighbours[0]).astype(np.float64)
+                for cells in ring.neighbours[1:]:
+                    total[: cells.size] += field.take(cells)
+                field[ring.cells] = total / ring.count
         return result
 
 
-def _neighbour_count(known: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
-    padded = np.pad(known, 1).astype(np.int64)
-    rows, columns = known.shape
-    return sum(  # type: ignore[return-value]
-        padded[1 + i : 1 + i + rows, 1 + j : 1 + j + columns] for i, j in NEIGHBOURS
-    )
+def _beside(known: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """The cells that are ``known`` or have a known neighbour."""
+    rows = known.copy()
+    rows[1:] |= known[:-1]
+    rows[:-1] |= known[1:]
+    result = rows.copy()
+    result[:, 1:] |= rows[:, :-1]
+    result[:, :-1] |= rows[:, 1:]
+    return result
+
+
+def _ring(cells: IntArray, known: npt.NDArray[np.bool_]) -> _Ring:
+    """The ring of ``cells`` (flat positions) beside ``known`` (lat, lon) ones."""
+    offsets = np.array(NEIGHBOURS).T[:, :, None]
+    row, column = np.stack(np.divmod(cells, known.shape[1]))[:, None] + offsets
+    use = (row >= 0) & (row < known.shape[0]) & (column >= 0) & (column < known.shape[1])
+    use[use] = known[row[use], column[use]]
+    count = use.sum(axis=0)
+    order = np.argsort(-count, kind="stable")
+    use, beside = use[:, order], (row * known.shape[1] + column)[:, order]
+    number = use.cumsum(axis=0) * use
+    neighbours = [beside.T[rank == number.T] for rank in range(1, count.max() + 1)]
+    return _Ring(cells[order], neighbours, count[order].astype(np.float64))

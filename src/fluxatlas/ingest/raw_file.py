@@ -81,8 +81,13 @@ class RawFile:
             raise InputError(f"the time '{time}' has {len(more) + 1} dimensions", where=str(source), hint="select one")
         return cls(source, dataset, grid, times, {**dims, "time": str(first)}, calendar, str(more[0]) if more else "")
 
-    def read(self, variable: str, steps: slice, window: Window) -> npt.NDArray[Any]:
-        """Values (time, lat, lon) of ``window`` at time positions ``steps``; ERA5T fills what ERA5 lacks."""
+    def read(
+        self, variable: str, steps: slice, window: Window, into: npt.NDArray[Any] | None = None
+    ) -> npt.NDArray[Any]:
+        """Values (time, lat, lon) of ``window`` at time positions ``steps``; ERA5T fills what ERA5 lacks.
+
+        They are written to ``into`` where that spares a copy: then it is what is returned.
+        """
         array = self._cube(variable)
         lat, lon, time = self.dims["lat"], self.dims["lon"], self.dims["time"]
         each = array.sizes[self.steps] if self.steps else 1
@@ -102,7 +107,8 @@ class RawFile:
                     hint="the file is probably truncated: delete it and make or download it again",
                 ) from problem
 
-        values = window.read(block)
+        plain = array.ndim == 3 and array.dtype.kind in "fiu"
+        values = window.read(block, into if plain else None)
         if values.dtype.kind not in "fiu":
             raise InputError(f"'{variable}' holds no numbers", where=str(self.path), hint="map another variable")
         values = _merge_versions(values) if "expver" in array.dims else values

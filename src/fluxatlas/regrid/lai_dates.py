@@ -56,10 +56,13 @@ def _single(found: set[date], name: str) -> date | None:
 def _date(parts: dict[str, str], name: str) -> date:
     text, code = (parts["Y"] + parts["j"], "%Y%j") if "j" in parts else (parts["Y"] + parts["m"] + parts["d"], "%Y%m%d")
     try:
-        return datetime.strptime(text, code).date()
+        found = datetime.strptime(text, code).date()
     except ValueError:
+        found = None
+    if found is None or found.year != int(parts["Y"]):  # day 366 of a common year
         hint = "rename the file, or say where the date stands with 'date_format'"
-        raise InputError(f"'{text}' in the name is no date", where=name, hint=hint) from None
+        raise InputError(f"'{text}' in the name is no date", where=name, hint=hint)
+    return found
 
 
 def window_of(day: date, window: str, where: str) -> tuple[date, date]:

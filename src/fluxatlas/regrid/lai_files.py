@@ -162,7 +162,7 @@ def _netcdf(path: Path, product: Product, window: str, series: LaiSeries) -> Sta
             signed = dataset[series.quality_variable].dtype == np.int8
             quality = Layers(str(path), series.quality_variable, time, positions, bool(signed))
         source = NetcdfSource(str(path), dataset, name, {time: 0} if time else {}, "", 1, None)
-        return Stack(dates, Layers(str(path), name, time, positions), quality, _packing(field, product, series),
+        return Stack(dates, Layers(str(path), name, time, positions), quality, _packing(field, product, series, path),
                      _degrees(source))  # fmt: skip
 
 
@@ -184,16 +184,28 @@ def _variable(dataset: xr.Dataset, product: Product, series: LaiSeries, path: Pa
     return found[0]
 
 
-def _packing(field: xr.DataArray, product: Product, series: LaiSeries) -> Encoding:
-    attrs, valid = field.attrs, None
-    if "valid_range" in attrs and np.size(attrs["valid_range"]) == 2:
-        low, high = np.asarray(attrs["valid_range"], float)
-        valid = (float(low), float(high))
-    elif "valid_min" in attrs and "valid_max" in attrs:
-        valid = (float(attrs["valid_min"]), float(attrs["valid_max"]))
-    meta = {"scale": attrs.get("scale_factor"), "offset": attrs.get("add_offset"), "valid": valid}
-    missing = attrs.get("_FillValue", attrs.get("missing_value"))
-    return Encoding.of(product, series, {**meta, "integer": field.dtype.kind in "iu", "nodata": missing})
+def _packing(field: xr.DataArray, product: Product, series: LaiSeries, path: Path) -> Encoding:
+    def numbers(*names: str) -> list[float]:
+        """Values of the first attribute of ``names`` that there is."""
+        for name in names:
+            if name in field.attrs:
+                try:
+                    return [float(value) for value in np.ravel(field.attrs[name])]
+                except ValueError:
+                    what, where = f"{name} = {field.attrs[name]!r} is no number", f"{path}, {field.name}"
+                    raise InputError(what, where=where, hint="mend the attribute, or get the file again") from None
+        return []
+
+    ends = numbers("valid_range") or numbers("valid_min") + numbers("valid_max")
+    return Encoding.of(
+        product,
+        series,
+        integer=field.dtype.kind in "iu",
+        scale=next(iter(numbers("scale_factor")), None),
+        offset=next(iter(numbers("add_offset")), 0.0),
+        nodata=(*numbers("_FillValue"), *numbers("missing_value")),
+        valid=(ends[0], ends[1]) if len(ends) == 2 else None,
+    )
 
 
 def _degrees(source: Source) -> Extent:
@@ -248,8 +260,14 @@ def _raster(
     try:
         with rasterio.open(path) as raster:
             names = [str(text or "") for text in raster.descriptions]
-            meta = {"scale": raster.scales[0], "offset": raster.offsets[0], "nodata": raster.nodata}
-            meta["integer"] = np.dtype(raster.dtypes[0]).kind in "iu"
+            encoding = Encoding.of(
+                product,
+                series,
+                integer=np.dtype(raster.dtypes[0]).kind in "iu",
+                scale=raster.scales[0],
+                offset=raster.offsets[0],
+                nodata=() if raster.nodata is None else (raster.nodata,),
+            )
             extent = (str(raster.crs), *raster.bounds, abs(raster.transform.e))
     except rasterio.errors.RasterioIOError as problem:
         raise InputError(f"cannot be read as a raster ({problem})", where=str(path), hint="get it again") from None
@@ -264,7 +282,7 @@ def _raster(
         else:
             what = "no quality file for it" if not beside else f"several quality files: {beside[0].name}, {beside[1]}"
             raise _no_quality(what, str(path))
-    return Stack(dates, Layers(str(path), "", "", bands), quality, Encoding.of(product, series, meta), extent)
+    return Stack(dates, Layers(str(path), "", "", bands), quality, encoding, extent)
 
 
 def _bands(

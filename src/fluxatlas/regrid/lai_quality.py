@@ -89,22 +89,28 @@ class Encoding:
     fills: tuple[float, ...]
 
     @classmethod
-    def of(cls, product: Product, series: LaiSeries, meta: dict[str, Any]) -> Encoding:
-        """From what product, settings and file (``integer``, ``scale``, ``offset``, ``nodata``, ``valid``) say.
+    def of(
+        cls,
+        product: Product,
+        series: LaiSeries,
+        *,
+        integer: bool,
+        scale: float | None,
+        offset: float,
+        nodata: tuple[float, ...],
+        valid: tuple[float, float] | None = None,
+    ) -> Encoding:
+        """From what product, settings and file say; the keywords are those of the file.
 
         Integers without a factor of their own have that of the product; floating numbers are taken as leaf area.
         """
-        own = meta.get("scale")
-        declared = series.scale if series.scale is not None else (own if own not in (None, 1.0) else None)
-        codes = [code for code in (meta.get("nodata"), series.nodata) if code is not None and np.isfinite(code)]
-        if declared is None and not meta["integer"]:
-            valid = (product.valid[0] * product.scale, product.valid[1] * product.scale) if product.valid else None
-            fills = (*codes, *(code * product.scale for code in product.fills))
-            return cls(1.0, 0.0, valid, fills)
-        scale = product.scale if declared is None else declared
-        return cls(
-            scale, float(meta.get("offset") or 0.0), product.valid or meta.get("valid"), (*codes, *product.fills)
-        )
+        declared = series.scale if series.scale is not None else (None if scale == 1.0 else scale)
+        codes = tuple(code for code in (*nodata, series.nodata) if code is not None and np.isfinite(code))
+        if declared is None and not integer:
+            valid = (product.valid[0] * product.scale, product.valid[1] * product.scale) if product.valid else valid
+            return cls(1.0, offset, valid, (*codes, *(code * product.scale for code in product.fills)))
+        factor = product.scale if declared is None else declared
+        return cls(factor, offset, product.valid or valid, (*codes, *product.fills))
 
     def is_code(self, raw: Array, codes: tuple[float, ...]) -> Mask:
         """Where ``raw`` is one of ``codes`` (to rounding), any shape."""

@@ -1,0 +1,378 @@
+"""Leaf-area composites: names and layouts that must be understood, and every way in which they can be bad."""
+
+from datetime import date
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from fluxatlas.config.lai import LaiSeries, lai_inputs
+from fluxatlas.config.static import StaticBlock, static_inputs
+from fluxatlas.errors import FluxAtlasError, GridError, InputError, UnitError
+from fluxatlas.regrid.lai import read_lai
+from fluxatlas.regrid.lai_dates import date_in
+from fluxatlas.regrid.lai_files import index
+from lai_composites import CLOUDY, FRAME, GOOD, PIXELS, netcdf, pair, starts, tif, year
+
+
+def series(path, **options) -> LaiSeries:
+    return LaiSeries(path=str(path), **options)
+
+
+def flat(value, dates: int = 46, dtype=np.uint8):
+    return np.full((dates, PIXELS, PIXELS), value, dtype)
+
+
+NAMES = {
+    "MCD15A3H.061_Lai_500m_doy2008001_aid0001.tif": date(2008, 1, 1),
+    "MCD15A2H.061_Lai_500m_doy2020361000000_aid0001.tif": date(2020, 12, 26),
+    "MCD15A2H.A2008009.h17v04.061.2021123004412_Lai_500m.tif": date(2008, 1, 9),
+    "VNP15A2H.002_Lai_doy2012017_aid0001.tif": date(2012, 1, 17),
+    "MCD15A3H_Lai_2008_005.tif": date(2008, 1, 5),
+    "LAI_2008-01-05_500m.tif": date(2008, 1, 5),
+    "2008_01_05_Lai.tif": date(2008, 1, 5),
+    "GIMMS_LAI4g_V1.2_19820102.tif": date(1982, 1, 2),
+    "c_gls_LAI_200801100000_GLOBE_VGT_V2.0.2.nc": date(2008, 1, 10),
+    "GLASS_LAI_V60_2008361.nc": date(2008, 12, 26),
+    "Lai_500m.tif": None,
+    "LAI_200801.tif": None,  # a month is a date for monthly files alone
+}
+
+
+@pytest.mark.parametrize(("name", "day"), NAMES.items())
+def test_dates_in_names(name: str, day: date | None) -> None:
+    assert date_in(name, "", "8_days") == day
+
+
+def test_dates_in_names_of_your_own() -> None:
+    assert date_in("LAI_200801.tif", "", "month") == date(2008, 1, 1)
+    assert date_in("area7_lai08_2008365_20200101.tif", "_%Y%j_", "8_days") == date(2008, 12, 30)
+    assert date_in("31122008x.tif", "%d%m%Yx", "8_days") == date(2008, 12, 31)
+    for name, message in (
+        ("LAI_20081305.tif", "'20081305' in the name is no date"),
+        ("LAI_doy2009366.tif", "'2009366' in the name is no date"),
+        ("LAI_20080101_20080109.tif", "several dates: 2008-01-01, 2008-01-09"),
+    ):
+        with pytest.raises(InputError, match=message):
+            date_in(name, "", "8_days")
+
+
+# --- layouts ---
+
+
+def test_a_folder_of_everything_that_was_ordered(tmp_path) -> None:
+    """FPAR, standard deviations and the other quality layer lie beside; subfolders and foreign files do not matter."""
+    year(tmp_path, lai=25)
+    wide = np.full((PIXELS, PIXELS), 7, np.uint8)
+    for layer in ("Fpar_500m", "LaiStdDev_500m", "FparExtra_QC"):
+        tif(tmp_path / f"MCD15A2H.061_{layer}_doy2009001_aid0001.tif", wide)
+    (tmp_path / "README.md").write_text("ordered on 1 May\n")
+    for path in (tmp_path, tmp_path / "*.tif", tmp_path / "*_Lai_500m_*.tif"):
+        found = read_lai(series(path), FRAME)
+        np.testing.assert_allclose(found.values, 2.5, rtol=1e-6)
+    assert len(lai_inputs(series(tmp_path / "*_Lai_500m_*.tif"))) == 92  # quality too: the workflow waits for it
+    block = StaticBlock.model_validate({"lai_series": {"path": str(tmp_path / "*.tif")}})
+    assert len(static_inputs(block)) == 95
+
+
+def test_quality_in_a_folder_of_its_own(tmp_path) -> None:
+    year(tmp_path / "lai", lai=25)
+    qualities = tmp_path / "qc"
+    qualities.mkdir()
+    for path in (tmp_path / "lai").glob("*_FparLai_QC_*"):
+        path.rename(qualities / path.name)
+    with pytest.raises(InputError, match="no quality file for it"):
+        read_lai(series(tmp_path / "lai"), FRAME)
+    found = read_lai(series(tmp_path / "lai", quality_path=str(qualities)), FRAME)
+    np.testing.assert_allclose(found.values, 2.5, rtol=1e-6)
+
+
+@pytest.mark.parametrize("calendar", ["julian", "standard", "proleptic_gregorian"])
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16])
+def test_netcdf_stacks(tmp_path, calendar: str, dtype) -> None:
+    days = starts(2008, 4)
+    byte = flat(GOOD, len(days), dtype)
+    byte[:, :, 0] = CLOUDY
+    lai = flat(30, len(days), dtype)
+    lai[:, :, 0] = 90
+    path = netcdf(tmp_path / "MCD15A3H.006_500m_aid0001.nc", days, lai, byte, calendar=calendar)
+    found = read_lai(series(path), FRAME)
+    np.testing.assert_allclose(found.values, 3.0, rtol=1e-6)
+    assert "92 of 92 composites of 2008-01-01 to 2008-12-30" in found.summary
+
+
+def test_signed_quality_bytes_are_read_unsigned(tmp_path) -> None:
+    days = starts(2008, 4)
+    byte = flat(0, len(days), np.uint8)
+    byte[:, :, 0] = 157
+    path = netcdf(tmp_path / "MCD15A3H.nc", days, flat(30, len(days)), byte.view(np.int8))
+    found = read_lai(series(path), FRAME)
+    np.testing.assert_allclose(found.share[:, :, 0], 50, rtol=1e-5)
+
+
+def test_leaf_area_that_was_decoded_before(tmp_path) -> None:
+    """Floating numbers without a factor are leaf area; decoded fill codes (24.9 to 25.5) are still missing."""
+    days = starts(2008, 4)
+    lai = flat(3.2, len(days), np.float32)
+    lai[:, :, 0], lai[:, :, 1] = 25.3, np.nan
+    none = {"scale_factor": None, "add_offset": None, "_FillValue": np.float32(np.nan)}
+    path = netcdf(tmp_path / "a.nc", days, lai, flat(0, len(days)), **none)
+    np.testing.assert_allclose(read_lai(series(path), FRAME).values[:, :, 2:], 3.2, rtol=1e-6)
+    stored = netcdf(tmp_path / "b.nc", days, flat(32.0, len(days), np.float32), flat(0, len(days)), **none)
+    with pytest.raises(InputError, match=r"stored values lie outside 0 to 10 .*the first is 32"):
+        read_lai(series(stored), FRAME)
+    np.testing.assert_allclose(read_lai(series(stored, scale=0.1), FRAME).values, 3.2, rtol=1e-6)
+
+
+def test_geotiff_stacks_of_described_bands(tmp_path) -> None:
+    days = starts(2009, 8)
+    names = [f"{day:%Y_%m_%d}_{kind}" for day in days for kind in ("Lai_500m", "FparLai_QC", "Fpar_500m")]
+    bands = np.stack([np.full((PIXELS, PIXELS), value, np.uint8) for _ in days for value in (20, 0, 50)])
+    bands[1::3][:, :, 0] = CLOUDY
+    bands[0::3][:, :, 0] = 99
+    found = read_lai(series(tif(tmp_path / "MCD15A2H_2009.tif", bands, names=names)), FRAME)
+    np.testing.assert_allclose(found.values, 2.0, rtol=1e-6)
+    for day in days:  # one file per date with both
+        pairs = np.stack([np.full((PIXELS, PIXELS), value, np.uint8) for value in (20, 0)])
+        tif(tmp_path / "each" / f"MCD15A2H_{day:%Y_%m_%d}.tif", pairs, names=["Lai_500m", "FparLai_QC"])
+    np.testing.assert_allclose(read_lai(series(tmp_path / "each"), FRAME).values, 2.0, rtol=1e-6)
+
+
+def test_viirs_has_other_bits(tmp_path) -> None:
+    """Byte 0b01110000: main algorithm, needleleaf forest. As MODIS it would be back-up with mixed clouds."""
+    year(tmp_path, 2013, lai=15, quality=0b01110000, product="VNP15A2H.002", name="Lai")
+    found = read_lai(series(tmp_path), FRAME)
+    np.testing.assert_allclose(found.values, 1.5, rtol=1e-6)
+    year(tmp_path, 2013, lai=15, quality=0b01110010, product="VNP15A2H.002", name="Lai")
+    with pytest.raises(InputError, match="reject all 105,984 pixels: 105,984 scf"):
+        read_lai(series(tmp_path), FRAME)
+
+
+def test_gimms_numbers_the_halves_of_a_month(tmp_path) -> None:
+    """YYYYMM01 and YYYYMM02; thousandths, 65535 missing; the flag in the second band."""
+    for month in range(1, 13):
+        for half in (1, 2):
+            bands = np.full((2, PIXELS, PIXELS), 1000 * half + 100 * month, np.uint16)
+            bands[1] = 0
+            bands[0, :, 0], bands[1, :, 0] = 65535, 65535
+            bands[0, :, 1], bands[1, :, 1] = 9000, 2
+            tif(tmp_path / f"GIMMS_LAI4g_V1.3_2009{month:02d}{half:02d}.tif", bands, nodata=None)
+    found = read_lai(series(tmp_path), FRAME)
+    lengths = np.array([31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31])
+    truth = 0.1 * np.arange(1, 13) + (15 * 1 + (lengths - 15) * 2) / lengths
+    np.testing.assert_allclose(found.values[:, :, 1:], np.broadcast_to(truth[:, None, None], (12, 24, 23)), rtol=1e-5)
+    assert np.isnan(found.values[:, :, 0]).all()
+    assert "24 of 24 composites" in found.summary
+
+
+def test_any_other_product_says_what_it_is(tmp_path) -> None:
+    """Coarse, monthly, packed with a range of its own, without a quality byte; interpolated to the target."""
+    days = [date(2010, month, 15) for month in range(1, 13)]
+    field = np.broadcast_to(np.arange(12, dtype=np.int16)[:, None, None] * 50, (12, 12, 12)).copy()
+    field[:, 0, 0] = -999
+    wide = {"name": "LAI", "scale_factor": 0.01, "valid_range": np.array([0, 1000], "i2"), "_FillValue": np.int16(-999)}
+    path = netcdf(tmp_path / "lai.nc", days, field, calendar="standard", units="1", **wide)
+    found = read_lai(series(path, product="other", window="month"), FRAME)
+    np.testing.assert_allclose(found.values[:, 12, 12], 0.5 * np.arange(12), atol=1e-5)
+    wide["valid_range"] = np.array([0, 500], "i2")
+    path = netcdf(tmp_path / "range.nc", days, field, calendar="standard", units="1", **wide)
+    with pytest.raises(InputError, match="outside 0 to 500 and are no fill code; the first is 550"):
+        read_lai(series(path, product="other", window="month"), FRAME)
+    with pytest.raises(InputError, match="no name tells the product"):
+        index(series(tif(tmp_path / "lai_20100101.tif", np.zeros((4, 4), np.uint8))))
+
+
+# --- bad input: one clear message each ---
+
+
+def _cut(path, share=0.5) -> None:
+    data = path.read_bytes()
+    path.write_bytes(data[: int(len(data) * share)])
+
+
+def _one(folder, layer="Lai_500m", day="2009161"):
+    return folder / f"MCD15A2H.061_{layer}_doy{day}_aid0001.tif"
+
+
+def _missing(folder):
+    return folder / "nothing_here.tif"
+
+
+def _truncated(folder):
+    rng = np.random.default_rng(1)
+    pair(folder, date(2009, 6, 10), rng.integers(0, 90, (PIXELS, PIXELS)), GOOD)
+    _cut(_one(folder))
+
+
+def _no_raster(folder):
+    _one(folder).write_text("<html>503 Service Unavailable</html>")
+
+
+def _truncated_quality(folder):
+    _cut(_one(folder, "FparLai_QC"))
+
+
+def _no_quality(folder):
+    _one(folder, "FparLai_QC").unlink()
+
+
+def _gap(folder):
+    for day in starts(2009, 8)[10:20]:
+        for layer in ("Lai_500m", "FparLai_QC"):
+            _one(folder, layer, f"{day:%Y%j}").unlink()
+
+
+def _doubled(folder):
+    for layer in ("Lai_500m", "FparLai_QC"):
+        copy = _one(folder, layer)
+        (folder / copy.name.replace("aid0001", "aid0001 (1)")).write_bytes(copy.read_bytes())
+
+
+def _out_of_range(folder):
+    pair(folder, date(2009, 6, 10), 180, GOOD)
+
+
+def _other_grid(folder):
+    tif(_one(folder, "FparLai_QC"), np.zeros((PIXELS - 1, PIXELS - 1), np.uint8))
+
+
+def _shifted_grid(folder):
+    tif(_one(folder, "FparLai_QC"), np.zeros((PIXELS, PIXELS), np.uint8), west=-8.01)
+
+
+def _no_date(folder):
+    _one(folder).rename(folder / "MCD15A2H.061_Lai_500m_summer.tif")
+
+
+def _wrong_date(folder):
+    for layer in ("Lai_500m", "FparLai_QC"):
+        _one(folder, layer).rename(_one(folder, layer, "2009160"))
+
+
+def _two_products(folder):
+    pair(folder, date(2009, 1, 1), 20, GOOD, "MCD15A3H.061")
+
+
+def _averaged_quality(folder):
+    tif(_one(folder, "FparLai_QC"), np.full((PIXELS, PIXELS), 0.5, np.float32), nodata=None)
+
+
+def _hdf(folder):
+    path = folder / "MCD15A2H.A2009161.h17v05.061.2021123004412.hdf"
+    path.write_bytes(b"\x0e\x03\x13\x01")
+    return path
+
+
+BAD = [
+    (_missing, {}, InputError, r"file not found: .*nothing_here"),
+    (lambda folder: folder / "*.tiff", {}, InputError, "no file fits the pattern"),
+    (_truncated, {}, InputError, r"cannot be read .*(.|\n)*doy2009161"),
+    (_no_raster, {}, InputError, r"cannot be read as a raster (.|\n)*Lai_500m_doy2009161"),
+    (_truncated_quality, {}, InputError, r"cannot be read (.|\n)*FparLai_QC_doy2009161"),
+    (_no_quality, {}, InputError, r"no quality file for it\n  where: .*Lai_500m_doy2009161(.|\n)*use_quality: false"),
+    (_gap, {}, InputError, r"only 36 of 46 composites .*missing: 2009-03-22, 2009-03-30, 2009-04-07, \.\.\."),
+    (_doubled, {}, InputError, "two composites of 2009-06-10 cover the same cells"),
+    (
+        _out_of_range,
+        {},
+        InputError,
+        r"2304 of 2304 stored values lie outside 0 to 100 .*the first is 180\n.*doy2009161",
+    ),
+    (_other_grid, {}, GridError, r"its quality on others\n  where: .*FparLai_QC_doy2009161"),
+    (_shifted_grid, {}, GridError, r"its quality on others"),
+    (_no_date, {}, InputError, r"no date in 'MCD15A2H.061_Lai_500m_summer.tif'"),
+    (_wrong_date, {}, InputError, r"2009-06-09 \(day 160 of the year\) opens no composite of 8 days"),
+    (_two_products, {}, InputError, "several products: MCD15A2H, MCD15A3H"),
+    (_averaged_quality, {}, InputError, r"0.5 is no quality byte"),
+    (_hdf, {}, InputError, "HDF files cannot be read"),
+    (None, {"years": [2010, 2011]}, InputError, "no composite of the years"),
+    (None, {"years": [2008, 2009]}, InputError, r"only 46 of 92 composites of 2008-01-01 to 2009-12-31"),
+    (None, {"band": 3}, InputError, "the file has 1 bands, band 3 is needed"),
+    (None, {"date_format": "%Y-%m-%d"}, InputError, "no date in"),
+    (None, {"scale": 0.5}, InputError, r"lie outside \[0, 12\]"),
+]
+
+
+@pytest.mark.parametrize(("harm", "options", "kind", "message"), BAD)
+def test_bad_files_are_refused_in_one_sentence(tmp_path, harm, options, kind, message) -> None:
+    year(tmp_path, lai=30)
+    path = harm(tmp_path) if harm else None
+    with pytest.raises(kind, match=message) as caught:
+        read_lai(series(path or tmp_path, **options), FRAME)
+    assert caught.value.where and caught.value.hint
+
+
+def _stack(tmp_path, **changes):
+    days = changes.pop("days", starts(2008, 4))
+    lai = changes.pop("lai", flat(20, len(days)))
+    quality = changes.pop("quality", flat(0, len(days)))
+    return netcdf(tmp_path / "MCD15A3H.006_500m_aid0001.nc", days, lai, quality, **changes)
+
+
+BAD_STACKS = [
+    ({"units": "percent"}, {}, UnitError, "'percent' is no unit of leaf area"),
+    ({"units": "kg m-2"}, {}, UnitError, "'kg m-2' is no unit of leaf area"),
+    ({"name": "Fpar_500m"}, {}, InputError, r"no variable 'Lai_500m'; did you mean 'Fpar_500m'"),
+    ({"quality": None}, {}, InputError, "no variable 'FparLai_QC'"),
+    ({"lai": flat(120, 92)}, {}, InputError, "outside 0 to 100 and are no fill code; the first is 120"),
+    ({"quality": flat(300, 92, np.int16)}, {}, InputError, "300 is no quality byte"),
+    ({"days": [date(2008, 1, 1)] * 2}, {}, InputError, "two composites of 2008-01-01 in one file"),
+    ({"days": [date(2008, 1, 1), date(2008, 1, 3)]}, {}, InputError, "2008-01-03 .* opens no composite of 4 days"),
+    ({"days": [date(2008, 1, 1), date(2008, 3, 1)]}, {}, InputError, "only 2 of 16 composites"),
+    ({"scale_factor": "a tenth"}, {}, InputError, "scale_factor = 'a tenth' is no number"),
+    ({"calendar": "lunar"}, {}, InputError, "the calendar 'lunar' cannot be used"),
+    ({}, {"variable": "LAI"}, InputError, "no variable 'LAI'"),
+    ({}, {"product": "MCD15A2H"}, InputError, "2008-01-05 .* opens no composite of 8 days"),
+]
+
+
+@pytest.mark.parametrize(("changes", "options", "kind", "message"), BAD_STACKS)
+def test_bad_stacks_are_refused_in_one_sentence(tmp_path, changes, options, kind, message) -> None:
+    path = _stack(tmp_path, **changes)
+    with pytest.raises(kind, match=message) as caught:
+        read_lai(series(path, **options), FRAME)
+    assert caught.value.where and caught.value.hint
+
+
+@pytest.mark.parametrize("share", [0.0, 0.2, 0.6, 0.95])
+def test_truncated_stacks(tmp_path, share: float) -> None:
+    rng = np.random.default_rng(4)
+    path = _stack(tmp_path, lai=rng.integers(0, 90, (92, PIXELS, PIXELS)).astype(np.uint8))
+    _cut(path, share)
+    with pytest.raises(FluxAtlasError):
+        read_lai(series(path), FRAME)
+
+
+def test_metres_are_no_degrees(tmp_path) -> None:
+    import xarray as xr
+
+    path = _stack(tmp_path)
+    with xr.open_dataset(path, decode_times=False, mask_and_scale=False) as data:
+        metres = data.load()
+    metres.assign_coords(lat=metres["lat"] * 111e3, lon=metres["lon"] * 111e3).to_netcdf(tmp_path / "MCD15A3H_m.nc")
+    with pytest.raises(GridError, match="are no degrees"):
+        read_lai(series(tmp_path / "MCD15A3H_m.nc"), FRAME)
+
+
+BAD_SETTINGS = [
+    ({"path": []}, "path"),
+    ({"path": "a", "product": "MCD15"}, "product"),
+    ({"path": "a", "product": "other"}, "product 'other' needs a 'window'"),
+    ({"path": "a", "years": [2010, 2008]}, "run backwards"),
+    ({"path": "a", "date_format": "%j"}, "'date_format' needs %Y"),
+    ({"path": "a", "quality": {"cloud": [4]}}, "'cloud' takes one or more states of 0 to 3"),
+    ({"path": "a", "quality": {"scf": []}}, "'scf' takes one or more states"),
+    ({"path": "a", "quality": {"clouds": [0]}}, "did you mean 'cloud'"),
+    ({"path": "a", "minimum_share": 0}, "minimum_share"),
+]
+
+
+@pytest.mark.parametrize(("given", "message"), BAD_SETTINGS)
+def test_bad_settings(given, message) -> None:
+    with pytest.raises(ValidationError, match=message):
+        LaiSeries.model_validate(given)
+
+
+def test_leaf_area_is_given_once() -> None:
+    with pytest.raises(ValidationError, match="leaf area is given twice"):
+        StaticBlock.model_validate({"layers": {"lai": {"path": "lai.tif"}}, "lai_series": {"path": "a"}})

@@ -1,4 +1,8 @@
-"""Whatever the bytes of a text file are, a reader either returns sites or raises one FluxAtlasError."""
+"""Whatever the bytes of a file are, the sites stage makes tables that obey the contract or raises one FluxAtlasError.
+
+Valid files of every layout are damaged in a few places: cells, columns, rows, bytes, encodings, line ends. The suite
+runs a few dozen cases per reader; ``FLUXATLAS_FUZZ_CASES=20000`` runs more (results: benchmarks/results/fuzz.md).
+"""
 
 import contextlib
 import io
@@ -7,239 +11,198 @@ import tempfile
 import zipfile
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fluxatlas.config.sites import QcRules, SiteEntry
 from fluxatlas.errors import FluxAtlasError
-from fluxatlas.ingest.sites import (
-    ameriflux,
-    ameriflux_l2,
-    badm,
-    chambers,
-    cosore,
-    fluxnet,
-    ismn,
-    metadata,
-    srdb,
-    stdfmt,
-    voigt,
-)
+from fluxatlas.ingest.sites import badm
 from fluxatlas.ingest.sites.quick import quick_table
 from fluxatlas.ingest.sites.records import Ledger
 from fluxatlas.ingest.sites.units import methane_factor
+from site_contract import block, obeys, tables
+from site_layouts import BIF, Layout, layouts, workbook
 
-PLACE = [{"site": "XX-Tst", "lat": 50.0, "lon": 10.0}]
-EXAMPLES = int(os.environ.get("FLUXATLAS_FUZZ_CASES", "300"))
-"""Cases per reader: a few hundred in the suite; set the variable for a long run."""
-CASES = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
-
-CHAMBER = (
-    "site,lat,lon,elevation,igbp,datetime_utc,flux,flux_unit,flux_sign,soil_moisture,soil_moisture_depth_cm,"
-    "soil_moisture_unit\nA,5,5,1,ENF,2001-01-01T00:00Z,1,mg CH4 m-2 d-1,upward_positive,3,5,%\n"
-    "A,5,5,1,ENF,2001-01-02T00:00Z,1,nmol m-2 s-1,uptake_positive,,,\n"
+CASES = settings(
+    max_examples=int(os.environ.get("FLUXATLAS_FUZZ_CASES", "60")),
+    deadline=None,
+    database=None,
+    suppress_health_check=list(HealthCheck),
 )
-TOWER = (
-    "TIMESTAMP,TA_F,TA_F_DAY,TA_F_NIGHT,TS_F_MDS_1,TS_F_MDS_1_QC,FCH4\n20010101,3,4,2,5,1,-1\n20010102,3,4,2,5,1,-1\n"
+LAYOUTS = layouts()
+WORDS = (
+    "|-9999|-6999|NaN|nan|NA|inf|-inf|1e999|1e308|-1e308|1e-320|0|-0|1|5|20010101|200101010000|20010230|0001-01-01|2001|"
+    "99999999999999999999|1_000|0x1F|+3|3,5|3.5.1|--|#|\"|'|é|\u22121|XX-Tst|TIMESTAMP|2262-04-12|9999-12-31|12:60|2400|"
+    "None|true|%|degC|nmol m-2 s-1|G|D01,G|<NA>|1e5|-91|181|360|3|7|50|100|1000|12345"
 )
-HOURS = "TIMESTAMP_START,TA_F,TS_F_MDS_1\n" + "".join(
-    f"20010101{h:02d}{m},3,4\n" for h in range(24) for m in ("00", "30")
-)
-STDFMT = (" ".join(["2001", "01", "01"] + ["1"] * 30) + "\n") * 1
-TAB = "/* x */\nSite\t(Lat: a)\t(Long: a)\t(Date_Flux: a)\t(Collar_ID: a)\t(CH4_flux: a)\t(Soil_T_flux: a)\t(VWC: a)\n"
-TAB += "Scotty Creek\t61.3\t-121.3\t2018-09-12\tc\t-9\t3\t20\n"
-LIST = "site,lat,lon,utc_offset\nXX-Tst,50,10,1\nYY-Oth,51,11,\n"
-DESCRIPTION = "CSR_LATITUDE: 1\nCSR_LONGITUDE: 2\nCSR_TIMEZONE: Etc/GMT+5\n"
-BASE = "# Site: XX-Tst\n# Version: 1-5\nTIMESTAMP_START,TIMESTAMP_END,FCH4,FC,TS_1_1_1,SWC_1,TA\n" + "".join(
-    f"20010101{h:02d}{m},20010101{h:02d}{m},3,-9999,4,20,5\n" for h in range(6) for m in ("00", "30")
-)
-LEVEL2 = (
-    "Sitename: T\nLocation: Latitude: 31.5  Longitude: -110.5  Elevation (masl): 1200\nYEAR, DOY, HRMIN, TA, FC, TS1, "
-)
-LEVEL2 += "TSdepth1\nYEAR, DOY, HRMIN, deg C, umol/m2/s, deg C, cm\n1,1,1,1,1,1,1\n"
-LEVEL2 += "".join(f"2001,1,{h}{m},3,-9999,-6999,5\n" for h in range(1, 6) for m in ("00", "30"))
-CEOP = "".join(f"2017/01/01 0{h}:00 2017/01/01 0{h}:00 N N P 40.0 -90.0 9.0 0.05 0.05 0.3 G M\n" for h in range(8))
-HEADED = "N N P 40.0 -90.0 9.0 0.05 0.05 Probe\n" + "".join(f"2017/01/01 0{h}:00 0.3 D01,G M\n" for h in range(8))
-STATIC = "quantity_name;unit;depth_from[m];depth_to[m];value;description;quantity_source_name;\n"
-STATIC += "clay fraction;%;0.00;0.30;20;;HWSD;\norganic carbon;%;-99.9;-99.9;1.8;;insitu;\n"
-RESPIRATION = "Record_number,Study_midyear,YearsOfData,Latitude,Longitude,Manipulation,Duplicate_record,Quality_flag,"
-RESPIRATION += "Annual_coverage,Rs_annual,Rs_annual_err\n1,2001.5,1,50,10,None,,Q01,1,730,\n2,2001,2,50,10,,,,,365,9\n"
-MONTHS = "TIMESTAMP,TS_F_MDS_1,TS_F_MDS_1_QC,NEE_VUT_REF,NEE_VUT_REF_QC\n200101,3,1,-1,1\n200102,4,1,-9999,0\n"
+CELLS = WORDS.split("|")
+BYTES = [
+    b"\x00",
+    b"\xff",
+    b"\xe9",
+    b"\xc3\xa9",
+    b"\xef\xbb\xbf",
+    b'"',
+    b"\r",
+    b"\n",
+    b",",
+    b";",
+    b"\t",
+    b" ",
+    b"#",
+    b"\x1a",
+    b"\x85",
+]
+CODECS = ["utf-8-sig", "latin-1", "utf-16", "utf-16-le", "cp1252", "utf-32"]
 
 
-@st.composite
-def damaged(draw: st.DrawFn, text: str) -> bytes:
-    """The bytes of a good file with a few pieces replaced, cut out or repeated; sometimes bytes of no file at all."""
-    if draw(st.integers(0, 9)) == 0:
-        return draw(st.binary(max_size=200))
-    data = text.encode()
-    for _ in range(draw(st.integers(0, 4))):
-        start = draw(st.integers(0, max(len(data) - 1, 0)))
-        stop = min(len(data), start + draw(st.integers(0, 12)))
-        piece = draw(
-            st.one_of(
-                st.binary(max_size=6),
-                st.sampled_from(
-                    [
-                        b"",
-                        b",",
-                        b"\n",
-                        b'"',
-                        b"-9999",
-                        b"1e999",
-                        b"nan",
-                        b"inf",
-                        b"\t",
-                        b"\r",
-                        b"#",
-                        b"99999999999999999999",
-                    ]
-                ),
-                st.just(data[start:stop] * 2),
-            )
+def damage(data: bytes, kind: str, a: int, b: int, separator: str) -> bytes:
+    """``data`` with one kind of damage at the places that ``a`` and ``b`` choose."""
+    if kind == "bytes":
+        at = a % (len(data) + 1)
+        return data[:at] + BYTES[b % len(BYTES)] + data[at + b % 3 :]
+    if kind == "cut":
+        return data[: a % (len(data) + 1)]
+    if kind == "splice":
+        at, stop = a % (len(data) + 1), b % (len(data) + 1)
+        return data[:at] + data[stop : stop + 12] + data[at:]
+    if kind == "codec":
+        with contextlib.suppress(UnicodeError):
+            return data.decode().encode(CODECS[a % len(CODECS)])
+        return data
+    if kind == "ends":
+        return data.replace(b"\n", [b"\r\n", b"\r", b"\n\n", b" \n", b"\n\r"][a % 5])
+    if kind == "delimiter":
+        return data.replace(
+            separator.encode(), [b";", b"\t", b" ", b",", separator.encode() * 2][a % 5], (b % 200) or -1
         )
-        data = data[:start] + piece + data[stop:]
-    return data
+    lines = data.split(b"\n")
+    row = a % len(lines)
+    cells = lines[row].split(separator.encode())
+    column = b % len(cells)
+    if kind == "cell":
+        cells[column] = CELLS[(a ^ b) % len(CELLS)].encode()
+        lines[row] = separator.encode().join(cells)
+    elif kind == "column":
+        word = CELLS[(a ^ b) % len(CELLS)].encode()
+        for i, line in enumerate(lines[a % 4 :], a % 4):
+            parts = line.split(separator.encode())
+            if column < len(parts) and i < len(lines):
+                parts[column] = word
+                lines[i] = separator.encode().join(parts)
+    elif kind == "drop":
+        for i, line in enumerate(lines):
+            parts = line.split(separator.encode())
+            lines[i] = separator.encode().join(parts[:column] + parts[column + 1 :])
+    elif kind == "row":
+        other = b % len(lines)
+        lines[row], lines[other] = lines[other], lines[row]
+    elif kind == "again":
+        lines.insert(row, lines[b % len(lines)])
+    elif kind == "gone":
+        del lines[row : row + 1 + b % 3]
+    return b"\n".join(lines)
 
 
-@st.composite
-def workbook(draw: st.DrawFn) -> bytes:
-    """A small BADM workbook with a damaged sheet, or with damaged bytes."""
-    cells = "".join(f"<c t='inlineStr'><is><t>{name}</t></is></c>" for name in badm.COLUMNS)
-    row = "".join(f"<c><v>{text}</v></c>" for text in ("XX-Tst", "1", "GRP_LOCATION", "LOCATION_LAT", "50.0"))
-    space = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
-    sheet = f"<worksheet xmlns='{space}'><sheetData><row>{cells}</row><row>{row}</row></sheetData></worksheet>"
-    stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w") as book:
-        book.writestr("xl/worksheets/sheet1.xml", draw(damaged(sheet)))
-    data = bytearray(stream.getvalue())
-    for _ in range(draw(st.integers(0, 2))):
-        data[draw(st.integers(0, len(data) - 1))] = draw(st.integers(0, 255))
-    return bytes(data[: draw(st.integers(len(data) - 5, len(data)))])
+KINDS = ["cell"] * 5 + [
+    "bytes",
+    "cut",
+    "splice",
+    "codec",
+    "ends",
+    "delimiter",
+    "column",
+    "drop",
+    "row",
+    "again",
+    "gone",
+]
+DAMAGES = st.lists(
+    st.tuples(st.sampled_from(KINDS), st.integers(0, 2**16), st.integers(0, 2**16)), min_size=1, max_size=4
+)
 
 
-def attempt_periods(reader: object, source: str, name: str, content: bytes) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / name
-        path.write_bytes(content)
-        entry = SiteEntry(source=source, path=[str(path)], sites=PLACE)
+def attempt(layout: Layout) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        layout.write(folder)
+        made = block(layout, folder)
         try:
-            table = reader.read_periods([str(path)], entry, QcRules(), Ledger())  # type: ignore[attr-defined]
+            found = tables(made, Ledger())
         except FluxAtlasError as problem:
-            assert str(path) in problem.where or problem.hint
+            assert problem.what and problem.where and problem.hint
         else:
-            assert table["value"].notna().all() and (table["end"] > table["start"]).all()
+            obeys(found, made)
 
 
-def attempt(reader: object, source: str, name: str, content: bytes) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / name
-        path.write_bytes(content)
-        entry = SiteEntry(source=source, path=[str(path)], sites=PLACE)
-        try:
-            records = reader.read([str(path)], entry, QcRules(), Ledger())  # type: ignore[attr-defined]
-        except FluxAtlasError as problem:
-            assert str(path) in problem.where or problem.hint
-        else:
-            assert all(record.observations["value"].notna().all() for record in records)
+@pytest.mark.parametrize("name", [name for name, layout in LAYOUTS.items() if not layout.packed])
+def test_text(name: str) -> None:
+    layout = LAYOUTS[name]
+
+    @CASES
+    @given(DAMAGES)
+    def cases(damages: list[tuple[str, int, int]]) -> None:
+        data = layout.files[layout.target]
+        for kind, a, b in damages:
+            data = damage(data, kind, a, b, layout.separator)
+        attempt(layout.with_text(data))
+
+    cases()
 
 
-@CASES
-@given(damaged(CHAMBER))
-def test_chambers(content: bytes) -> None:
-    attempt(chambers, "chambers", "chambers.csv", content)
+@pytest.mark.parametrize("name", ["fluxnet-zip", "ameriflux-zip", "ismn-zip"])
+def test_zips(name: str) -> None:
+    """Bytes of an archive, or of the text in it, changed or cut off."""
+    layout = LAYOUTS[name]
 
+    @CASES
+    @given(DAMAGES, st.integers(0, 7))
+    def cases(damages: list[tuple[str, int, int]], member: int) -> None:
+        data = layout.files[layout.target]
+        stream = io.BytesIO()
+        with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(stream, "w") as new:
+            for i, part in enumerate(old.namelist()):
+                text = old.read(part)
+                for kind, a, b in damages if i == member else ():
+                    text = damage(text, kind, a, b, ",")
+                new.writestr(part, text)
+        data = stream.getvalue()
+        for kind, a, b in damages if member >= len(old.namelist()) else ():
+            data = damage(data, kind if kind in ("bytes", "cut", "splice") else "bytes", a, b, ",")
+        attempt(layout.with_text(data))
 
-@CASES
-@given(damaged(TOWER))
-def test_fluxnet_daily(content: bytes) -> None:
-    attempt(fluxnet, "fluxnet", "FLX_XX-Tst_FLUXNET2015_FULLSET_DD.csv", content)
-
-
-@CASES
-@given(damaged(HOURS))
-def test_fluxnet_half_hourly(content: bytes) -> None:
-    attempt(fluxnet, "fluxnet", "FLX_XX-Tst_FLUXNET2015_FULLSET_HH.csv", content)
-
-
-@CASES
-@given(damaged(MONTHS))
-def test_fluxnet_monthly(content: bytes) -> None:
-    attempt_periods(fluxnet, "fluxnet", "FLX_XX-Tst_FLUXNET2015_FULLSET_MM_2001.csv", content)
-
-
-@CASES
-@given(damaged(RESPIRATION))
-def test_srdb(content: bytes) -> None:
-    attempt_periods(srdb, "srdb", "srdb-data.csv", content)
+    cases()
 
 
 @CASES
-@given(damaged(BASE))
-def test_ameriflux_base(content: bytes) -> None:
-    attempt(ameriflux, "ameriflux", "AMF_XX-Tst_BASE_HH_1-5.csv", content)
-
-
-@CASES
-@given(damaged(LEVEL2))
-def test_ameriflux_level_2(content: bytes) -> None:
-    attempt(ameriflux_l2, "ameriflux_l2", "AMF_XXTst_2001_L2_WG_V001.csv", content)
-
-
-@CASES
-@given(st.one_of(damaged(CEOP), damaged(HEADED)))
-def test_ismn_series(content: bytes) -> None:
-    attempt(ismn, "ismn", "N_N_P_sm_0.050000_0.050000_Probe_20170101_20171231.stm", content)
-
-
-@CASES
-@given(damaged(STATIC))
-def test_ismn_static(content: bytes) -> None:
-    attempt(ismn, "ismn", "N_N_P_static_variables.csv", content)
-
-
-@CASES
-@given(st.one_of(damaged(HOURS), damaged(BASE), damaged(TOWER)))
-def test_the_compiled_pass(content: bytes) -> None:
-    found = quick_table(content, ("TIMESTAMP", "TIMESTAMP_START"), lambda name: name.startswith("T"))
-    assert found is None or found[0].index.is_monotonic_increasing
-
-
-@CASES
-@given(workbook())
-def test_badm(content: bytes) -> None:
+@given(DAMAGES, st.booleans())
+def test_badm_workbook(damages: list[tuple[str, int, int]], inside: bool) -> None:
+    data = workbook(BIF)
+    if inside:
+        with zipfile.ZipFile(io.BytesIO(data)) as book:
+            (name,) = book.namelist()
+            sheet = book.read(name)
+        for kind, a, b in damages:
+            sheet = damage(sheet, kind, a, b, "<")
+        stream = io.BytesIO()
+        with zipfile.ZipFile(stream, "w") as book:
+            book.writestr(name, sheet)
+        data = stream.getvalue()
+    for kind, a, b in () if inside else damages:
+        data = damage(data, kind if kind in ("bytes", "cut", "splice") else "bytes", a, b, ",")
     with contextlib.suppress(FluxAtlasError):
-        assert isinstance(badm.site_facts(content, "book.xlsx"), dict)
+        for facts in badm.site_facts(data, "book.xlsx").values():
+            assert all(abs(facts.get(name, 0)) < float("inf") for name in ("lat", "lon", "elevation", "utc_offset"))
 
 
 @CASES
-@given(damaged(STDFMT))
-def test_stdfmt(content: bytes) -> None:
-    attempt(stdfmt, "stdfmt", "XX-Tst.stdfmt.daily.txt", content)
-
-
-@CASES
-@given(damaged(TAB))
-def test_pangaea(content: bytes) -> None:
-    attempt(voigt, "voigt", "campaigns.tab", content)
-
-
-@CASES
-@given(damaged(LIST), damaged(DESCRIPTION), damaged("CSR_PORT, CSR_TREATMENT\n1, None\n2, Trenched\n"))
-def test_metadata_and_descriptions(sites: bytes, description: bytes, ports: bytes) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        for read, content in (
-            (metadata.read_metadata, sites),
-            (metadata.read_attributes, sites),
-            (cosore.read_description, description),
-            (cosore.treated_ports, ports),
-        ):
-            path = Path(folder) / "file.txt"
-            path.write_bytes(content)
-            try:
-                read(path)
-            except FluxAtlasError as problem:
-                assert str(path) in problem.where
+@given(st.sampled_from(["fluxnet-HH", "ameriflux", "fluxnet-DD"]), DAMAGES)
+def test_the_compiled_pass(name: str, damages: list[tuple[str, int, int]]) -> None:
+    content = LAYOUTS[name].files[LAYOUTS[name].target]
+    for kind, a, b in damages:
+        content = damage(content, kind, a, b, ",")
+    found = quick_table(content, ("TIMESTAMP", "TIMESTAMP_START"), lambda column: column.startswith("T"))
+    assert found is None or (found[0].index.is_monotonic_increasing and found[0].index.is_unique)
 
 
 @CASES

@@ -236,7 +236,8 @@ def test_scaled_codes_are_told_from_outliers() -> None:
     kept, ledger = screened([-1.0, -7777.7, -2.0, 99.0] + [-13862.5] * 7, "fch4")
     counted = ledger.counts[("A", "fch4", "days")]
     assert counted["scaled missing code -13862.5"] == 7
-    assert counted["out of range"] == 2
+    assert counted["out of range"] == 1  # no flux of any soil
+    assert counted["outside -25 to 37 (qc.limits)"] == 1  # none of upland soil
     assert kept.notna().sum() == 2
 
 

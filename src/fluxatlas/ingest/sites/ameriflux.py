@@ -3,8 +3,9 @@
 Times are local standard time (TIMESTAMP_START); nothing is gap-filled; missing is -9999. The file holds no units: those
 of the network's documentation of variables are used (TA, TS deg C; RH, SWC %; PA kPa; VPD hPa; P mm per step; SW_IN,
 LW_IN, LE W m-2; WS m s-1; FC, NEE umol CO2 m-2 s-1; FCH4 nmol CH4 m-2 s-1). Names carry qualifiers ``_PI`` (made by the
-site's team), ``_F`` (filled) and ``_H_V_R`` (horizontal and vertical position, replicate; V counts downwards into the
-soil). Coordinates, land cover and UTC offset come from the BADM workbook in the zip, else from the entry.
+site's team), ``_F`` (filled: weather only, never an observation), ``_H_V_R`` (horizontal and vertical position,
+replicate, or ``_A`` for their mean; V counts downwards into the soil) or ``_#`` (layer).
+Coordinates, land cover and UTC offset come from the BADM in the zip, else from the entry.
 
 Days of observations need half of their steps (``qc.min_qc``); see :func:`subdaily.observed_days`. Weather is
 used only on days with every driver at every step.
@@ -12,20 +13,20 @@ used only on days with every driver at every step.
 
 from __future__ import annotations
 
-import io
 import re
-import zipfile
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from ...config.sites import QcRules, SiteEntry
 from ...errors import InputError
 from . import badm, depths, weather
+from .archives import opened, unpack
 from .metadata import SiteFacts
 from .qc import missing
 from .quick import SMALLEST, quick_table
@@ -36,10 +37,8 @@ from .units import methane_factor
 
 LATENT_HEAT = 2.45e6
 """Latent heat of vaporisation [J kg-1] at about 20 deg C (FAO-56)."""
-LARGEST = 4 * 1024**3
-"""Largest table that is unpacked from a zip [bytes]."""
 STEMS = ("TA", "RH", "VPD", "PA", "P", "SW_IN", "LW_IN", "WS", "TS", "SWC", "FC", "NEE", "FCH4", "LE")
-_COLUMN = re.compile(rf"({'|'.join(STEMS)})(_PI)?(?:_(\d+)(?:_(\d+)_(\d+))?)?")
+_COLUMN = re.compile(rf"({'|'.join(STEMS)})(_PI)?(_F)?(?:_(\d+)(?:_(\d+)_(\d+|A))?)?")
 _NAME = re.compile(r"AMF_([A-Za-z]{2}-[A-Za-z0-9]{3})_BASE")
 _CLOCKS = ("TIMESTAMP_START", "TIMESTAMP_END")
 
@@ -98,35 +97,23 @@ def _careful(data: bytes, where: str, encoding: str) -> pd.DataFrame:
 
 def _unzip(data: bytes, where: str) -> tuple[str, bytes, dict[str, dict[str, Any]]]:
     """(name of the table, its bytes, facts by site) of a BASE or BASE-BADM zip."""
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            tables = [i for i in archive.infolist() if re.search(r"_BASE_H[HR]_.*\.csv$", i.filename)]
-            if len(tables) != 1:
-                raise InputError(
-                    f"the zip holds {len(tables)} BASE tables",
-                    where=where,
-                    hint="expected one AMF_<site>_BASE_HH_<version>.csv",
-                )
-            if tables[0].file_size > LARGEST:
-                raise InputError("the table unpacks to more than 4 GiB", where=where, hint="check the file")
-            facts: dict[str, dict[str, Any]] = {}
-            for name in archive.namelist():
-                if "_BIF_" in name and name.endswith(".xlsx"):
-                    facts |= badm.site_facts(archive.read(name), f"{where}:{name}")
-            content = archive.read(tables[0])
-    except (
-        zipfile.BadZipFile,
-        zlib.error,
-        EOFError,
-        OSError,
-        ValueError,
-        NotImplementedError,
-        RuntimeError,
-    ) as problem:
-        raise InputError(f"the zip is damaged ({problem})", where=where, hint="download it again") from None
+    with opened(data, where) as archive:
+        names = archive.namelist()
+        tables = [name for name in names if re.search(r"_BASE_H[HR]_.*\.csv$", name)]
+        if len(tables) != 1:
+            raise InputError(
+                f"the zip holds {len(tables)} BASE tables",
+                where=where,
+                hint="expected one AMF_<site>_BASE_HH_<version>.csv",
+            )
+        facts: dict[str, dict[str, Any]] = {}
+        for name in names:
+            if "_BIF_" in name and name.endswith((".xlsx", ".csv")):
+                facts |= badm.site_facts(unpack(archive, name, where), f"{where}:{name}")
+        content = unpack(archive, tables[0], where)
     if not content.strip():
         raise InputError("the table in the zip is empty", where=where, hint="download it again")
-    return tables[0].filename, content, facts
+    return tables[0], content, facts
 
 
 def read(files: Sequence[str], entry: SiteEntry, rules: QcRules, ledger: Ledger) -> list[SiteRecord]:
@@ -161,7 +148,8 @@ def record(
 def choose_columns(table: pd.DataFrame, rules: QcRules) -> dict[tuple[str, int], str]:
     """The column for each (stem, vertical index): of replicates and ``_PI`` versions the one with most values.
 
-    Above ground only the uppermost position counts (index 1); a name without position is at 1.
+    Filled columns have stems of their own, such as ``TA_F``. Above ground only the uppermost position counts (index 1);
+    a name without position is at 1.
     """
     best: dict[tuple[str, int], tuple[int, int, str]] = {}
     for column in table.columns:
@@ -171,9 +159,9 @@ def choose_columns(table: pd.DataFrame, rules: QcRules) -> dict[tuple[str, int],
         valid = int(missing(table[column], rules)[0].notna().sum())
         if not valid:
             continue
-        position = int(parts[4] or parts[3] or 1)
-        below = parts[1] in ("TS", "SWC")
-        key, rank = (parts[1], position if below else 1), (0 if below else -position, valid)
+        position = int(parts[5] or parts[4] or 1)
+        below, stem = parts[1] in ("TS", "SWC"), f"{parts[1]}{parts[3] or ''}"
+        key, rank = (stem, position if below else 1), (0 if below else -position, valid)
         if key not in best or rank > best[key][:2]:
             best[key] = (*rank, str(column))
     return {key: column for key, (_, _, column) in sorted(best.items())}
@@ -215,13 +203,22 @@ def _forcing(
     rules: QcRules,
     ledger: Ledger,
 ) -> pd.DataFrame | None:
-    """Daily weather, NaN on days with a gap in any driver, or None where a driver is not measured."""
-    humid = "RH" if ("RH", 1) in chosen else "VPD"
-    absent = [stem for stem in ("TA", "PA", "P", "SW_IN", "LW_IN", "WS", humid) if (stem, 1) not in chosen]
+    """Daily weather, NaN on days with a gap in any driver, or None where a driver is not measured.
+
+    Gaps are filled from the team's own filled columns (``TA_PI_F``) where there are some; days with less than
+    ``forcing_min_qc`` of measured steps are dropped.
+    """
+    have = {stem for stem, level in chosen if level == 1}
+    humid = "RH" if have & {"RH", "RH_F"} else "VPD"
+    stems = ("TA", "PA", "P", "SW_IN", "LW_IN", "WS", humid)
+    absent = [stem for stem in stems if not have & {stem, f"{stem}_F"}]
     if absent:
         ledger.note(site, f"no meteorology of its own: {', '.join(absent)} not measured")
         return None
-    take = {stem: table[chosen[stem, 1]] for stem in ("TA", "PA", "P", "SW_IN", "LW_IN", "WS", humid)}
+    take, share = {}, np.ones(len(table))
+    for stem in stems:
+        take[stem], measured = _driver(table, chosen, stem, site, rules, ledger)
+        share = np.minimum(share, measured)
     raw = {
         "tas": (take["TA"], 1.0, 273.15),
         "ps": (take["PA"], 1000.0, 0.0),
@@ -236,4 +233,23 @@ def _forcing(
         steps["huss"] = weather.humidity_from_relative(steps["hurs"], steps["ps"], steps["tas"])
     else:
         steps["huss"] = weather.humidity_from_deficit(steps["vpd"], steps["ps"], steps["tas"], steps["tas"])
-    return weather_days(steps, per_day)
+    days = weather_days(steps, per_day)
+    poor = days.notna().all(axis=1) & (share.reshape(-1, per_day).mean(axis=1) < rules.forcing_min_qc)
+    ledger.read(site, "weather", int(days.notna().all(axis=1).sum()))
+    ledger.drop(site, "weather", "gap-filled", int(poor.sum()))
+    return days.mask(poor)
+
+
+def _driver(
+    table: pd.DataFrame, chosen: dict[tuple[str, int], str], stem: str, site: str, rules: QcRules, ledger: Ledger
+) -> tuple[pd.Series, npt.NDArray[np.float64]]:
+    """The values of one driver, gaps filled by the team's filled column, and 1 where they are measured, else 0."""
+    own, filled = chosen.get((stem, 1)), chosen.get((f"{stem}_F", 1))
+    if filled is None:
+        return table[str(own)], np.ones(len(table))
+    ledger.note(site, f"{own or stem} is filled with {filled} (by the site's team)")
+    values = missing(table[filled], rules)[0]
+    if own is None:
+        return values, np.zeros(len(table))
+    measured = missing(table[own], rules)[0]
+    return measured.fillna(values).rename(own), np.where(measured.notna(), 1.0, 0.0)

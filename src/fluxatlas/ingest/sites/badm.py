@@ -1,17 +1,23 @@
-"""AmeriFlux BADM workbooks (BIF): the facts on a site, from the plain worksheet inside the ``.xlsx`` file.
+"""BADM interchange files (BIF): the facts on sites and the depths of their sensors, from ``.xlsx`` or CSV.
 
-A BIF is one sheet with SITE_ID, GROUP_ID, VARIABLE_GROUP, VARIABLE, DATAVALUE. An ``.xlsx`` file is a zip of XML
-(ECMA-376); the two parts read here, shared strings and the first sheet, need no spreadsheet library.
+A BIF is one table with SITE_ID, GROUP_ID, VARIABLE_GROUP, VARIABLE, DATAVALUE: the BIF of AmeriFlux and FLUXNET2015,
+``*_FLUXNET_BIF_*.csv`` and ``*_BIFVARINFO_*.csv`` of the FLUXNET archives since 2025, ``ICOSETC_*_SITEINFO_L2.csv`` and
+``*_VARINFO_FLUXNET_*.csv`` of ICOS. An ``.xlsx`` file is a zip of XML (ECMA-376); the two parts read here, shared
+strings and the first sheet, need no spreadsheet library.
 """
 
 from __future__ import annotations
 
+import csv
 import io
+import math
+import re
 import zipfile
 from typing import Any
 from xml.etree import ElementTree
 
 from ...errors import InputError
+from .text import decode_mixed
 
 _NS = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 LARGEST = 200 * 1024**2
@@ -66,30 +72,78 @@ def _cell(cell: ElementTree.Element, strings: list[str]) -> str:
     return (value.text or "") if value is not None else _text(cell)
 
 
-def site_facts(data: bytes, where: str) -> dict[str, dict[str, Any]]:
-    """By site: ``lat, lon, elevation, igbp, utc_offset, name``, where the workbook states them (the last counts)."""
-    table = rows(data, where)
-    if not table or [cell.strip() for cell in table[0][:5]] != list(COLUMNS):
+def table(data: bytes, where: str) -> list[list[str]]:
+    """Rows of a BIF without the first, five cells each, from a workbook or CSV text.
+
+    Raises :class:`InputError` where the first row is not that of a BIF, or nothing follows it.
+    """
+    if data[:2] == b"PK" or where.lower().endswith(".xlsx"):
+        found = rows(data, where)
+    else:
+        try:
+            found = list(csv.reader(io.StringIO(decode_mixed(data, where)[0])))
+        except csv.Error as problem:
+            raise InputError(f"the table cannot be read ({problem})", where=where, hint="download it again") from None
+    if not found or [cell.strip() for cell in found[0][:5]] != list(COLUMNS):
         raise InputError("the first row is not that of a BIF", where=where, hint=f"expected {', '.join(COLUMNS)}")
-    numeric = {
-        "LOCATION_LAT": "lat",
-        "LOCATION_LONG": "lon",
-        "LOCATION_ELEV": "elevation",
-        "UTC_OFFSET": "utc_offset",
-    }
+    body = [[cell.strip() for cell in row[:5]] for row in found[1:] if len(row) >= 5]
+    if not body:
+        raise InputError("the BIF has no rows", where=where, hint="it may be truncated: download it again")
+    return body
+
+
+def is_table(data: bytes) -> bool:
+    """Whether ``data`` looks like a BIF: a workbook, or text with its header."""
+    return data[:2] == b"PK" or data.removeprefix(b"\xef\xbb\xbf").replace(b'"', b"").startswith(
+        ",".join(COLUMNS).encode()
+    )
+
+
+_NUMBERS = {
+    "LOCATION_LAT": "lat",
+    "LOCATION_LONG": "lon",
+    "LOCATION_ELEV": "elevation",
+    "UTC_OFFSET": "utc_offset",
+}
+
+
+def site_facts(data: bytes, where: str) -> dict[str, dict[str, Any]]:
+    """By site: ``lat, lon, elevation, igbp, utc_offset, name``, where the BIF states them (the last counts)."""
     found: dict[str, dict[str, Any]] = {}
-    for row in table[1:]:
-        if len(row) < 5:
-            continue
-        site, variable, value = row[0].strip(), row[3].strip(), row[4].strip()
+    for site, _, _, variable, value in table(data, where):
         facts = found.setdefault(site, {})
-        if variable in numeric:
-            try:
-                facts[numeric[variable]] = float(value)
-            except ValueError:
-                raise InputError(f"{variable} '{value[:40]}' is not a number", where=where, hint="correct it") from None
+        if value in ("", "-9999"):
+            continue
+        if variable in _NUMBERS:
+            number = _number(value)
+            if number is None:
+                raise InputError(f"{variable} '{value[:40]}' is not a number", where=where, hint="correct it")
+            facts[_NUMBERS[variable]] = number
         elif variable == "IGBP":
             facts["igbp"] = value
         elif variable == "SITE_NAME":
             facts["name"] = value
     return found
+
+
+def sensor_depths(data: bytes, where: str) -> dict[str, tuple[float, float]]:
+    """Shallowest and deepest depth [cm] stated for each soil column (``TS_F_MDS_1``): sensors are moved at times."""
+    groups: dict[tuple[str, str], dict[str, str]] = {}
+    for site, group, _, variable, value in table(data, where):
+        groups.setdefault((site, group), {})[variable] = value
+    found: dict[str, tuple[float, float]] = {}
+    for facts in groups.values():
+        column, height = facts.get("VAR_INFO_VARNAME", ""), _number(facts.get("VAR_INFO_HEIGHT", ""))
+        if height is not None and -10 <= height <= 0 and re.fullmatch(r"(TS|SWC)(_F_MDS)?_\d+", column):
+            depth = round(-100 * height, 2)
+            low, high = found.get(column, (depth, depth))
+            found[column] = (min(low, depth), max(high, depth))
+    return found
+
+
+def _number(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None

@@ -11,26 +11,34 @@ from ...errors import InputError
 
 COSORE_FILES = ("DESCRIPTION.txt", "PORTS.txt", "data/data.RDS")
 SUFFIXES = {
-    "fluxnet": (".csv",),
+    "fluxnet": (".csv", ".zip"),
     "ameriflux": (".csv", ".zip"),
     "ameriflux_l2": (".csv",),
     "plumber2": (".nc",),
-    "ismn": (".stm", ".csv"),
+    "ismn": (".stm", ".csv", ".zip"),
     "srdb": (".csv",),
     "chambers": (".csv",),
     "voigt": (".rds", ".tab"),
     "stdfmt": (".txt",),
 }
 
-_NAMES = {
-    "fluxnet": re.compile(r"(FLX|AMF|ICOSETC)_(?!.*(_BASE|_L2_))"),
+NAMES = {
+    "fluxnet": re.compile(
+        r"[A-Z][A-Z0-9]{2,9}_[A-Za-z0-9-]+_("
+        r"(VARINFO_)?FLUXNET[A-Za-z0-9-]*_(?!AUX)(?!.*_AUX)(?!README|DATA_POLICY).*\.csv|SITEINFO_.*\.csv)$"
+    ),
     "ameriflux": re.compile(r"AMF_.*_BASE"),
     "ameriflux_l2": re.compile(r"AMF_.*_L2_"),
     "plumber2": re.compile(r".*_(Met|Flux)\.nc$"),
     "srdb": re.compile(r"srdb-data.*\.csv$"),
     "ismn": re.compile(r".*(\.stm|_static_variables\.csv)$"),
 }
-"""Names of the files of a layout among others in a folder."""
+"""Names of the files of a layout among others in a folder or a zip."""
+ZIPS = {
+    "fluxnet": re.compile(r"[A-Z][A-Z0-9]{2,9}_[A-Za-z0-9-]+_(FLUXNET|ARCHIVE).*\.zip$"),
+    "ismn": re.compile(r"Data_sep[ae]rate_files_.*\.zip$", re.IGNORECASE),
+}
+"""Names of the zips of a layout among others in a folder; in the entry itself any zip may be named."""
 
 
 def entry_files(entry: Any) -> list[str]:
@@ -59,7 +67,8 @@ def _below(path: Path, source: str) -> list[str]:
     if not path.is_dir():
         return [str(path)]
     found = [p for p in sorted(path.rglob("*")) if p.suffix.lower() in SUFFIXES[source] and p.is_file()]
-    return [str(p) for p in found if _NAMES.get(source, re.compile("")).match(p.name)]
+    known = NAMES.get(source, re.compile(""))
+    return [str(p) for p in found if known.match(p.name) or (source in ZIPS and ZIPS[source].match(p.name))]
 
 
 def site_inputs(block: Any) -> list[str]:

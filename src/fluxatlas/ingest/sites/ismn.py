@@ -25,10 +25,12 @@ import pandas as pd
 from ...config.sites import QcRules, SiteEntry
 from ...errors import InputError
 from . import depths
+from .archives import members
+from .inputs import NAMES
 from .metadata import SiteFacts
 from .records import Ledger, SiteRecord, observations
 from .subdaily import observed_days, whole_days
-from .text import in_order, numbers, read_table, read_text, times
+from .text import decode, decode_mixed, in_order, numbers, read_bytes, read_table, read_text, times
 
 USED = {"sm": ("swc", 1.0, 0.0), "ts": ("tsl", 1.0, 273.15)}
 """Quantity in the file name -> (kind, factor, offset to canonical units)."""
@@ -125,7 +127,9 @@ def _number(text: str, name: str, where: str) -> float:
 def read_static(path: str | Path, encoding: str = "utf-8") -> dict[str, float]:
     """Attributes of the topsoil (``sand, clay, soc``) from a ``*_static_variables.csv``, as far as they are stated."""
     where = str(path)
-    text = "\n".join(line.rstrip(";").replace('"', "") for line in read_text(path, encoding).split("\n"))
+    data = read_bytes(path)
+    content = decode_mixed(data, where)[0] if encoding == "utf-8" else decode(data, where, encoding)
+    text = "\n".join(line.rstrip(";").replace('"', "") for line in content.split("\n"))
     need = ("quantity_name", "depth_from[m]", "depth_to[m]", "value", "quantity_source_name")
     width = text.split("\n", 1)[0].count(";")
     text = "\n".join(line + ";" * (width - line.count(";")) for line in text.split("\n") if line.strip())
@@ -145,11 +149,14 @@ def read_static(path: str | Path, encoding: str = "utf-8") -> dict[str, float]:
 
 
 def read(files: Sequence[str], entry: SiteEntry, rules: QcRules, ledger: Ledger) -> list[SiteRecord]:
-    """One site per station, ``<network>-<station>``; its static variables are those in the folder of its series."""
+    """One site per station, ``<network>-<station>``; its static variables are those in the folder of its series.
+
+    A download is read as the zip it came in or unpacked.
+    """
     facts = SiteFacts(entry)
     stations: dict[str, list[tuple[SensorFile, str]]] = {}
     static: dict[Path, dict[str, float]] = {}
-    for path in files:
+    for path in members(files, NAMES["ismn"]):
         if path.endswith("_static_variables.csv"):
             static[Path(path).parent] = read_static(path, entry.encoding)
             continue

@@ -5,13 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from ...config.sites import SiteEntry
 from ...errors import InputError, nearest
+from . import badm
 from .daily import standard_offset
 from .records import ATTRIBUTE_COLUMNS, Ledger
-from .text import numbers, read_table
+from .text import decode, numbers, read_bytes, read_table
 
 SYNONYMS = {
     "site": ("site", "SiteCode", "sitename", "SITE_ID", "fluxnetid", "ID", "site_id"),
@@ -22,15 +24,19 @@ SYNONYMS = {
     "utc_offset": ("utc_offset", "UTC_OFFSET"),
 }
 """Names under which site lists state a fact: ours, FLUXNET/ICOS site lists, FluxDataKit, UpCH4."""
+LIMITS = {"elevation": (-500.0, 9000.0), "utc_offset": (-12.0, 14.0)}
+"""Possible values of the facts on a site that is used; lists of many sites hold wrong ones."""
 
 
 def read_metadata(path: str | Path) -> dict[str, dict[str, Any]]:
-    """Site facts by site id from a CSV; NaN and empty facts are left out.
+    """Site facts by site id from a CSV or a BIF (:mod:`badm`); NaN and empty facts are left out.
 
     Raises :class:`InputError` for a missing column (site, lat, lon), a site listed twice or a bad number.
     """
-    where = str(path)
-    table = read_table(path, required=(), keep=lambda name: True)
+    where, data = str(path), read_bytes(path)
+    if badm.is_table(data):
+        return {site: {k: v for k, v in f.items() if k != "name"} for site, f in badm.site_facts(data, where).items()}
+    table = read_table(path, required=(), keep=lambda name: True, text=decode(data, where))
     renamed = {
         name: ours
         for ours, known in SYNONYMS.items()
@@ -43,7 +49,7 @@ def read_metadata(path: str | Path) -> dict[str, dict[str, Any]]:
             raise InputError(f"column '{name}' is missing", where=where, hint=f"call it one of {SYNONYMS[name]}")
     for name in ("lat", "lon", "elevation", "utc_offset"):
         if name in table.columns:
-            table[name] = numbers(table, name, where)
+            table[name] = numbers(table, name, where).replace(-9999.0, np.nan)
     table["site"] = table["site"].astype(str).str.strip()
     repeated = table["site"][table["site"].duplicated()]
     if len(repeated):
@@ -68,6 +74,23 @@ def read_attributes(path: str | Path) -> pd.DataFrame:
         table[name] = numbers(table, name, str(path))
     more = [name for name in ("igbp", "attribute_note") if name in table.columns]
     return table.set_index("site")[columns + more]
+
+
+def _check_facts(site: str, facts: dict[str, Any], where: str) -> None:
+    lat, lon = float(facts["lat"]), float(facts["lon"])
+    if not (-90 <= lat <= 90 and -180 <= lon <= 180):
+        raise InputError(
+            f"({lat:g}, {lon:g}) is no position on Earth",
+            where=f"site '{site}' of {where}",
+            hint="give degrees north (-90..90) and east (-180..180); lat and lon may be exchanged",
+        )
+    for name, (low, high) in LIMITS.items():
+        if name in facts and pd.notna(facts[name]) and not low <= float(facts[name]) <= high:
+            raise InputError(
+                f"{name} {float(facts[name]):g} of site '{site}' is impossible",
+                where=where,
+                hint=f"give it right, from {low:g} to {high:g}, under the entry's 'sites' or in its 'metadata'",
+            )
 
 
 class SiteFacts:
@@ -97,7 +120,7 @@ class SiteFacts:
     ) -> dict[str, Any]:
         """The row of sites.csv for a site: facts ``stated`` by the data file, overruled by those given for the entry.
 
-        Raises :class:`InputError` where nobody states the coordinates.
+        Raises :class:`InputError` where nobody states the coordinates, or a fact is impossible.
         """
         site = self.site_id(name_in_file)
         facts = {**(stated or {}), **self.facts.get(site, {})}
@@ -107,6 +130,7 @@ class SiteFacts:
                 where=where,
                 hint="name a 'metadata' CSV with site, lat, lon in the entry, or list the site under 'sites'",
             )
+        _check_facts(site, facts, where)
         row = {"site": site, "kind": kind, "source": source, "elevation": float("nan"), "igbp": ""}
         row |= {k: facts[k] for k in ("lat", "lon", "elevation", "igbp", "utc_offset") if k in facts}
         if "utc_offset" not in row:

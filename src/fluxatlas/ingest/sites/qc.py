@@ -15,6 +15,22 @@ from .records import Ledger
 FloatArray = npt.NDArray[np.floating[Any]]
 
 
+POSSIBLE: dict[str, tuple[float, float]] = {"fch4": (-200.0, 5000.0)}
+"""Possible range of a daily value in any ecosystem where that of the table of variables is of one only (our choice).
+
+The table's ``fch4`` is that of upland soil. The largest daily value of the ten FLUXNET-CH4 files at hand is 1,488
+mg m-2 d-1 (DE-Zrk, a rewetted fen), the smallest -164."""
+
+
+def bounds(variable: str, rules: QcRules) -> tuple[tuple[float, float], tuple[float, float]]:
+    """(possible range, range of the system) of daily values of ``variable`` [canonical units]; see ``qc.limits``."""
+    low, high = POSSIBLE.get(variable, variables.get(variable).valid)
+    limits = rules.limits.get(variable)
+    if limits is None:
+        return (low, high), (low, high) if variable not in POSSIBLE else variables.get(variable).valid
+    return (low, high), (max(low, limits[0]), min(high, limits[1]))
+
+
 def error_floor(variable: str, value: pd.Series, rules: QcRules) -> pd.Series:
     """Least random uncertainty (standard deviation, canonical units) of daily ``value``.
 
@@ -75,6 +91,30 @@ def spikes(values: FloatArray, variable: str, rules: QcRules) -> npt.NDArray[np.
     return result
 
 
+def within_range(
+    values: FloatArray,
+    variable: str,
+    rules: QcRules,
+    ledger: Ledger,
+    *,
+    site: str,
+    of: str = "days",
+    label: str | None = None,
+    valid: tuple[float, float] | None = None,
+) -> FloatArray:
+    """``values`` [canonical units] with NaN for those that are impossible or not of this system, each counted.
+
+    ``valid`` replaces the range by a wider one for the steps of a day.
+    """
+    (low, high), (least, most) = (valid, valid) if valid else bounds(variable, rules)
+    with np.errstate(invalid="ignore"):
+        impossible = (values < low) | (values > high)
+        other = ~impossible & ((values < least) | (values > most))
+    ledger.drop(site, label or variable, "out of range", int(impossible.sum()), of=of)
+    ledger.drop(site, label or variable, f"outside {least:g} to {most:g} (qc.limits)", int(other.sum()), of=of)
+    return np.where(impossible | other, np.nan, values)
+
+
 def screen(
     raw: pd.Series,
     variable: str,
@@ -93,26 +133,26 @@ def screen(
     """Canonical values of ``variable`` from ``raw``, NaN where a rule drops them; every drop goes into ``ledger``.
 
     ``factor`` and ``offset`` bring the source's unit to the canonical one (``raw * factor + offset``). Rules in order:
-    missing values and codes, scaled missing codes, valid range, spikes, fraction of measured data ``qc``. A value is
-    counted under the first rule that drops it. ``of`` says what is counted: 'days' or sub-daily 'values'. ``valid`` is
-    the range [canonical units] where that of the table, which is for daily means, does not fit.
+    missing values and codes, scaled missing codes, possible range, range of the system (``qc.limits``), spikes,
+    fraction of measured data ``qc``. A value is counted under the first rule that drops it. ``of`` says what is
+    counted: 'days' or sub-daily 'values'. ``valid`` is the range [canonical units] of one step where it is wider than
+    that of a day.
     """
     name = label or variable
     clean, counts = missing(raw, rules)
     ledger.read(site, name, len(clean), of=of)
     for reason, n in counts.items():
         ledger.drop(site, name, reason, n, of=of)
-    values = clean.to_numpy(float) * factor + offset
-    low, high = valid or variables.get(variable).valid
-    impossible = (values < low) | (values > high)
+    with np.errstate(over="ignore", invalid="ignore"):
+        values: FloatArray = clean.to_numpy(float) * factor + offset
     if rules.valid_range:
+        low, high = valid or bounds(variable, rules)[0]
+        impossible = (values < low) | (values > high)
         for code in scaled_codes(values, impossible, rules.scaled_code_repeats):
-            hit = impossible & (values == code)
-            shown = (code - offset) / factor
-            ledger.drop(site, name, f"scaled missing code {shown:.8g}", int(hit.sum()), of=of)
-            values[hit], impossible[hit] = np.nan, False
-        ledger.drop(site, name, "out of range", int(impossible.sum()), of=of)
-        values[impossible] = np.nan
+            hit = values == code
+            ledger.drop(site, name, f"scaled missing code {(code - offset) / factor:.8g}", int(hit.sum()), of=of)
+            values[hit] = np.nan
+        values = within_range(values, variable, rules, ledger, site=site, of=of, label=name, valid=valid)
     spike = spikes(values, variable, rules)
     ledger.drop(site, name, "spike", int(spike.sum()), of=of)
     values[spike] = np.nan

@@ -16,6 +16,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from .archives import inner
+
 SMALLEST = 2**20
 """Smaller files [bytes] are read the careful way at once, which takes less than loading the compiled pass."""
 _COMMA, _NEWLINE, _RETURN, _MINUS, _POINT, _ZERO, _NINE = (ord(c) for c in ",\n\r-.09")
@@ -81,7 +83,10 @@ def _scan(
 
 
 def quick_file(path: str | Path, clocks: Sequence[str], keep: Callable[[str], bool]) -> tuple[pd.DataFrame, int] | None:
-    """:func:`quick_table` of a large file, read in place; None for a small one or one that cannot be opened."""
+    """:func:`quick_table` of a large file, read in place or from its zip; None for a small one or one not opened."""
+    inside = inner(path) if not Path(path).exists() else None
+    if inside is not None:
+        return quick_table(inside, clocks, keep) if len(inside) >= SMALLEST else None
     try:
         if Path(path).stat().st_size < SMALLEST:
             return None

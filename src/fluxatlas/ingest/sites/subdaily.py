@@ -12,10 +12,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ... import variables
 from ...config.sites import QcRules
 from ...errors import InputError
-from .qc import error_floor, screen
+from .qc import bounds, error_floor, screen, within_range
 from .records import Ledger, long_table
 
 FloatArray = npt.NDArray[np.floating[Any]]
@@ -99,6 +98,14 @@ def balanced_means(values: FloatArray, per_day: int) -> tuple[FloatArray, FloatA
     return mean.mean(axis=1), error, count.sum(axis=1), (count > 0).all(axis=1)
 
 
+def _valid_step(variable: str, rules: QcRules) -> tuple[float, float] | None:
+    """Possible range of one step: that of :data:`VALID`, or four times the range of the system where it is wider."""
+    if variable not in VALID or variable not in rules.limits:
+        return VALID.get(variable)
+    (low, high), (least, most) = VALID[variable], bounds(variable, rules)[1]
+    return min(low, 4 * least), max(high, 4 * most)
+
+
 def observed_days(
     raw: pd.Series,
     variable: str,
@@ -125,7 +132,7 @@ def observed_days(
         ledger=ledger,
         site=site,
         of="values",
-        valid=VALID.get(variable),
+        valid=_valid_step(variable, rules),
     )
     mean, error, n, even = balanced_means(values.to_numpy(float), per_day)
     touched = n > 0
@@ -133,12 +140,10 @@ def observed_days(
     least = max(rules.min_values, int(np.ceil(rules.min_qc * per_day)))
     few = touched & (n < least)
     uneven = touched & ~few & ~even
-    low, high = variables.get(variable).valid
-    wild = touched & ~few & ~uneven & ~((mean >= low) & (mean <= high))
     ledger.drop(site, variable, f"with fewer than {least} of {per_day} values", int(few.sum()))
     ledger.drop(site, variable, "with a quarter of the day unobserved", int(uneven.sum()))
-    ledger.drop(site, variable, "out of range", int(wild.sum()))
-    daily = pd.Series(np.where(touched & ~few & ~uneven & ~wild, mean, np.nan), index=days_of(raw, per_day))
+    whole = within_range(np.where(touched & ~few & ~uneven, mean, np.nan), variable, rules, ledger, site=site)
+    daily = pd.Series(whole, index=days_of(raw, per_day))
     sd = np.maximum(error, error_floor(variable, daily, rules).to_numpy(float))
     return long_table(variable, daily, sd=pd.Series(sd), qc=pd.Series(n / per_day), n=pd.Series(n))
 

@@ -22,6 +22,7 @@ from .completion import complete_profile
 from .inputs import entry_files, site_inputs
 from .metadata import read_attributes
 from .periods import read_periods
+from .qc import bounds
 from .records import ATTRIBUTE_COLUMNS, SITE_COLUMNS, Ledger, SiteRecord, observations
 
 COAST = 0.1
@@ -33,6 +34,8 @@ def read_sites(block: SitesBlock, ledger: Ledger) -> list[SiteRecord]:
 
     Raises :class:`InputError` for whatever a reader finds, for an empty block, a site that occurs twice or at sea.
     """
+    for name in block.qc.limits:
+        variables.get(name)
     if not block.entries:
         raise InputError("no sites are configured", where="sites.entries", hint="list at least one source of sites")
     records: list[SiteRecord] = []
@@ -61,12 +64,6 @@ def read_sites(block: SitesBlock, ledger: Ledger) -> list[SiteRecord]:
 
 def _check_position(record: SiteRecord, sea_sites: str, ledger: Ledger) -> None:
     lat, lon = float(record.site["lat"]), float(record.site["lon"])
-    if not (-90 <= lat <= 90 and -180 <= lon <= 180):
-        raise InputError(
-            f"({lat:g}, {lon:g}) is no position on Earth",
-            where=f"site '{record.name}'",
-            hint="give degrees north (-90..90) and east (-180..180); lat and lon may be exchanged",
-        )
     if on_land(lat, lon):
         return
     guesses = [(lat, -lon), (-lat, lon), (lon, lat), (-lat, -lon)]
@@ -121,9 +118,12 @@ def _below_the_sun(forcing: pd.DataFrame, site: dict[str, Any], ledger: Ledger) 
 
 
 def assemble(
-    records: Sequence[SiteRecord], block: SitesBlock, ledger: Ledger
+    records: Sequence[SiteRecord], block: SitesBlock, ledger: Ledger, *, periods: int = 0
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """The tables (sites, observations, forcing) of the contract from all records."""
+    """The tables (sites, observations, forcing) of the contract from all records.
+
+    Raises :class:`InputError` where no site is left, unless there are ``periods``: then the tables are empty.
+    """
     rows, long, wide = [], [], []
     for record in records:
         days = record.observations["time"].nunique()
@@ -143,17 +143,42 @@ def assemble(
         long.append(table.assign(site=record.name))
         if forcing is not None and len(forcing):
             wide.append(forcing.rename_axis("time").reset_index().assign(site=record.name))
-    if not rows:
-        raise InputError("no site is left after quality control", where="sites", hint="see the rules in sites.qc")
-    sites = pd.DataFrame(rows)
+    if not rows and not periods:
+        raise _nothing_left(block, ledger)
     ordered = [*SITE_COLUMNS, *ATTRIBUTE_COLUMNS, "attribute_note"]
+    sites = pd.DataFrame(rows, columns=None if rows else ordered)
     sites = sites.reindex(columns=ordered).sort_values("site")
-    observed = pd.concat(long, ignore_index=True)
+    observed = pd.concat(long, ignore_index=True) if long else observations([]).assign(site=pd.Series(dtype=object))
     observed = observed[["site", *[c for c in observed.columns if c != "site"]]]
     observed = observed.sort_values(["site", "variable", "time"], ignore_index=True)
-    for name in observed["variable"].unique():
-        variables.check_range(observed.loc[observed["variable"] == name, "value"], name, where="observations of sites")
+    _check_values(observed, block)
     return sites, observed, _forcing_table(wide)
+
+
+def _nothing_left(block: SitesBlock, ledger: Ledger) -> InputError:
+    """What quality control did to the first variables of an entry that has nothing left."""
+    done = [f"{site} {name}: {ledger.sentence(site, name, of)}" for site, name, of in ledger.counts][:3]
+    files = [path for entry in block.entries for path in entry.path]
+    return InputError(
+        "no site is left after quality control" + (f" ({'; '.join(done)})" if done else ""),
+        where=", ".join(files[:3]) + (", ..." if len(files) > 3 else ""),
+        hint="check the files and the rules in sites.qc",
+    )
+
+
+def _check_values(observed: pd.DataFrame, block: SitesBlock) -> None:
+    """Refuse observations outside their possible range: only with ``qc.valid_range`` off can there be any."""
+    for name, part in observed.groupby("variable"):
+        (low, high), _ = bounds(str(name), block.qc)
+        wrong = part[~part["value"].between(low, high)]
+        if len(wrong):
+            first = wrong.iloc[0]
+            raise InputError(
+                f"{len(wrong)} values of '{name}' lie outside [{low:g}, {high:g}] {variables.get(str(name)).units}, "
+                f"such as {first['value']:g} on {first['time']:%Y-%m-%d}",
+                where=f"observations of site '{first['site']}'",
+                hint="check the unit of the source, or switch on qc.valid_range",
+            )
 
 
 def _forcing_table(parts: list[pd.DataFrame]) -> pd.DataFrame:
@@ -187,8 +212,9 @@ def build(block: SitesBlock, output_dir: str | Path, inputs: Sequence[str] | Non
             hint="pass every file of site_inputs(block) with --input",
         )
     ledger = Ledger()
-    sites, observed, forcing = assemble(read_sites(block, ledger), block, ledger)
+    records = read_sites(block, ledger)
     longer = read_periods(block, ledger)
+    sites, observed, forcing = assemble(records, block, ledger, periods=len(longer))
     origin = provenance("ingest sites", block.model_dump(mode="json"), {p: p for p in needed})
     folder = Path(output_dir)
     with atomic(folder / "sites.csv") as partial:

@@ -12,14 +12,19 @@ import numpy as np
 import pandas as pd
 
 from ...errors import InputError, nearest
+from . import archives
 
 
 def read_bytes(path: str | Path) -> bytes:
-    """The bytes of a file; raises :class:`InputError` where it is missing, unreadable or empty."""
+    """The bytes of a file, which may lie in a zip; raises :class:`InputError` where it is missing or empty."""
     try:
         data = Path(path).read_bytes()
-    except OSError as problem:
-        raise InputError(f"file cannot be read ({problem.strerror})", where=str(path), hint="check the path") from None
+    except (OSError, ValueError) as problem:
+        inside = archives.inner(path)
+        if inside is None:
+            reason = getattr(problem, "strerror", None) or problem
+            raise InputError(f"file cannot be read ({reason})", where=str(path), hint="check the path") from None
+        data = inside
     if not data.strip():
         raise InputError("file is empty", where=str(path), hint="delete it and make or download it again")
     return data
@@ -46,9 +51,37 @@ def decode(data: bytes, where: str, encoding: str = "utf-8") -> str:
             where=where,
             hint="set the entry's 'encoding' (such as latin-1), or save the file as UTF-8",
         ) from None
+    if not text.strip():
+        raise InputError("file is empty", where=where, hint="delete it and make or download it again")
     if "\x00" in text:
         raise InputError("file holds binary data, not text", where=where, hint="give a text table")
     return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def decode_mixed(data: bytes, where: str) -> tuple[str, str]:
+    """The text of ``data`` in an encoding that nobody states, and which one it was.
+
+    UTF-8 if all of it is; else the lines that are not are read as latin-1, and how many there are is told. For tables
+    whose letters beyond ASCII stand in names and notes only.
+    """
+    try:
+        return decode(data, where), "UTF-8"
+    except InputError:
+        if b"\x00" in data:
+            raise
+    lines = data.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
+    texts: list[str] = []
+    odd = other = 0
+    for line in lines:
+        try:
+            texts.append(line.decode("utf-8"))
+            other += not line.isascii()
+        except UnicodeDecodeError:
+            texts.append(line.decode("latin-1"))
+            odd += 1
+    if not other:
+        return "\n".join(texts), f"latin-1 ({odd:,} lines with letters beyond ASCII)"
+    return "\n".join(texts), f"mixed: {odd:,} lines latin-1, {other:,} UTF-8"
 
 
 def check_columns(columns: Iterable[str], required: Iterable[str], where: str) -> None:

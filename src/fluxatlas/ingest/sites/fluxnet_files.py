@@ -1,0 +1,219 @@
+"""FLUXNET files: what their names say, which of an archive are read, and their columns as they are.
+
+Names [V: real files, the README that ONEFlux writes since 2025, releases of ICOS], T is HH, HR, DD, WW, MM or YY:
+
+- ``FLX_<site>_FLUXNET2015_{FULLSET,SUBSET,ERAI}_<T>_<years>_<version>``, ``FLX_<site>_FLUXNET-CH4_<T>_...``
+- ``AMF_<site>_FLUXNET_{FULLSET,SUBSET,ERA5}_<T>_...``, ``ICOSETC_<site>_FLUXNET_<T>_L2``, ``..._<T>_INTERIM_L2``
+- since 2025 ``<network>_<site>_FLUXNET_{FLUXMET,ERA5}_<T>_<years>_<version>_<release>``; networks are AMF, CNF, EUF,
+  ICOS, JPF, KOF, OZF, SAEON, TERN and others
+
+Beside them lie facts on the site and depths of sensors as BIF (:mod:`badm`).
+
+Times: TIMESTAMP of days, months and years (8, 6, 4 digits), TIMESTAMP_START of half hours (12) and of weeks (8), whose
+TIMESTAMP_END is the last day of the week.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from ...errors import InputError
+from . import badm
+from .archives import members
+from .inputs import NAMES
+from .quick import quick_file
+from .subdaily import C_PER_UMOL, days_of, whole_days
+from .text import in_order, numbers, read_bytes, read_table, times
+
+_NAME = re.compile(r"(?:(?:FLX|AMF|ICOSETC)_([A-Za-z0-9-]+)|[A-Z][A-Z0-9]{2,9}_([A-Z]{2}-[A-Za-z0-9]{3}))_", re.ASCII)
+_RESOLUTION = re.compile(r"_(HH|HR|DD|WW|MM|YY)(?=[_.])")
+_FACTS = re.compile(r"_(BIF|BIFVARINFO|VARINFO|SITEINFO)_")
+_VARINFO = re.compile(r"VARINFO_")
+_KEEP = re.compile(
+    r"(TA|SW_IN|LW_IN|LW_IN_JSB|VPD|PA|P|WS)_(F|ERA)(_QC)?|TA_(F|ERA)_((DAY|NIGHT)(_SD)?|MIN|MAX)|LW_IN_JSB_F|LW_IN|"
+    r"(TS|SWC)(_F_MDS)?_\d+(_QC)?|FCH4|LE_F_MDS(_QC)?|NEE_VUT_REF(_QC|_JOINTUNC)?"
+)
+_CLOCKS = ("TIMESTAMP", "TIMESTAMP_START")
+FORMS = {4: ("YY", "%Y"), 6: ("MM", "%Y%m"), 8: ("DD", "%Y%m%d"), 12: ("HH", "%Y%m%d%H%M")}
+"""Digits of a time -> (resolution, its form); eight digits of TIMESTAMP_START are those of weeks."""
+CALLED = {"HH": "half-hourly", "DD": "daily", "WW": "weekly", "MM": "monthly", "YY": "yearly"}
+
+
+@dataclass(frozen=True)
+class FluxnetFile:
+    """One file: site as its name says, resolution and columns indexed by local time.
+
+    ``resolution``: 'HH' (also hourly), 'DD', 'WW', 'MM' or 'YY'. ``ends``: the first moment after each week, else None.
+    """
+
+    site: str
+    resolution: str
+    table: pd.DataFrame
+    ends: pd.DatetimeIndex | None = None
+
+    @property
+    def reanalysis(self) -> bool:
+        """Whether it holds only downscaled reanalysis (an ERA file)."""
+        return all("_ERA" in str(name) for name in self.table.columns)
+
+
+@dataclass
+class Inventory:
+    """The files of an entry by site as named: ``data`` by resolution as named ('' where not), ``facts`` of BIF files.
+
+    ``depths``: shallowest and deepest depth [cm] stated for a soil column.
+    """
+
+    data: dict[str, dict[str, list[str]]] = field(default_factory=dict)
+    facts: dict[str, dict[str, Any]] = field(default_factory=dict)
+    depths: dict[str, dict[str, tuple[float, float]]] = field(default_factory=dict)
+
+
+def site_of(path: str | Path) -> str:
+    """The site that a file's name gives; raises :class:`InputError` where it gives none."""
+    named = _NAME.match(Path(path).name)
+    if not named:
+        raise InputError(
+            "the file name does not say which site it is",
+            where=str(path),
+            hint="call it FLX_<site>_<product>_DD_<years>.csv",
+        )
+    return named[1] or named[2]
+
+
+def resolution_of(path: str | Path) -> str:
+    """The resolution in a file's name, 'HH' for hourly ones too, or '' where there is none."""
+    found = _RESOLUTION.search(Path(path).name)
+    return found[1].replace("HR", "HH") if found else ""
+
+
+def inventory(files: Sequence[str]) -> Inventory:
+    """Sort the files of an entry, with those inside zips; BIF files are read at once, of each sort the finest only."""
+    found = Inventory()
+    for path in members(files, NAMES["fluxnet"]):
+        site = site_of(path)
+        if not _FACTS.search(Path(path).name):
+            found.data.setdefault(site, {}).setdefault(resolution_of(path), []).append(path)
+        elif not _VARINFO.search(Path(path).name):
+            found.facts |= badm.site_facts(read_bytes(path), path)
+        elif site not in found.depths or resolution_of(path) in ("HH", "DD"):
+            found.depths[site] = badm.sensor_depths(read_bytes(path), path)
+    return found
+
+
+def read_file(path: str | Path, encoding: str = "utf-8") -> FluxnetFile:
+    """Read the columns of one file that fluxatlas uses, values and missing codes as they are.
+
+    Raises :class:`InputError` for a name without a site id, no time column, bad times or numbers, steps that are not
+    those of its resolution, no usable column.
+    """
+    site, named = site_of(path), resolution_of(path)
+    quick = quick_file(path, _CLOCKS, wanted) if named in ("HH", "DD") else None
+    if quick and (named == "HH" if quick[1] == 12 else named == "DD" and _daily(quick[0].index)):
+        return FluxnetFile(site, named, quick[0])
+    return _careful(path, site, str(path), encoding)
+
+
+def wanted(name: str) -> bool:
+    """Whether a column is used."""
+    return bool(_KEEP.fullmatch(name))
+
+
+def _daily(index: pd.Index) -> bool:
+    """Whether most steps are of one day."""
+    return len(index) < 3 or bool((np.diff(index.to_numpy()) == np.timedelta64(1, "D")).mean() > 0.5)
+
+
+def _careful(path: str | Path, site: str, where: str, encoding: str) -> FluxnetFile:
+    clocks = (*_CLOCKS, "TIMESTAMP_END")
+    table = read_table(path, required=(), keep=lambda name: name in clocks or wanted(name), encoding=encoding)
+    clock = next((name for name in _CLOCKS if name in table.columns), None)
+    if clock is None:
+        raise InputError("column 'TIMESTAMP' is missing", where=where, hint="this is not a FLUXNET file")
+    stamps = table[clock].astype(str).str.strip().rename(clock)
+    lengths = stamps.str.len().unique()
+    if len(lengths) != 1 or lengths[0] not in FORMS:
+        raise InputError(
+            f"column '{clock}' holds times of {', '.join(str(n) for n in lengths[:3])} digits",
+            where=where,
+            hint="expected YYYYMMDDHHMM, YYYYMMDD, YYYYMM or YYYY in every row",
+        )
+    resolution, form = FORMS[int(lengths[0])]
+    time = times(stamps, form, where)
+    columns = {str(name): numbers(table, str(name), where) for name in table.columns if name not in clocks}
+    if not columns:
+        raise InputError(
+            "none of the columns that can be used is there (TA_F, TS_F_MDS_1, TA_ERA, FCH4, ...)",
+            where=where,
+            hint="check that this is a FULLSET, SUBSET, FLUXMET, ERA or FLUXNET-CH4 file",
+        )
+    values, ends = pd.DataFrame(columns), None
+    if resolution == "DD" and clock == "TIMESTAMP_START":
+        resolution, values = "WW", values.assign(_end=_week_ends(table, time, where).to_numpy())
+    values = in_order(values, time, where)
+    named = resolution_of(path) or resolution
+    if resolution != named:
+        raise InputError(
+            f"the file is called {named} but is not {CALLED[named]}: its {clock} has {lengths[0]} digits",
+            where=where,
+            hint="give it its right name",
+        )
+    if resolution == "WW":
+        ends = pd.DatetimeIndex(values.pop("_end"))
+    elif resolution == "DD" and not _daily(values.index):
+        raise InputError(
+            f"the days are not consecutive: {values.index[0]:%Y-%m-%d}, {values.index[1]:%Y-%m-%d}, ...",
+            where=where,
+            hint="give the daily file (DD); weeks have the columns TIMESTAMP_START and TIMESTAMP_END",
+        )
+    return FluxnetFile(site, resolution, values, ends)
+
+
+def _week_ends(table: pd.DataFrame, start: pd.Series, where: str) -> pd.Series:
+    """The day after each week; weeks are of seven days, the last one of a year of up to nine."""
+    if "TIMESTAMP_END" not in table:
+        raise InputError("column 'TIMESTAMP_END' is missing", where=where, hint="weekly files have it")
+    end = times(table["TIMESTAMP_END"].astype(str).str.strip().rename("TIMESTAMP_END"), "%Y%m%d", where)
+    end = end + pd.Timedelta("1D")
+    days = (end - start.to_numpy()).dt.days
+    if not days.between(1, 9).all():
+        row = int(np.flatnonzero(~days.between(1, 9).to_numpy())[0])
+        raise InputError(
+            f"the week of row {row + 1} has {days.iloc[row]:g} days",
+            where=where,
+            hint="check TIMESTAMP_START and TIMESTAMP_END",
+        )
+    return end
+
+
+def half_hours_to_days(table: pd.DataFrame, codes: Sequence[float], where: str = "") -> pd.DataFrame:
+    """Daily table with the columns of a daily file from a half-hourly one (local time of the interval's start).
+
+    Means, sums for P, carbon per day for NEE, the fraction of flags 0 and 1 for ``*_QC``, and the extremes TA_F_MIN and
+    TA_F_MAX. A day is missing in a column if any of its values is. Uncertainties of half hours say nothing on that of
+    a day and are left out. Raises :class:`InputError` for irregular steps.
+    """
+    steps, per_day = whole_days(table.drop(columns=["NEE_VUT_REF_JOINTUNC"], errors="ignore"), where)
+    daily: dict[str, npt.NDArray[np.float64]] = {}
+    for column in steps.columns:
+        name, rows = str(column), steps[column].to_numpy(float).reshape(-1, per_day)
+        if rows.min(initial=0.0) < 0 or np.isnan(rows).any():  # a column without negative values holds no code
+            hit = np.isin(rows, codes) if len(codes) else np.zeros(rows.shape, bool)
+            rows = np.where(hit, np.nan, rows)
+        if name.endswith("_QC"):
+            daily[name] = (rows <= 1).mean(axis=1)
+        elif name in ("P_F", "P_ERA"):
+            daily[name] = rows.sum(axis=1)
+        else:
+            daily[name] = rows.mean(axis=1) * (C_PER_UMOL if name.startswith("NEE_") else 1.0)
+        if name == "TA_F":
+            daily |= {"TA_F_MIN": rows.min(axis=1), "TA_F_MAX": rows.max(axis=1)}
+    return pd.DataFrame(daily, index=days_of(steps, per_day))

@@ -1,0 +1,114 @@
+"""The daily weather of FLUXNET files: canonical drivers from filled columns, reanalysis where the tower has none."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from ...config.sites import QcRules
+from . import weather
+from .qc import screen
+from .records import Ledger
+
+# canonical variable -> (columns by preference, factor, offset)
+FORCING: dict[str, tuple[tuple[str, ...], float, float]] = {
+    "rsds": (("SW_IN_F", "SW_IN_ERA"), 1.0, 0.0),
+    "rlds": (("LW_IN_F", "LW_IN_JSB_F", "LW_IN_ERA"), 1.0, 0.0),
+    "vpd": (("VPD_F", "VPD_ERA"), 100.0, 0.0),
+    "ps": (("PA_F", "PA_ERA"), 1000.0, 0.0),
+    "pr": (("P_F", "P_ERA"), 1 / 86400.0, 0.0),
+    "sfcWind": (("WS_F", "WS_ERA"), 1.0, 0.0),
+}
+ORDER = ("tas", "tasmin", "tasmax", "pr", "rsds", "rlds", "huss", "ps", "sfcWind")
+
+
+def flag(table: pd.DataFrame, column: str) -> pd.Series | None:
+    """The QC column of ``column`` with values outside 0..1 (missing codes) as 0, or None where there is none."""
+    name = f"{column}_QC"
+    if name not in table:
+        return None
+    return table[name].where(table[name].between(0, 1), 0.0)
+
+
+def forcing(site: str, table: pd.DataFrame, lat: float, rules: QcRules, ledger: Ledger) -> pd.DataFrame | None:
+    """Canonical daily meteorology, NaN where missing, or None if a variable is absent altogether."""
+    frame: dict[str, pd.Series] = {}
+    for name, (columns, factor, offset) in FORCING.items():
+        parts = [
+            _screened(site, table, column, name, factor, offset, rules, ledger) for column in columns if column in table
+        ]
+        if not parts:
+            ledger.note(site, f"no meteorology of its own: none of {', '.join(columns)} is in the files")
+            return None
+        frame[name] = _first(parts)
+    temperature = [
+        part
+        for suffix in ("F", "ERA")
+        if f"TA_{suffix}" in table and (part := _temperature(site, table, suffix, lat, rules, ledger)) is not None
+    ]
+    if not temperature:
+        ledger.note(site, "no meteorology of its own: neither extremes nor day and night means of TA are in the files")
+        return None
+    joined = temperature[0] if len(temperature) == 1 else temperature[0].combine_first(temperature[1])
+    frame |= {str(name): joined[name] for name in joined}
+    vpd = frame.pop("vpd")
+    frame["huss"] = weather.humidity_from_deficit(vpd, frame["ps"], frame["tasmin"], frame["tasmax"])
+    return pd.DataFrame(frame)[list(ORDER)].rename_axis("time")
+
+
+def _screened(
+    site: str,
+    table: pd.DataFrame,
+    column: str,
+    variable: str,
+    factor: float,
+    offset: float,
+    rules: QcRules,
+    ledger: Ledger,
+) -> pd.Series:
+    raw = table[column].dropna()
+    qc = flag(table, column)
+    return screen(
+        raw,
+        variable,
+        factor=factor,
+        offset=offset,
+        rules=rules.model_copy(update={"spike_z": 0.0}),
+        ledger=ledger,
+        site=site,
+        qc=None if qc is None else qc.loc[raw.index],
+        min_qc=rules.forcing_min_qc,
+        label=column,
+    ).reindex(table.index)
+
+
+def _temperature(
+    site: str, table: pd.DataFrame, suffix: str, lat: float, rules: QcRules, ledger: Ledger
+) -> pd.DataFrame | None:
+    """tas, tasmin and tasmax from the columns TA_F* or TA_ERA*; rows are whole or NaN."""
+    mean = f"TA_{suffix}"
+    if {f"{mean}_MIN", f"{mean}_MAX"} <= set(table.columns):
+        names = {"tas": mean, "tasmin": f"{mean}_MIN", "tasmax": f"{mean}_MAX"}
+        frame = pd.DataFrame({k: _screened(site, table, c, k, 1.0, 273.15, rules, ledger) for k, c in names.items()})
+    elif {f"{mean}_DAY", f"{mean}_NIGHT"} <= set(table.columns):
+        tas, day, night = (
+            _screened(site, table, column, "tas", 1.0, 273.15, rules, ledger)
+            for column in (mean, f"{mean}_DAY", f"{mean}_NIGHT")
+        )
+        day_sd, night_sd = (
+            table[name].where(table[name].between(0, 40)) if name in table else day.mask(day.notna())
+            for name in (f"{mean}_DAY_SD", f"{mean}_NIGHT_SD")
+        )
+        low, high = weather.extremes(tas, day, night, day_sd, night_sd, lat)
+        frame = pd.DataFrame({"tas": tas, "tasmin": low, "tasmax": high})
+        ledger.note(site, f"tasmin and tasmax are estimated from day and night statistics of {mean} (weather.extremes)")
+    else:
+        return None
+    return frame[frame.notna().all(axis=1)].reindex(table.index)
+
+
+def _first(parts: list[pd.Series]) -> pd.Series:
+    """The first series, its gaps filled from the next ones."""
+    result = parts[0]
+    for part in parts[1:]:
+        result = result.fillna(part)
+    return result

@@ -23,6 +23,9 @@ class RunPaths:
     def forcing(self, tile: str = "{tile}", year: int | str = "{year}") -> str:
         return self("ingest", "forcing", tile, f"{year}.nc")
 
+    def regions(self, tile: str = "{tile}") -> str:
+        return self("regrid", "regions", f"{tile}.nc")
+
     def constraint(self, name: str = "{name}") -> str:
         return self("ingest", "constraints", f"{name}.nc")
 

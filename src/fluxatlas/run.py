@@ -194,6 +194,13 @@ class Run:
         return self.synthetic_site_files if self.is_synthetic else site_inputs(self.sites)
 
     @property
+    def region_files(self) -> list[str]:
+        """Files of the regions of the budget."""
+        from .config.regions import region_inputs
+
+        return region_inputs(self.config.regions)
+
+    @property
     def constraints(self) -> list[str]:
         """Names of the gridded constraints."""
         return list(self.config.constraints.sets)

@@ -64,6 +64,10 @@ rule maps:
 rule budget:
     input:
         flux=expand("<results>/infer/{tile}/{year}.nc", tile=TILES, year=YEARS),
+        regions=expand(
+            "<results>/regrid/regions/{tile}.nc",
+            tile=TILES if RUN.region_files else [],
+        ),
     output:
         csv="<results>/products/budget.csv",
         parquet="<results>/products/budget.parquet",
@@ -82,10 +86,15 @@ rule budget:
         ),
         flux=each("--flux", RUN.paths.flux(), tile=TILES, year=YEARS),
         attributes=each("--attributes", RUN.paths.attributes(), tile=TILES),
+        regions=(
+            each("--regions", RUN.paths.regions(), tile=TILES)
+            if RUN.region_files
+            else ""
+        ),
         version=STAGE_VERSIONS["products"],
     shell:
         "fluxatlas products budget --settings {params.settings:q} {params.flux} {params.attributes}"
-        " --output {output.csv} --parquet {output.parquet} 2> {log}"
+        " {params.regions} --output {output.csv} --parquet {output.parquet} 2> {log}"
 
 
 rule stac:

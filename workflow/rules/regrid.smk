@@ -1,6 +1,7 @@
 # regrid: static layers -> attributes of each tile; attributes and forcing of each site.
 # In:  static layers, forcing pieces, site tables
-# Out: <results>/regrid/attributes/{tile}.nc, <results>/regrid/sites_{attributes.csv,forcing.parquet}
+# Out: <results>/regrid/attributes/{tile}.nc, <results>/regrid/sites_{attributes.csv,forcing.parquet},
+#      <results>/regrid/regions/{tile}.nc where regions are given
 
 
 rule attributes:
@@ -59,3 +60,28 @@ rule site_inputs:
         version=STAGE_VERSIONS["regrid"],
     shell:
         "fluxatlas regrid sites {params.grid} {params.tiles} {params.years} {params.folders} 2> {log}"
+
+
+if RUN.region_files:
+
+    rule regions:
+        input:
+            RUN.region_files,
+        output:
+            "<results>/regrid/regions/{tile}.nc",
+        log:
+            "<results>/logs/regrid/regions_{tile}.log",
+        benchmark:
+            "<results>/benchmarks/regrid/regions_{tile}.tsv"
+        conda:
+            "../envs/fluxatlas.yaml"
+        resources:
+            mem_mb=memory(2000),
+            runtime=minutes(60),
+        params:
+            settings=settings("regions"),
+            grid=RUN.grid_options,
+            version=STAGE_VERSIONS["regrid"],
+        shell:
+            "fluxatlas regrid regions --settings {params.settings:q} {params.grid} --tile {wildcards.tile}"
+            " --output {output} 2> {log}"

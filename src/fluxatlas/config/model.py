@@ -17,6 +17,7 @@ from .evaluate import EvaluateBlock
 from .forcing import ForcingBlock
 from .infer import InferBlock
 from .products import ProductsBlock
+from .regions import RegionsBlock
 from .report import ReportBlock
 from .run import DomainBlock, GridBlock, PeriodBlock, RunBlock
 from .sites import SitesBlock
@@ -47,6 +48,8 @@ class Config(Block):
     """Towers and chambers. Left out for the synthetic Earth, which makes its own."""
     constraints: ConstraintsBlock = Field(default_factory=ConstraintsBlock)
     """Inversion fluxes and soil moisture on a grid, brought to one form beside the sites; none by default."""
+    regions: RegionsBlock = Field(default_factory=RegionsBlock)
+    """Areas of one's own, such as countries or basins, for which the budget is summed; none by default."""
     synthetic_earth: SyntheticEarthBlock = Field(default_factory=SyntheticEarthBlock)
     """The made-up world of the embedded default; read only where forcing.source is 'synthetic_earth'."""
     synthesize: SynthesizeBlock = Field(default_factory=SynthesizeBlock)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import calendar
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,7 @@ from .. import files
 from ..config.products import ProductsBlock
 from ..errors import InputError
 from .mosaic import Mosaic, PathLike, Piece, assemble, read_layer
-from .regions import label
+from .regions import label, own_shares
 
 TG_PER_MG = 1e-15
 FEWEST_FOR_PERCENTILES = 20
@@ -49,8 +49,12 @@ def budget_table(
     attributes: Sequence[PathLike],
     settings: ProductsBlock | None = None,
     variables: Sequence[str] = ("fch4", "ch4ox"),
+    regions: Sequence[PathLike] = (),
 ) -> pd.DataFrame:
     """Budgets [Tg yr-1 of CH4] of all years, regions (``global``, ``zone``, ``biome``) and ``variables``.
+
+    ``regions`` are files ``regrid/regions/<tile>.nc``: each kind in them is summed as well, with the remainder as
+    ``no region``, so that the regions of a kind always sum to the globe.
 
     ``global`` is everything that was run, be it a part of the globe. ``sd`` (missing for one member) has n - 1 in its
     denominator; ``interval`` says what ``low`` and ``high`` are; ``area_m2`` is the area of upland soil. Sign as the
@@ -61,13 +65,17 @@ def budget_table(
     mosaic = assemble(flux, attributes)
     totals: dict[Key, npt.NDArray[np.float64]] = defaultdict(lambda: np.zeros(1))
     areas: dict[Key, float] = defaultdict(float)
+    shares = {Path(path).stem: path for path in regions}
     for piece in mosaic.pieces:
         _add_piece(piece, mosaic, settings.zones, variables, totals, areas)
+    for kind in _kinds(regions):
+        for piece in mosaic.pieces:
+            _add_own(piece, kind, own_shares(piece, shares, kind), variables, totals, areas)
     rows = [_row(key, total, areas[key]) for key, total in totals.items() if areas[key] > 0]
     if not rows:
         raise InputError("no active cell in any tile", hint="check the domain and the attributes")
     table = pd.DataFrame(rows, columns=COLUMNS)
-    kinds = pd.Categorical(table["region_kind"], ["global", "zone", "biome"], ordered=True)
+    kinds = pd.Categorical(table["region_kind"], ["global", "zone", "biome", *_kinds(regions)], ordered=True)
     order = table.assign(kind=kinds).sort_values(["variable", "year", "kind"], kind="stable").index
     return table.loc[order].reset_index(drop=True)
 
@@ -83,6 +91,37 @@ def _add_piece(
     """Add one tile's share to the totals (one number per member) and areas of each region."""
     area = piece.weight()
     labels = label(piece, mosaic.grid.lat(piece.rows), zones)
+    for year, variable, mass in _masses(piece, area, variables):
+        for kind, (names, index) in labels.items():
+            region_area = np.bincount(index.ravel(), area.ravel(), len(names))
+            sums = np.stack([np.bincount(index.ravel(), m.ravel(), len(names)) for m in mass], axis=1)
+            for name, total, size in zip(names, sums, region_area, strict=True):
+                key = (year, kind, name, variable)
+                totals[key] = totals[key] + total
+                areas[key] += float(size)
+
+
+def _add_own(
+    piece: Piece,
+    kind: str,
+    shares: Mapping[str, npt.NDArray[np.float64]],
+    variables: Sequence[str],
+    totals: dict[Key, npt.NDArray[np.float64]],
+    areas: dict[Key, float],
+) -> None:
+    """As :func:`_add_piece` for regions that share cells."""
+    area = piece.weight()
+    for year, variable, mass in _masses(piece, area, variables):
+        for name, share in shares.items():
+            key = (year, kind, name, variable)
+            totals[key] = totals[key] + (mass * share).sum(axis=(1, 2))
+            areas[key] += float((area * share).sum())
+
+
+def _masses(
+    piece: Piece, area: npt.NDArray[np.float64], variables: Sequence[str]
+) -> Iterator[tuple[int, str, npt.NDArray[np.float64]]]:
+    """Year, variable and mass [Tg yr-1] of each cell by member, (member, lat, lon), for all that a tile has."""
     for year, path in sorted(piece.flux.items()):
         days = 366 if calendar.isleap(year) else 365
         for variable in variables:
@@ -91,14 +130,15 @@ def _add_piece(
                 raise InputError(
                     f"active cells without '{variable}_member'", where=str(path), hint="run `infer` for it again"
                 )
-            mass = np.where(area > 0, annual, 0.0) * area * (days * TG_PER_MG)
-            for kind, (names, index) in labels.items():
-                region_area = np.bincount(index.ravel(), area.ravel(), len(names))
-                sums = np.stack([np.bincount(index.ravel(), m.ravel(), len(names)) for m in mass], axis=1)
-                for name, total, size in zip(names, sums, region_area, strict=True):
-                    key = (year, kind, name, variable)
-                    totals[key] = totals[key] + total
-                    areas[key] += float(size)
+            yield year, variable, np.where(area > 0, annual, 0.0) * area * (days * TG_PER_MG)
+
+
+def _kinds(regions: Sequence[PathLike]) -> list[str]:
+    """Kinds of region that any of the files holds, in order of the files."""
+    found: dict[str, None] = {}
+    for path in regions:
+        found |= dict.fromkeys(str(name) for name in files.read_netcdf(path).data_vars)
+    return list(found)
 
 
 def _row(key: Key, total: npt.NDArray[np.float64], area: float) -> tuple[object, ...]:
@@ -117,9 +157,10 @@ def write_budget(
     settings: ProductsBlock | None = None,
     parquet: PathLike | None = None,
     variables: Sequence[str] = ("fch4", "ch4ox"),
+    regions: Sequence[PathLike] = (),
 ) -> pd.DataFrame:
     """Write :func:`budget_table` as CSV to ``output`` and as Parquet beside it (or to ``parquet``); return it."""
-    table = budget_table(flux, attributes, settings, variables)
+    table = budget_table(flux, attributes, settings, variables, regions)
     files.write_text(output, table.to_csv(index=False, float_format="%.8g"))
     with files.atomic(parquet or Path(output).with_suffix(".parquet")) as partial:
         table.to_parquet(partial, index=False)

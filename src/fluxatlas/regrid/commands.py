@@ -40,6 +40,23 @@ def attributes(
 
 
 @app.command()
+def regions(
+    settings: Annotated[str, typer.Option(help="The block 'regions' as JSON.")],
+    grid: GridName,
+    tile_size: TileSize,
+    tile: Annotated[str, typer.Option(help="Name of the tile.")],
+    output: Annotated[Path, typer.Option(help="File to write.")],
+) -> None:
+    """Share of each cell of one tile in the regions of the budget."""
+    from ..config.regions import RegionsBlock
+    from ..config.settings import read_settings
+    from ..grid import get_grid
+    from .regions import write
+
+    write(read_settings(RegionsBlock, settings), get_grid(grid).tile(tile, tile_size), output)
+
+
+@app.command()
 def sites(
     grid: GridName,
     tile_size: TileSize,

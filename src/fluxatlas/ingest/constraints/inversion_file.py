@@ -61,6 +61,15 @@ class InversionFile:
             raise InputError("holds several data sets", where=str(path), hint="give a file with one")
         self.path, self.facts, self.wish = path, facts, wish
         self.dataset: xr.Dataset = opened[0][1]
+        try:
+            self._describe()
+        except InputError:
+            self.close()
+            raise
+
+    def _describe(self) -> None:
+        """Variable, grid, times, members, unit and sign."""
+        path, facts, wish = self.path, self.facts, self.wish
         self.name = self._variable(facts.variables, wish.variable)
         self.fire = self._variable(facts.fire, "") if wish.add_fire and not facts.fire_included else ""
         array = self.dataset[self.name]

@@ -19,13 +19,19 @@ Array = npt.NDArray[np.floating[Any]]
 
 BLOCK = 32 << 20
 """Bytes of one variable that are kept before they are written."""
-TIME_UNITS = "days since 1970-01-01"
+TIME = {
+    "standard_name": "time",
+    "units": "days since 1970-01-01",
+    "calendar": "standard",
+    "units_metadata": "leap_seconds: none",
+    "axis": "T",
+}
 
 
 class ConstraintFile:
     """A file that grows along time. Absent steps between two that are given become missing values.
 
-    ``step``: ``D`` or ``M``; ``content``: further attributes by variable; ``members``: names, for fluxes.
+    ``step``: ``D`` or ``M``; ``members``: names, for fluxes, whose arrays are (lat, lon, member).
     """
 
     def __init__(
@@ -36,7 +42,6 @@ class ConstraintFile:
         step: Literal["D", "M"],
         *,
         members: Sequence[str] | None = None,
-        content: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
         self.names, self._step, self._members = list(names), step, members
         shape = (cells.lat.size, cells.lon.size, *([len(members)] if members else []))
@@ -48,7 +53,7 @@ class ConstraintFile:
             self._file = netCDF4.Dataset(path, "w", format="NETCDF4")
             self._axes(cells, members)
             for name in self.names:
-                self._variable(name, shape, (content or {}).get(name, {}))
+                self._variable(name, shape)
 
     def add(self, start: np.datetime64, values: Mapping[str, Array]) -> None:
         """The step that starts at ``start``: an array (lat, lon) or (lat, lon, member) of each variable."""
@@ -99,7 +104,7 @@ class ConstraintFile:
         file = self._file
         for name, size in (("time", None), ("lat", cells.lat.size), ("lon", cells.lon.size), ("nv", 2)):
             file.createDimension(name, size)
-        _axis(file, "time", "i4", {"standard_name": "time", "units": TIME_UNITS, "calendar": "standard", "axis": "T"})
+        _axis(file, "time", "i4", TIME)
         file["time"].long_name = "start of the day" if self._step == "D" else "start of the month"
         for name, units, axis, edges, centres in (
             ("lat", "degrees_north", "Y", cells.lat_edges, cells.lat),
@@ -111,11 +116,11 @@ class ConstraintFile:
             file[f"{name}_bnds"][:] = np.stack([edges[:-1], edges[1:]], axis=1)
         if members:
             file.createDimension("member", len(members))
-            label = file.createVariable("member", str, ("member",))
+            label = file.createVariable("member_name", str, ("member",))
             label.long_name = "member of the ensemble"
             label[:] = np.array(list(members), object)
 
-    def _variable(self, name: str, shape: tuple[int, ...], content: Mapping[str, Any]) -> None:
+    def _variable(self, name: str, shape: tuple[int, ...]) -> None:
         row = table.get(name.removesuffix("_sd"))
         encoding = row.encoding()
         dims = ("time", *(["member"] if self._members else []), "lat", "lon")
@@ -126,7 +131,7 @@ class ConstraintFile:
         )  # fmt: skip
         variable.set_auto_maskandscale(False)
         variable.setncatts({k: encoding[k] for k in ("scale_factor", "add_offset") if k in encoding})
-        variable.setncatts(described(name, self.names) | {k: _plain(v) for k, v in content.items()})
+        variable.setncatts(described(name, self.names) | ({"coordinates": "member_name"} if self._members else {}))
 
 
 def write_points(path: Path, points: Any, attrs: Mapping[str, Any]) -> None:
@@ -137,9 +142,7 @@ def write_points(path: Path, points: Any, attrs: Mapping[str, Any]) -> None:
         with NETCDF:
             for name, size in (("time", points.days.size), ("location", points.lat.size), ("nv", 2)):
                 file.createDimension(name, size)
-            _axis(
-                file, "time", "i4", {"standard_name": "time", "units": TIME_UNITS, "calendar": "standard", "axis": "T"}
-            )
+            _axis(file, "time", "i4", TIME)
             days = points.days.astype("datetime64[D]").astype(np.int64)
             file["time"].long_name = "start of the day"
             file["time"][:], file["time_bnds"][:] = days, np.stack([days, days + 1], axis=1)
@@ -150,7 +153,7 @@ def write_points(path: Path, points: Any, attrs: Mapping[str, Any]) -> None:
                 place = file.createVariable(name, "f8", ("location",))
                 place.setncatts({"standard_name": standard, "long_name": standard, "units": units})
                 place[:] = values
-            label = file.createVariable("location", "i8", ("location",))
+            label = file.createVariable("location_id", "i8", ("location",))
             label.setncatts({"long_name": "number of the grid point in the product's grid", "cf_role": "timeseries_id"})
             label[:] = points.ids
             for name in points.names:
@@ -176,7 +179,7 @@ def _point_variable(file: netCDF4.Dataset, name: str, points: Any) -> None:
     )  # fmt: skip
     variable.set_auto_maskandscale(False)
     variable.setncatts({k: encoding[k] for k in ("scale_factor", "add_offset") if k in encoding})
-    variable.setncatts(described(name, points.names) | {"coordinates": "lat lon"})
+    variable.setncatts(described(name, points.names) | {"coordinates": "lat lon location_id"})
 
 
 def described(name: str, names: Sequence[str]) -> dict[str, Any]:

@@ -140,13 +140,17 @@ class EaseFile:
             self._file = netCDF4.Dataset(path)
             self._file.set_auto_mask(False)
         self.path, self.per_day = path, max(1, facts.per_day)
-        groups = self._file.groups
-        held = set(self._file.variables) | {f"{g}/{v}" for g, group in groups.items() for v in group.variables}
-        self.passes = chosen(held, facts, path, overpass)
-        self._held = held
-        self.times = np.array([self._moment()], "datetime64[s]")
-        self.window = self._placed(next(iter(self.passes.values()))[0][0])
-        self.cells = Cells(self.window.lat_edges, self.window.lon_edges)
+        try:
+            groups = self._file.groups
+            self._held = set(self._file.variables)
+            self._held |= {f"{g}/{v}" for g, group in groups.items() for v in group.variables}
+            self.passes = chosen(self._held, facts, path, overpass)
+            self.times = np.array([self._moment()], "datetime64[s]")
+            window = self._placed(next(iter(self.passes.values()))[0][0])
+            self.cells = Cells(window.lat_edges, window.lon_edges)
+        except InputError:
+            self.close()
+            raise
 
     def read(self, variable: str, steps: slice) -> Raw:
         return self._raw(variable)[None]

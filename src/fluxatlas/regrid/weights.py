@@ -93,16 +93,19 @@ def _measure(values: FloatArray, axis: str) -> FloatArray:
     return np.sin(np.deg2rad(values)) if axis == "lat" else values
 
 
-def _conservative(source: FloatArray, target: FloatArray, axis: str) -> AxisWeights:
-    return bounds_weights(edges(source, axis), edges(target, axis), axis)
+def shares(given: FloatArray, wanted: FloatArray, axis: str) -> AxisWeights:
+    """For each cell between the edges ``wanted`` the cells between the edges ``given`` and the share of it in each.
 
-
-def bounds_weights(given: FloatArray, wanted: FloatArray, axis: str) -> AxisWeights:
-    """Conservative weights from cells with the edges ``given`` (n + 1) to cells with the edges ``wanted`` [degrees].
-
-    Edges ascend or descend and need not be evenly spaced (rows of an equal-area grid). Weights of a target cell that is
-    only covered in part are NaN.
+    By measure on the sphere; the shares sum to less than one where the source ends. Edges may run either way.
     """
+    index, part, _, whole = _overlap(given, wanted, axis)
+    return AxisWeights(index, part / whole[:, None])
+
+
+def _overlap(
+    given: FloatArray, wanted: FloatArray, axis: str
+) -> tuple[npt.NDArray[np.int64], FloatArray, FloatArray, FloatArray]:
+    """Taps and overlap of each, the share of each wanted cell that is covered, and its whole measure."""
     low = np.maximum(np.minimum(wanted[:-1], wanted[1:])[:, None], np.minimum(given[:-1], given[1:])[None, :])
     high = np.minimum(np.maximum(wanted[:-1], wanted[1:])[:, None], np.maximum(given[:-1], given[1:])[None, :])
     overlap = np.where(high > low, _measure(high, axis) - _measure(low, axis), 0.0)
@@ -111,10 +114,14 @@ def bounds_weights(given: FloatArray, wanted: FloatArray, axis: str) -> AxisWeig
     overlap[overlap < 1e-9 * whole[:, None]] = 0.0
     taps = max(1, int((overlap > 0).sum(axis=1).max()))
     index = np.argsort(overlap == 0, axis=1, kind="stable")[:, :taps]
-    weight = np.take_along_axis(overlap, index, axis=1)
-    index = np.where(weight > 0, index, index[:, :1])  # idle taps point to a cell that is read anyway
-    total = np.where(covered >= 1 - 1e-6, weight.sum(axis=1), np.nan)
-    return AxisWeights(index, weight / total[:, None])
+    part = np.take_along_axis(overlap, index, axis=1)
+    return np.where(part > 0, index, index[:, :1]), part, covered, whole  # idle taps point to a cell read anyway
+
+
+def _conservative(source: FloatArray, target: FloatArray, axis: str) -> AxisWeights:
+    index, part, covered, _ = _overlap(edges(source, axis), edges(target, axis), axis)
+    total = np.where(covered >= 1 - 1e-6, part.sum(axis=1), np.nan)
+    return AxisWeights(index, part / total[:, None])
 
 
 def _bilinear(source: FloatArray, target: FloatArray, axis: str) -> AxisWeights:

@@ -11,7 +11,7 @@ from scipy import sparse
 
 from ...errors import InputError
 from ...grid import Grid
-from ...regrid.weights import AxisWeights, bounds_weights
+from ...regrid.weights import AxisWeights, shares
 from ..coordinates import BBox
 
 Array = npt.NDArray[np.floating[Any]]
@@ -55,14 +55,13 @@ class CellMean:
     """Area-weighted means over ``target`` cells of what lies in the cells of ``source``.
 
     A target cell gets the mean of the source cells with a value if they cover at least ``minimum_share`` of its area,
-    else NaN; so do target cells that reach beyond the source. Exact on the sphere: weights are overlaps of the sine of
-    latitude times overlaps of longitude.
+    else NaN. Exact on the sphere: weights are overlaps of the sine of latitude times overlaps of longitude.
     """
 
     def __init__(self, source: Cells, target: Cells, minimum_share: float) -> None:
         self.target, self.minimum_share = target, minimum_share
-        self._rows = _matrix(bounds_weights(source.lat_edges, target.lat_edges, "lat"), source.lat_edges.size - 1)
-        self._columns = _matrix(bounds_weights(source.lon_edges, target.lon_edges, "lon"), source.lon_edges.size - 1)
+        self._rows = _matrix(shares(source.lat_edges, target.lat_edges, "lat"), source.lat_edges.size - 1)
+        self._columns = _matrix(shares(source.lon_edges, target.lon_edges, "lon"), source.lon_edges.size - 1)
         if not self._rows.nnz or not self._columns.nnz:
             raise InputError(
                 f"the source covers {source.lat_edges.min():g}..{source.lat_edges.max():g} N, "
@@ -80,10 +79,9 @@ class CellMean:
 
 
 def _matrix(weights: AxisWeights, size: int) -> Any:
-    """The weights of an axis as a sparse matrix (target, source); rows that are not covered are empty."""
+    """The shares of an axis as a sparse matrix (target, source); rows that are not covered are empty."""
     count, taps = weights.weight.shape
-    values = np.nan_to_num(weights.weight).ravel()
     rows = np.repeat(np.arange(count), taps)
-    matrix = sparse.csr_array((values, (rows, weights.index.ravel())), shape=(count, size))
+    matrix = sparse.csr_array((weights.weight.ravel(), (rows, weights.index.ravel())), shape=(count, size))
     matrix.eliminate_zeros()
     return matrix

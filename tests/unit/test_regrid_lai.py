@@ -1,5 +1,6 @@
 """Leaf area from satellite composites: bits by hand, means of a known season, real MODIS pixels, projections, gaps."""
 
+import json
 import re
 import tracemalloc
 from datetime import date, timedelta
@@ -8,9 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from typer.testing import CliRunner
 
+from fluxatlas.cli import app
 from fluxatlas.config.lai import LaiQuality, LaiSeries
-from fluxatlas.config.static import StaticBlock
+from fluxatlas.config.static import Layer, StaticBlock
 from fluxatlas.errors import InputError
 from fluxatlas.grid import get_grid
 from fluxatlas.regrid.attributes import build
@@ -18,6 +21,7 @@ from fluxatlas.regrid.frame import Frame
 from fluxatlas.regrid.lai import fill_months, read_lai
 from fluxatlas.regrid.lai_dates import days_by_month, window_of
 from fluxatlas.regrid.lai_quality import LAYOUTS, accept, field
+from fluxatlas.regrid.layers import read_layer
 from fluxatlas.systems import get_system
 from lai_composites import BACKUP, CLOUDY, FRAME, GOOD, NOT_PRODUCED, PIXELS, netcdf, pair, starts, tif, year
 
@@ -364,3 +368,21 @@ def test_a_tile_far_away_reads_nothing(tmp_path) -> None:
     pair(tmp_path, date(2009, 1, 1), 20, GOOD)
     far = Frame.around(get_grid("4km").tile("N10E020", 1))
     assert np.isnan(read_lai(series(tmp_path), far).values).all()
+
+
+def test_the_command_writes_a_layer_that_can_be_read_again(tmp_path) -> None:
+    year(tmp_path / "series", lai=np.arange(PIXELS)[:, None] * np.ones(PIXELS))
+    call = ["regrid", "lai", "--grid", "4km", "--tile-size", "1", "--tile", "N36W008", "--settings"]
+    settings = json.dumps({"path": str(tmp_path / "series" / "*.tif")})
+    done = CliRunner().invoke(
+        app, [*call, settings, "--output", str(tmp_path / "lai.nc"), "--plot", str(tmp_path / "lai.png")]
+    )
+    assert done.exit_code == 0, done.output
+    assert "kept 46 of 46 composites" in done.output
+    layer = read_layer("lai", Layer(path=str(tmp_path / "lai.nc")), FRAME)
+    np.testing.assert_allclose(layer, read_lai(series(tmp_path / "series"), FRAME).values, rtol=1e-6)
+    assert (tmp_path / "lai.png").read_bytes()[:4] == b"\x89PNG" and (tmp_path / "lai.png").stat().st_size > 20_000
+    call[7] = "N10E020"
+    done = CliRunner().invoke(app, [*call, settings, "--output", str(tmp_path / "far.nc")])
+    assert isinstance(done.exception, InputError) and "no leaf area in tile N10E020" in str(done.exception)
+    assert not (tmp_path / "far.nc").exists()

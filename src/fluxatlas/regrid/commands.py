@@ -94,3 +94,22 @@ def forcing(
     from .materialise import write
 
     write(get_grid(grid).tile(tile, tile_size), piece, attributes, output, method)
+
+
+@app.command()
+def lai(
+    settings: Annotated[str, typer.Option(help="The block 'static.lai_series' as JSON.")],
+    grid: GridName,
+    tile_size: TileSize,
+    tile: Annotated[str, typer.Option(help="Name of the tile.")],
+    output: Annotated[Path, typer.Option(help="NetCDF file to write; can be given as static.layers.lai.")],
+    plot: Annotated[Path | None, typer.Option(help="PNG to draw the twelve months to.")] = None,
+) -> None:
+    """Monthly leaf area of one tile from satellite composites, to look at or to keep."""
+    from ..config.lai import LaiSeries
+    from ..config.settings import read_settings
+    from ..grid import get_grid
+    from .lai_output import write
+
+    found = write(read_settings(LaiSeries, settings), get_grid(grid).tile(tile, tile_size), output, plot)
+    typer.echo(found.summary)

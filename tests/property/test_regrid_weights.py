@@ -32,7 +32,7 @@ def _smooth(lat: np.ndarray, lon: np.ndarray, days: int = 3) -> np.ndarray:
 @given(
     step=st.floats(0.05, 2.0),
     ratio=st.floats(0.1, 6.0),
-    south=st.floats(-60, 50),
+    south=st.floats(-60, 10),
     flip=st.booleans(),
     method=st.sampled_from(["conservative", "bilinear"]),
 )

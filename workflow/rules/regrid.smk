@@ -1,5 +1,5 @@
 # regrid: static layers -> attributes of each tile; attributes and forcing of each site.
-# In:  static layers, forcing pieces, site tables
+# In:  static layers, maps of regions, forcing pieces, site tables
 # Out: <results>/regrid/attributes/{tile}.nc, <results>/regrid/sites_{attributes.csv,forcing.parquet},
 #      <results>/regrid/regions/{tile}.nc where regions are given
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, field_validator
@@ -10,6 +11,7 @@ from pydantic import Field, field_validator
 from .base import Block
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+SHAPEFILE_PARTS = (".shx", ".dbf", ".prj", ".cpg")
 TAKEN = ("global", "zone", "biome", "lat", "lon")
 """Kinds of region that the budget has anyway, and names of coordinates."""
 
@@ -20,7 +22,7 @@ class RegionMap(Block):
     path: str = Field(min_length=1)
     """The file; .tif, .tiff, .vrt, .nc and .nc4 are maps of codes, everything else is read as polygons."""
     field: str = ""
-    """Polygons: the attribute that names the region; those of one name make one region. Empty: the file has one shape."""
+    """Polygons: the attribute that names the region; equal names make one region. Empty: the file has one shape."""
     layer: str = ""
     """Polygons: the layer of a file with several."""
     crs: str = ""
@@ -38,7 +40,7 @@ class RegionMap(Block):
     nodata: float | None = None
     """Codes: the one that means no region; left out: what the file declares, and 0 where it has no name."""
     names: str = ""
-    """Codes: a CSV file with the columns 'code' and 'name'; empty: 'flag_meanings' of the file, else 'region <code>'."""
+    """Codes: a CSV file with the columns 'code' and 'name'; empty: 'flag_meanings', else 'region <code>'."""
 
 
 class RegionsBlock(Block):
@@ -57,6 +59,7 @@ class RegionsBlock(Block):
 
 
 def region_inputs(block: RegionsBlock) -> list[str]:
-    """Every file that the block reads, each once."""
+    """Every file that the block reads, each once; of a shapefile also the parts that lie beside it."""
     paths = [path for found in block.maps.values() for path in (found.path, found.names) if path]
-    return list(dict.fromkeys(paths))
+    parts = [Path(path).with_suffix(s) for path in paths if path.lower().endswith(".shp") for s in SHAPEFILE_PARTS]
+    return list(dict.fromkeys([*paths, *(str(part) for part in parts if part.is_file())]))

@@ -62,7 +62,7 @@ def own_shares(piece: Piece, regions: Mapping[str, PathLike], kind: str) -> dict
     """Share [0-1] of the *land* of each cell of ``piece`` in each region of ``kind``, and in ``no region``.
 
     ``regions`` are the files of the tiles by name. A coastal cell of 60 % land of which regions cover 60 % lies wholly
-    in them: the sea is no region's. Raises :class:`InputError` where the file of the tile is absent or of another shape.
+    in them: the sea is no region's. Raises :class:`InputError` where the file of the tile is absent or of other shape.
     """
     if piece.name not in regions:
         raise InputError(f"no regions of tile {piece.name}", hint="run `regrid regions` for it, give --regions")

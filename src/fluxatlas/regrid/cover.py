@@ -91,7 +91,7 @@ def shares(cover: LandCover, frame: Frame) -> dict[int, Array]:
                 axis_weights(lon, frame.lon, "lon", "conservative"),
             )
             part = np.zeros((len(classes), len(y.index), len(x.index)))
-            _add_up(position, y.index, y.weight, x.index, x.weight, part)
+            add_up(position, y.index, y.weight, x.index, x.weight, part)
             total = part.sum(axis=0)
             found[:, rows] = 100 * np.divide(part, total, where=total > 0, out=np.full_like(part, np.nan))
     present = np.nan_to_num(found).any(axis=(1, 2))
@@ -118,7 +118,7 @@ def _positions(raw: Array, classes: npt.NDArray[np.int64], missing: float | None
 
 
 @numba.njit(cache=True, nogil=True)
-def _add_up(position: Any, y_index: Any, y_weight: Any, x_index: Any, x_weight: Any, out: Any) -> None:
+def add_up(position: Any, y_index: Any, y_weight: Any, x_index: Any, x_weight: Any, out: Any) -> None:
     """``out[c, i, j]``: summed weight of the source cells of class position ``c`` in target cell (i, j)."""
     for i in range(out.shape[1]):
         for k in range(y_index.shape[1]):

@@ -58,6 +58,17 @@ def test_a_defect_in_one_of_several_files(tmp_path: Path, defect: str) -> None:
     assert paths[1].name in caught.value.where and caught.value.hint
 
 
+def test_a_month_without_any_value_is_said(tmp_path: Path) -> None:
+    paths = made.carbontracker(tmp_path, FLUX)
+    rewrite(paths[1], lambda d: replaced(d, "bio_flux_opt", np.nan))
+    found = load_inversion(paths)
+    assert "no value in 2015-02" in found.attrs["notes"]
+    for path in paths:
+        rewrite(path, lambda d: replaced(d, "bio_flux_opt", np.nan))
+    with pytest.raises(InputError, match="missing everywhere"):
+        load_inversion(paths)
+
+
 def test_missing_truncated_and_empty_files(tmp_path: Path) -> None:
     paths = made.carbontracker(tmp_path, FLUX)
     with pytest.raises(InputError, match="file not found"):

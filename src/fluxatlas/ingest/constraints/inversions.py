@@ -144,6 +144,8 @@ class Inversion:
             year = int(period.start.astype("datetime64[Y]").astype(int)) + 1970
             if (self.years[0] or year) <= year <= (self.years[1] or year):
                 self._plausible_cells(period)
+                if not np.isfinite(period.values).any():
+                    self.notes.append(f"no value in {period.start}")
                 self.totals.add(period.start, period.values, period.days)
                 yield period
         self.notes += averager.notes

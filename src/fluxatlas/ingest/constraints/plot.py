@@ -75,6 +75,7 @@ def summarise(path: str | Path) -> tuple[Picture, xr.Dataset]:
 def draw(path: str | Path, output: str | Path) -> None:
     """Write the picture of the constraint file ``path`` as PNG; raises :class:`InputError` as :func:`summarise`."""
     import matplotlib.pyplot as plt
+    from matplotlib.dates import AutoDateLocator
 
     from ...config.report import ReportBlock
     from ...report.style import house_style, save
@@ -94,7 +95,10 @@ def draw(path: str | Path, output: str | Path) -> None:
         what = "sums" if picture.name == "fco2" else "means"
         below.set(ylabel=picture.unit, title=f"Monthly {what} by region")
         below.set_xlim(days[0] - timedelta(20), days[-1] + timedelta(50))
-        below.ticklabel_format(axis="y", useOffset=False)
+        below.xaxis.set_major_locator(AutoDateLocator(minticks=2, maxticks=8))
+        known = picture.series[np.isfinite(picture.series)]
+        if known.size and np.ptp(known) < 1e-3:
+            below.set_ylim(known.min() - 0.05, known.max() + 0.05)
         if below.get_legend_handles_labels()[0]:
             below.legend(ncols=4, loc="upper center", bbox_to_anchor=(0.5, -0.16))
         dataset.close()

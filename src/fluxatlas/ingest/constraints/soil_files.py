@@ -42,6 +42,15 @@ class SoilFile(Protocol):
     def close(self) -> None: ...
 
 
+def not_daily(days: float, path: Path) -> InputError:
+    """The refusal of means over longer than a day."""
+    return InputError(
+        f"steps of {days:g} days are no daily soil moisture",
+        where=str(path),
+        hint="give the daily product, not means over ten days or a month",
+    )
+
+
 def open_soil_file(path: Path, facts: SoilMoistureKind, bbox: BBox, margin: int, overpass: str) -> SoilFile:
     """The file at ``path``; ``margin``: more source cells around ``bbox``; ``overpass``: am, pm or both (SMAP L3)."""
     if facts.ease and path.suffix in (".h5", ".hdf5", ".he5"):
@@ -114,6 +123,8 @@ class RegularFile:
         self.cells = Cells.regular(self._window.lat, self._window.lon)
         gaps = np.diff(np.sort(self.times.astype(np.int64)))
         usual = float(np.median(gaps)) if gaps.size else 0.0
+        if usual > 1.5 * 86400:
+            raise not_daily(usual / 86400, path)
         self.per_day = (
             max(1, round(86400 / usual)) if 0 < usual <= 86400 else max(1, facts.per_day if not gaps.size else 1)
         )

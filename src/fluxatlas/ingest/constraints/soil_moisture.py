@@ -18,7 +18,7 @@ from .cells import CellMean, Cells
 from .ordering import in_order
 from .recognise import recognise
 from .screening import REASONS, Screen, flag_is_absent, kept_bits, rejects
-from .soil_files import EaseFile, SoilFile, open_soil_file
+from .soil_files import EaseFile, SoilFile, not_daily, open_soil_file
 from .soil_kinds import SOIL_KINDS, SoilMoistureKind
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ Array = npt.NDArray[np.floating[Any]]
 Day = tuple[np.datetime64, dict[str, npt.NDArray[np.float32]]]
 
 GLOBE: BBox = (-180.0, -90.0, 180.0, 90.0)
+MOST_ALONE = 4
+"""So many days of which none has a neighbour are means over longer than a day."""
 DEFAULT_GRID = "0.25deg"
 """Grid for what comes on EASE-Grid 2.0."""
 
@@ -94,6 +96,7 @@ class SoilMoisture:
         """
         self._sums: dict[str, Array] = {}
         self._counts: dict[str, Array] = {}
+        self._seen = 0
         day: np.datetime64 | None = None
         steps, last = 0, None
         for path in in_order(self.paths, self._first_time):
@@ -233,6 +236,7 @@ class SoilMoisture:
         """The day that is complete: means of its steps on the cells of the result."""
         if not self._wanted(day):
             return
+        self._seen += 1
         whole = steps >= self.per_day
         self.effects["incomplete_days"] += not whole
         made: dict[str, npt.NDArray[np.float32]] = {}
@@ -256,6 +260,8 @@ class SoilMoisture:
                 f"a gap in time: {text}", where=str(path), hint="get the missing files, or leave out gaps: refuse"
             )
         self.absent.append(text)
+        if len(self.absent) == self._seen >= MOST_ALONE:
+            raise not_daily(absent + 1, path)
 
 
 def _days(file: SoilFile) -> Iterator[tuple[np.datetime64, slice]]:

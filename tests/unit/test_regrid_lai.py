@@ -55,6 +55,15 @@ def test_bits_of_modis(byte: int, states: tuple[int, ...]) -> None:
     assert tuple(int(field(np.array([byte], np.uint8), "modis", name)[0]) for name in names) == states
 
 
+def test_every_byte_by_its_binary_digits() -> None:
+    every = np.arange(256).astype(np.uint8)
+    digits = {"scf": (0, 3), "cloud": (3, 5), "dead_detector": (5, 6), "sensor": (6, 7), "modland": (7, 8)}
+    for name, (left, right) in digits.items():
+        assert field(every, "modis", name).tolist() == [int(f"{byte:08b}"[left:right], 2) for byte in range(256)]
+    for name, (left, right) in {"scf": (5, 8), "dead_detector": (4, 5)}.items():
+        assert field(every, "viirs", name).tolist() == [int(f"{byte:08b}"[left:right], 2) for byte in range(256)]
+
+
 @pytest.mark.parametrize(("byte", "scf", "dead"), [(0b00010000, 0, 0), (0b01100001, 1, 0), (0b01111100, 4, 1)])
 def test_bits_of_viirs_begin_with_the_algorithm(byte: int, scf: int, dead: int) -> None:
     """The biome fills bits 4 to 7; read as MODIS, the first of these bytes would be a mixed cloud."""

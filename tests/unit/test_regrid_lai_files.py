@@ -4,6 +4,8 @@ from datetime import date
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from fluxatlas.config.lai import LaiSeries, lai_inputs
@@ -57,6 +59,22 @@ def test_dates_in_names_of_your_own() -> None:
             date_in(name, "", "8_days")
 
 
+@settings(max_examples=400, deadline=None)
+@given(
+    st.text(st.characters(categories=["L", "Nd", "Pd", "Po", "Pc"]), max_size=30)
+    | st.from_regex(r"[A-Za-z_.]{0,9}(doy|A)?[0-9]{4}[-_.]?[0-9]{2,4}[-_.]?[0-9]{0,9}[._a-z]{0,5}"),
+    st.sampled_from(["", "%Y%j", "%Y%m", "x%d%m%Y(", "%Y%Y%j"]),
+    st.sampled_from(["8_days", "month"]),
+)
+def test_no_name_ends_in_a_traceback(name: str, date_format: str, window: str) -> None:
+    try:
+        day = date_in(name, date_format, window)
+    except FluxAtlasError as problem:
+        assert problem.what and problem.hint
+    else:
+        assert day is None or day.year > 0
+
+
 # --- layouts ---
 
 
@@ -108,6 +126,32 @@ def test_signed_quality_bytes_are_read_unsigned(tmp_path) -> None:
     path = netcdf(tmp_path / "MCD15A3H.nc", days, flat(30, len(days)), byte.view(np.int8))
     found = read_lai(series(path), FRAME)
     np.testing.assert_allclose(found.share[:, :, 0], 50, rtol=1e-5)
+
+
+def test_signed_leaf_area_and_other_orders_of_dimensions(tmp_path) -> None:
+    """Bytes without a sign in a type that has one (fill codes as -7 to -1), stored as (lon, lat, time), south first."""
+    import xarray as xr
+
+    days = starts(2008, 4)
+    lai = flat(30, len(days), np.uint8)
+    lai[:, 0], lai[:, :, 0] = 60, 253
+    path = netcdf(tmp_path / "MCD15A3H.nc", days, lai.view(np.int8), flat(0, len(days)), _FillValue=np.int8(-1))
+    with xr.open_dataset(path, decode_times=False, mask_and_scale=False) as data:
+        data.load().isel(lat=slice(None, None, -1)).transpose("lon", "lat", "time").to_netcdf(
+            tmp_path / "MCD15A3H_t.nc"
+        )
+    for name in ("MCD15A3H.nc", "MCD15A3H_t.nc"):
+        found = read_lai(series(tmp_path / name), FRAME)
+        np.testing.assert_allclose(found.values[:, 1:], 3.0, rtol=1e-6)
+        np.testing.assert_allclose(found.values[:, 0], 4.5, rtol=1e-4)  # the northern of two rows, by area
+        np.testing.assert_allclose(found.share[:, :, 0], 50, rtol=1e-5)
+
+
+def test_the_same_dates_in_two_containers(tmp_path) -> None:
+    netcdf(tmp_path / "MCD15A2H.nc", starts(2009, 8), flat(30), flat(0))
+    year(tmp_path)
+    with pytest.raises(InputError, match="two composites of 2009-01-01 cover the same cells"):
+        read_lai(series(tmp_path, product="MCD15A2H"), FRAME)
 
 
 def test_leaf_area_that_was_decoded_before(tmp_path) -> None:
@@ -174,6 +218,8 @@ def test_any_other_product_says_what_it_is(tmp_path) -> None:
     path = netcdf(tmp_path / "lai.nc", days, field, calendar="standard", units="1", **wide)
     found = read_lai(series(path, product="other", window="month"), FRAME)
     np.testing.assert_allclose(found.values[:, 12, 12], 0.5 * np.arange(12), atol=1e-5)
+    codes = read_lai(series(path, product="other", window="month", nodata=[0, 550]), FRAME).values[:, 12, 12]
+    np.testing.assert_allclose(codes[[0, 11]], [0.5 + 4.5 / 3, 0.5 + 9 / 3], atol=1e-5)  # between October and February
     wide["valid_range"] = np.array([0, 500], "i2")
     path = netcdf(tmp_path / "range.nc", days, field, calendar="standard", units="1", **wide)
     with pytest.raises(InputError, match="outside 0 to 500 and are no fill code; the first is 550"):
@@ -367,10 +413,10 @@ BAD_SETTINGS = [
 ]
 
 
-@pytest.mark.parametrize(("given", "message"), BAD_SETTINGS)
-def test_bad_settings(given, message) -> None:
+@pytest.mark.parametrize(("keys", "message"), BAD_SETTINGS)
+def test_bad_settings(keys, message) -> None:
     with pytest.raises(ValidationError, match=message):
-        LaiSeries.model_validate(given)
+        LaiSeries.model_validate(keys)
 
 
 def test_leaf_area_is_given_once() -> None:

@@ -84,8 +84,8 @@ class LaiSeries(Block):
     """Fill codes that are read as no leaf area, such as [252, 253] (snow and ice, barren); else they are missing."""
     scale: float | None = Field(None, gt=0)
     """Factor on the stored values; left out: what the file or product declares."""
-    nodata: float | None = None
-    """Stored value that means missing, beside the codes that file and product declare."""
+    nodata: list[float] = Field(default_factory=list)
+    """Stored values that mean missing, beside the codes that file and product declare."""
     units: str = ""
     """Replaces the unit that a NetCDF file states, which must be that of leaf area (m2 m-2)."""
     minimum_dates: float = Field(90.0, gt=0, le=100)
@@ -97,10 +97,10 @@ class LaiSeries(Block):
     long_gaps: Literal["unknown", "lowest_month"] = "unknown"
     """Longer gaps: the cell stays unknown, or takes its lowest month where at least six are known (polar winters)."""
 
-    @field_validator("path", "quality_path", mode="before")
+    @field_validator("path", "quality_path", "nodata", mode="before")
     @classmethod
     def _one_is_a_list(cls, given: object) -> object:
-        return [given] if isinstance(given, str) else given
+        return [given] if isinstance(given, (str, int, float)) else given
 
     @model_validator(mode="after")
     def _consistent(self) -> LaiSeries:

@@ -156,6 +156,8 @@ def _windows(block: Stack, frame: Frame) -> Iterator[tuple[slice, Array, Array |
             ):
                 signed = block.quality.signed or raw_quality.dtype == np.int8
                 found = quality_bytes(raw_quality.astype(np.float64), signed, block.quality.path)
+                if block.lai.signed or raw.dtype == np.int8:  # bytes, whose codes 249 to 255 read as -7 to -1
+                    raw = np.where(raw < 0, raw + 256.0, raw)
                 yield rows, raw.astype(np.float64), found, lat, lon
 
 

@@ -30,6 +30,7 @@ from .sources import NetcdfSource, Source, open_source
 NETCDF = (".nc", ".nc4")
 OTHER = re.compile(r"(?i)fpar|std_?dev|extra|_qc|qc_|quality")
 """Names of layers that lie beside leaf area."""
+HORIZONTAL = ("lat", "lon", "latitude", "longitude", "y", "x")
 STEPS_AT_ONCE = 16
 """Dates of a NetCDF file read at a time."""
 
@@ -39,7 +40,8 @@ Extent = tuple[str, float, float, float, float, float]
 
 @dataclass(frozen=True)
 class Layers:
-    """Layers of one file: NetCDF ``variable`` ('' for a raster) at ``positions`` along ``time``, or raster bands."""
+    """Layers of one file: NetCDF ``variable`` ('' for a raster) at ``positions`` along ``time``, or raster bands;
+    ``signed`` where the NetCDF variable has signed bytes."""
 
     path: str
     variable: str
@@ -144,7 +146,7 @@ def _netcdf(path: Path, product: Product, window: str, series: LaiSeries) -> Sta
         name = _variable(dataset, product, series, path)
         field = dataset[name]
         time = time_name(dataset) or ""
-        beyond = [str(d) for d in field.dims[:-2] if field.sizes[d] > 1 and str(d) != time]
+        beyond = [str(d) for d in field.dims if field.sizes[d] > 1 and str(d) not in (time, *HORIZONTAL)]
         if beyond:
             hint = "give one field per date"
             raise InputError(f"'{name}' has further dimensions {beyond}", where=str(path), hint=hint)
@@ -159,11 +161,11 @@ def _netcdf(path: Path, product: Product, window: str, series: LaiSeries) -> Sta
         if product.layout and series.use_quality:
             if series.quality_variable not in dataset:
                 raise _no_quality(f"no variable '{series.quality_variable}'", str(path))
-            signed = dataset[series.quality_variable].dtype == np.int8
-            quality = Layers(str(path), series.quality_variable, time, positions, bool(signed))
+            signed = bool(dataset[series.quality_variable].dtype == np.int8)
+            quality = Layers(str(path), series.quality_variable, time, positions, signed)
         source = NetcdfSource(str(path), dataset, name, {time: 0} if time else {}, "", 1, None)
-        return Stack(dates, Layers(str(path), name, time, positions), quality, _packing(field, product, series, path),
-                     _degrees(source))  # fmt: skip
+        lai = Layers(str(path), name, time, positions, bool(field.dtype == np.int8))
+        return Stack(dates, lai, quality, _packing(field, product, series, path), _degrees(source))
 
 
 def _labelled(text: str, path: Path) -> date:
@@ -268,7 +270,8 @@ def _raster(
                 offset=raster.offsets[0],
                 nodata=() if raster.nodata is None else (raster.nodata,),
             )
-            extent = (str(raster.crs), *raster.bounds, abs(raster.transform.e))
+            degrees = raster.crs is None or raster.crs.is_geographic
+            extent = ("degrees" if degrees else str(raster.crs), *raster.bounds, abs(raster.transform.e))
     except rasterio.errors.RasterioIOError as problem:
         raise InputError(f"cannot be read as a raster ({problem})", where=str(path), hint="get it again") from None
     bands, dates, own = _bands(names, path, product, window, series)

@@ -105,7 +105,7 @@ class Encoding:
         Integers without a factor of their own have that of the product; floating numbers are taken as leaf area.
         """
         declared = series.scale if series.scale is not None else (None if scale == 1.0 else scale)
-        codes = tuple(code for code in (*nodata, series.nodata) if code is not None and np.isfinite(code))
+        codes = tuple(code for code in (*nodata, *series.nodata) if np.isfinite(code))
         if declared is None and not integer:
             valid = (product.valid[0] * product.scale, product.valid[1] * product.scale) if product.valid else valid
             return cls(1.0, offset, valid, (*codes, *(code * product.scale for code in product.fills)))

@@ -82,12 +82,12 @@ def alone(world: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return _cut(world, tmp_path_factory.mktemp("alone"), 1)
 
 
-@pytest.mark.parametrize("block", [1 << 30, 1])
+@pytest.mark.parametrize("buffers", [1, 4])
 def test_several_processes_write_what_one_writes(
-    world: Path, alone: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int
+    world: Path, alone: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, buffers: int
 ) -> None:
-    """In one block, and in fourteen that take turns in the two buffers."""
-    monkeypatch.setattr("fluxatlas.ingest.mapping.BLOCK_BYTES", block)
+    monkeypatch.setattr("fluxatlas.ingest.mapping.BLOCK_BYTES", 1)
+    monkeypatch.setattr(writers, "BUFFERS", buffers)
     _assert_same(_cut(world, tmp_path, 3), alone)
     assert multiprocessing.active_children() == []
 
@@ -145,7 +145,7 @@ def test_a_writer_that_fails_leaves_nothing(
     kind: type[Exception],
     message: str,
 ) -> None:
-    def write(self: PieceFiles, name: str, first: int, values: np.ndarray) -> None:
+    def write(self: PieceFiles, name: str, day: int, values: np.ndarray) -> None:
         if self.pieces[0].title.startswith("Daily forcing of N00E010"):
             damage()  # type: ignore[operator]
 

@@ -1,4 +1,4 @@
-"""The NetCDF files of forcing pieces: how they are laid out, packed and written, block by block."""
+"""The NetCDF files of forcing pieces: how they are laid out, packed and written, chunk by chunk."""
 
 from __future__ import annotations
 
@@ -60,35 +60,48 @@ class Layout:
 
 
 class PieceFiles:
-    """The open files of some ``pieces``, which get blocks of days in order; to be closed with :meth:`finish`."""
+    """The open files of some ``pieces``, to be closed with :meth:`finish`.
+
+    Days are kept packed until they fill a chunk of the files, which is then written at once.
+    """
 
     def __init__(self, layout: Layout, pieces: Sequence[Piece]) -> None:
-        self.pieces = pieces
+        self.layout, self.pieces = layout, pieces
         self._files: list[netCDF4.Dataset] = []
+        self._chunks: dict[str, list[npt.NDArray[Any]]] = {}
+        self._relief: list[Values] = []
+        self._attrs: Sequence[Mapping[str, Any]] = ()
         with NETCDF:
             for piece in pieces:
                 self._files.append(_create(piece, layout))
 
     def relief(self, orog: Values, attrs: Sequence[Mapping[str, Any]]) -> None:
-        """Write the altitude (lat, lon) of the window, and the attributes of each piece."""
-        with NETCDF:
-            for file, piece, own in zip(self._files, self.pieces, attrs, strict=True):
-                file.setncatts(own)
-                file["orog"][:] = orog[piece.rows, piece.columns]
+        """Keep the altitude (lat, lon) of the window, and the attributes of each piece, for the end.
 
-    def write(self, name: str, first: int, values: Values) -> None:
-        """Write ``values`` (time, lat, lon) of the window from day number ``first`` on."""
-        span = slice(first, first + len(values))
-        for file, piece in zip(self._files, self.pieces, strict=True):
-            packed = pack(values[:, piece.rows, piece.columns], name)
+        Whenever attributes are followed by values the library writes a file anew to disk, so that is done once.
+        """
+        self._relief = [orog[piece.rows, piece.columns].copy() for piece in self.pieces]
+        self._attrs = attrs
+
+    def write(self, name: str, day: int, values: Values) -> None:
+        """Add the ``values`` (lat, lon) of the window on day number ``day``; days of a variable come in order."""
+        if name not in self._chunks:
+            dtype, days = table.get(name).encoding()["dtype"], self.layout.chunk_days
+            self._chunks[name] = [np.empty((days, *piece.cells.shape), dtype) for piece in self.pieces]
+        place = day % self.layout.chunk_days
+        for chunk, piece in zip(self._chunks[name], self.pieces, strict=True):
+            chunk[place] = pack(values[piece.rows, piece.columns], name)
+        if place == self.layout.chunk_days - 1 or day == self.layout.days.size - 1:
             with NETCDF:
-                file[name][span] = packed
+                for file, chunk in zip(self._files, self._chunks[name], strict=True):
+                    file[name][day - place : day + 1] = chunk[: place + 1]
 
     def finish(self, attrs: Mapping[str, Any]) -> None:
-        """Add the last attributes and close the files, which are complete then."""
+        """Add the altitude and the last attributes and close the files, which are complete then."""
         with NETCDF:
-            for file in self._files:
-                file.setncatts(attrs)
+            for file, orog, own in zip(self._files, self._relief, self._attrs, strict=True):
+                file.setncatts({**own, **attrs})
+                file["orog"][:] = orog
                 file.close()
         self._files.clear()
 
@@ -108,12 +121,11 @@ def pack(values: Values, name: str) -> npt.NDArray[Any]:
         return values.astype(np.float32)
     scale, offset = packing
     steps = values.astype(np.float64)
-    missing = np.isnan(steps)
     steps -= offset
     steps /= scale
     np.rint(steps, out=steps)
-    np.clip(steps, -32767, 32767, out=steps)
-    steps[missing] = table.FILL
+    np.clip(steps, -32767, 32767, out=steps)  # NaN stays NaN
+    np.fmax(steps, table.FILL, out=steps)  # and is replaced
     return steps.astype(np.int16)
 
 
@@ -157,7 +169,7 @@ def _declare(file: netCDF4.Dataset, layout: Layout) -> None:
         variable = table.get(name)
         encoding = variable.encoding()
         dims = ("lat", "lon") if variable.time == "fixed" else ("time", "lat", "lon")
-        chunks = shape[1:] if variable.time == "fixed" else (min(layout.chunk_days, shape[0]), *shape[1:])
+        chunks = shape[1:] if variable.time == "fixed" else (layout.chunk_days, *shape[1:])
         made = file.createVariable(
             name, encoding["dtype"], dims, chunksizes=chunks, fill_value=encoding["_FillValue"], **codec
         )
@@ -165,7 +177,7 @@ def _declare(file: netCDF4.Dataset, layout: Layout) -> None:
         packing: dict[str, Any] = {key: encoding[key] for key in ("scale_factor", "add_offset") if key in encoding}
         made.setncatts({**variable.attrs, **packing})
         made.set_auto_maskandscale(False)
-        made.set_var_chunk_cache(size=int(np.prod(chunks)) * made.dtype.itemsize, nelems=1)  # only the chunk in work
+        made.set_var_chunk_cache(size=1, nelems=1)  # whole chunks are written
 
 
 def _shuffle(variable: netCDF4.Variable) -> None:

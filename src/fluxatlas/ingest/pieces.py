@@ -1,7 +1,7 @@
 """Forcing pieces: the canonical days of a year on the source grid, cut to tiles with a halo and stored as int16.
 
-The raw files are read once, block by block of days, and every block is appended to the files of all tiles, so memory
-does not grow with the length of the period. Other processes write a block while the next one is read (:mod:`.writers`).
+The raw files are read once, block by block of days, and every day is appended to the files of all tiles, so memory
+does not grow with the length of the period. Other processes write days while the next ones are read (:mod:`.writers`).
 A piece gets its name only when all of them are complete and on disk.
 """
 
@@ -27,7 +27,7 @@ from .writers import open_writer
 __all__ = ["PieceOptions", "pack", "write_pieces"]
 
 SHORTEST_CHUNK, LONGEST_CHUNK = 8, 73
-"""Limits of the days in a chunk on disk; within them, the days of a block."""
+"""Limits of the days in a chunk on disk; within them, the days of a block of the source."""
 
 
 def write_pieces(
@@ -63,14 +63,13 @@ def write_pieces(
     orog = read_orog(elevation, window, elevation_variable)
     days, period = _period(year)
     paths = [Path(folder) / tile.name / f"{period}.nc" for tile in tiles]
-    longest = min(source.block_days(window), days.size)
-    chunk_days = int(np.clip(longest, SHORTEST_CHUNK, LONGEST_CHUNK))
+    chunk_days = min(int(np.clip(source.block_days(window), SHORTEST_CHUNK, LONGEST_CHUNK)), days.size)
     layout = Layout(days, tuple(variables), chunk_days, options)
     fill: CoastFill | None = None
     done = 0
     with atomic_all(paths) as partials:
         pieces = [_piece(*each, window, options.halo) for each in zip(paths, partials, boxes, strict=True)]
-        with open_writer(layout, pieces, (longest, *window.shape)) as writer:
+        with open_writer(layout, pieces, window.shape) as writer:
             for block in source.blocks(days[0], days[-1] + 1, window, variables):
                 if fill is None:
                     valid = np.logical_and.reduce([np.isfinite(block[name].values[0]) for name in variables])
@@ -79,9 +78,9 @@ def write_pieces(
                     writer.relief(fill(orog), [{**source.attrs, **_counts(fill, piece)} for piece in pieces])
                 span = slice(done, done + block.sizes["time"])
                 for name in variables:
-                    values = writer.buffer(block.sizes["time"])
-                    fill.into(values, block[name].values)
-                    writer.write(name, done, values)
+                    for day in range(span.start, span.stop):
+                        values = fill.into(writer.buffer(), block[name].values[day - span.start])
+                        writer.write(name, day, values)
                 done = span.stop
                 del block  # its memory is used for the next one
                 say(f"{days[span][0]} to {days[span][-1]} written to {len(pieces)} pieces")

@@ -1,12 +1,13 @@
 """Writing the files of many pieces by several processes, each of which holds its share of them open.
 
 The NetCDF library uses one core of a process, and a process may open a limited number of files; with several writers
-neither limits the whole. They are forked, so they start at once. Values reach them through two buffers in memory that
-all share: one is written to the files while the next block is read into the other.
+neither limits the whole. They are forked, so they start at once. Days reach them through a few buffers in memory that
+all share: some are written to the files while the next ones are filled.
 """
 
 from __future__ import annotations
 
+import gc
 import mmap
 import os
 import resource
@@ -26,28 +27,31 @@ from ..errors import FluxAtlasError
 from ..files import NETCDF
 from .piece_files import Layout, Piece, PieceFiles, Values
 
-Shape = tuple[int, int, int]
+Field = npt.NDArray[np.float32]
+Shape = tuple[int, int]
 
 FEWEST_PIECES = 8
 """Pieces per writer below which a further one is not worth starting."""
 SPARE_FILES = 32
 """Files that a process may want to open beside those of the pieces."""
+BUFFERS = 4
+"""Days that may wait for the writers."""
 
 
 class Writer(Protocol):
     """Ask for a buffer, fill it, and pass it on; for the rest see :class:`PieceFiles`."""
 
-    def buffer(self, days: int) -> npt.NDArray[np.float32]:
-        """Memory (day, lat, lon) for the values of the next :meth:`write`, which are not kept beyond that."""
+    def buffer(self) -> Field:
+        """Memory (lat, lon) for the values of the next :meth:`write`, which are not kept beyond that."""
 
     def relief(self, orog: Values, attrs: Sequence[Mapping[str, Any]]) -> None: ...
-    def write(self, name: str, first: int, values: Values) -> None: ...
+    def write(self, name: str, day: int, values: Values) -> None: ...
     def finish(self, attrs: Mapping[str, Any]) -> None: ...
 
 
 @contextmanager
 def open_writer(layout: Layout, pieces: Sequence[Piece], shape: Shape) -> Iterator[Writer]:
-    """Create the files of ``pieces`` and yield what writes them, in blocks of at most ``shape`` (day, lat, lon).
+    """Create the files of ``pieces`` and yield what writes them; ``shape`` (lat, lon) is that of their window.
 
     Files that are not finished when the context is left are closed, incomplete. Raises :class:`FluxAtlasError` where
     too few files may be open for that, or a writer was killed; what a writer raises is raised here.
@@ -95,8 +99,8 @@ class _Here(PieceFiles):
         super().__init__(layout, pieces)
         self._buffer = np.empty(shape, np.float32)
 
-    def buffer(self, days: int) -> npt.NDArray[np.float32]:
-        return self._buffer[:days]
+    def buffer(self) -> Field:
+        return self._buffer
 
     def stop(self) -> None:
         self.abandon()
@@ -106,10 +110,10 @@ class _Processes:
     """The files are shared out among ``count`` forked processes; each answers every command, in order."""
 
     def __init__(self, layout: Layout, pieces: Sequence[Piece], shape: Shape, count: int) -> None:
-        memory = [mmap.mmap(-1, 4 * int(np.prod(shape))) for _ in range(2)]
+        memory = [mmap.mmap(-1, 4 * int(np.prod(shape))) for _ in range(BUFFERS)]
         self._buffers = [np.frombuffer(part, np.float32).reshape(shape) for part in memory]
         self._turn = 0
-        self._used_by = [0, 0]  # number of the command that reads a buffer
+        self._used_by = [0] * BUFFERS  # number of the command that reads a buffer
         self._sent = 0
         self._answered = [0] * count
         self._shares = [slice(number, None, count) for number in range(count)]
@@ -133,17 +137,17 @@ class _Processes:
         theirs.close()
         self._children.append(child)
 
-    def buffer(self, days: int) -> npt.NDArray[np.float32]:
-        self._turn = 1 - self._turn
+    def buffer(self) -> Field:
+        self._turn = (self._turn + 1) % BUFFERS
         self._wait(self._used_by[self._turn])
-        return self._buffers[self._turn][:days]
+        return self._buffers[self._turn]
 
     def relief(self, orog: Values, attrs: Sequence[Mapping[str, Any]]) -> None:
-        self.buffer(1)[0] = orog
+        self.buffer()[:] = orog
         self._send("relief", [(self._turn, attrs[share]) for share in self._shares])
 
-    def write(self, name: str, first: int, values: Values) -> None:
-        self._send("write", [(self._turn, name, first, len(values))] * len(self._lines))
+    def write(self, name: str, day: int, values: Values) -> None:
+        self._send("write", [(self._turn, name, day)] * len(self._lines))
 
     def finish(self, attrs: Mapping[str, Any]) -> None:
         self._send("finish", [(attrs,)] * len(self._lines))
@@ -184,9 +188,10 @@ def _serve(
     others: Sequence[Connection],
     layout: Layout,
     pieces: Sequence[Piece],
-    buffers: Sequence[npt.NDArray[np.float32]],
+    buffers: Sequence[Field],
 ) -> None:
     """Do what arrives on ``line`` until it is closed; answer each command with ``None`` or an exception."""
+    gc.freeze()  # a search of what was inherited would copy it
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent gets it too, and closes the line
     for other in others:
         other.close()
@@ -201,10 +206,10 @@ def _serve(
                     files.finish(*arguments)
                 elif command == "relief":
                     turn, attrs = arguments
-                    files.relief(buffers[turn][0], attrs)
+                    files.relief(buffers[turn], attrs)
                 else:
-                    turn, name, first, days = arguments
-                    files.write(name, first, buffers[turn][:days])
+                    turn, name, day = arguments
+                    files.write(name, day, buffers[turn])
                 line.send(None)
         except EOFError:
             pass

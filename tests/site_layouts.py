@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import tempfile
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -96,6 +97,13 @@ def zipped(members: dict[str, bytes | str]) -> bytes:
         for name, data in members.items():
             archive.writestr(name, data)
     return stream.getvalue()
+
+
+def netcdf(data: xr.Dataset, form: Any) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "file.nc"
+        data.to_netcdf(path, format=form, engine="netcdf4")
+        return path.read_bytes()
 
 
 def table(header: str, times: list[str], cells: str) -> bytes:
@@ -383,7 +391,11 @@ def _plumber2() -> list[Layout]:
         {"site_code": "XX-Tst"},
     )
     name = "XX-Tst_2001-2001_FLUXNET2015_Flux.nc"
-    return [Layout("plumber2", "plumber2", name, {name: bytes(data.to_netcdf())}, "nee", {"sites": []}, packed=True)]
+    made = [("plumber2", "NETCDF4"), ("plumber2-classic", "NETCDF3_CLASSIC")]
+    return [
+        Layout(label, "plumber2", name, {name: netcdf(data, form)}, "nee", {"sites": []}, packed=True)
+        for label, form in made
+    ]
 
 
 def layouts() -> dict[str, Layout]:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import __version__
 from .errors import InputError
+from .netcdf_classic import missing_bytes
 from .paths import REPOSITORY
 
 if TYPE_CHECKING:
@@ -47,7 +48,11 @@ def atomic(path: str | Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_all(paths: Sequence[str | Path]) -> Iterator[list[Path]]:
-    """As :func:`atomic` for many files that belong together: all get their names, or none does."""
+    """As :func:`atomic` for many files that belong together: all get their names, or none does.
+
+    Every file is on disk before the first one is renamed. A machine that stops during the renaming leaves some of them
+    under their names, each complete.
+    """
     targets = [Path(path) for path in paths]
     for folder in {target.parent for target in targets}:
         folder.mkdir(parents=True, exist_ok=True)
@@ -100,6 +105,9 @@ def open_netcdf(path: str | Path, *, decode_times: bool = True, **options: Any) 
     if source.stat().st_size == 0:
         raise InputError("file is empty", where=str(source), hint="delete it and make or download it again")
     try:
+        lacking = missing_bytes(source)  # the library would read zeros there
+        if lacking:
+            raise OSError(f"its last {lacking:,} bytes are missing")
         with NETCDF:
             return xr.open_dataset(source, decode_times=decode_times, engine="netcdf4", **options)
     except (OSError, ValueError, RuntimeError) as problem:

@@ -116,7 +116,7 @@ def test_bad_files_give_one_clear_error(tmp_path: Path, change: dict, message: s
 
 
 def test_missing_truncated_and_foreign_files(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no such file"):
+    with pytest.raises(InputError, match="file not found"):
         read([tmp_path / "none_Met.nc"])
     whole = made(tmp_path)
     cut = tmp_path / "XX-Tst_cut_Met.nc"

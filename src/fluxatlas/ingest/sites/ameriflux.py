@@ -138,6 +138,7 @@ def record(
     ledger.note(site, f"AmeriFlux {found.version}: measured values in local standard time, not gap-filled")
     table, per_day = whole_days(found.table, where)
     chosen = choose_columns(table, rules)
+    _count_empty(found.table, chosen, site, rules, ledger)
     parts = []
     for column, variable, factor, offset in _observed(site, chosen, entry, ledger):
         common: dict[str, Any] = {"rules": rules, "ledger": ledger, "site": site}
@@ -167,6 +168,19 @@ def choose_columns(table: pd.DataFrame, rules: QcRules) -> dict[tuple[str, int],
     return {key: column for key, (_, _, column) in sorted(best.items())}
 
 
+def _count_empty(
+    table: pd.DataFrame, chosen: dict[tuple[str, int], str], site: str, rules: QcRules, ledger: Ledger
+) -> None:
+    """Count the columns of an observed quantity that hold no value at all: the report must not pass over them."""
+    for stem in ("FCH4", "FC", "NEE", "LE", "TS", "SWC"):
+        columns = [str(name) for name in table if (m := _COLUMN.fullmatch(str(name))) and m[1] == stem and not m[3]]
+        if columns and not any(name == stem for name, _ in chosen):
+            _, counts = missing(table[columns[0]], rules)
+            ledger.read(site, columns[0], len(table), of="values")
+            for reason, n in counts.items():
+                ledger.drop(site, columns[0], reason, n, of="values")
+
+
 def _observed(
     site: str, chosen: dict[tuple[str, int], str], entry: SiteEntry, ledger: Ledger
 ) -> list[tuple[str, str, float, float]]:
@@ -174,7 +188,7 @@ def _observed(
     found: list[tuple[str, str, float, float]] = []
     if ("FCH4", 1) in chosen:
         unit = entry.units["FCH4"].unit if "FCH4" in entry.units else "nmol m-2 s-1"
-        found.append((chosen["FCH4", 1], "fch4", methane_factor(unit), 0.0))
+        found.append((chosen["FCH4", 1], "fch4", methane_factor(unit, f"unit of FCH4, site '{site}'"), 0.0))
     carbon = next((chosen[stem, 1] for stem in ("NEE", "FC") if (stem, 1) in chosen), None)
     if carbon:
         ledger.note(site, f"nee is {carbon}")

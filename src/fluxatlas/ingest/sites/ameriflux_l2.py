@@ -22,7 +22,6 @@ from ...config.sites import QcRules, SiteEntry
 from ...errors import InputError, UnitError
 from .ameriflux import BaseFile, record
 from .metadata import SiteFacts
-from .qc import missing
 from .records import Ledger, SiteRecord
 from .text import in_order, numbers, read_table, read_text
 
@@ -161,11 +160,10 @@ def _joined(
         )
     table = pd.concat([found.table for found, _, _ in parts])
     table = in_order(table, pd.Series(table.index), where)
-    known = [name for name in table if missing(table[name], rules)[0].notna().any()]
     depths = {"temperature_depths": entry.temperature_depths or at, "moisture_depths": entry.moisture_depths or at}
     if at and not entry.moisture_depths:
         ledger.note(
             facts.site_id(first.site), "depths of soil moisture are not in the file: those of temperature are used"
         )
     told = entry.model_copy(update=depths)
-    return record(replace(first, table=table[known]), facts, told, rules, ledger, where, source="ameriflux_l2")
+    return record(replace(first, table=table), facts, told, rules, ledger, where, source="ameriflux_l2")

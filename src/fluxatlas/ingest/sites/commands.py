@@ -33,7 +33,8 @@ def build(
     report = build_table(block, output_dir, input)
     for site, lines in report["sites"].items():
         for name, counts in lines["variables"].items():
-            if not name.startswith(("TA_", "SW_", "LW_", "VPD_", "PA_", "P_", "WS_")):
+            weather = name.startswith(("TA_", "SW_", "LW_", "VPD_", "PA_", "P_", "WS_"))
+            if not weather or any(level["dropped"] for level in counts.values()):
                 typer.echo(f"{site} {name}: " + "; ".join(level["text"] for level in counts.values()), err=True)
     totals = report["totals"]
     typer.echo(f"{totals['sites']} sites, {totals['forcing_days']:,} days of own meteorology", err=True)

@@ -263,7 +263,7 @@ def _chosen(
         unit = entry.units["FCH4"].unit if "FCH4" in entry.units else "nmol m-2 s-1"
         reason = f" ({entry.units['FCH4'].reason})" if "FCH4" in entry.units else ": not verified, see fluxnet.py"
         ledger.note(site, f"FCH4 is read as {unit}{reason}")
-        rows.append(("FCH4", "fch4", methane_factor(unit), 0.0))
+        rows.append(("FCH4", "fch4", methane_factor(unit, f"unit of FCH4, site '{site}'"), 0.0))
     if "LE_F_MDS" in table:
         rows.append(("LE_F_MDS", "evspsbl", 1 / LATENT_HEAT, 0.0))
     if "NEE_VUT_REF" in table:

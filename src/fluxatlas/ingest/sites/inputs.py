@@ -53,15 +53,21 @@ def entry_files(entry: Any) -> list[str]:
         matches = sorted(glob.glob(pattern, recursive=True)) if glob.has_magic(pattern) else [pattern]  # noqa: PTH207
         if not matches:
             raise InputError(f"no file matches '{pattern}'", where="sites.entries", hint="correct the path or pattern")
-        for match in matches:
-            found += _below(Path(match), entry.source)
+        below = [name for match in matches for name in _below(Path(match), entry.source)]
+        if not below:
+            raise InputError(
+                f"the folder holds no file of the layout '{entry.source}'",
+                where=pattern,
+                hint="check the path and the names of the files (docs/sites.md)",
+            )
+        found += below
     tables = {entry.metadata, entry.attributes}
     return [path for path in dict.fromkeys(found) if path not in tables]
 
 
 def _below(path: Path, source: str) -> list[str]:
     if source == "cosore":
-        if path.is_dir() and not (path / COSORE_FILES[0]).exists():
+        if path.is_dir() and not any((path / name).exists() for name in COSORE_FILES):
             return [name for child in sorted(path.iterdir()) if child.is_dir() for name in _below(child, source)]
         return [str(path / name) for name in COSORE_FILES]
     if not path.is_dir():

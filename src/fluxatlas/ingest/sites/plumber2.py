@@ -23,6 +23,7 @@ import xarray as xr
 
 from ...config.sites import QcRules, SiteEntry
 from ...errors import InputError, UnitError
+from ...files import NETCDF, open_netcdf
 from .ameriflux import LATENT_HEAT
 from .cosore import standard_time
 from .metadata import SiteFacts
@@ -57,10 +58,8 @@ class TowerFile:
 def read_file(path: str | Path) -> TowerFile:
     """Read a Met or Flux file; raises :class:`InputError` for anything that is not one."""
     where = str(path)
-    if not Path(path).is_file():
-        raise InputError("file cannot be read (no such file)", where=where, hint="check the path")
     try:
-        with xr.open_dataset(path, decode_times=False) as data:
+        with NETCDF, open_netcdf(path, decode_times=False) as data:
             return _tower(data, where)
     except InputError:
         raise

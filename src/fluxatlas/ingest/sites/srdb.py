@@ -13,6 +13,7 @@ Both and mixtures are read (:func:`text.decode_mixed`), and the report says whic
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,8 @@ def _records(path: str, entry: SiteEntry, rules: QcRules, ledger: Ledger) -> pd.
     stated = entry.encoding.lower().replace("-", "") != "utf8"
     text, spelled = (decode(data, path, entry.encoding), entry.encoding) if stated else decode_mixed(data, path)
     ledger.note("SRDB", f"{Path(path).name}: the text is {spelled}")
+    if spelled not in ("UTF-8", entry.encoding):
+        print(f"warning: {path}: the text is {spelled}, not UTF-8 throughout", file=sys.stderr)
     table = read_table(path, required=(*_TEXTS, *_NUMBERS), text=text)
     for name in _NUMBERS:
         table[name] = numbers(table, name, path)

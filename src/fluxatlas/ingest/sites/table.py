@@ -156,13 +156,17 @@ def assemble(
 
 
 def _nothing_left(block: SitesBlock, ledger: Ledger) -> InputError:
-    """What quality control did to the first variables of an entry that has nothing left."""
-    done = [f"{site} {name}: {ledger.sentence(site, name, of)}" for site, name, of in ledger.counts][:3]
+    """What quality control dropped, or what the readers noted, where an entry has nothing left."""
+    poor = [key for key, counter in ledger.counts.items() if len(counter) > 1]
+    done = [f"{site} {name}: {ledger.sentence(site, name, of)}" for site, name, of in poor]
+    for site, lines in ledger.notes.items():
+        told = [line for line in lines if not line.startswith("left out")]
+        done += [f"{site}: {told[-1]}" for _ in told[:1] if not poor]
     files = [path for entry in block.entries for path in entry.path]
     return InputError(
-        "no site is left after quality control" + (f" ({'; '.join(done)})" if done else ""),
+        "no site is left after quality control" + (f" ({'; '.join(done[:3])})" if done else ""),
         where=", ".join(files[:3]) + (", ..." if len(files) > 3 else ""),
-        hint="check the files and the rules in sites.qc",
+        hint="check the units and the files, and the rules in sites.qc",
     )
 
 

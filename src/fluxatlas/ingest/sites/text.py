@@ -14,6 +14,9 @@ import pandas as pd
 from ...errors import InputError, nearest
 from . import archives
 
+MISSING = ("", "NA", "NaN", "nan")
+"""Cells that hold no value in any table."""
+
 
 def read_bytes(path: str | Path) -> bytes:
     """The bytes of a file, which may lie in a zip; raises :class:`InputError` where it is missing or empty."""
@@ -143,7 +146,7 @@ def read_table(
             skipinitialspace=True,
             skip_blank_lines=True,
             low_memory=False,
-            na_values=["", "NA", "NaN", "nan"],
+            na_values=list(MISSING),
             keep_default_na=False,
         )
     except (ValueError, csv.Error, OverflowError, KeyError, IndexError, TypeError) as problem:
@@ -172,7 +175,7 @@ def numbers(table: pd.DataFrame, name: str, where: str) -> pd.Series:
     column = table[name]
     if column.dtype.kind not in "fiu":
         converted = pd.to_numeric(column, errors="coerce").astype("float64")
-        wrong = converted.isna() & column.notna() & (column.astype(str).str.strip() != "")
+        wrong = converted.isna() & column.notna() & ~column.astype(str).str.strip().isin(MISSING)
         if wrong.any():
             row = int(np.flatnonzero(wrong.to_numpy())[0])
             raise InputError(

@@ -158,10 +158,10 @@ def _site(
         hourly = hourly.reset_index(drop=True)
         utc = times(hourly["Date"], "%Y-%m-%dT%H:%M", where)
         day = local_day(utc, float(row["utc_offset"]))
-        parts += _automatic(hourly, day, methane_factor(unit), common)
+        parts += _automatic(hourly, day, methane_factor(unit, where), common)
         forcing = _weather(hourly, pd.DatetimeIndex(utc), day, common)
     if len(manual):
-        parts += _manual(manual, methane_factor(unit), common, where)
+        parts += _manual(manual, methane_factor(unit, where), common, where)
     joined = observations(parts)
     return SiteRecord(row, joined[~joined.duplicated(["time", "variable"])], forcing)
 

@@ -364,6 +364,39 @@ def test_the_tile_takes_it_as_its_leaf_area(tmp_path) -> None:
     assert found.attrs["filled_cells"] == "none"
 
 
+def test_the_real_files_of_coweeta_make_a_tile(data_dir) -> None:
+    """Leaf area and land cover of one basin, as they were downloaded."""
+    folder = data_dir.joinpath(*COWEETA)
+    cover = folder / LAI_FILE.replace("LAI", "LULC")
+    if not cover.exists():
+        pytest.skip(f"no real file {cover.name}")
+    constants = {"orog": 900.0, "sand": 50.0, "clay": 20.0, "soc": 30.0, "bdod": 1200.0, "phh2o": 5.0, "ndep": 10.0}
+    layers = {name: {"constant": value, "reason": "made up for a test"} for name, value in constants.items()}
+    landcover = {"path": str(cover), "variable": "LC_Type1", "select": {"time": 0}, "legend": "modis_igbp"}
+    given = {"layers": layers, "landcover": landcover, "lai_series": {"path": str(folder / LAI_FILE)}, "fill_cells": 0}
+    tile = get_grid("4km").tile("N35W084", 1)
+    found = build(StaticBlock.model_validate(given), tile, get_system("soil_methane_sink"), (-180, -90, 180, 90))
+    run = found["active"].to_numpy() == 1
+    lai = found["lai"].to_numpy()[:, run]
+    assert run.sum() >= 1 and np.isfinite(lai).all() and lai.min() > 0.4 and lai.max() < 7
+    assert (lai[5:9].mean(axis=0) > 4 * lai[[0, 1, 11]].mean(axis=0)).all()  # leaves fall
+
+
+@pytest.mark.parametrize("west", [0, -180])
+@pytest.mark.parametrize("name", ["N50E179", "N50W180", "N10W001", "N89E010"])
+def test_global_grids_across_their_edges(tmp_path, west: int, name: str) -> None:
+    """One degree, monthly, the cosine of longitude: interpolated across the date line, Greenwich and at the pole."""
+    lat, lon = 89.5 - np.arange(180.0), west + 0.5 + np.arange(360.0)
+    wave = np.broadcast_to(2 + np.cos(np.deg2rad(lon)), (12, 180, 360)).astype(np.float32)
+    days = np.array([np.datetime64(f"2010-{month:02d}-15") for month in range(1, 13)])
+    data = {"lai": (("time", "latitude", "longitude"), wave, {"units": "m**2 m**-2"})}
+    xr.Dataset(data, {"time": days, "latitude": lat, "longitude": lon}).to_netcdf(tmp_path / "lai.nc")
+    frame = Frame.around(get_grid("4km").tile(name, 1), 3)
+    found = read_lai(series(tmp_path / "lai.nc", product="other", window="month"), frame)
+    truth = np.broadcast_to(2 + np.cos(np.deg2rad(frame.lon)), found.values.shape)
+    np.testing.assert_allclose(found.values, truth, atol=1e-4)
+
+
 def test_a_tile_of_sea_has_no_leaf_area_and_that_is_no_error(tmp_path) -> None:
     year(tmp_path, lai=254, quality=NOT_PRODUCED)
     found = read_lai(series(tmp_path), FRAME)

@@ -23,7 +23,6 @@ NOAA = "atmosphere/lyubo-t_climate-forcing-model"
 LIVNEH = f"{WALNUT}/forcings/livneh_NAmerExt_15Oct2014.WalnutGulch.2008.nc"
 CITIES = f"{MET}/Ouranosinc_xclim-testdata/daily_surface_cancities_1990-1993.nc"
 COWEETA = "static/fmyuan_watershed-workflow_Coweeta"
-SRDB = "no_reader"  # its annual fluxes go to the table of periods; inspect judges by the daily site table
 CARDAMOM = "flux_towers/CARDAMOM-framework_CARDAMOM_v2.2/validation_data"
 CAPACITY = "static/geco-bern_FluxDataKit/ancillary_data/field_capacity/field_capacity.tif"
 DOCUMENTS = ("*.md", "*LICENSE*", "*MANIFEST.tsv", "*/DESCRIPTION", "*/README", "*.cff", "*eadme.txt", "*README.txt")
@@ -33,14 +32,14 @@ EXPECTED: list[tuple[str, str, str]] = [
     *((pattern, "documentation", "not_input") for pattern in DOCUMENTS),
     (f"{EU}/*ERAI_DD*.csv", "fluxnet-daily", "usable"),
     (f"{EU}/*FULLSET_DD*.csv", "fluxnet-daily", "usable"),
-    (f"{EU}/*FULLSET_MM*.csv", "fluxnet-monthly", "no_reader"),
+    (f"{EU}/*FULLSET_MM*.csv", "fluxnet-monthly", "usable"),
     (f"{EU}/*/ref_da/*.nc", "ref-da-series", "no_reader"),
     (f"{EU}/FLUXNET2015FULLSETCODETABLE.csv", "documentation", "not_input"),
     (f"{EU}/*.csv", "site-list", "part"),
     (f"{TOWERS}/geco-bern*/*.csv", "fluxnet-daily", "usable"),
     (f"{TOWERS}/geco-bern*/*.nc", "plumber2", "usable"),
     (f"{TOWERS}/chuhousen*/*.zip", "ameriflux-base", "usable"),
-    (f"{TOWERS}/chuhousen*/*.xlsx", "ameriflux-bif", "no_reader"),
+    (f"{TOWERS}/chuhousen*/*.xlsx", "ameriflux-bif", "part"),
     (f"{VIC}/*/stdfmt/*", "stdfmt", "usable"),
     (f"{VIC}/*/flux_obs/AMF*", "ameriflux-l2", "usable"),
     (f"{VIC}/*/flux_obs/*.txt", "documentation", "not_input"),
@@ -57,14 +56,10 @@ EXPECTED: list[tuple[str, str, str]] = [
     (f"{VOIGT}/*", "voigt", "usable"),
     (f"{COSORE}/CSR_COLUMN_UNITS.csv", "documentation", "not_input"),
     (f"{COSORE}/d20*", "cosore", "usable"),
-    (
-        "soil_ch4/bpbond_srdb/srdb-data.csv",
-        "srdb",
-        SRDB,
-    ),
+    ("soil_ch4/bpbond_srdb/srdb-data.csv", "srdb", "usable"),
     ("soil_ch4/bpbond_srdb/srdb-data_fields.txt", "documentation", "not_input"),
     (f"{HAWAII}/*/grid.nc", "grid-point-index", "not_input"),
-    (f"{HAWAII}/*/016?.nc", "netcdf-points", "no_reader"),
+    (f"{HAWAII}/*/016?.nc", "soil-moisture", "usable"),
     (f"{ISMN}/*_p_0.0*.stm", "ismn-stm", "no_reader"),
     (f"{ISMN}/*.stm", "ismn-stm", "usable"),
     (f"{ISMN}/*static_variables.csv", "ismn-static", "part"),
@@ -75,10 +70,10 @@ EXPECTED: list[tuple[str, str, str]] = [
     ("static/*/field_capacity.tif", "geotiff", "no_reader"),
     ("static/*/DTB.tif", "geotiff", "no_reader"),
     ("static/bpbond_srdb/fractional_land.0.5-deg.nc", "netcdf-layers", "usable"),
-    (f"{COWEETA}/*.nc", "netcdf-layers", "no_reader"),
-    (f"{COWEETA}/*.shp", "shapefile", "no_reader"),
+    (f"{COWEETA}/*.nc", "netcdf-layers", "usable"),
+    (f"{COWEETA}/*.shp", "shapefile", "usable"),
     (f"{COWEETA}/coweeta_basin.*", "shapefile-part", "not_input"),
-    ("static/*.geojson", "geojson", "no_reader"),
+    ("static/*.geojson", "geojson", "usable"),
     ("static/*/climatezones.rda", "koeppen-points", "no_reader"),
     ("static/*/kmz.rda", "r-data", "no_reader"),
     ("static/*/fdk_site_info.csv", "site-list", "part"),
@@ -92,7 +87,8 @@ EXPECTED: list[tuple[str, str, str]] = [
     (f"{WET}/predictors_metadata.csv", "documentation", "not_input"),
     (f"{WET}/*.csv", "site-list", "part"),
     ("*.xlsx", "xlsx", "no_reader"),
-    (f"{NOAA}/*", "noaa-gml", "no_reader"),
+    (f"{NOAA}/co2_*", "noaa-gml", "no_reader"),
+    (f"{NOAA}/ch4_*", "noaa-gml", "usable"),
     ("atmosphere/*.csv", "carbon-budget", "no_reader"),
     ("crop/*/nass.*", "usda-yield", "no_reader"),
 ]

@@ -43,7 +43,31 @@ def through(report: Report, probe: Probe, source: str, without: str) -> Report:
             records = reader.read([str(probe.path)], made, QcRules(), ledger)
         except FluxAtlasError as again:
             return refused(report, again)
+    if not sum(len(r.observations) + _days(r) for r in records) and hasattr(reader, "read_periods"):
+        return _longer(report, reader, str(probe.path), made)
     return _verdict(report, records, ledger, f"sites.entries: {{source: {source}}}")
+
+
+def _longer(report: Report, reader: Any, path: str, entry: SiteEntry) -> Report:
+    """The verdict for means over longer than a day, which go to the table of periods."""
+    ledger = Ledger()
+    try:
+        periods = reader.read_periods([path], entry, QcRules(), ledger)
+    except FluxAtlasError as problem:
+        return refused(report, problem)
+    for listed in ledger.as_dict().values():
+        report.details.setdefault("ingest_notes", []).extend(listed.get("notes", [])[:5])
+    if periods.empty:
+        return report.decide("no_reader", "ingest reads it but uses nothing of it")
+    counts = ", ".join(f"{n:,} of {name}" for name, n in sorted(periods["variable"].value_counts().items()))
+    for name in sorted(set(periods["variable"])):
+        family = str(name).rstrip("0123456789")
+        sources = [v for v in report.variables if v.canonical and v.canonical.rstrip("0123456789") == family]
+        if sources:
+            units = ", ".join(dict.fromkeys(v.units for v in sources))
+            report.mapping.append(MappingRow(str(name), [v.name for v in sources], units, "means of periods"))
+    text = f"ingest makes {len(periods):,} means over longer than a day of it ({counts}): periods.parquet"
+    return report.decide("usable", text, f"sites.entries: {{source: {entry.source}}}")
 
 
 def _verdict(report: Report, records: list[SiteRecord], ledger: Ledger, key: str) -> Report:

@@ -19,7 +19,7 @@ from ...ingest.sites.text import read_table
 from .. import times
 from ..frames import Spec, as_numbers, judge_frame
 from ..probe import Probe
-from ..readers import from_record, kept
+from ..readers import from_record, kept, through
 from ..registry import refused
 from ..report import MappingRow, Report
 
@@ -113,7 +113,7 @@ def _judge(report: Report, probe: Probe, table: pd.DataFrame, clock: str) -> Rep
         report.note("no-water-table", "no water table depth (WTD) in this file")
     _quality(report, table)
     if step == "MM":
-        return report.decide("no_reader", "monthly means: the site table is daily; give the DD or HH file of the site")
+        return through(report, probe, "fluxnet", "monthly means")
     return _through_ingest(report, probe, table)
 
 

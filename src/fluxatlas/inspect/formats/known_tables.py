@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from ...errors import FluxAtlasError, InputError
+from ...ingest.atmosphere import read_series
 from ...ingest.sites.metadata import SYNONYMS, read_attributes, read_metadata
 from ...ingest.sites.records import ATTRIBUTE_COLUMNS
 from ...ingest.sites.text import check_columns
@@ -20,7 +21,7 @@ from ..frames import Spec, judge_frame
 from ..probe import Probe
 from ..readers import through
 from ..registry import refused
-from ..report import Report
+from ..report import MappingRow, Report
 
 Clock = Callable[[pd.DataFrame], Any]
 REPORTED = "as the documentation of the data set states"
@@ -144,7 +145,7 @@ KNOWN: tuple[Known, ...] = (
         "noaa-gml",
         "NOAA GML marine-surface global means",
         lambda p, h: h[:1] == ["year"] and ("average" in h or "mean" in h) and "GML" in p.text[:3000],
-        "NOAA GML concentrations: no reader yet (atmospheric CH4 comes from resources/ch4_annual.csv)",
+        "NOAA GML concentrations",
         _noaa,
         lambda t: _years("year", "month" if "month" in t else "")(t),
         keys=("year", "month", "decimal"),
@@ -286,9 +287,25 @@ def _inspect(known: Known, probe: Probe) -> Report:
         report.add(level, code, message)
     for text in sorted({str(spec.units) for spec in specs.values() if spec.units}):
         report.details.setdefault("units_stated_by", f"the documentation ({text})")
+    if known.format == "noaa-gml":
+        return _atmosphere(report, probe)
     if known.reader:
         return through(report, probe, known.reader, known.verdict)
     return report.decide("no_reader", known.verdict)
+
+
+def _atmosphere(report: Report, probe: Probe) -> Report:
+    """The verdict of the reader of mole fractions."""
+    try:
+        series = read_series(probe.path)
+    except FluxAtlasError as problem:
+        return refused(report, problem)
+    years = series.annual().index
+    span = f"{years.min()}-{years.max()}" if len(years) else "none"
+    if series.gas != "ch4":
+        return report.decide("no_reader", f"{series.gas.upper()} (complete years {span}): no system is driven by it")
+    report.mapping.append(MappingRow("ch4", ["average"], series.unit, "annual means, latitude and season added"))
+    return report.decide("usable", f"atmospheric CH4 for the years {span}", "forcing.ch4")
 
 
 def _sites(report: Report, data: pd.DataFrame, specs: dict[str, Spec]) -> None:

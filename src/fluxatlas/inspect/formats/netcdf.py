@@ -18,7 +18,7 @@ from ..names import canonical_name, conversion
 from ..probe import Probe
 from ..registry import refused
 from ..report import Report, SpaceSummary, TimeSummary
-from . import netcdf_forcing, netcdf_sites, netcdf_static
+from . import netcdf_constraints, netcdf_forcing, netcdf_sites, netcdf_static
 
 MOST_VARIABLES = 60
 
@@ -36,7 +36,9 @@ def recognise(probe: Probe) -> Report | None:
             warnings.simplefilter("ignore")
             dataset = _open_zarr(probe) if zarr else open_netcdf(probe.path, decode_times=False)
             with dataset:
-                return _inspect(report, dataset, probe)
+                report = _inspect(report, dataset, probe)
+            # only now: the C library crashes where a file is opened anew, closed and opened while it is open
+            return netcdf_constraints.decide(report, probe) if report.status == "no_reader" else report
     except FluxAtlasError as problem:
         return refused(report, problem)
 

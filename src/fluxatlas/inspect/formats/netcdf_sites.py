@@ -1,7 +1,4 @@
-"""NetCDF of single sites and points: PLUMBER2 towers, series derived from FLUXNET, time-series cell files.
-
-None of them has a reader in ingest yet; what they are and what is wrong with them is said all the same.
-"""
+"""NetCDF of single sites and points: PLUMBER2 towers, series derived from FLUXNET, time-series cell files."""
 
 from __future__ import annotations
 
@@ -108,4 +105,6 @@ def _cells(report: Report, dataset: xr.Dataset, roles: Axes) -> Report:
         wet = int((~places.on_land(lat[good], lon[good])).sum())
         if wet > 0.5 * max(good.sum(), 1):
             report.note("points-in-sea", f"{wet:,} of {int(good.sum()):,} points lie in the sea (cells of a coast)")
-    return report.decide("no_reader", "points in NetCDF: no reader yet; forcing is read from regular grids")
+    return report.decide(
+        "no_reader", "points in NetCDF: forcing is read from regular grids, and these hold no soil moisture"
+    )

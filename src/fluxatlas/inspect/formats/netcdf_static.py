@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from ...config.lai import LaiSeries
 from ...config.static import LAYERS
 from ...errors import FluxAtlasError
 from ...regrid.cover import read_legend
+from ...regrid.lai_files import index
 from ...regrid.sources import open_source
 from ..datasets import Axes, sample
 from ..names import canonical_name
@@ -39,7 +41,10 @@ def decide(report: Report, dataset: xr.Dataset, roles: Axes, probe: Probe) -> Re
     for name in map(str, dataset.data_vars):
         for layer, options in _candidates(report, name, dataset[name], dataset):
             try:
-                _open(probe, name, layer, options)
+                if layer == "lai_series":
+                    _composites(report, probe)
+                else:
+                    _open(probe, name, layer, options)
             except FluxAtlasError as problem:
                 refused.append(f"{name} as {layer}: {problem.what}")
                 continue
@@ -50,7 +55,9 @@ def decide(report: Report, dataset: xr.Dataset, roles: Axes, probe: Probe) -> Re
         return report.decide("no_reader", "static layers in Zarr: no reader yet")
     if layers:
         keys = ", ".join(dict.fromkeys(layers))
-        return report.decide("usable", f"can be read as static layers: {keys}", "static.layers / static.landcover")
+        where = {"landcover": "static.landcover", "lai_series": "static.lai_series"}
+        wanted = " / ".join(dict.fromkeys(where.get(layer, "static.layers") for layer in layers))
+        return report.decide("usable", f"can be read as static layers: {keys}", wanted)
     for text in refused:
         report.error("refused", text)
     if refused:
@@ -82,11 +89,13 @@ def _candidates(
     select = {str(d): 0 for d in ("nlayer", "layer", "time") if d in variable.dims}
     if name in COVER and variable.ndim >= 2:
         _classes(report, name, variable)
-        return [("landcover", {"legend": COVER[name]})]
+        return [("landcover", {"legend": COVER[name], "select": select})]
     if name in TRANSFORMS:
         layer, transform, _ = TRANSFORMS[name]
         return [(layer, {"select": select, "transform": transform})]
     layer = canonical_name(name, variable.attrs)
+    if layer == "lai" and roles_of_time(variable):
+        return [("lai_series", {})]
     if layer == "lai":
         weights = "Cv" if "veg_class" in variable.dims and "Cv" in dataset else ""
         return [("lai", {"weights": weights})]
@@ -96,6 +105,19 @@ def _candidates(
     if "land" in text and ("fraction" in text or "frac" in text) and variable.ndim >= 2:
         return [("sftlf", {"select": select, "scale": 100 if _is_fraction(report, name) else ""})]
     return []
+
+
+def roles_of_time(variable: xr.DataArray) -> bool:
+    """Whether a variable is a series of composites: more steps in time than, or other than, the months of a year."""
+    return "time" in variable.dims and variable.sizes["time"] != 12
+
+
+def _composites(report: Report, probe: Probe) -> None:
+    """Open leaf-area composites the way the static stage does; raises what it raises."""
+    product, window, stacks = index(LaiSeries(path=[str(probe.path)]))
+    dates = sorted(day for stack in stacks for day in stack.dates)
+    report.product = product.name
+    report.details["composites"] = f"{len(dates)} of {window.replace('_', ' ')}, {dates[0]} to {dates[-1]}"
 
 
 def _is_fraction(report: Report, name: str) -> bool:

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import warnings
+from typing import TYPE_CHECKING
+
+from pandas.api.types import is_numeric_dtype
 
 from ...errors import InputError
 from ..probe import Probe
 from ..registry import refused
-from ..report import Report, SpaceSummary
+from ..report import MappingRow, Report, SpaceSummary
 
+if TYPE_CHECKING:
+    from geopandas import GeoDataFrame
+
+LIKELY = ("name", "region", "admin", "eco_name", "biome_name", "country", "basin")
+"""Columns that hold names in files that are often used."""
 COMPANIONS = {
     ".dbf": "attribute table",
     ".shx": "index",
@@ -41,7 +49,7 @@ def recognise(probe: Probe) -> Report | None:
     return _describe(report, frame, probe)
 
 
-def _describe(report: Report, frame: object, probe: Probe) -> Report:
+def _describe(report: Report, frame: GeoDataFrame, probe: Probe) -> Report:
     import geopandas
 
     if not isinstance(frame, geopandas.GeoDataFrame) or frame.empty:
@@ -67,4 +75,25 @@ def _describe(report: Report, frame: object, probe: Probe) -> Report:
         report.note("projected", f"coordinates are projected ({crs.to_string()[:40]}), not degrees")
     report.product = "country borders" if "ISO_A3" in frame.columns else f"{'/'.join(kinds)} features"
     report.series["shapes"] = frame.geometry
-    return report.decide("no_reader", "vector shapes: no reader yet (budget regions are zones and biomes)")
+    if crs is None:
+        return report.decide("unusable", "the file states no projection: add it (a .prj file beside a shapefile)")
+    if not any("Polygon" in kind for kind in kinds):
+        return report.decide("no_reader", f"{'/'.join(kinds)} features: regions of a budget are areas")
+    field = _names(frame)
+    about = f"regions of a budget, named by '{field}'" if field else "one region of a budget"
+    report.mapping.append(MappingRow("regions", [field] if field else [], "", f"{len(frame):,} features"))
+    return report.decide("usable", about, f"regions.maps: {{field: {field}}}" if field else "regions.maps")
+
+
+def _names(frame: GeoDataFrame) -> str:
+    """The column that most likely names the features: text, never missing, and best if it says so."""
+    texts = [
+        str(column)
+        for column in frame.columns
+        if column != frame.geometry.name and frame[column].notna().all() and not is_numeric_dtype(frame[column])
+    ]
+    telling = [column for column in texts if column.lower() in LIKELY] + [
+        column for column in texts if "name" in column.lower()
+    ]
+    unique = [column for column in texts if frame[column].is_unique]
+    return next(iter([*(c for c in telling if c in unique), *telling, *unique, *texts]), "")

@@ -22,7 +22,7 @@ class RegionMap(Block):
     path: str = Field(min_length=1)
     """The file; .tif, .tiff, .vrt, .nc and .nc4 are maps of codes, everything else is read as polygons."""
     field: str = ""
-    """Polygons: the attribute that names the region; equal names make one region. Empty: the file has one shape."""
+    """Polygons: the attribute that names the region; equal names make one region; empty: the only shape."""
     layer: str = ""
     """Polygons: the layer of a file with several."""
     crs: str = ""

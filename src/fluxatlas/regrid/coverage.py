@@ -1,8 +1,8 @@
 """The exact share of each cell of a grid that a polygon covers.
 
 Edges of polygons are straight lines in longitude and latitude (RFC 7946, section 3.1.1 [V]). By Green's theorem the
-area of a polygon on the sphere is the sum over its edges of the integral of longitude over d sin(latitude). Each edge is
-cut at the lines of the grid; its piece in a cell adds the area between the edge and the cell's eastern side, and the
+area of a polygon on the sphere is the sum over its edges of the integral of longitude over d sin(latitude). Each edge
+is cut at the lines of the grid; its piece in a cell adds the area between the edge and the cell's eastern side, and the
 height of the piece counts for all cells further east in that row. No polygon is clipped, nothing is sampled: shares are
 exact to round-off, whatever the size of cells and polygons [D].
 """

@@ -60,6 +60,7 @@ class VectorFile:
         self.crs = self._crs(info["crs"])
         self.to_degrees = self._transformer()
         self.bounds: Box | None = info["total_bounds"]
+        self._check_degrees()
 
     def _error(self, what: str, hint: str) -> InputError:
         return InputError(what, where=self.path, hint=hint)
@@ -143,6 +144,15 @@ class VectorFile:
             return None
         return pyproj.Transformer.from_crs(self.crs, degrees, always_xy=True)
 
+    def _check_degrees(self) -> None:
+        """Refuse coordinates that cannot be degrees although the projection says so."""
+        if self.crs.is_projected or self.bounds is None or not np.isfinite(self.bounds).all():
+            return
+        west, south, east, north = (float(edge) for edge in self.bounds)
+        if max(-south, north) > 90.0 + 1e-6 or max(-west, east) > 540.0:
+            what = f"the shapes do not lie in degrees: {west:g} to {east:g} E, {south:g} to {north:g} N"
+            raise self._error(what, "correct the projection ('crs', or the .prj file)")
+
     def boxes(self, window: Box) -> list[Box | None]:
         """Where in the file's own coordinates to look for ``window``; None for everywhere."""
         west, south, east, north = window
@@ -185,7 +195,9 @@ class VectorFile:
                 shape_column = meta["geometry_name"] or "wkb_geometry"
                 for batch in reader:
                     numbers = batch.column(meta["fid_column"] or "OGC_FID").to_pylist()
-                    values = batch.column(self.field).to_pylist() if self.field else ["all"] * len(numbers)
+                    values = (
+                        batch.column(self.field).to_pylist() if self.field else [Path(self.path).stem] * len(numbers)
+                    )
                     shapes = shapely.from_wkb(batch.column(shape_column).to_numpy(zero_copy_only=False))
                     yield numbers, _names(values), shapes
         except UnicodeDecodeError as problem:

@@ -29,13 +29,17 @@ def unwrap(geometry: Any, *, projected: bool) -> tuple[Any, int, int]:
     polygons, turned, capped = [], 0, 0
     for polygon in shapely.get_parts(geometry):
         rings: list[Array] = []
+        caps = 0
         for ring in shapely.get_rings(polygon):
             points, jumped, cap = _continuous(shapely.get_coordinates(ring), projected)
-            turned, capped = turned + jumped, capped + cap
+            turned, caps = turned + jumped, caps + cap
             if len(points) >= 4:
                 rings.append(_beside(points, rings[0] if rings else points))
-        if rings:
+        if caps:
+            polygons += _around_a_pole(rings)
+        elif rings:
             polygons.append(shapely.Polygon(rings[0], rings[1:]))
+        capped += caps
     return shapely.multipolygons(polygons), turned, capped
 
 
@@ -88,6 +92,18 @@ def _pole_as_line(points: Array) -> Array:
         before, after = found[-1][0], ring[(k + 1) % len(ring)][0]
         found += [np.array([before, point[1]]), np.array([after, point[1]])]
     return np.vstack([*found, found[0]])
+
+
+def _around_a_pole(rings: list[Array]) -> list[Any]:
+    """Polygons of rings of which some go around the globe, each cut at the same meridian so that holes fit shells."""
+    globe = shapely.box(-180.0, -90.0, 180.0, 90.0)
+    pieces = []
+    for ring in rings:
+        whole = shapely.make_valid(shapely.Polygon(ring))
+        turns = [shapely.transform(whole, lambda xy, t=turn: xy + np.array([t, 0.0])) for turn in (-360.0, 0.0, 360.0)]
+        pieces.append(shapely.union_all([shapely.intersection(turn, globe) for turn in turns]))
+    parts = shapely.get_parts(shapely.difference(pieces[0], shapely.union_all(pieces[1:])))
+    return [part for part in parts if part.geom_type == "Polygon"]
 
 
 def _beside(points: Array, shell: Array) -> Array:

@@ -113,11 +113,11 @@ def test_the_global_example_validates_and_dry_runs_on_stand_ins(tmp_path) -> Non
     needed = {*run.static_files, *run.elevation_files}
     for year in run.forcing_years:
         needed |= {*run.forcing_files(year), *run.closing_file(year)}
+    needed |= {f"data/sites/cosore/d20190101_SOMEONE/{name}" for name in COSORE_FILES}
+    needed |= {"data/sites/fluxnet/FLX_US-Xxx_FLUXNET2015_FULLSET_DD_2000-2001_1-4.csv"}
     for name in [*needed, "data/sites/attributes.csv", "data/sites/fluxnet_sites.csv"]:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
-    (tmp_path / "data/sites/cosore").mkdir(parents=True)
-    (tmp_path / "data/sites/fluxnet").mkdir(parents=True)
     done = snakemake("-n", "-q", "rules", "--cores", "64", "--directory", str(tmp_path), "--configfile", str(path))
     jobs = {
         line.split()[0]: line.split()[1] for line in (done.stdout + done.stderr).splitlines() if len(line.split()) == 2

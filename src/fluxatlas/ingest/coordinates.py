@@ -26,8 +26,11 @@ def regular_axis(values: npt.ArrayLike, axis: str, where: str) -> FloatArray:
 
     Raises :class:`InputError` for fewer than two values, NaN, a latitude beyond the poles or irregular spacing.
     """
-    given = np.asarray(values, dtype=np.float64)
     hint = "regrid the files to a regular latitude-longitude grid first"
+    try:
+        given = np.asarray(values, dtype=np.float64)
+    except (ValueError, TypeError):
+        raise InputError(f"{axis} is not a series of numbers", where=where, hint=hint) from None
     if given.ndim != 1 or given.size < 2 or not np.isfinite(given).all():
         raise InputError(f"{axis} is not a series of at least two numbers", where=where, hint=hint)
     if axis == "lat" and np.abs(given).max() > 90 + 1e-6:

@@ -18,7 +18,7 @@ from ..containers import open_container
 from ..coordinates import SourceGrid, regular_axis
 from .inversion_times import Times, file_times
 from .kinds import InversionKind, pick
-from .regions import RegionMap
+from .regions import RegionMap, numbers
 from .units import FluxUnit, parse_flux_unit
 
 if TYPE_CHECKING:
@@ -214,7 +214,7 @@ class InversionFile:
         )
         if name is None:
             return sphere
-        given = self.dataset[name].transpose(self.lat, self.lon).values.astype(np.float64)
+        given = numbers(self.dataset[name].transpose(self.lat, self.lon), self.path)
         if str(self.dataset[name].attrs.get("units", "m2")).replace("^", "") in ("km2", "km**2"):
             given = given * 1e6
         inner = np.abs(self._rows) < 85

@@ -102,7 +102,7 @@ def _dates(dataset: xr.Dataset, source: str, path: Path) -> Times | None:
         return times
     if values.dtype.kind == "M" and values.ndim == 1:
         return values.astype("datetime64[s]")
-    if values.ndim == 2 and values.shape[1] >= 3 and values.dtype.kind in "iuf":
+    if values.ndim == 2 and values.shape[1] >= 3 and values.dtype.kind in "iuf" and np.isfinite(values).all():
         rows = [f"{int(r[0]):04d}-{int(r[1]):02d}-{int(r[2]):02d}" for r in values]
         clock = np.array([3600 * r[3] + 60 * r[4] + r[5] if r.size > 5 else 0 for r in values], np.int64)
         return _parsed(rows, clock)

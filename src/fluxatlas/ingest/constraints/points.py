@@ -21,6 +21,7 @@ from ...files import NETCDF, open_netcdf, read_netcdf
 from ..archive import LAT, LON
 from ..times import decode, time_name
 from .recognise import recognise
+from .regions import numbers
 from .screening import REASONS, Screen, flag_is_absent, kept_bits, rejects
 from .soil_files import chosen
 from .soil_kinds import SoilMoistureKind
@@ -137,8 +138,7 @@ class SoilPoints:
         lat, lon = (next((n for n in names if n in dataset.variables), "") for names in (LAT, LON))
         if not lat or not lon:
             raise InputError("no latitude and longitude", where=str(path), hint="give the provider's own file")
-        rows = dataset[lat].values.astype(np.float64)
-        columns = (dataset[lon].values.astype(np.float64) + 180) % 360 - 180
+        rows, columns = numbers(dataset[lat], path), (numbers(dataset[lon], path) + 180) % 360 - 180
         if not (np.isfinite(rows).all() and np.isfinite(columns).all() and np.abs(rows).max(initial=0) <= 90):
             raise InputError("a place has no possible coordinates", where=str(path), hint="get the file again")
         ids = dataset["location_id"].values if "location_id" in dataset.variables else np.arange(rows.size)
@@ -177,12 +177,20 @@ class SoilPoints:
     def _flat(self, cell: _Cell, name: str) -> npt.NDArray[Any]:
         """An array as (time, place), or the observations of a ragged one."""
         array = cell.dataset[name]
+        where = array.encoding.get("source", cell.dataset.encoding.get("source", ""))
+        numbers(array[(slice(0, 1),) * array.ndim], Path(where))
         if cell.place is not None:
             return array.values.ravel()
-        time = next(
-            str(d) for d in array.dims if array.sizes[d] == cell.days.size and d != cell.dataset[_lat(cell)].dims[0]
-        )
-        return array.transpose(time, ...).values
+        shape = {str(d): array.sizes[d] for d in array.dims}
+        place = str(cell.dataset[_lat(cell)].dims[0])
+        times = [name for name, size in shape.items() if name != place and size == cell.days.size]
+        if set(shape) - {place, *times} or place not in shape or len(times) != 1:
+            raise InputError(
+                f"'{name}' has the dimensions {', '.join(shape) or 'none'}, not those of places and times",
+                where=where,
+                hint="get the provider's own file again",
+            )
+        return array.transpose(times[0], place).values
 
     def _mean(self, cell: _Cell, values: Array) -> npt.NDArray[np.float32]:
         """Means over days of (time, place) or of ragged observations."""

@@ -19,6 +19,13 @@ Array = npt.NDArray[np.float64]
 AREA_TOLERANCE = 0.02
 
 
+def numbers(array: xr.DataArray, path: Path) -> Array:
+    """The values of ``array`` as floats; raises :class:`InputError` where they are none."""
+    if array.dtype.kind not in "fiub":
+        raise InputError(f"'{array.name}' holds no numbers", where=str(path), hint="get the provider's own file again")
+    return np.asarray(array.values, np.float64)
+
+
 @dataclass(frozen=True, eq=False)
 class RegionMap:
     """``number`` (lat, lon) is the region of each cell, -1 for none; ``area`` [m2] that of each region."""
@@ -40,9 +47,16 @@ class RegionMap:
                 where=str(path),
                 hint="give the provider's regional file, or the gridded one",
             )
-        mask = dataset["region_mask"].transpose(lat, lon).values.astype(np.float64)
-        cells = dataset["cell_area"].transpose(lat, lon).values.astype(np.float64)
-        area = dataset["region_area"].values.astype(np.float64)
+        shapes = {"region_mask": {lat, lon}, "cell_area": {lat, lon}, "region_area": {"regions_transcom"}}
+        odd = next((name for name, dims in shapes.items() if set(dataset[name].dims) != dims), "")
+        if odd:
+            raise InputError(
+                f"'{odd}' has the dimensions {', '.join(map(str, dataset[odd].dims))}",
+                where=str(path),
+                hint="get the provider's own file again",
+            )
+        mask, cells = (numbers(dataset[name].transpose(lat, lon), path) for name in ("region_mask", "cell_area"))
+        area = numbers(dataset["region_area"], path)
         for base in (1, 0):
             number = np.where(np.isfinite(mask), mask, base - 1).astype(np.int64) - base
             number = np.where((number >= 0) & (number < area.size), number, -1)

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from fluxatlas.cli import app
 from fluxatlas.config import load
+from fluxatlas.ingest.sites.inputs import COSORE_FILES
 from fluxatlas.paths import REPOSITORY
 from fluxatlas.run import Run, spread
 

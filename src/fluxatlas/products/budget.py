@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import calendar
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,7 @@ from .. import files
 from ..config.products import ProductsBlock
 from ..errors import InputError
 from .mosaic import Mosaic, PathLike, Piece, assemble, read_layer
-from .regions import label, own_shares
+from .regions import label, own_kinds, own_shares
 
 TG_PER_MG = 1e-15
 FEWEST_FOR_PERCENTILES = 20
@@ -65,17 +65,17 @@ def budget_table(
     mosaic = assemble(flux, attributes)
     totals: dict[Key, npt.NDArray[np.float64]] = defaultdict(lambda: np.zeros(1))
     areas: dict[Key, float] = defaultdict(float)
-    shares = {Path(path).stem: path for path in regions}
+    shares, own = {Path(path).stem: path for path in regions}, own_kinds(regions)
     for piece in mosaic.pieces:
         _add_piece(piece, mosaic, settings.zones, variables, totals, areas)
-    for kind in _kinds(regions):
+    for kind in own:
         for piece in mosaic.pieces:
             _add_own(piece, kind, own_shares(piece, shares, kind), variables, totals, areas)
     rows = [_row(key, total, areas[key]) for key, total in totals.items() if areas[key] > 0]
     if not rows:
         raise InputError("no active cell in any tile", hint="check the domain and the attributes")
     table = pd.DataFrame(rows, columns=COLUMNS)
-    kinds = pd.Categorical(table["region_kind"], ["global", "zone", "biome", *_kinds(regions)], ordered=True)
+    kinds = pd.Categorical(table["region_kind"], ["global", "zone", "biome", *own], ordered=True)
     order = table.assign(kind=kinds).sort_values(["variable", "year", "kind"], kind="stable").index
     return table.loc[order].reset_index(drop=True)
 
@@ -104,18 +104,20 @@ def _add_piece(
 def _add_own(
     piece: Piece,
     kind: str,
-    shares: Mapping[str, npt.NDArray[np.float64]],
+    shares: tuple[list[str], npt.NDArray[np.float64]],
     variables: Sequence[str],
     totals: dict[Key, npt.NDArray[np.float64]],
     areas: dict[Key, float],
 ) -> None:
     """As :func:`_add_piece` for regions that share cells."""
-    area = piece.weight()
+    area, (names, share) = piece.weight(), shares
+    sizes = np.tensordot(share, area, axes=2)
     for year, variable, mass in _masses(piece, area, variables):
-        for name, share in shares.items():
+        sums = np.tensordot(share, mass, axes=((1, 2), (1, 2)))
+        for name, total, size in zip(names, sums, sizes, strict=True):
             key = (year, kind, name, variable)
-            totals[key] = totals[key] + (mass * share).sum(axis=(1, 2))
-            areas[key] += float((area * share).sum())
+            totals[key] = totals[key] + total
+            areas[key] += float(size)
 
 
 def _masses(
@@ -131,14 +133,6 @@ def _masses(
                     f"active cells without '{variable}_member'", where=str(path), hint="run `infer` for it again"
                 )
             yield year, variable, np.where(area > 0, annual, 0.0) * area * (days * TG_PER_MG)
-
-
-def _kinds(regions: Sequence[PathLike]) -> list[str]:
-    """Kinds of region that any of the files holds, in order of the files."""
-    found: dict[str, None] = {}
-    for path in regions:
-        found |= dict.fromkeys(str(name) for name in files.read_netcdf(path).data_vars)
-    return list(found)
 
 
 def _row(key: Key, total: npt.NDArray[np.float64], area: float) -> tuple[object, ...]:

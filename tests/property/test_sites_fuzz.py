@@ -20,6 +20,8 @@ from fluxatlas.ingest.sites import badm
 from fluxatlas.ingest.sites.quick import quick_table
 from fluxatlas.ingest.sites.records import Ledger
 from fluxatlas.ingest.sites.units import methane_factor
+from fluxatlas.paths import RESOURCES
+from fluxatlas.regrid.cover import read_legend
 from site_contract import block, obeys, tables
 from site_layouts import BIF, Layout, layouts, workbook
 
@@ -203,6 +205,20 @@ def test_the_compiled_pass(name: str, damages: list[tuple[str, int, int]]) -> No
         content = damage(content, kind, a, b, ",")
     found = quick_table(content, ("TIMESTAMP", "TIMESTAMP_START"), lambda column: column.startswith("T"))
     assert found is None or (found[0].index.is_monotonic_increasing and found[0].index.is_unique)
+
+
+@CASES
+@given(DAMAGES)
+def test_legend(damages: list[tuple[str, int, int]]) -> None:
+    data = (RESOURCES / "landcover_modis_igbp.csv").read_bytes()
+    for kind, a, b in damages:
+        data = damage(data, kind, a, b, ",")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "legend.csv"
+        path.write_bytes(data)
+        with contextlib.suppress(FluxAtlasError):
+            for found in read_legend(str(path)).values():
+                assert all(0 <= share <= 1 for share in (found.upland, found.crop, found.wetland))
 
 
 @CASES

@@ -69,8 +69,11 @@ def read_legend(name: str) -> dict[int, CoverClass]:
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
-    lines = path.read_text(encoding="utf-8").splitlines()
-    return list(csv.DictReader(line for line in lines if not line.startswith("#")))
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        return list(csv.DictReader(line for line in lines if not line.startswith("#")))
+    except (UnicodeDecodeError, csv.Error) as problem:
+        raise InputError(f"the table cannot be read ({problem})", where=str(path), hint="save it as UTF-8") from None
 
 
 def shares(cover: LandCover, frame: Frame) -> dict[int, Array]:

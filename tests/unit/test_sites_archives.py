@@ -174,6 +174,22 @@ def test_weeks_and_years_are_periods_where_there_are_no_months(tmp_path: Path) -
     assert ledger.sentence("XX-Tst (years)", "nee", "years") == "kept 1 of 1 years"
 
 
+def test_an_archive_beside_its_own_files_counts_once(tmp_path: Path) -> None:
+    stem = "FLX_XX-Tst_FLUXNET2015_FULLSET_{}_2001-2001_1-4"
+    path = packed(tmp_path, stem, FULLSET)
+    with zipfile.ZipFile(path) as archive:
+        archive.extractall(tmp_path)
+    block = SitesBlock(entries=[{"source": "fluxnet", "path": str(tmp_path), "sites": PLACE}])
+    assert len(read(tmp_path)[0].observations) == 2
+    assert len(read_periods(block, Ledger())) == 4
+    (tmp_path / (stem.format("MM") + ".csv")).write_text(FULLSET["MM"].replace("-2", "-3"))
+    with pytest.raises(InputError, match="two files contradict each other on nee from 2001-01-01"):
+        read_periods(block, Ledger())
+    (tmp_path / (stem.format("DD") + ".csv")).write_text(FULLSET["DD"].replace(",7,1,", ",8,1,"))
+    with pytest.raises(InputError, match="two files of one site contradict each other"):
+        read(tmp_path)
+
+
 def test_a_zip_without_a_file_of_the_layout_or_with_archives_in_it(tmp_path: Path) -> None:
     path = tmp_path / "ICOSETC_all_FLUXNET_L2.zip"
     path.write_bytes(zipped({"ICOSETC_XX-Tst_ARCHIVE_L2.zip": zipped({"a": b"x"})}))

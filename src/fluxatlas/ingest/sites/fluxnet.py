@@ -97,7 +97,22 @@ def read_periods(files: Sequence[str], entry: SiteEntry, rules: QcRules, ledger:
                 stated = found.facts.get(named, {})
                 row = facts.row(named, kind="tower", source="fluxnet", ledger=ledger, where=path, stated=stated)
                 parts.append(_periods(part, row, found.depths.get(named, {}), entry, calm, ledger))
-    return pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
+    return _each_once(pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True))
+
+
+def _each_once(periods: pd.DataFrame) -> pd.DataFrame:
+    """Each mean once, where a site's files lie there twice (packed and unpacked, FULLSET and SUBSET)."""
+    keys = ["site", "variable", "start", "end"]
+    groups = periods.groupby(keys)["value"]
+    apart = groups.transform("max") - groups.transform("min") > 1e-3 * groups.transform("max").abs() + 1e-6
+    if apart.any():
+        first = periods[apart].iloc[0]
+        raise InputError(
+            f"two files contradict each other on {first['variable']} from {first['start']:%Y-%m-%d}",
+            where=f"files of site '{first['site']}'",
+            hint="read one version of the file only",
+        )
+    return periods.drop_duplicates(keys, ignore_index=True)
 
 
 def _periods(

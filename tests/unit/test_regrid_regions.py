@@ -1,19 +1,24 @@
 """Shares of cells in regions of vector files: areas against the geodesic, date line, poles, and every bad input."""
 
+import json
 import shutil
 import tracemalloc
 from pathlib import Path
 
 import geopandas
+import matplotlib.image
 import numpy as np
 import pyproj
 import pytest
 import shapely
 from shapely.geometry import Point, Polygon, box
+from typer.testing import CliRunner
 
+from fluxatlas.cli import app
 from fluxatlas.config.regions import RegionMap, RegionsBlock, region_inputs
 from fluxatlas.errors import FluxAtlasError, GridError, InputError
 from fluxatlas.grid import EARTH_RADIUS, get_grid
+from fluxatlas.regrid.region_plot import _colors
 from fluxatlas.regrid.regions import bounds, build, cell_area, read, region_shares, shares_between, write
 
 WGS84, SPHERE = pyproj.Geod(ellps="WGS84"), pyproj.Geod(a=EARTH_RADIUS, b=EARTH_RADIUS)
@@ -378,6 +383,28 @@ def test_a_tile_is_written_and_read_with_every_map(tmp_path) -> None:
     with pytest.raises(InputError, match="no map of regions is given"):
         write(RegionsBlock(), tile, tmp_path / "nothing.nc")
     assert not (tmp_path / "nothing.nc").exists()
+
+
+def test_the_command_writes_the_file_and_a_picture(tmp_path) -> None:
+    source = make(tmp_path, {"west": box(-5, 39, 4.3, 51), "east": box(4.3, 39, 12, 51)})
+    settings = json.dumps({"maps": {"halves": source.model_dump(mode="json")}})
+    options = ["--grid", "0.5deg", "--tile-size", "10", "--tile", "N40E000", "--output", str(tmp_path / "tile.nc")]
+    done = CliRunner().invoke(
+        app, ["regrid", "regions", "--settings", settings, *options, "--plot", str(tmp_path / "tile.png")]
+    )
+    assert done.exit_code == 0, done.output
+    assert read(tmp_path / "tile.nc")["halves"].names == ("east", "west")
+    image = matplotlib.image.imread(tmp_path / "tile.png")
+    middle = image[image.shape[0] // 3]
+    assert len(np.unique(np.round(middle[:, :3] * 8), axis=0)) > 3  # two colours, paper, ink
+
+
+@pytest.mark.parametrize("count", [4, 8])
+def test_neighbours_have_different_colours_and_a_region_has_one(count) -> None:
+    index = np.random.default_rng(0).integers(0, 4, (4, 4)).repeat(3, 0).repeat(3, 1)
+    color = _colors(index, count)[index]
+    np.testing.assert_array_equal(color[1:] == color[:-1], index[1:] == index[:-1])
+    np.testing.assert_array_equal(color[:, 1:] == color[:, :-1], index[:, 1:] == index[:, :-1])
 
 
 def test_names_of_maps_that_the_budget_has_already_are_refused() -> None:

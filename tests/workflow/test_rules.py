@@ -93,6 +93,18 @@ def test_a_wrong_configuration_stops_before_anything_is_made(tmp_path) -> None:
     assert not (tmp_path / "results").exists()
 
 
+def test_regions_have_a_job_per_tile_only_where_a_map_is_given(tmp_path, dry_run) -> None:
+    assert "regrid regions" not in dry_run and "--regions" not in dry_run
+    data = yaml.safe_load((REPOSITORY / "config" / "config.yaml").read_text())
+    data["regions"]["maps"] = {"countries": {"path": "countries.shp", "field": "NAME"}}
+    for suffix in (".shp", ".dbf"):
+        (tmp_path / f"countries{suffix}").touch()
+    (tmp_path / "c.yaml").write_text(yaml.safe_dump(data))
+    done = snakemake("-n", "-p", "--cores", "1", "--directory", str(tmp_path), "--configfile", str(tmp_path / "c.yaml"))
+    said = done.stdout + done.stderr
+    assert said.count("fluxatlas regrid regions") == 4 and "--regions=" in said and "countries.dbf" in said
+
+
 def test_a_missing_archive_is_named(tmp_path) -> None:
     config = {
         "period": {"start": 2001, "end": 2001},

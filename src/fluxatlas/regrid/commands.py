@@ -46,14 +46,19 @@ def regions(
     tile_size: TileSize,
     tile: Annotated[str, typer.Option(help="Name of the tile.")],
     output: Annotated[Path, typer.Option(help="File to write.")],
+    plot: Annotated[Path | None, typer.Option(help="PNG to draw the regions to.")] = None,
 ) -> None:
-    """Share of each cell of one tile in the regions of the budget."""
+    """Share of each cell of one tile in the regions of the budget: countries, TransCom regions, ecoregions."""
     from ..config.regions import RegionsBlock
     from ..config.settings import read_settings
     from ..grid import get_grid
     from .regions import write
 
     write(read_settings(RegionsBlock, settings), get_grid(grid).tile(tile, tile_size), output)
+    if plot:
+        from .region_plot import draw
+
+        draw([output], plot)
 
 
 @app.command()

@@ -17,6 +17,7 @@ FORMATS = (
     "folders",
     "archives",
     "r_data",
+    "foreign",
     "netcdf",
     "rasters",
     "vectors",

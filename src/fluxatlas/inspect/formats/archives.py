@@ -1,4 +1,4 @@
-"""Zip files: AmeriFlux BASE packages, packed NetCDF of the climate data store, Excel workbooks; and plain gzip."""
+"""Zip files: AmeriFlux BASE packages, packed NetCDF of the climate data store, Excel workbooks."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from ...errors import FluxAtlasError, InputError
+from ...ingest.sites.inputs import ZIPS
 from ...ingest.sites.metadata import read_metadata
 from ...ingest.source import recognise as recognise_mapping
 from .. import places
 from ..probe import Probe
+from ..readers import through
 from ..registry import inspect_path, refused
 from ..report import Report
 from . import ameriflux
@@ -61,6 +63,10 @@ def _archive(report: Report, probe: Probe, packed: zipfile.ZipFile, names: list[
         report.format, report.product = "ameriflux-base", "AmeriFlux BASE (zip)"
         text = packed.read(base).decode("utf-8", "replace").replace("\r\n", "\n")
         return ameriflux.base(report, probe, text, text[:2000].split("\n"))
+    layout = next((source for source, form in ZIPS.items() if form.fullmatch(probe.name)), "")
+    if layout:
+        report.format, report.product = f"{layout}-zip", f"{layout.upper()} archive (zip)"
+        return through(report, probe, layout, f"a zip of {len(names)} files")
     if total > MOST_BYTES:
         return report.decide("no_reader", f"a zip of {len(names)} files ({total / 2**20:.0f} MiB): unpack it first")
     return _members(report, packed, names)

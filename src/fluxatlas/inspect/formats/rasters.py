@@ -21,6 +21,8 @@ from ..report import MappingRow, Report, SpaceSummary
 
 MOST_PIXELS = 2_000_000
 """Pixels that are read of one band; larger rasters are thinned."""
+CACHE_MB = 64
+"""Blocks that GDAL keeps in memory; by default it takes a part of all there is."""
 LEGENDS = ("esa_cci", "modis_igbp")
 WORDS = {
     "orog": r"elev|dem|orog|altitude",
@@ -55,7 +57,7 @@ def recognise(probe: Probe) -> Report | None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            with rasterio.open(probe.path) as source:
+            with rasterio.Env(GDAL_CACHEMAX=CACHE_MB), rasterio.open(probe.path) as source:
                 values = _read(source)
                 _describe(report, source, values)
     except FluxAtlasError as problem:

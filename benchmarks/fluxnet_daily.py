@@ -24,6 +24,7 @@ import pyarrow as pa
 from pyarrow import csv
 
 from fluxatlas.ingest.sites import fluxnet
+from fluxatlas.ingest.sites.fluxnet_files import wanted as used
 
 TARGET = 3.0
 CODE = -9999.0
@@ -91,7 +92,7 @@ def pandas_way(path: Path, columns: list[str] | None) -> pd.DataFrame:
     table = pd.read_csv(path, usecols=keep, na_values=[-9999])
     table.index = pd.to_datetime(table["TIMESTAMP_START"].astype(str), format="%Y%m%d%H%M")
     wanted = [name for name in table.columns if columns is None or name in columns]
-    wanted = [name for name in wanted if fluxnet._wanted(name) and not name.endswith("_JOINTUNC")]
+    wanted = [name for name in wanted if used(name) and not name.endswith("_JOINTUNC")]
     flags = [name for name in wanted if name.endswith("_QC")]
     days = table[[name for name in wanted if name not in flags]].resample("D")
     daily = days.mean()
@@ -123,7 +124,7 @@ def main() -> None:
         path = Path(folder) / "FLX_XX-Tst_FLUXNET2015_FULLSET_HH_2000-2019_1-4.csv"
         rows = make(path, options.years)
         size = path.stat().st_size / 2**20
-        chosen = [name for name in names() if fluxnet._wanted(name)]
+        chosen = [name for name in names() if used(name)]
         ours(path)  # the compiled pass is loaded once per machine, not once per file
         quick, mine = best(lambda: ours(path), options.repeats)
         plain, theirs = best(lambda: pandas_way(path, None), options.repeats)

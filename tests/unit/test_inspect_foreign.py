@@ -1,4 +1,4 @@
-"""What is no input at all: pages, pointers, packed files, other formats; odd files stay cheap."""
+"""What is no input at all: pages, pointers, packed files, other formats; odd files stay cheap; unseen site files."""
 
 import gzip
 import subprocess
@@ -10,7 +10,8 @@ import pytest
 import rasterio
 from rasterio.transform import from_origin
 
-from fluxatlas.inspect.registry import inspect_path
+from fluxatlas.inspect.registry import expand, inspect_path
+from site_layouts import layouts
 
 PAGE = "<!DOCTYPE html>\n<html><head><title>Earthdata Login</title></head><body>please log in</body></html>"
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a21\nsize 5242880\n"
@@ -60,3 +61,13 @@ def test_a_huge_raster_is_judged_in_little_memory(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "sand.tif")], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert int(done.stdout.split()[-1]) * (1 if sys.platform == "darwin" else 1024) < 700e6
+
+
+@pytest.mark.parametrize("layout", layouts().values(), ids=lambda layout: layout.name)
+def test_every_layout_of_sites_that_ingest_reads_is_usable(tmp_path: Path, layout) -> None:
+    for name, content in layout.files.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    reports = list(map(inspect_path, expand([tmp_path])))
+    assert all(report.usable for report in reports), [(r.path, r.format, r.verdict) for r in reports]

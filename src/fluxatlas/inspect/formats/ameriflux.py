@@ -1,4 +1,4 @@
-"""AmeriFlux: BASE files (half-hourly CSV, alone or zipped), Level 2 CSV with a header block; none has a reader yet.
+"""AmeriFlux: BASE files (half-hourly CSV, alone or zipped), Level 2 CSV with a header block, BADM as BIF.
 
 Units are those of AmeriFlux's documentation of variables (BASE) or of the file's own line of units (Level 2).
 """
@@ -6,11 +6,13 @@ Units are those of AmeriFlux's documentation of variables (BASE) or of the file'
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from ...errors import FluxAtlasError
+from ...ingest.sites import badm
 from ...ingest.sites.text import read_table
 from .. import places, times
 from ..frames import Spec, judge_frame
@@ -134,3 +136,22 @@ def _position(report: Report, lines: list[str]) -> None:
             places.judge(report, [float(found[1])], [float(found[2])], [site])
     except ValueError:
         report.warn("position-impossible", f"the position '{found[0] if found else ''}' is no number")
+
+
+def badm_facts(report: Report) -> Report:
+    """The facts on sites, or the depths of sensors, that ingest takes from a BIF."""
+    report.format, report.product = "ameriflux-bif", "AmeriFlux BADM interchange file (BIF)"
+    try:
+        data = Path(report.path).read_bytes()
+        facts, depths = badm.site_facts(data, report.path), badm.sensor_depths(data, report.path)
+    except FluxAtlasError as problem:
+        return refused(report, problem)
+    names = [name for name in facts if {"lat", "lon"} <= set(facts[name])]
+    if names:
+        report.details["sites"] = len(names)
+        places.judge(report, [facts[n]["lat"] for n in names], [facts[n]["lon"] for n in names], names)
+        return report.decide("part", f"positions of {len(names):,} sites", "sites.entries: metadata")
+    if depths:
+        report.details["sensors"] = sorted(depths)
+        return report.decide("part", f"depths of {len(depths):,} soil sensors: leave it beside the data of its site")
+    return report.decide("no_reader", "a BIF without positions of sites or depths of soil sensors")

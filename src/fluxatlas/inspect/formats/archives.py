@@ -9,13 +9,9 @@ import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
 
-import numpy as np
-
 from ...errors import FluxAtlasError, InputError
 from ...ingest.sites.inputs import ZIPS
-from ...ingest.sites.metadata import read_metadata
 from ...ingest.source import recognise as recognise_mapping
-from .. import places
 from ..probe import Probe
 from ..readers import through
 from ..registry import inspect_path, refused
@@ -116,23 +112,10 @@ def _workbook(report: Report, packed: zipfile.ZipFile, names: list[str]) -> Repo
     report.details |= {"sheets": sheets, "extents": extents, "first_row": first[:30]}
     if {"SITE_ID", "GROUP_ID", "VARIABLE", "DATAVALUE"} <= set(first):
         report.format, report.product = "ameriflux-bif", "AmeriFlux BADM interchange file (BIF)"
-        return _bif(report)
+        return ameriflux.badm_facts(report)
     if any("Carbon Budget" in sheet for sheet in sheets) or any("Global Carbon Budget" in word for word in words[:200]):
         report.product = "Excel workbook of the Global Carbon Budget"
     return report.decide("no_reader", "an Excel workbook: no reader yet; save its sheet as CSV")
-
-
-def _bif(report: Report) -> Report:
-    """The facts on sites that ingest takes from a BIF."""
-    try:
-        facts = read_metadata(report.path)
-    except FluxAtlasError as problem:
-        return refused(report, problem)
-    names = list(facts)
-    report.details["sites"] = len(names)
-    lat, lon = ([facts[name].get(key, np.nan) for name in names] for key in ("lat", "lon"))
-    places.judge(report, lat, lon, names)
-    return report.decide("part", f"positions of {len(names):,} sites", "sites.entries: metadata")
 
 
 def _strings(packed: zipfile.ZipFile, names: list[str]) -> list[str]:

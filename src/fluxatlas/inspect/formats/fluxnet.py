@@ -23,6 +23,13 @@ from ..readers import from_record, kept, through
 from ..registry import refused
 from ..report import MappingRow, Report
 
+FORMATS = {
+    "DD": "fluxnet-daily",
+    "HH": "fluxnet-half-hourly",
+    "WW": "fluxnet-weekly",
+    "MM": "fluxnet-monthly",
+    "YY": "fluxnet-yearly",
+}
 _NAME = re.compile(
     r"^(?P<network>FLX|AMF|ICOSETC)_(?P<site>[A-Za-z0-9-]+)_(?P<product>FLUXNET2015|FLUXNET-CH4|FLUXNET|ICOS\w*)_"
     r"(?P<part>.*)\.csv$",
@@ -94,7 +101,9 @@ def _judge(report: Report, probe: Probe, table: pd.DataFrame, clock: str) -> Rep
     stamps = table[clock].astype(str).str.strip()
     width = int(stamps.str.len().mode().iloc[0])
     step, form = fluxnet._FORMS.get(width, ("", ""))
-    report.format = {"DD": "fluxnet-daily", "HH": "fluxnet-half-hourly", "MM": "fluxnet-monthly"}.get(step, "fluxnet")
+    if width == 4 or (width == 8 and clock == "TIMESTAMP_START"):
+        step, form = ("YY", "%Y") if width == 4 else ("WW", "%Y%m%d")
+    report.format = FORMATS.get(step, "fluxnet")
     clock_times = pd.to_datetime(stamps, format=form or None, errors="coerce") if form else pd.Series(pd.NaT)
     times.judge(report, np.asarray(clock_times, "datetime64[s]"), zone="local standard time")
     shown = [name for name in table.columns if _SHOWN.fullmatch(name)]
@@ -112,8 +121,8 @@ def _judge(report: Report, probe: Probe, table: pd.DataFrame, clock: str) -> Rep
     if report.product == "FLUXNET-CH4" and "WTD" not in table:
         report.note("no-water-table", "no water table depth (WTD) in this file")
     _quality(report, table)
-    if step == "MM":
-        return through(report, probe, "fluxnet", "monthly means")
+    if step in ("WW", "MM", "YY"):
+        return through(report, probe, "fluxnet", "means over longer than a day")
     return _through_ingest(report, probe, table)
 
 

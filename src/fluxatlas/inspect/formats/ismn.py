@@ -23,6 +23,8 @@ from ..report import Report
 _LINE = re.compile(
     r"^\d{4}/\d\d/\d\d \d\d:\d\d \d{4}/\d\d/\d\d \d\d:\d\d\s+\S+\s+\S+\s+\S+(\s+[-\d.]+){6}\s+\S+(\s+\S+)?\s*$"
 )
+_HEAD = re.compile(r"^\S+\s+\S+\s+\S.*(\s+-?\d+(\.\d+)?){5}\s+\S")
+_VALUE = re.compile(r"^\d{4}/\d\d/\d\d \d\d:\d\d\s+[-\d.]+\s")
 _NAME = re.compile(
     r"_(?P<variable>sm|ts|p|ta|sd|swe|sweq|tsf|tsfr)_(?P<top>[\d.]+)_(?P<base>[\d.]+)_(?P<sensor>.*?)_\d{8}"
 )
@@ -42,6 +44,9 @@ def recognise(probe: Probe) -> Report | None:
         return None
     if probe.first_row.startswith("quantity_name;unit;depth_from"):
         return _static(Report(str(probe.path), "ismn-static", "ISMN static variables of a station"), probe)
+    if _HEAD.match(probe.first_row) and len(probe.lines) > 1 and _VALUE.match(probe.lines[1]):
+        report = Report(str(probe.path), "ismn-stm", "ISMN station series (header and values)")
+        return _headed(report, probe)
     if not _LINE.match(probe.first_row):
         return None
     report = Report(str(probe.path), "ismn-stm", "ISMN station series (CEOP)")
@@ -49,6 +54,21 @@ def recognise(probe: Probe) -> Report | None:
         return _series(report, probe)
     except InputError as problem:
         return refused(report, problem)
+
+
+def _headed(report: Report, probe: Probe) -> Report:
+    """A series whose first line states the station and whose other lines are time, value and flags."""
+    lines = [line.split() for line in probe.text.split("\n")[1:] if line.strip()]
+    head = probe.first_row.split()
+    report.details |= {"network": head[1], "station": head[2]}
+    clock = pd.to_datetime([" ".join(line[:2]) for line in lines], format="%Y/%m/%d %H:%M", errors="coerce")
+    times.judge(report, np.asarray(clock, "datetime64[s]"), zone="UTC")
+    named = _NAME.search(probe.name)
+    quantity = named["variable"] if named else "value"
+    values = pd.to_numeric(pd.Series([line[2] if len(line) > 2 else "" for line in lines]), errors="coerce")
+    spec = {quantity: QUANTITIES.get(quantity, Spec())}
+    judge_frame(report, pd.DataFrame({quantity: values}), spec, stamps=pd.Series(clock), subdaily=True, day_steps=24)
+    return through(report, probe, "ismn", "ISMN series")
 
 
 def _table(probe: Probe) -> pd.DataFrame:

@@ -13,6 +13,7 @@ import pandas as pd
 
 from ...errors import FluxAtlasError, InputError
 from ...ingest.atmosphere import read_series
+from ...ingest.sites import badm
 from ...ingest.sites.metadata import SYNONYMS, read_attributes, read_metadata
 from ...ingest.sites.records import ATTRIBUTE_COLUMNS
 from ...ingest.sites.text import check_columns
@@ -22,6 +23,7 @@ from ..probe import Probe
 from ..readers import through
 from ..registry import refused
 from ..report import MappingRow, Report
+from . import ameriflux
 
 Clock = Callable[[pd.DataFrame], Any]
 REPORTED = "as the documentation of the data set states"
@@ -240,6 +242,8 @@ def recognise(probe: Probe) -> Report | None:
     """A table with the columns of a known kind."""
     if probe.kind != "text":
         return None
+    if badm.is_table(probe.head):
+        return ameriflux.badm_facts(Report(str(probe.path)))
     comma, tab = probe.header(), probe.header("\t")
     for known in KNOWN:
         if known.match(probe, tab if known.separator == "\t" else comma):

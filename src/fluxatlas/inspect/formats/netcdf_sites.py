@@ -20,7 +20,8 @@ def decide(report: Report, dataset: xr.Dataset, roles: Axes, probe: Probe) -> Re
     if roles.layout not in ("point", "points"):
         return None
     names = {str(name) for name in dataset.data_vars}
-    if roles.layout == "point" and any("Fluxnet_name" in dataset[name].attrs for name in names):
+    named = any("Fluxnet_name" in dataset[name].attrs for name in names)
+    if roles.layout == "point" and (named or "site_code" in dataset.attrs):
         return _plumber(report, dataset, probe)
     if roles.layout == "point" and DERIVED & names and "station_name" in {*names, *map(str, dataset.coords)}:
         return _derived(report, dataset, next(iter(DERIVED & names)))

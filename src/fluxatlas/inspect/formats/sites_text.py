@@ -47,7 +47,7 @@ def recognise(probe: Probe) -> Report | None:
         return _stdfmt(Report(str(probe.path), "stdfmt", "VIC tower file, daily (stdfmt)"), probe)
     if set(chambers.REQUIRED) <= set(probe.header()) or {"datetime_utc", "flux", "flux_unit"} <= set(probe.header()):
         return _chambers(Report(str(probe.path), "chambers", "plain chamber table"), probe)
-    if first.startswith("/* DATA DESCRIPTION"):
+    if first.startswith("/*"):
         return _pangaea(Report(str(probe.path), "pangaea", "PANGAEA text"), probe)
     return None
 

@@ -6,11 +6,15 @@ import sys
 import zipfile
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import rasterio
 from rasterio.transform import from_origin
 
+import constraint_files
+import ingest_layouts
 from fluxatlas.inspect.registry import expand, inspect_path
+from lai_composites import year as composites
 from site_layouts import layouts
 
 PAGE = "<!DOCTYPE html>\n<html><head><title>Earthdata Login</title></head><body>please log in</body></html>"
@@ -71,3 +75,31 @@ def test_every_layout_of_sites_that_ingest_reads_is_usable(tmp_path: Path, layou
         path.write_bytes(content)
     reports = list(map(inspect_path, expand([tmp_path])))
     assert all(report.usable for report in reports), [(r.path, r.format, r.verdict) for r in reports]
+
+
+INVERSIONS = ("gcb", "carbontracker", "carbontracker_3_hourly", "carbontracker_europe", "carbontracker_europe_regions")
+INVERSIONS += ("cams", "carboscope", "oco2_mip", "gcas_2021", "gongga", "cms_flux", "fluxcom")
+
+
+@pytest.mark.parametrize("kind", INVERSIONS)
+def test_every_kind_of_inversion_goes_through_its_loader(tmp_path: Path, kind: str) -> None:
+    files = getattr(constraint_files, kind)(tmp_path, constraint_files.known_flux())
+    report = inspect_path(files[0])
+    assert (report.format, report.status) == ("inversion", "usable"), report.verdict
+    assert report.details["sign"] == "positive_to_atmosphere" and "constraints.sets" in report.reader
+
+
+@pytest.mark.parametrize(("provider", "steps", "freq"), [("gridmet", 365, "D"), ("mswx", 3, "D"),
+                         ("terraclimate", 12, "MS"), ("nldas2", 24, "h")])  # fmt: skip
+def test_one_file_of_a_provider_is_part_of_a_forcing(tmp_path: Path, provider: str, steps: int, freq: str) -> None:
+    times = pd.date_range("2001-01-01", periods=steps, freq=freq)
+    files = getattr(ingest_layouts, provider)(tmp_path, times, ingest_layouts.weather(steps))
+    report = inspect_path(files[0])
+    assert (report.format, report.status) == ("netcdf-grid", "part"), report.verdict
+
+
+def test_leaf_area_composites_are_no_land_cover(tmp_path: Path) -> None:
+    composites(tmp_path)
+    found = {("QC" in path.name): inspect_path(path) for path in sorted(tmp_path.iterdir())[:50]}
+    assert {report.format for report in found.values()} == {"geotiff-leaf-area"}
+    assert "quality bits" in found[True].verdict and "leaf-area composite of 2009-" in found[False].verdict

@@ -19,7 +19,7 @@ LARGEST = 200e6
 
 def decide(report: Report, probe: Probe) -> Report:
     """The verdict of the loader of the kind that the file is of; ``report`` as it is where it is of none."""
-    if report.space is None or report.space.kind == "point":
+    if report.space is not None and report.space.kind == "point":
         return report
     try:
         found = recognise(probe.path)

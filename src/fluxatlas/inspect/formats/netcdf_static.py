@@ -10,6 +10,7 @@ import xarray as xr
 from ...config.lai import LaiSeries
 from ...config.static import LAYERS
 from ...errors import FluxAtlasError
+from ...ingest.elevation import NAMES as ELEVATION
 from ...regrid.cover import read_legend
 from ...regrid.lai_files import index
 from ...regrid.sources import open_source
@@ -93,7 +94,7 @@ def _candidates(
     if name in TRANSFORMS:
         layer, transform, _ = TRANSFORMS[name]
         return [(layer, {"select": select, "transform": transform})]
-    layer = canonical_name(name, variable.attrs)
+    layer = "orog" if name in ELEVATION else canonical_name(name, variable.attrs)
     if layer == "lai" and roles_of_time(variable):
         return [("lai_series", {})]
     if layer == "lai":

@@ -9,9 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from ...config.lai import LaiSeries
 from ...config.static import LAYERS
 from ...errors import FluxAtlasError, InputError
 from ...regrid.cover import read_legend
+from ...regrid.lai_files import index
 from ...regrid.sources import open_source
 from .. import checks
 from ..checks import Column
@@ -38,6 +40,8 @@ WORDS = {
     "sftlf": r"land.?frac|sftlf",
 }
 """Words in the file name or description that point to a static layer."""
+COMPOSITE = re.compile(r"(M[COY]D15A[23]H|V(NP|J1|J2)15A2H).*(Lai|QC)|_Lai_500m_|FparLai_QC", re.IGNORECASE)
+"""Names of leaf-area composites and of their quality bytes."""
 OTHER = {
     r"field.?capacity": ("soil field capacity", "mm m-1"),
     r"^dtb|depth.?to.?bedrock": ("depth to bedrock", "cm"),
@@ -138,6 +142,8 @@ def _are_classes(source: Any, values: np.ndarray) -> bool:
 
 def _decide(report: Report, probe: Probe, values: np.ndarray) -> Report:
     path = str(probe.path)
+    if COMPOSITE.search(probe.name):
+        return _composites(report, probe)
     stem = Path(path).stem.lower()
     other = next((found for pattern, found in OTHER.items() if re.search(pattern, stem)), None)
     if other:
@@ -157,6 +163,22 @@ def _decide(report: Report, probe: Probe, values: np.ndarray) -> Report:
         return refused(report, problem)
     report.mapping.append(MappingRow(layer, [report.variables[0].name], "", "state scale and units in the layer"))
     return report.decide("usable", f"can be read as the static layer {layer}", f"static.layers.{layer}")
+
+
+def _composites(report: Report, probe: Probe) -> Report:
+    """The verdict of the reader of leaf-area composites; a quality byte belongs to the composite beside it."""
+    report.format = "geotiff-leaf-area"
+    if "QC" in probe.name:
+        return report.decide("part", "quality bits of a leaf-area composite: give the leaf area beside it")
+    try:
+        product, _, stacks = index(LaiSeries(path=[str(probe.path)]))
+    except FluxAtlasError as problem:
+        return refused(report, problem)
+    report.product = product.name
+    days = sorted(day for stack in stacks for day in stack.dates)
+    report.mapping.append(MappingRow("lai", [report.variables[0].name], "", "monthly means of accepted pixels"))
+    text = f"leaf-area composite of {days[0]}" + (f" to {days[-1]}" if len(days) > 1 else "")
+    return report.decide("part", f"{text}: a climatology needs those of whole years", "static.lai_series")
 
 
 def _cover(report: Report, path: str) -> Report:

@@ -31,10 +31,19 @@ def _annual_ch4(path: str) -> tuple[FloatArray, FloatArray]:
     series = read_series(path)
     if series.gas != "ch4":
         raise InputError(f"is of {series.gas.upper()}, not of CH4", where=path, hint="give ch4_mm_gl.csv (forcing.ch4)")
+    if series.site:
+        hint = "make it a global mean with `fluxatlas ingest atmosphere` (forcing.ch4 does), or give ch4_mm_gl.csv"
+        raise InputError(f"is of the station {series.site}, not of the globe", where=path, hint=hint)
     means = series.annual()
     if means.empty:
         raise InputError("holds no complete year", where=path, hint="give a longer series of CH4 (forcing.ch4)")
     return means.index.to_numpy(float), means.to_numpy(float)
+
+
+def latitude_offset(lat: npt.ArrayLike) -> FloatArray:
+    """Annual mean of CH4 at latitude ``lat`` [degrees north] less that of the globe [1e-9], as in :func:`methane`."""
+    sine = np.sin(np.deg2rad(np.asarray(lat, float)))
+    return np.asarray(70 * sine + 15 * (sine**2 - 1 / 3))
 
 
 def methane(dates: pd.DatetimeIndex, lat: npt.ArrayLike, series: str = "") -> FloatArray:

@@ -275,8 +275,15 @@ class Run:
 
     @property
     def ch4(self) -> list[str]:
-        """The file of atmospheric CH4, if one is given."""
-        return [self.config.forcing.ch4] if self.config.forcing.ch4 else []
+        """The file of atmospheric CH4 that ingest makes, if one is given."""
+        return [self.paths("ingest", "atmosphere", "ch4_global.csv")] if self.config.forcing.ch4 else []
+
+    @property
+    def ch4_options(self) -> str:
+        """How that file is made, for a command line: where it may be filled, where its station is, which years."""
+        forcing, years = self.config.forcing, self.forcing_years
+        place = "" if forcing.ch4_latitude is None else f" --latitude {forcing.ch4_latitude:g}"
+        return f"--gap {forcing.ch4_gap}{place} --first-year {min(years)} --last-year {max(years)}"
 
     @property
     def bbox(self) -> str:

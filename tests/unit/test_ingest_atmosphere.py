@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from typer.testing import CliRunner
 
-from fluxatlas.drivers import methane
-from fluxatlas.errors import FluxAtlasError, InputError
-from fluxatlas.ingest.atmosphere import looks_like, read_series
+from fluxatlas.cli import app
+from fluxatlas.drivers import latitude_offset, methane
+from fluxatlas.errors import InputError
+from fluxatlas.ingest.atmosphere import looks_like, read_series, write_series
 
 HEADER = "# USE OF NOAA GML DATA\n# CH4 expressed as a mole fraction in dry air, nanomol/mol, abbreviated as ppb\n"
 COLUMNS = "year,month,decimal,average,average_unc,trend,trend_unc\n"
@@ -45,7 +45,8 @@ def test_months_count_by_their_days_in_annual_means(tmp_path: Path) -> None:
         (
             "co2_mm_mlo.txt",
             "# CO2 expressed as a mole fraction in dry air, micromol/mol, abbreviated as ppm\n"
-            "#            decimal   monthly\n# year month decimal average deseason. ndays sdev unc\n"
+            "#            decimal       monthly    de-season  #days  st.dev  unc. of\n"
+            "#             date         average     alized          of days  mon mean\n"
             "1958   3    1958.2027      315.71       314.44     -1    -9.99    -0.99\n"
             "1958   4    1958.2877      317.45       315.16     -1     0.10     0.05\n",
             "1958-03",
@@ -147,19 +148,158 @@ def test_annual_means_agree_with_those_of_the_provider(data_dir: Path) -> None:
     assert np.abs(methane_[years] - table[years]).max() < 1.0  # ppb; the table is of an earlier release
 
 
-PIECE = st.one_of(
-    st.sampled_from([HEADER, COLUMNS, "\n", "#", ",", "1999,1,1999.04,1700.0,1,1700,1\n", "year month value", "-9.99"]),
-    st.text(max_size=12),
+# --- stations and older layouts --------------------------------------------------------------------------------------
+
+MAUNA_LOA_2019 = (
+    "# CO2 expressed as a mole fraction in dry air, micromol/mol, abbreviated as ppm\n#\n"
+    "#            decimal     average   interpolated    trend    #days\n"
+    "#             date                             (season corr)\n"
+    "1958   4    1958.292      317.45      317.45      315.29     -1\n"
+    "1958   5    1958.375      317.50      317.50      314.71     -1\n"
+    "1958   6    1958.458      -99.99      317.10      314.85     -1\n"
+    "1958   7    1958.542      315.86      315.86      314.98     -1\n"
+)
+IN_SITU = (
+    "# header_lines : 4\n# dataset_name: co2_mlo_surface-insitu_1_ccgg_MonthlyData\n# site_latitude : 19.5362\n"
+    "# value:units : micromol mol-1\n"
+    "site_code year month day hour minute second time_decimal value value_std_dev nvalue latitude longitude altitude "
+    "elevation intake_height qcflag\n"
+    "MLO 1975 9 1 0 0 0 1975.6657534246576 328.48 0.75 23 19.536 -155.576 3437.0 3397.0 40.0 ...\n"
+    "MLO 1975 10 1 0 0 0 1975.7479452054795 328.45 0.39 12 19.536 -155.576 3437.0 3397.0 40.0 ...\n"
+    "MLO 1975 11 1 0 0 0 1975.8328767123287 329.24 0.43 19 19.536 -155.576 3437.0 3397.0 40.0 *..\n"
+    "MLO 1975 12 1 0 0 0 1975.9150684931508 -999.99 -99.99 0 19.536 -155.576 3437.0 3397.0 40.0 *..\n"
+    "MLO 1976 1 1 0 0 0 1976.0 331.65 0.29 20 19.536 -155.576 3437.0 3397.0 40.0 ..P\n"
 )
 
 
-@settings(max_examples=300, deadline=None)
-@given(st.lists(PIECE, max_size=12), st.sampled_from(["ch4_mm_gl.csv", "co2_mm_mlo.txt", "table.txt"]))
-def test_no_text_raises_anything_but_our_errors(tmp_path_factory, pieces: list[str], name: str) -> None:
-    path = tmp_path_factory.mktemp("noaa") / name
-    path.write_text("".join(pieces), encoding="utf-8", errors="surrogatepass")
-    try:
-        series = read_series(path)
-    except FluxAtlasError:
-        return
-    assert series.values["value"].notna().all() and series.values.index.is_unique
+def flasks(first: str = "2000-01", months: int = 24, site: str = "MLO", latitude: str = "") -> str:
+    rows = [
+        f"{site} {p.year} {p.month:3d} {1800 + n:.2f}"
+        for n, p in enumerate(pd.period_range(first, periods=months, freq="M"))
+    ]
+    head = "# number_of_header_lines: 4\n# contact_parameter: CH4 CCGG (Individual Flasks)\n# comment: ppb\n"
+    return head + latitude + "# data_fields: site year month value\n" + "\n".join(rows) + "\n"
+
+
+def test_columns_named_on_two_lines_are_known_by_their_number(tmp_path: Path) -> None:
+    series = read_series(write(tmp_path, MAUNA_LOA_2019, "co2_mm_mlo.txt"), gap=1)
+    assert series.site == "MLO" and series.filled == 1 and series.latitude == pytest.approx(19.536)
+    assert series.values["value"].tolist() == [317.45, 317.5, pytest.approx((317.5 + 315.86) / 2), 315.86]
+
+
+def test_in_situ_months_that_were_rejected_are_missing(tmp_path: Path) -> None:
+    path = write(tmp_path, IN_SITU, "co2_mlo_surface-insitu_1_ccgg_MonthlyData.txt")
+    with pytest.raises(InputError, match="2 periods are missing, the first is 1975-11, 2 in a row"):
+        read_series(path, gap=1)
+    series = read_series(path, gap=2)
+    assert series.filled == 2 and series.values["value"].iloc[[1, -1]].tolist() == [328.45, 331.65]
+    np.testing.assert_allclose(np.diff(series.values["value"].iloc[1:]), (331.65 - 328.45) / 3)
+
+
+def test_headers_may_hold_other_letters_but_data_may_not(tmp_path: Path) -> None:
+    path = tmp_path / "ch4_mm_gl.csv"
+    path.write_bytes(monthly().replace("# USE", "# 1974\N{EN DASH}1985, Universit\xe9. USE").encode("cp1252"))
+    assert len(read_series(path).values) == 36
+    path.write_bytes(monthly().replace("1716.00", "17\xe916.00").encode("cp1252"))
+    with pytest.raises(InputError, match="no text in UTF-8"):
+        read_series(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("ch4_mm_gl.csv", monthly().replace("2000,5,2000.375", "2000,5,2001.375"), "of 2000-05 but of 2001.375 in"),
+        ("ch4_mlo_surface-flask_1_ccgg_month.txt", flasks() + "BRW 2002 1 1900\n", "2 sites: BRW, MLO"),
+        ("ch4_xyz_surface-flask_1_ccgg_month.txt", flasks(latitude="# site_latitude : 190.0\n"), "latitude of 190"),
+        ("ch4_gr_gl.txt", "# CH4 growth\n# year     inc      unc\n  1984   12.9  0.6\n", "no columns year and average"),
+        ("ch4c13_bal_surface-flask_1_sil_month.txt", flasks().replace("CH4", "CH4C13"), "which gas"),
+    ],
+)
+def test_what_is_not_such_a_series_is_refused(tmp_path: Path, name: str, text: str, message: str) -> None:
+    with pytest.raises(InputError, match=message) as caught:
+        read_series(write(tmp_path, text, name))
+    assert name in caught.value.where and caught.value.hint
+
+
+# --- the driver of a run ---------------------------------------------------------------------------------------------
+
+
+def test_the_driver_made_of_a_global_file_is_that_of_the_file(data_dir: Path, tmp_path: Path) -> None:
+    source = data_dir / "atmosphere" / "lyubo-t_climate-forcing-model" / "ch4_mm_gl.csv"
+    series = write_series(source, tmp_path / "ch4_global.csv", [2001, 2002])
+    assert series.filled == 0 and not series.site
+    dates = pd.date_range("2001-01-01", "2002-12-31")
+    made, direct, own = (
+        methane(dates, [-30.0, 50.0], name) for name in (str(tmp_path / "ch4_global.csv"), str(source), "")
+    )
+    np.testing.assert_allclose(made, direct, atol=1e-4)
+    assert np.abs(made - own).max() < 1.0  # two releases of one record
+    assert "fluxatlas_inputs" in (tmp_path / "ch4_global.csv").read_text()
+
+
+@pytest.mark.parametrize(("site", "latitude", "stated", "given_"), [
+    ("MLO", 19.536, "", None), ("ABC", 71.25, "# site_latitude : 71.25\n", None), ("ABC", -40.0, "", -40.0),
+])  # fmt: skip
+def test_at_its_own_latitude_a_station_is_what_was_measured_there(tmp_path, site, latitude, stated, given_) -> None:
+    source = write(tmp_path, flasks(site=site, latitude=stated), f"ch4_{site.lower()}_surface-flask_1_ccgg_month.txt")
+    write_series(source, tmp_path / "ch4_global.csv", [2000, 2001], latitude=given_)
+    dates = pd.date_range("2000-01-01", "2001-12-31")
+    there = methane(dates, [latitude], str(tmp_path / "ch4_global.csv"))[:, 0]
+    measured = np.mean([1800 + n for n in range(24)])
+    assert there.mean() == pytest.approx(measured, abs=1.0)  # season and months of unequal length cancel in the mean
+    globe = read_series(tmp_path / "ch4_global.csv").values["value"].mean()
+    assert globe == pytest.approx(measured - latitude_offset(latitude), abs=1e-3)
+
+
+def test_the_offset_of_a_latitude_is_that_of_the_driver() -> None:
+    lat = np.array([-80.0, -14.0, 0.0, 19.5, 71.0])
+    year = methane(pd.date_range("2001-01-01", "2001-12-31"), lat)
+    flat = year.mean(axis=0) - year[:, [2]].mean(axis=0)
+    np.testing.assert_allclose(flat, latitude_offset(lat) - latitude_offset(0.0), atol=0.15)
+    sine = np.linspace(-1, 1, 20001)
+    assert np.mean(latitude_offset(np.rad2deg(np.arcsin(sine)))) == pytest.approx(0, abs=1e-2)  # by area
+
+
+def test_years_gaps_gases_and_places_that_do_not_do_are_refused_and_nothing_is_written(tmp_path: Path) -> None:
+    output = tmp_path / "ch4_global.csv"
+    good = write(tmp_path, monthly())
+    gappy = write(tmp_path, monthly().replace("2000,5,", "#2000,5,"), "ch4_mm_gl.txt")
+    unknown = write(tmp_path, flasks(site="ABC"), "ch4_abc_surface-flask_1_ccgg_month.txt")
+    other = write(tmp_path, MAUNA_LOA_2019.replace("-99.99", "317.10"), "co2_mm_mlo.txt")
+    for source, years, message in (
+        (good, [1998, 1999], "complete years 1999-2001, not 1998"),
+        (good, [2001, 2002], "not 2002: it|complete years 1999-2001, not 2002"),
+        (gappy, [2000], "1 periods are missing"),
+        (unknown, [2000], "latitude of station ABC"),
+        (other, [1958], "of CO2, not of CH4"),
+    ):
+        with pytest.raises(InputError, match=message) as caught:
+            write_series(source, output, years)
+        assert str(source) in caught.value.where and caught.value.hint and not output.exists()
+    assert (
+        write_series(gappy, output, [2000], gap=1).filled == 1 and "1 periods were interpolated" in output.read_text()
+    )
+    with pytest.raises(InputError, match="of the station MLO, not of the globe"):
+        station = write(tmp_path, flasks(), "ch4_mlo_surface-flask_1_ccgg_month.txt")
+        methane(pd.date_range("2000-01-01", periods=2), [0.0], str(station))
+
+
+def test_the_command_says_what_it_did(tmp_path: Path) -> None:
+    source = write(tmp_path, flasks(), "ch4_mlo_surface-flask_1_ccgg_month.txt")
+    words = ["ingest", "atmosphere", "--input", str(source), "--output", str(tmp_path / "out.csv")]
+    done = CliRunner().invoke(app, [*words, "--first-year", "2000", "--last-year", "2001"])
+    assert done.exit_code == 0 and "station MLO, taken to the global mean, 24 periods, 0 interpolated" in done.output
+
+
+def test_the_default_driver_is_unchanged_to_the_last_bit() -> None:
+    found = methane(pd.date_range("1984-01-01", "2023-12-31", freq="97D"), [-75.0, -10.0, 0.0, 33.3, 60.0])
+    table = pd.read_csv(Path(__file__).parents[2] / "resources" / "ch4_annual.csv", comment="#")
+    dates = pd.date_range("1984-01-01", "2023-12-31", freq="97D")
+    day, length = dates.dayofyear.to_numpy(float), np.where(dates.is_leap_year, 366.0, 365.0)
+    at = dates.year.to_numpy(float) + (day - 0.5) / length
+    annual = np.interp(at, table["year"].to_numpy(float) + 0.5, table["ch4"].to_numpy(float))[:, None]
+    lat = np.array([[-75.0, -10.0, 0.0, 33.3, 60.0]])
+    sine = np.sin(np.deg2rad(lat))
+    amplitude, peak = np.array([[13.0, 13.0, 12.0, 12.0, 20.0]]), np.array([[265.0, 265.0, 60.0, 60.0, 30.0]])
+    season = amplitude * np.cos(2 * np.pi * (day[:, None] - peak) / 365.0)
+    np.testing.assert_array_equal(found, annual + 70 * sine + 15 * (sine**2 - 1 / 3) + season)

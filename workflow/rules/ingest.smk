@@ -1,6 +1,7 @@
 # ingest: raw forcing, static layers and sites -> canonical daily pieces per tile and year, and site tables.
 # In:  the user's archive (or what the synthetic Earth writes below ingest/raw)
 # Out: <results>/ingest/forcing/{tile}/{year}.nc, <results>/ingest/sites/{sites.csv,observations.parquet,...},
+#      <results>/ingest/atmosphere/ch4_global.csv where forcing.ch4 is given,
 #      <results>/ingest/constraints/{name}.nc for every set of the block 'constraints'
 
 
@@ -22,7 +23,9 @@ rule forcing:
         mem_mb=memory(3000),
         runtime=minutes(60),
     params:
-        settings=settings("forcing", without=("fetch", "recipe", "ch4")),
+        settings=settings(
+            "forcing", without=("fetch", "recipe", "ch4", "ch4_gap", "ch4_latitude")
+        ),
         grid=RUN.grid_options,
         tiles=each("--tile", "{tile}", tile=TILES),
         raw=lambda wc, input: repeat("--input", input.raw),
@@ -60,6 +63,29 @@ rule sites:
     shell:
         "fluxatlas ingest sites build --settings {params.settings:q} {params.inputs}"
         " --output-dir $(dirname {output.sites}) 2> {log}"
+
+
+if RUN.ch4:
+
+    rule atmosphere:
+        input:
+            RUN.config.forcing.ch4,
+        output:
+            RUN.ch4,
+        log:
+            "<results>/logs/ingest/atmosphere.log",
+        benchmark:
+            "<results>/benchmarks/ingest/atmosphere.tsv"
+        conda:
+            "../envs/fluxatlas.yaml"
+        resources:
+            mem_mb=memory(500),
+            runtime=minutes(10),
+        params:
+            options=RUN.ch4_options,
+            version=STAGE_VERSIONS["ingest"],
+        shell:
+            "fluxatlas ingest atmosphere --input {input} {params.options} --output {output} 2> {log}"
 
 
 if RUN.constraints:

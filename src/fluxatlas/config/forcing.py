@@ -87,6 +87,10 @@ class ForcingBlock(Block):
     """For monthly data: a daily source whose wet days share out the rain of a month; empty: every third day is wet."""
     ch4: str = ""
     """Atmospheric CH4: a NOAA GML file of global means (`fluxatlas fetch noaa_ch4`); empty: the table of fluxatlas."""
+    ch4_gap: int = Field(0, ge=0, le=12)
+    """Longest run of missing months (or years) in 'ch4' that is interpolated; 0: a gap is refused."""
+    ch4_latitude: float | None = Field(None, ge=-90, le=90)
+    """Latitude of the station of 'ch4' where neither the file nor its name tells it."""
     halo: int = Field(2, ge=1, le=20)
     """Source cells kept around each tile, for interpolation across its edge."""
     fill_cells: int = Field(3, ge=0, le=20)

@@ -1,14 +1,17 @@
 """Mole fractions of CH4 and CO2 in the provider's own files (NOAA GML): global means and stations, monthly or annual.
 
 Read are the comma-separated and the white-space-separated form of the global marine means (``ch4_mm_gl``,
-``ch4_annmean_gl``, ``co2_mm_gl``, ``co2_annmean_gl``), of Mauna Loa (``co2_mm_mlo``, ``co2_annmean_mlo``) and of the
-monthly station files (``ch4_<site>_surface-flask_1_ccgg_month.txt``, columns site, year, month, value) [V: files read;
-station files R+]. Lan, Thoning & Dlugokencky, doi:10.15138/P8XG-AA10; Lan, Tans & Thoning, doi:10.15138/9N0H-ZH07.
+``ch4_annmean_gl``, ``co2_mm_gl``, ``co2_annmean_gl``), of Mauna Loa (``co2_mm_mlo``, ``co2_annmean_mlo``, whose older
+forms name their columns on two lines of comments) and the monthly station files, flasks
+(``ch4_<site>_surface-flask_1_ccgg_month.txt``) and in situ (``co2_<site>_surface-insitu_1_ccgg_MonthlyData.txt``, whose
+rejected months have a letter in the first place of ``qcflag``) [V: files read]. Lan, Thoning & Dlugokencky,
+doi:10.15138/P8XG-AA10; Lan, Tans & Thoning, doi:10.15138/9N0H-ZH07.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -18,12 +21,23 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from .. import files
+from ..drivers import latitude_offset
 from ..errors import InputError
 
 FloatArray = npt.NDArray[np.floating[Any]]
 GASES = {"ch4": ("1e-9", 300.0, 3000.0), "co2": ("1e-6", 170.0, 700.0)}
 """Unit, lowest and highest mole fraction that can be meant."""
 VALUE = ("average", "mean", "value")
+TWO_LINES = {
+    7: ["year", "month", "decimal", "average", "interpolated", "trend", "ndays"],
+    8: ["year", "month", "decimal", "average", "deseasonalized", "ndays", "sdev", "unc"],
+}
+"""Columns of Mauna Loa's files by their number, where the header spreads their names over two lines."""
+OBSERVATORIES = {"MLO": 19.536, "BRW": 71.323, "SMO": -14.247, "SPO": -89.98}
+"""Latitudes of NOAA's baseline observatories (MLO [V], others [R+]); other files state ``site_latitude`` or need it."""
+DECIMAL = 0.06
+"""Years by which a decimal date may differ from the middle of its month (some give the beginning)."""
 WIDEST = 20
 """More columns than any of these files has."""
 
@@ -33,12 +47,16 @@ class Series:
     """Mole fraction of ``gas`` in ``unit`` by month (``period`` index of frequency M) or year (Y).
 
     ``values`` has the columns ``value`` and ``sd`` (NaN where the provider gives none); every period between the first
-    and the last is there.
+    and the last is there, ``filled`` of them interpolated. ``site`` is the code of a station, empty for a global mean,
+    ``latitude`` [degrees north] that of the station where the file or its code tells it.
     """
 
     gas: str
     unit: str
     values: pd.DataFrame
+    site: str = ""
+    latitude: float | None = None
+    filled: int = 0
 
     @property
     def monthly(self) -> bool:
@@ -68,29 +86,27 @@ def looks_like(name: str, head: str) -> bool:
 
 
 @lru_cache(maxsize=8)
-def _read(path: str, _changed: int) -> Series:
-    return _parse(Path(path))
+def _read(path: str, _changed: int, gap: int) -> Series:
+    return _parse(Path(path), gap)
 
 
-def read_series(path: str | Path) -> Series:
-    """The series in a file.
+def read_series(path: str | Path, gap: int = 0) -> Series:
+    """The series in a file; up to ``gap`` missing months (or years) in a row are interpolated linearly and counted.
 
-    Raises :class:`InputError` where the file is missing, empty, no text, of an unknown gas or layout, lists a month
-    twice or leaves one out, or holds a value that cannot be a mole fraction of that gas in its unit.
+    Raises :class:`InputError` where the file is missing, empty, no text, of an unknown gas or layout or of several
+    sites, lists a month twice, leaves more of them out than ``gap``, or holds a value that cannot be a mole fraction of
+    that gas in its unit.
     """
     source = Path(path)
     if not source.is_file():
         raise InputError(
             "file not found", where=str(path), hint="check the path, or fetch it: fluxatlas fetch noaa_ch4"
         )
-    return _read(str(source), source.stat().st_mtime_ns)
+    return _read(str(source), source.stat().st_mtime_ns, gap)
 
 
-def _parse(path: Path) -> Series:
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as problem:
-        raise InputError(f"is no text in UTF-8 ({problem})", where=str(path), hint="download it again") from None
+def _parse(path: Path, gap: int) -> Series:
+    text = _text(path)
     comments = [line for line in text.splitlines() if line.lstrip().startswith("#")]
     rows = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
     gas = _gas(path.name, "\n".join(comments))
@@ -99,7 +115,38 @@ def _parse(path: Path) -> Series:
         raise InputError("does not say which gas it is of", where=str(path), hint=hint)
     names, cells = _table(rows, comments, str(path))
     table = pd.DataFrame(cells, columns=names)
-    return Series(gas, GASES[gas][0], _periods(table, gas, str(path)))
+    values, filled = _periods(table, gas, str(path), gap)
+    site, latitude = _station(path, table, "\n".join(comments))
+    return Series(gas, GASES[gas][0], values, site, latitude, filled)
+
+
+def _text(path: Path) -> str:
+    """The text of a file; headers may hold letters of Western European encodings, data may not."""
+    data = path.read_bytes()
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as problem:
+        rows = [line for line in data.splitlines() if not line.lstrip().startswith(b"#")]
+        if data.startswith((b"\xff\xfe", b"\xfe\xff")) or not all(line.isascii() for line in rows):
+            raise InputError(f"is no text in UTF-8 ({problem})", where=str(path), hint="download it again") from None
+        return data.decode("latin-1")
+
+
+def _station(path: Path, table: pd.DataFrame, header: str) -> tuple[str, float | None]:
+    """Code and latitude of a station; an empty code for a global mean."""
+    column = next((name for name in ("site", "site_code") if name in table), None)
+    named = re.match(r"(?:ch4|co2)_(?:(?:mm|annmean)_([a-z]{3})\b|([a-z]{3})_surface)", path.name.lower())
+    codes = sorted(set(table[column])) if column else [(named[1] or named[2]).upper()] if named else []
+    if len(codes) > 1:
+        hint = "give the file of one site"
+        raise InputError(f"holds {len(codes)} sites: {', '.join(codes[:6])}", where=str(path), hint=hint)
+    site = codes[0].upper() if codes else ""
+    stated = re.search(r"site_latitude\s*:\s*(-?\d+(?:\.\d+)?)", header)
+    latitude = float(stated[1]) if stated else OBSERVATORIES.get(site)
+    if latitude is not None and abs(latitude) > 90:
+        hint = "correct 'site_latitude' in the header"
+        raise InputError(f"states a latitude of {latitude:g}", where=str(path), hint=hint)
+    return site, latitude
 
 
 def _gas(name: str, header: str) -> str | None:
@@ -122,11 +169,10 @@ def _table(rows: list[str], comments: list[str], where: str) -> tuple[list[str],
         names, rows = first, rows[1:]
     else:  # the white-space form names its columns in the last comment, station files behind 'data_fields:'
         named = [line for line in comments if re.search(r"\byear\b", line) and re.search(r"mean|average|value", line)]
-        names = (
-            named[-1].lstrip("# ").replace("data_fields:", "").replace("decimal date", "decimal").split()
-            if named
-            else []
-        )
+        spread = any(re.search(r"#\s+decimal\s.*(average|monthly)", line) for line in comments[-3:])
+        two = TWO_LINES.get(len(first), []) if spread and not named else []
+        last = named[-1].lstrip("# ").replace("data_fields:", "").replace("decimal date", "decimal") if named else ""
+        names = last.split() or two
     names = [name.lower() for name in names]
     if "year" not in names or not set(VALUE) & set(names) or len(names) > WIDEST or len(set(names)) < len(names):
         raise InputError(f"has no columns year and {' or '.join(VALUE)} but {names[:8]}", where=where, hint=hint)
@@ -140,8 +186,8 @@ def _table(rows: list[str], comments: list[str], where: str) -> tuple[list[str],
     return names, cells
 
 
-def _periods(table: pd.DataFrame, gas: str, where: str) -> pd.DataFrame:
-    """``value`` and ``sd`` by month or year, sorted, complete and within the range of ``gas``."""
+def _periods(table: pd.DataFrame, gas: str, where: str, gap: int) -> tuple[pd.DataFrame, int]:
+    """``value`` and ``sd`` by month or year, sorted, complete and within the range of ``gas``; how many were filled."""
     column = next(name for name in VALUE if name in table)
     spread = next((name for name in (f"{column}_unc", "unc") if name in table), None)
     numbers = {name: _numbers(table[name], where) for name in ("year", "month", column, spread) if name in table}
@@ -155,10 +201,25 @@ def _periods(table: pd.DataFrame, gas: str, where: str) -> pd.DataFrame:
     if index.has_duplicates:
         twice = index[index.duplicated()][0]
         raise InputError(f"lists {twice} twice", where=where, hint="give the file of one site, each period once")
+    _check_dates(table, year, month, where)
     value = np.where(numbers[column] < 0, np.nan, numbers[column])  # -9.99, -99.99, -999.99: not measured
+    if "qcflag" in table:
+        value = np.where(table["qcflag"].str.startswith("."), value, np.nan)
     sd = numbers.get(str(spread), np.full(len(value), np.nan))
     series = pd.DataFrame({"value": value, "sd": np.where(sd < 0, np.nan, sd)}, index).sort_index()
-    return _checked(series, gas, where)
+    return _checked(series, gas, where, gap)
+
+
+def _check_dates(table: pd.DataFrame, year: FloatArray, month: FloatArray | None, where: str) -> None:
+    """Refuse decimal dates that are not those of year and month: columns are shifted, or the file is damaged."""
+    column = next((name for name in ("decimal", "decimal date", "time_decimal") if name in table), None)
+    if column is None or month is None:
+        return
+    off = np.abs(_numbers(table[column], where) - (year + (month - 0.5) / 12))
+    if off.max() > DECIMAL:
+        row = int(off.argmax())
+        what = f"row {row + 1} is of {year[row]:.0f}-{month[row]:02.0f} but of {table[column].iloc[row]} in decimals"
+        raise InputError(what, where=where, hint="the columns are not what their names say: download the file again")
 
 
 def _numbers(cells: pd.Series, where: str) -> FloatArray:
@@ -174,20 +235,76 @@ def _whole(numbers: FloatArray, low: int, high: int) -> bool:
     return bool(((numbers == np.rint(numbers)) & (numbers >= low) & (numbers <= high)).all())
 
 
-def _checked(series: pd.DataFrame, gas: str, where: str) -> pd.DataFrame:
-    """``series`` without missing periods at its ends; raises where one in between is missing or a value is absurd."""
+def _checked(series: pd.DataFrame, gas: str, where: str, gap: int) -> tuple[pd.DataFrame, int]:
+    """``series`` without missing periods at its ends and with up to ``gap`` in a row filled; how many were.
+
+    Raises where more are missing, or a value is absurd.
+    """
     known = series["value"].dropna()
     index: Any = known.index
     if known.empty:
         raise InputError("holds only missing values", where=where, hint="download the file again")
     whole = pd.period_range(index[0], index[-1], freq=index.freq)
     absent = whole.difference(index)
-    if len(absent):
-        hint = "fill it in the file (with a note why), or use the global means, which have no gap"
-        raise InputError(f"{len(absent)} periods are missing, the first is {absent[0]}", where=where, hint=hint)
+    longest = _longest_run(whole.isin(absent))
+    if longest > gap:
+        hint = "let short gaps be interpolated (forcing.ch4_gap), or use the global means, which have none"
+        what = f"{len(absent)} periods are missing, the first is {absent[0]}, {longest} in a row"
+        raise InputError(what, where=where, hint=hint)
     unit, low, high = GASES[gas]
     strange = known[(known < low) | (known > high)]
     if len(strange):
         what = f"{gas.upper()} of {strange.iloc[0]:g} in {strange.index[0]} is not within {low:g}-{high:g} [{unit}]"
         raise InputError(what, where=where, hint=f"give the file in {unit}: ppb for CH4, ppm for CO2")
-    return series.loc[whole]
+    found = series.reindex(whole)
+    return found.assign(value=found["value"].interpolate("linear")), len(absent)
+
+
+def _longest_run(missing: npt.NDArray[np.bool_]) -> int:
+    """The largest number of consecutive true values."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], missing.astype(int), [0]])))
+    return int((edges[1::2] - edges[::2]).max(initial=0))
+
+
+def write_series(
+    source: str | Path, output: str | Path, years: Sequence[int], gap: int = 0, latitude: float | None = None
+) -> Series:
+    """Write the CH4 of ``source`` as the driver of a run: monthly or annual global means, without gaps.
+
+    A station's series becomes that of the globe by taking off the mean difference between its latitude and the globe
+    (:func:`fluxatlas.drivers.latitude_offset`). The file can be read with :func:`read_series`; its header says what was
+    done. Raises :class:`InputError` as that, for another gas, for ``years`` that the file does not hold completely, and
+    for a station of unknown ``latitude`` [degrees north].
+    """
+    series = read_series(source, gap)
+    if series.gas != "ch4":
+        hint = "give ch4_mm_gl.csv or another file of CH4 (forcing.ch4)"
+        raise InputError(f"is of {series.gas.upper()}, not of CH4", where=str(source), hint=hint)
+    known = series.annual().index
+    absent = [year for year in years if year not in known]
+    if absent:
+        span = f"the complete years {known.min()}-{known.max()}" if len(known) else "no complete year"
+        hint = "choose other years, or a longer series: it is not extended"
+        raise InputError(f"holds {span}, not {absent[0]}", where=str(source), hint=hint)
+    values, note = series.values["value"], ""
+    if series.site:
+        place = series.latitude if latitude is None else latitude
+        if place is None:
+            hint = "say it with forcing.ch4_latitude, or give global means"
+            raise InputError(f"does not say the latitude of station {series.site}", where=str(source), hint=hint)
+        offset = float(latitude_offset(place))
+        values = values - offset
+        note = f"# Station {series.site} at {place:g} N, less {offset:.2f} for its latitude.\n"
+    files.write_text(output, _driver(series, values, source, note))
+    return series
+
+
+def _driver(series: Series, values: pd.Series, source: str | Path, note: str) -> str:
+    index = series._index
+    facts = files.provenance("ingest atmosphere", {"gap": series.filled}, {Path(source).name: source})
+    head = f"# CH4, global mean in dry air, ppb (1e-9).\n{note}# {series.filled} periods were interpolated.\n"
+    head += "".join(f"# {key}: {text}\n" for key, text in facts.items())
+    if series.monthly:
+        rows = [f"{p.year},{p.month},{v:.4f}" for p, v in zip(index, values, strict=True)]
+        return head + "year,month,average\n" + "\n".join(rows) + "\n"
+    return head + "year,mean\n" + "\n".join(f"{p.year},{v:.4f}" for p, v in zip(index, values, strict=True)) + "\n"

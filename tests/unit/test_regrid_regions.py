@@ -303,6 +303,9 @@ def test_a_missing_projection_is_refused_unless_it_is_declared(tmp_path) -> None
     declared = region_shares(source.model_copy(update={"crs": "EPSG:4326"}), LAT, LON)
     assert declared.names == ("a",)
     refused(source.model_copy(update={"crs": "EPSG:nonsense"}), "projection cannot be read")
+    text = pyproj.CRS.from_epsg(4326).to_wkt("WKT1_ESRI")
+    (tmp_path / "map.prj").write_text(text.replace("6378137.0", "3396190.0"))  # Mars
+    refused(source, "projection cannot be turned to degrees")
     wrong = make(tmp_path, {"a": box(4e5, 5e6, 4.1e5, 5.1e6)}, "utm.shp", crs="EPSG:32632")
     (tmp_path / "utm.prj").unlink()
     refused(wrong.model_copy(update={"crs": "EPSG:4326"}), "do not lie in degrees")

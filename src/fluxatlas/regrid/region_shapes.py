@@ -142,7 +142,11 @@ class VectorFile:
         degrees = pyproj.CRS.from_epsg(4326)
         if self.crs.equals(degrees, ignore_axis_order=True):
             return None
-        return pyproj.Transformer.from_crs(self.crs, degrees, always_xy=True)
+        try:
+            return pyproj.Transformer.from_crs(self.crs, degrees, always_xy=True)
+        except pyproj.exceptions.ProjError as problem:  # of another planet, for one
+            what = f"the projection cannot be turned to degrees ({str(problem)[:160]})"
+            raise self._error(what, "correct the .prj file, or convert the shapes to EPSG:4326") from None
 
     def _check_degrees(self) -> None:
         """Refuse coordinates that cannot be degrees although the projection says so."""

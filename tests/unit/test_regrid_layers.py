@@ -13,9 +13,10 @@ from fluxatlas.config.static import Layer, StaticBlock, static_for_synthetic_ear
 from fluxatlas.errors import GridError, InputError, UnitError
 from fluxatlas.grid import get_grid
 from fluxatlas.process.hydraulics import cosby_b, cosby_k_sat
-from fluxatlas.regrid import sources
+from fluxatlas.regrid import source
 from fluxatlas.regrid.frame import Frame
-from fluxatlas.regrid.layers import clay_from_expt, read_layer, sand_from_ksat
+from fluxatlas.regrid.layers import read_layer
+from fluxatlas.regrid.units import clay_from_expt, sand_from_ksat
 
 GRID = get_grid("4km")
 TILE = GRID.tile("N36W008", 1)
@@ -179,7 +180,7 @@ def test_strips_and_margins_do_not_change_the_result(tmp_path, monkeypatch) -> N
         whole = read_layer("clay", layer, FRAME)
         wide = Frame.around(TILE, 7)
         np.testing.assert_array_equal(wide.crop(read_layer("clay", layer, wide)), whole)
-        monkeypatch.setattr(sources, "VALUES_AT_ONCE", 1)
+        monkeypatch.setattr(source, "VALUES_AT_ONCE", 1)
         np.testing.assert_array_equal(read_layer("clay", layer, FRAME), whole)
         monkeypatch.undo()
 

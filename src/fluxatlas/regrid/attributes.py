@@ -80,7 +80,7 @@ def build(block: StaticBlock, tile: Tile, system: System, bbox: BBox) -> xr.Data
     ``system`` needs, and whatever the layers raise.
     """
     frame = Frame.around(tile, block.fill_cells)
-    layers = {name: read_layer(name, layer, frame) for name, layer in block.layers.items()}
+    layers = {name: read_layer(name, layer, frame) for name, layer in block.all_layers().items()}
     series = read_lai(block.lai_series, frame) if block.lai_series else None
     if series:
         layers["lai"] = series.values

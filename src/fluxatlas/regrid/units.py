@@ -1,0 +1,151 @@
+"""From stored values of a static layer to canonical units: which unit holds, and what is refused as not sure.
+
+A unit is the one of the configuration, else that of the provider, else the one the file states, else the canonical one.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .. import variables
+from ..config.providers import presets
+from ..config.static import Layer
+from ..errors import InputError, UnitError
+
+Array = npt.NDArray[np.floating[Any]]
+
+GRAVITY = 9.80665
+"""Standard gravity [m s-2], by which ERA5 and CF divide a geopotential."""
+INCH_PER_HOUR = 0.0070556
+"""One inch per hour [mm s-1]."""
+SAYS_NOTHING = ("", "none", "unknown", "n/a", "na", "-", "unitless", "no units", "nounits", "undefined", "null")
+"""Labels that are no unit."""
+SHARES = ("sftlf", "cropFrac", "wetlandFrac", "uplandFrac")
+"""Layers that providers give as fractions or percent."""
+COMPOUND = re.compile(r"(?i)(?<![a-z])(NH[34x]|NO[23xy]|HNO3|N2O)(?![a-z])")
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """How raw values become canonical: times ``scale``, plus ``offset``, in ``units`` ('' for canonical ones).
+
+    ``stated`` tells whether somebody said so; where nobody did, what could be fraction or percent is refused.
+    """
+
+    scale: float
+    offset: float
+    units: str
+    stated: bool
+
+
+def encoding(name: str, layer: Layer, units: str, packing: tuple[float, float], where: str) -> Encoding:
+    """The encoding of layer ``name`` in a file that states ``units`` and ``packing``.
+
+    Raises :class:`InputError` where a provider's preset and the file's packing contradict each other, and
+    :class:`UnitError` for a unit that cannot be used.
+    """
+    packed = packing != (1.0, 0.0)
+    preset = presets().get((layer.provider, name))
+    if preset:
+        if packed:
+            what = f"the file states a scale of {packing[0]:g}, which {layer.provider} files do not"
+            raise InputError(what, where=where, hint="leave 'provider' out and state the 'units' after scaling")
+        return Encoding(preset.scale, 0.0, preset.units, True)
+    changed = layer.scale != 1.0 or layer.offset != 0.0
+    scale, offset = (layer.scale, layer.offset) if changed or not packed else packing
+    if layer.units or changed or layer.transform:
+        return Encoding(scale, offset, plain(name, layer.units, where), True)
+    if units.lower() in SAYS_NOTHING:
+        return Encoding(scale, offset, "", False)
+    tenths = name == "phh2o" and re.fullmatch(r"(?i)pH\s?[*x]\s?10", units)
+    return Encoding(0.1 * scale if tenths else scale, offset, "1" if tenths else plain(name, units, where), True)
+
+
+def plain(name: str, units: str, where: str) -> str:
+    """``units`` without what is no unit: ``g N m-2 yr-1`` is a mass of nitrogen, ``% weight`` is percent, pH is none.
+
+    Raises :class:`UnitError` for deposition counted as the mass of a compound.
+    """
+    text = units.strip()
+    if name == "ndep":
+        if COMPOUND.search(text):
+            hint = "give 'scale' (14.007 / mass of the compound) and 'units' as nitrogen"
+            raise UnitError(f"'{text}' is the mass of a compound, not of nitrogen", where=where, hint=hint)
+        text = re.sub(r"(?<![A-Za-z])([kmuµMGT]?g)[\s._-]*[\[(]?N[\])]?(?![A-Za-z])", r"\1 ", text)
+        text = re.sub(r"\b(of|as)\s+N(itrogen)?\b", "", text).strip()
+        text = re.sub(r"\s{2,}", " ", re.sub(r"\s+([/*])", r"\1", text))
+        text = re.sub(r"\ba-1\b|(?<=/)a\b", lambda found: found[0].replace("a", "yr"), text)
+    if name == "phh2o" and re.fullmatch(r"(?i)pH( units?)?|-?\s?log\s?\(?\s?\[?h\+\]?\)?", text):
+        return "1"
+    if name == "orog":
+        text = re.sub(
+            r"(?i)^(gpm|geopotential met(er|re)s?|met(er|re)s?|m(et(er|re)s?)? ?(a\.?s\.?l\.?|above .*))$", "m", text
+        )
+    if re.match(r"(?i)^(%|percent\b|per ?cent\b)", text):
+        return "%"
+    superscripts = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")
+    return text.translate(superscripts)
+
+
+def canonical(raw: Array, name: str, layer: Layer, code: Encoding, where: str) -> Array:
+    """``raw`` values of a file, any shape, in canonical units: scaled, shifted, transformed, converted and checked.
+
+    A geopotential [m2 s-2] becomes an altitude. Raises :class:`UnitError` and :class:`InputError`.
+    """
+    values = _TRANSFORMS[layer.transform](raw * code.scale + code.offset)
+    if code.units:
+        if name == "orog" and variables.same_units(code.units, "m2 s-2"):
+            values = values / GRAVITY
+        else:
+            values = np.asarray(variables.convert(values, code.units, name, where=where), float)
+    elif not code.stated and name in SHARES:
+        _check_percent(values, name, where)
+    values = _noise_removed(values, name)
+    variables.check_range(values, name, where=where)
+    return values
+
+
+def _check_percent(values: Array, name: str, where: str) -> None:
+    """Refuse shares without unit of which none is above one: fractions or small percentages?"""
+    most = float(np.nanmax(values, initial=-np.inf))
+    if 0 < most <= 1:
+        what = f"'{name}' has no unit and no value above 1: fraction or percent?"
+        raise UnitError(what, where=where, hint="declare units: '1' or units: '%'")
+
+
+def _noise_removed(values: Array, name: str) -> Array:
+    """Shares that miss 0 or 100 % by the rounding of single precision, brought there."""
+    if name not in SHARES:
+        return values
+    with np.errstate(invalid="ignore"):
+        near = (values < 0) & (values > -1e-3) | (values > 100) & (values < 100.001)
+    return np.where(near, np.clip(values, 0.0, 100.0), values) if near.any() else values
+
+
+def clay_from_expt(expt: Array) -> Array:
+    """Clay [%] from the exponent of conductivity in VIC, ``expt = 3 + 2 b``, any shape; NaN stays.
+
+    Inverts ``b = 2.91 + 0.159 clay`` of Cosby et al. (1984, doi:10.1029/WR020i006p00682) [R+]; kept within 0-100.
+    """
+    return np.clip(((expt - 3.0) / 2.0 - 2.91) / 0.159, 0.0, 100.0)
+
+
+def sand_from_ksat(ksat: Array) -> Array:
+    """Sand [%] from the saturated conductivity [mm d-1], any shape; NaN where it is missing or not positive.
+
+    Inverts ``log10 Ksat = -0.884 + 0.0153 sand``, Ksat in inch per hour, of Cosby et al. (1984) [R+]; kept in 0-100.
+    """
+    inches = np.where(ksat > 0, ksat, np.nan) / 86400.0 / INCH_PER_HOUR
+    return np.clip((np.log10(inches) + 0.884) / 0.0153, 0.0, 100.0)
+
+
+_TRANSFORMS: dict[str, Any] = {
+    "": lambda values: values,
+    "clay_from_expt": clay_from_expt,
+    "sand_from_ksat": sand_from_ksat,
+}

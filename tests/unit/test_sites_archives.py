@@ -156,6 +156,30 @@ def test_methane_of_half_hours_is_a_series_with_gaps(tmp_path: Path) -> None:
     assert ledger.sentence("XX-Tst", "fch4", "values") == "kept 78 of 96 values: 18 missing code -9999"
 
 
+def test_methane_beside_another_product_of_the_tower(data_dir: Path, tmp_path: Path) -> None:
+    """Real files of one tower in both sets, which differ in their weather: fluxes of CH4 are all that is taken."""
+    towers = data_dir / "flux_towers/jpdarela_FLUXNET_EU/FR-LGt"
+    wetlands = data_dir / "wetland_ch4/mwdjones_dichotomous_FLUXNET-CH4"
+    files = {"tower": next(towers.glob("*FULLSET_DD*")), "ch4": next(wetlands.glob("FLX_FR-LGt_*"))}
+    found = {}
+    for name, paths in (("tower", ["tower"]), ("ch4", ["ch4"]), ("both", ["tower", "ch4"])):
+        listed = [str(files[p]) for p in paths]
+        entry = SiteEntry(source="fluxnet", path=listed, sites=[{"site": "FR-LGt", "lat": 47.32, "lon": 2.28}])
+        (found[name],) = fluxnet.read(listed, entry, QcRules(), Ledger())
+    pd.testing.assert_series_equal(series(found["both"], "fch4"), series(found["ch4"], "fch4"))
+    pd.testing.assert_series_equal(series(found["both"], "tsl05"), series(found["tower"], "tsl05"))
+    assert found["both"].forcing is not None and found["tower"].forcing is not None
+    pd.testing.assert_frame_equal(found["both"].forcing.dropna(), found["tower"].forcing.dropna(), check_freq=False)
+
+
+def test_half_hours_of_methane_beside_days_of_another_product(tmp_path: Path) -> None:
+    (tmp_path / "FLX_XX-Tst_FLUXNET-CH4_HH_2001-2001_1-1.csv").write_text(hours("FCH4,TS_1,TA_F", "5,20,{v}"))
+    (tmp_path / "FLX_XX-Tst_FLUXNET2015_FULLSET_DD_2001-2001_1-4.csv").write_text(FULLSET["DD"])
+    (record,) = read(tmp_path)
+    np.testing.assert_allclose(series(record, "fch4"), 5 * 1.38612, rtol=1e-4)
+    np.testing.assert_allclose(series(record, "tsl05"), 280.15)
+
+
 def test_weeks_and_years_are_periods_where_there_are_no_months(tmp_path: Path) -> None:
     stem = "FLX_XX-Tst_FLUXNET2015_FULLSET_{}_2001-2001_1-4"
     week = (

@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,19 @@ def _paths(found: Inventory, names: Sequence[str]) -> dict[str, list[str]]:
 
 
 def _read_daily(paths: dict[str, list[str]], encoding: str) -> list[FluxnetFile]:
-    """The daily files of a site and those without a resolution in their name; half hours only where they are needed."""
+    """The daily files of a site and those without a resolution in their name; half hours only where they are needed.
+
+    Beside another product of the tower FLUXNET-CH4 gives its FCH4 only: the two differ a little in all they share.
+    """
+    methane = {name: [p for p in listed if "_FLUXNET-CH4_" in Path(p).name] for name, listed in paths.items()}
+    other = {name: [p for p in listed if p not in methane[name]] for name, listed in paths.items()}
+    parts, fluxes = _finest_needed(other, encoding), _finest_needed(methane, encoding)
+    if any(not part.reanalysis for part in parts):
+        fluxes = [replace(part, table=part.table[["FCH4"]]) for part in fluxes if "FCH4" in part.table]
+    return parts + fluxes
+
+
+def _finest_needed(paths: dict[str, list[str]], encoding: str) -> list[FluxnetFile]:
     parts = [read_file(path, encoding) for path in (*paths.get("DD", ()), *paths.get("", ()))]
     days = [part for part in parts if part.resolution == "DD" and not part.reanalysis]
     extremes = any({"TA_F_DAY", "TA_F_MIN"} & set(part.table.columns) for part in days)
@@ -158,18 +171,19 @@ def _site(
     longer = [name for name in ("MM", "WW", "YY") if name in {*paths, *(part.resolution for part in parts)}]
     if longer:
         ledger.note(site, f"{CALLED[longer[0]]} file: its means are in periods.parquet, the site table is daily")
-    hours = [part for part in parts if part.resolution == "HH"]
     daily = [part for part in parts if part.resolution == "DD"]
+    stated_days = {str(name) for part in daily if not part.reanalysis for name in part.table}
     measured: list[pd.DataFrame] = []
-    if not any(not part.reanalysis for part in daily):
-        for part in hours:
-            measured.append(_measured(site, part.table, entry, rules, ledger, known, where))
-            rest = part.table.drop(columns=_gappy(part.table))
-            if len(rest.columns):
-                daily.append(FluxnetFile(site, "DD", half_hours_to_days(rest, rules.missing_codes, where)))
-    else:
-        extremes = [_extremes(part.table, rules, where) for part in hours if "TA_F" in part.table]
-        daily += [FluxnetFile(site, "DD", table) for table in extremes]
+    for part in parts:
+        if part.resolution != "HH":
+            continue
+        gappy = [name for name in _gappy(part.table) if name not in stated_days]
+        measured.append(_measured(site, part.table[gappy], entry, rules, ledger, known, where))
+        rest = part.table.drop(columns=_gappy(part.table))
+        if not stated_days and len(rest.columns):
+            daily.append(FluxnetFile(site, "DD", half_hours_to_days(rest, rules.missing_codes, where)))
+        elif stated_days and "TA_F" in rest:
+            daily.append(FluxnetFile(site, "DD", _extremes(rest, rules, where)))
     if not daily and not measured:
         return SiteRecord(row, observations([]))
     tower = _stack([part.table for part in daily if not part.reanalysis], where)
@@ -177,7 +191,8 @@ def _site(
     table = tower.combine_first(era.mask(era.isin(rules.missing_codes))) if len(tower) else era
     observed = _observations(site, tower, entry, rules, ledger, known=known) if len(tower) else observations([])
     weather_of = forcing(site, table.sort_index(), float(row["lat"]), rules, ledger) if len(table) else None
-    return SiteRecord(row, observations([observed, *_once(measured, where)]), weather_of)
+    rows = observations([observed, *_once(measured, where)])
+    return SiteRecord(row, rows[~rows.duplicated(["time", "variable"])], weather_of)
 
 
 def _gappy(table: pd.DataFrame) -> list[str]:
@@ -195,11 +210,10 @@ def _measured(
     known: dict[str, tuple[float, float]],
     where: str,
 ) -> pd.DataFrame:
-    """Daily rows of the columns of half hours that have gaps."""
-    gappy = _gappy(table)
-    if not gappy:
+    """Daily rows of columns of half hours that have gaps."""
+    if not len(table.columns):
         return observations([])
-    steps, per_day = whole_days(table[gappy], where)
+    steps, per_day = whole_days(table, where)
     common: dict[str, Any] = {"rules": rules, "ledger": ledger, "site": site}
     return observations(
         observed_days(steps[column], variable, per_day, factor=factor, offset=offset, **common)

@@ -128,6 +128,7 @@ def _on_grid(
     A file that lies in the frame wholly and holds nothing is refused, one that lies elsewhere is told.
     """
     out = np.full((source.bands, *frame.shape), np.nan)
+    where = f"{source.path} with {layer.table}" if units else source.path
     reached = False
     for rows, raw, lat, lon in source.windows(frame):
         reached = True
@@ -138,7 +139,7 @@ def _on_grid(
             raw = np.where(is_land(lat[:, None], (lon[None, :] + 180.0) % 360.0 - 180.0), raw, np.nan)
         axes = (lat, frame.lat[rows], "lat"), (lon, frame.lon, "lon")
         weights = [_weights(*axis, frame.step, layer.method) for axis in axes]  # type: ignore[arg-type]
-        out[:, rows] = separable(canonical(raw, name, layer, code, source.path), *weights)
+        out[:, rows] = separable(canonical(raw, name, layer, code, where), *weights)
     if np.isnan(out).all():
         if source.inside(frame):
             raise InputError(f"'{name}' holds missing values only", where=source.path, hint="get the file again")

@@ -10,7 +10,8 @@ import rasterio
 from rasterio.transform import from_origin
 
 SCRIPT = """
-import json, resource, sys
+import json, sys
+from pathlib import Path
 import numpy as np
 from fluxatlas.config.static import LandCover, Layer
 from fluxatlas.grid import get_grid
@@ -25,7 +26,9 @@ for kind, path in json.loads(sys.argv[1]):
     else:
         read_layer("wetlandFrac", Layer(path=path, variable="" if path.endswith("tif") else "v", units="%",
                                         over_time="mean" if kind == "series" else ""), frame)
-    results.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    # not ru_maxrss, which a child inherits from a large parent
+    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    results.append(int(status["VmHWM"].split()[0]) / 1024)
 print(json.dumps(results))
 """
 ALLOWANCE = 120.0

@@ -263,6 +263,7 @@ def test_commands_write_what_the_contract_says(files, tmp_path) -> None:
     for call in calls:
         result = CliRunner().invoke(app, ["train", *map(str, call)], catch_exceptions=False)
         assert result.exit_code == 0, result.output
+        assert np.array([5e-324])[0] + np.array([0.0])[0] > 0, "denormal numbers are still flushed"
     member = Member.load(tmp_path / "m.pt")
     assert member.meta["settings"]["hidden"] == 4 and set(member.meta["inputs"]) >= {"samples", "observations"}
     assert member.applicability is not None and len(pd.read_csv(tmp_path / "p.csv")) == 1

@@ -35,9 +35,9 @@ MAGIC = {b"CDF": "netcdf", b"\x89HDF": "netcdf", b"\x0e\x03\x13\x01": "hdf4", b"
 
 
 def kind_of(path: str) -> str:
-    """``netcdf``, ``hdf4``, ``zip``, ``gzip`` or ``raster``, by the first bytes.
+    """``netcdf`` or ``raster``, by the first bytes.
 
-    Raises :class:`InputError` where the file is absent, empty, a folder, or cannot be read.
+    Raises :class:`InputError` where the file is absent, empty, a folder, packed, HDF4, or cannot be read.
     """
     if not Path(path).exists():
         raise InputError("file not found", where=path, hint="check the path in the block 'static'")
@@ -51,7 +51,13 @@ def kind_of(path: str) -> str:
         raise InputError(f"cannot be read ({problem.strerror})", where=path, hint="check its permissions") from None
     if not first:
         raise InputError("file is empty", where=path, hint="delete it and make or download it again")
-    return next((kind for start, kind in MAGIC.items() if first.startswith(start)), "raster")
+    kind = next((kind for start, kind in MAGIC.items() if first.startswith(start)), "raster")
+    if kind == "hdf4":
+        hint = "convert it (gdal_translate HDF4_EOS:... out.tif), or get GeoTIFF or NetCDF instead"
+        raise InputError("HDF4 files cannot be read", where=path, hint=hint)
+    if kind not in ("netcdf", "raster"):
+        raise InputError(f"the file is packed ({kind})", where=path, hint="unpack it first")
+    return kind
 
 
 @contextmanager
@@ -81,10 +87,6 @@ def open_source(
                 series = choose(dataset, variable, select or {}, years, over_time, path)
             yield NetcdfSource(path, dataset, variable, select or {}, weights, bands, nodata, series)
         return
-    if kind != "raster":
-        hints = {"hdf4": "convert it (gdal_translate HDF4_EOS:... out.tif), or get GeoTIFF or NetCDF instead"}
-        what = {"hdf4": "HDF4 files cannot be read"}.get(kind, f"the file is packed ({kind})")
-        raise InputError(what, where=path, hint=hints.get(kind, "unpack it first"))
     if years or over_time:
         hint = "choose a 'band', or give the series as NetCDF"
         raise InputError("'years' and 'over_time' are for NetCDF; this is a raster", where=path, hint=hint)

@@ -29,8 +29,19 @@ SystemName = Annotated[str, typer.Option("--system", help="Name of the system.")
 GridName = Annotated[str, typer.Option("--grid", help="Name of the grid the member is for.")]
 
 
+@app.callback()
+def _after(context: typer.Context) -> None:
+    context.call_on_close(_keep_denormals)
+
+
+def _keep_denormals() -> None:
+    """Undo what :func:`_begin` set for this thread: whoever calls a command in a process of its own goes on with it."""
+    if torch := sys.modules.get("torch"):
+        torch.set_flush_denormal(False)
+
+
 def _begin(settings: str, threads: int) -> TrainBlock:
-    """Parse the settings and limit the threads."""
+    """Parse the settings, limit the threads and flush denormal numbers until the command ends."""
     import torch
 
     from ..config.settings import read_settings

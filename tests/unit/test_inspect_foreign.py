@@ -27,7 +27,7 @@ POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a21\nsize 5
         ("tas_2001.nc", PAGE.encode(), "web-page", "web page ('Earthdata Login')"),
         ("sites.csv", b"\xef\xbb\xbf" + PAGE.encode(), "web-page", "needs a login"),
         ("tas_2001.nc", POINTER.encode(), "lfs-pointer", "5.0 MiB"),
-        ("tas_2001.nc.gz", gzip.compress(b"CDF\x01"), "gzip", "gunzip"),
+        ("tas_2001.nc.gz", gzip.compress(b"CDF\x01", mtime=0), "gzip", "gunzip"),
         ("MCD15A2H.A2001.hdf", b"\x0e\x03\x13\x01" + bytes(100), "hdf4", "GeoTIFF or NetCDF"),
         ("table.parquet", b"PAR1" + bytes(50), "parquet", "as CSV"),
         ("sites.csv", "site,lat,lon\nA,1,2\n".encode("utf-16"), "utf-16", "UTF-8"),

@@ -44,6 +44,7 @@ rule all:
             year=YEARS,
             month=MAPS,
         ),
+        expand("<results>/ingest/atmosphere/{gas}_global.csv", gas=RUN.atmosphere),
         expand("<results>/ingest/constraints/{name}.nc", name=RUN.constraints),
         "<results>/products/stac/catalog.json",
         "<results>/products/budget.csv",

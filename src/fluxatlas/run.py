@@ -279,11 +279,17 @@ class Run:
         return [self.paths("ingest", "atmosphere", "ch4_global.csv")] if self.config.forcing.ch4 else []
 
     @property
-    def ch4_options(self) -> str:
-        """How that file is made, for a command line: where it may be filled, where its station is, which years."""
+    def atmosphere(self) -> dict[str, str]:
+        """Gas -> the provider's file of its mole fraction, where one is given."""
+        forcing = self.config.forcing
+        return {gas: path for gas, path in (("ch4", forcing.ch4), ("co2", forcing.co2)) if path}
+
+    def atmosphere_options(self, gas: str) -> str:
+        """How a file of ``gas`` is made, for a command line: where it may be filled, its station, the years needed."""
         forcing, years = self.config.forcing, self.forcing_years
-        place = "" if forcing.ch4_latitude is None else f" --latitude {forcing.ch4_latitude:g}"
-        return f"--gap {forcing.ch4_gap}{place} --first-year {min(years)} --last-year {max(years)}"
+        place = f" --latitude {forcing.ch4_latitude:g}" if gas == "ch4" and forcing.ch4_latitude is not None else ""
+        gap = {"ch4": forcing.ch4_gap, "co2": forcing.co2_gap}[gas]
+        return f"--gas {gas} --gap {gap}{place} --first-year {min(years)} --last-year {max(years)}"
 
     @property
     def bbox(self) -> str:

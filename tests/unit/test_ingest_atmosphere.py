@@ -284,6 +284,32 @@ def test_years_gaps_gases_and_places_that_do_not_do_are_refused_and_nothing_is_w
         methane(pd.date_range("2000-01-01", periods=2), [0.0], str(station))
 
 
+def test_co2_is_carried_as_the_provider_gives_it(data_dir: Path, tmp_path: Path) -> None:
+    source = data_dir / "atmosphere" / "lyubo-t_climate-forcing-model" / "co2_mm_gl.csv"
+    output = tmp_path / "co2_global.csv"
+    write_series(source, output, [1984, 2022], gas="co2")
+    made = read_series(output)
+    assert made.gas == "co2" and "CO2, global mean in dry air, ppm (1e-6)" in output.read_text()
+    published = read_series(source.with_name("co2_annmean_gl.csv")).annual()
+    years = published.index.intersection(made.annual().index)
+    assert len(years) > 40
+    np.testing.assert_allclose(made.annual()[years], published[years], atol=0.1)  # rounded to 0.01 ppm, other weights
+
+
+def test_co2_of_a_station_stays_what_was_measured_there(tmp_path: Path) -> None:
+    rows = [f"2000 {month} {2000 + (month - 0.5) / 12:.4f} {369 + month / 10:.2f} 369 369 30" for month in range(1, 13)]
+    text = "#            decimal      monthly     de-season\n#             date        average     alized\n"
+    source = write(tmp_path, "# CO2\n" + text + "\n".join(rows) + "\n", "co2_mm_mlo.txt")
+    output = tmp_path / "co2_global.csv"
+    words = ["ingest", "atmosphere", "--gas", "co2", "--input", str(source), "--output", str(output)]
+    done = CliRunner().invoke(app, [*words, "--first-year", "2000", "--last-year", "2000"])
+    assert done.exit_code == 0 and "CO2, station MLO, as measured, 12 periods" in done.output
+    np.testing.assert_allclose(read_series(output).values["value"], [369 + month / 10 for month in range(1, 13)])
+    assert "not the global mean" in output.read_text()
+    with pytest.raises(InputError, match="of CO2, not of CH4"):
+        write_series(source, output, [2000])
+
+
 def test_the_command_says_what_it_did(tmp_path: Path) -> None:
     source = write(tmp_path, flasks(), "ch4_mlo_surface-flask_1_ccgg_month.txt")
     words = ["ingest", "atmosphere", "--input", str(source), "--output", str(tmp_path / "out.csv")]

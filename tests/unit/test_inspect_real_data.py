@@ -87,7 +87,7 @@ EXPECTED: list[tuple[str, str, str]] = [
     (f"{WET}/predictors_metadata.csv", "documentation", "not_input"),
     (f"{WET}/*.csv", "site-list", "part"),
     ("*.xlsx", "xlsx", "no_reader"),
-    (f"{NOAA}/co2_*", "noaa-gml", "no_reader"),
+    (f"{NOAA}/co2_*", "noaa-gml", "usable"),
     (f"{NOAA}/ch4_*", "noaa-gml", "usable"),
     ("atmosphere/*.csv", "carbon-budget", "no_reader"),
     ("crop/*/nass.*", "usda-yield", "no_reader"),

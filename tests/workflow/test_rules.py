@@ -105,15 +105,17 @@ def test_regions_have_a_job_per_tile_only_where_a_map_is_given(tmp_path, dry_run
     assert said.count("fluxatlas regrid regions") == 4 and "--regions=" in said and "countries.dbf" in said
 
 
-def test_atmospheric_methane_is_made_once_where_a_file_is_given(tmp_path, dry_run) -> None:
+def test_atmospheric_gases_are_made_once_where_a_file_is_given(tmp_path, dry_run) -> None:
     assert "ingest atmosphere" not in dry_run and "--ch4" not in dry_run
     data = yaml.safe_load((REPOSITORY / "config" / "config.yaml").read_text())
-    data["forcing"] |= {"ch4": "ch4_mlo.txt", "ch4_gap": 2, "ch4_latitude": 19.5}
-    (tmp_path / "ch4_mlo.txt").touch()
+    data["forcing"] |= {"ch4": "ch4_mlo.txt", "ch4_gap": 2, "ch4_latitude": 19.5, "co2": "co2_mm_gl.csv"}
+    for name in ("ch4_mlo.txt", "co2_mm_gl.csv"):
+        (tmp_path / name).touch()
     (tmp_path / "c.yaml").write_text(yaml.safe_dump(data))
     done = snakemake("-n", "-p", "--cores", "1", "--directory", str(tmp_path), "--configfile", str(tmp_path / "c.yaml"))
     said = done.stdout + done.stderr
-    assert said.count("fluxatlas ingest atmosphere") == 1 and "--gap 2 --latitude 19.5 --first-year 2000" in said
+    assert said.count("fluxatlas ingest atmosphere") == 2 and "--gas ch4 --gap 2 --latitude 19.5 --first-year" in said
+    assert "--input co2_mm_gl.csv --gas co2 --gap 0 --first-year 2000" in said
     made = "--ch4 results/demo/ingest/atmosphere/ch4_global.csv"
     users = {line[line.index("fluxatlas ") :].split()[1] for line in said.splitlines() if made in line}
     assert users == {"synthesize", "train", "infer"}

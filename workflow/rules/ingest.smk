@@ -1,7 +1,7 @@
 # ingest: raw forcing, static layers and sites -> canonical daily pieces per tile and year, and site tables.
 # In:  the user's archive (or what the synthetic Earth writes below ingest/raw)
 # Out: <results>/ingest/forcing/{tile}/{year}.nc, <results>/ingest/sites/{sites.csv,observations.parquet,...},
-#      <results>/ingest/atmosphere/ch4_global.csv where forcing.ch4 is given,
+#      <results>/ingest/atmosphere/{gas}_global.csv where forcing.ch4 or forcing.co2 is given,
 #      <results>/ingest/constraints/{name}.nc for every set of the block 'constraints'
 
 
@@ -24,7 +24,16 @@ rule forcing:
         runtime=minutes(60),
     params:
         settings=settings(
-            "forcing", without=("fetch", "recipe", "ch4", "ch4_gap", "ch4_latitude")
+            "forcing",
+            without=(
+                "fetch",
+                "recipe",
+                "ch4",
+                "ch4_gap",
+                "ch4_latitude",
+                "co2",
+                "co2_gap",
+            ),
         ),
         grid=RUN.grid_options,
         tiles=each("--tile", "{tile}", tile=TILES),
@@ -65,24 +74,26 @@ rule sites:
         " --output-dir $(dirname {output.sites}) 2> {log}"
 
 
-if RUN.ch4:
+if RUN.atmosphere:
 
     rule atmosphere:
         input:
-            RUN.config.forcing.ch4,
+            lambda wc: RUN.atmosphere[wc.gas],
         output:
-            RUN.ch4,
+            "<results>/ingest/atmosphere/{gas}_global.csv",
         log:
-            "<results>/logs/ingest/atmosphere.log",
+            "<results>/logs/ingest/atmosphere_{gas}.log",
         benchmark:
-            "<results>/benchmarks/ingest/atmosphere.tsv"
+            "<results>/benchmarks/ingest/atmosphere_{gas}.tsv"
+        wildcard_constraints:
+            gas="|".join(RUN.atmosphere),
         conda:
             "../envs/fluxatlas.yaml"
         resources:
             mem_mb=memory(500),
             runtime=minutes(10),
         params:
-            options=RUN.ch4_options,
+            options=lambda wc: RUN.atmosphere_options(wc.gas),
             version=STAGE_VERSIONS["ingest"],
         shell:
             "fluxatlas ingest atmosphere --input {input} {params.options} --output {output} 2> {log}"

@@ -91,6 +91,10 @@ class ForcingBlock(Block):
     """Longest run of missing months (or years) in 'ch4' that is interpolated; 0: a gap is refused."""
     ch4_latitude: float | None = Field(None, ge=-90, le=90)
     """Latitude of the station of 'ch4' where neither the file nor its name tells it."""
+    co2: str = ""
+    """Atmospheric CO2: a NOAA GML file, brought to 'ingest/atmosphere/co2_global.csv' (`fluxatlas fetch noaa_co2`)."""
+    co2_gap: int = Field(0, ge=0, le=12)
+    """Longest run of missing months (or years) in 'co2' that is interpolated; 0: a gap is refused."""
     halo: int = Field(2, ge=1, le=20)
     """Source cells kept around each tile, for interpolation across its edge."""
     fill_cells: int = Field(3, ge=0, le=20)

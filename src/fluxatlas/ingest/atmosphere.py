@@ -248,7 +248,7 @@ def _checked(series: pd.DataFrame, gas: str, where: str, gap: int) -> tuple[pd.D
     absent = whole.difference(index)
     longest = _longest_run(whole.isin(absent))
     if longest > gap:
-        hint = "let short gaps be interpolated (forcing.ch4_gap), or use the global means, which have none"
+        hint = f"let short gaps be interpolated (forcing.{gas}_gap), or use the global means, which have none"
         what = f"{len(absent)} periods are missing, the first is {absent[0]}, {longest} in a row"
         raise InputError(what, where=where, hint=hint)
     unit, low, high = GASES[gas]
@@ -267,19 +267,24 @@ def _longest_run(missing: npt.NDArray[np.bool_]) -> int:
 
 
 def write_series(
-    source: str | Path, output: str | Path, years: Sequence[int], gap: int = 0, latitude: float | None = None
+    source: str | Path,
+    output: str | Path,
+    years: Sequence[int],
+    gap: int = 0,
+    latitude: float | None = None,
+    gas: str = "ch4",
 ) -> Series:
-    """Write the CH4 of ``source`` as the driver of a run: monthly or annual global means, without gaps.
+    """Write the mole fraction of ``gas`` (ch4, co2) in ``source`` as the driver of a run, monthly or annual, no gaps.
 
-    A station's series becomes that of the globe by taking off the mean difference between its latitude and the globe
-    (:func:`fluxatlas.drivers.latitude_offset`). The file can be read with :func:`read_series`; its header says what was
-    done. Raises :class:`InputError` as that, for another gas, for ``years`` that the file does not hold completely, and
-    for a station of unknown ``latitude`` [degrees north].
+    A station's CH4 becomes that of the globe by taking off the mean difference between its latitude and the globe
+    (:func:`fluxatlas.drivers.latitude_offset`); its CO2 stays as measured. The file can be read with
+    :func:`read_series`; its header says what was done. Raises :class:`InputError` as that, for another gas, for
+    ``years`` that the file does not hold completely, and for CH4 of a station of unknown ``latitude`` [degrees north].
     """
     series = read_series(source, gap)
-    if series.gas != "ch4":
-        hint = "give ch4_mm_gl.csv or another file of CH4 (forcing.ch4)"
-        raise InputError(f"is of {series.gas.upper()}, not of CH4", where=str(source), hint=hint)
+    if series.gas != gas:
+        hint = f"give {gas}_mm_gl.csv or another file of {gas.upper()} (forcing.{gas})"
+        raise InputError(f"is of {series.gas.upper()}, not of {gas.upper()}", where=str(source), hint=hint)
     known = series.annual().index
     absent = [year for year in years if year not in known]
     if absent:
@@ -287,7 +292,9 @@ def write_series(
         hint = "choose other years, or a longer series: it is not extended"
         raise InputError(f"holds {span}, not {absent[0]}", where=str(source), hint=hint)
     values, note = series.values["value"], ""
-    if series.site:
+    if series.site and gas == "co2":
+        note = f"# Station {series.site} as measured there, not the global mean.\n"
+    elif series.site:
         place = series.latitude if latitude is None else latitude
         if place is None:
             hint = "say it with forcing.ch4_latitude, or give global means"
@@ -302,7 +309,9 @@ def write_series(
 def _driver(series: Series, values: pd.Series, source: str | Path, note: str) -> str:
     index = series._index
     facts = files.provenance("ingest atmosphere", {"gap": series.filled}, {Path(source).name: source})
-    head = f"# CH4, global mean in dry air, ppb (1e-9).\n{note}# {series.filled} periods were interpolated.\n"
+    unit = {"ch4": "ppb (1e-9)", "co2": "ppm (1e-6)"}[series.gas]
+    what = "mole fraction" if series.gas == "co2" and series.site else "global mean"
+    head = f"# {series.gas.upper()}, {what} in dry air, {unit}.\n{note}# {series.filled} periods were interpolated.\n"
     head += "".join(f"# {key}: {text}\n" for key, text in facts.items())
     if series.monthly:
         rows = [f"{p.year},{p.month},{v:.4f}" for p, v in zip(index, values, strict=True)]

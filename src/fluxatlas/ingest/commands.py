@@ -82,16 +82,20 @@ def forcing(
 
 @app.command()
 def atmosphere(
-    input: Annotated[Path, typer.Option(help="NOAA GML file of CH4, a global mean or a station.")],
+    input: Annotated[Path, typer.Option(help="NOAA GML file of CH4 or CO2, a global mean or a station.")],
     output: Annotated[Path, typer.Option(help="File to write (CSV).")],
     first_year: Annotated[int, typer.Option(help="First year that is needed.")],
     last_year: Annotated[int, typer.Option(help="Last year that is needed.")],
+    gas: Annotated[str, typer.Option(help="The gas that is needed: ch4 or co2.")] = "ch4",
     gap: Annotated[int, typer.Option(min=0, help="Longest run of missing months or years that is interpolated.")] = 0,
     latitude: Annotated[float | None, typer.Option(help="Latitude of a station that does not tell it.")] = None,
 ) -> None:
-    """Make the driver of atmospheric CH4 from a file of NOAA GML: checked, without gaps, as a global mean."""
+    """Make the driver of atmospheric CH4 or CO2 from a file of NOAA GML: checked and without gaps."""
     from .atmosphere import write_series
 
-    series = write_series(input, output, range(first_year, last_year + 1), gap, latitude)
-    place = f"station {series.site}, taken to the global mean" if series.site else "global mean"
-    typer.echo(f"atmosphere: {place}, {len(series.values)} periods, {series.filled} interpolated", err=True)
+    series = write_series(input, output, range(first_year, last_year + 1), gap, latitude, gas)
+    taken = "taken to the global mean" if gas == "ch4" else "as measured"
+    place = f"station {series.site}, {taken}" if series.site else "global mean"
+    typer.echo(
+        f"atmosphere: {gas.upper()}, {place}, {len(series.values)} periods, {series.filled} interpolated", err=True
+    )

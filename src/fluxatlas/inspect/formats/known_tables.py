@@ -306,8 +306,9 @@ def _atmosphere(report: Report, probe: Probe) -> Report:
         return refused(report, problem)
     years = series.annual().index
     span = f"{years.min()}-{years.max()}" if len(years) else "none"
-    if series.gas != "ch4":
-        return report.decide("no_reader", f"{series.gas.upper()} (complete years {span}): no system is driven by it")
+    if series.gas == "co2":
+        report.mapping.append(MappingRow("co2", ["average"], series.unit, "mole fraction, as it is"))
+        return report.decide("usable", f"atmospheric CO2 for the years {span}", "forcing.co2")
     report.mapping.append(MappingRow("ch4", ["average"], series.unit, "annual means, latitude and season added"))
     return report.decide("usable", f"atmospheric CH4 for the years {span}", "forcing.ch4")
 

@@ -13,7 +13,9 @@ import pytest
 import rasterio
 import xarray as xr
 
+import constraint_files
 from fluxatlas.config import load
+from fluxatlas.ingest.atmosphere import read_series
 from fluxatlas.paths import REPOSITORY
 from fluxatlas.run import Run
 
@@ -44,9 +46,26 @@ def planned(text: str) -> set[str]:
     return {m[1] for m in re.finditer(r"^(\w+)\s+\d+$", table, re.M)} - {"total", "all", "count"}
 
 
+def write_inputs(folder: Path) -> None:
+    """What the configuration names beside the synthetic Earth: CH4, CO2, two regions and a constraint."""
+    methane = "".join(f"{year},{1700 + year - 1990},0.5\n" for year in range(1995, 2006))
+    (folder / "ch4_annmean_gl.csv").write_text(f"# CH4\nyear,mean,unc\n{methane}")
+    months = [(year, month) for year in range(1995, 2006) for month in range(1, 13)]
+    rows = "".join(f"{y},{m},{y + (m - 0.5) / 12:.3f},{360 + 2 * (y - 1995)},0.1\n" for y, m in months)
+    (folder / "co2_mm_gl.csv").write_text(f"# CO2\nyear,month,decimal,average,average_unc\n{rows}")
+    halves = [
+        {"type": "Feature", "properties": {"name": name}, "geometry": {"type": "Polygon", "coordinates": [
+            [[west, 36], [east, 36], [east, 39], [west, 39], [west, 36]]]}}
+        for name, west, east in (("west", -9, -7.25), ("east", -7.25, -6.5))
+    ]  # fmt: skip
+    (folder / "halves.geojson").write_text(json.dumps({"type": "FeatureCollection", "features": halves}))
+    constraint_files.oco2_mip(folder, constraint_files.known_flux())
+
+
 @pytest.fixture(scope="module")
 def run(tmp_path_factory) -> tuple[Path, Run, str]:
     folder = tmp_path_factory.mktemp("tiny")
+    write_inputs(folder)
     said = snakemake(folder)
     return folder, Run(load(CONFIG)), said
 
@@ -138,6 +157,37 @@ def test_the_budget_is_the_integral_of_the_daily_product(run) -> None:
             weight = cell["areacella"] * cell["uplandFrac"] / 100
             direct += float((flux["fch4"].sum("time") * weight).sum()) * 1e-15
     assert total == pytest.approx(direct, rel=2e-3)
+
+
+def test_regions_share_the_budget_out(run) -> None:
+    folder, tiny, _ = run
+    budget = pd.read_csv(folder / tiny.paths("products", "budget.csv")).query("variable == 'fch4'")
+    rows = budget[budget["region_kind"] == "halves"].set_index("region")
+    assert set(rows.index) == {"west", "east", "no region"} and (rows["mean"].abs() > 0).all()
+    total = budget.query("region_kind == 'global'")["mean"].item()
+    assert rows["mean"].sum() == pytest.approx(total, rel=1e-6)
+    west = 0.0
+    for name in tiny.tiles:
+        with (
+            xr.open_dataset(folder / tiny.paths.flux(name, 2001), engine="netcdf4") as flux,
+            xr.open_dataset(folder / tiny.paths.attributes(name), engine="netcdf4") as cell,
+        ):
+            weight = (cell["areacella"] * cell["uplandFrac"] / 100).where(cell["lon"] < -7.25)  # an edge of cells
+            west += float((flux["fch4"].sum("time") * weight).sum()) * 1e-15
+    assert rows.loc["west", "mean"] == pytest.approx(west, rel=2e-3)
+
+
+def test_the_gases_and_the_constraint_of_the_run_are_those_of_their_files(run) -> None:
+    folder, tiny, _ = run
+    made = {
+        gas: read_series(folder / tiny.paths("ingest", "atmosphere", f"{gas}_global.csv")) for gas in ("ch4", "co2")
+    }
+    assert made["ch4"].annual()[2001] == 1711 and made["co2"].annual()[2001] == pytest.approx(372)
+    with xr.open_dataset(folder / tiny.paths.flux(tiny.tiles[0], 2001), engine="netcdf4") as flux:
+        assert "ch4" in json.loads(flux.attrs["fluxatlas_inputs"])
+    with xr.open_dataset(folder / tiny.paths.constraint("inversions"), engine="netcdf4") as flux:
+        found = flux["fco2"].sortby("lat").transpose("time", "lat", "lon", "member").squeeze("member")
+        np.testing.assert_allclose(found, constraint_files.known_flux(), rtol=1e-3, atol=1e-6)
 
 
 def test_every_result_says_where_it_comes_from(run) -> None:

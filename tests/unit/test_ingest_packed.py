@@ -49,17 +49,18 @@ def test_decoding_is_that_of_xarray(
     _write(tmp_path / "v.nc", kind, dict(attrs))
     monkeypatch.setattr(packed, "BAND", 50)  # several bands, the last one shorter
     calls = []
-    unpack = packed.unpack
-    monkeypatch.setattr(packed, "unpack", lambda *a: calls.append(1) or unpack(*a))
+    unpack = packed.Packing.unpack
+    monkeypatch.setattr(packed.Packing, "unpack", lambda *a: calls.append(1) or unpack(*a))
     ((_, ours),) = open_container(tmp_path / "v.nc")
     keys: list[Any] = [..., np.s_[1], np.s_[:, ::-1, 2:5], np.s_[1:3, [4, 0], :]]
     made = [ours.v[key].values for key in keys]
     assert bool(calls) is lazy
-    monkeypatch.setattr("fluxatlas.ingest.packed.unpacked", lambda stored: None)
+    monkeypatch.setattr("fluxatlas.ingest.packed.packing_of", lambda stored: None)
     ((_, theirs),) = open_container(tmp_path / "v.nc")
     for values, key in zip(made, keys, strict=True):
         expected = theirs.v[key].values
         assert values.dtype == expected.dtype
         np.testing.assert_array_equal(values, expected)
     assert ours.v.attrs == theirs.v.attrs
+    assert (ours.v.encoding.pop(packed.KEY, None) is not None) is lazy
     assert str(ours.v.encoding) == str(theirs.v.encoding)

@@ -51,8 +51,9 @@ def open_container(path: str | Path, *, decode_times: bool = True) -> list[tuple
 def _open_netcdf(path: Path, decode_times: bool) -> xr.Dataset:
     """A NetCDF file whose packed 16-bit integers are decoded to float32, which holds them exactly enough."""
     import xarray as xr
+    from xarray.core.indexing import LazilyIndexedArray
 
-    from .packed import unpacked
+    from .packed import KEY, Unpacked, packing_of
 
     raw = open_netcdf(path, mask_and_scale=False, decode_times=False)
     for array in raw.variables.values():
@@ -68,9 +69,10 @@ def _open_netcdf(path: Path, decode_times: bool) -> xr.Dataset:
             f"cannot be read as NetCDF ({problem})", where=str(path), hint="mend the attributes of the file"
         ) from problem
     for name, array in decoded.variables.items():
-        values = unpacked(raw.variables[name]) if array.dtype == np.float32 and name not in decoded.indexes else None
-        if values is not None:
-            array.data = values
+        packing = packing_of(raw.variables[name]) if array.dtype == np.float32 and name not in decoded.indexes else None
+        if packing is not None:
+            array.data = LazilyIndexedArray(Unpacked(packing))
+            array.encoding[KEY] = packing
     decoded.set_close(raw.close)
     return decoded
 

@@ -145,11 +145,14 @@ class Window:
         return np.split(self.columns, np.flatnonzero(np.abs(np.diff(self.columns)) > 1) + 1)
 
     def read(
-        self, read: Callable[[slice, slice], npt.NDArray[Any]], into: npt.NDArray[Any] | None = None
+        self,
+        read: Callable[[slice, slice], npt.NDArray[Any]],
+        into: npt.NDArray[Any] | None = None,
+        put: Callable[[npt.NDArray[Any], npt.NDArray[Any]], None] = np.copyto,
     ) -> npt.NDArray[Any]:
         """The window of an array (..., lat, lon) of which ``read(rows, columns)`` returns a block.
 
-        It is written to ``into`` if that is given and has the shape of the result.
+        It is written to ``into`` by ``put`` if that is given and has the shape of the result.
         """
         rows = _hull(self.rows)
         if len(self._runs) > 1 and np.ptp(self.columns) < 2 * self.columns.size:  # across the seam: read once, then cut
@@ -163,7 +166,7 @@ class Window:
             return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=-1)
         edges = np.cumsum([0, *(part.shape[-1] for part in parts)])
         for first, last, part in zip(edges[:-1], edges[1:], parts, strict=True):
-            into[..., first:last] = part
+            put(into[..., first:last], part)
         return into
 
     def slices(self, bbox: BBox, margin: int) -> tuple[slice, slice]:

@@ -64,7 +64,6 @@ def write_pieces(
     for box in boxes:
         source.grid.window(box)  # refuses a tile that the source does not reach
     window = source.grid.window(surrounding(boxes), options.halo + options.fill_cells)
-    orog = read_orog(elevation, window, elevation_variable)
     days, period = _period(year)
     paths = [Path(folder) / tile.name / f"{period}.nc" for tile in tiles]
     chunk_days = min(int(np.clip(source.block_days(window), SHORTEST_CHUNK, LONGEST_CHUNK)), days.size)
@@ -74,12 +73,14 @@ def write_pieces(
     with xr.set_options(file_cache_maxsize=RAW_FILES), atomic_all(paths) as partials:
         pieces = [_piece(*each, window, options.halo) for each in zip(paths, partials, boxes, strict=True)]
         with open_writer(layout, pieces, window.shape) as writer:
+            orog = read_orog(elevation, window, elevation_variable)  # while the writers create their files
             for block in source.blocks(days[0], days[-1] + 1, window, variables):
                 if fill is None:
                     valid = np.logical_and.reduce([np.isfinite(block[name].values[0]) for name in variables])
                     _check_altitude(orog, valid, elevation)
                     fill = CoastFill(valid, options.fill_cells)
-                    writer.relief(fill(orog), [{**source.attrs, **_counts(fill, piece)} for piece in pieces])
+                    said = source.attrs
+                    writer.relief(fill(orog), [{**said, **_counts(fill, piece)} for piece in pieces])
                 span = slice(done, done + block.sizes["time"])
                 for name in variables:
                     for day in range(span.start, span.stop):

@@ -15,6 +15,7 @@ from ..files import NETCDF
 from .calendars import label
 from .containers import open_container
 from .coordinates import IntArray, SourceGrid, Window, regular_axis
+from .packed import KEY, Packing
 from .times import Times, decode, time_name
 
 if TYPE_CHECKING:
@@ -88,7 +89,10 @@ class RawFile:
 
         They are written to ``into`` where that spares a copy: then it is what is returned.
         """
-        array = self._cube(variable)
+        import xarray as xr
+
+        whole = self.dataset[variable]
+        array = self._cube(whole)
         lat, lon, time = self.dims["lat"], self.dims["lon"], self.dims["time"]
         each = array.sizes[self.steps] if self.steps else 1
         outer = slice(steps.start // each, -(-steps.stop // each))
@@ -108,6 +112,11 @@ class RawFile:
                 ) from problem
 
         plain = array.ndim == 3 and array.dtype.kind in "fiu"
+        packing: Packing | None = whole.encoding.get(KEY)
+        direct = plain and into is not None and into.shape == (outer.stop - outer.start, *window.shape)
+        if direct and packing is not None and packing.stored.dims == whole.dims:
+            array = self._cube(xr.Dataset({variable: packing.stored})[variable])
+            return window.read(block, into, packing.into)  # decoded on the way to where it is wanted
         values = window.read(block, into if plain else None)
         if values.dtype.kind not in "fiu":
             raise InputError(f"'{variable}' holds no numbers", where=str(self.path), hint="map another variable")
@@ -117,9 +126,9 @@ class RawFile:
         flat = values.reshape(-1, *values.shape[2:])
         return flat[steps.start - outer.start * each : steps.stop - outer.start * each]
 
-    def _cube(self, variable: str) -> xr.DataArray:
-        """``variable`` as (expver, time, steps, lat, lon), those dimensions that it has; single others are dropped."""
-        array = self.dataset[variable]
+    def _cube(self, array: xr.DataArray) -> xr.DataArray:
+        """A variable as (expver, time, steps, lat, lon), those dimensions that it has; single others are dropped."""
+        variable = array.name
         wanted = [self.dims["time"], *([self.steps] if self.steps else []), self.dims["lat"], self.dims["lon"]]
         lacking = [d for d in wanted if d not in array.dims]
         if lacking:

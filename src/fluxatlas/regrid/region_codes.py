@@ -117,7 +117,7 @@ def _variable(source: RegionMap) -> str:
 def _names(source: RegionMap) -> dict[int, str]:
     """Names by code from the CSV file of the block, else from the flags of the NetCDF variable; empty without."""
     if source.names:
-        return _names_of_table(source.names)
+        return names_of_table(source.names)
     if Path(source.path).suffix.lower() not in NETCDF_SUFFIXES:
         return {}
     variable = _variable(source)
@@ -132,7 +132,8 @@ def _names(source: RegionMap) -> dict[int, str]:
     return {int(value): meaning for value, meaning in zip(values, meanings, strict=True)}
 
 
-def _names_of_table(path: str) -> dict[int, str]:
+def names_of_table(path: str) -> dict[int, str]:
+    """Names by code from a CSV file with the columns ``code`` and ``name``; raises :class:`InputError`."""
     try:
         text = Path(path).read_bytes().decode("utf-8-sig")
     except OSError:

@@ -32,6 +32,8 @@ LAYERS = {"D1": (0, 20), "D2": (20, 40), "D3": (40, 60), "D4": (60, 80), "D5": (
 """Depths [cm] of the layers of HWSD 2.0."""
 EMPTY = ("", "na", "nan", "null", "none")
 """Cells without a value, in lower case."""
+LARGEST = 2.0**31
+"""Codes, shares, depths and values are below this."""
 NOT_ZERO = ("bdod", "phh2o")
 """Layers for which a zero is a missing value."""
 
@@ -98,6 +100,9 @@ def _rows(frame: Any, columns: dict[str, Any], layer: Layer, code: str, version:
     if rows["code"].isna().any():
         line = int(rows["code"].isna().to_numpy().argmax()) + 2
         raise InputError(f"a row without a mapping unit (line {line})", where=path, hint="mend the table")
+    strange = rows["code"][rows["code"] % 1 != 0]
+    if len(strange):
+        raise InputError(f"the mapping unit {strange.iloc[0]:g} is no code", where=path, hint="mend the table")
     if not (rows["share"].fillna(0) >= 0).all():
         raise InputError("a share is negative", where=path, hint="mend the table")
     layers = [columns["LAYER"]] if version == "hwsd2" and "LAYER" in columns else []
@@ -169,7 +174,7 @@ def _numbers(frame: Any, columns: dict[str, Any], column: str, path: str) -> Arr
     if numbers.isna().any():
         comma = pd.to_numeric(text.str.replace(",", ".", regex=False), errors="coerce")
         numbers = comma if comma.notna().sum() > numbers.notna().sum() else numbers
-    wrong = numbers.isna() & ~text.str.lower().isin(EMPTY)
+    wrong = (numbers.isna() & ~text.str.lower().isin(EMPTY)) | (numbers.abs() >= LARGEST)
     if wrong.any():
         line = int(wrong.to_numpy().argmax()) + 2
         what = f"'{text[wrong].iloc[0]}' in column '{held}' is no number (line {line})"

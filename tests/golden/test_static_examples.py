@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from fluxatlas.cli import app
 from fluxatlas.config import load
 from fluxatlas.config.static import static_inputs
+from fluxatlas.inspect.registry import inspect_path
 from fluxatlas.paths import REPOSITORY
 from lai_composites import CLOUDY, GOOD, PIXELS, pair, starts
 from static_layouts import HWSD2_COLUMNS, around, hwsd1_table, netcdf, soilgrids, write_tif
@@ -164,6 +165,48 @@ def test_an_example_becomes_attributes(name: str, tmp_path: Path, monkeypatch: p
     if name != "lai_modis":
         np.testing.assert_allclose(cells["lai"].mean(("lat", "lon")), np.arange(1, 13) / 10, rtol=1e-3)
     check(cells.assign({axis: cells[axis].broadcast_like(cells["run"]) for axis in ("lat", "lon")}))
+
+
+EXPECTED = {
+    "*/soilgrids/*_mean.tif": ("usable", "geotiff", "SoilGrids 2.0"),
+    "*_0-5cm_mean.tif": ("usable", "geotiff", "SoilGrids 2.0"),
+    "*ETOPO*": ("usable", "netcdf-layers", "orog"),
+    "*ndep-*": ("usable", "netcdf-layers", "ndep"),
+    "*WAD2M*": ("usable", "netcdf-layers", "wetlandFrac"),
+    "*ESACCI*.nc": ("usable", "netcdf-layers", "landcover"),
+    "*ESACCI*.tif": ("usable", "geotiff-land-cover", "esa_cci"),
+    "*MCD12C1*": ("usable", "netcdf-layers", "legend: modis_igbp"),
+    "*lai_monthly.tif": ("usable", "geotiff", "layer lai"),
+    "*elevation.tif": ("usable", "geotiff", "layer orog"),
+    "*ndep_2000.tif": ("usable", "geotiff", "layer ndep"),
+    "*HWSD2.tif": ("part", "geotiff", "mapping units"),
+    "*HWSD2_LAYERS.csv": ("part", "soil-table", "2 mapping units"),
+    "*FparLai_QC*": ("part", "geotiff-leaf-area", "quality bits"),
+    "*Lai_500m*": ("part", "geotiff-leaf-area", "leaf-area composite of 2003"),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_inspect_knows_what_they_are(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (STATIC / "soilgrids").mkdir(parents=True)
+    CASES[name][0]()
+    paths = sorted(path for path in Path().rglob("*.*") if path.is_file())
+    for path in paths if len(paths) < 40 else paths[::20] + sorted(STATIC.glob("*.tif")):
+        status, kind, text = next(
+            found for pattern, found in EXPECTED.items() if path.match(pattern.removeprefix("*/"))
+        )
+        report = inspect_path(path)
+        assert (report.status, report.format) == (status, kind), (path, report.verdict)
+        shown = f"{report.product} {report.verdict} {[row.conversion for row in report.mapping]}"
+        assert text in shown, (path, shown)
+
+
+def test_a_soil_map_in_unknown_units_is_refused_and_says_so(tmp_path: Path) -> None:
+    """450 is no percentage of sand in any file that is not called as SoilGrids calls its own."""
+    path = write_tif(tmp_path / "ph.tif", np.full((72, 72), 4500, np.int16), -10, 39, 24)
+    report = inspect_path(path)
+    assert report.status == "unusable" and "4500" in report.verdict
 
 
 def test_every_example_of_static_layers_is_tested() -> None:

@@ -26,6 +26,7 @@ FORMATS = (
     "cosore",
     "ismn",
     "sites_text",
+    "soil_tables",
     "known_tables",
     "documentation",
     "tables",

@@ -12,12 +12,15 @@ from ...config.static import LAYERS
 from ...errors import FluxAtlasError
 from ...ingest.elevation import NAMES as ELEVATION
 from ...regrid.cover import read_legend
+from ...regrid.cover_layout import SHARE_NAMES
 from ...regrid.lai_files import index
-from ...regrid.sources import open_source
+from ...regrid.names import NAMES, NITROGEN
+from ...regrid.series import time_dimension
 from ..datasets import Axes, sample
 from ..names import canonical_name
 from ..probe import Probe
 from ..report import MappingRow, Report
+from ..static_trial import LEGENDS, try_cover, try_layer
 
 COVER = {"lccs_class": "esa_cci", "LC_Type1": "modis_igbp", "land_cover": "esa_cci"}
 """Variable of land-cover classes -> legend."""
@@ -45,11 +48,13 @@ def decide(report: Report, dataset: xr.Dataset, roles: Axes, probe: Probe) -> Re
                 if layer == "lai_series":
                     _composites(report, probe)
                 else:
-                    _open(probe, name, layer, options)
+                    options = _read(report, probe, name, layer, options)
             except FluxAtlasError as problem:
                 refused.append(f"{name} as {layer}: {problem.what}")
                 continue
             layers.append(layer)
+            if name.lower() in NITROGEN and len(set(NITROGEN) & {str(n).lower() for n in dataset.data_vars}) == 1:
+                report.note("part-of-nitrogen", "reduced or oxidised nitrogen only: give the files of both", name)
             shown = ", ".join(f"{key}: {value}" for key, value in options.items() if value)
             report.mapping.append(MappingRow(layer, [name], str(dataset[name].attrs.get("units", "")), shown))
     if report.format == "zarr-grid":
@@ -87,10 +92,12 @@ def _candidates(
     report: Report, name: str, variable: xr.DataArray, dataset: xr.Dataset
 ) -> list[tuple[str, dict[str, Any]]]:
     """Static layers that a variable may be, with the options of ``static.layers`` it needs."""
-    select = {str(d): 0 for d in ("nlayer", "layer", "time") if d in variable.dims}
+    select = {str(d): 0 for d in ("nlayer", "layer") if d in variable.dims}
     if name in COVER and variable.ndim >= 2:
         _classes(report, name, variable)
-        return [("landcover", {"legend": COVER[name], "select": select})]
+        return [("landcover", {"legend": COVER[name], "year": _first_year(dataset, variable)})]
+    if name in SHARE_NAMES or _is_first_of_types(name, dataset):
+        return [("landcover", {"year": _first_year(dataset, variable)})]
     if name in TRANSFORMS:
         layer, transform, _ = TRANSFORMS[name]
         return [(layer, {"select": select, "transform": transform})]
@@ -100,12 +107,41 @@ def _candidates(
     if layer == "lai":
         weights = "Cv" if "veg_class" in variable.dims and "Cv" in dataset else ""
         return [("lai", {"weights": weights})]
-    if layer in LAYERS and variable.ndim >= 2:
-        return [(layer, {"select": select})]
+    layer = layer if layer in LAYERS else _slow_layer(name, dataset)
+    if layer and variable.ndim >= 2:
+        series = {"over_time": "mean"} if variable.sizes.get("time", 1) > 1 else {}
+        return [(layer, {"select": select, **series})]
     text = f"{name} {variable.attrs.get('long_name', '')} {dataset.attrs.get('history', '')}".lower()
     if "land" in text and ("fraction" in text or "frac" in text) and variable.ndim >= 2:
         return [("sftlf", {"select": select, "scale": 100 if _is_fraction(report, name) else ""})]
     return []
+
+
+def _slow_layer(name: str, dataset: xr.Dataset) -> str:
+    """The layer of nitrogen deposition or wetlands that a variable is, by its name; '' where it is none."""
+    if name.lower() in NITROGEN:
+        return "ndep"
+    text = f"{dataset.attrs.get('title', '')} {dataset.encoding.get('source', '')}".lower()
+    wet = name.lower() != "frac" or "wetland" in text or "inundat" in text
+    return next((key for key in ("ndep", "wetlandFrac") if name.lower() in NAMES[key] and (wet or key == "ndep")), "")
+
+
+def _is_first_of_types(name: str, dataset: xr.Dataset) -> bool:
+    """Whether a variable is the first of several that hold the shares of one plant type each."""
+    types = {meaning.variable.lower() for meaning in read_legend("esa_cci_pft").values() if meaning.variable}
+    held = [str(n) for n in dataset.data_vars if str(n).lower() in types]
+    return len(held) > 1 and name == held[0]
+
+
+def _first_year(dataset: xr.Dataset, variable: xr.DataArray) -> int | None:
+    """The first year of a series of maps, None where there is one map only."""
+    axis = time_dimension(dataset, str(variable.name), {})
+    if axis is None:
+        return None
+    try:
+        return int(xr.decode_cf(dataset[[axis]])[axis].dt.year[0])
+    except (ValueError, OverflowError, TypeError, AttributeError):
+        return None
 
 
 def roles_of_time(variable: xr.DataArray) -> bool:
@@ -137,14 +173,13 @@ def _classes(report: Report, name: str, variable: xr.DataArray) -> None:
         report.warn("unknown-classes", f"classes that the legend {COVER[name]} does not have: {unknown}", name)
 
 
-def _open(probe: Probe, name: str, layer: str, options: dict[str, Any]) -> None:
-    """Open the layer the way the static stage does; raises what it raises."""
-    with open_source(
-        str(probe.path),
-        variable=name,
-        bands=12 if layer == "lai" else 1,
-        classes=layer == "landcover",
-        select=options.get("select") or {},
-        weights=str(options.get("weights", "")),
-    ):
-        pass
+def _read(report: Report, probe: Probe, name: str, layer: str, options: dict[str, Any]) -> dict[str, Any]:
+    """Read the layer in a small place the way the static stage does; the options it took. Raises what it raises."""
+    box = report.space.bbox if report.space else [-180.0, -90.0, 180.0, 90.0]
+    if layer == "landcover":
+        legends = [options["legend"]] if options.get("legend") else LEGENDS
+        chosen = {"variable": name if options.get("legend") else "", "year": options.get("year")}
+        cover = try_cover(str(probe.path), box, legends, **chosen)
+        return {"legend": cover.legend, "year": cover.year}
+    given = {key: value for key, value in options.items() if value}
+    return try_layer(layer, str(probe.path), box, [{"variable": name, **given}])

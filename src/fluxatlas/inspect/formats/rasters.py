@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 
 from ...config.lai import LaiSeries
+from ...config.providers import SOIL
 from ...config.static import LAYERS
 from ...errors import FluxAtlasError, InputError
 from ...regrid.cover import read_legend
+from ...regrid.cover_layout import SAYS_SHARES
 from ...regrid.lai_files import index
 from ...regrid.sources import open_source
 from .. import checks
@@ -20,6 +22,7 @@ from ..checks import Column
 from ..probe import Probe
 from ..registry import refused
 from ..report import MappingRow, Report, SpaceSummary
+from ..static_trial import try_cover, try_layer
 
 MOST_PIXELS = 2_000_000
 """Pixels that are read of one band; larger rasters are thinned."""
@@ -27,19 +30,21 @@ CACHE_MB = 64
 """Blocks that GDAL keeps in memory; by default it takes a part of all there is."""
 LEGENDS = ("esa_cci", "modis_igbp")
 WORDS = {
-    "orog": r"elev|dem|orog|altitude",
-    "sand": r"\bsand",
-    "clay": r"\bclay",
-    "soc": r"\bsoc\b|organic.?carbon",
+    "orog": r"elev|dem(?![a-z])|orog|altitude|etopo|gebco|srtm",
+    "sand": r"(?<![a-z])sand",
+    "clay": r"(?<![a-z])clay",
+    "soc": r"(?<![a-z])soc(?![a-z])|organic.?carbon",
     "bdod": r"bdod|bulk.?dens",
-    "phh2o": r"phh2o|\bph\b",
+    "phh2o": r"phh2o|(?<![a-z])ph(?![a-z])",
     "ndep": r"ndep|n.?deposition",
-    "lai": r"\blai",
+    "lai": r"(?<![a-z])lai(?![a-z])|leaf.?area",
     "cropFrac": r"crop.?frac",
     "wetlandFrac": r"wetland.?frac",
     "sftlf": r"land.?frac|sftlf",
 }
 """Words in the file name or description that point to a static layer."""
+SOILGRIDS = re.compile(r"(sand|clay|soc|bdod|phh2o)_\d+-\d+cm_mean(_\d+m?)?")
+"""Names of the maps of SoilGrids 2.0."""
 COMPOSITE = re.compile(r"(M[COY]D15A[23]H|V(NP|J1|J2)15A2H).*(Lai|QC)|_Lai_500m_|FparLai_QC", re.IGNORECASE)
 """Names of leaf-area composites and of their quality bytes."""
 OTHER = {
@@ -149,20 +154,51 @@ def _decide(report: Report, probe: Probe, values: np.ndarray) -> Report:
     if other:
         report.product = report.product or other[0]
         report.variables[0].units, report.variables[0].units_from = other[1], "format" if other[1] else ""
-    if report.details["land_cover"]:
-        return _cover(report, path)
-    text = f"{stem} {report.variables[0].name}"
+    text = f"{stem} {report.variables[0].name}".lower()
     layer = next((name for name, words in WORDS.items() if name in LAYERS and re.search(words, text)), None)
+    if SAYS_SHARES.search(stem) and report.details["bands"] > 1 and layer is None:
+        return _shares(report, path)
+    if report.details["land_cover"] and not (layer and (layer != "lai" or report.details["bands"] == 12)):
+        return _cover(report, path)
+    if "hwsd" in stem and layer is None:
+        report.product = "HWSD, map of mapping units"
+        return report.decide("part", "codes of mapping units: give their table beside them", "static.soil")
     if layer is None or other:
         what = f" ({other[0]})" if other else ""
         return report.decide("no_reader", f"a raster{what} that is none of the static layers: {', '.join(LAYERS)}")
+    return _layer(report, layer, path)
+
+
+def _layer(report: Report, layer: str, path: str) -> Report:
+    """The verdict of the reader of a static layer, as it is or as one of the maps of SoilGrids."""
+    choices: list[dict[str, Any]] = [{}, {"provider": "soilgrids"}] if layer in SOIL else [{}]
+    if SOILGRIDS.fullmatch(Path(path).stem.lower()):
+        report.product = report.product or "SoilGrids 2.0"
+        choices.reverse()
     try:
-        with open_source(path, bands=12 if layer == "lai" else 1):
-            pass
+        options = try_layer(layer, path, _box(report), choices)
     except FluxAtlasError as problem:
         return refused(report, problem)
-    report.mapping.append(MappingRow(layer, [report.variables[0].name], "", "state scale and units in the layer"))
+    shown = ", ".join(f"{key}: {value}" for key, value in options.items())
+    report.mapping.append(MappingRow(layer, [report.variables[0].name], "", shown or "in the unit the file states"))
     return report.decide("usable", f"can be read as the static layer {layer}", f"static.layers.{layer}")
+
+
+def _box(report: Report) -> list[float]:
+    """West, south, east, north; the globe where the file states no projection (its reader says so)."""
+    known = report.space is not None and report.space.crs != "unknown"
+    return report.space.bbox if known and report.space else [-180.0, -90.0, 180.0, 90.0]
+
+
+def _shares(report: Report, path: str) -> Report:
+    """The verdict on bands that are shares of land-cover classes."""
+    report.format = "geotiff-land-cover"
+    try:
+        cover = try_cover(path, _box(report), content="shares")
+    except FluxAtlasError as problem:
+        return refused(report, problem)
+    report.mapping.append(MappingRow("uplandFrac, cropFrac, wetlandFrac, biome", ["bands"], "", "shares of classes"))
+    return report.decide("usable", f"shares of land-cover classes, legend {cover.legend}", "static.landcover")
 
 
 def _composites(report: Report, probe: Probe) -> Report:

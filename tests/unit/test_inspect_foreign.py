@@ -6,9 +6,11 @@ import sys
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import rasterio
+import xarray as xr
 from rasterio.transform import from_origin
 
 import constraint_files
@@ -104,3 +106,24 @@ def test_leaf_area_composites_are_no_land_cover(tmp_path: Path) -> None:
     found = {("QC" in path.name): inspect_path(path) for path in sorted(tmp_path.iterdir())[:50]}
     assert {report.format for report in found.values()} == {"geotiff-leaf-area"}
     assert "quality bits" in found[True].verdict and "leaf-area composite of 2009-" in found[False].verdict
+
+
+def test_maps_of_region_codes_are_regions(tmp_path: Path) -> None:
+    codes = np.zeros((180, 360), np.int16)
+    codes[:, 180:], codes[:90, :180] = 3, 7
+    lat, lon = 89.5 - np.arange(180), -179.5 + np.arange(360)
+    attrs = {"flag_values": np.array([3, 7], "i2"), "flag_meanings": "East North_West"}
+    xr.Dataset({"transcom_regions": (("lat", "lon"), codes, attrs)}, {"lat": lat, "lon": lon}).to_netcdf(
+        tmp_path / "t.nc"
+    )
+    report = inspect_path(tmp_path / "t.nc")
+    assert (report.status, report.reader) == ("usable", "regions.maps")
+    assert "East, North_West" in report.mapping[0].conversion
+    with rasterio.open(
+        tmp_path / "countries.tif", "w", driver="GTiff", width=360, height=180, count=1, dtype="int16",
+        crs="EPSG:4326", transform=from_origin(-180, 90, 1, 1),
+    ) as raster:  # fmt: skip
+        raster.write(codes, 1)
+    report = inspect_path(tmp_path / "countries.tif")
+    assert (report.status, report.reader) == ("usable", "regions.maps"), report.verdict
+    assert report.mapping[0].conversion == "region 3, region 7"

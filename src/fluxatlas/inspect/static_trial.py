@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from pydantic import ValidationError
 
+from ..config.regions import RegionMap
 from ..config.static import LandCover, Layer
 from ..errors import FluxAtlasError, InputError
 from ..grid import get_grid
 from ..regrid.cover import shares
 from ..regrid.frame import Frame
 from ..regrid.layers import read_layer
+from ..regrid.regions import region_shares
 
 Box = Sequence[float]
 CELLS = 6
 """Cells of 4 km along each side of a place."""
+REGIONS = re.compile(r"region|countr|biome|basin|transcom|reccap|continent", re.IGNORECASE)
+"""Words in the name of a map of region codes."""
 LEGENDS = ("esa_cci", "modis_igbp", "esa_cci_pft")
 """Legends of land cover that are shipped."""
 
@@ -55,6 +60,15 @@ def try_layer(name: str, path: str, box: Box, choices: Sequence[dict[str, Any]])
         else:
             return options
     raise problems[0]
+
+
+def try_regions(path: str, box: Box, variable: str = "") -> list[str]:
+    """Names of the regions that a map of codes has in a few places of ``box``; raises what the reader raises."""
+    source = RegionMap(path=path, variable=variable)
+    found: set[str] = set()
+    for frame in places(box):
+        found |= set(region_shares(source, frame.lat, frame.lon).names)
+    return sorted(found)
 
 
 def try_cover(path: str, box: Box, legends: Sequence[str] = LEGENDS, **options: Any) -> LandCover:

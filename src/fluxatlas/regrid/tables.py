@@ -82,6 +82,7 @@ def units_of(name: str, layer: Layer) -> Units:
         weight = np.where(np.isfinite(values), rows["share"].to_numpy() * share, 0.0)
         np.add.at(total, place, np.nan_to_num(values) * weight)
         np.add.at(known, place, weight)
+    known = np.where(known > 1e-9, known, 0.0)  # shares that small are none
     if not known.any():
         raise InputError(f"no mapping unit has a value of '{name}' in this depth", where=path, hint="check 'depth'")
     means = np.divide(total, known, where=known > 0, out=np.full(len(keys), np.nan))

@@ -20,7 +20,7 @@ from ..datasets import Axes, sample
 from ..names import canonical_name
 from ..probe import Probe
 from ..report import MappingRow, Report
-from ..static_trial import LEGENDS, try_cover, try_layer
+from ..static_trial import LEGENDS, REGIONS, try_cover, try_layer, try_regions
 
 COVER = {"lccs_class": "esa_cci", "LC_Type1": "modis_igbp", "land_cover": "esa_cci"}
 """Variable of land-cover classes -> legend."""
@@ -61,7 +61,7 @@ def decide(report: Report, dataset: xr.Dataset, roles: Axes, probe: Probe) -> Re
         return report.decide("no_reader", "static layers in Zarr: no reader yet")
     if layers:
         keys = ", ".join(dict.fromkeys(layers))
-        where = {"landcover": "static.landcover", "lai_series": "static.lai_series"}
+        where = {"landcover": "static.landcover", "lai_series": "static.lai_series", "regions": "regions.maps"}
         wanted = " / ".join(dict.fromkeys(where.get(layer, "static.layers") for layer in layers))
         return report.decide("usable", f"can be read as static layers: {keys}", wanted)
     for text in refused:
@@ -98,6 +98,8 @@ def _candidates(
         return [("landcover", {"legend": COVER[name], "year": _first_year(dataset, variable)})]
     if name in SHARE_NAMES or _is_first_of_types(name, dataset):
         return [("landcover", {"year": _first_year(dataset, variable)})]
+    if REGIONS.search(name) and variable.ndim >= 2 and not any("flux" in str(n).lower() for n in dataset.data_vars):
+        return [("regions", {})]
     if name in TRANSFORMS:
         layer, transform, _ = TRANSFORMS[name]
         return [(layer, {"select": select, "transform": transform})]
@@ -176,6 +178,9 @@ def _classes(report: Report, name: str, variable: xr.DataArray) -> None:
 def _read(report: Report, probe: Probe, name: str, layer: str, options: dict[str, Any]) -> dict[str, Any]:
     """Read the layer in a small place the way the static stage does; the options it took. Raises what it raises."""
     box = report.space.bbox if report.space else [-180.0, -90.0, 180.0, 90.0]
+    if layer == "regions":
+        names = try_regions(str(probe.path), box, name)
+        return {"regions": f"{', '.join(names[:4])}{', ...' if len(names) > 4 else ''}"}
     if layer == "landcover":
         legends = [options["legend"]] if options.get("legend") else LEGENDS
         chosen = {"variable": name if options.get("legend") else "", "year": options.get("year")}

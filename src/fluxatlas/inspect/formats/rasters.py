@@ -22,7 +22,7 @@ from ..checks import Column
 from ..probe import Probe
 from ..registry import refused
 from ..report import MappingRow, Report, SpaceSummary
-from ..static_trial import try_cover, try_layer
+from ..static_trial import REGIONS, try_cover, try_layer, try_regions
 
 MOST_PIXELS = 2_000_000
 """Pixels that are read of one band; larger rasters are thinned."""
@@ -158,6 +158,8 @@ def _decide(report: Report, probe: Probe, values: np.ndarray) -> Report:
     layer = next((name for name, words in WORDS.items() if name in LAYERS and re.search(words, text)), None)
     if SAYS_SHARES.search(stem) and report.details["bands"] > 1 and layer is None:
         return _shares(report, path)
+    if layer is None and not other and REGIONS.search(stem) and report.details["dtype"].startswith(("int", "uint")):
+        return _regions(report, path)
     if report.details["land_cover"] and not (layer and (layer != "lai" or report.details["bands"] == 12)):
         return _cover(report, path)
     if "hwsd" in stem and layer is None:
@@ -188,6 +190,16 @@ def _box(report: Report) -> list[float]:
     """West, south, east, north; the globe where the file states no projection (its reader says so)."""
     known = report.space is not None and report.space.crs != "unknown"
     return report.space.bbox if known and report.space else [-180.0, -90.0, 180.0, 90.0]
+
+
+def _regions(report: Report, path: str) -> Report:
+    """The verdict of the reader of maps of region codes."""
+    try:
+        names = try_regions(path, _box(report))
+    except FluxAtlasError as problem:
+        return refused(report, problem)
+    report.mapping.append(MappingRow("regions", ["band 1"], "", ", ".join(names[:6])))
+    return report.decide("usable", f"codes of regions ({len(names)} in a few places)", "regions.maps")
 
 
 def _shares(report: Report, path: str) -> Report:

@@ -12,6 +12,8 @@ from ..files import atomic
 from .report import Report
 
 MOST_LINES = 6
+MOST_CLASSES = 20
+"""Classes that the legend of a map names."""
 INK, FAINT, LINE, WARN = "#222222", "#8A8A8A", "#0072B2", "#D55E00"
 
 
@@ -108,6 +110,7 @@ def _map(figure: Any, axis: Any, report: Report, field: tuple[str, np.ndarray]) 
         half_y, half_x = (space.cell[0] / 2, space.cell[1] / 2) if lat is not None else (0.0, 0.0)
         extent = (west - half_x, east + half_x, south - half_y, north + half_y)
     finite = values[np.isfinite(values)]
+    codes = np.unique(finite) if classes else np.empty(0)
     limits = (
         {}
         if classes or not finite.size
@@ -115,7 +118,6 @@ def _map(figure: Any, axis: Any, report: Report, field: tuple[str, np.ndarray]) 
     )
     shown = values
     if classes:
-        codes = np.unique(finite)
         shown = np.where(np.isfinite(values), np.searchsorted(codes, np.nan_to_num(values)), np.nan)
     stretch: Any = "auto"
     if geographic and space is not None:
@@ -125,10 +127,25 @@ def _map(figure: Any, axis: Any, report: Report, field: tuple[str, np.ndarray]) 
     )
     axis.grid(False)
     units = next((v.units for v in report.variables if v.name == name), "")
-    what = "classes (colours repeat)" if classes else f"mean over time [{units}]" if lat is not None else f"[{units}]"
-    axis.set_title(f"{name}: {what}", loc="left", fontsize=8, color=INK, pad=3)
+    times = report.series.get("x")
+    what = ["mean over time"] * (times is not None and len(times) > 1 and not classes) + [f"[{units}]"] * bool(units)
+    title = f"{name}: {'classes' + ' (colours repeat)' * (codes.size > MOST_CLASSES) if classes else ' '.join(what)}".removesuffix(
+        ": "
+    )
+    axis.set_title(title, loc="left", fontsize=8, color=INK, pad=3)
     if not geographic:
         axis.set_xlabel("column")
         axis.set_ylabel("row")
-    if not classes:
+    if classes:
+        _legend(axis, image, codes, report.details.get("class_names", {}))
+    else:
         figure.colorbar(image, ax=axis, shrink=0.9, pad=0.01)
+
+
+def _legend(axis: Any, image: Any, codes: np.ndarray, names: dict[str, str]) -> None:
+    """What the colours of ``image`` mean, up to :data:`MOST_CLASSES` of them."""
+    from matplotlib.patches import Patch
+
+    labels = [f"{int(code)} {names.get(str(int(code)), '')}".strip() for code in codes[:MOST_CLASSES]]
+    patches = [Patch(color=image.cmap(image.norm(i)), label=label) for i, label in enumerate(labels)]
+    axis.legend(handles=patches, loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=6, frameon=False)

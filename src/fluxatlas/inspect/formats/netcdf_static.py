@@ -99,6 +99,7 @@ def _candidates(
     if name in SHARE_NAMES or _is_first_of_types(name, dataset):
         return [("landcover", {"year": _first_year(dataset, variable)})]
     if REGIONS.search(name) and variable.ndim >= 2 and not any("flux" in str(n).lower() for n in dataset.data_vars):
+        _categories(report, name, sample(variable, "")[0])
         return [("regions", {})]
     if name in TRANSFORMS:
         layer, transform, _ = TRANSFORMS[name]
@@ -167,12 +168,22 @@ def _is_fraction(report: Report, name: str) -> bool:
 def _classes(report: Report, name: str, variable: xr.DataArray) -> None:
     """Classes that occur, and those that the legend does not know."""
     values, _ = sample(variable, "")
+    _categories(report, name, values)
     found = np.unique(values[np.isfinite(values)]).astype(int) if values.dtype.kind == "f" else np.unique(values)
-    known = set(read_legend(COVER[name]))
+    legend = read_legend(COVER[name])
+    known = set(legend)
+    report.details["class_names"] = {str(code): legend[int(code)].name for code in found if int(code) in known}
     report.details["classes"] = [int(code) for code in found]
     unknown = [int(code) for code in found if int(code) not in known]
     if unknown:
         report.warn("unknown-classes", f"classes that the legend {COVER[name]} does not have: {unknown}", name)
+
+
+def _categories(report: Report, name: str, values: np.ndarray) -> None:
+    """Draw the first step of ``values`` as classes: a mean of codes says nothing."""
+    if report.space and values.shape[-2:] == tuple(report.space.shape):
+        report.series["map"] = (name, values.reshape(-1, *values.shape[-2:])[0].astype(np.float64))
+        report.details["land_cover"] = True
 
 
 def _read(report: Report, probe: Probe, name: str, layer: str, options: dict[str, Any]) -> dict[str, Any]:

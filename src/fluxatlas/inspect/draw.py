@@ -129,9 +129,9 @@ def _map(figure: Any, axis: Any, report: Report, field: tuple[str, np.ndarray]) 
     units = next((v.units for v in report.variables if v.name == name), "")
     times = report.series.get("x")
     what = ["mean over time"] * (times is not None and len(times) > 1 and not classes) + [f"[{units}]"] * bool(units)
-    title = f"{name}: {'classes' + ' (colours repeat)' * (codes.size > MOST_CLASSES) if classes else ' '.join(what)}".removesuffix(
-        ": "
-    )
+    if classes:
+        what = ["classes" if codes.size <= MOST_CLASSES else "classes (colours repeat)"]
+    title = f"{name}: {' '.join(what)}" if what else name
     axis.set_title(title, loc="left", fontsize=8, color=INK, pad=3)
     if not geographic:
         axis.set_xlabel("column")

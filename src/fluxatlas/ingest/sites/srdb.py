@@ -62,7 +62,7 @@ def _records(path: str, entry: SiteEntry, rules: QcRules, ledger: Ledger) -> pd.
         "without annual flux": table["Rs_annual"].isna(),
         "without number": table["Record_number"].isna(),
         "without place": ~(table["Latitude"].between(-90, 90) & table["Longitude"].between(-180, 180)),
-        "without period": ~(middle.between(1900, 2100) & (years > 0) & (years <= 50)),
+        "without period": ~(middle.between(1900, 2100) & (years >= 0.01) & (years <= 50)),
         "of manipulated plots": ~words["Manipulation"].str.lower().isin(["", "none", "control"]),
         "marked as duplicate": words["Duplicate_record"] != "",
         "with a flag of a problem": words["Quality_flag"].str.contains(_PROBLEM, regex=True),

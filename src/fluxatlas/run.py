@@ -6,6 +6,8 @@ The Snakefile, ``plan`` and ``status`` all ask this one class, which imports not
 from __future__ import annotations
 
 import json
+import os
+import sys
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -38,6 +40,13 @@ def _spread(items: Sequence[T], most: int) -> list[T]:
     if len(items) <= most:
         return list(items)
     return [items[int((k + 0.5) * len(items) / most)] for k in range(most)]
+
+
+def commands_on_path() -> None:
+    """Let jobs find ``fluxatlas`` beside the Python that runs, also where its environment is not activated."""
+    beside, path = str(Path(sys.executable).parent), os.environ.get("PATH", "")
+    if beside not in path.split(os.pathsep):
+        os.environ["PATH"] = f"{beside}{os.pathsep}{path}"
 
 
 def spread(option: str, template: str, **lists: Sequence[Any]) -> str:

@@ -34,7 +34,9 @@ def snakemake(folder: Path, *options: str) -> str:
         "2",
     ]
     command += ["--directory", str(folder), "--configfile", str(CONFIG)]
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "OMP_NUM_THREADS": "1"}
+    beside = str(Path(sys.executable).parent)  # not on the path: the environment need not be activated
+    path = os.pathsep.join(part for part in os.environ["PATH"].split(os.pathsep) if part != beside)
+    environment = {**os.environ, "PATH": path, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=REPOSITORY, check=False)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
     return done.stdout + done.stderr

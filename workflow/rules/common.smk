@@ -8,8 +8,9 @@ import sys
 
 from fluxatlas.config import load
 from fluxatlas.errors import FluxAtlasError
-from fluxatlas.run import STAGE_VERSIONS, Run, spread
+from fluxatlas.run import STAGE_VERSIONS, Run, commands_on_path, spread
 
+commands_on_path()
 try:
     RUN = Run(load(config))
     TILES = RUN.tiles

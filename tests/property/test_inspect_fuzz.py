@@ -3,7 +3,6 @@
 import gzip
 import io
 import json
-import os
 import tempfile
 import warnings
 import zipfile
@@ -17,17 +16,16 @@ import pytest
 import rasterio
 import rdata
 import xarray as xr
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rasterio.transform import from_origin
 
+from damage import cases
 from fluxatlas.inspect.registry import inspect_path
 from fluxatlas.inspect.report import STATUSES
 from fluxatlas.inspect.screen import render
 
-CASES = settings(
-    max_examples=int(os.environ.get("FLUXATLAS_FUZZ", "25")), deadline=None, suppress_health_check=list(HealthCheck)
-)
+CASES = cases(25)
 
 DAYS = [f"{d:%Y%m%d}" for d in pd.date_range("2001-01-01", periods=20)]
 TEXTS: dict[str, str] = {

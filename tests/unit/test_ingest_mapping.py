@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 import yaml
@@ -12,6 +13,7 @@ from fluxatlas.config.forcing import ForcingBlock
 from fluxatlas.errors import ConfigError
 from fluxatlas.ingest import rules
 from fluxatlas.ingest.declaration import MAPPINGS, RULES, load_mapping
+from fluxatlas.ingest.mapping import MappedSource
 from fluxatlas.ingest.source import open_source
 from fluxatlas.systems import get_system
 from ingest_raw import LAT, LON
@@ -159,3 +161,39 @@ class TestHumidity:
         np.testing.assert_allclose(humidity.huss_from_vpd(saturated - vapour, t, p), expected)
         mixing_ratio = expected / (1 - expected)
         np.testing.assert_allclose(mixing_ratio, humidity.EPSILON * vapour / (p - vapour), rtol=1e-12)
+
+
+@pytest.mark.parametrize("day", ["utc", "local"])
+def test_half_hours(tmp_path: Path, day: str) -> None:
+    """Radiation of 30 minutes as geostationary products have it, an amount and an accumulation; days UTC and local."""
+    time = pd.date_range("2001-02-26", "2001-03-03 23:30", freq="30min")
+    rng = np.random.default_rng(6)
+    shape = (time.size, LAT.size, LON.size)
+    sis, rain, t = rng.uniform(0, 900, shape), rng.gamma(0.3, 1, shape), rng.normal(280, 5, shape)
+    ends = pd.date_range("2001-02-26 00:30", periods=time.size, freq="30min")
+    running = rain.reshape(-1, 48, *shape[1:]).cumsum(axis=1).reshape(shape)  # since midnight, stamped at the end
+    mapping = {
+        "title": "half-hours", "citation": "nobody (2001)", "step_hours": 0.5,
+        "raw": {"SIS": {"time": "interval"}, "tp": {"time": "accumulated"}, "T": {"time": "instant"}},
+        "variables": {"rsds": {"of": "SIS"}, "pr": {"of": "tp"}, "tas": {"of": "T"}, "tasmax": {"of": "T"}},
+    }  # fmt: skip
+    dims = ("time", "lat", "lon")
+    for name, (values, unit, stamps) in {
+        "SIS": (sis, "W m-2", time), "T": (t, "K", time), "tp": (running, "mm", ends),
+    }.items():  # fmt: skip
+        field = {name: (dims, values.astype(np.float32), {"units": unit})}
+        xr.Dataset(field, {"time": stamps, "lat": LAT, "lon": LON}).to_netcdf(tmp_path / f"{name}.nc")
+    (tmp_path / "own.yaml").write_text(yaml.safe_dump(mapping))
+    source = MappedSource(load_mapping(tmp_path / "own.yaml"), sorted(tmp_path.glob("*.nc")), day=day)
+    found = source.days(np.datetime64("2001-02-28"), np.datetime64("2001-03-02"), BOX, ("rsds", "pr", "tas", "tasmax"))
+    ahead = np.floor(LON / 7.5 + 0.5).astype(int) if day == "local" else np.zeros(LON.size, int)
+    begin = 2 * 48 - ahead
+
+    def by_day(x: np.ndarray) -> np.ndarray:
+        columns = [x[begin[i] : begin[i] + 96, :, i].reshape(2, 48, -1) for i in range(LON.size)]
+        return np.stack(columns, axis=-1)
+
+    np.testing.assert_allclose(found.rsds, by_day(sis).mean(1), rtol=1e-5)
+    np.testing.assert_allclose(found.pr * 86400, by_day(rain).sum(1), rtol=1e-4)
+    np.testing.assert_allclose(found.tas, by_day(t).mean(1), rtol=1e-6)
+    np.testing.assert_allclose(found.tasmax, by_day(t).max(1), rtol=1e-6)

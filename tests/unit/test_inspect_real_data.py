@@ -50,7 +50,7 @@ EXPECTED: list[tuple[str, str, str]] = [
     (f"{WALNUT}/parameters/*.txt", "documentation", "not_input"),
     *((f"{ERA5}/{name}*", "netcdf-grid", "part") for name in ("2m_", "surface_", "10m_wind_speed")),
     (f"{ERA5}/*", "netcdf-layers", "no_reader"),
-    ("*SARAH-SIS.nc", "netcdf-grid", "unusable"),
+    ("*SARAH-SIS.nc", "netcdf-grid", "part"),
     ("*SARAH-DNI.nc", "netcdf-layers", "no_reader"),
     (CITIES, "netcdf-points", "no_reader"),
     (f"{VOIGT}/*", "voigt", "usable"),

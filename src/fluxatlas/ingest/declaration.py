@@ -9,8 +9,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import numpy as np
 import yaml
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from .. import variables as table
 from ..config.base import Block, problems
@@ -69,6 +70,10 @@ class CanonicalVariable(Block):
         return (self.of,) if isinstance(self.of, str) else self.of
 
 
+STEPS = (0.5, 1, 2, 3, 4, 6, 8, 12, 24)
+"""Hours that a step of a data set may last."""
+
+
 class DeclaredMapping(Block):
     """A regular latitude-longitude data set."""
 
@@ -76,8 +81,8 @@ class DeclaredMapping(Block):
     """Name of the data set, for provenance."""
     citation: str
     """How to cite it."""
-    step_hours: Literal[1, 2, 3, 4, 6, 8, 12, 24] = 24
-    """Length of a step."""
+    step_hours: float = 24
+    """Length of a step: 0.5, 1, 2, 3, 4, 6, 8, 12 or 24."""
     monthly: bool = False
     """Values of calendar months, brought to days so that the monthly means are conserved."""
     stamp: Literal["start", "middle", "end", "inside"] = "start"
@@ -88,6 +93,23 @@ class DeclaredMapping(Block):
     """Variables of the files."""
     variables: dict[str, CanonicalVariable] = Field(min_length=1)
     """Canonical variables."""
+
+    @field_validator("step_hours")
+    @classmethod
+    def _divides_a_day(cls, hours: float) -> float:
+        if hours not in STEPS:
+            raise ValueError(f"a step lasts {', '.join(f'{step:g}' for step in STEPS)} hours")
+        return hours
+
+    @property
+    def step(self) -> np.timedelta64:
+        """Length of a step in seconds."""
+        return np.timedelta64(round(3600 * self.step_hours), "s")
+
+    @property
+    def steps(self) -> int:
+        """Steps in a day."""
+        return round(24 / self.step_hours)
 
     @model_validator(mode="after")
     def _consistent(self) -> DeclaredMapping:

@@ -80,14 +80,14 @@ class MappedSource:
                 where="forcing.day",
                 hint=f"'local' is for steps up to {LONGEST_LOCAL_STEP} hours; use 'utc'",
             )
-        snap = np.timedelta64(1, "M") if mapping.monthly else np.timedelta64(mapping.step_hours, "h")
+        snap = np.timedelta64(1, "M") if mapping.monthly else mapping.step
         self.archive = Archive([*files, *closing], snap if mapping.monthly or mapping.stamp == "inside" else None)
         self.clipped: Counter[str] = Counter()
         self.repeated_days = 0
         self._relief = (elevation, elevation_variable)
         self._orog: tuple[Window, Values] | None = None
         self._reader = StepReader(self.archive, mapping, local=self.local)
-        self._steps = 24 // mapping.step_hours
+        self._steps = mapping.steps
         self._mask: dict[str, npt.NDArray[np.bool_]] = {}
 
     @property
@@ -250,7 +250,7 @@ class MappedSource:
         kind = {"minimum": "minimum", "maximum": "maximum"}.get(table.get(name).time, "mean")
         if made.rule is not None:
             count = int((stop - start) / np.timedelta64(1, "D")) * self._steps
-            dates = pd.date_range(pd.Timestamp(start), periods=count, freq=f"{self.mapping.step_hours}h")
+            dates = pd.date_range(pd.Timestamp(start), periods=count, freq=pd.Timedelta(self.mapping.step))
             steps = self._by_rule(name, raws, dates, window, where)
             return daily.statistic(daily.by_day(steps, self._steps), kind).astype(np.float32)
         (raw,) = made.sources

@@ -18,7 +18,7 @@ from .declaration import DeclaredMapping
 Values = npt.NDArray[np.float32]
 
 
-def solar_shift(lon: npt.ArrayLike, step_hours: int) -> npt.NDArray[np.int64]:
+def solar_shift(lon: npt.ArrayLike, step_hours: float) -> npt.NDArray[np.int64]:
     """Steps by which mean solar time at ``lon`` [degrees east, any turn] is ahead of UTC; half steps are rounded up."""
     degrees = (np.asarray(lon, float) + 180.0) % 360.0 - 180.0
     return np.floor(degrees / 15.0 / step_hours + 0.5).astype(np.int64)
@@ -30,8 +30,8 @@ class StepReader:
     def __init__(self, archive: Archive, mapping: DeclaredMapping, *, local: bool = False) -> None:
         self.archive, self.mapping, self.local = archive, mapping, local
         self.fields = mapping.fields
-        self.step = np.timedelta64(mapping.step_hours * 3600, "s")
-        self.steps = 24 // mapping.step_hours
+        self.step = mapping.step
+        self.steps = mapping.steps
 
     def check(self, raw: str, start: np.datetime64, stop: np.datetime64, window: Window) -> None:
         """Raise :class:`InputError` unless all steps of the days are there exactly once; reads no data."""

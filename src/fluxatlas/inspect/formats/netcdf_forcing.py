@@ -25,7 +25,7 @@ from ..probe import Probe
 from ..report import MappingRow, Report
 
 FORCING = ("tas", "tasmin", "tasmax", "pr", "rsds", "rlds", "huss", "ps", "sfcWind")
-STEPS = {"1 h": 1, "2 h": 2, "3 h": 3, "4 h": 4, "6 h": 6, "8 h": 8, "12 h": 12, "1 d": 24}
+STEPS = {"30 min": 0.5, "1 h": 1, "2 h": 2, "3 h": 3, "4 h": 4, "6 h": 6, "8 h": 8, "12 h": 12, "1 d": 24}
 MOST_CELLS = 64
 """Rows and columns of the window that is read to check a mapping."""
 

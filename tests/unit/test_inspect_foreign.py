@@ -6,16 +6,20 @@ import sys
 import zipfile
 from pathlib import Path
 
+import geopandas
 import numpy as np
 import pandas as pd
 import pytest
 import rasterio
 import xarray as xr
 from rasterio.transform import from_origin
+from shapely.geometry import box
 
 import constraint_files
 import ingest_layouts
+from fluxatlas.config.regions import RegionMap
 from fluxatlas.inspect.registry import expand, inspect_path
+from fluxatlas.regrid.regions import region_shares
 from lai_composites import year as composites
 from site_layouts import layouts
 
@@ -127,3 +131,35 @@ def test_maps_of_region_codes_are_regions(tmp_path: Path) -> None:
     report = inspect_path(tmp_path / "countries.tif")
     assert (report.status, report.reader) == ("usable", "regions.maps"), report.verdict
     assert report.mapping[0].conversion == "region 3, region 7"
+
+
+def test_every_vector_file_that_regions_can_be_is_known(tmp_path: Path) -> None:
+    frame = geopandas.GeoDataFrame(
+        {"ISO": ["AA", "BB"], "NAME": ["Aland", "Bland"]},
+        geometry=[box(-10, 35, -7.5, 40), box(-7.5, 35, -5, 40)], crs="EPSG:4326",
+    )  # fmt: skip
+    frame.to_file(tmp_path / "countries.gpkg", layer="countries")
+    frame.to_crs(3035).to_file(tmp_path / "projected.gpkg")
+    frame.to_file(tmp_path / "countries.fgb", driver="FlatGeobuf")
+    frame.to_file(tmp_path / "ne_countries.shp")
+    with zipfile.ZipFile(tmp_path / "ne_countries.zip", "w") as packed:
+        for part in tmp_path.glob("ne_countries.*"):
+            if part.suffix != ".zip":
+                packed.write(part, part.name)
+    for layer in ("a", "b"):
+        frame.to_file(tmp_path / "two.gpkg", layer=layer)
+    formats = {"countries.gpkg": "geopackage", "projected.gpkg": "geopackage", "countries.fgb": "flatgeobuf"}
+    for name, kind in {**formats, "ne_countries.zip": "shapefile-zip", "two.gpkg": "geopackage"}.items():
+        report = inspect_path(tmp_path / name)
+        assert (report.status, report.format) == ("usable", kind), (name, report.verdict)
+        assert "field: NAME" in report.reader and ("layer: a" in report.reader) == (name == "two.gpkg")
+        source = RegionMap(path=str(tmp_path / name), field="NAME", layer="a" if name == "two.gpkg" else "")
+        found = region_shares(source, np.array([38.5, 37.5]), np.array([-9.5, -8.5]))  # what inspect promises holds
+        assert found.names == ("Aland",)
+    frame.assign(geometry=[box(-10, 35, -7, 40), box(-8, 35, -5, 40)]).to_file(tmp_path / "overlap.gpkg")
+    report = inspect_path(tmp_path / "overlap.gpkg")
+    assert report.status == "unusable" and "'Aland' and 'Bland' overlap" in report.verdict
+    frame[["geometry"]].to_file(tmp_path / "nameless.gpkg")
+    assert inspect_path(tmp_path / "nameless.gpkg").status == "no_reader"
+    (tmp_path / "broken.gpkg").write_bytes((tmp_path / "countries.gpkg").read_bytes()[:5000])
+    assert inspect_path(tmp_path / "broken.gpkg").status == "unusable"

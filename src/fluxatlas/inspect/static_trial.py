@@ -62,9 +62,8 @@ def try_layer(name: str, path: str, box: Box, choices: Sequence[dict[str, Any]])
     raise problems[0]
 
 
-def try_regions(path: str, box: Box, variable: str = "") -> list[str]:
-    """Names of the regions that a map of codes has in a few places of ``box``; raises what the reader raises."""
-    source = RegionMap(path=path, variable=variable)
+def try_regions(source: RegionMap, box: Box) -> list[str]:
+    """Names of the regions that a map has in a few places of ``box``; raises what the reader raises."""
     found: set[str] = set()
     for frame in places(box):
         found |= set(region_shares(source, frame.lat, frame.lon).names)

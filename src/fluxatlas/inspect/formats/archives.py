@@ -16,7 +16,7 @@ from ..probe import Probe
 from ..readers import through
 from ..registry import inspect_path, refused
 from ..report import Report
-from . import ameriflux
+from . import ameriflux, vectors
 
 MOST_BYTES = 1024 * 2**20
 """Unpacked size above which the members of a zip are only listed."""
@@ -63,6 +63,9 @@ def _archive(report: Report, probe: Probe, packed: zipfile.ZipFile, names: list[
     if layout:
         report.format, report.product = f"{layout}-zip", f"{layout.upper()} archive (zip)"
         return through(report, probe, layout, f"a zip of {len(names)} files")
+    if any(name.lower().endswith(".shp") for name in names):
+        report.format = "shapefile-zip"
+        return vectors.shapes(report)
     if total > MOST_BYTES:
         return report.decide("no_reader", f"a zip of {len(names)} files ({total / 2**20:.0f} MiB): unpack it first")
     return _members(report, packed, names)

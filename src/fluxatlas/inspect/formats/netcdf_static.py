@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 
 from ...config.lai import LaiSeries
+from ...config.regions import RegionMap
 from ...config.static import LAYERS
 from ...errors import FluxAtlasError
 from ...ingest.elevation import NAMES as ELEVATION
@@ -190,7 +191,7 @@ def _read(report: Report, probe: Probe, name: str, layer: str, options: dict[str
     """Read the layer in a small place the way the static stage does; the options it took. Raises what it raises."""
     box = report.space.bbox if report.space else [-180.0, -90.0, 180.0, 90.0]
     if layer == "regions":
-        names = try_regions(str(probe.path), box, name)
+        names = try_regions(RegionMap(path=str(probe.path), variable=name), box)
         return {"regions": f"{', '.join(names[:4])}{', ...' if len(names) > 4 else ''}"}
     if layer == "landcover":
         legends = [options["legend"]] if options.get("legend") else LEGENDS

@@ -11,6 +11,7 @@ import numpy as np
 
 from ...config.lai import LaiSeries
 from ...config.providers import SOIL
+from ...config.regions import RegionMap
 from ...config.static import LAYERS
 from ...errors import FluxAtlasError, InputError
 from ...regrid.cover import read_legend
@@ -195,7 +196,7 @@ def _box(report: Report) -> list[float]:
 def _regions(report: Report, path: str) -> Report:
     """The verdict of the reader of maps of region codes."""
     try:
-        names = try_regions(path, _box(report))
+        names = try_regions(RegionMap(path=path), _box(report))
     except FluxAtlasError as problem:
         return refused(report, problem)
     report.mapping.append(MappingRow("regions", ["band 1"], "", ", ".join(names[:6])))

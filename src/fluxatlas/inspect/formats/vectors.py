@@ -5,18 +5,21 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING
 
-from pandas.api.types import is_numeric_dtype
-
-from ...errors import InputError
+from ...config.regions import RegionMap
+from ...errors import FluxAtlasError, InputError
 from ..probe import Probe
 from ..registry import refused
 from ..report import MappingRow, Report, SpaceSummary
+from ..static_trial import try_regions
 
 if TYPE_CHECKING:
     from geopandas import GeoDataFrame
 
 LIKELY = ("name", "region", "admin", "eco_name", "biome_name", "country", "basin")
 """Columns that hold names in files that are often used."""
+GLOBE = (-180.0, -90.0, 180.0, 90.0)
+OTHERS = {".gpkg": "geopackage", ".fgb": "flatgeobuf", ".kml": "kml", ".gml": "gml"}
+"""Further vector files by their suffix."""
 COMPANIONS = {
     ".dbf": "attribute table",
     ".shx": "index",
@@ -32,24 +35,33 @@ def recognise(probe: Probe) -> Report | None:
         report = Report(str(probe.path), "shapefile-part", f"{COMPANIONS[probe.suffix]} of a shapefile")
         return report.decide("not_input", f"belongs to {probe.path.with_suffix('.shp').name}: give that file")
     geojson = probe.kind == "text" and probe.text[:2000].lstrip()[:1] == "{" and '"Feature' in probe.text[:100_000]
-    if probe.kind != "shapefile" and not geojson:
-        return None
+    if probe.kind == "shapefile" or geojson:
+        return shapes(Report(str(probe.path), "geojson" if geojson else "shapefile"))
+    return shapes(Report(str(probe.path), OTHERS[probe.suffix])) if probe.suffix in OTHERS else None
+
+
+def shapes(report: Report) -> Report:
+    """The verdict on the vector file of ``report``, also a zip with a shapefile; of several layers the first."""
     import geopandas
     import pyogrio
 
-    report = Report(str(probe.path), "geojson" if geojson else "shapefile")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            frame = geopandas.read_file(probe.path)
+            layers = [str(name) for name, kind in pyogrio.list_layers(report.path) if kind is not None]
+            layer = layers[0] if len(layers) > 1 else ""
+            frame = geopandas.read_file(report.path, layer=layer or None)
     except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, OSError, ValueError, RuntimeError) as bad:
         return refused(report, InputError(f"cannot be read as vector data ({bad})", hint="get all its parts again"))
     except Exception as bad:  # shapely and pyogrio raise whatever GEOS and GDAL report for damaged shapes
         return refused(report, InputError(f"holds damaged shapes ({type(bad).__name__}: {bad})", hint="get it again"))
-    return _describe(report, frame, probe)
+    if layer:
+        report.details["layers"] = layers
+        report.note("several-layers", f"layers {', '.join(layers[:8])}: this is the first, choose with 'layer'")
+    return _describe(report, frame, layer)
 
 
-def _describe(report: Report, frame: GeoDataFrame, probe: Probe) -> Report:
+def _describe(report: Report, frame: GeoDataFrame, layer: str) -> Report:
     import geopandas
 
     if not isinstance(frame, geopandas.GeoDataFrame) or frame.empty:
@@ -80,9 +92,16 @@ def _describe(report: Report, frame: GeoDataFrame, probe: Probe) -> Report:
     if not any("Polygon" in kind for kind in kinds):
         return report.decide("no_reader", f"{'/'.join(kinds)} features: regions of a budget are areas")
     field = _names(frame)
+    if not field and len(frame) > 1:
+        return report.decide("no_reader", "nothing names the shapes: add a column of names")
+    try:
+        try_regions(RegionMap(path=report.path, field=field, layer=layer), report.space.bbox if report.space else GLOBE)
+    except FluxAtlasError as problem:
+        return refused(report, problem)
     about = f"regions of a budget, named by '{field}'" if field else "one region of a budget"
     report.mapping.append(MappingRow("regions", [field] if field else [], "", f"{len(frame):,} features"))
-    return report.decide("usable", about, f"regions.maps: {{field: {field}}}" if field else "regions.maps")
+    keys = ", ".join(f"{key}: {value}" for key, value in (("layer", layer), ("field", field)) if value)
+    return report.decide("usable", about, f"regions.maps: {{{keys}}}" if keys else "regions.maps")
 
 
 def _names(frame: GeoDataFrame) -> str:
@@ -90,7 +109,7 @@ def _names(frame: GeoDataFrame) -> str:
     texts = [
         str(column)
         for column in frame.columns
-        if column != frame.geometry.name and frame[column].notna().all() and not is_numeric_dtype(frame[column])
+        if column != frame.geometry.name and frame[column].map(lambda value: isinstance(value, str)).all()
     ]
     telling = [column for column in texts if column.lower() in LIKELY] + [
         column for column in texts if "name" in column.lower()

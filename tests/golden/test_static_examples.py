@@ -5,14 +5,18 @@ from pathlib import Path
 import netCDF4
 import numpy as np
 import pytest
+import rasterio.shutil
 import xarray as xr
 from typer.testing import CliRunner
 
 from fluxatlas.cli import app
 from fluxatlas.config import load
-from fluxatlas.config.static import static_inputs
+from fluxatlas.config.static import Layer, static_inputs
+from fluxatlas.grid import get_grid
 from fluxatlas.inspect.registry import inspect_path
 from fluxatlas.paths import REPOSITORY
+from fluxatlas.regrid.frame import Frame
+from fluxatlas.regrid.layers import read_layer
 from lai_composites import CLOUDY, GOOD, PIXELS, pair, starts
 from static_layouts import HWSD2_COLUMNS, around, hwsd1_table, netcdf, soilgrids, write_tif
 
@@ -200,6 +204,25 @@ def test_inspect_knows_what_they_are(name: str, tmp_path: Path, monkeypatch: pyt
         assert (report.status, report.format) == (status, kind), (path, report.verdict)
         shown = f"{report.product} {report.verdict} {[row.conversion for row in report.mapping]}"
         assert text in shown, (path, shown)
+
+
+def test_other_rasters_are_judged_as_geotiff_is(tmp_path: Path) -> None:
+    """Virtual mosaics, ESRI grids with their companions and ERDAS files: read as the same altitude and soil."""
+    high = write_tif(tmp_path / "elevation.tif", np.full((72, 72), 250.0, np.float32), -10, 39, 24)
+    soilgrids(tmp_path / "sand_0-5cm_mean.tif", lambda lat, lon: 0 * lat + 400)
+    rasterio.shutil.copy(tmp_path / "sand_0-5cm_mean.tif", tmp_path / "clay_0-5cm_mean.vrt", driver="VRT")
+    for name, driver in (("relief_dem.asc", "AAIGrid"), ("relief_elev.img", "HFA"), ("hwsd.bil", "EHdr")):
+        rasterio.shutil.copy(high, tmp_path / name, driver=driver)
+        report = inspect_path(tmp_path / name)
+        status, reader = ("part", "static.soil") if name == "hwsd.bil" else ("usable", "static.layers.orog")
+        assert (report.status, report.format, report.reader) == (status, "raster", reader), (name, report.verdict)
+    report = inspect_path(tmp_path / "clay_0-5cm_mean.vrt")
+    assert (report.status, report.product) == ("usable", "SoilGrids 2.0"), report.verdict
+    for name in ("hwsd.hdr", "hwsd.prj", "relief_dem.prj"):
+        assert inspect_path(tmp_path / name).status == "not_input"
+    frame = Frame.around(get_grid("4km").tile("N37W009", 1))
+    for name in ("relief_dem.asc", "relief_elev.img"):
+        np.testing.assert_allclose(read_layer("orog", Layer(path=str(tmp_path / name)), frame), 250.0)
 
 
 def test_a_soil_map_in_unknown_units_is_refused_and_says_so(tmp_path: Path) -> None:

@@ -25,6 +25,12 @@ from ..registry import refused
 from ..report import MappingRow, Report, SpaceSummary
 from ..static_trial import REGIONS, try_cover, try_layer, try_regions
 
+OTHERS = (".vrt", ".bil", ".asc", ".img", ".flt", ".jp2")
+"""Further rasters, by their suffix: virtual mosaics, ESRI's binary and text grids, ERDAS Imagine, JPEG 2000."""
+COMPANIONS = (".hdr", ".prj", ".blw", ".stx", ".clr", ".ovr")
+"""What lies beside them."""
+ARC = re.compile(r"\s*ncols\s+\d", re.IGNORECASE)
+"""How a text grid begins."""
 MOST_PIXELS = 2_000_000
 """Pixels that are read of one band; larger rasters are thinned."""
 CACHE_MB = 64
@@ -58,12 +64,14 @@ OTHER = {
 
 
 def recognise(probe: Probe) -> Report | None:
-    """A TIFF file."""
-    if probe.kind != "tiff":
+    """A TIFF file or another raster of GDAL's, or what belongs to one."""
+    if probe.suffix in COMPANIONS and (whole := _beside(probe)):
+        return Report(str(probe.path), "raster-part").decide("not_input", f"belongs to {whole.name}: give that file")
+    if probe.kind != "tiff" and not (probe.suffix in OTHERS and (probe.suffix != ".asc" or ARC.match(probe.text[:99]))):
         return None
     import rasterio
 
-    report = Report(str(probe.path), "geotiff")
+    report = Report(str(probe.path), "geotiff" if probe.kind == "tiff" else "raster")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -75,6 +83,11 @@ def recognise(probe: Probe) -> Report | None:
     except (rasterio.errors.RasterioError, OSError, ValueError, IndexError, TypeError, RuntimeError) as problem:
         return refused(report, InputError(f"cannot be read as a raster ({problem})", hint="download it again"))
     return _decide(report, probe, values)
+
+
+def _beside(probe: Probe) -> Path | None:
+    """The raster that a header, a projection or a palette of the same name belongs to."""
+    return next((path for path in map(probe.path.with_suffix, OTHERS) if path.exists()), None)
 
 
 def _read(source: Any) -> np.ndarray:

@@ -11,6 +11,7 @@ from fluxatlas.cli import app
 from fluxatlas.drivers import latitude_offset, methane
 from fluxatlas.errors import InputError
 from fluxatlas.ingest.atmosphere import looks_like, read_series, write_series
+from fluxatlas.inspect.registry import inspect_path
 
 HEADER = "# USE OF NOAA GML DATA\n# CH4 expressed as a mole fraction in dry air, nanomol/mol, abbreviated as ppb\n"
 COLUMNS = "year,month,decimal,average,average_unc,trend,trend_unc\n"
@@ -84,6 +85,18 @@ def test_every_layout_of_the_provider(tmp_path: Path, name, text, first, value, 
     assert series.values["value"].iloc[0] == value
     np.testing.assert_equal(series.values["sd"].iloc[0], sd)
     assert looks_like(name, text) and not looks_like("site.csv", "site,lat,lon")
+    report = inspect_path(path)
+    assert report.format == "noaa-gml" and (report.status == "usable") == (len(series.annual()) > 0), report.verdict
+
+
+@pytest.mark.parametrize("name", ["ch4_mm_gl.csv", "ch4_mm_gl.txt", "ch4_mlo_surface-flask_1_ccgg_month.txt"])
+def test_inspect_judges_every_layout_as_ingest_does(tmp_path: Path, name: str) -> None:
+    report = inspect_path(write(tmp_path, flasks() if "mlo" in name else monthly(), name))
+    column = "value" if "mlo" in name else "average"
+    assert (report.status, report.reader, report.mapping[0].source) == ("usable", "forcing.ch4", [column])
+    assert report.time.step == "1 month" and {row.name for row in report.variables} >= {column}
+    gappy = monthly().replace("2000,5,", "#2000,5,")
+    assert "1 periods are missing" in inspect_path(write(tmp_path, gappy, "ch4_mm_gl.csv")).verdict
 
 
 @pytest.mark.parametrize(

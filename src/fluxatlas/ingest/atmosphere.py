@@ -48,7 +48,7 @@ class Series:
 
     ``values`` has the columns ``value`` and ``sd`` (NaN where the provider gives none); every period between the first
     and the last is there, ``filled`` of them interpolated. ``site`` is the code of a station, empty for a global mean,
-    ``latitude`` [degrees north] that of the station where the file or its code tells it.
+    ``latitude`` [degrees north] that of the station where the file or its code tells it, ``column`` what was read.
     """
 
     gas: str
@@ -57,6 +57,7 @@ class Series:
     site: str = ""
     latitude: float | None = None
     filled: int = 0
+    column: str = ""
 
     @property
     def monthly(self) -> bool:
@@ -105,7 +106,13 @@ def read_series(path: str | Path, gap: int = 0) -> Series:
     return _read(str(source), source.stat().st_mtime_ns, gap)
 
 
-def _parse(path: Path, gap: int) -> Series:
+def read_cells(path: str | Path) -> tuple[str, pd.DataFrame]:
+    """Gas and table of a file, every cell as it stands there (text); raises as :func:`read_series`, values apart."""
+    return _cells(Path(path))[:2]
+
+
+def _cells(path: Path) -> tuple[str, pd.DataFrame, str]:
+    """Gas, table and header of a file."""
     text = _text(path)
     comments = [line for line in text.splitlines() if line.lstrip().startswith("#")]
     rows = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
@@ -114,10 +121,14 @@ def _parse(path: Path, gap: int) -> Series:
         hint = "keep the provider's header and name, such as ch4_mm_gl.csv"
         raise InputError("does not say which gas it is of", where=str(path), hint=hint)
     names, cells = _table(rows, comments, str(path))
-    table = pd.DataFrame(cells, columns=names)
+    return gas, pd.DataFrame(cells, columns=names), "\n".join(comments)
+
+
+def _parse(path: Path, gap: int) -> Series:
+    gas, table, header = _cells(path)
     values, filled = _periods(table, gas, str(path), gap)
-    site, latitude = _station(path, table, "\n".join(comments))
-    return Series(gas, GASES[gas][0], values, site, latitude, filled)
+    site, latitude = _station(path, table, header)
+    return Series(gas, GASES[gas][0], values, site, latitude, filled, _column(table))
 
 
 def _text(path: Path) -> str:
@@ -188,7 +199,7 @@ def _table(rows: list[str], comments: list[str], where: str) -> tuple[list[str],
 
 def _periods(table: pd.DataFrame, gas: str, where: str, gap: int) -> tuple[pd.DataFrame, int]:
     """``value`` and ``sd`` by month or year, sorted, complete and within the range of ``gas``; how many were filled."""
-    column = next(name for name in VALUE if name in table)
+    column = _column(table)
     spread = next((name for name in (f"{column}_unc", "unc") if name in table), None)
     numbers = {name: _numbers(table[name], where) for name in ("year", "month", column, spread) if name in table}
     year, month = numbers["year"], numbers.get("month")
@@ -208,6 +219,11 @@ def _periods(table: pd.DataFrame, gas: str, where: str, gap: int) -> tuple[pd.Da
     sd = numbers.get(str(spread), np.full(len(value), np.nan))
     series = pd.DataFrame({"value": value, "sd": np.where(sd < 0, np.nan, sd)}, index).sort_index()
     return _checked(series, gas, where, gap)
+
+
+def _column(table: pd.DataFrame) -> str:
+    """The column of the mole fraction."""
+    return next(name for name in VALUE if name in table)
 
 
 def _check_dates(table: pd.DataFrame, year: FloatArray, month: FloatArray | None, where: str) -> None:

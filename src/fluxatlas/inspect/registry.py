@@ -26,6 +26,7 @@ FORMATS = (
     "cosore",
     "ismn",
     "sites_text",
+    "noaa",
     "soil_tables",
     "known_tables",
     "documentation",

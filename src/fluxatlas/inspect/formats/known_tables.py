@@ -1,4 +1,4 @@
-"""Tables known by their columns: NOAA concentrations, carbon budgets, MODIS series, SRDB, yields, site lists."""
+"""Tables known by their columns: carbon budgets, MODIS series, SRDB, yields, site lists."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 
 from ...errors import FluxAtlasError, InputError
-from ...ingest.atmosphere import read_series
 from ...ingest.sites import badm
 from ...ingest.sites.metadata import SYNONYMS, read_attributes, read_metadata
 from ...ingest.sites.records import ATTRIBUTE_COLUMNS
@@ -22,11 +21,10 @@ from ..frames import Spec, judge_frame
 from ..probe import Probe
 from ..readers import through
 from ..registry import refused
-from ..report import MappingRow, Report
+from ..report import Report
 from . import ameriflux
 
 Clock = Callable[[pd.DataFrame], Any]
-REPORTED = "as the documentation of the data set states"
 
 
 def read(probe: Probe, separator: str = ",", comment: str = "#") -> pd.DataFrame:
@@ -103,14 +101,6 @@ def _dates(name: str) -> Clock:
     )
 
 
-def _noaa(probe: Probe, table: pd.DataFrame) -> dict[str, Spec]:
-    methane = "ch4" in probe.name.lower()
-    unit = "ppb" if methane else "ppb" if "n2o" in probe.name.lower() else "ppm"
-    canonical = "ch4" if methane else ""
-    values = {name: Spec(unit, canonical) for name in ("average", "trend", "mean") if name in table}
-    return values | {name: Spec(unit) for name in table.columns if name.endswith("unc")}
-
-
 def _modis(probe: Probe, table: pd.DataFrame) -> dict[str, Spec]:
     name = probe.name.upper()
     if "LAI" in name:
@@ -143,16 +133,6 @@ NO_START = (
     ("warning", "time-start-unknown", "time is a running number: the file does not say which month number 1 is"),
 )
 KNOWN: tuple[Known, ...] = (
-    Known(
-        "noaa-gml",
-        "NOAA GML marine-surface global means",
-        lambda p, h: h[:1] == ["year"] and ("average" in h or "mean" in h) and "GML" in p.text[:3000],
-        "NOAA GML concentrations",
-        _noaa,
-        lambda t: _years("year", "month" if "month" in t else "")(t),
-        keys=("year", "month", "decimal"),
-        notes=(("note", "missing-code-stated", "an uncertainty of -9.99 means that it was not computed"),),
-    ),
     Known(
         "carbon-budget",
         "Global Carbon Budget, annual totals",
@@ -291,26 +271,9 @@ def _inspect(known: Known, probe: Probe) -> Report:
         report.add(level, code, message)
     for text in sorted({str(spec.units) for spec in specs.values() if spec.units}):
         report.details.setdefault("units_stated_by", f"the documentation ({text})")
-    if known.format == "noaa-gml":
-        return _atmosphere(report, probe)
     if known.reader:
         return through(report, probe, known.reader, known.verdict)
     return report.decide("no_reader", known.verdict)
-
-
-def _atmosphere(report: Report, probe: Probe) -> Report:
-    """The verdict of the reader of mole fractions."""
-    try:
-        series = read_series(probe.path)
-    except FluxAtlasError as problem:
-        return refused(report, problem)
-    years = series.annual().index
-    span = f"{years.min()}-{years.max()}" if len(years) else "none"
-    if series.gas == "co2":
-        report.mapping.append(MappingRow("co2", ["average"], series.unit, "mole fraction, as it is"))
-        return report.decide("usable", f"atmospheric CO2 for the years {span}", "forcing.co2")
-    report.mapping.append(MappingRow("ch4", ["average"], series.unit, "annual means, latitude and season added"))
-    return report.decide("usable", f"atmospheric CH4 for the years {span}", "forcing.ch4")
 
 
 def _sites(report: Report, data: pd.DataFrame, specs: dict[str, Spec]) -> None:

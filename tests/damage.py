@@ -87,6 +87,13 @@ def damage(data: bytes, kind: str, a: int, b: int, separator: str) -> bytes:
     return b"\n".join(lines)
 
 
+def damaged(data: bytes, damages: list[tuple[str, int, int]], separator: str) -> bytes:
+    """``data`` with all of ``damages``."""
+    for kind, a, b in damages:
+        data = damage(data, kind, a, b, separator)
+    return data
+
+
 KINDS = ["cell"] * 5 + [
     "bytes",
     "cut",

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from damage import DAMAGES, cases, damage
+from damage import DAMAGES, cases, damage, damaged
 from fluxatlas.errors import FluxAtlasError
 from fluxatlas.ingest.sites import badm
 from fluxatlas.ingest.sites.quick import quick_table
@@ -49,9 +49,7 @@ def test_text(name: str) -> None:
     @CASES
     @given(DAMAGES)
     def any_damage(damages: list[tuple[str, int, int]]) -> None:
-        data = layout.files[layout.target]
-        for kind, a, b in damages:
-            data = damage(data, kind, a, b, layout.separator)
+        data = damaged(layout.files[layout.target], damages, layout.separator)
         attempt(layout.with_text(data))
 
     any_damage()
@@ -105,9 +103,7 @@ def test_badm_workbook(damages: list[tuple[str, int, int]], inside: bool) -> Non
 @CASES
 @given(st.sampled_from(["fluxnet-HH", "ameriflux", "fluxnet-DD"]), DAMAGES)
 def test_the_compiled_pass(name: str, damages: list[tuple[str, int, int]]) -> None:
-    content = LAYOUTS[name].files[LAYOUTS[name].target]
-    for kind, a, b in damages:
-        content = damage(content, kind, a, b, ",")
+    content = damaged(LAYOUTS[name].files[LAYOUTS[name].target], damages, ",")
     found = quick_table(content, ("TIMESTAMP", "TIMESTAMP_START"), lambda column: column.startswith("T"))
     assert found is None or (found[0].index.is_monotonic_increasing and found[0].index.is_unique)
 
@@ -115,9 +111,7 @@ def test_the_compiled_pass(name: str, damages: list[tuple[str, int, int]]) -> No
 @CASES
 @given(DAMAGES)
 def test_legend(damages: list[tuple[str, int, int]]) -> None:
-    data = (RESOURCES / "landcover_modis_igbp.csv").read_bytes()
-    for kind, a, b in damages:
-        data = damage(data, kind, a, b, ",")
+    data = damaged((RESOURCES / "landcover_modis_igbp.csv").read_bytes(), damages, ",")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "legend.csv"
         path.write_bytes(data)

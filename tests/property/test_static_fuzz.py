@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from damage import DAMAGES, cases, damage
+from damage import DAMAGES, cases, damaged
 from fluxatlas.config import load
 from fluxatlas.config.static import Layer
 from fluxatlas.errors import FluxAtlasError
@@ -41,9 +41,7 @@ def test_soil_tables(text: str) -> None:
     @CASES
     @given(DAMAGES, st.sampled_from(["sand", "bdod", "phh2o"]))
     def any_damage(damages: list[tuple[str, int, int]], name: str) -> None:
-        data = text.encode()
-        for kind, a, b in damages:
-            data = damage(data, kind, a, b, ";" if text == HWSD2 else ",")
+        data = damaged(text.encode(), damages, ";" if text == HWSD2 else ",")
         with tempfile.TemporaryDirectory() as folder:
             table = Path(folder) / "table.csv"
             table.write_bytes(data)
@@ -61,9 +59,7 @@ def test_soil_tables(text: str) -> None:
 @CASES
 @given(DAMAGES)
 def test_names_of_regions(damages: list[tuple[str, int, int]]) -> None:
-    data = NAMES.encode()
-    for kind, a, b in damages:
-        data = damage(data, kind, a, b, ",")
+    data = damaged(NAMES.encode(), damages, ",")
     with tempfile.TemporaryDirectory() as folder:
         table = Path(folder) / "names.csv"
         table.write_bytes(data)
@@ -75,35 +71,28 @@ def test_names_of_regions(damages: list[tuple[str, int, int]]) -> None:
             assert found and all(name.strip() == name and name for name in found.values())
 
 
-def configurations() -> list[Path]:
-    return [REPOSITORY / "config" / "config.yaml", *sorted((REPOSITORY / "config" / "examples").glob("*.yaml"))]
+FILES = {
+    "configuration": (
+        load,
+        [REPOSITORY / "config" / "config.yaml", *(REPOSITORY / "config" / "examples").glob("*.yaml")],
+    ),
+    "recipe": (load_recipe, RECIPES.glob("*.yaml")),
+}
 
 
-@CASES
-@given(st.sampled_from(configurations()), DAMAGES)
-def test_configurations(path: Path, damages: list[tuple[str, int, int]]) -> None:
-    data = path.read_bytes()
-    for kind, a, b in damages:
-        data = damage(data, kind, a, b, ":")
-    with tempfile.TemporaryDirectory() as folder:
-        changed = Path(folder) / "config.yaml"
-        changed.write_bytes(data)
-        try:
-            load(changed)
-        except FluxAtlasError as problem:
-            assert str(changed) in problem.where and problem.hint
+@pytest.mark.parametrize("what", FILES)
+def test_settings(what: str) -> None:
+    read, paths = FILES[what]
 
+    @CASES
+    @given(st.sampled_from(sorted(paths)), DAMAGES)
+    def any_damage(path: Path, damages: list[tuple[str, int, int]]) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            changed = Path(folder) / "settings.yaml"
+            changed.write_bytes(damaged(path.read_bytes(), damages, ":"))
+            try:
+                read(changed)
+            except FluxAtlasError as problem:
+                assert str(changed) in problem.where and problem.hint
 
-@CASES
-@given(st.sampled_from(sorted(RECIPES.glob("*.yaml"))), DAMAGES)
-def test_recipes(path: Path, damages: list[tuple[str, int, int]]) -> None:
-    data = path.read_bytes()
-    for kind, a, b in damages:
-        data = damage(data, kind, a, b, ":")
-    with tempfile.TemporaryDirectory() as folder:
-        changed = Path(folder) / "recipe.yaml"
-        changed.write_bytes(data)
-        try:
-            load_recipe(changed)
-        except FluxAtlasError as problem:
-            assert str(changed) in problem.where and problem.hint
+    any_damage()

@@ -8,7 +8,7 @@ import pytest
 from fluxatlas.config.forcing import ForcingBlock
 from fluxatlas.config.settings import read_settings
 from fluxatlas.errors import ConfigError
-from fluxatlas.ingest.inputs import closing_input, closing_inputs, forcing_inputs
+from fluxatlas.ingest.inputs import closing_inputs, forcing_inputs
 
 
 def block(**more: object) -> ForcingBlock:
@@ -27,13 +27,13 @@ def test_monthly_yearly_and_single_files() -> None:
 
 
 def test_the_closing_file_is_the_first_of_the_next_year() -> None:
-    assert closing_input(block(), 2001) == "raw/2002_01.nc"
-    assert closing_input(block(source="livneh"), 2001) is None
-    assert closing_input(block(source="livneh", closing="always"), 2001) == "raw/2002_01.nc"
-    assert closing_input(block(closing="never"), 2001) is None
-    assert closing_input(block(path="all.nc"), 2001) is None
+    assert closing_inputs(block(), 2001) == ["raw/2002_01.nc"]
+    assert closing_inputs(block(source="livneh"), 2001) == []
+    assert closing_inputs(block(source="livneh", closing="always"), 2001) == ["raw/2002_01.nc"]
+    assert closing_inputs(block(closing="never"), 2001) == []
+    assert closing_inputs(block(path="all.nc"), 2001) == []
     synthetic = ForcingBlock().model_copy(update={"path": "run/{year}_{month}.nc"})
-    assert closing_input(synthetic, 2001) == "run/2002_01.nc"
+    assert closing_inputs(synthetic, 2001) == ["run/2002_01.nc"]
 
 
 @pytest.mark.parametrize(

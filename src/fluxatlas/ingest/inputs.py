@@ -80,11 +80,6 @@ def pattern_inputs(pattern: ForcingSettings | None, year: int) -> list[str]:
     return [] if pattern is None else [*forcing_inputs(pattern, year), *closing_inputs(pattern, year)]
 
 
-def closing_input(block: ForcingSettings, year: int) -> str | None:
-    """As :func:`closing_inputs` for an archive with one pattern: the file, or ``None`` where none is needed."""
-    return next(iter(closing_inputs(block, year)), None)
-
-
 def _neighbours(block: ForcingSettings, year: int, start: datetime, stop: datetime) -> list[str]:
     known = set(forcing_inputs(block, year))
     names = [name for pattern in _patterns(block) for name in _filled(pattern, start, stop)]

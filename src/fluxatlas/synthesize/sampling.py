@@ -51,9 +51,6 @@ def spatial_block(lat: FloatArray, lon: FloatArray, degrees: float) -> IntArray:
     return (row * np.ceil(360.0 / degrees) + column).astype(np.int64)
 
 
-JITTERED = ("sand", "clay", "soc", "bdod", "phh2o", "cropFrac", "ndep")
-
-
 def jitter(
     attributes: dict[str, FloatArray], spread: float, limits: dict[str, tuple[float, float]], rng: np.random.Generator
 ) -> dict[str, FloatArray]:

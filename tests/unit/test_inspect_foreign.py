@@ -163,3 +163,19 @@ def test_every_vector_file_that_regions_can_be_is_known(tmp_path: Path) -> None:
     assert inspect_path(tmp_path / "nameless.gpkg").status == "no_reader"
     (tmp_path / "broken.gpkg").write_bytes((tmp_path / "countries.gpkg").read_bytes()[:5000])
     assert inspect_path(tmp_path / "broken.gpkg").status == "unusable"
+
+
+@pytest.mark.parametrize("fill", [0, 255])
+def test_a_map_of_classes_that_is_missing_almost_everywhere_is_still_one(tmp_path: Path, fill: int) -> None:
+    """Data in one corner only, away from all places that are looked at; a code of no legend there is still seen."""
+    codes = np.full((600, 600), fill, np.uint8)
+    codes[:6, :6] = 130
+    profile = {"driver": "GTiff", "width": 600, "height": 600, "count": 1, "dtype": "uint8", "nodata": fill}
+    for name, code, status in (("lc.tif", 130, "usable"), ("other.tif", 131, "no_reader")):
+        codes[:6, :6] = code
+        with rasterio.open(
+            tmp_path / name, "w", crs="EPSG:4326", transform=from_origin(-10, 40, 0.01, 0.01), **profile
+        ) as raster:
+            raster.write(codes, 1)
+        report = inspect_path(tmp_path / name)
+        assert (report.status, report.format) == (status, "geotiff-land-cover"), report.verdict

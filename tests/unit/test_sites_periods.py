@@ -137,3 +137,10 @@ def test_the_file_is_always_written(tmp_path: Path) -> None:
         assert len(table) == expected == report["totals"]["periods"] and list(table.columns) == list(PERIOD_COLUMNS)
         assert str(table["start"].dtype) == "datetime64[ns]"
     assert len(pd.read_csv(tmp_path / "out/sites.csv")) == 1
+
+
+@pytest.mark.parametrize("years", ["1e-320", "0", "-1", "51"])
+def test_a_mean_over_no_time_or_an_age_is_left_out(tmp_path: Path, years: str) -> None:
+    found, ledger = records(written(tmp_path, f"1,A,2001.5,{years},50,10,,,,1,730,\n2,A,2001,1,50,10,,,,1,365.25,\n"))
+    assert found["site"].tolist() == ["SRDB-2"]
+    assert ledger.counts[("SRDB", "rs", "values")]["without period"] == 1

@@ -73,15 +73,19 @@ def try_regions(source: RegionMap, box: Box) -> list[str]:
 def try_cover(path: str, box: Box, legends: Sequence[str] = LEGENDS, **options: Any) -> LandCover:
     """Land cover as its reader takes it, with the first of ``legends`` that knows its classes.
 
-    Raises what the reader raises for the first legend where none does.
+    Where the map is missing in all places, that is the first legend with which it can be read. Raises what the reader
+    raises for the first legend where none will do.
     """
     problems: list[FluxAtlasError] = []
+    missing: list[LandCover] = []
     for legend in legends:
         cover = LandCover(path=path, legend=legend, **options)
         try:
-            for frame in places(box):
-                if shares(cover, frame):
-                    return cover
+            if any(shares(cover, frame) for frame in places(box)):
+                return cover
+            missing.append(cover)
         except FluxAtlasError as problem:
             problems.append(problem)
-    raise problems[0] if problems else InputError("no class occurs anywhere", where=path, hint="get the file again")
+    if not missing:
+        raise problems[0]
+    return missing[0]

@@ -17,7 +17,6 @@ from ...errors import FluxAtlasError, InputError
 from ...regrid.cover import read_legend
 from ...regrid.cover_layout import SAYS_SHARES
 from ...regrid.lai_files import index
-from ...regrid.sources import open_source
 from .. import checks
 from ..checks import Column
 from ..probe import Probe
@@ -36,6 +35,7 @@ MOST_PIXELS = 2_000_000
 CACHE_MB = 64
 """Blocks that GDAL keeps in memory; by default it takes a part of all there is."""
 LEGENDS = ("esa_cci", "modis_igbp")
+"""Legends of maps of classes (that of plant types is for shares)."""
 WORDS = {
     "orog": r"elev|dem(?![a-z])|orog|altitude|etopo|gebco|srtm",
     "sand": r"(?<![a-z])sand",
@@ -257,12 +257,11 @@ def _cover(report: Report, path: str) -> Report:
             text = f"no shipped legend is that of {report.product}"
         report.note("no-legend", text + "; give a legend CSV with the columns of resources/landcover_esa_cci.csv")
         return report.decide("no_reader", f"land cover without a shipped legend: {text}")
+    legend = fitting[0]
     try:
-        with open_source(path, classes=True):
-            pass
+        try_cover(path, _box(report), [legend])
     except FluxAtlasError as problem:
         return refused(report, problem)
-    legend = fitting[0]
     names = read_legend(legend)
     report.product = report.product or {"esa_cci": "ESA CCI land cover", "modis_igbp": "MODIS IGBP land cover"}[legend]
     report.details["class_names"] = {str(code): names[code].name for code in sorted(codes)}

@@ -7,12 +7,14 @@ import pandas as pd
 import torch
 
 from fluxatlas.drivers import slow_drivers
+from fluxatlas.ingest.atmosphere import series_of
 from fluxatlas.systems import get_system
 from fluxatlas.train.data import Segment, SequenceSet
 from fluxatlas.train.networks.bounds import diffusivity
 from fluxatlas.train.networks.heads import diffusion_oxidation
 
 SYSTEM = get_system("soil_methane_sink")
+SERIES = series_of(SYSTEM.slow)
 
 
 def statics(n: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
@@ -43,7 +45,7 @@ def drivers(dates: pd.DatetimeIndex, lat: np.ndarray, rng: np.random.Generator) 
         "huss": np.clip(0.01 * np.exp(0.06 * (tas - 288)), 1e-4, 0.03),
         "ps": np.full(shape, 95000.0),
         "sfcWind": np.abs(rng.normal(3, 1, shape)),
-        **slow_drivers(dates, lat, np.full((12, len(lat)), 2.0)),
+        **slow_drivers(SYSTEM.slow, dates, lat, {"lai": np.full((12, len(lat)), 2.0)}, SERIES),
     }
 
 

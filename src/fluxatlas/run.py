@@ -283,22 +283,34 @@ class Run:
         return f"--grid {self.grid.name} --tile-size {self.config.grid.tile_size}"
 
     @property
-    def ch4(self) -> list[str]:
-        """The file of atmospheric CH4 that ingest makes, if one is given."""
-        return [self.paths("ingest", "atmosphere", "ch4_global.csv")] if self.config.forcing.ch4 else []
-
-    @property
     def atmosphere(self) -> dict[str, str]:
         """Gas -> the provider's file of its mole fraction, where one is given."""
-        forcing = self.config.forcing
-        return {gas: path for gas, path in (("ch4", forcing.ch4), ("co2", forcing.co2)) if path}
+        return {gas: series.path for gas, series in self.config.atmosphere.series.items()}
 
     def atmosphere_options(self, gas: str) -> str:
         """How a file of ``gas`` is made, for a command line: where it may be filled, its station, the years needed."""
-        forcing, years = self.config.forcing, self.forcing_years
-        place = f" --latitude {forcing.ch4_latitude:g}" if gas == "ch4" and forcing.ch4_latitude is not None else ""
-        gap = {"ch4": forcing.ch4_gap, "co2": forcing.co2_gap}[gas]
-        return f"--gas {gas} --gap {gap}{place} --first-year {min(years)} --last-year {max(years)}"
+        series, years = self.config.atmosphere.series[gas], self.forcing_years
+        place = f" --latitude {series.latitude:g}" if series.latitude is not None else ""
+        return f"--gas {gas} --gap {series.gap}{place} --first-year {min(years)} --last-year {max(years)}"
+
+    @property
+    def _series_files(self) -> dict[str, str]:
+        """Gas -> the file that ingest makes, for the given series that the system reads."""
+        return {
+            gas: self.paths("ingest", "atmosphere", f"{gas}_global.csv")
+            for gas in self.system.series
+            if gas in self.atmosphere
+        }
+
+    @property
+    def series(self) -> list[str]:
+        """Files of the atmosphere that the system's slow drivers read."""
+        return list(self._series_files.values())
+
+    @property
+    def series_options(self) -> str:
+        """The same as options of a command line."""
+        return " ".join(f"--series {gas}={path}" for gas, path in self._series_files.items())
 
     @property
     def bbox(self) -> str:

@@ -427,7 +427,19 @@ def year(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
 
 def command(mapping: str, files: list[Path], relief: Path, pieces: Path) -> list[str]:
     block = ForcingBlock(source="mapping", mapping=mapping, path="x", elevation=str(relief))
-    words = ["fluxatlas", "ingest", "forcing", "--settings", block.model_dump_json(), "--year", "2001", "--grid", "4km"]
+    words = [
+        "fluxatlas",
+        "ingest",
+        "forcing",
+        "--system",
+        "soil_methane_sink",
+        "--settings",
+        block.model_dump_json(),
+        "--year",
+        "2001",
+        "--grid",
+        "4km",
+    ]
     words += ["--tile-size", "1", "--tile", "N40W124", "--output-dir", str(pieces)]
     return words + [word for path in files for word in ("--input", str(path))]
 

@@ -133,7 +133,9 @@ def test_a_year_is_cut_into_pieces(example: str, tmp_path: Path, monkeypatch: py
     for option, files in (("--input", forcing_inputs(block, 2001)), ("--next-input", neighbour_inputs(block, 2001))):
         assert all(Path(file).exists() for file in files)
         arguments += [word for file in files for word in (option, file)]
-    result = CliRunner().invoke(app, ["ingest", "forcing", *arguments], catch_exceptions=False)
+    result = CliRunner().invoke(
+        app, ["ingest", "forcing", "--system", "soil_methane_sink", *arguments], catch_exceptions=False
+    )
     assert result.exit_code == 0, result.output
     with xr.open_dataset("pieces/N40W124/2001.nc") as piece:
         assert piece.sizes["time"] == 365

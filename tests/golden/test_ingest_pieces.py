@@ -169,7 +169,9 @@ def test_the_command_writes_the_same_pieces(
     arguments += [word for tile in TILES for word in ("--tile", tile.name)]
     arguments += [word for file in files[:12] for word in ("--input", str(file))]
     arguments += ["--next-input", str(files[12]), "--output-dir", str(tmp_path)]
-    result = CliRunner().invoke(app, ["ingest", "forcing", *arguments], catch_exceptions=False)
+    result = CliRunner().invoke(
+        app, ["ingest", "forcing", "--system", "soil_methane_sink", *arguments], catch_exceptions=False
+    )
     assert result.exit_code == 0
     for name, path in pieces.items():
         with xr.open_dataset(tmp_path / name / "2001.nc") as made, xr.open_dataset(path) as expected:

@@ -22,7 +22,7 @@ def world(tmp_path_factory):
 def product(world):
     path = world.root / "products" / "daily" / "fch4_2001.nc"
     block = ProductsBlock(creator_email="a@example.org", creator_url="https://example.org", chunks=(73, 16, 15))
-    write_daily(path, "fch4", 2001, world.flux, world.attributes, block)
+    write_daily(path, "fch4", 2001, world.flux, world.attributes, block, system="soil_methane_sink")
     return path
 
 
@@ -92,14 +92,16 @@ def test_the_outside_checker_finds_nothing_against_acdd_that_could_be_mended(pro
 
 
 def test_the_outside_checker_finds_nothing_against_cf_in_a_temperature(world, tmp_path) -> None:
-    write_daily(tmp_path / "tsl05_2001.nc", "tsl05", 2001, world.flux, world.attributes)
+    write_daily(tmp_path / "tsl05_2001.nc", "tsl05", 2001, world.flux, world.attributes, system="soil_methane_sink")
     assert _check(tmp_path / "tsl05_2001.nc", "cf:1.11", tmp_path) == set()
 
 
 def test_zstd_and_a_box_across_the_tiles(world, tmp_path) -> None:
     path = tmp_path / "tsl05_2001.nc"
     block = ProductsBlock(compression="zstd", level=1)
-    write_daily(path, "tsl05", 2001, world.flux, world.attributes, block, bbox=(-124, 36, -116, 44))
+    write_daily(
+        path, "tsl05", 2001, world.flux, world.attributes, block, bbox=(-124, 36, -116, 44), system="soil_methane_sink"
+    )
     with (
         xr.open_dataset(path, engine="netcdf4") as data,
         xr.open_mfdataset(
@@ -150,17 +152,17 @@ def _lose_data(data):
 def test_tiles_that_do_not_fit_are_refused_and_leave_no_file(world, tmp_path, change, message) -> None:
     flux = _spoilt(world, tmp_path, change)
     with pytest.raises(InputError, match=message):
-        write_daily(tmp_path / "out" / "fch4_2001.nc", "fch4", 2001, flux, world.attributes)
+        write_daily(tmp_path / "out" / "fch4_2001.nc", "fch4", 2001, flux, world.attributes, system="soil_methane_sink")
     assert not list((tmp_path / "out").glob("*")) if (tmp_path / "out").exists() else True
 
 
 def test_a_number_of_workers_is_no_difference(world, tmp_path) -> None:
     flux = _spoilt(world, tmp_path, lambda d: d.setncattr("fluxatlas_settings", '{"regrid": "bilinear", "workers": 8}'))
-    write_daily(tmp_path / "fch4_2001.nc", "fch4", 2001, flux, world.attributes)
+    write_daily(tmp_path / "fch4_2001.nc", "fch4", 2001, flux, world.attributes, system="soil_methane_sink")
 
 
 def test_an_unknown_variable_and_a_year_without_files_are_refused(world, tmp_path) -> None:
     with pytest.raises(InputError, match="did you mean 'fch4'"):
-        write_daily(tmp_path / "x.nc", "fhc4", 2001, world.flux, world.attributes)
+        write_daily(tmp_path / "x.nc", "fhc4", 2001, world.flux, world.attributes, system="soil_methane_sink")
     with pytest.raises(InputError, match="no flux file of 2002"):
-        write_daily(tmp_path / "x.nc", "fch4", 2002, world.flux, world.attributes)
+        write_daily(tmp_path / "x.nc", "fch4", 2002, world.flux, world.attributes, system="soil_methane_sink")

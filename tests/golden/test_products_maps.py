@@ -32,7 +32,7 @@ def world(tmp_path_factory):
 @pytest.fixture(scope="module")
 def daily(world):
     path = world.root / "products" / "daily" / "ch4ox_2001.nc"
-    write_daily(path, "ch4ox", 2001, world.flux, world.attributes)
+    write_daily(path, "ch4ox", 2001, world.flux, world.attributes, system="soil_methane_sink")
     return path
 
 
@@ -93,7 +93,7 @@ def test_another_variable_or_year_or_no_data_is_refused(world, daily, tmp_path) 
     with pytest.raises(InputError, match="not the year 2002"):
         write_maps(daily, "ch4ox", 2002, tmp_path)
     sea = make_world(tmp_path, bbox=(-150, 30, -140, 40), years=(2001,))
-    write_daily(tmp_path / "ch4ox_2001.nc", "ch4ox", 2001, sea.flux, sea.attributes)
+    write_daily(tmp_path / "ch4ox_2001.nc", "ch4ox", 2001, sea.flux, sea.attributes, system="soil_methane_sink")
     with pytest.raises(InputError, match="every value is missing"):
         write_maps(tmp_path / "ch4ox_2001.nc", "ch4ox", 2001, tmp_path / "cog", ProductsBlock(monthly=False))
     assert not list((tmp_path / "cog").glob("*.tif"))
@@ -101,7 +101,7 @@ def test_another_variable_or_year_or_no_data_is_refused(world, daily, tmp_path) 
 
 def test_the_catalogue_is_valid_and_finds_every_file(world, daily, maps) -> None:
     output = world.root / "products" / "stac" / "catalog.json"
-    write_catalog(output, [daily], maps, run="test")
+    write_catalog(output, [daily], maps, run="test", system="soil_methane_sink")
     catalog = pystac.Catalog.from_file(str(output))
     items = list(catalog.get_items(recursive=True))
     assert [item.id for item in items] == ["soil_methane_sink-2001"]
@@ -123,7 +123,7 @@ def test_the_catalogue_is_valid_and_finds_every_file(world, daily, maps) -> None
 
 
 def test_a_catalogue_that_was_moved_still_finds_its_files(world, daily, maps, tmp_path) -> None:
-    write_catalog(world.root / "products" / "stac" / "catalog.json", [daily], maps)
+    write_catalog(world.root / "products" / "stac" / "catalog.json", [daily], maps, system="soil_methane_sink")
     shutil.copytree(world.root / "products", tmp_path / "moved")
     (item,) = pystac.Catalog.from_file(str(tmp_path / "moved/stac/catalog.json")).get_items(recursive=True)
     href = item.assets["ch4ox_2001-07"].get_absolute_href()
@@ -134,14 +134,14 @@ def test_a_catalogue_that_was_moved_still_finds_its_files(world, daily, maps, tm
 
 def test_files_that_are_no_products_are_refused(daily, maps, tmp_path) -> None:
     with pytest.raises(InputError, match="no daily file"):
-        write_catalog(tmp_path / "catalog.json", [])
+        write_catalog(tmp_path / "catalog.json", [], system="soil_methane_sink")
     with pytest.raises(InputError, match="not that of a product"):
-        write_catalog(tmp_path / "catalog.json", [tmp_path / "map.tif"])
+        write_catalog(tmp_path / "catalog.json", [tmp_path / "map.tif"], system="soil_methane_sink")
     with pytest.raises(InputError, match="file not found"):
-        write_catalog(tmp_path / "catalog.json", [tmp_path / "ch4ox_1999.nc"])
+        write_catalog(tmp_path / "catalog.json", [tmp_path / "ch4ox_1999.nc"], system="soil_methane_sink")
     shutil.copy(maps[0], tmp_path / "ch4ox_2005.tif")
     with pytest.raises(InputError, match="a map of 2005"):
-        write_catalog(tmp_path / "catalog.json", [daily], [tmp_path / "ch4ox_2005.tif"])
+        write_catalog(tmp_path / "catalog.json", [daily], [tmp_path / "ch4ox_2005.tif"], system="soil_methane_sink")
 
 
 def test_the_commands_make_all_products(world, tmp_path) -> None:
@@ -149,11 +149,13 @@ def test_the_commands_make_all_products(world, tmp_path) -> None:
     flux = [part for path in world.flux for part in ("--flux", str(path))]
     settings = ["--settings", '{"monthly": false, "compression": "zstd"}']
     daily = tmp_path / "daily" / "fch4_2001.nc"
+    system = ["--system", "soil_methane_sink"]
     for arguments in (
-        ["daily", "--variable", "fch4", "--year", "2001", *flux, *attributes, "--output", str(daily)],
+        ["daily", *system, "--variable", "fch4", "--year", "2001", *flux, *attributes, "--output", str(daily)],
         ["cog", "--daily", str(daily), "--variable", "fch4", "--year", "2001", "--output-dir", str(tmp_path / "cog")],
         [
             "stac",
+            *system,
             "--daily",
             str(daily),
             "--map",

@@ -24,7 +24,7 @@ DAY = 200
 def product(tmp_path_factory):
     world = make_world(tmp_path_factory.mktemp("outside"), years=(2001,))
     path = world.root / "daily" / "ch4ox_2001.nc"
-    write_daily(path, "ch4ox", 2001, world.flux, world.attributes)
+    write_daily(path, "ch4ox", 2001, world.flux, world.attributes, system="soil_methane_sink")
     return path
 
 

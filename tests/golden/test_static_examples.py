@@ -157,7 +157,18 @@ def test_an_example_becomes_attributes(name: str, tmp_path: Path, monkeypatch: p
     if block.lai_series:  # one year instead of twenty
         block = block.model_copy(update={"lai_series": block.lai_series.model_copy(update={"years": (2003, 2003)})})
     assert all(Path(path).is_file() for path in static_inputs(block)), static_inputs(block)
-    words = ["regrid", "attributes", "--settings", block.model_dump_json(), "--grid", "4km", "--tile-size", "1"]
+    words = [
+        "regrid",
+        "attributes",
+        "--system",
+        "soil_methane_sink",
+        "--settings",
+        block.model_dump_json(),
+        "--grid",
+        "4km",
+        "--tile-size",
+        "1",
+    ]
     result = CliRunner().invoke(
         app, [*words, "--tile", TILES.get(name, "N37W009"), "--output", "cells.nc"], catch_exceptions=False
     )

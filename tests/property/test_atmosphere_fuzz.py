@@ -96,7 +96,7 @@ def attempt(name: str, content: bytes, gap: int) -> None:
         assert (values.index == pd.period_range(values.index[0], values.index[-1], freq=values.index.freq)).all()
         if series.gas == "co2":
             return
-        write_series(path, Path(folder) / "ch4_global.csv", [], gap, latitude=10.0)
+        write_series(path, Path(folder) / "ch4_global.csv", "ch4", [], gap, latitude=10.0)
         again = read_series(Path(folder) / "ch4_global.csv")
         assert len(again.values) == len(values) and not again.filled
 

@@ -135,17 +135,18 @@ def test_daily_values_go_on_through_new_year(base: Path) -> None:
     from fluxatlas.drivers import slow_drivers
     from fluxatlas.infer.cells import read_cells
     from fluxatlas.infer.piece import make_regridder, read_piece
+    from fluxatlas.ingest.atmosphere import series_of
     from fluxatlas.train.member import Member
 
     run(base, SMALL, 2001, "first")
     second, _ = run(base, SMALL, 2002, "second", base / "first_state.nc")
     cells = read_cells(base / f"{SMALL.name}.nc", SMALL, world.SYSTEM)
-    parts = []
+    parts, slow = [], world.SYSTEM.slow
     for year in (2001, 2002):
         piece = read_piece(base / f"{SMALL.name}_{year}.nc", world.SYSTEM.forcing)
         regridder = make_regridder(piece, SMALL, cells.orog, "bilinear")
         drivers = dict(regridder.downscale(piece.data, cells.index))
-        parts.append(drivers | slow_drivers(piece.dates, cells.lat, cells.lai))
+        parts.append(drivers | slow_drivers(slow, piece.dates, cells.lat, cells.monthly, series_of(slow)))
     both = {name: torch.tensor(np.concatenate([part[name] for part in parts])) for name in parts[0]}
     statics = {name: torch.tensor(values) for name, values in cells.statics.items()}
     found = []

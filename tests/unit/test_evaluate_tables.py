@@ -28,7 +28,7 @@ def daily(world):
     for variable in ("tsl05", "swc05"):
         for year in world.years:
             paths.append(world.root / "products" / "daily" / f"{variable}_{year}.nc")
-            write_daily(paths[-1], variable, year, world.flux_of(year), world.attributes)
+            write_daily(paths[-1], variable, year, world.flux_of(year), world.attributes, system="soil_methane_sink")
     return paths
 
 

@@ -118,7 +118,7 @@ def test_calibration_is_read_back_and_anything_else_refused(tmp_path: Path) -> N
 def test_calibration_measures_a_rate_that_falls_with_width() -> None:
     from fluxatlas.infer.calibrate import calibrate
 
-    narrow, wide = calibrate(hidden=4, seconds=0.3), calibrate(hidden=128, seconds=0.3)
+    narrow, wide = (calibrate(system="soil_methane_sink", hidden=hidden, seconds=0.3) for hidden in (4, 128))
     assert (narrow.hidden, wide.hidden) == (4, 128)
     assert narrow.network > 2 * wide.network > 0
     assert 0 < narrow.rest < Calibration().rest

@@ -8,10 +8,11 @@ import pytest
 from typer.testing import CliRunner
 
 from fluxatlas.cli import app
-from fluxatlas.drivers import latitude_offset, methane
 from fluxatlas.errors import InputError
-from fluxatlas.ingest.atmosphere import looks_like, read_series, write_series
+from fluxatlas.ingest.atmosphere import annual_series, looks_like, read_series, write_series
 from fluxatlas.inspect.registry import inspect_path
+from fluxatlas.process import slow
+from fluxatlas.process.slow import latitude_offset
 
 HEADER = "# USE OF NOAA GML DATA\n# CH4 expressed as a mole fraction in dry air, nanomol/mol, abbreviated as ppb\n"
 COLUMNS = "year,month,decimal,average,average_unc,trend,trend_unc\n"
@@ -143,7 +144,7 @@ def test_the_drivers_follow_the_file_and_refuse_years_beyond_it(tmp_path: Path) 
     with pytest.raises(InputError, match="no atmospheric CH4 for 2011"):
         methane(pd.date_range("2011-01-01", periods=1), [0.0], path)
     co2 = str(write(tmp_path, "# CO2\nyear,mean,unc\n2000,368.96,0.1\n", "co2_annmean_gl.csv"))
-    with pytest.raises(InputError, match="of CO2, not of CH4"):
+    with pytest.raises(InputError, match="holds CO2, expected CH4"):
         methane(dates, [0.0], co2)
 
 
@@ -234,12 +235,16 @@ def test_what_is_not_such_a_series_is_refused(tmp_path: Path, name: str, text: s
     assert name in caught.value.where and caught.value.hint
 
 
+def methane(dates: pd.DatetimeIndex, lat: object, path: str = "") -> np.ndarray:
+    return slow.ch4(dates, lat, {}, annual_series("ch4", path))
+
+
 # --- the driver of a run ---------------------------------------------------------------------------------------------
 
 
 def test_the_driver_made_of_a_global_file_is_that_of_the_file(data_dir: Path, tmp_path: Path) -> None:
     source = data_dir / "atmosphere" / "lyubo-t_climate-forcing-model" / "ch4_mm_gl.csv"
-    series = write_series(source, tmp_path / "ch4_global.csv", [2001, 2002])
+    series = write_series(source, tmp_path / "ch4_global.csv", "ch4", [2001, 2002])
     assert series.filled == 0 and not series.site
     dates = pd.date_range("2001-01-01", "2002-12-31")
     made, direct, own = (
@@ -255,7 +260,7 @@ def test_the_driver_made_of_a_global_file_is_that_of_the_file(data_dir: Path, tm
 ])  # fmt: skip
 def test_at_its_own_latitude_a_station_is_what_was_measured_there(tmp_path, site, latitude, stated, given_) -> None:
     source = write(tmp_path, flasks(site=site, latitude=stated), f"ch4_{site.lower()}_surface-flask_1_ccgg_month.txt")
-    write_series(source, tmp_path / "ch4_global.csv", [2000, 2001], latitude=given_)
+    write_series(source, tmp_path / "ch4_global.csv", "ch4", [2000, 2001], latitude=given_)
     dates = pd.date_range("2000-01-01", "2001-12-31")
     there = methane(dates, [latitude], str(tmp_path / "ch4_global.csv"))[:, 0]
     measured = np.mean([1800 + n for n in range(24)])
@@ -284,15 +289,16 @@ def test_years_gaps_gases_and_places_that_do_not_do_are_refused_and_nothing_is_w
         (good, [2001, 2002], "not 2002: it|complete years 1999-2001, not 2002"),
         (gappy, [2000], "1 periods are missing"),
         (unknown, [2000], "latitude of station ABC"),
-        (other, [1958], "of CO2, not of CH4"),
+        (other, [1958], "holds CO2, expected CH4"),
     ):
         with pytest.raises(InputError, match=message) as caught:
-            write_series(source, output, years)
+            write_series(source, output, "ch4", years)
         assert str(source) in caught.value.where and caught.value.hint and not output.exists()
     assert (
-        write_series(gappy, output, [2000], gap=1).filled == 1 and "1 periods were interpolated" in output.read_text()
+        write_series(gappy, output, "ch4", [2000], gap=1).filled == 1
+        and "1 periods were interpolated" in output.read_text()
     )
-    with pytest.raises(InputError, match="of the station MLO, not of the globe"):
+    with pytest.raises(InputError, match="station series \\(MLO\\); a global mean is needed"):
         station = write(tmp_path, flasks(), "ch4_mlo_surface-flask_1_ccgg_month.txt")
         methane(pd.date_range("2000-01-01", periods=2), [0.0], str(station))
 
@@ -300,7 +306,7 @@ def test_years_gaps_gases_and_places_that_do_not_do_are_refused_and_nothing_is_w
 def test_co2_is_carried_as_the_provider_gives_it(data_dir: Path, tmp_path: Path) -> None:
     source = data_dir / "atmosphere" / "lyubo-t_climate-forcing-model" / "co2_mm_gl.csv"
     output = tmp_path / "co2_global.csv"
-    write_series(source, output, [1984, 2022], gas="co2")
+    write_series(source, output, "co2", [1984, 2022])
     made = read_series(output)
     assert made.gas == "co2" and "CO2, global mean in dry air, ppm (1e-6)" in output.read_text()
     published = read_series(source.with_name("co2_annmean_gl.csv")).annual()
@@ -319,15 +325,15 @@ def test_co2_of_a_station_stays_what_was_measured_there(tmp_path: Path) -> None:
     assert done.exit_code == 0 and "CO2, station MLO, as measured, 12 periods" in done.output
     np.testing.assert_allclose(read_series(output).values["value"], [369 + month / 10 for month in range(1, 13)])
     assert "not the global mean" in output.read_text()
-    with pytest.raises(InputError, match="of CO2, not of CH4"):
-        write_series(source, output, [2000])
+    with pytest.raises(InputError, match="holds CO2, expected CH4"):
+        write_series(source, output, "ch4", [2000])
 
 
 def test_the_command_says_what_it_did(tmp_path: Path) -> None:
     source = write(tmp_path, flasks(), "ch4_mlo_surface-flask_1_ccgg_month.txt")
-    words = ["ingest", "atmosphere", "--input", str(source), "--output", str(tmp_path / "out.csv")]
+    words = ["ingest", "atmosphere", "--gas", "ch4", "--input", str(source), "--output", str(tmp_path / "out.csv")]
     done = CliRunner().invoke(app, [*words, "--first-year", "2000", "--last-year", "2001"])
-    assert done.exit_code == 0 and "station MLO, taken to the global mean, 24 periods, 0 interpolated" in done.output
+    assert done.exit_code == 0 and "station MLO, adjusted to the global mean, 24 periods, 0 interpolated" in done.output
 
 
 def test_the_default_driver_is_unchanged_to_the_last_bit() -> None:

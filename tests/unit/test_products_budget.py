@@ -45,7 +45,9 @@ def test_zones_and_biomes_each_add_up_to_the_domain(world) -> None:
 
 
 def test_the_daily_product_integrates_to_the_budget_within_its_packing(world, tmp_path) -> None:
-    write_daily(tmp_path / "fch4_2004.nc", "fch4", 2004, world.flux_of(2004), world.attributes)
+    write_daily(
+        tmp_path / "fch4_2004.nc", "fch4", 2004, world.flux_of(2004), world.attributes, system="soil_methane_sink"
+    )
     with xr.open_dataset(tmp_path / "fch4_2004.nc", engine="netcdf4") as data:
         area = (data.areacella * data.uplandFrac / 100).astype(float)
         daily = (data.fch4.astype(float) * area).sum().item() * 1e-15

@@ -269,7 +269,18 @@ def test_the_file_on_disk_is_what_the_contract_says(block, tmp_path, capsys) -> 
 
 def test_the_command_writes_the_same_file(block, tmp_path) -> None:
     write(block, TILE, SYSTEM, (-9, 37, -8.5, 38), tmp_path / "a.nc")
-    command = ["regrid", "attributes", "--settings", block.model_dump_json(), "--grid", "4km", "--tile-size", "1"]
+    command = [
+        "regrid",
+        "attributes",
+        "--system",
+        "soil_methane_sink",
+        "--settings",
+        block.model_dump_json(),
+        "--grid",
+        "4km",
+        "--tile-size",
+        "1",
+    ]
     command += ["--tile", "N37W009", "--bbox", "-9", "37", "-8.5", "38", "--output", str(tmp_path / "b.nc")]
     done = CliRunner().invoke(app, command)
     assert done.exit_code == 0, done.output

@@ -37,7 +37,18 @@ def _constants(**more):
 
 
 def _attributes(settings, tile, output, *more):
-    command = ["regrid", "attributes", "--settings", settings, "--grid", "4km", "--tile-size", "1"]
+    command = [
+        "regrid",
+        "attributes",
+        "--system",
+        "soil_methane_sink",
+        "--settings",
+        settings,
+        "--grid",
+        "4km",
+        "--tile-size",
+        "1",
+    ]
     return CliRunner().invoke(app, [*command, "--tile", tile, "--output", str(output), *more])
 
 
@@ -73,6 +84,8 @@ def test_the_process_ends_with_one_message_and_status_1(tmp_path) -> None:
         "from fluxatlas.cli import main; main()",
         "regrid",
         "attributes",
+        "--system",
+        "soil_methane_sink",
         "--settings",
         "{}",
     ]
@@ -116,7 +129,20 @@ def _site_folders(root):
     days = pd.date_range("2001-01-01", periods=3)
     own = pd.DataFrame({"site": "A", "time": days, **dict.fromkeys(SYSTEM.forcing, 1.0)})
     own.to_parquet(root / "sites" / "forcing.parquet")
-    command = ["regrid", "sites", "--grid", "4km", "--tile-size", "1", "--tile", "N40E000", "--year", "2001"]
+    command = [
+        "regrid",
+        "sites",
+        "--system",
+        "soil_methane_sink",
+        "--grid",
+        "4km",
+        "--tile-size",
+        "1",
+        "--tile",
+        "N40E000",
+        "--year",
+        "2001",
+    ]
     for name in ("attributes", "forcing", "sites", "output"):
         command += [f"--{name}-dir", str(root / name)]
     return command

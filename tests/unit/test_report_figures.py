@@ -48,13 +48,14 @@ def inputs(world):
     root, daily = world.root, {}
     for variable in ("ch4ox", "tsl05", "swc05"):
         daily[variable] = root / "products" / "daily" / f"{variable}_2001.nc"
-        write_daily(daily[variable], variable, 2001, world.flux, world.attributes)
+        write_daily(daily[variable], variable, 2001, world.flux, world.attributes, system="soil_methane_sink")
     write_budget(root / "budget.csv", world.flux, world.attributes)
     predictions = write_predictions(world, root / "train", sites=4)
     write_skill(root / "skill.csv", predictions)
     soil = [daily["tsl05"], daily["swc05"]]
     write_towers(root / "towers.csv", soil, *write_observations(world, root / "sites", soil))
     return Inputs(
+        system="soil_methane_sink",
         flux=world.flux,
         attributes=world.attributes,
         forcing=write_forcing(world, root / "forcing", resolution=1.0),
@@ -112,11 +113,11 @@ def test_the_seasonal_cycle_is_the_area_weighted_mean(world, inputs) -> None:
 
 def test_the_seasonal_cycle_never_averages_two_variables(world, inputs, tmp_path) -> None:
     other = tmp_path / "fch4_2001.nc"
-    write_daily(other, "fch4", 2001, world.flux, world.attributes)
+    write_daily(other, "fch4", 2001, world.flux, world.attributes, system="soil_methane_sink")
     lines = []
     for files in (inputs.daily, [other, *inputs.daily]):
         with house_style(SMALL):
-            figure = series.seasonal_cycle(Inputs(daily=files), SMALL)
+            figure = series.seasonal_cycle(Inputs(system="soil_methane_sink", daily=files), SMALL)
         assert "uptake" in figure.axes[0].get_ylabel()
         lines.append(np.array([line.get_ydata() for line in figure.axes[0].lines if len(line.get_xdata()) == 365]))
     np.testing.assert_array_equal(*lines)
@@ -143,7 +144,9 @@ def test_labels_of_many_targets_do_not_overlap(inputs, tmp_path) -> None:
     )
     table.to_csv(tmp_path / "skill.csv", index=False)
     with house_style(SMALL):
-        figure = figure_row("skill").function()(Inputs(skill=[tmp_path / "skill.csv"]), SMALL)
+        figure = figure_row("skill").function()(
+            Inputs(system="soil_methane_sink", skill=[tmp_path / "skill.csv"]), SMALL
+        )
         figure.canvas.draw()
         boxes = [label.get_window_extent() for label in figure.axes[0].get_xticklabels()]
     assert len(boxes) == 7 and all(a.x1 <= b.x0 for a, b in pairwise(boxes))
@@ -156,7 +159,7 @@ def test_published_totals_are_shown_and_the_run_beside_them_only_for_most_of_the
     table.to_csv(tmp_path / "large.csv", index=False)
     for path, there in ((inputs.budget[0], False), (tmp_path / "large.csv", True)):
         with house_style(SMALL):
-            figure = budget.budget(Inputs(budget=[path]), SMALL)
+            figure = budget.budget(Inputs(system="soil_methane_sink", budget=[path]), SMALL)
         labels = [text.get_text() for text in figure.axes[2].get_yticklabels()]
         assert "Curry 2007" in labels and ("this run" in labels) == there
 
@@ -167,15 +170,20 @@ def test_loss_curves_show_every_term_and_refuse_other_files(world, inputs, tmp_p
     shown = {text.get_text() for text in figure.legends[0].get_texts()}
     assert shown == {"thermal", "hydrology", "fch4", "temperature", "moisture", "diffusion limit"}
     with pytest.raises(InputError, match="not a history"):
-        training.loss_curves(Inputs(history=[tmp_path / "other.csv"]), SMALL)
+        training.loss_curves(Inputs(system="soil_methane_sink", history=[tmp_path / "other.csv"]), SMALL)
     (tmp_path / "0_pretrain.csv").write_text("phase,epoch,total\n")
     with pytest.raises(InputError, match="no epoch"):
-        training.loss_curves(Inputs(history=[tmp_path / "0_pretrain.csv"]), SMALL)
+        training.loss_curves(Inputs(system="soil_methane_sink", history=[tmp_path / "0_pretrain.csv"]), SMALL)
 
 
 def test_towers_outside_the_domain_leave_a_sentence(inputs, tmp_path) -> None:
     pd.read_parquet(inputs.towers[0]).head(0).to_parquet(tmp_path / "towers.parquet")
-    write_figure("tower_series", Inputs(towers=[tmp_path / "towers.parquet"]), tmp_path / "x.png", SMALL)
+    write_figure(
+        "tower_series",
+        Inputs(system="soil_methane_sink", towers=[tmp_path / "towers.parquet"]),
+        tmp_path / "x.png",
+        SMALL,
+    )
     assert (tmp_path / "x.png").is_file()
 
 
@@ -196,13 +204,17 @@ def test_what_is_missing_is_said(inputs, tmp_path) -> None:
     with pytest.raises(InputError, match="did you mean 'truth_map'"):
         write_figure("truth_mapp", inputs, tmp_path / "x.png")
     with pytest.raises(InputError, match="--truth"):
-        write_figure("truth_map", Inputs(flux=inputs.flux, attributes=inputs.attributes), tmp_path / "x.png")
+        write_figure(
+            "truth_map",
+            Inputs(system="soil_methane_sink", flux=inputs.flux, attributes=inputs.attributes),
+            tmp_path / "x.png",
+        )
     with pytest.raises(InputError, match="file not found"):
-        write_figure("skill", Inputs(skill=[tmp_path / "none.csv"]), tmp_path / "x.png")
+        write_figure("skill", Inputs(system="soil_methane_sink", skill=[tmp_path / "none.csv"]), tmp_path / "x.png")
     with pytest.raises(ConfigError, match="did you mean 'viridis'"):
         write_figure("skill", inputs, tmp_path / "x.png", ReportBlock(colormap="viridi"))
     with pytest.raises(InputError, match="2 files of the kind 'skill'"):
-        write_figure("skill", Inputs(skill=inputs.skill * 2), tmp_path / "x.png")
+        write_figure("skill", Inputs(system="soil_methane_sink", skill=inputs.skill * 2), tmp_path / "x.png")
     assert not list(tmp_path.glob("*.png"))
 
 
@@ -211,7 +223,9 @@ def test_no_predictions_of_sites_left_out_is_said(inputs, tmp_path) -> None:
     table.to_parquet(tmp_path / "p.parquet")
     for name in ("site_series", "site_scatter"):
         with pytest.raises(InputError, match="no predictions of the flux at sites left out"):
-            write_figure(name, Inputs(predictions=[tmp_path / "p.parquet"]), tmp_path / "x.png")
+            write_figure(
+                name, Inputs(system="soil_methane_sink", predictions=[tmp_path / "p.parquet"]), tmp_path / "x.png"
+            )
 
 
 def test_the_page_holds_the_numbers_of_the_tables(world, inputs, tmp_path) -> None:
@@ -252,11 +266,12 @@ def test_the_commands_draw_and_list(inputs, tmp_path) -> None:
     listed = run.invoke(app, ["report", "list"], catch_exceptions=False)
     assert all(name in listed.output for name in FIGURES)
     output = tmp_path / "budget.png"
-    arguments = ["--budget", str(inputs.budget[0]), "--output", str(output), "--settings", '{"dpi": 60}']
+    system = ["--system", "soil_methane_sink"]
+    arguments = [*system, "--budget", str(inputs.budget[0]), "--output", str(output), "--settings", '{"dpi": 60}']
     assert run.invoke(app, ["report", "figure", "budget", *arguments], catch_exceptions=False).exit_code == 0
     page = ["--output", str(tmp_path / "s.html"), "--budget", str(inputs.budget[0]), "--figure", str(output)]
     assert run.invoke(app, ["report", "summary", *page], catch_exceptions=False).exit_code == 0
     assert output.is_file() and (tmp_path / "s.md").is_file()
     with pytest.raises(ConfigError, match="did you mean 'dpi'"):
-        wrong = ["--output", str(output), "--settings", '{"dpy": 60}']
+        wrong = [*system, "--output", str(output), "--settings", '{"dpy": 60}']
         run.invoke(app, ["report", "figure", "budget", *wrong], catch_exceptions=False)

@@ -13,10 +13,12 @@ from fluxatlas import variables
 from fluxatlas.config.synthesize import SynthesizeBlock
 from fluxatlas.errors import ConfigError, GridError, InputError
 from fluxatlas.grid import get_grid
+from fluxatlas.ingest.atmosphere import series_of
 from fluxatlas.synthesize.generate import Report, synthesize, target_names
 from fluxatlas.synthesize.weather import GridWeather, SiteWeather
 from fluxatlas.testing.truth import HIDDEN
 
+SERIES = series_of(world.SYSTEM.slow)
 GRID, SIZE = get_grid("0.25deg"), 2
 TILES = [GRID.tile(name, SIZE) for name in ("N38W124", "N40W122")]
 SITES = {"warm": (31.7, -110.1), "cold": (60.1, 25.2)}
@@ -156,10 +158,12 @@ def test_a_site_series_is_the_site_s_weather(made: xr.Dataset) -> None:
 
 
 def test_spans_of_a_site_with_gaps(inputs: Path) -> None:
-    sites = SiteWeather(world.SYSTEM, inputs / "sites.csv", inputs / "sites.parquet", years=1)
+    sites = SiteWeather(world.SYSTEM, inputs / "sites.csv", inputs / "sites.parquet", years=1, series=SERIES)
     assert sites.sites == ["cold", "warm"]
     assert [f"{day:%Y-%m-%d}" for day in sites.starts["warm"]] == ["2003-01-01", "2004-01-01"]
-    assert SiteWeather(world.SYSTEM, inputs / "sites.csv", inputs / "sites.parquet", years=2).sites == ["warm"]
+    assert SiteWeather(world.SYSTEM, inputs / "sites.csv", inputs / "sites.parquet", years=2, series=SERIES).sites == [
+        "warm"
+    ]
 
 
 def test_several_years_and_small_batches(inputs: Path, tmp_path: Path) -> None:
@@ -205,7 +209,16 @@ def test_the_command_writes_the_file(inputs: Path, tmp_path: Path) -> None:
 
     from fluxatlas.cli import app
 
-    arguments = ["synthesize", "samples", "--settings", '{"site_days": 3650, "spinup_years": 0}', "--grid", "0.25deg"]
+    arguments = [
+        "synthesize",
+        "samples",
+        "--system",
+        "soil_methane_sink",
+        "--settings",
+        '{"site_days": 3650, "spinup_years": 0}',
+        "--grid",
+        "0.25deg",
+    ]
     arguments += ["--tile-size", "2", "--attributes", str(inputs / "attributes" / f"{TILES[0].name}.nc")]
     arguments += ["--forcing", str(inputs / "forcing" / TILES[0].name / "2001.nc"), "--output", str(tmp_path / "s.nc")]
     sites = ["--sites-attributes", str(inputs / "sites.csv"), "--sites-forcing", str(inputs / "sites.parquet")]
@@ -229,9 +242,9 @@ def test_errors(inputs: Path, tmp_path: Path) -> None:
         GridWeather(GRID, SIZE, world.SYSTEM, [tmp_path / "west.nc"], [], years=1, method="bilinear")
     (tmp_path / "bare.csv").write_text("site,lat\nA,1\n")
     with pytest.raises(InputError, match="no column lon"):
-        SiteWeather(world.SYSTEM, tmp_path / "bare.csv", inputs / "sites.parquet", years=1)
+        SiteWeather(world.SYSTEM, tmp_path / "bare.csv", inputs / "sites.parquet", years=1, series=SERIES)
     with pytest.raises(InputError, match="file not found"):
-        SiteWeather(world.SYSTEM, inputs / "sites.csv", tmp_path / "absent.parquet", years=1)
+        SiteWeather(world.SYSTEM, inputs / "sites.csv", tmp_path / "absent.parquet", years=1, series=SERIES)
     assert not (tmp_path / "s.nc").exists()
 
 

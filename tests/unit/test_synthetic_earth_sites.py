@@ -11,6 +11,7 @@ from fluxatlas.config.synthesize import SynthesizeBlock
 from fluxatlas.config.synthetic_earth import SyntheticEarthBlock
 from fluxatlas.drivers import slow_drivers
 from fluxatlas.errors import InputError
+from fluxatlas.ingest.atmosphere import series_of
 from fluxatlas.process import Structure, parameters, simulate
 from fluxatlas.testing import SyntheticEarth, land
 from fluxatlas.testing import truth as hidden
@@ -146,7 +147,7 @@ def test_truth_is_the_process_model_on_exact_weather(earth: SyntheticEarth) -> N
     dates = pd.date_range("2001-01-01", "2001-12-31")
     made = hidden.truth(earth, place, attributes, lai, dates)
     forcing = earth.weather_daily(place.lat, place.lon, place.elevation, dates=dates)
-    run = {**forcing, **slow_drivers(dates, place.lat, lai)}
+    run = {**forcing, **slow_drivers(hidden.SYSTEM.slow, dates, place.lat, {"lai": lai}, series_of(hidden.SYSTEM.slow))}
     given = hidden.parameters(earth.seed, place, attributes, lai)
     again = simulate(run, attributes, given, lat=place.lat, dates=dates, structure=hidden.HIDDEN, spinup_years=2)
     prior = simulate(run, attributes, {}, lat=place.lat, dates=dates, spinup_years=2)

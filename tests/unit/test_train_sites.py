@@ -66,7 +66,7 @@ def files(tmp_path_factory):
 def read(folder, **changes) -> SiteData:
     names = {"attributes": "attributes.csv", "forcing": "forcing.parquet", "observations": "observations.parquet"}
     paths = {key: folder / changes.get(key, name) for key, name in names.items()}
-    return read_sites(**paths, system=toy.SYSTEM, block_distance_km=100.0)
+    return read_sites(**paths, system=toy.SYSTEM, block_distance_km=100.0, series=toy.SERIES)
 
 
 @pytest.fixture(scope="module")
@@ -258,7 +258,18 @@ def test_commands_write_what_the_contract_says(files, tmp_path) -> None:
             "--checkpoint",
             tmp_path / "d.pt",
         ],
-        ["baselines", "--settings", block, *tables, "--output", tmp_path / "b.parquet", "--threads", "1"],
+        [
+            "baselines",
+            "--system",
+            "soil_methane_sink",
+            "--settings",
+            block,
+            *tables,
+            "--output",
+            tmp_path / "b.parquet",
+            "--threads",
+            "1",
+        ],
     ]
     for call in calls:
         result = CliRunner().invoke(app, ["train", *map(str, call)], catch_exceptions=False)

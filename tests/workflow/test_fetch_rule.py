@@ -41,6 +41,7 @@ def settings(folder: Path, **forcing: object) -> dict:
         "run": {"name": "fetched", "results": str(folder / "results")},
         "grid": {"name": "4km", "tile_size": 2},
         "domain": {"west": -110, "south": 32, "east": -108, "north": 34},
+        "system": "soil_methane_sink",
         "period": {"start": 2001, "end": 2001, "spinup": "repeat", "spinup_years": 1},
         "forcing": {**block, "recipe": str(folder / "recipe.yaml"), **forcing},
     }

@@ -106,9 +106,10 @@ def test_regions_have_a_job_per_tile_only_where_a_map_is_given(tmp_path, dry_run
 
 
 def test_atmospheric_gases_are_made_once_where_a_file_is_given(tmp_path, dry_run) -> None:
-    assert "ingest atmosphere" not in dry_run and "--ch4" not in dry_run
+    assert "ingest atmosphere" not in dry_run and "--series" not in dry_run
     data = yaml.safe_load((REPOSITORY / "config" / "config.yaml").read_text())
-    data["forcing"] |= {"ch4": "ch4_mlo.txt", "ch4_gap": 2, "ch4_latitude": 19.5, "co2": "co2_mm_gl.csv"}
+    station = {"path": "ch4_mlo.txt", "gap": 2, "latitude": 19.5}
+    data["atmosphere"]["series"] = {"ch4": station, "co2": {"path": "co2_mm_gl.csv"}}
     for name in ("ch4_mlo.txt", "co2_mm_gl.csv"):
         (tmp_path / name).touch()
     (tmp_path / "c.yaml").write_text(yaml.safe_dump(data))
@@ -116,13 +117,14 @@ def test_atmospheric_gases_are_made_once_where_a_file_is_given(tmp_path, dry_run
     said = done.stdout + done.stderr
     assert said.count("fluxatlas ingest atmosphere") == 2 and "--gas ch4 --gap 2 --latitude 19.5 --first-year" in said
     assert "--input co2_mm_gl.csv --gas co2 --gap 0 --first-year 2000" in said
-    made = "--ch4 results/demo/ingest/atmosphere/ch4_global.csv"
+    made = "--series ch4=results/demo/ingest/atmosphere/ch4_global.csv"
     users = {line[line.index("fluxatlas ") :].split()[1] for line in said.splitlines() if made in line}
     assert users == {"synthesize", "train", "infer"}
 
 
 def test_a_missing_archive_is_named(tmp_path) -> None:
     config = {
+        "system": "soil_methane_sink",
         "period": {"start": 2001, "end": 2001},
         "domain": {"west": -8, "south": 36, "east": -6, "north": 38},
         "grid": {"tile_size": 2},

@@ -12,7 +12,7 @@ rule spinup:
     input:
         ensemble="<results>/train/ensemble.json",
         attributes="<results>/regrid/attributes/{tile}.nc",
-        ch4=RUN.ch4,
+        series=RUN.series,
         forcing=lambda wc: [
             f"<results>/ingest/forcing/{wc.tile}/{year}.nc"
             for year in RUN.config.period.spinup_sequence
@@ -32,21 +32,21 @@ rule spinup:
     params:
         settings=settings("infer", without=NOT_IN_RESULT),
         grid=RUN.grid_options,
-        ch4=lambda wc, input: repeat("--ch4", input.ch4),
+        series=RUN.series_options,
         members=each("--member", RUN.paths.member(), member=MEMBERS),
         forcing=lambda wc, input: repeat("--forcing", input.forcing),
         version=STAGE_VERSIONS["infer"],
     shell:
         "fluxatlas infer spinup --settings {params.settings:q} {params.grid} --tile {wildcards.tile}"
         " {params.forcing} --attributes {input.attributes} {params.members} --state-out {output}"
-        " {params.ch4} --workers {threads} --memory-mb {resources.mem_mb} 2> {log}"
+        " {params.series} --workers {threads} --memory-mb {resources.mem_mb} 2> {log}"
 
 
 rule infer:
     input:
         ensemble="<results>/train/ensemble.json",
         attributes="<results>/regrid/attributes/{tile}.nc",
-        ch4=RUN.ch4,
+        series=RUN.series,
         forcing="<results>/ingest/forcing/{tile}/{year}.nc",
         state=lambda wc: ancient(
             f"<results>/infer/{wc.tile}/{int(wc.year) - 1}_state.nc"
@@ -69,11 +69,11 @@ rule infer:
     params:
         settings=settings("infer", without=NOT_IN_RESULT),
         grid=RUN.grid_options,
-        ch4=lambda wc, input: repeat("--ch4", input.ch4),
+        series=RUN.series_options,
         members=each("--member", RUN.paths.member(), member=MEMBERS),
         version=STAGE_VERSIONS["infer"],
     shell:
         "fluxatlas infer tile --settings {params.settings:q} {params.grid} --tile {wildcards.tile}"
         " --year {wildcards.year} --forcing {input.forcing} --attributes {input.attributes} {params.members}"
         " --state-in {input.state} --output {output.flux} --state-out {output.state}"
-        " {params.ch4} --workers {threads} --memory-mb {resources.mem_mb} 2> {log}"
+        " {params.series} --workers {threads} --memory-mb {resources.mem_mb} 2> {log}"

@@ -1,7 +1,7 @@
 # ingest: raw forcing, static layers and sites -> canonical daily pieces per tile and year, and site tables.
 # In:  the user's archive (or what the synthetic Earth writes below ingest/raw)
 # Out: <results>/ingest/forcing/{tile}/{year}.nc, <results>/ingest/sites/{sites.csv,observations.parquet,...},
-#      <results>/ingest/atmosphere/{gas}_global.csv where forcing.ch4 or forcing.co2 is given,
+#      <results>/ingest/atmosphere/{gas}_global.csv for every series of the block 'atmosphere',
 #      <results>/ingest/constraints/{name}.nc for every set of the block 'constraints'
 
 
@@ -28,13 +28,9 @@ rule forcing:
             without=(
                 "fetch",
                 "recipe",
-                "ch4",
-                "ch4_gap",
-                "ch4_latitude",
-                "co2",
-                "co2_gap",
             ),
         ),
+        system=RUN.system.name,
         grid=RUN.grid_options,
         tiles=each("--tile", "{tile}", tile=TILES),
         raw=lambda wc, input: repeat("--input", input.raw),
@@ -43,7 +39,7 @@ rule forcing:
         folder=subpath(output[0], ancestor=2),
         version=STAGE_VERSIONS["ingest"],
     shell:
-        "fluxatlas ingest forcing --settings {params.settings:q} {params.grid} --year {wildcards.year}"
+        "fluxatlas ingest forcing --settings {params.settings:q} --system {params.system} {params.grid} --year {wildcards.year}"
         " {params.tiles} {params.raw} {params.following} {params.pattern} --output-dir {params.folder} 2> {log}"
 
 

@@ -20,11 +20,13 @@ rule attributes:
         runtime=minutes(30),
     params:
         settings=settings("static"),
+        system=RUN.system.name,
         grid=RUN.grid_options,
         bbox=RUN.bbox,
         version=STAGE_VERSIONS["regrid"],
     shell:
-        "fluxatlas regrid attributes --settings {params.settings:q} {params.grid} --tile {wildcards.tile}"
+        "fluxatlas regrid attributes --settings {params.settings:q} --system {params.system} {params.grid}"
+        " --tile {wildcards.tile}"
         " --bbox {params.bbox} --output {output} 2> {log}"
 
 
@@ -51,6 +53,7 @@ rule site_inputs:
         mem_mb=memory(2000),
         runtime=minutes(60),
     params:
+        system=RUN.system.name,
         grid=RUN.grid_options,
         tiles=each("--tile", "{tile}", tile=TILES),
         years=each("--year", "{year}", year=RUN.forcing_years),
@@ -59,7 +62,7 @@ rule site_inputs:
         f" --output-dir {RUN.paths('regrid')}",
         version=STAGE_VERSIONS["regrid"],
     shell:
-        "fluxatlas regrid sites {params.grid} {params.tiles} {params.years} {params.folders} 2> {log}"
+        "fluxatlas regrid sites --system {params.system} {params.grid} {params.tiles} {params.years} {params.folders} 2> {log}"
 
 
 if RUN.region_files:

@@ -15,7 +15,7 @@ rule synthesize:
         ),
         sites_attributes="<results>/regrid/sites_attributes.csv",
         sites_forcing="<results>/regrid/sites_forcing.parquet",
-        ch4=RUN.ch4,
+        series=RUN.series,
     output:
         "<results>/synthesize/samples.nc",
     log:
@@ -36,12 +36,12 @@ rule synthesize:
             tile=RUN.sample_tiles,
             year=RUN.sample_years,
         ),
-        ch4=lambda wc, input: repeat("--ch4", input.ch4),
+        series=RUN.series_options,
         grid=RUN.grid_options,
         system=RUN.system.name,
         version=STAGE_VERSIONS["synthesize"],
     shell:
         "fluxatlas synthesize samples --settings {params.settings:q} --system {params.system} {params.grid}"
         " {params.attributes} {params.forcing}"
-        " --sites-attributes {input.sites_attributes} --sites-forcing {input.sites_forcing} {params.ch4}"
+        " --sites-attributes {input.sites_attributes} --sites-forcing {input.sites_forcing} {params.series}"
         " --output {output} 2> {log}"

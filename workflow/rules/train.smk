@@ -50,7 +50,7 @@ rule finetune:
         sites_attributes="<results>/regrid/sites_attributes.csv",
         sites_forcing="<results>/regrid/sites_forcing.parquet",
         observations="<results>/ingest/sites/observations.parquet",
-        ch4=RUN.ch4,
+        series=RUN.series,
     output:
         member="<results>/train/members/{member}.pt",
         predictions="<results>/train/predictions/{member}.parquet",
@@ -67,7 +67,7 @@ rule finetune:
         runtime=minutes(240),
     params:
         settings=settings("train", without=["baselines"]),
-        ch4=lambda wc, input: repeat("--ch4", input.ch4),
+        series=RUN.series_options,
         checkpoint=lambda wc: RUN.paths(
             "train", "checkpoints", f"{wc.member}_finetune.pt"
         ),
@@ -77,7 +77,7 @@ rule finetune:
         " --pretrained {input.pretrained} --samples {input.samples} --sites-attributes {input.sites_attributes}"
         " --sites-forcing {input.sites_forcing} --observations {input.observations} --output {output.member}"
         " --predictions {output.predictions} --history {output.history} --checkpoint {params.checkpoint}"
-        " {params.ch4} --threads {threads} 2> {log}"
+        " {params.series} --threads {threads} 2> {log}"
 
 
 rule ensemble:  # one small file for inference to depend on, instead of every member in each of its many jobs
@@ -107,7 +107,7 @@ rule baseline:
         sites_attributes="<results>/regrid/sites_attributes.csv",
         sites_forcing="<results>/regrid/sites_forcing.parquet",
         observations="<results>/ingest/sites/observations.parquet",
-        ch4=RUN.ch4,
+        series=RUN.series,
     output:
         "<results>/train/baselines/{baseline}.parquet",
     log:
@@ -122,7 +122,7 @@ rule baseline:
         runtime=minutes(240),
     params:
         settings=settings("train", without=["baselines"]),
-        ch4=lambda wc, input: repeat("--ch4", input.ch4),
+        series=RUN.series_options,
         grid=RUN.grid.name,
         system=RUN.system.name,
         version=STAGE_VERSIONS["train"],
@@ -130,4 +130,4 @@ rule baseline:
         "fluxatlas train baselines --settings {params.settings:q} --system {params.system} --grid {params.grid}"
         " --samples {input.samples} --sites-attributes {input.sites_attributes}"
         " --sites-forcing {input.sites_forcing} --observations {input.observations} --only {wildcards.baseline} --output {output}"
-        " {params.ch4} --threads {threads} 2> {log}"
+        " {params.series} --threads {threads} 2> {log}"

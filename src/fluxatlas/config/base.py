@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
@@ -15,6 +15,8 @@ class Block(BaseModel):
     """A block of the configuration. Every field has a docstring: the default file and the docs are made from them."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    moved: ClassVar[Mapping[str, str]] = {}
+    """Keys that this block once had, and where they are now."""
 
     @model_validator(mode="wrap")
     @classmethod
@@ -36,8 +38,10 @@ class Block(BaseModel):
         raise ValidationError.from_exception_data(cls.__name__, errors)
 
 
-def _unknown_key(key: str, value: Any, block: type[BaseModel]) -> InitErrorDetails:
-    message = PydanticCustomError("unknown_key", "{text}", {"text": f"unknown key{nearest(key, block.model_fields)}"})
+def _unknown_key(key: str, value: Any, block: type[Block]) -> InitErrorDetails:
+    text = f"this key is now '{block.moved[key]}'" if key in block.moved else ""
+    text = text or f"unknown key{nearest(key, block.model_fields)}"
+    message = PydanticCustomError("unknown_key", "{text}", {"text": text})
     return InitErrorDetails(type=message, loc=(key,), input=value)
 
 

@@ -57,6 +57,12 @@ class RainPattern(Block):
 class ForcingBlock(Block):
     """The meteorological forcing: source, files, elevation of its grid, and storage of the pieces."""
 
+    moved = {
+        gas + key: f"atmosphere.series.{gas}.{new}"
+        for gas in ("ch4", "co2")
+        for key, new in (("", "path"), ("_gap", "gap"), ("_latitude", "latitude"))
+    }
+
     source: Literal["synthetic_earth", "era5_land", "era5", "livneh", "mapping"] = "synthetic_earth"
     """'synthetic_earth' (makes its own), 'era5_land' or 'era5' (hourly; NetCDF, GRIB, Zarr), 'livneh' or 'mapping'."""
     path: str | tuple[str, ...] = ""
@@ -85,16 +91,6 @@ class ForcingBlock(Block):
     """Raw variables whose unit label is wrong: {name: {units: ..., reason: ...}}."""
     rain_pattern: RainPattern | None = None
     """For monthly data: a daily source whose wet days share out the rain of a month; empty: every third day is wet."""
-    ch4: str = ""
-    """Atmospheric CH4: a NOAA GML file of global means (`fluxatlas fetch noaa_ch4`); empty: the table of fluxatlas."""
-    ch4_gap: int = Field(0, ge=0, le=12)
-    """Longest run of missing months (or years) in 'ch4' that is interpolated; 0: a gap is refused."""
-    ch4_latitude: float | None = Field(None, ge=-90, le=90)
-    """Latitude of the station of 'ch4' where neither the file nor its name tells it."""
-    co2: str = ""
-    """Atmospheric CO2: a NOAA GML file, brought to 'ingest/atmosphere/co2_global.csv' (`fluxatlas fetch noaa_co2`)."""
-    co2_gap: int = Field(0, ge=0, le=12)
-    """Longest run of missing months (or years) in 'co2' that is interpolated; 0: a gap is refused."""
     halo: int = Field(2, ge=1, le=20)
     """Source cells kept around each tile, for interpolation across its edge."""
     fill_cells: int = Field(3, ge=0, le=20)

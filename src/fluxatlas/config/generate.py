@@ -20,6 +20,7 @@ from .model import Config
 
 DEMO: dict[str, Any] = {
     "run": {"name": "demo"},
+    "system": "soil_methane_sink",
     "grid": {"name": "4km", "tile_size": 2},
     "domain": {"west": -8, "south": 36, "east": -4, "north": 40},
     "period": {"start": 2001, "end": 2002, "spinup": "previous", "spinup_years": 1},
@@ -30,7 +31,8 @@ DEMO: dict[str, Any] = {
 HEADER = """\
 # The embedded default of fluxatlas: a synthetic Earth that needs no download.
 # Every key there is, with its default. A file of your own (snakemake --configfile my.yaml) states only what differs
-# from the defaults of the models, listed in docs/configuration.md; `period` and `forcing` have to be given.
+# from the defaults of the models, listed in docs/configuration.md; `system`, `period`
+# and `forcing` have to be given.
 # Made by `fluxatlas config generate`; edit the models in src/fluxatlas/config/ instead of this file.
 # yaml-language-server: $schema=schema.json
 """

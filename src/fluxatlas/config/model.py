@@ -11,6 +11,7 @@ from pydantic import Field, ValidationError
 
 from ..errors import ConfigError, FluxAtlasError
 from ..grid import check_tile_size, get_grid
+from .atmosphere import AtmosphereBlock
 from .base import Block, problems
 from .constraints import ConstraintsBlock
 from .evaluate import EvaluateBlock
@@ -32,7 +33,7 @@ class Config(Block):
 
     run: RunBlock = Field(default_factory=RunBlock)
     """Name and place of the run."""
-    system: str = "soil_methane_sink"
+    system: str
     """What is estimated; one of the systems in src/fluxatlas/systems."""
     grid: GridBlock = Field(default_factory=GridBlock)
     """The target grid and its tiles."""
@@ -42,6 +43,8 @@ class Config(Block):
     """The years to run."""
     forcing: ForcingBlock
     """The meteorological forcing."""
+    atmosphere: AtmosphereBlock = Field(default_factory=AtmosphereBlock)
+    """Series of gases of the atmosphere; none by default: the tables of fluxatlas."""
     static: StaticBlock = Field(default_factory=StaticBlock)
     """Static layers: soil, terrain, land cover, vegetation. Left out for the synthetic Earth, which makes its own."""
     sites: SitesBlock = Field(default_factory=SitesBlock)

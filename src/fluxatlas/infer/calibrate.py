@@ -21,9 +21,7 @@ from .packing import pack
 CELLS, DAYS = 384, 73
 
 
-def calibrate(
-    member: Member | None = None, *, system: str = "soil_methane_sink", hidden: int = 32, seconds: float = 3.0
-) -> Calibration:
+def calibrate(member: Member | None = None, *, system: str = "", hidden: int = 32, seconds: float = 3.0) -> Calibration:
     """Cell-days per second of one core of this machine.
 
     The network is that of ``member``, or one of random weights of width ``hidden``; it runs blocks like those of a tile

@@ -23,7 +23,8 @@ class Cells:
     """The active cells of a tile in row-major order.
 
     ``index`` (n,) flat positions in the tile, ``lat`` and ``lon`` (n,) degrees, ``statics`` (n,) float32 each for
-    ``System.statics``, ``lai`` (12, n) monthly climatology; ``orog`` (ny, nx) [m] is that of the whole tile.
+    ``System.statics``, ``monthly`` (12, n) climatologies by layer for ``System.monthly``; ``orog`` (ny, nx) [m] is that
+    of the whole tile.
     """
 
     tile: Tile
@@ -31,7 +32,7 @@ class Cells:
     lat: FloatArray
     lon: FloatArray
     statics: dict[str, npt.NDArray[np.float32]]
-    lai: npt.NDArray[np.float32]
+    monthly: dict[str, npt.NDArray[np.float32]]
     orog: FloatArray
 
     def __len__(self) -> int:
@@ -56,18 +57,23 @@ def read_cells(path: str | Path, tile: Tile, system: System) -> Cells:
     """
     attributes = files.read_netcdf(path)
     _check_tile(attributes, tile, str(path))
-    layers = [name for name in ("active", "orog", "lai", *system.attributes) if name not in attributes]
+    layers = [name for name in ("active", "orog", *system.monthly, *system.attributes) if name not in attributes]
     if layers:
         raise InputError(f"no layer {', '.join(layers)}", where=str(path), hint="make the attributes again")
     index = np.flatnonzero(attributes["active"].to_numpy() == 1)
     lat, lon = (axis.ravel()[index] for axis in np.meshgrid(tile.lat, tile.lon, indexing="ij"))
     attribute = {name: attributes[name].to_numpy().ravel()[index] for name in system.attributes}
-    lai = attributes["lai"].transpose(..., "lat", "lon").to_numpy().reshape(12, -1)[:, index]
+    monthly = {
+        name: attributes[name].transpose(..., "lat", "lon").to_numpy().reshape(12, -1)[:, index]
+        for name in system.monthly
+    }
     orog = attributes["orog"].to_numpy().astype(float)
-    for name, values in {**attribute, "lai": lai, "orog": orog.ravel()[index]}.items():
+    for name, values in {**attribute, **monthly, "orog": orog.ravel()[index]}.items():
         _check_known(name, values, lat, lon, str(path))
     statics = {name: values.astype(np.float32) for name, values in derive_statics(attribute, system).items()}
-    return Cells(tile, index, lat, lon, statics, lai.astype(np.float32), orog)
+    return Cells(
+        tile, index, lat, lon, statics, {name: values.astype(np.float32) for name, values in monthly.items()}, orog
+    )
 
 
 def derive_statics(attributes: dict[str, FloatArray], system: System) -> dict[str, FloatArray]:

@@ -19,7 +19,10 @@ Attributes = Annotated[Path, typer.Option(help="Attributes of the tile.")]
 Members = Annotated[list[Path], typer.Option("--member", help="Member file; repeat.")]
 Workers = Annotated[Optional[int], typer.Option(help="Cores of this job.")]  # noqa: UP045 (typer reads it)
 Memory = Annotated[Optional[int], typer.Option("--memory-mb", help="Memory this job may use.")]  # noqa: UP045
-Methane = Annotated[str, typer.Option(help="NOAA GML file of CH4; none: the table that fluxatlas carries.")]
+SeriesFiles = Annotated[
+    Optional[list[str]],  # noqa: UP045
+    typer.Option(help="Series of the atmosphere, gas=FILE; repeat. Otherwise the tables of fluxatlas."),
+]
 StateOut = Annotated[Path, typer.Option(help="File for the state at the end.")]
 
 
@@ -38,7 +41,7 @@ def tile_command(
     tile_size: TileSize = 10,
     workers: Workers = None,
     memory_mb: Memory = None,
-    ch4: Methane = "",
+    series: SeriesFiles = None,
 ) -> None:
     """Run one tile-year: fluxes and the state of its last day."""
     from ..grid import get_grid
@@ -54,7 +57,7 @@ def tile_command(
         state_in=state_in,
         year=year,
         settings=_settings(settings, workers, memory_mb),
-        ch4=ch4,
+        series=series or (),
     )
     _tell(report)
 
@@ -72,7 +75,7 @@ def spinup(
     tile_size: TileSize = 10,
     workers: Workers = None,
     memory_mb: Memory = None,
-    ch4: Methane = "",
+    series: SeriesFiles = None,
 ) -> None:
     """Run the years given, in order, and write only the state at the end."""
     from ..grid import get_grid
@@ -86,7 +89,7 @@ def spinup(
         state_out=state_out,
         repeat=repeat,
         settings=_settings(settings, workers, memory_mb),
-        ch4=ch4,
+        series=series or (),
     )
     _tell(report)
 
@@ -109,7 +112,7 @@ def _tell(report: Any) -> None:
 def calibrate(
     output: Annotated[Path, typer.Option(help="JSON file to write.")],
     member: Annotated[Optional[Path], typer.Option(help="Member file; none: random weights.")] = None,  # noqa: UP045
-    system: Annotated[str, typer.Option(help="System of the random weights.")] = "soil_methane_sink",
+    system: Annotated[str, typer.Option(help="System of the random weights; not needed with a member.")] = "",
     hidden: Annotated[int, typer.Option(min=1, help="Width of the random weights.")] = 32,
     seconds: Annotated[float, typer.Option(min=0.1, help="How long to measure.")] = 3.0,
 ) -> None:

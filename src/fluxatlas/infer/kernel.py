@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from .. import variables
 from ..config.infer import InferBlock
-from ..drivers import slow_drivers
+from ..drivers import AnnualSeries, slow_drivers
 from ..errors import InputError
 from ..grid import Tile
 from ..regrid import TileRegridder
@@ -42,7 +42,7 @@ _CONTEXT = Lock()
 class Job:
     """One tile over one or more years (more than one: a spin-up); ``store`` is None where only the state is wanted.
 
-    ``ch4`` is as ``series`` of :func:`fluxatlas.drivers.methane`.
+    ``series`` are those of the atmosphere that the system's slow drivers need.
     """
 
     tile: Tile
@@ -51,7 +51,7 @@ class Job:
     members: tuple[str, ...]
     settings: InferBlock
     store: Store | None = None
-    ch4: str = ""
+    series: tuple[AnnualSeries, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -187,8 +187,9 @@ class _BlockRun:
         coarse = {name: values[days] for name, values in piece.data.items()}
         drivers = dict(regridder.downscale(coarse, self.index))
         cells = self.own.cells
-        lat, lai = cells.lat[self.part], cells.lai[:, self.part]
-        drivers.update(slow_drivers(piece.dates[days], lat, lai, self.own.job.ch4))
+        monthly = {name: values[:, self.part] for name, values in cells.monthly.items()}
+        series = {given.gas: given for given in self.own.job.series}
+        drivers.update(slow_drivers(self.own.system.slow, piece.dates[days], cells.lat[self.part], monthly, series))
         drivers = {name: np.ascontiguousarray(values, dtype=np.float32) for name, values in drivers.items()}
         for name, values in drivers.items():
             if not np.isfinite(values).all():

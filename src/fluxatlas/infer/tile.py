@@ -17,6 +17,7 @@ from .. import files, variables
 from ..config.infer import InferBlock
 from ..errors import ConfigError, InputError, MemberMismatchError
 from ..grid import Tile
+from ..ingest.atmosphere import series_of
 from ..train.member import Member
 from .blocks import choose_scheduler, make_blocks, run_blocks
 from .cells import Cells, read_cells
@@ -52,16 +53,16 @@ def run_tile(
     state_in: PathLike | None = None,
     year: int | None = None,
     settings: InferBlock | None = None,
-    ch4: str = "",
+    series: Sequence[str] = (),
 ) -> Report:
     """Run one tile-year and write its fluxes to ``output`` and the state of its last day to ``state_out``.
 
-    Without ``state_in`` the networks start from their initial state; ``ch4`` is a file of atmospheric CH4 to use
-    instead of the own table (:func:`fluxatlas.drivers.methane`). Raises :class:`MemberMismatchError`,
-    :class:`InputError`, :class:`GridError` or :class:`MemoryLimitError` before anything is written where the inputs do
-    not fit each other or the memory.
+    Without ``state_in`` the networks start from their initial state; ``series`` are files of the atmosphere,
+    ``gas=path``, to use instead of the tables of fluxatlas (:func:`fluxatlas.ingest.atmosphere.series_of`). Raises
+    :class:`MemberMismatchError`, :class:`InputError`, :class:`ConfigError`, :class:`GridError` or
+    :class:`MemoryLimitError` before anything is written where the inputs do not fit each other or the memory.
     """
-    return _Run(tile, [forcing], attributes, members, settings, ch4).tile_year(output, state_out, state_in, year)
+    return _Run(tile, [forcing], attributes, members, settings, series).tile_year(output, state_out, state_in, year)
 
 
 def spin_up(
@@ -73,10 +74,10 @@ def spin_up(
     state_out: PathLike,
     repeat: int = 1,
     settings: InferBlock | None = None,
-    ch4: str = "",
+    series: Sequence[str] = (),
 ) -> Report:
     """Run the years of ``forcing`` in the order given, ``repeat`` times over, and write only the last state."""
-    return _Run(tile, list(forcing) * repeat, attributes, members, settings, ch4).spin_up(state_out)
+    return _Run(tile, list(forcing) * repeat, attributes, members, settings, series).spin_up(state_out)
 
 
 class _Run:
@@ -89,16 +90,17 @@ class _Run:
         attributes: PathLike,
         members: Sequence[PathLike],
         settings: InferBlock | None,
-        ch4: str,
+        series: Sequence[str],
     ) -> None:
         if not members or not forcing:
             raise ConfigError(
                 "inference needs at least one member and one forcing piece", hint="give --member, --forcing"
             )
         self.tile, self.forcing, self.attributes = tile, [str(path) for path in forcing], str(attributes)
-        self.members, self.settings, self.ch4 = [str(path) for path in members], settings or InferBlock(), ch4
+        self.members, self.settings = [str(path) for path in members], settings or InferBlock()
         loaded = check_members(self.members, tile.grid.name)
         self.network, self.system = loaded[0].network, loaded[0].system
+        self.series = series_of(self.system.slow, series)
         self.hashes = [files.file_hash(path) for path in self.members]
         self.cells: Cells = read_cells(attributes, tile, self.system)
         self.days = [dates_of(path) for path in self.forcing]
@@ -169,7 +171,7 @@ class _Run:
             print(f"{title}: no active cell, nothing to compute", file=sys.stderr)
             return []
         forcing, members = tuple(self.forcing), tuple(self.members)
-        job = Job(self.tile, forcing, self.attributes, members, self.settings, store, self.ch4)
+        job = Job(self.tile, forcing, self.attributes, members, self.settings, store, tuple(self.series.values()))
         workers, scheduler = self.settings.workers, self.scheduler
         try:
             found = run_blocks(job, self.blocks, state, workers=workers, scheduler=scheduler, title=title)
@@ -196,8 +198,7 @@ class _Run:
         inputs |= {"attributes": self.attributes, **{f"member {n}": path for n, path in enumerate(self.members)}}
         if state_in is not None:
             inputs["state"] = str(state_in)
-        if self.ch4:
-            inputs["ch4"] = self.ch4
+        inputs |= {gas: given.source for gas, given in self.series.items() if not given.carried}
         return files.provenance(f"infer {what}", self.settings.model_dump(mode="json"), inputs)
 
     def _report(self, results: list[BlockResult]) -> Report:

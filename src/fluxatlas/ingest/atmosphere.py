@@ -21,13 +21,14 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from .. import files
-from ..drivers import latitude_offset
-from ..errors import InputError
+from .. import files, gases
+from ..drivers import AnnualSeries
+from ..errors import ConfigError, InputError
+from ..loading import load_object
+from ..paths import RESOURCES
+from ..systems import SlowDriver
 
 FloatArray = npt.NDArray[np.floating[Any]]
-GASES = {"ch4": ("1e-9", 300.0, 3000.0), "co2": ("1e-6", 170.0, 700.0)}
-"""Unit, lowest and highest mole fraction that can be meant."""
 VALUE = ("average", "mean", "value")
 TWO_LINES = {
     7: ["year", "month", "decimal", "average", "interpolated", "trend", "ndays"],
@@ -82,7 +83,7 @@ class Series:
 
 def looks_like(name: str, head: str) -> bool:
     """Whether a text file called ``name`` that begins with ``head`` is one of these."""
-    known = re.match(r"(ch4|co2)_(mm|annmean|[a-z]{3}_surface)", name.lower())
+    known = re.match(rf"({'|'.join(gases.gases())})_(mm|annmean|[a-z]{{3}}_surface)", name.lower())
     return bool(known) or ("gml.noaa.gov" in head.lower() and _gas(name, head) is not None)
 
 
@@ -100,9 +101,7 @@ def read_series(path: str | Path, gap: int = 0) -> Series:
     """
     source = Path(path)
     if not source.is_file():
-        raise InputError(
-            "file not found", where=str(path), hint="check the path, or fetch it: fluxatlas fetch noaa_ch4"
-        )
+        raise InputError("file not found", where=str(path), hint="check the path, or fetch it (docs/fetch.md)")
     return _read(str(source), source.stat().st_mtime_ns, gap)
 
 
@@ -128,7 +127,7 @@ def _parse(path: Path, gap: int) -> Series:
     gas, table, header = _cells(path)
     values, filled = _periods(table, gas, str(path), gap)
     site, latitude = _station(path, table, header)
-    return Series(gas, GASES[gas][0], values, site, latitude, filled, _column(table))
+    return Series(gas, gases.get(gas).units, values, site, latitude, filled, _column(table))
 
 
 def _text(path: Path) -> str:
@@ -146,7 +145,7 @@ def _text(path: Path) -> str:
 def _station(path: Path, table: pd.DataFrame, header: str) -> tuple[str, float | None]:
     """Code and latitude of a station; an empty code for a global mean."""
     column = next((name for name in ("site", "site_code") if name in table), None)
-    named = re.match(r"(?:ch4|co2)_(?:(?:mm|annmean)_([a-z]{3})\b|([a-z]{3})_surface)", path.name.lower())
+    named = re.match(r"[a-z0-9]{3}_(?:(?:mm|annmean)_([a-z]{3})\b|([a-z]{3})_surface)", path.name.lower())
     codes = sorted(set(table[column])) if column else [(named[1] or named[2]).upper()] if named else []
     if len(codes) > 1:
         hint = "give the file of one site"
@@ -161,11 +160,11 @@ def _station(path: Path, table: pd.DataFrame, header: str) -> tuple[str, float |
 
 
 def _gas(name: str, header: str) -> str | None:
-    """``ch4`` or ``co2`` by the file's name, else by its header."""
-    start = name.lower()[:4]
-    if start in ("ch4_", "co2_"):
-        return start[:3]
-    found = {gas for gas in GASES if re.search(rf"\b{gas}\b", header, re.IGNORECASE)}
+    """The gas by the file's name, else by its header; None where neither tells it."""
+    start = name.lower().partition("_")[0]
+    if start in gases.gases() and "_" in name:
+        return start
+    found = {gas for gas in gases.gases() if re.search(rf"\b{gas}\b", header, re.IGNORECASE)}
     return found.pop() if len(found) == 1 else None
 
 
@@ -264,14 +263,17 @@ def _checked(series: pd.DataFrame, gas: str, where: str, gap: int) -> tuple[pd.D
     absent = whole.difference(index)
     longest = _longest_run(whole.isin(absent))
     if longest > gap:
-        hint = f"let short gaps be interpolated (forcing.{gas}_gap), or use the global means, which have none"
+        hint = f"let short gaps be interpolated (atmosphere.series.{gas}.gap), or use the global means, which have none"
         what = f"{len(absent)} periods are missing, the first is {absent[0]}, {longest} in a row"
         raise InputError(what, where=where, hint=hint)
-    unit, low, high = GASES[gas]
+    facts = gases.get(gas)
+    low, high = facts.range
     strange = known[(known < low) | (known > high)]
     if len(strange):
-        what = f"{gas.upper()} of {strange.iloc[0]:g} in {strange.index[0]} is not within {low:g}-{high:g} [{unit}]"
-        raise InputError(what, where=where, hint=f"give the file in {unit}: ppb for CH4, ppm for CO2")
+        what = (
+            f"{gas.upper()} of {strange.iloc[0]:g} in {strange.index[0]} is not within {low:g}-{high:g} [{facts.units}]"
+        )
+        raise InputError(what, where=where, hint=f"give the file in {facts.units} ({facts.label})")
     found = series.reindex(whole)
     return found.assign(value=found["value"].interpolate("linear")), len(absent)
 
@@ -285,22 +287,20 @@ def _longest_run(missing: npt.NDArray[np.bool_]) -> int:
 def write_series(
     source: str | Path,
     output: str | Path,
+    gas: str,
     years: Sequence[int],
     gap: int = 0,
     latitude: float | None = None,
-    gas: str = "ch4",
 ) -> Series:
-    """Write the mole fraction of ``gas`` (ch4, co2) in ``source`` as the driver of a run, monthly or annual, no gaps.
+    """Write the mole fraction of ``gas`` in ``source`` as the driver of a run, monthly or annual, without gaps.
 
-    A station's CH4 becomes that of the globe by taking off the mean difference between its latitude and the globe
-    (:func:`fluxatlas.drivers.latitude_offset`); its CO2 stays as measured. The file can be read with
-    :func:`read_series`; its header says what was done. Raises :class:`InputError` as that, for another gas, for
-    ``years`` that the file does not hold completely, and for CH4 of a station of unknown ``latitude`` [degrees north].
+    Where ``resources/gases.yaml`` knows how the gas varies with latitude, a station's series becomes that of the globe
+    by taking off the mean difference; otherwise it stays as measured. The file can be read with :func:`read_series`;
+    its header says what was done. Raises :class:`InputError` as that, for another gas, for ``years`` that the file does
+    not hold completely, and for a station of unknown ``latitude`` [degrees north] where it matters.
     """
     series = read_series(source, gap)
-    if series.gas != gas:
-        hint = f"give {gas}_mm_gl.csv or another file of {gas.upper()} (forcing.{gas})"
-        raise InputError(f"is of {series.gas.upper()}, not of {gas.upper()}", where=str(source), hint=hint)
+    _check_gas(series, gas, str(source))
     known = series.annual().index
     absent = [year for year in years if year not in known]
     if absent:
@@ -308,28 +308,84 @@ def write_series(
         hint = "choose other years, or a longer series: it is not extended"
         raise InputError(f"holds {span}, not {absent[0]}", where=str(source), hint=hint)
     values, note = series.values["value"], ""
-    if series.site and gas == "co2":
+    correction = gases.get(gas).offset
+    if series.site and not correction:
         note = f"# Station {series.site} as measured there, not the global mean.\n"
     elif series.site:
         place = series.latitude if latitude is None else latitude
         if place is None:
-            hint = "say it with forcing.ch4_latitude, or give global means"
+            hint = f"state it with atmosphere.series.{gas}.latitude, or give global means"
             raise InputError(f"does not say the latitude of station {series.site}", where=str(source), hint=hint)
-        offset = float(latitude_offset(place))
+        offset = float(load_object(str(correction))(place))
         values = values - offset
         note = f"# Station {series.site} at {place:g} N, less {offset:.2f} for its latitude.\n"
     files.write_text(output, _driver(series, values, source, note))
     return series
 
 
+def _check_gas(series: Series, gas: str, where: str) -> None:
+    if series.gas != gas:
+        hint = f"give {gas}_mm_gl.csv or another file of {gas.upper()} (atmosphere.series.{gas})"
+        raise InputError(f"holds {series.gas.upper()}, expected {gas.upper()}", where=where, hint=hint)
+
+
 def _driver(series: Series, values: pd.Series, source: str | Path, note: str) -> str:
-    index = series._index
+    index, gas = series._index, gases.get(series.gas)
     facts = files.provenance("ingest atmosphere", {"gap": series.filled}, {Path(source).name: source})
-    unit = {"ch4": "ppb (1e-9)", "co2": "ppm (1e-6)"}[series.gas]
-    what = "mole fraction" if series.gas == "co2" and series.site else "global mean"
+    unit = f"{gas.label} ({gas.units})"
+    what = "mole fraction" if series.site and not gas.offset else "global mean"
     head = f"# {series.gas.upper()}, {what} in dry air, {unit}.\n{note}# {series.filled} periods were interpolated.\n"
     head += "".join(f"# {key}: {text}\n" for key, text in facts.items())
     if series.monthly:
         rows = [f"{p.year},{p.month},{v:.4f}" for p, v in zip(index, values, strict=True)]
         return head + "year,month,average\n" + "\n".join(rows) + "\n"
     return head + "year,mean\n" + "\n".join(f"{p.year},{v:.4f}" for p, v in zip(index, values, strict=True)) + "\n"
+
+
+def annual_series(gas: str, path: str | Path = "") -> AnnualSeries:
+    """Annual global means of ``gas`` from ``path`` (see :func:`read_series`), or from the table that fluxatlas carries.
+
+    Raises :class:`InputError` as :func:`read_series`, for another gas, for a station (its series is not that of the
+    globe) and where no calendar year is complete; :class:`ConfigError` where no file is given and there is no table.
+    """
+    if path:
+        series = read_series(path)
+        _check_gas(series, gas, str(path))
+        if series.site and gases.get(gas).offset:
+            hint = f"make it a global mean with `fluxatlas ingest atmosphere`, or give {gas}_mm_gl.csv"
+            raise InputError(
+                f"is a station series ({series.site}); a global mean is needed", where=str(path), hint=hint
+            )
+        means = series.annual()
+        if means.empty:
+            hint = f"give a longer series (atmosphere.series.{gas})"
+            raise InputError("has no complete year", where=str(path), hint=hint)
+        return AnnualSeries(gas, tuple(map(int, means.index)), tuple(map(float, means)), str(path))
+    table = gases.get(gas).table
+    if not table:
+        raise ConfigError(
+            f"a series of atmospheric {gas.upper()} is needed", hint=f"give a file: atmosphere.series.{gas}.path"
+        )
+    rows = pd.read_csv(RESOURCES / table, comment="#")
+    return AnnualSeries(
+        gas, tuple(rows["year"].astype(int)), tuple(rows[gas].astype(float)), f"resources/{table}", True
+    )
+
+
+def series_of(slow: Sequence[SlowDriver], given: Sequence[str] = ()) -> dict[str, AnnualSeries]:
+    """The series that the slow drivers need, by gas; ``given`` are options ``gas=path`` of a command line.
+
+    Raises :class:`ConfigError` for an option of another form, a gas that is given twice or not needed, and as
+    :func:`annual_series`.
+    """
+    needed = [driver.series for driver in slow if driver.series]
+    paths: dict[str, str] = {}
+    for option in given:
+        gas, separator, path = option.partition("=")
+        if not separator or not path or gas in paths:
+            raise ConfigError(f"--series {option}: expected gas=path, each gas once", hint="such as ch4=ch4_mm_gl.csv")
+        if gas not in needed:
+            names = ", ".join(needed) or "none"
+            raise ConfigError(f"--series {option}: not a series of this system", hint=f"it takes: {names}")
+        paths[gas] = path
+    return {gas: annual_series(gas, paths.get(gas, "")) for gas in needed}

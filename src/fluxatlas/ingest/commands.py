@@ -32,6 +32,7 @@ def forcing(
     tile: Annotated[list[str], typer.Option(help="Name of a tile; repeat for more.")],
     input: Annotated[list[Path], typer.Option(help="Raw file of the year; repeat for more.")],
     output_dir: Annotated[Path, typer.Option(help="Folder of the pieces: <output-dir>/<tile>/<year>.nc.")],
+    system: Annotated[str, typer.Option(help="System whose forcing is cut.")],
     next_input: Annotated[
         list[Path] | None, typer.Option(help="Raw file with steps just before or after the year.")
     ] = None,
@@ -39,7 +40,6 @@ def forcing(
         list[Path] | None, typer.Option(help="File of the source of 'rain_pattern' in that year; repeat for more.")
     ] = None,
     elevation: Annotated[Path | None, typer.Option(help="Elevation file, instead of that of the settings.")] = None,
-    system: Annotated[str, typer.Option(help="System whose forcing is cut.")] = "soil_methane_sink",
     bbox: Annotated[
         tuple[float, float, float, float] | None, typer.Option(help="West, south, east, north: keep no more than this.")
     ] = None,
@@ -82,19 +82,20 @@ def forcing(
 
 @app.command()
 def atmosphere(
-    input: Annotated[Path, typer.Option(help="NOAA GML file of CH4 or CO2, a global mean or a station.")],
+    input: Annotated[Path, typer.Option(help="NOAA GML file of the gas, a global mean or a station.")],
     output: Annotated[Path, typer.Option(help="File to write (CSV).")],
+    gas: Annotated[str, typer.Option(help="The gas that is needed: one of resources/gases.yaml.")],
     first_year: Annotated[int, typer.Option(help="First year that is needed.")],
     last_year: Annotated[int, typer.Option(help="Last year that is needed.")],
-    gas: Annotated[str, typer.Option(help="The gas that is needed: ch4 or co2.")] = "ch4",
     gap: Annotated[int, typer.Option(min=0, help="Longest run of missing months or years that is interpolated.")] = 0,
     latitude: Annotated[float | None, typer.Option(help="Latitude of a station that does not tell it.")] = None,
 ) -> None:
-    """Make the driver of atmospheric CH4 or CO2 from a file of NOAA GML: checked and without gaps."""
+    """Make the series of a gas of the atmosphere from a file of NOAA GML: checked and without gaps."""
+    from ..gases import get
     from .atmosphere import write_series
 
-    series = write_series(input, output, range(first_year, last_year + 1), gap, latitude, gas)
-    taken = "taken to the global mean" if gas == "ch4" else "as measured"
+    series = write_series(input, output, gas, range(first_year, last_year + 1), gap, latitude)
+    taken = "adjusted to the global mean" if get(gas).offset else "as measured"
     place = f"station {series.site}, {taken}" if series.site else "global mean"
     typer.echo(
         f"atmosphere: {gas.upper()}, {place}, {len(series.values)} periods, {series.filled} interpolated", err=True

@@ -27,8 +27,8 @@ def daily(
     flux: Flux,
     attributes: Attributes,
     output: Annotated[Path, typer.Option(help="NetCDF file to write.")],
+    system: System,
     settings: Settings = "{}",
-    system: System = "soil_methane_sink",
     bbox: Bbox = None,
 ) -> None:
     """Put the tiles of one year together to one CF file."""
@@ -87,10 +87,10 @@ def cog(
 def stac(
     daily: Annotated[list[Path], typer.Option(help="Daily file; repeat for more.")],
     output: Annotated[Path, typer.Option(help="Catalogue to write; the rest goes beside it.")],
+    system: System,
     map: Annotated[list[Path] | None, typer.Option(help="Map (COG); repeat for more.")] = None,
     run: Annotated[str, typer.Option(help="Name of the run.")] = "fluxatlas",
     settings: Settings = "{}",
-    system: System = "soil_methane_sink",
 ) -> None:
     """A static STAC catalogue of daily files and maps."""
     from ..config.products import ProductsBlock

@@ -40,7 +40,7 @@ def write_daily(
     attributes: Sequence[PathLike],
     settings: ProductsBlock | None = None,
     *,
-    system: str = "soil_methane_sink",
+    system: str,
     bbox: Bbox | None = None,
 ) -> None:
     """Write ``products/daily/<variable>_<year>.nc`` (time, lat, lon), with ``<variable>_sd`` where the tiles have it.

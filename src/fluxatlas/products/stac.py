@@ -47,7 +47,7 @@ def write_catalog(
     maps: Sequence[PathLike] = (),
     settings: ProductsBlock | None = None,
     *,
-    system: str = "soil_methane_sink",
+    system: str,
     run: str = "fluxatlas",
 ) -> pystac.Catalog:
     """Write ``output`` (``.../stac/catalog.json``) and, below its folder, the collection and its items; return it.

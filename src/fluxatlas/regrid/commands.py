@@ -25,8 +25,8 @@ def attributes(
     tile_size: TileSize,
     tile: Annotated[str, typer.Option(help="Name of the tile.")],
     output: Annotated[Path, typer.Option(help="File to write.")],
+    system: Annotated[str, typer.Option(help="System whose attributes are needed.")],
     bbox: Box = (-180, -90, 180, 90),
-    system: Annotated[str, typer.Option(help="System whose attributes are needed.")] = "soil_methane_sink",
 ) -> None:
     """Static layers of one tile on the target grid."""
     from ..config.settings import read_settings
@@ -73,7 +73,7 @@ def sites(
     output_dir: Annotated[
         Path, typer.Option(help="Folder to write sites_attributes.csv and sites_forcing.parquet to.")
     ],
-    system: Annotated[str, typer.Option(help="System whose drivers are needed.")] = "soil_methane_sink",
+    system: Annotated[str, typer.Option(help="System whose drivers are needed.")],
 ) -> None:
     """Attributes and forcing of every site: its own where known, else those of the tile that holds it."""
     from ..grid import get_grid

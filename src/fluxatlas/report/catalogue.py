@@ -15,6 +15,7 @@ from ..errors import InputError, nearest
 class Inputs:
     """Files a figure may read, by kind; see docs/contracts.md for what each holds."""
 
+    system: str
     flux: list[Path] = field(default_factory=list)
     attributes: list[Path] = field(default_factory=list)
     forcing: list[Path] = field(default_factory=list)
@@ -25,7 +26,6 @@ class Inputs:
     history: list[Path] = field(default_factory=list)
     budget: list[Path] = field(default_factory=list)
     towers: list[Path] = field(default_factory=list)
-    system: str = "soil_methane_sink"
 
     def one(self, kind: str) -> Path:
         """The only file of a kind."""

@@ -18,6 +18,7 @@ Table = Annotated[Path | None, typer.Option(help="Table to show; left out: no se
 def figure(
     name: Annotated[str, typer.Argument(help="Name of the figure; `fluxatlas report list` lists all.")],
     output: Annotated[Path, typer.Option(help="PNG file to write.")],
+    system: Annotated[str, typer.Option(help="System that was run.")],
     flux: Files = None,
     attributes: Files = None,
     forcing: Files = None,
@@ -28,7 +29,6 @@ def figure(
     history: Files = None,
     budget: Files = None,
     towers: Files = None,
-    system: Annotated[str, typer.Option(help="System that was run.")] = "soil_methane_sink",
     settings: Settings = "{}",
 ) -> None:
     """Draw one figure."""

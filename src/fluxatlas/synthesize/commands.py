@@ -21,13 +21,13 @@ def samples(
     attributes: Annotated[list[Path], typer.Option(help="Attributes of a tile, <tile>.nc; repeat.")],
     forcing: Annotated[list[Path], typer.Option(help="Forcing piece, <tile>/<year>.nc; repeat.")],
     output: Annotated[Path, typer.Option(help="File for the samples.")],
+    system: Annotated[str, typer.Option(help="Name of the system.")],
     settings: Annotated[str, typer.Option(help="The block 'synthesize' as JSON.")] = "{}",
-    system: Annotated[str, typer.Option(help="Name of the system.")] = "soil_methane_sink",
     grid: Annotated[str, typer.Option(help="Target grid, such as 4km.")] = "4km",
     tile_size: Annotated[int, typer.Option(help="Edge of the tiles in degrees.")] = 10,
     sites_attributes: Annotated[Optional[Path], typer.Option(help="Attributes of the sites (CSV).")] = None,  # noqa: UP045
     sites_forcing: Annotated[Optional[Path], typer.Option(help="Meteorology of the sites (Parquet).")] = None,  # noqa: UP045
-    ch4: Annotated[str, typer.Option(help="NOAA GML file of CH4; none: the table that fluxatlas carries.")] = "",
+    series: Annotated[Optional[list[str]], typer.Option(help="Series of the atmosphere, gas=FILE; repeat.")] = None,  # noqa: UP045
 ) -> None:
     """Sample places, soils, parameters and structures, and run the process model over them."""
     from ..config.settings import read_settings
@@ -46,7 +46,7 @@ def samples(
         sites_attributes=sites_attributes,
         sites_forcing=sites_forcing,
         settings=read_settings(SynthesizeBlock, settings),
-        ch4=ch4,
+        series=series or (),
     )
     print(
         f"{report.series} series, {report.site_days:,} site-days ({report.dropped} dropped) in {report.seconds:.1f} s",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,15 +16,18 @@ import numpy.typing as npt
 
 from .. import files, variables
 from ..config.synthesize import SynthesizeBlock
-from ..drivers import slow_drivers
+from ..drivers import AnnualSeries, slow_drivers
 from ..errors import ConfigError, InputError
 from ..grid import Grid
 from ..infer.cells import derive_statics
+from ..ingest.atmosphere import series_of
 from ..process import CHOICES, Structure, parameters, simulate
 from ..systems import System
 from .samples_file import Samples, SamplesFile
 from .sampling import draw, jitter, spatial_block, strata
 from .weather import YEAR, FloatArray, GridWeather, PathLike, SiteWeather, Weather
+
+Arrays = dict[str, FloatArray]
 
 ROUNDS = 8
 """Attempts to replace dropped series before giving up."""
@@ -51,12 +54,13 @@ def synthesize(
     sites_attributes: PathLike | None = None,
     sites_forcing: PathLike | None = None,
     settings: SynthesizeBlock | None = None,
-    ch4: str = "",
+    series: Sequence[str] = (),
 ) -> Report:
     """Write at least ``settings.site_days`` synthetic site-days to ``output`` (see docs/contracts.md).
 
     ``attributes`` are files ``<tile>.nc``, ``forcing`` pieces ``<tile>/<year>.nc``; the site files add the weather of
-    sites; ``ch4`` is a file of atmospheric CH4 to use instead of the own table (:func:`fluxatlas.drivers.methane`).
+    sites; ``series`` are files of the atmosphere, ``gas=path``, to use instead of the tables of fluxatlas
+    (:func:`fluxatlas.ingest.atmosphere.series_of`).
     Same seed, same inputs: same samples. Raises :class:`InputError` where there is no active cell, no forcing of
     consecutive years, or where nearly all series leave the valid ranges; :class:`ConfigError` for an unknown structure.
     """
@@ -66,17 +70,17 @@ def synthesize(
     cells = GridWeather(grid, tile_size, system, attributes, forcing, years=years, method=method)
     if not len(cells):
         raise InputError("no tile has an active cell to sample", hint="widen the domain, or look at the attributes")
+    known = series_of(system.slow, series)
     sites = None
     if sites_attributes and sites_forcing and settings.include_sites > 0:
-        sites = SiteWeather(system, sites_attributes, sites_forcing, years=settings.years)
+        sites = SiteWeather(system, sites_attributes, sites_forcing, years=settings.years, series=known)
     inputs = {f"attributes {n}": path for n, path in enumerate(attributes)}
     inputs |= {f"forcing {n}": path for n, path in enumerate(forcing)}
     if sites:
         inputs |= {"sites": str(sites_attributes), "sites forcing": str(sites_forcing)}
-    if ch4:
-        inputs["ch4"] = ch4
+    inputs |= {gas: given.source for gas, given in known.items() if not given.carried}
     attrs = files.provenance("synthesize samples", settings.model_dump(mode="json"), inputs)
-    return _Generator(system, settings, cells, sites, ch4).write(output, attrs)
+    return _Generator(system, settings, cells, sites, known).write(output, attrs)
 
 
 def _check_structures(settings: SynthesizeBlock) -> None:
@@ -95,14 +99,21 @@ class _Generator:
     """Draws groups of series, simulates them and hands them on."""
 
     def __init__(
-        self, system: System, settings: SynthesizeBlock, cells: GridWeather, sites: SiteWeather | None, ch4: str
+        self,
+        system: System,
+        settings: SynthesizeBlock,
+        cells: GridWeather,
+        sites: SiteWeather | None,
+        series: Mapping[str, AnnualSeries],
     ) -> None:
-        self.system, self.settings, self.cells, self.sites, self.ch4 = system, settings, cells, sites, ch4
+        self.system, self.settings, self.cells, self.sites, self.series = system, settings, cells, sites, series
         self.wanted = -(-settings.site_days // (settings.years * YEAR))
         self.limits = {name: variables.get(name).valid for name in system.attributes}
         self.dropped = 0
         self.pool = {name: np.concatenate([a[name] for a in cells.attributes]) for name in system.attributes}
-        self.pool_lai = np.concatenate([c.lai for c in cells.cells], axis=1)
+        self.pool_monthly = {
+            name: np.concatenate([c.monthly[name] for c in cells.cells], axis=1) for name in system.monthly
+        }
 
     def write(self, output: PathLike, attrs: dict[str, str]) -> Report:
         begin, kept, told = time.perf_counter(), 0, 0
@@ -151,15 +162,16 @@ class _Generator:
                 lat=weather.lat[part],
                 lon=weather.lon[part],
                 attributes={name: v[part] for name, v in weather.attributes.items()},
-                lai=weather.lai[:, part],
+                monthly={name: v[:, part] for name, v in weather.monthly.items()},
             )
 
     def _simulate(self, weather: Weather, rng: np.random.Generator) -> Samples:
         """Draw soils, parameters and structures for the series of ``weather``, run them and keep the valid ones."""
         count = len(weather.lat)
-        known, lai = self._complete(weather, rng)
+        known, monthly = self._complete(weather, rng)
         soil = jitter(known, self.settings.jitter, self.limits, rng)
-        drivers: dict[str, FloatArray] = {**weather.forcing, **slow_drivers(weather.dates, weather.lat, lai, self.ch4)}
+        slow = slow_drivers(self.system.slow, weather.dates, weather.lat, monthly, self.series)
+        drivers: dict[str, FloatArray] = {**weather.forcing, **slow}
         structure = Structure()
         if self.settings.structures == "sampled":
             structure = Structure.sample(count, rng, exclude=self.settings.exclude)
@@ -180,14 +192,18 @@ class _Generator:
         self.dropped += int((~valid).sum())
         return samples.take(np.flatnonzero(valid))
 
-    def _complete(self, weather: Weather, rng: np.random.Generator) -> tuple[dict[str, FloatArray], FloatArray]:
-        """Attributes and LAI of ``weather``; what is unknown is taken from an active cell drawn for each series."""
+    def _complete(self, weather: Weather, rng: np.random.Generator) -> tuple[Arrays, Arrays]:
+        """Attributes and monthly layers of ``weather``; what is unknown is that of an active cell drawn per series."""
         donor = rng.integers(len(next(iter(self.pool.values()))), size=len(weather.lat))
         known = {
             name: np.where(np.isfinite(values), values, self.pool[name][donor])
             for name, values in weather.attributes.items()
         }
-        return known, np.where(np.isfinite(weather.lai), weather.lai, self.pool_lai[:, donor])
+        monthly = {
+            name: np.where(np.isfinite(values), values, self.pool_monthly[name][:, donor])
+            for name, values in weather.monthly.items()
+        }
+        return known, monthly
 
 
 def target_names(system: System) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from .. import files
-from ..drivers import methane
+from ..drivers import AnnualSeries
 from ..errors import InputError
 from ..grid import Grid
 from ..infer.cells import Cells, read_cells
@@ -36,7 +36,7 @@ YEAR = 365
 class Weather:
     """Weather of ``n`` series: ``forcing`` (time, n) by variable, ``dates``, and what is known of their places.
 
-    ``attributes`` (n,) by name, NaN where unknown; ``lai`` (12, n) monthly climatology, NaN where unknown.
+    ``attributes`` (n,) and ``monthly`` (12, n) climatologies by name, NaN where unknown.
     """
 
     dates: pd.DatetimeIndex
@@ -44,7 +44,7 @@ class Weather:
     lat: FloatArray
     lon: FloatArray
     attributes: dict[str, FloatArray]
-    lai: FloatArray
+    monthly: dict[str, FloatArray]
 
 
 class GridWeather:
@@ -125,8 +125,9 @@ class GridWeather:
         forcing = {name: np.concatenate(parts)[: self.days] for name, parts in series.items()}
         _refuse_holes(forcing, self.pieces[tile][year])
         attributes = {name: values[chosen] for name, values in self.attributes[tile].items()}
+        monthly: dict[str, FloatArray] = {name: values[:, chosen] for name, values in cells.monthly.items()}
         days = pd.DatetimeIndex(np.concatenate(dates)[: self.days])
-        return Weather(days, forcing, cells.lat[chosen], cells.lon[chosen], attributes, cells.lai[:, chosen])
+        return Weather(days, forcing, cells.lat[chosen], cells.lon[chosen], attributes, monthly)
 
     def _read(self, path: str) -> Piece:
         return read_piece(path, self.system.forcing)
@@ -166,14 +167,23 @@ class SiteWeather:
     """Sites with their own meteorology: gap-free spans of whole days long enough for a series.
 
     ``attributes`` is ``sites_attributes.csv``, ``forcing`` is ``sites_forcing.parquet``. A series starts on a 1 January
-    where a span allows it, else on the first day of the span.
+    where a span allows it, else on the first day of the span; spans beyond the ``series`` of the atmosphere are
+    left out.
     """
 
-    def __init__(self, system: System, attributes: PathLike, forcing: PathLike, *, years: int) -> None:
-        self.system, self.days = system, years * YEAR
+    def __init__(
+        self,
+        system: System,
+        attributes: PathLike,
+        forcing: PathLike,
+        *,
+        years: int,
+        series: Mapping[str, AnnualSeries],
+    ) -> None:
+        self.system, self.days, self.atmosphere = system, years * YEAR, tuple(series.values())
         self.table = _read_sites(attributes, system)
-        series = _read_forcing(forcing, system)
-        self.series = {site: part for site, part in series.items() if site in self.table.index}
+        own = _read_forcing(forcing, system)
+        self.series = {site: part for site, part in own.items() if site in self.table.index}
         spans = {site: self._starts(part.index) for site, part in self.series.items()}
         self.starts = {site: starts for site, starts in spans.items() if starts}
 
@@ -192,14 +202,12 @@ class SiteWeather:
             begin = days[span[: last + 1]]
             january = begin[(begin.month == 1) & (begin.day == 1)]
             found += list(january) if len(january) else [begin[0]]
-        return [start for start in found if self._has_methane(start)]
+        return [start for start in found if self._covered(start)]
 
-    def _has_methane(self, start: pd.Timestamp) -> bool:
-        try:
-            methane(pd.DatetimeIndex([start, start + pd.Timedelta(days=self.days - 1)]), [0.0])
-        except InputError:
-            return False
-        return True
+    def _covered(self, start: pd.Timestamp) -> bool:
+        """Whether the series of the atmosphere reach over the days from ``start``."""
+        ends = pd.DatetimeIndex([start, start + pd.Timedelta(days=self.days - 1)])
+        return all(given.covers(ends) for given in self.atmosphere)
 
     def groups(self, count: int, rng: np.random.Generator) -> list[tuple[str, pd.Timestamp, int]]:
         """``count`` series spread evenly over sites and randomly over their spans: (site, first day, series)."""
@@ -217,13 +225,14 @@ class SiteWeather:
         forcing = {name: part[name].to_numpy(np.float32)[:, None] for name in self.system.forcing}
         known = {name: np.array([float(row.get(name, np.nan))]) for name in self.system.attributes}
         place = np.array([float(row["lat"])]), np.array([float(row["lon"])])
-        return Weather(dates, forcing, *place, known, _monthly_lai(row))
+        monthly = {name: _monthly(row, name) for name in self.system.monthly}
+        return Weather(dates, forcing, *place, known, monthly)
 
 
-def _monthly_lai(row: Mapping[str, Any]) -> FloatArray:
-    """LAI (12, 1) from columns ``lai_01`` ... ``lai_12``, or one ``lai`` for all months; NaN where unknown."""
-    monthly = [f"lai_{month:02d}" for month in range(1, 13)]
-    names: Iterable[str] = monthly if set(monthly) <= set(row) else ["lai"] * 12
+def _monthly(row: Mapping[str, Any], layer: str) -> FloatArray:
+    """Climatology (12, 1) from columns ``<layer>_01`` ... ``_12``, or one ``<layer>`` for all; NaN if unknown."""
+    monthly = [f"{layer}_{month:02d}" for month in range(1, 13)]
+    names: Iterable[str] = monthly if set(monthly) <= set(row) else [layer] * 12
     return np.array([[float(row.get(name, np.nan))] for name in names])
 
 

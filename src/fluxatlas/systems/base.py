@@ -26,6 +26,20 @@ class Submodule:
 
 
 @dataclass(frozen=True)
+class SlowDriver:
+    """A daily input that comes from a climatology or a table instead of the weather.
+
+    ``layers`` are the monthly layers of the attributes it is made of, ``series`` the gas of ``resources/gases.yaml``;
+    ``function`` is ``module:name`` of ``(dates, lat, layers, series) -> (time, cell)`` (see :mod:`fluxatlas.drivers`).
+    """
+
+    name: str
+    function: str
+    layers: tuple[str, ...] = ()
+    series: str | None = None
+
+
+@dataclass(frozen=True)
 class KnowledgeTerm:
     """A soft constraint: name, variables it reads, default weights in pretraining and fine-tuning, source."""
 
@@ -43,7 +57,7 @@ class System:
     name: str
     title: str
     forcing: tuple[str, ...]  # daily variables of the forcing pieces
-    slow_drivers: tuple[str, ...]  # daily variables assembled from attributes and tables (drivers.py)
+    slow: tuple[SlowDriver, ...]  # daily inputs made of monthly layers and series of the atmosphere
     attributes: tuple[str, ...]  # static layers a cell must have
     statics: tuple[str, ...]  # static inputs of the network: attributes and properties derived from them
     submodules: tuple[Submodule, ...]
@@ -52,6 +66,21 @@ class System:
     outputs: tuple[str, ...]  # daily variables of the product
     knowledge: tuple[KnowledgeTerm, ...]
     published: tuple[tuple[str, float, float, str], ...]  # (source, low, high, tag): global totals to show, Tg yr-1
+
+    @property
+    def slow_drivers(self) -> tuple[str, ...]:
+        """Names of the slow drivers, in order."""
+        return tuple(driver.name for driver in self.slow)
+
+    @property
+    def monthly(self) -> tuple[str, ...]:
+        """Monthly layers that the slow drivers are made of."""
+        return tuple(dict.fromkeys(layer for driver in self.slow for layer in driver.layers))
+
+    @property
+    def series(self) -> tuple[str, ...]:
+        """Gases whose series the slow drivers need."""
+        return tuple(driver.series for driver in self.slow if driver.series)
 
     @property
     def intermediates(self) -> tuple[str, ...]:

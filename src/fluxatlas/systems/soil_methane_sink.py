@@ -8,6 +8,7 @@ Knowledge weights are our starting point, not published values.
 """
 
 from .base import KnowledgeTerm, Submodule, System
+from .slow import LEAF_AREA, METHANE
 
 _SOIL = ("sand", "clay", "soc", "phi")
 
@@ -15,7 +16,7 @@ SOIL_METHANE_SINK = System(
     name="soil_methane_sink",
     title="Uptake of atmospheric methane by upland soils",
     forcing=("tas", "tasmin", "tasmax", "pr", "rsds", "rlds", "huss", "ps", "sfcWind"),
-    slow_drivers=("lai", "ch4"),
+    slow=(LEAF_AREA, METHANE),
     attributes=("sand", "clay", "soc", "bdod", "phh2o", "cropFrac", "ndep"),
     statics=("sand", "clay", "soc", "phi", "phh2o", "cropFrac", "ndep"),
     submodules=(

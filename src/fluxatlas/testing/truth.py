@@ -16,7 +16,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from ..drivers import slow_drivers
+from ..ingest.atmosphere import series_of
 from ..process import Structure, simulate
+from ..systems import get_system
 from . import surface
 from .climate import Climate
 from .earth import SyntheticEarth
@@ -25,6 +27,7 @@ from .weather import daily
 
 Array = npt.NDArray[np.floating[Any]]
 
+SYSTEM = get_system("soil_methane_sink")
 HIDDEN = Structure(diffusivity="moldrup_wlr", temperature="memo", moisture="parabola", profile="exponential")
 """Structure of the methane model of this world."""
 WITHHELD = {field.name: (getattr(HIDDEN, field.name),) for field in fields(HIDDEN)}
@@ -90,7 +93,10 @@ def truth(
     for start in range(0, place.lat.size, _CELLS):
         part = slice(start, start + _CELLS)
         here = place.take(part)
-        forcing = {**daily(earth.seed, here, dates), **slow_drivers(dates, here.lat, lai[:, part])}
+        forcing = {
+            **daily(earth.seed, here, dates),
+            **slow_drivers(SYSTEM.slow, dates, here.lat, {"lai": lai[:, part]}, series_of(SYSTEM.slow)),
+        }
         result = simulate(
             forcing,
             {name: attributes[name][part] for name in ATTRIBUTES},

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
@@ -23,7 +23,10 @@ Observations = Annotated[Path, typer.Option(help="Observations of the sites (Par
 Output = Annotated[Path, typer.Option(help="File to write.")]
 History = Annotated[Path, typer.Option(help="Table of the epochs to write (CSV).")]
 Checkpoint = Annotated[Path | None, typer.Option(help="Resume point; continued from where it exists.")]
-Methane = Annotated[str, typer.Option(help="NOAA GML file of CH4; none: the table that fluxatlas carries.")]
+SeriesFiles = Annotated[
+    Optional[list[str]],  # noqa: UP045
+    typer.Option(help="Series of the atmosphere, gas=FILE; repeat. Otherwise the tables of fluxatlas."),
+]
 Threads = Annotated[int, typer.Option(help="Threads to use.", min=1)]
 SystemName = Annotated[str, typer.Option("--system", help="Name of the system.")]
 GridName = Annotated[str, typer.Option("--grid", help="Name of the grid the member is for.")]
@@ -72,9 +75,9 @@ def pretrain(
     samples: Samples,
     output: Output,
     history: History,
+    system: SystemName,
     member: Number = 0,
     settings: Settings = "{}",
-    system: SystemName = "soil_methane_sink",
     grid: GridName = "4km",
     checkpoint: Checkpoint = None,
     threads: Threads = 1,
@@ -115,12 +118,13 @@ def finetune(
     member: Number = 0,
     settings: Settings = "{}",
     checkpoint: Checkpoint = None,
-    ch4: Methane = "",
+    series: SeriesFiles = None,
     threads: Threads = 1,
 ) -> None:
     """Fine-tune a pretrained member on the sites outside its own fold and predict all sites."""
     block, started = _begin(settings, threads), time.monotonic()
     from ..files import write_text
+    from ..ingest.atmosphere import series_of
     from .data import read_samples
     from .finetune import finetune as run
     from .member import Member
@@ -128,14 +132,15 @@ def finetune(
     from .sites import read_sites
 
     begin = Member.load(pretrained)
-    sites = read_sites(sites_attributes, sites_forcing, observations, begin.system, block.block_distance_km, ch4)
+    known = series_of(begin.system.slow, series or ())
+    sites = read_sites(sites_attributes, sites_forcing, observations, begin.system, block.block_distance_km, known)
     meta = _meta(
         block,
         samples=samples,
         sites_attributes=sites_attributes,
         sites_forcing=sites_forcing,
         observations=observations,
-        **({"ch4": Path(ch4)} if ch4 else {}),
+        **{gas: Path(given.source) for gas, given in known.items() if not given.carried},
     )
     data = read_samples(samples, begin.system)
     trained, table, split = run(begin, data, sites, block, member, checkpoint, meta)
@@ -152,17 +157,18 @@ def baselines(
     sites_forcing: Forcing,
     observations: Observations,
     output: Output,
+    system: SystemName,
     settings: Settings = "{}",
-    system: SystemName = "soil_methane_sink",
     grid: GridName = "4km",
     only: Annotated[str, typer.Option(help="One baseline instead of those of the settings.")] = "",
-    ch4: Methane = "",
+    series: SeriesFiles = None,
     threads: Threads = 1,
 ) -> None:
     """Predict all sites with what the ensemble is compared with, on the same folds."""
     block, started = _begin(settings, threads), time.monotonic()
     if only:
         block = type(block).model_validate({**block.model_dump(), "baselines": [only]})
+    from ..ingest.atmosphere import series_of
     from ..systems import get_system
     from .baselines import run_baselines
     from .data import read_samples
@@ -170,7 +176,8 @@ def baselines(
     from .sites import read_sites
 
     declared = get_system(system)
-    sites = read_sites(sites_attributes, sites_forcing, observations, declared, block.block_distance_km, ch4)
+    known = series_of(declared.slow, series or ())
+    sites = read_sites(sites_attributes, sites_forcing, observations, declared, block.block_distance_km, known)
     write_table(run_baselines(read_samples(samples, declared), sites, declared, block, grid), output)
     _done(output, started)
 

@@ -9,7 +9,7 @@ assumptions change the concentration of methane in the air by a few per cent.
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from .. import drivers as slow
+from ..drivers import AnnualSeries, slow_drivers
 from ..errors import InputError
 from ..humidity import huss_from_relative_humidity
 from ..process.hydraulics import soil_properties
@@ -62,11 +62,11 @@ def read_sites(
     observations: str | Path,
     system: System,
     block_distance_km: float,
-    ch4: str = "",
+    series: Mapping[str, AnnualSeries],
 ) -> SiteData:
     """Sites of the three tables of docs/contracts.md; sites that cannot be used are named on stderr.
 
-    ``ch4`` is a file of atmospheric CH4 to use instead of the own table (:func:`fluxatlas.drivers.methane`).
+    ``series`` are those of the atmosphere that the slow drivers need.
 
     Raises :class:`InputError` for an absent file or column, and where no site is left.
     """
@@ -87,9 +87,9 @@ def read_sites(
     number = blocks(kept["lat"], kept["lon"], block_distance_km)
     sets = []
     if driven:
-        sets.append(_driven(kept.loc[driven], weather, observed, system, number[: len(driven)], ch4))
+        sets.append(_driven(kept.loc[driven], weather, observed, system, number[: len(driven)], series))
     if measured:
-        sets.append(_undriven(kept.loc[list(measured)], measured, observed, system, number[len(driven) :], ch4))
+        sets.append(_undriven(kept.loc[list(measured)], measured, observed, system, number[len(driven) :], series))
     return SiteData(tuple(sets))
 
 
@@ -108,7 +108,7 @@ def _read(path: str | Path, columns: Sequence[str]) -> pd.DataFrame:
 
 def _usable(table: pd.DataFrame, system: System, observed: set[str]) -> pd.DataFrame:
     """Rows with observations and all attributes."""
-    needed = [*system.attributes, *_lai_columns(table)]
+    needed = [*system.attributes, *(name for layer in system.monthly for name in _columns(table, layer))]
     lacking = [name for name in needed if name not in table]
     if lacking:
         raise InputError(f"columns {', '.join(lacking)} are absent", where="site attributes", hint="see regrid")
@@ -122,16 +122,20 @@ def _usable(table: pd.DataFrame, system: System, observed: set[str]) -> pd.DataF
     return table[complete]
 
 
-def _lai_columns(table: pd.DataFrame) -> list[str]:
-    """Columns ``lai_01`` ... ``lai_12`` of the monthly climatology, or the one column ``lai`` for all months."""
-    monthly = [f"lai_{month:02d}" for month in range(1, 13)]
-    return monthly if set(monthly) <= set(table) else ["lai"]
+def _columns(table: pd.DataFrame, layer: str) -> list[str]:
+    """Columns ``<layer>_01`` ... ``<layer>_12`` of the monthly climatology, or the one ``<layer>`` for all months."""
+    monthly = [f"{layer}_{month:02d}" for month in range(1, 13)]
+    return monthly if set(monthly) <= set(table) else [layer]
 
 
-def _monthly_lai(table: pd.DataFrame) -> FloatArray:
-    columns = _lai_columns(table)
-    values = table[columns].to_numpy(float).T
-    return values if len(columns) == 12 else np.repeat(values, 12, axis=0)
+def _monthly(table: pd.DataFrame, system: System) -> dict[str, FloatArray]:
+    """Monthly layers (12, site) of the system."""
+    found = {}
+    for layer in system.monthly:
+        columns = _columns(table, layer)
+        values = table[columns].to_numpy(float).T
+        found[layer] = values if len(columns) == 12 else np.repeat(values, 12, axis=0)
+    return found
 
 
 def _statics(table: pd.DataFrame, system: System) -> dict[str, FloatArray]:
@@ -184,14 +188,14 @@ def _driven(
     observed: pd.DataFrame,
     system: System,
     block: npt.NDArray[np.int64],
-    ch4: str,
+    series: Mapping[str, AnnualSeries],
 ) -> SequenceSet:
     position = {site: index for index, site in enumerate(table.index)}
     weather = weather[weather["site"].isin(list(position))]
     dates = _axis(weather["time"])
     drivers: dict[str, FloatArray] = {name: _series(weather, name, dates, position) for name in system.forcing}
     complete = np.all([np.isfinite(values) for values in drivers.values()], axis=0)
-    drivers |= slow.slow_drivers(dates, table["lat"].to_numpy(float), _monthly_lai(table), ch4)
+    drivers |= slow_drivers(system.slow, dates, table["lat"].to_numpy(float), _monthly(table, system), series)
     targets, sd = _targets(observed, system, dates, position)
     return SequenceSet(
         dates=dates,
@@ -236,7 +240,7 @@ def _undriven(
     observed: pd.DataFrame,
     system: System,
     block: npt.NDArray[np.int64],
-    ch4: str,
+    series: Mapping[str, AnnualSeries],
 ) -> SequenceSet:
     position = {site: index for index, site in enumerate(table.index)}
     dates = _axis(observed.loc[observed["site"].isin(list(position)), "time"])
@@ -255,7 +259,7 @@ def _undriven(
     soil = overrides["tsl05"]
     overrides |= {name: np.where(complete, np.float32(0), np.float32(np.nan)) for name in ("snw", "snd")}
     lat = table["lat"].to_numpy(float)
-    drivers: dict[str, FloatArray] = dict(slow.slow_drivers(dates, lat, _monthly_lai(table), ch4))
+    drivers: dict[str, FloatArray] = slow_drivers(system.slow, dates, lat, _monthly(table, system), series)
     for site in table.index[table["elevation"].isna()]:
         _say(f"site {site} has no elevation: air pressure of sea level is assumed (1 % too high per 85 m)")
     pressure = 101325.0 * np.exp(-table["elevation"].fillna(0.0).to_numpy(float) / SCALE_HEIGHT)

@@ -1,0 +1,66 @@
+"""Slow drivers as functions ``(dates, lat, layers, series) -> (time, cell)``; see :mod:`fluxatlas.drivers`.
+
+Atmospheric CH4 is the annual global mean with the latitude gradient and season of the science notes (derived from
+recalled offsets; effect on uptake about 4 % and 1 %). CO2 is the annual global mean. Leaf area index is the monthly
+climatology of the attributes, interpolated through mid-month.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from ..errors import InputError
+
+if TYPE_CHECKING:
+    from ..drivers import AnnualSeries
+
+FloatArray = npt.NDArray[np.floating[Any]]
+Layers = Mapping[str, npt.ArrayLike]
+
+
+def latitude_offset(lat: npt.ArrayLike) -> FloatArray:
+    """Annual mean of CH4 at latitude ``lat`` [degrees north] less that of the globe [1e-9], as in :func:`ch4`."""
+    sine = np.sin(np.deg2rad(np.asarray(lat, float)))
+    return np.asarray(70 * sine + 15 * (sine**2 - 1 / 3))
+
+
+def ch4(dates: pd.DatetimeIndex, lat: npt.ArrayLike, layers: Layers, series: AnnualSeries) -> FloatArray:
+    """Dry-air mole fraction of CH4 [1e-9], shape (time, cell), for latitudes ``lat`` [degrees north].
+
+    Raises :class:`InputError` for a date outside the years of ``series``.
+    """
+    annual = series.at(dates)[:, None]
+    latitude = np.asarray(lat, float)[None, :]
+    sine = np.sin(np.deg2rad(latitude))
+    amplitude = np.where(latitude > 45, 20.0, np.where(latitude >= 0, 12.0, 13.0))
+    peak = np.where(latitude > 45, 30.0, np.where(latitude >= 0, 60.0, 265.0))
+    day_of_year = dates.dayofyear.to_numpy(float)[:, None]
+    season = amplitude * np.cos(2 * np.pi * (day_of_year - peak) / 365.0)
+    return annual + 70 * sine + 15 * (sine**2 - 1 / 3) + season
+
+
+def co2(dates: pd.DatetimeIndex, lat: npt.ArrayLike, layers: Layers, series: AnnualSeries) -> FloatArray:
+    """Dry-air mole fraction of CO2 [1e-6], shape (time, cell): the annual global mean everywhere.
+
+    Raises :class:`InputError` for a date outside the years of ``series``.
+    """
+    return np.repeat(series.at(dates)[:, None], np.size(lat), axis=1)
+
+
+def lai(dates: pd.DatetimeIndex, lat: npt.ArrayLike, layers: Layers, series: None = None) -> FloatArray:
+    """Leaf area index [1], shape (time, cell), from the climatology ``layers['lai']`` of shape (12, cell).
+
+    Raises :class:`InputError` for another number of months.
+    """
+    climatology = np.asarray(layers["lai"], float)
+    if climatology.shape[0] != 12:
+        raise InputError(f"the LAI climatology has {climatology.shape[0]} months", hint="give twelve")
+    position = dates.month.to_numpy() - 1 + (dates.day.to_numpy() - 0.5) / dates.days_in_month.to_numpy() - 0.5
+    lower = np.floor(position).astype(int)
+    weight = (position - lower)[:, None]
+    return climatology[lower % 12] * (1 - weight) + climatology[(lower + 1) % 12] * weight

@@ -14,8 +14,7 @@ from typing import Annotated
 import typer
 
 from .errors import FluxAtlasError
-
-STAGES = ("ingest", "regrid", "synthesize", "train", "infer", "products", "evaluate", "report")
+from .stages import STAGES
 
 app = typer.Typer(
     name="fluxatlas",

@@ -19,19 +19,6 @@ from .grid import Grid, Tile, get_grid
 from .paths import RunPaths
 from .systems import System, get_system
 
-STAGE_VERSIONS = {
-    "ingest": 1,
-    "regrid": 1,
-    "synthesize": 1,
-    "train": 1,
-    "infer": 1,
-    "products": 1,
-    "evaluate": 1,
-    "report": 1,
-}
-"""Raise the number of a stage when its science changes: everything that it made is then stale."""
-
-
 T = TypeVar("T")
 
 

@@ -133,9 +133,9 @@ def test_daily_values_go_on_through_new_year(base: Path) -> None:
     import torch
 
     from fluxatlas.drivers import slow_drivers
-    from fluxatlas.infer.cells import read_cells
-    from fluxatlas.infer.piece import make_regridder, read_piece
     from fluxatlas.ingest.atmosphere import series_of
+    from fluxatlas.tiles.cells import read_cells
+    from fluxatlas.tiles.piece import make_regridder, read_piece
     from fluxatlas.train.member import Member
 
     run(base, SMALL, 2001, "first")

@@ -13,7 +13,7 @@ from fluxatlas.errors import GridError
 from fluxatlas.grid import Tile, get_grid
 from fluxatlas.regrid import TileRegridder
 from fluxatlas.regrid.apply import apply, regrid
-from fluxatlas.regrid.weights import axis_weights, cell_taps, edges, regular
+from fluxatlas.weights import axis_weights, cell_taps, edges, regular
 
 GRID = get_grid("4km")
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from fluxatlas.ingest.calendars import RULES, encode, label, repeated_days, source_times
+from fluxatlas.calendars import RULES, encode, label, repeated_days, source_times
 from fluxatlas.ingest.declaration import load_mapping
 from fluxatlas.ingest.mapping import MappedSource
 from ingest_layouts import BOX, all_days, cf_daily, weather

@@ -9,7 +9,7 @@ from fluxatlas.config.products import ProductsBlock
 from fluxatlas.errors import GridError, InputError
 from fluxatlas.products.budget import budget_table, write_budget
 from fluxatlas.products.daily import write_daily
-from fluxatlas.products.mosaic import assemble
+from fluxatlas.tiles.mosaic import assemble
 from stage_files import make_world
 
 

@@ -24,8 +24,8 @@ from fluxatlas.products.daily import write_daily
 from fluxatlas.report import budget, maps, series, training
 from fluxatlas.report.catalogue import FIGURES, KINDS, PICTURES, Inputs, figure_row
 from fluxatlas.report.figures import write_figure
-from fluxatlas.report.style import MapFrame, coarsen, house_style
 from fluxatlas.report.summary import write_summary
+from fluxatlas.style import MapFrame, coarsen, house_style
 from stage_files import (
     make_world,
     write_forcing,
@@ -192,7 +192,7 @@ def test_large_maps_are_averaged_before_they_are_drawn(monkeypatch) -> None:
     values[0, 0] = np.nan
     small = coarsen(values, 2)
     np.testing.assert_allclose(small, [[np.mean([1, 6, 7]), 5.5, 7.5], [15.5, 17.5, 19.5]])
-    monkeypatch.setattr("fluxatlas.report.style.MOST_CELLS", 3)
+    monkeypatch.setattr("fluxatlas.style.MOST_CELLS", 3)
     land = np.zeros((4, 6), bool)
     land[:, :2] = True
     frame = MapFrame(np.linspace(50, 48, 5), np.linspace(0, 3, 7), land, land)

@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from fluxatlas.astronomy import extraterrestrial_radiation
 from fluxatlas.config.sites import QcRules, SitesBlock
 from fluxatlas.errors import FluxAtlasError, InputError
-from fluxatlas.ingest.sites import completion, depths, qc, table, weather
+from fluxatlas.ingest.sites import completion, depths, qc, table
 from fluxatlas.ingest.sites.inputs import site_inputs
 from fluxatlas.ingest.sites.records import Ledger, SiteRecord, observations
 from fluxatlas.paths import RESOURCES
@@ -177,9 +178,11 @@ def test_segments_are_whole() -> None:
 
 def test_radiation_above_the_sun_is_dropped() -> None:
     days = pd.date_range("2001-12-01", periods=3)
-    assert weather.extraterrestrial(days, 90.0).tolist() == pytest.approx([0, 0, 0])
+    assert extraterrestrial_radiation(90.0, days)[:, 0].tolist() == pytest.approx([0, 0, 0])
     # FAO-56, table 2.6 (example 8): 32.2 MJ m-2 d-1 at 20 S on 3 September
-    assert weather.extraterrestrial(pd.DatetimeIndex(["2001-09-03"]), -20.0)[0] * 0.0864 == pytest.approx(32.2, abs=0.1)
+    assert extraterrestrial_radiation(-20.0, pd.DatetimeIndex(["2001-09-03"])).item() * 0.0864 == pytest.approx(
+        32.2, abs=0.1
+    )
     names = ("tas", "tasmin", "tasmax", "pr", "rsds", "rlds", "huss", "ps", "sfcWind")
     frame = pd.DataFrame(dict.fromkeys(names, 0.5), index=days).assign(rsds=[100.0, 500.0, 100.0])
     site = {"site": "A", "lat": 32.0, "lon": 0.0, "kind": "tower"}

@@ -8,7 +8,8 @@ import sys
 
 from fluxatlas.config import load
 from fluxatlas.errors import FluxAtlasError
-from fluxatlas.run import STAGE_VERSIONS, Run, commands_on_path, spread
+from fluxatlas.run import Run, commands_on_path, spread
+from fluxatlas.stages import STAGE_VERSIONS
 
 commands_on_path()
 try:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from .. import files
-from ..products.mosaic import Mosaic, PathLike, Piece, assemble, read_layer
+from ..tiles.mosaic import Mosaic, PathLike, Piece, assemble, read_layer
 
 COLUMNS = ["year", "variable", "edge", "pairs", "across", "inside", "ratio", "unit"]
 

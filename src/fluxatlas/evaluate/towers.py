@@ -12,7 +12,7 @@ import pandas as pd
 from .. import files, variables
 from ..config.evaluate import EvaluateBlock
 from ..errors import InputError
-from ..products.mosaic import PathLike, grid_of
+from ..tiles.mosaic import PathLike, grid_of
 from .metrics import anomalies, scores
 
 SERIES = ["site", "time", "variable", "observed", "product"]

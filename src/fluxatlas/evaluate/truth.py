@@ -14,7 +14,7 @@ import pandas as pd
 from .. import files
 from ..errors import InputError
 from ..products.budget import TG_PER_MG
-from ..products.mosaic import Mosaic, PathLike, assemble
+from ..tiles.mosaic import Mosaic, PathLike, assemble
 from .metrics import scores
 
 COLUMNS = [

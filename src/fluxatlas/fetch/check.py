@@ -84,7 +84,7 @@ def _opened(path: Path) -> Iterator[list[xr.Dataset]]:
     from ..ingest import containers
 
     with NETCDF:
-        scratch = Path(containers._scratch())
+        scratch = Path(containers.scratch())
         before = set(scratch.iterdir())
         parts: list[xr.Dataset] = []
         try:

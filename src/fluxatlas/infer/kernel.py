@@ -25,12 +25,12 @@ from ..errors import InputError
 from ..grid import Tile
 from ..regrid import TileRegridder
 from ..systems import System
+from ..tiles.cells import Cells, read_cells
+from ..tiles.piece import Piece, make_regridder, read_piece
 from ..train.applicability import CLIMATE, features
 from ..train.member import Member
-from .cells import Cells, read_cells
 from .engine import Array, Engine, make_engine
 from .packing import pack
-from .piece import Piece, make_regridder, read_piece
 from .state import EnsembleState
 from .store import Store, sections
 

@@ -13,8 +13,8 @@ import pandas as pd
 from .. import files, variables
 from ..config.infer import InferBlock
 from ..systems import System
+from ..tiles.cells import Cells
 from ..variables import FILL
-from .cells import Cells
 from .kernel import BlockResult, flux_names
 from .store import Store
 

@@ -18,7 +18,7 @@ import xarray as xr
 
 from .. import files
 from ..errors import InputError, MemberMismatchError
-from .cells import Cells
+from ..tiles.cells import Cells
 
 EnsembleState = dict[str, npt.NDArray[np.float32]]
 

@@ -18,13 +18,13 @@ from ..config.infer import InferBlock
 from ..errors import ConfigError, InputError, MemberMismatchError
 from ..grid import Tile
 from ..ingest.atmosphere import series_of
+from ..tiles.cells import Cells, read_cells
+from ..tiles.piece import dates_of
 from ..train.member import Member
 from .blocks import choose_scheduler, make_blocks, run_blocks
-from .cells import Cells, read_cells
 from .kernel import BlockResult, Job, forget_context
 from .memory import predict, refuse_above
 from .output import daily_names, write_tile
-from .piece import dates_of
 from .state import EnsembleState, read_state, write_state
 from .store import Store
 

@@ -16,15 +16,15 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from ..calendars import label, left_out, source_times
 from ..errors import InputError, nearest
 from ..files import NETCDF
+from ..times import Times
 from ..variables import same_units
-from .calendars import label, left_out, source_times
 from .coordinates import IntArray, Window
-from .raw_file import LAT, LON, RawFile
-from .times import Times
+from .raw_file import RawFile
 
-__all__ = ["LAT", "LON", "Archive", "Field", "RawFile", "Steps"]
+__all__ = ["Archive", "Field", "RawFile", "Steps"]
 
 
 @dataclass(frozen=True)

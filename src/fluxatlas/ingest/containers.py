@@ -114,7 +114,7 @@ def _open_zip(archive: Path, decode_times: bool) -> list[tuple[str, xr.Dataset]]
                     where=str(archive),
                     hint="give the archive as the provider delivered it, or the files in it",
                 )
-            folder = Path(tempfile.mkdtemp(dir=_scratch()))
+            folder = Path(tempfile.mkdtemp(dir=scratch()))
             extracted = [(f"{archive}:{name}", Path(file.extract(name, folder))) for name in wanted]
     except (zipfile.BadZipFile, OSError, EOFError) as problem:
         raise InputError(f"cannot be read as a zip archive ({problem})", where=str(archive), hint=AGAIN) from problem
@@ -128,7 +128,7 @@ def _open_zip(archive: Path, decode_times: bool) -> list[tuple[str, xr.Dataset]]
 
 
 @lru_cache(maxsize=1)
-def _scratch() -> str:
+def scratch() -> str:
     """The folder for extracted members; removed when the process ends."""
     folder = tempfile.TemporaryDirectory(prefix=f"fluxatlas-{os.getpid()}-")
     atexit.register(folder.cleanup)
@@ -139,7 +139,7 @@ def _open_grib(path: Path) -> list[tuple[str, xr.Dataset]]:
     """The variables of a GRIB file over the time they are valid at; decoded to disk by a process of its own."""
     from .grib import open_decoded
 
-    folder = Path(tempfile.mkdtemp(dir=_scratch()))
+    folder = Path(tempfile.mkdtemp(dir=scratch()))
     command = [sys.executable, "-m", "fluxatlas.ingest.grib", str(path), str(folder)]
     result = subprocess.run(command, capture_output=True, text=True)
     if result.returncode:

@@ -8,12 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import variables as table
+from ..constants import GRAVITY
 from ..errors import InputError, UnitError, nearest
 from .archive import RawFile
 from .coordinates import SourceGrid, Window
 
-GRAVITY = 9.80665
-"""Standard gravity [m s-2], by which ECMWF defines its geopotential."""
 NAMES = ("z", "orog", "elevation", "elev", "height", "topo", "NLDAS_elev", "geopotential_at_surface")
 GEOPOTENTIAL_UNITS = ("m**2 s**-2", "m2 s-2", "m^2 s^-2", "m2/s2", "J kg-1", "J kg**-1")
 

@@ -12,11 +12,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from .. import calendars
 from .. import variables as table
 from ..config.forcing import UnitOverride
 from ..errors import ConfigError, InputError, UnitError, nearest
 from ..variables import same_units
-from . import calendars, daily, rules
+from . import daily, rules
 from .archive import Archive
 from .coordinates import BBox, SourceGrid, Window
 from .declaration import RULES, DeclaredMapping

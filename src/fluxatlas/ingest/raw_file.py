@@ -10,24 +10,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from ..axes import DEGREES, LAT, LON
+from ..calendars import label
 from ..errors import InputError
 from ..files import NETCDF
-from .calendars import label
+from ..times import Times, decode, time_name
 from .containers import open_container
 from .coordinates import IntArray, SourceGrid, Window, regular_axis
 from .packed import KEY, Packing
-from .times import Times, decode, time_name
 
 if TYPE_CHECKING:
     import xarray as xr
-
-LAT = ("latitude", "lat", "nav_lat", "y", "Latitude", "LAT", "Lat")
-LON = ("longitude", "lon", "nav_lon", "x", "Longitude", "LON", "Lon")
-DEGREES = {
-    "lat": ("degrees_north", "degree_north", "degrees_N", "degree_N", "degreesN", "degreeN", "degrees north"),
-    "lon": ("degrees_east", "degree_east", "degrees_E", "degree_E", "degreesE", "degreeE", "degrees east"),
-}
-"""CF spellings of the units of latitude and longitude."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from ..constants import GRAVITY
 from ..humidity import huss_from_dew_point, huss_from_relative_humidity, huss_from_vapour_pressure, huss_from_vpd
 
 __all__ = [
@@ -30,7 +31,7 @@ Array = npt.NDArray[np.floating[Any]]
 WITH_PLACE = ("rlds_fao56",)
 STANDARD_PRESSURE, STANDARD_TEMPERATURE, LAPSE_RATE = 101_325.0, 288.15, 0.0065
 """Sea-level pressure [Pa], temperature [K] and lapse rate [K m-1] of the ICAO standard atmosphere."""
-GRAVITY_OVER_GAS_CONSTANT = 9.80665 / 287.05
+GRAVITY_OVER_GAS_CONSTANT = GRAVITY / 287.05
 """g / R of dry air [K m-1]."""
 
 

@@ -10,10 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
+from ..axes import LAT, LON, TIME
 from ..errors import InputError
 
-LAT, LON = ("latitude", "lat", "nav_lat", "y"), ("longitude", "lon", "nav_lon", "x")
-TIME = ("time", "valid_time", "day")
 CALENDARS = ("standard", "gregorian", "proleptic_gregorian")
 MOST_VALUES = 4_000_000
 """Values of one variable that are read; larger variables are sampled evenly in time, then cut in space."""
@@ -33,8 +32,8 @@ class Axes:
 
 def axes(dataset: xr.Dataset) -> Axes:
     """Which variables are latitude, longitude and time, and how the places are laid out."""
-    lat = _find(dataset, (*LAT, "LAT", "Latitude", "lats"), "latitude")
-    lon = _find(dataset, (*LON, "LON", "Longitude", "lons"), "longitude")
+    lat = _find(dataset, LAT, "latitude")
+    lon = _find(dataset, LON, "longitude")
     time = next((name for name in TIME if name in dataset.variables), "")
     if not lat or not lon:
         return Axes("", "", time, "none")

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from ..land_mask import is_land
 from .report import Report, SpaceSummary
 
 COAST = 0.1
@@ -16,8 +17,6 @@ MOST = 5
 
 def on_land(lat: npt.ArrayLike, lon: npt.ArrayLike) -> npt.NDArray[np.bool_]:
     """Whether points [degrees] are land to within :data:`COAST`; lakes count as land, and so does Antarctica."""
-    from ..testing.land import is_land
-
     lats, lons = np.asarray(lat, float), np.asarray(lon, float)
     shifts = [(a, b) for a in (0.0, -COAST, COAST) for b in (0.0, -COAST, COAST)]
     return np.any([is_land(np.clip(lats + a, -89.99, 89.99), lons + b) for a, b in shifts], axis=0)

@@ -12,8 +12,7 @@ from ..config.sites import QcRules, SiteEntry
 from ..errors import FluxAtlasError
 from ..ingest.sites.records import Ledger, SiteRecord
 from .probe import Probe
-from .registry import refused
-from .report import MappingRow, Report
+from .report import MappingRow, Report, refused
 
 STAND_IN: dict[str, Any] = {"lat": 45.0, "lon": 0.0}
 """Position that stands for one that the file does not state."""

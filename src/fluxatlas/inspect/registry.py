@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..errors import FluxAtlasError, InputError
+from .formats.folders import is_dataset
 from .probe import Probe
-from .report import Report
+from .report import Report, refused
 
 MOST_SIBLINGS = 300
 
@@ -68,18 +69,8 @@ def twins(report: Report, probe: Probe) -> None:
             continue
 
 
-def refused(report: Report, problem: FluxAtlasError, code: str = "refused") -> Report:
-    """``report`` with the message of a reader that refused the file as an error and as the verdict."""
-    text = problem.what + (f" ({problem.hint})" if problem.hint else "")
-    report.error(code, text)
-    status = "unusable" if report.format or problem.what != "the format is not recognised" else "unrecognised"
-    return report.decide(status, f"cannot be read: {problem.what}" if status == "unusable" else problem.what)
-
-
 def expand(paths: list[Path]) -> Iterator[Path]:
     """The paths to inspect one by one; a folder that is no data set of its own stands for the files below it."""
-    from .formats.folders import is_dataset
-
     for path in paths:
         if not path.is_dir() or is_dataset(path):
             yield path

@@ -6,6 +6,8 @@ import math
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from ..errors import FluxAtlasError
+
 SCHEMA_VERSION = 1
 """Raised when a key of the JSON changes its meaning or goes away; new keys may come at any time."""
 
@@ -160,6 +162,14 @@ class Report:
         found.pop("series")
         found["usable"] = self.usable
         return {"schema_version": SCHEMA_VERSION, **_plain(found)}
+
+
+def refused(report: Report, problem: FluxAtlasError, code: str = "refused") -> Report:
+    """``report`` with the message of a reader that refused the file as an error and as the verdict."""
+    text = problem.what + (f" ({problem.hint})" if problem.hint else "")
+    report.error(code, text)
+    status = "unusable" if report.format or problem.what != "the format is not recognised" else "unrecognised"
+    return report.decide(status, f"cannot be read: {problem.what}" if status == "unusable" else problem.what)
 
 
 def _plain(value: Any) -> Any:

@@ -9,23 +9,21 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
+from ..astronomy import extraterrestrial_radiation
+from ..constants import FREEZING, LATENT_HEAT, STEFAN_BOLTZMANN
 from ..humidity import EPSILON, SATURATION_OFFSET, SATURATION_SLOPE, TRIPLE_POINT, TRIPLE_PRESSURE
 from ._vector import clip, exp, formula, maximum, minimum, sqrt
 
-STEFAN_BOLTZMANN = 5.670374e-8  # W m-2 K-4
 EMISSIVITY = 0.98
-LATENT_HEAT = 2.45e6  # J kg-1 of evaporation, FAO-56
 SECONDS = 86400.0
-ZERO = 273.15  # K
-POLE = ZERO - SATURATION_OFFSET  # K
+POLE = FREEZING - SATURATION_OFFSET  # K
 
 
 @formula
 def saturation_pressure(celsius: Any) -> Any:
     """Saturation vapour pressure over water [Pa]: :func:`fluxatlas.humidity.saturation_vapour_pressure` for kernels."""
-    return TRIPLE_PRESSURE * exp(SATURATION_SLOPE * (celsius + ZERO - TRIPLE_POINT) / (celsius + POLE))
+    return TRIPLE_PRESSURE * exp(SATURATION_SLOPE * (celsius + FREEZING - TRIPLE_POINT) / (celsius + POLE))
 
 
 @formula
@@ -68,22 +66,6 @@ def soil_limitation(theta: Any, theta_fc: Any) -> Any:
 def transpiration_limitation(theta: Any, theta_wp: Any, theta_fc: Any, threshold: Any) -> Any:
     """Transpiration of a layer over its potential [1]: linear from wilting to ``threshold`` of the available water."""
     return clip((theta - theta_wp) / (threshold * maximum(theta_fc - theta_wp, 1e-6)), 0.0, 1.0)
-
-
-def extraterrestrial_radiation(lat: Any, dates: pd.DatetimeIndex) -> Any:
-    """Daily mean radiation above the atmosphere [W m-2], shape (T, N), for ``lat`` [degrees north] (FAO-56)."""
-    day = dates.dayofyear.to_numpy(float)[:, None]
-    declination = 0.409 * np.sin(2 * np.pi * day / 365.0 - 1.39)
-    distance = 1.0 + 0.033 * np.cos(2 * np.pi * day / 365.0)
-    latitude = np.deg2rad(np.asarray(lat, float))[None, :]
-    sunset = np.arccos(np.clip(-np.tan(latitude) * np.tan(declination), -1.0, 1.0))
-    return np.maximum(
-        0.0,
-        1366.7
-        / np.pi
-        * distance
-        * (sunset * np.sin(latitude) * np.sin(declination) + np.cos(latitude) * np.cos(declination) * np.sin(sunset)),
-    )
 
 
 def fao56_net_longwave(tasmin: Any, tasmax: Any, huss: Any, ps: Any, rsds: Any, lat: Any, dates: Any) -> Any:

@@ -19,7 +19,7 @@ import pandas as pd
 from .. import files
 from ..config.products import ProductsBlock
 from ..errors import InputError
-from .mosaic import Mosaic, PathLike, Piece, assemble, read_layer
+from ..tiles.mosaic import Mosaic, PathLike, Piece, assemble, read_layer
 from .regions import label, own_kinds, own_shares
 
 TG_PER_MG = 1e-15

@@ -24,8 +24,8 @@ from rasterio.transform import Affine
 from .. import files
 from ..config.products import ProductsBlock
 from ..errors import InputError
+from ..tiles.mosaic import PathLike
 from ..variables import FILL
-from .mosaic import PathLike
 
 BLOCK = 256
 """Edge of a block of a map in cells."""

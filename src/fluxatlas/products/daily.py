@@ -22,8 +22,8 @@ from .. import files
 from ..config.products import ProductsBlock
 from ..errors import InputError, nearest
 from ..systems import System, get_system
+from ..tiles.mosaic import Bbox, Mosaic, PathLike, assemble
 from . import metadata
-from .mosaic import Bbox, Mosaic, PathLike, assemble
 
 LARGEST_MISSING_SHARE = 0.01
 """Share of an active tile's values that may be missing (values that packing cannot hold) before it is an error."""
@@ -46,7 +46,7 @@ def write_daily(
     """Write ``products/daily/<variable>_<year>.nc`` (time, lat, lon), with ``<variable>_sd`` where the tiles have it.
 
     ``flux`` are the tile-year files of ``year``, ``attributes`` those of the same tiles. Raises :class:`InputError`
-    where a tile-year is missing or does not fit (see :func:`~fluxatlas.products.mosaic.assemble`), where the tiles do
+    where a tile-year is missing or does not fit (see :func:`~fluxatlas.tiles.mosaic.assemble`), where the tiles do
     not hold ``variable``, are packed differently, or are empty over active cells.
     """
     settings = settings or ProductsBlock()

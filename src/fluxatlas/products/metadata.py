@@ -9,7 +9,7 @@ import pandas as pd
 from .. import variables
 from ..config.products import ProductsBlock
 from ..systems import System
-from .mosaic import Mosaic
+from ..tiles.mosaic import Mosaic
 
 TIME_UNITS = "days since 1970-01-01 00:00:00"
 WGS84 = (

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from ..errors import InputError
 from ..files import NETCDF, open_netcdf
 from ..paths import RESOURCES
-from .mosaic import PathLike, Piece
+from ..tiles.mosaic import PathLike, Piece
 
 ROUND_OFF = 1e-6
 """Shares in no region below this come from single precision."""

@@ -24,7 +24,7 @@ from .. import files, variables
 from ..config.products import ProductsBlock
 from ..errors import InputError
 from ..systems import System, get_system
-from .mosaic import PathLike
+from ..tiles.mosaic import PathLike
 
 NETCDF = "application/netcdf"
 SCHEMAS = (

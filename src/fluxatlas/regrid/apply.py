@@ -13,7 +13,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from .weights import AxisWeights, Method, axis_weights
+from ..weights import AxisWeights, Method, axis_weights
 
 
 @numba.njit(cache=True, nogil=True)

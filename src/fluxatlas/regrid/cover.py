@@ -12,12 +12,12 @@ import numpy.typing as npt
 from ..config.static import LandCover
 from ..errors import InputError
 from ..paths import RESOURCES
+from ..weights import axis_weights
 from .cover_layout import Layout, layout_of
 from .cover_shares import class_shares
 from .frame import Frame
 from .legend import CoverClass, read_legend, rows_of
 from .sources import open_source
-from .weights import axis_weights
 
 __all__ = ["CoverClass", "biome", "groups", "read_legend", "shares"]
 

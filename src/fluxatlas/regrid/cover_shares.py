@@ -9,11 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import InputError
+from ..weights import axis_weights
 from .apply import separable
 from .cover_layout import Layout
 from .frame import Frame
 from .sources import open_source
-from .weights import axis_weights
 
 Array = npt.NDArray[np.floating[Any]]
 ROUNDING = 5.0

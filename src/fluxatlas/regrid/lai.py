@@ -20,12 +20,12 @@ import numpy.typing as npt
 from .. import files
 from ..config.lai import LaiSeries
 from ..errors import GridError, InputError
+from ..weights import AxisWeights, Method, axis_weights
 from .apply import separable
 from .frame import Frame
 from .lai_dates import check_dates, days_by_month, window_of
 from .lai_files import Stack, blocks, index, open_layers
 from .lai_quality import Product, accept, quality_bytes
-from .weights import AxisWeights, Method, axis_weights
 
 Array = npt.NDArray[Any]
 MONTHS = 12

@@ -18,11 +18,11 @@ import numpy as np
 import rasterio
 import xarray as xr
 
+from ..calendars import label
 from ..config.lai import LaiSeries, expand, lai_inputs
 from ..errors import GridError, InputError, nearest
 from ..files import open_netcdf
-from ..ingest.calendars import label
-from ..ingest.times import decode, time_name
+from ..times import decode, time_name
 from .lai_dates import date_in, half_months, window_of
 from .lai_quality import Encoding, Product, check_units, product_of
 from .sources import NetcdfSource, Source, open_source

@@ -57,7 +57,7 @@ def draw(found: Climatology, frame: Frame, output: Path, settings: ReportBlock |
     """Draw the twelve months and the seasonal cycle of a climatology over ``frame`` as a PNG."""
     from matplotlib import pyplot as plt
 
-    from ..report import style
+    from .. import style
 
     settings = settings or ReportBlock()
     half = 0.5 * frame.step

@@ -19,6 +19,7 @@ from ..config.static import Layer, layer_files
 from ..errors import InputError
 from ..files import open_netcdf
 from ..land_mask import is_land
+from ..weights import AxisWeights, Method, axis_weights
 from .apply import separable
 from .frame import Frame
 from .names import variables_in
@@ -27,7 +28,6 @@ from .series import Reduction
 from .sources import Source, kind_of, open_source
 from .tables import Units, units_of
 from .units import Encoding, canonical, encoding
-from .weights import AxisWeights, Method, axis_weights
 
 Array = npt.NDArray[np.floating[Any]]
 

@@ -11,8 +11,8 @@ import xarray as xr
 from .. import files, variables
 from ..errors import InputError
 from ..grid import Tile
+from ..weights import Method
 from .tile import TileRegridder
-from .weights import Method
 
 
 def write(tile: Tile, piece_path: Path, attributes_path: Path, output: Path, method: str) -> None:

@@ -9,13 +9,12 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
+from ..axes import LAT, LON
 from ..errors import GridError, InputError, nearest
 from .series import Reduction, Series
 from .source import VALUES_AT_ONCE, Source, axis
 
 Array = npt.NDArray[Any]
-LATITUDES, LONGITUDES = ("lat", "latitude", "y", "nlat"), ("lon", "longitude", "long", "x", "nlon")
-"""What axes are called (in any case) where their attributes do not say what they are."""
 MODIS_AXES = re.compile(r"(?i)^([YX])Dim")
 """Axes of files made from HDF-EOS, which lost their coordinates."""
 
@@ -138,7 +137,7 @@ def horizontal(dataset: xr.Dataset, variable: str, path: str) -> xr.DataArray:
 
 def _axis_of(dataset: xr.Dataset, field: xr.DataArray, name: str) -> tuple[str, Array] | None:
     """The dimension of ``field`` that is latitude or longitude (``name``) and its coordinates."""
-    words, letter = (LATITUDES, "n") if name == "lat" else (LONGITUDES, "e")
+    words, letter = (LAT, "n") if name == "lat" else (LON, "e")
     named: tuple[str, Array] | None = None
     for dimension in map(str, field.dims):
         for candidate, variable in dataset.variables.items():
@@ -149,7 +148,7 @@ def _axis_of(dataset: xr.Dataset, field: xr.DataArray, name: str) -> tuple[str, 
             if said or standard == {"n": "latitude", "e": "longitude"}[letter]:
                 return dimension, variable.values
             metres = re.fullmatch(r"(?i)k?m(et(er|re)s?)?", units) or "projection" in str(standard)
-            if str(candidate).lower() in words and not metres:
+            if str(candidate).lower() in map(str.lower, words) and not metres:
                 named = named or (dimension, variable.values)
     return named
 

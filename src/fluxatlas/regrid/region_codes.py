@@ -12,10 +12,10 @@ import numpy.typing as npt
 from ..config.regions import RegionMap
 from ..errors import InputError
 from ..files import open_netcdf
+from ..weights import edges, shares
 from .cover import add_up
 from .frame import Frame
 from .sources import Source, open_source
-from .weights import edges, shares
 
 Array = npt.NDArray[np.floating[Any]]
 SUFFIXES = (".tif", ".tiff", ".vrt", ".nc", ".nc4")

@@ -29,7 +29,7 @@ def draw(paths: Sequence[str | Path], output: str | Path) -> None:
     """
     from matplotlib import pyplot as plt
 
-    from ..report import style
+    from .. import style
 
     lat, lon, kinds = _joined(paths)
     settings = ReportBlock()

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from ..errors import InputError
-from ..ingest.times import decode, time_name
+from ..times import decode, time_name
 
 Array = npt.NDArray[Any]
 How = Literal["mean", "maximum", "minimum"]

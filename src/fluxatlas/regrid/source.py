@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import GridError
+from ..weights import regular
 from .frame import Frame
-from .weights import regular
 
 Array = npt.NDArray[Any]
 VALUES_AT_ONCE = 4_000_000

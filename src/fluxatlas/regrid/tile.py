@@ -12,17 +12,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..constants import GRAVITY
 from ..errors import GridError, InputError
 from ..grid import Tile
 from ..humidity import huss_from_vapour_pressure, saturation_vapour_pressure
+from ..weights import AxisWeights, Method, axis_weights, cell_taps
 from .apply import apply
-from .weights import AxisWeights, Method, axis_weights, cell_taps
 
 FloatArray = npt.NDArray[np.floating[Any]]
 
 LAPSE_RATE = 0.0065
 """Decrease of air temperature with altitude [K m-1] (International Standard Atmosphere)."""
-GRAVITY = 9.80665
 DRY_AIR = 287.0597
 """Gas constant of dry air [J kg-1 K-1]."""
 TEMPERATURES = ("tas", "tasmin", "tasmax")

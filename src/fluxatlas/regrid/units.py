@@ -15,12 +15,11 @@ import numpy.typing as npt
 from .. import variables
 from ..config.providers import presets
 from ..config.static import Layer
+from ..constants import GRAVITY
 from ..errors import InputError, UnitError
 
 Array = npt.NDArray[np.floating[Any]]
 
-GRAVITY = 9.80665
-"""Standard gravity [m s-2], by which ERA5 and CF divide a geopotential."""
 INCH_PER_HOUR = 0.0070556
 """One inch per hour [mm s-1]."""
 SAYS_NOTHING = ("", "none", "unknown", "n/a", "na", "-", "unitless", "no units", "nounits", "undefined", "null")

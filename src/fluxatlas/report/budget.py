@@ -10,9 +10,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from ..config.report import ReportBlock
+from ..style import COLORS, FAINT, INK, WIDTH, panel_letters, unit
 from ..systems import get_system
 from .catalogue import Inputs
-from .style import COLORS, FAINT, INK, WIDTH, panel_letters, unit
 
 LAND_AREA = 1.489e14
 """Land of the Earth [m2], to say which part of it a domain is."""

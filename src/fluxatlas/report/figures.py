@@ -6,8 +6,8 @@ from pathlib import Path
 
 from ..config.report import ReportBlock
 from ..errors import InputError
+from ..style import house_style, save
 from .catalogue import Inputs, figure_row
-from .style import house_style, save
 
 
 def write_figure(name: str, inputs: Inputs, output: str | Path, settings: ReportBlock | None = None) -> None:

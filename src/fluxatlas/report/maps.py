@@ -17,10 +17,10 @@ from ..config.report import ReportBlock
 from ..evaluate.metrics import scores
 from ..evaluate.truth import read_truth
 from ..files import open_netcdf
-from ..products.mosaic import Mosaic, assemble
 from ..products.regions import biome_names
+from ..style import COLORS, MINUS, WIDTH, MapFrame, coarsen, colorbar, limits, panel_letters, signed, unit
+from ..tiles.mosaic import Mosaic, assemble
 from .catalogue import Inputs
-from .style import COLORS, MINUS, WIDTH, MapFrame, coarsen, colorbar, limits, panel_letters, signed, unit
 
 Array = npt.NDArray[np.float64]
 FLUX_UNIT = unit("mg m-2 d-1")

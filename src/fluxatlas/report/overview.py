@@ -12,10 +12,10 @@ from matplotlib.figure import Figure
 
 from ..config.report import ReportBlock
 from ..evaluate.metrics import scores
-from ..products.mosaic import assemble
+from ..style import COLORS, WIDTH, colorbar, limits, panel_letters
+from ..tiles.mosaic import assemble
 from .catalogue import Inputs
 from .maps import FLUX_UNIT, estimate_and_truth, map_frame, span_of_years
-from .style import COLORS, WIDTH, colorbar, limits, panel_letters
 
 Array = npt.NDArray[np.float64]
 

@@ -18,8 +18,8 @@ from ..errors import InputError
 from ..evaluate.metrics import scores
 from ..evaluate.skill import read_predictions
 from ..files import open_netcdf
+from ..style import COLORS, FAINT, INK, WIDTH, model_color, model_name, model_order, signed, unit
 from .catalogue import Inputs
-from .style import COLORS, FAINT, INK, WIDTH, model_color, model_name, model_order, signed, unit
 
 Array = npt.NDArray[np.float64]
 ROWS_AT_A_TIME = 60

@@ -15,8 +15,8 @@ from ..config.report import ReportBlock
 from ..errors import InputError
 from ..evaluate.metrics import scores
 from ..evaluate.skill import read_predictions
+from ..style import COLORS, INK, MINUS, WIDTH, model_name, model_order, unit
 from .catalogue import Inputs
-from .style import COLORS, INK, MINUS, WIDTH, model_name, model_order, unit
 
 TARGET_NAMES = {
     "fch4": "CH$_4$\nflux",

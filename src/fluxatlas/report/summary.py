@@ -16,8 +16,9 @@ import pandas as pd
 from .. import files
 from ..errors import InputError
 from ..paths import REPOSITORY
+from ..stages import STAGES
+from ..style import model_name, model_order
 from .catalogue import FIGURES
-from .style import model_name, model_order
 
 PathLike = str | Path
 
@@ -211,8 +212,6 @@ def _cost(folder: Path) -> Section:
 
 
 def _stage_order(stages: pd.Series) -> list[str]:
-    from ..cli import STAGES
-
     present = list(stages)
     return [*(s for s in STAGES if s in present), *sorted(set(present) - set(STAGES))]
 

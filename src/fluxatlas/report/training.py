@@ -13,8 +13,8 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from ..config.report import ReportBlock
 from ..errors import InputError
+from ..style import COLORS, INK, WIDTH, panel_letters
 from .catalogue import Inputs
-from .style import COLORS, INK, WIDTH, panel_letters
 
 STAGES = {"pretrain": "Pretraining", "finetune": "Fine-tuning"}
 SMALLEST = 1e-6

@@ -19,10 +19,10 @@ from ..config.synthesize import SynthesizeBlock
 from ..drivers import AnnualSeries, slow_drivers
 from ..errors import ConfigError, InputError
 from ..grid import Grid
-from ..infer.cells import derive_statics
 from ..ingest.atmosphere import series_of
 from ..process import CHOICES, Structure, parameters, simulate
 from ..systems import System
+from ..tiles.soil import derive_statics
 from .samples_file import Samples, SamplesFile
 from .sampling import draw, jitter, spatial_block, strata
 from .weather import YEAR, FloatArray, GridWeather, PathLike, SiteWeather, Weather

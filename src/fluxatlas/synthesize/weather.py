@@ -20,10 +20,10 @@ from .. import files
 from ..drivers import AnnualSeries
 from ..errors import InputError
 from ..grid import Grid
-from ..infer.cells import Cells, read_cells
-from ..infer.piece import Piece, make_regridder, read_piece
-from ..regrid.weights import Method
 from ..systems import System
+from ..tiles.cells import Cells, read_cells
+from ..tiles.piece import Piece, make_regridder, read_piece
+from ..weights import Method
 
 FloatArray = npt.NDArray[np.floating[Any]]
 IntArray = npt.NDArray[np.int64]

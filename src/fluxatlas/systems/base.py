@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..errors import ConfigError, nearest
-
 
 @dataclass(frozen=True)
 class Submodule:
@@ -86,13 +84,3 @@ class System:
     def intermediates(self) -> tuple[str, ...]:
         """Outputs of all sub-modules, in order."""
         return tuple(name for part in self.submodules for name in part.outputs)
-
-
-def get_system(name: str) -> System:
-    """The system called ``name``; raises :class:`ConfigError` with the nearest name for an unknown one."""
-    from .soil_methane_sink import SOIL_METHANE_SINK
-
-    systems = {system.name: system for system in (SOIL_METHANE_SINK,)}
-    if name not in systems:
-        raise ConfigError(f"unknown system '{name}'{nearest(name, systems)}", hint=f"choose from {sorted(systems)}")
-    return systems[name]

@@ -18,6 +18,7 @@ import numpy.typing as npt
 import pandas as pd
 import xarray as xr
 
+from ..constants import GRAVITY
 from ..files import provenance, write_netcdf
 from .climate import Climate, climate
 from .earth import SyntheticEarth
@@ -28,7 +29,6 @@ from .weather import ORIGIN, hourly
 Array = npt.NDArray[np.floating[Any]]
 Box = tuple[float, float, float, float]
 
-GRAVITY = 9.80665
 ATTRS = {
     "t2m": ("K", "2 metre temperature"),
     "d2m": ("K", "2 metre dewpoint temperature"),

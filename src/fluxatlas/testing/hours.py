@@ -10,13 +10,14 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from ..astronomy import declination, inverse_distance
+from ..constants import STEFAN_BOLTZMANN
 from ..humidity import EPSILON, SATURATION_OFFSET, SATURATION_SLOPE, TRIPLE_POINT, TRIPLE_PRESSURE
 
 Array = npt.NDArray[np.floating[Any]]
 
 SOLAR_CONSTANT = 1361.0
 """W m-2."""
-STEFAN_BOLTZMANN = 5.670374e-8
 _HALF_HOUR = np.pi / 24
 _jit = numba.njit(cache=True, error_model="numpy")
 
@@ -30,10 +31,8 @@ class Sun:
     @classmethod
     def of(cls, days: pd.DatetimeIndex) -> Sun:
         """Declination and distance after FAO-56 (Allen et al., 1998), one value per day."""
-        turn = 2 * np.pi * days.dayofyear.to_numpy(float) / 365
-        declination = 0.409 * np.sin(turn - 1.39)
-        flux = SOLAR_CONSTANT * (1 + 0.033 * np.cos(turn))
-        return cls(np.stack([np.sin(declination), np.cos(declination), flux], axis=1))
+        tilt = declination(days)
+        return cls(np.stack([np.sin(tilt), np.cos(tilt), SOLAR_CONSTANT * inverse_distance(days)], axis=1))
 
     def daily_top(self, lat: Array) -> Array:
         """Daily mean radiation at the top of the atmosphere [W m-2], shape (day, cell)."""

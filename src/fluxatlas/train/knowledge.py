@@ -16,12 +16,12 @@ import torch
 from torch import Tensor
 from torch.nn.functional import relu
 
+from ..constants import FREEZING
 from ..errors import ConfigError, nearest
 from ..systems import System
 from .networks import HierarchicalNetwork
 from .networks.heads import air_concentration
 
-FREEZING = 273.15
 PROBE_DAYS = 6
 """Days of constant conditions before the response is read."""
 

@@ -18,16 +18,16 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from ..constants import SCALE_HEIGHT
 from ..drivers import AnnualSeries, slow_drivers
 from ..errors import InputError
 from ..humidity import huss_from_relative_humidity
-from ..process.hydraulics import soil_properties
 from ..systems import System
+from ..tiles.soil import derive_statics
 from .data import FloatArray, Segment, SequenceSet
 from .splits import blocks
 
 DEPTHS = ("05", "15", "45")
-SCALE_HEIGHT = 8434.5  # m, standard atmosphere near the ground
 
 
 @dataclass(frozen=True)
@@ -140,8 +140,7 @@ def _monthly(table: pd.DataFrame, system: System) -> dict[str, FloatArray]:
 
 def _statics(table: pd.DataFrame, system: System) -> dict[str, FloatArray]:
     given = {name: table[name].to_numpy(float) for name in system.attributes}
-    everything = soil_properties(given) | given
-    return {name: np.asarray(everything[name], np.float32) for name in system.statics}
+    return derive_statics(given, system)
 
 
 def _axis(times: pd.Series[Any]) -> pd.DatetimeIndex:

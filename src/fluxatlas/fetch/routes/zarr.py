@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
+from ...axes import LAT, LON, TIME
 from ...errors import FetchError
 from ...files import NETCDF
 from .. import http
@@ -28,7 +29,6 @@ from ..secrets import bare, guard_logs, scrub
 from ..transfer import Context, Delivery
 
 BLOCK_BYTES = 64 * 2**20
-TIME, LAT, LON = ("time", "valid_time"), ("latitude", "lat"), ("longitude", "lon")
 EPOCH = "hours since 1970-01-01"
 
 
@@ -97,7 +97,9 @@ def _dimension(array: xr.DataArray, names: tuple[str, ...], url: str) -> str:
     found = next((name for name in names if name in array.dims), None)
     if found is None:
         raise FetchError(
-            f"'{array.name}' has no {names[0]} but {array.dims}", where=bare(url), hint="correct the recipe"
+            f"'{array.name}' has no {' or '.join(names[:2])} but {array.dims}",
+            where=bare(url),
+            hint="correct the recipe",
         )
     return found
 

@@ -11,7 +11,7 @@ from scipy import sparse
 
 from ...errors import InputError
 from ...grid import Grid
-from ...regrid.weights import AxisWeights, shares
+from ...weights import AxisWeights, shares
 from ..coordinates import BBox
 
 Array = npt.NDArray[np.floating[Any]]

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from ...axes import LAT, LON
 from ...errors import InputError, UnitError, nearest
 from ...files import NETCDF
 from ...grid import EARTH_RADIUS
-from ..archive import LAT, LON
 from ..containers import open_container
 from ..coordinates import SourceGrid, regular_axis
 from .inversion_times import Times, file_times

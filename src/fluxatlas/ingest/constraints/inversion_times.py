@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...errors import InputError
-from ..times import decode
+from ...times import decode
 from .kinds import Step
 
 if TYPE_CHECKING:

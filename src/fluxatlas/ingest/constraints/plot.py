@@ -78,7 +78,7 @@ def draw(path: str | Path, output: str | Path) -> None:
     from matplotlib.dates import AutoDateLocator
 
     from ...config.report import ReportBlock
-    from ...report.style import house_style, save
+    from ...style import house_style, save
 
     picture, dataset = summarise(path)
     settings = ReportBlock()
@@ -125,7 +125,7 @@ def _mean(values: Array, axis: int) -> Array:
 def _map(figure: Any, axes: Any, picture: Picture, dataset: xr.Dataset) -> None:
     """The mean field with coasts; places as dots."""
     from ...land_mask import is_land
-    from ...report.style import BARE, SEA, MapFrame, colorbar, limits
+    from ...style import BARE, SEA, MapFrame, colorbar, limits
 
     title = f"{dataset.attrs.get('title', '')}\nmean of {picture.months[0]} to {picture.months[-1]}"
     if picture.name == "fco2":

@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from ...axes import LAT, LON
 from ...errors import InputError
 from ...files import NETCDF, open_netcdf, read_netcdf
-from ..archive import LAT, LON
-from ..times import decode, time_name
+from ...times import decode, time_name
 from .recognise import recognise
 from .regions import numbers
 from .screening import REASONS, Screen, flag_is_absent, kept_bits, rejects
 from .soil_files import chosen
-from .soil_kinds import SoilMoistureKind
+from .soil_kinds import SoilMoistureKind, soil_kind
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -63,8 +63,6 @@ class SoilPoints:
         self, paths: Sequence[str | Path], kind: str = "", *, years: tuple[int | None, int | None] = (None, None)
     ) -> None:
         """Reads times and places of all files; raises :class:`InputError` for what cannot be used."""
-        from .soil_moisture import soil_kind
-
         self.paths = [Path(p) for p in paths]
         self.kind = kind or recognise(self.paths[0]).kind
         self.facts: SoilMoistureKind = soil_kind(self.kind)

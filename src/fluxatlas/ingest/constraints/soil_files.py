@@ -12,10 +12,10 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from ...calendars import STANDARD
 from ...errors import InputError, nearest
 from ...files import NETCDF, open_netcdf
 from ..archive import RawFile
-from ..calendars import STANDARD
 from ..coordinates import BBox
 from .cells import Cells
 from .ease import EaseWindow, degrees, window_by_shape, window_of

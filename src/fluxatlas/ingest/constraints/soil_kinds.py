@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from ...errors import InputError, nearest
+
 MISSING = -9999
 """Code of missing values that these files keep inside the data, declared or not [V]."""
 
@@ -99,3 +101,12 @@ SOIL_KINDS: dict[str, SoilMoistureKind] = {
         names=("ascat", "metop", "h-saf", "hsaf"),
     ),
 }
+
+
+def soil_kind(kind: str) -> SoilMoistureKind:
+    """The facts on ``kind``; raises :class:`InputError` with the nearest name for an unknown one."""
+    if kind not in SOIL_KINDS:
+        raise InputError(
+            f"unknown kind of soil moisture '{kind}'{nearest(kind, SOIL_KINDS)}", hint=f"one of {', '.join(SOIL_KINDS)}"
+        )
+    return SOIL_KINDS[kind]

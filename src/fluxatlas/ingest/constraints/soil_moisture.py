@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ... import variables as table
-from ...errors import InputError, nearest
+from ...errors import InputError
 from ...grid import Grid, get_grid
 from ..coordinates import BBox
 from .cells import CellMean, Cells
@@ -19,7 +19,7 @@ from .ordering import in_order
 from .recognise import recognise
 from .screening import REASONS, Screen, flag_is_absent, kept_bits, rejects
 from .soil_files import EaseFile, SoilFile, not_daily, open_soil_file
-from .soil_kinds import SOIL_KINDS, SoilMoistureKind
+from .soil_kinds import soil_kind
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -32,15 +32,6 @@ MOST_ALONE = 4
 """So many days of which none has a neighbour are means over longer than a day."""
 DEFAULT_GRID = "0.25deg"
 """Grid for what comes on EASE-Grid 2.0."""
-
-
-def soil_kind(kind: str) -> SoilMoistureKind:
-    """The facts on ``kind``; raises :class:`InputError` with the nearest name for an unknown one."""
-    if kind not in SOIL_KINDS:
-        raise InputError(
-            f"unknown kind of soil moisture '{kind}'{nearest(kind, SOIL_KINDS)}", hint=f"one of {', '.join(SOIL_KINDS)}"
-        )
-    return SOIL_KINDS[kind]
 
 
 class SoilMoisture:
@@ -292,7 +283,7 @@ def counted(counts: dict[str, dict[str, int]]) -> str:
 def load_soil_moisture(path: str | Path | Sequence[str | Path], kind: str = "", **options: Any) -> xr.Dataset:
     """Daily soil moisture: canonical variables (swc05 [m3 m-3] ..., sat05 [1]), ``<name>_sd`` where it is stated.
 
-    ``kind``: a key of :data:`SOIL_KINDS`, empty: recognised; ``options`` of :class:`SoilMoisture`. Dimensions
+    ``kind``: one of :data:`.soil_kinds.SOIL_KINDS`, empty: recognised; ``options`` of :class:`SoilMoisture`. Dimensions
     (time, lat, lon) of gridded files, or (time, location) with coordinates lat and lon of files of time series. Values
     with a flag, coded as missing, or outside the valid range are NaN; attributes ``kept_<name>``, ``missing_<name>``,
     ``flagged_<name>`` and ``out_of_range_<name>`` count them. A flag that is missing everywhere cannot be applied;

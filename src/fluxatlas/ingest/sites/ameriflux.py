@@ -24,6 +24,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from ...config.sites import QcRules, SiteEntry
+from ...constants import LATENT_HEAT
 from ...errors import InputError
 from . import badm, depths, weather
 from .archives import opened, unpack
@@ -35,8 +36,6 @@ from .subdaily import C_PER_UMOL, observed_days, screened_weather, weather_days,
 from .text import decode, in_order, numbers, read_bytes, read_table, times
 from .units import methane_factor
 
-LATENT_HEAT = 2.45e6
-"""Latent heat of vaporisation [J kg-1] at about 20 deg C (FAO-56)."""
 STEMS = ("TA", "RH", "VPD", "PA", "P", "SW_IN", "LW_IN", "WS", "TS", "SWC", "FC", "NEE", "FCH4", "LE")
 _COLUMN = re.compile(rf"({'|'.join(STEMS)})(_PI)?(_F)?(?:_(\d+)(?:_(\d+)_(\d+|A))?)?")
 _NAME = re.compile(r"AMF_([A-Za-z]{2}-[A-Za-z0-9]{3})_BASE")

@@ -33,6 +33,7 @@ import numpy as np
 import pandas as pd
 
 from ...config.sites import QcRules, SiteEntry
+from ...constants import LATENT_HEAT
 from ...errors import InputError
 from . import depths
 from .fluxnet_files import CALLED, FORMS, FluxnetFile, Inventory, half_hours_to_days, inventory, read_file
@@ -49,8 +50,6 @@ __all__ = ["FORCING", "ORDER", "FluxnetFile", "half_hours_to_days", "read", "rea
 
 LARGEST_SD = 50.0
 """Stated uncertainties of NEE above this [g C m-2 d-1] are not believed."""
-LATENT_HEAT = 2.45e6
-"""Latent heat of vaporisation [J kg-1] at about 20 deg C (FAO-56)."""
 
 
 def read(files: Sequence[str], entry: SiteEntry, rules: QcRules, ledger: Ledger) -> list[SiteRecord]:

@@ -22,9 +22,9 @@ import pandas as pd
 import xarray as xr
 
 from ...config.sites import QcRules, SiteEntry
+from ...constants import LATENT_HEAT
 from ...errors import InputError, UnitError
 from ...files import NETCDF, open_netcdf
-from .ameriflux import LATENT_HEAT
 from .cosore import standard_time
 from .metadata import SiteFacts
 from .qc import missing

@@ -13,11 +13,11 @@ import numpy as np
 import pandas as pd
 
 from ... import variables
+from ...astronomy import extraterrestrial_radiation
 from ...config.sites import SitesBlock
 from ...errors import InputError
 from ...files import atomic, provenance, write_text
 from ...land_mask import is_land
-from . import weather
 from .completion import complete_profile
 from .inputs import entry_files, site_inputs
 from .metadata import read_attributes
@@ -110,7 +110,7 @@ def whole_segments(forcing: pd.DataFrame, min_days: int) -> pd.DataFrame:
 
 def _below_the_sun(forcing: pd.DataFrame, site: dict[str, Any], ledger: Ledger) -> pd.DataFrame:
     """Drop shortwave radiation above that at the top of the atmosphere (2 % and 5 W m-2 allowed)."""
-    limit = 1.02 * weather.extraterrestrial(pd.DatetimeIndex(forcing.index), float(site["lat"])) + 5
+    limit = 1.02 * extraterrestrial_radiation(float(site["lat"]), pd.DatetimeIndex(forcing.index))[:, 0] + 5
     impossible = forcing["rsds"].to_numpy(float) > limit
     ledger.read(str(site["site"]), "rsds", int(forcing["rsds"].notna().sum()))
     ledger.drop(str(site["site"]), "rsds", "above the top of the atmosphere", int(impossible.sum()))

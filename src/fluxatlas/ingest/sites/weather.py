@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from ...astronomy import daylight_fraction
 from ...humidity import huss_from_relative_humidity, huss_from_vapour_pressure, saturation_vapour_pressure
-
-FloatArray = npt.NDArray[np.floating[Any]]
 
 
 def humidity_from_deficit(deficit: pd.Series, pressure: pd.Series, coldest: pd.Series, warmest: pd.Series) -> pd.Series:
@@ -34,13 +30,6 @@ def humidity_from_relative(relative: pd.Series, pressure: pd.Series, tas: pd.Ser
     return pd.Series(huss, index=relative.index)
 
 
-def daylight_fraction(days: pd.DatetimeIndex, lat: float) -> FloatArray:
-    """Fraction of the day [1] with the sun above the horizon at ``lat`` (declination of FAO-56, eq. 24 and 25)."""
-    declination = 0.409 * np.sin(2 * np.pi * days.day_of_year.to_numpy() / 365 - 1.39)
-    hour_angle = np.arccos(np.clip(-np.tan(np.deg2rad(lat)) * np.tan(declination), -1, 1))
-    return hour_angle / np.pi
-
-
 def extremes(
     tas: pd.Series, day: pd.Series, night: pd.Series, day_sd: pd.Series, night_sd: pd.Series, lat: float
 ) -> tuple[pd.Series, pd.Series]:
@@ -53,18 +42,9 @@ def extremes(
     half-hourly data of US-Wi7 the mean error is 0.4 to 0.5 K and the mean absolute error 1.1 K (2 K without the
     standard deviations); see tests/unit/test_sites_fluxnet.py.
     """
-    light = pd.Series(daylight_fraction(pd.DatetimeIndex(tas.index), lat), index=tas.index)
+    light = pd.Series(daylight_fraction(pd.DatetimeIndex(tas.index), lat)[:, 0], index=tas.index)
     light = light.mask(day.isna(), 0.0).mask(night.isna(), 1.0)
     within = (light * day_sd**2).where(light > 0, 0.0) + ((1 - light) * night_sd**2).where(light < 1, 0.0)
     between = (light * (1 - light) * (day - night) ** 2).where((light > 0) & (light < 1), 0.0)
     amplitude = np.sqrt(2 * (within + between)).fillna((day - night).abs()).fillna(2.0)
     return (tas - amplitude).where(tas.notna()), (tas + amplitude).where(tas.notna())
-
-
-def extraterrestrial(days: pd.DatetimeIndex, lat: float) -> FloatArray:
-    """Daily mean solar radiation [W m-2] on a horizontal plane above the atmosphere (Allen et al. 1998, eq. 21)."""
-    angle = 2 * np.pi * days.day_of_year.to_numpy() / 365
-    declination, phi = 0.409 * np.sin(angle - 1.39), np.deg2rad(lat)
-    sunset = np.pi * daylight_fraction(days, lat)
-    geometry = sunset * np.sin(phi) * np.sin(declination) + np.cos(phi) * np.cos(declination) * np.sin(sunset)
-    return 1367 / np.pi * (1 + 0.033 * np.cos(angle)) * geometry

@@ -18,8 +18,7 @@ from .. import places, times
 from ..frames import Spec, judge_frame
 from ..probe import Probe
 from ..readers import through
-from ..registry import refused
-from ..report import Report
+from ..report import Report, refused
 
 BASE: dict[str, Spec] = {
     "TA": Spec("degC", "tas", 1.0, 273.15),

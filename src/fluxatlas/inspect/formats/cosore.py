@@ -18,8 +18,7 @@ from .. import places, times
 from ..frames import Spec, judge_frame
 from ..probe import Probe
 from ..readers import from_record, kept
-from ..registry import refused
-from ..report import MappingRow, Report
+from ..report import MappingRow, Report, refused
 
 _SENSOR = re.compile(r"CSR_(T|SM)(\d+(?:\.\d+)?)")
 ROLES = {

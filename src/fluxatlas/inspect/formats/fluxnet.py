@@ -20,8 +20,7 @@ from .. import times
 from ..frames import Spec, as_numbers, judge_frame
 from ..probe import Probe
 from ..readers import from_record, kept, through
-from ..registry import refused
-from ..report import MappingRow, Report
+from ..report import MappingRow, Report, refused
 
 FORMATS = {
     "DD": "fluxnet-daily",

@@ -6,8 +6,7 @@ from pathlib import Path
 
 from ...errors import InputError
 from ..probe import Probe
-from ..registry import refused
-from ..report import Report
+from ..report import Report, refused
 from . import cosore
 
 ZARR = (".zgroup", ".zmetadata", ".zarray", "zarr.json")

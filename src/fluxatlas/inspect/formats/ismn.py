@@ -17,8 +17,7 @@ from .. import places, times
 from ..frames import Spec, judge_frame
 from ..probe import Probe
 from ..readers import through
-from ..registry import refused
-from ..report import Report
+from ..report import Report, refused
 
 _LINE = re.compile(
     r"^\d{4}/\d\d/\d\d \d\d:\d\d \d{4}/\d\d/\d\d \d\d:\d\d\s+\S+\s+\S+\s+\S+(\s+[-\d.]+){6}\s+\S+(\s+\S+)?\s*$"

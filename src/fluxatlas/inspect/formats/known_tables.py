@@ -20,8 +20,7 @@ from .. import places, times
 from ..frames import Spec, judge_frame
 from ..probe import Probe
 from ..readers import through
-from ..registry import refused
-from ..report import Report
+from ..report import Report, refused
 from . import ameriflux
 
 Clock = Callable[[pd.DataFrame], Any]

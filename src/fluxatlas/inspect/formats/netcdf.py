@@ -16,8 +16,7 @@ from ..checks import Column
 from ..datasets import READ_ERRORS, Axes, axes, decode_times, is_flag, sample
 from ..names import canonical_name, conversion
 from ..probe import Probe
-from ..registry import refused
-from ..report import Report, SpaceSummary, TimeSummary
+from ..report import Report, SpaceSummary, TimeSummary, refused
 from . import netcdf_constraints, netcdf_forcing, netcdf_sites, netcdf_static
 
 MOST_VARIABLES = 60

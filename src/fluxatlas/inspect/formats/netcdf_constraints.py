@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 from ...errors import FluxAtlasError, InputError
 from ...ingest.constraints.recognise import recognise
 from ..probe import Probe
-from ..registry import refused
-from ..report import MappingRow, Report
+from ..report import MappingRow, Report, refused
 
 if TYPE_CHECKING:
     from ...ingest.constraints.recognise import Recognised

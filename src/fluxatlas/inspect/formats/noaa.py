@@ -10,8 +10,7 @@ from ...ingest.atmosphere import looks_like, read_cells, read_series
 from .. import times
 from ..frames import Spec, judge_frame
 from ..probe import Probe
-from ..registry import refused
-from ..report import MappingRow, Report
+from ..report import MappingRow, Report, refused
 
 UNITS = {"ch4": "ppb", "co2": "ppm"}
 KEYS = ("year", "month", "day", "hour", "minute", "second", "decimal", "time_decimal", "datetime", "site", "site_code")

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ...axes import LAT, LON
 from ...errors import FluxAtlasError, InputError
 from ...ingest.sites import voigt
 from .. import checks, places, rstream, times
 from ..checks import Column
 from ..frames import Spec, judge_frame
 from ..probe import Probe
-from ..registry import refused
-from ..report import MappingRow, Report
+from ..report import MappingRow, Report, refused
 from . import cosore
 
 VOIGT: dict[str, Spec] = {
@@ -36,10 +36,6 @@ VOIGT: dict[str, Spec] = {
     "Soil_Temp_Flux_C": Spec("degC", "tsl05", 1.0, 273.15),
     "Precip_mm": Spec("mm per hour", "pr", 1 / 3600),
 }
-NAMES_OF_LAT, NAMES_OF_LON = (
-    ("Latitude", "Lat", "lat", "LAT", "latitude"),
-    ("Longitude", "Lon", "lon", "LON", "longitude"),
-)
 
 
 def recognise(probe: Probe) -> Report | None:
@@ -172,8 +168,8 @@ def unit_in_name(name: str) -> Spec:
 
 
 def _positions(report: Report, table: pd.DataFrame) -> None:
-    lat = next((name for name in NAMES_OF_LAT if name in table), None)
-    lon = next((name for name in NAMES_OF_LON if name in table), None)
+    lat = next((name for name in LAT if name in table), None)
+    lon = next((name for name in LON if name in table), None)
     if lat and lon:
         places_of = table[[lat, lon]].apply(pd.to_numeric, errors="coerce").drop_duplicates()
         places.judge(report, places_of[lat], places_of[lon], sea=len(places_of) <= 2000)

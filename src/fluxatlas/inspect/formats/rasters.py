@@ -20,8 +20,7 @@ from ...regrid.lai_files import index
 from .. import checks
 from ..checks import Column
 from ..probe import Probe
-from ..registry import refused
-from ..report import MappingRow, Report, SpaceSummary
+from ..report import MappingRow, Report, SpaceSummary, refused
 from ..static_trial import REGIONS, try_cover, try_layer, try_regions
 
 OTHERS = (".vrt", ".bil", ".asc", ".img", ".flt", ".jp2")

@@ -16,8 +16,7 @@ from .. import places, times
 from ..frames import Spec, judge_frame
 from ..probe import Probe
 from ..readers import from_record, kept
-from ..registry import refused
-from ..report import MappingRow, Report
+from ..report import MappingRow, Report, refused
 
 _DATE = re.compile(r"^\s*(\d{4})\s+(\d{1,2})\s+(\d{1,2})\s")
 STDFMT: dict[str, Spec] = {

@@ -7,8 +7,7 @@ from ...config.static import Layer
 from ...errors import FluxAtlasError
 from ...regrid.tables import HWSD1, HWSD2, units_of
 from ..probe import Probe
-from ..registry import refused
-from ..report import MappingRow, Report
+from ..report import MappingRow, Report, refused
 
 
 def recognise(probe: Probe) -> Report | None:

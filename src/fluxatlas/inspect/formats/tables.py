@@ -9,8 +9,7 @@ from ...errors import FluxAtlasError, InputError
 from .. import times
 from ..frames import Spec, judge_frame
 from ..probe import Probe
-from ..registry import refused
-from ..report import Report
+from ..report import Report, refused
 from .known_tables import _encoding, _judge_positions, read
 
 CLOCKS = ("time", "date", "datetime", "timestamp", "timestamp_start", "datetime_utc", "day")

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 from ...config.regions import RegionMap
 from ...errors import FluxAtlasError, InputError
 from ..probe import Probe
-from ..registry import refused
-from ..report import MappingRow, Report, SpaceSummary
+from ..report import MappingRow, Report, SpaceSummary, refused
 from ..static_trial import try_regions
 
 if TYPE_CHECKING:

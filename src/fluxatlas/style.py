@@ -19,9 +19,9 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
-from .. import files
-from ..config.report import ReportBlock
-from ..errors import ConfigError, nearest
+from . import files
+from .config.report import ReportBlock
+from .errors import ConfigError, nearest
 
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6D31", "#4D4D4D")
 """Colours in order of use, after Okabe and Ito (2008), which colour-blind readers can tell apart."""

@@ -14,23 +14,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import InputError
+from .axes import TIME
 from .calendars import ALIASES, RULES, STANDARD, encode
+from .errors import InputError
 
 if TYPE_CHECKING:
     import xarray as xr
 
 Times = npt.NDArray[np.datetime64]
 
-NAMES = ("valid_time", "time", "day", "Time", "TIME", "date")
-"""What time is called; the time a forecast is valid at goes before the time it was started."""
 ROUND = (3600, 600, 60, 1)
 """Moments [s] that times of single precision are brought to, the roundest first."""
 
 
 def time_name(dataset: xr.Dataset) -> str | None:
-    """Name of the time coordinate: one of :data:`NAMES`, else the only variable that says it is time."""
-    found = next((name for name in NAMES if name in dataset.variables), None)
+    """Name of the time coordinate: one of :data:`.axes.TIME`, else the only variable that says it is time."""
+    found = next((name for name in TIME if name in dataset.variables), None)
     if found is not None:
         return found
     said = [str(n) for n, v in dataset.variables.items() if v.attrs.get("standard_name") == "time" and v.ndim <= 1]

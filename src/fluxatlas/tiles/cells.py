@@ -14,6 +14,7 @@ from .. import files
 from ..errors import GridError, InputError
 from ..grid import Tile
 from ..systems import System
+from .soil import derive_statics
 
 FloatArray = npt.NDArray[np.floating[Any]]
 
@@ -70,18 +71,10 @@ def read_cells(path: str | Path, tile: Tile, system: System) -> Cells:
     orog = attributes["orog"].to_numpy().astype(float)
     for name, values in {**attribute, **monthly, "orog": orog.ravel()[index]}.items():
         _check_known(name, values, lat, lon, str(path))
-    statics = {name: values.astype(np.float32) for name, values in derive_statics(attribute, system).items()}
+    statics = derive_statics(attribute, system)
     return Cells(
         tile, index, lat, lon, statics, {name: values.astype(np.float32) for name, values in monthly.items()}, orog
     )
-
-
-def derive_statics(attributes: dict[str, FloatArray], system: System) -> dict[str, FloatArray]:
-    """``System.statics`` of cells, each (n,), from their attributes (n,) by the pedotransfer of the process model."""
-    from ..process import soil_properties
-
-    known = {**attributes, **soil_properties(attributes)}
-    return {name: np.asarray(known[name], float) for name in system.statics}
 
 
 def _check_tile(attributes: xr.Dataset, tile: Tile, where: str) -> None:

@@ -16,7 +16,7 @@ from .. import files, variables
 from ..errors import InputError
 from ..grid import Tile
 from ..regrid import TileRegridder
-from ..regrid.weights import Method
+from ..weights import Method
 
 FloatArray = npt.NDArray[np.floating[Any]]
 

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import GridError
+from .errors import GridError
 
 FloatArray = npt.NDArray[np.floating[Any]]
 Method = Literal["conservative", "bilinear"]

@@ -1,0 +1,15 @@
+"""The stages in the order of the work: names of rules files, subpackages, subcommands and result folders."""
+
+STAGE_VERSIONS = {
+    "ingest": 1,
+    "regrid": 1,
+    "synthesize": 1,
+    "train": 1,
+    "infer": 1,
+    "products": 1,
+    "evaluate": 1,
+    "report": 1,
+}
+"""Raise the number of a stage when its science changes: everything that it made is then stale."""
+
+STAGES = tuple(STAGE_VERSIONS)

@@ -1,0 +1,1 @@
+"""Tiles as the stages share them: active cells, soil, forcing pieces, and tiles put together."""

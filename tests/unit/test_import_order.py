@@ -1,0 +1,59 @@
+"""Nothing imports what stands above it: packages know only those to their left, modules stand in no circle."""
+
+import ast
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import fluxatlas
+
+ROOT = Path(fluxatlas.__file__).parent
+ORDER = (
+    *("errors", "loading", "constants", "paths", "stages", "grid", "axes", "netcdf_classic", "files", "variables"),
+    *("gases", "humidity", "astronomy", "land_mask", "calendars", "times", "weights", "systems", "drivers", "process"),
+    *("config", "style", "ingest", "regrid", "fetch", "tiles", "synthesize", "train", "infer", "products", "evaluate"),
+    *("report", "testing", "inspect", "run", "plan", "status", "cli"),
+)
+"""Every module and package of ``fluxatlas``, each of which imports only those before it."""
+MODULES = {".".join(("fluxatlas", *p.relative_to(ROOT).with_suffix("").parts)): p for p in ROOT.rglob("*.py")}
+MODULES = {name.removesuffix(".__init__"): path for name, path in MODULES.items()}
+
+
+def _place(module: str) -> str:
+    """The entry of ``ORDER`` that ``module`` belongs to; modules of commands are parts of the command line."""
+    return "cli" if module.endswith(".commands") else module.split(".")[1]
+
+
+def _imports(module: str) -> Iterator[str]:
+    """Modules of fluxatlas that ``module`` imports, those inside functions too."""
+    path = MODULES[module]
+    package = module.split(".") if path.name == "__init__.py" else module.split(".")[:-1]
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name in MODULES)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) + 1 - node.level] if node.level else []
+            source = ".".join([*base, *([node.module] if node.module else [])])
+            names = {f"{source}.{alias.name}" for alias in node.names}
+            yield from names & set(MODULES) or {source} & set(MODULES)
+
+
+IMPORTS = {module: set(_imports(module)) - {"fluxatlas"} for module in MODULES if module != "fluxatlas"}
+
+
+def test_every_package_has_a_place() -> None:
+    assert sorted({module.split(".")[1] for module in IMPORTS}) == sorted(ORDER)
+
+
+def test_packages_import_only_what_stands_before_them() -> None:
+    wrong = [
+        f"{module} imports {target}"
+        for module, targets in IMPORTS.items()
+        for target in targets
+        if ORDER.index(_place(target)) > ORDER.index(_place(module))
+    ]
+    assert not wrong, wrong
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    assert len(list(TopologicalSorter(IMPORTS).static_order())) == len(IMPORTS)  # raises CycleError with the circle

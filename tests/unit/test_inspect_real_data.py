@@ -23,6 +23,7 @@ NOAA = "atmosphere/lyubo-t_climate-forcing-model"
 LIVNEH = f"{WALNUT}/forcings/livneh_NAmerExt_15Oct2014.WalnutGulch.2008.nc"
 CITIES = f"{MET}/Ouranosinc_xclim-testdata/daily_surface_cancities_1990-1993.nc"
 COWEETA = "static/fmyuan_watershed-workflow_Coweeta"
+ANNUAL = f"{TOWERS}/EcosystemEcologyLab_fluxnet-annual-2026"
 CARDAMOM = "flux_towers/CARDAMOM-framework_CARDAMOM_v2.2/validation_data"
 CAPACITY = "static/geco-bern_FluxDataKit/ancillary_data/field_capacity/field_capacity.tif"
 DOCUMENTS = ("*.md", "*LICENSE*", "*MANIFEST.tsv", "*/DESCRIPTION", "*/README", "*.cff", "*eadme.txt", "*README.txt")
@@ -36,7 +37,21 @@ EXPECTED: list[tuple[str, str, str]] = [
     (f"{EU}/*/ref_da/*.nc", "ref-da-series", "no_reader"),
     (f"{EU}/FLUXNET2015FULLSETCODETABLE.csv", "documentation", "not_input"),
     (f"{EU}/*.csv", "site-list", "part"),
-    (f"{TOWERS}/geco-bern*/*.csv", "fluxnet-daily", "usable"),
+    (f"{TOWERS}/geco-bern_rsofun/sites.csv", "site-list", "part"),
+    (f"{TOWERS}/geco-bern_rsofun/*_drivers.csv", "p-model-drivers", "no_reader"),
+    (f"{TOWERS}/geco-bern_rsofun/*_fluxes.csv", "p-model-fluxes", "no_reader"),
+    (f"{KIT}/p_model_drivers/*.rds", "p-model-drivers", "no_reader"),
+    (f"{KIT}/*.csv", "fluxnet-daily", "usable"),
+    (f"{TOWERS}/leap-stc_metaflux/*/*.csv", "metaflux-monthly", "no_reader"),
+    (f"{TOWERS}/alexxxroz_CarbonBench/*/*.csv", "tower-scores", "no_reader"),
+    (f"{TOWERS}/gregory*/combined*.csv", "ecostress-calval", "no_reader"),
+    (f"{TOWERS}/gregory*/metadata*.csv", "table", "no_reader"),
+    (f"{ANNUAL}/site_flux_medians_*.csv", "tower-medians", "no_reader"),
+    (f"{ANNUAL}/site_flux_medians_*.csv.meta.json", "documentation", "not_input"),
+    *((f"{ANNUAL}/site_{name}*.csv", "table", "no_reader") for name in ("record_length", "worldclim")),
+    (f"{ANNUAL}/trendy_unit_conversions.csv", "table", "no_reader"),
+    (f"{ANNUAL}/*.csv", "site-list", "part"),
+    (f"{TOWERS}/development_sites.tsv", "table", "no_reader"),
     (f"{TOWERS}/geco-bern*/*.nc", "plumber2", "usable"),
     (f"{TOWERS}/chuhousen*/*.zip", "ameriflux-base", "usable"),
     (f"{TOWERS}/chuhousen*/*.xlsx", "ameriflux-bif", "part"),
@@ -54,6 +69,15 @@ EXPECTED: list[tuple[str, str, str]] = [
     ("*SARAH-DNI.nc", "netcdf-layers", "no_reader"),
     (CITIES, "netcdf-points", "no_reader"),
     (f"{VOIGT}/*", "voigt", "usable"),
+    ("soil_ch4/COMPASS*/cores_collars.csv", "table", "no_reader"),
+    ("soil_ch4/COMPASS*/*.csv", "chamber-study", "no_reader"),
+    ("soil_ch4/jhmatthes*/*CO2CH4flux.csv", "chamber-study", "no_reader"),
+    ("soil_ch4/jhmatthes*/*.csv", "table", "no_reader"),
+    ("soil_ch4/loic*/*.csv", "chamber-study", "no_reader"),
+    ("soil_ch4/tomc*/*.csv", "chamber-study", "no_reader"),
+    ("soil_ch4/mingkaijiang*/*.csv", "table", "no_reader"),
+    ("soil_ch4/corina*/upland_ch4_places.csv", "site-list", "part"),
+    ("soil_moisture/andres*/*", "uscrn-daily", "no_reader"),
     (f"{COSORE}/CSR_COLUMN_UNITS.csv", "documentation", "not_input"),
     (f"{COSORE}/d20*", "cosore", "usable"),
     ("soil_ch4/bpbond_srdb/srdb-data.csv", "srdb", "usable"),
@@ -89,8 +113,12 @@ EXPECTED: list[tuple[str, str, str]] = [
     ("*.xlsx", "xlsx", "no_reader"),
     (f"{NOAA}/co2_*", "noaa-gml", "usable"),
     (f"{NOAA}/ch4_*", "noaa-gml", "usable"),
+    ("atmosphere/RPGroup*/*.csv", "ch4-soil-sink-totals", "no_reader"),
+    ("atmosphere/isald*/*.nc", "netcdf-layers", "no_reader"),
     ("atmosphere/*.csv", "carbon-budget", "no_reader"),
     ("crop/*/nass.*", "usda-yield", "no_reader"),
+    ("crop/JiaxuanYou*/*.csv", "", "unrecognised"),  # without a header
+    ("crop/WUR-AI*/*.csv", "county-yield", "no_reader"),
 ]
 
 
@@ -117,7 +145,7 @@ def test_every_file_is_recognised(data_dir: Path) -> None:
         assert path.name in render(report, width=100)
         seen += 1
     assert not wrong, "\n".join(wrong)
-    assert seen > 400
+    assert seen > 700
 
 
 DEFECTS: list[tuple[str, str, str, str]] = [
@@ -143,6 +171,7 @@ DEFECTS: list[tuple[str, str, str, str]] = [
     (f"{VIC}/WHS/flux_obs/AMF_USWhs_2007_L2_WG_V004.csv", "missing-code", "SH", "-6999"),
     (f"{CARDAMOM}/validation_AR-SLu.csv", "unit-missing", "", "ET"),
     (f"{CARDAMOM}/validation_FI-Jok.csv", "time-gap", "", "missing steps"),
+    (f"{TOWERS}/leap-stc_metaflux/base/CH-Oe1_MM.csv", "derived", "", "RECO"),
     # gridded meteorology
     (LIVNEH, "unit-by-magnitude", "wind", "m s-1"),
     (LIVNEH, "unit-label", "prec", "mm timestep-1"),
@@ -164,6 +193,8 @@ DEFECTS: list[tuple[str, str, str, str]] = [
     (f"{COSORE}/d20200808_MINIAT", "out-of-range", "CSR_T5", "301.265"),
     (f"{COSORE}/d20190617_SCOTT_WKG", "all-missing", "CSR_FLUX_CH4", "no value"),
     (f"{COSORE}/d20190617_SCOTT_WHS", "no-ch4", "", "no CH4"),
+    ("soil_ch4/COMPASS-DOE_grossMethane/2019_CH4data.csv", "missing-code", "FCH4", "-9999 (502 of 1,218)"),
+    ("soil_ch4/tomc-GIS_Soil-GHG-flux-upscaling/aarhus_soil_ghg.csv", "unit-missing", "", "units of the fluxes"),
     # soil moisture
     (f"{HAWAII}/ESA_CCI_SM_combined/ESA_CCI_SM_C_V04_4/0165.nc", "missing-code", "sm", "-9999"),
     (f"{HAWAII}/ERA5_LAND/ERA5_LAND_TESTDATA_HAWAII/0165.nc", "time-shifted-day", "", "06:00"),

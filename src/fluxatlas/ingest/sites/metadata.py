@@ -17,8 +17,8 @@ from .text import decode, numbers, read_bytes, read_table
 
 SYNONYMS = {
     "site": ("site", "SiteCode", "sitename", "SITE_ID", "fluxnetid", "ID", "site_id"),
-    "lat": ("lat", "Latitude", "latitude", "LAT", "LOCATION_LAT"),
-    "lon": ("lon", "Longitude", "longitude", "LON", "LOCATION_LONG"),
+    "lat": ("lat", "Latitude", "latitude", "LAT", "LOCATION_LAT", "location_lat"),
+    "lon": ("lon", "Longitude", "longitude", "LON", "LOCATION_LONG", "location_long"),
     "elevation": ("elevation", "elv", "elev", "Elevation", "LOCATION_ELEV"),
     "igbp": ("igbp", "IGBPCode", "igbp_land_use", "IGBP"),
     "utc_offset": ("utc_offset", "UTC_OFFSET"),

@@ -14,7 +14,7 @@ KINDS: tuple[tuple[str, str, str], ...] = (
     ("manifest", r"^manifest", r"sha256|md5|file"),
     ("package description", r"^description$", r"^package:|^type: package"),
     ("model settings", r"global_param", r"^\s*MODEL_STEPS_PER_DAY|STARTYEAR"),
-    ("metadata", r"metadata\.xml$|\.xml$", r"<\?xml|<"),
+    ("metadata", r"\.xml$|\.meta\.json$", r"<|\{"),
     ("description of fields", r"_fields|description|flags?_desc|codetable|key", r""),
     ("history of changes", r"history|changes|changelog|news", r""),
 )

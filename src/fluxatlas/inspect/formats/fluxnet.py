@@ -70,7 +70,12 @@ def recognise(probe: Probe) -> Report | None:
     named = _NAME.match(probe.name)
     clock = next((name for name in ("TIMESTAMP", "TIMESTAMP_START") if name in header), None)
     known = [name for name in header if _SHOWN.fullmatch(name)]
-    if clock is None or len(known) < 2 or any(line.startswith("#") for line in probe.lines[:3]):
+    if (
+        clock is None
+        or len(known) < 2
+        or {"Site", "Lat"} <= set(header)
+        or any(line.startswith("#") for line in probe.lines[:3])
+    ):
         return None
     report = Report(str(probe.path), "fluxnet", "FLUXNET2015 / ICOS")
     if named:

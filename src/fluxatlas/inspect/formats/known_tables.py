@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import io
-import re
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,8 +18,7 @@ from ..probe import Probe
 from ..readers import through
 from ..report import Report, refused
 from . import ameriflux
-
-Clock = Callable[[pd.DataFrame], Any]
+from .table_kinds import KNOWN, LEGENDS, Known
 
 
 def read(probe: Probe, separator: str = ",", comment: str = "#") -> pd.DataFrame:
@@ -47,174 +42,6 @@ def read(probe: Probe, separator: str = ",", comment: str = "#") -> pd.DataFrame
     if table.empty:
         raise InputError("the table has a header but no rows", where=str(probe.path), hint="leave it out or fill it")
     return table
-
-
-@dataclass(frozen=True)
-class Known:
-    """A kind of table: how it is known, what its columns are, where its times come from."""
-
-    format: str
-    product: str
-    match: Callable[[Probe, list[str]], bool]
-    verdict: str
-    specs: Callable[[Probe, pd.DataFrame], dict[str, Spec]] = lambda probe, table: {}
-    clock: Clock | None = None
-    separator: str = ","
-    ordered: bool = True
-    notes: tuple[tuple[str, str, str], ...] = ()
-    """(level, code, message) that hold for every file of the kind."""
-    sites: bool = False
-    """Whether the columns are sites, which are listed and not judged one by one."""
-    position: tuple[str, str] | None = None
-    reader: str = ""
-    """Reader of ingest, where there is one."""
-    keys: tuple[str, ...] = field(default=())
-    """Columns that are no data (years, indices)."""
-
-
-def _years(name: str, month: str = "") -> Clock:
-    def clock(table: pd.DataFrame) -> Any:
-        year = pd.to_numeric(table[name], errors="coerce")
-        months = pd.to_numeric(table[month], errors="coerce") if month else pd.Series(1, index=table.index)
-        good = year.between(1, 2999) & months.between(1, 12) & (year % 1 == 0)
-        text = (
-            year.where(good, 2000).astype(int).map("{:04d}".format)
-            + "-"
-            + months.where(good, 1).astype(int).map("{:02d}".format)
-        )
-        stamps = np.array([np.datetime64(t, "M") for t in text]).astype("datetime64[s]")
-        return np.where(good.to_numpy(), stamps, np.datetime64("NaT"))
-
-    return clock
-
-
-def _year_month(name: str) -> Clock:
-    return lambda table: np.asarray(
-        pd.to_datetime(table[name].astype(str), format="%Y%m", errors="coerce"), "datetime64[s]"
-    )
-
-
-def _dates(name: str) -> Clock:
-    return lambda table: np.asarray(
-        pd.to_datetime(table[name].astype(str), format="%m/%d/%Y", errors="coerce"), "datetime64[s]"
-    )
-
-
-def _modis(probe: Probe, table: pd.DataFrame) -> dict[str, Spec]:
-    name = probe.name.upper()
-    if "LAI" in name:
-        return {str(column): Spec("m2 m-2", "lai") for column in table}
-    unit = "degC" if "LST" in name else "1"
-    return {str(column): Spec(unit) for column in table}
-
-
-def _srdb(probe: Probe, table: pd.DataFrame) -> dict[str, Spec]:
-    flux = {name: Spec("g C m-2 yr-1") for name in table.columns if re.match(r"R[sahcl]\w*_(annual|interann)", name)}
-    return flux | {
-        "Soil_sand": Spec("%", "sand"),
-        "Soil_clay": Spec("%", "clay"),
-        "MAT": Spec("degC", "tas", 1.0, 273.15),
-        "MAP": Spec("mm yr-1"),
-    }
-
-
-def _starts(*names: str) -> Callable[[Probe, list[str]], bool]:
-    return lambda probe, header: header[: len(names)] == list(names)
-
-
-def _holds(*names: str) -> Callable[[Probe, list[str]], bool]:
-    return lambda probe, header: set(names) <= set(header)
-
-
-BUDGET = {"Ocean-Sink", "Land-Use-Change", "Terrestrial-Sink", "Fossil-Fuel-And-Industry", "Fossil-Fuel-Industry"}
-TOTALS = "totals for evaluation: no reader yet"
-NO_START = (
-    ("warning", "time-start-unknown", "time is a running number: the file does not say which month number 1 is"),
-)
-KNOWN: tuple[Known, ...] = (
-    Known(
-        "carbon-budget",
-        "Global Carbon Budget, annual totals",
-        lambda p, h: h[:1] == ["Year"] and bool(BUDGET & set(h[1:3])),
-        "global carbon budget: " + TOTALS,
-        lambda p, t: {str(name): Spec("Gt C yr-1") for name in t.columns[1:]},
-        _years("Year"),
-        keys=("Year",),
-    ),
-    Known(
-        "usda-yield",
-        "USDA NASS yields by state and year",
-        _starts("year", "state", "acres", "yield"),
-        "crop yields: no reader yet (states, not counties)",
-        lambda p, t: {"acres": Spec("acre"), "yield": Spec("bushel acre-1")},
-        lambda t: np.unique(_years("year")(t)),
-        separator="\t",
-        ordered=False,
-        keys=("year",),
-    ),
-    Known(
-        "cardamom-fluxval",
-        "CARDAMOM-FluxVal, monthly FLUXNET2015 observations",
-        _starts("ID", "Date", "GPP", "NEE", "ET"),
-        "monthly tower fluxes: no reader yet (the site table is daily)",
-        lambda p, t: {"GPP": Spec("g C m-2 d-1"), "NEE": Spec("g C m-2 d-1"), "ET": Spec(units_from="")},
-        _year_month("Date"),
-        keys=("ID", "Date"),
-        notes=(("warning", "unit-missing", "the unit of ET is stated nowhere (magnitudes are those of mm d-1)"),),
-    ),
-    Known(
-        "modis-8day",
-        "MODIS 8-day series at towers",
-        lambda p, h: h[:1] == ["Date"] and len(h) > 20 and "MODIS" in p.name.upper(),
-        "MODIS series at sites: no reader yet",
-        _modis,
-        _dates("Date"),
-        keys=("Date",),
-        sites=True,
-    ),
-    Known(
-        "srdb",
-        "SRDB global soil respiration database",
-        _holds("Record_number", "Rs_annual"),
-        "SRDB: no reader yet",
-        _srdb,
-        ordered=False,
-        position=("Latitude", "Longitude"),
-        reader="srdb",
-        keys=("Record_number", "Entry_date", "Study_number"),
-    ),
-    Known(
-        "ch4-monthly-totals",
-        "monthly totals of wetland CH4",
-        lambda p, h: "timestep" in h and bool({"tg_month", "r_sum", "mean"} & set(h)),
-        "CH4 totals: " + TOTALS,
-        lambda p, t: {
-            name: Spec("Tg CH4 month-1") for name in t.columns if name in ("tg_month", "r_sum", "mean", "sd")
-        },
-        ordered=False,
-        keys=("timestep",),
-        notes=NO_START,
-    ),
-    Known(
-        "ch4-annual-totals",
-        "annual totals of wetland CH4",
-        _starts("Year", "mean", "sd", "ci"),
-        "CH4 totals: " + TOTALS,
-        lambda p, t: {name: Spec("Tg CH4 yr-1") for name in ("mean", "sd", "ci")},
-        _years("Year"),
-        keys=("Year",),
-    ),
-)
-LEGENDS: tuple[tuple[tuple[str, ...], str], ...] = (
-    (("id", "class"), "key of class codes"),
-    (("Variable", "Units", "Description"), "code table of variables"),
-    (("Predictor", "Class"), "list of predictors"),
-    (("Table_name", "Field_name"), "units of database columns"),
-    (("Field_number", "Field_name"), "list of database fields"),
-    (("start_gpp", "end_gpp"), "years with complete data by site"),
-    (("file", "sha256"), "manifest of files"),
-    (("file", "repository"), "manifest of files"),
-)
 
 
 def recognise(probe: Probe) -> Report | None:

@@ -158,6 +158,8 @@ def _frame(report: Report, probe: Probe, found: rstream.RObject) -> Report:
     elif {"Lat", "Lon", "Cls"} <= names:
         report.format, report.product = "koeppen-points", "Koeppen-Geiger class per point"
         report.details["classes"] = sorted({str(c) for c in table["Cls"].dropna()})[:60]
+    elif {"sitename", "forcing", "params_siml"} <= set(found.names):
+        report.format, report.product = "p-model-drivers", "daily drivers of the P-model at a tower (FluxDataKit)"
     return report.decide("no_reader", "an R data frame of a kind that no reader takes: no reader yet")
 
 

@@ -4,15 +4,32 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import xarray as xr
 
+from fluxatlas.config.forcing import ForcingBlock, UnitOverride
+from fluxatlas.ingest.mapping import MappedSource
+from fluxatlas.ingest.source import open_source
+
 LAT = np.array([41.0, 40.75, 40.5, 40.25])
 LON = np.array([-124.0, -123.75, -123.5, -123.25, -123.0])
 Edit = Callable[[xr.Dataset], xr.Dataset]
+
+
+def open_forcing(
+    source: str,
+    files: Sequence[str | Path],
+    closing: Sequence[str | Path] = (),
+    overrides: Mapping[str, UnitOverride] | None = None,
+) -> MappedSource:
+    """The source that the workflow opens for ``forcing: {source: ...}``."""
+    block = ForcingBlock.model_construct(source=source, overrides=dict(overrides or {}))
+    opened = open_source(block, files, closing)
+    assert isinstance(opened, MappedSource)
+    return opened
 
 
 def hourly_truth(start: str, stop: str, lat: np.ndarray = LAT, lon: np.ndarray = LON, seed: int = 1) -> xr.Dataset:

@@ -36,10 +36,10 @@ def commands_on_path() -> None:
         os.environ["PATH"] = f"{beside}{os.pathsep}{path}"
 
 
-def spread(option: str, template: str, **lists: Sequence[Any]) -> str:
+def brace_expansion(option: str, template: str, **lists: Sequence[Any]) -> str:
     """A path for every combination of ``lists``, each behind ``option``, in bash's short form.
 
-    ``spread("--flux", "infer/{tile}/{year}.nc", tile=["A", "B"], year=[1, 2])`` is
+    ``brace_expansion("--flux", "infer/{tile}/{year}.nc", tile=["A", "B"], year=[1, 2])`` is
     ``--flux=infer/{A,B}/{1,2}.nc``, which bash expands to four options.
     """
     braces = {k: "{" + ",".join(map(str, v)) + "}" if len(v) != 1 else str(v[0]) for k, v in lists.items()}
@@ -99,7 +99,7 @@ class Run:
 
         return forcing_inputs(self.forcing, year)
 
-    def closing_file(self, year: int) -> list[str]:
+    def neighbour_files(self, year: int) -> list[str]:
         """The raw files with the steps just before and after ``year`` that its days need; often none."""
         from .ingest.inputs import neighbour_inputs
 
@@ -124,7 +124,7 @@ class Run:
         if not self.archive:
             return []
         years = self.forcing_years
-        return self.archive.absent(name for y in years for name in self.forcing_files(y) + self.closing_file(y))
+        return self.archive.absent(name for y in years for name in self.forcing_files(y) + self.neighbour_files(y))
 
     @property
     def fetch_options(self) -> str:

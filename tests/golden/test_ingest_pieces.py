@@ -13,10 +13,9 @@ from fluxatlas import variables
 from fluxatlas.cli import app
 from fluxatlas.errors import InputError
 from fluxatlas.grid import get_grid
-from fluxatlas.ingest.era5_land import open_era5_land
 from fluxatlas.ingest.pieces import PieceOptions, pack, write_pieces
 from fluxatlas.systems import get_system
-from ingest_raw import era5_land, hourly_truth, write_geopotential, write_months
+from ingest_raw import era5_land, hourly_truth, open_forcing, write_geopotential, write_months
 
 LAT, LON = np.arange(44.0, 37.9, -0.5), np.arange(-126.0, -118.9, 0.5)
 NAMES = get_system("soil_methane_sink").forcing
@@ -46,7 +45,7 @@ def raw(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Path], Path]:
 def pieces(raw: tuple[list[Path], Path], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     files, relief = raw
     folder = tmp_path_factory.mktemp("forcing")
-    source = open_era5_land(files[:12], files[12:])
+    source = open_forcing("era5_land", files[:12], files[12:])
     paths = write_pieces(source, 2001, TILES, NAMES, folder, elevation=relief, options=OPTIONS, attrs={"made": "here"})
     assert [p.relative_to(folder).as_posix() for p in paths] == ["N40W124/2001.nc", "N40W122/2001.nc"]
     return {path.parent.name: path for path in paths}
@@ -87,7 +86,7 @@ def test_halo_and_order(pieces: dict[str, Path]) -> None:
 
 def test_values_are_the_days_to_half_a_packing_step(raw: tuple[list[Path], Path], pieces: dict[str, Path]) -> None:
     files, _ = raw
-    days = open_era5_land(files[:12], files[12:]).daily(2001, (-123.2, 39.6, -121.3, 41.9))
+    days = open_forcing("era5_land", files[:12], files[12:]).daily(2001, (-123.2, 39.6, -121.3, 41.9))
     with xr.open_dataset(pieces["N40W124"]) as piece:
         for name in NAMES:
             scale, _ = variables.get(name).packing
@@ -119,7 +118,7 @@ def test_a_tile_alone_and_inside_a_larger_one_is_the_same(
     files, relief = raw
     for name, size in (("N40W122", 2), ("N40W125", 5)):
         tile = get_grid("4km").tile(name, size)
-        source = open_era5_land(files[:12], files[12:])
+        source = open_forcing("era5_land", files[:12], files[12:])
         (path,) = write_pieces(source, 2001, [tile], ("tas", "pr"), tmp_path, elevation=relief, options=OPTIONS)
         with xr.open_dataset(path) as other, xr.open_dataset(pieces["N40W122"]) as piece:
             for variable in ("tas", "pr", "orog"):
@@ -131,7 +130,7 @@ def test_a_tile_alone_and_inside_a_larger_one_is_the_same(
 def test_a_tile_of_ocean_is_allowed_beside_land(raw: tuple[list[Path], Path], tmp_path: Path) -> None:
     files, relief = raw
     tiles = [get_grid("4km").tile(name, 1) for name in ("N40W126", "N40W123")]
-    source = open_era5_land(files[:12], files[12:])
+    source = open_forcing("era5_land", files[:12], files[12:])
     sea, land = write_pieces(
         source, 2001, tiles, ["tas"], tmp_path, elevation=relief, options=PieceOptions(fill_cells=0, halo=1)
     )
@@ -145,11 +144,18 @@ def test_nothing_is_left_when_the_year_is_incomplete(raw: tuple[list[Path], Path
     files, relief = raw
     with pytest.raises(InputError, match="missing, the first at 2001-11-01 00:00"):
         write_pieces(
-            open_era5_land([*files[:10], files[11]], files[12:]), 2001, TILES, NAMES, tmp_path, elevation=relief
+            open_forcing("era5_land", [*files[:10], files[11]], files[12:]),
+            2001,
+            TILES,
+            NAMES,
+            tmp_path,
+            elevation=relief,
         )
     with pytest.raises(InputError, match="covers"):
         far = get_grid("4km").tile("N00E010", 10)
-        write_pieces(open_era5_land(files[:12], files[12:]), 2001, [*TILES, far], NAMES, tmp_path, elevation=relief)
+        write_pieces(
+            open_forcing("era5_land", files[:12], files[12:]), 2001, [*TILES, far], NAMES, tmp_path, elevation=relief
+        )
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import constraint_files as made
 from fluxatlas.errors import InputError
 from fluxatlas.grid import get_grid
-from fluxatlas.ingest.constraints.cells import CellMean, Cells
+from fluxatlas.ingest.constraints.cells import CellAxes, CellMean
 from fluxatlas.ingest.constraints.ease import GRIDS, HALF_WIDTH, degrees, edges, window_by_shape, window_of
 from fluxatlas.ingest.constraints.soil_moisture import GLOBE
 
@@ -89,16 +89,16 @@ def test_map_coordinates_of_a_real_granule() -> None:
     np.testing.assert_array_equal(found.lon_edges, edges("9 km")[1][200:203])
 
 
-def _areas(cells: Cells) -> np.ndarray:
+def _areas(cells: CellAxes) -> np.ndarray:
     sines = np.abs(np.diff(np.sin(np.deg2rad(cells.lat_edges))))
     return sines[:, None] * np.diff(cells.lon_edges)[None]
 
 
 def test_the_integral_is_kept_exactly() -> None:
     rows, columns = edges("36 km")
-    source = Cells(rows, columns)
+    source = CellAxes(rows, columns)
     values = np.random.default_rng(3).random(source.lat.shape + source.lon.shape)
-    target = Cells.of_grid(get_grid("0.5deg"), (-180.0, -85.0, 180.0, 85.0))
+    target = CellAxes.of_grid(get_grid("0.5deg"), (-180.0, -85.0, 180.0, 85.0))
     found = CellMean(source, target, 0.0)(values).astype(np.float64)
     assert np.isfinite(found).all()
     # what lies beyond 85 degrees in the outermost row of the source, exactly
@@ -110,8 +110,8 @@ def test_the_integral_is_kept_exactly() -> None:
 
 
 def test_missing_cells_do_not_weigh_and_poor_cells_are_missing() -> None:
-    source = Cells(np.array([2.0, 1.0, 0.0]), np.array([0.0, 1.0, 2.0]))
-    target = Cells(np.array([2.0, 0.0]), np.array([0.0, 2.0]))
+    source = CellAxes(np.array([2.0, 1.0, 0.0]), np.array([0.0, 1.0, 2.0]))
+    target = CellAxes(np.array([2.0, 0.0]), np.array([0.0, 2.0]))
     values = np.array([[0.2, np.nan], [np.nan, np.nan]])
     assert CellMean(source, target, 0.2)(values)[0, 0] == pytest.approx(0.2)
     assert np.isnan(CellMean(source, target, 0.5)(values)[0, 0])
@@ -122,13 +122,13 @@ def test_missing_cells_do_not_weigh_and_poor_cells_are_missing() -> None:
 
 
 def test_cells_of_a_box_and_beyond() -> None:
-    target = Cells.of_grid(get_grid("0.25deg"), (-8.1, 35.9, -4, 40))
+    target = CellAxes.of_grid(get_grid("0.25deg"), (-8.1, 35.9, -4, 40))
     assert (target.lon_edges[0], target.lon_edges[-1]) == (-8.25, -4.0)
     assert (target.lat_edges[0], target.lat_edges[-1]) == (40.0, 35.75)
-    assert Cells.of_grid(get_grid("0.5deg"), GLOBE).lat.size == 360
+    assert CellAxes.of_grid(get_grid("0.5deg"), GLOBE).lat.size == 360
     rows, columns = edges("36 km")
-    polar = Cells.of_grid(get_grid("0.25deg"), (0.0, 84.0, 10.0, 90.0))
-    found = CellMean(Cells(rows, columns), polar, 0.5)(np.full((406, 964), 0.3))
+    polar = CellAxes.of_grid(get_grid("0.25deg"), (0.0, 84.0, 10.0, 90.0))
+    found = CellMean(CellAxes(rows, columns), polar, 0.5)(np.full((406, 964), 0.3))
     assert np.isnan(found[polar.lat > 85.05]).all() and np.isfinite(found[polar.lat < 84.9]).all()
     with pytest.raises(InputError, match="none of the wanted cells"):
-        CellMean(Cells(rows[:5], columns[:5]), target, 0.5)
+        CellMean(CellAxes(rows[:5], columns[:5]), target, 0.5)

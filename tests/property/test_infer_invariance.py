@@ -10,7 +10,7 @@ import xarray as xr
 import infer_world as world
 from fluxatlas.config.infer import InferBlock
 from fluxatlas.grid import Tile, get_grid
-from fluxatlas.infer.tile import Report, run_tile, spin_up
+from fluxatlas.infer.tile import TileSummary, run_tile, spin_up
 
 GRID = get_grid("0.25deg")
 LARGE = GRID.tile("N36W126", 6)
@@ -46,7 +46,7 @@ def run(
         state_in=state_in,
         settings=InferBlock(**settings),
     )
-    assert isinstance(report, Report) and report.cells > 0
+    assert isinstance(report, TileSummary) and report.cells > 0
     return world.decode(output), world.decode(state)
 
 

@@ -12,7 +12,7 @@ import xarray as xr
 import constraint_files as made
 from fluxatlas.errors import InputError
 from fluxatlas.grid import get_grid
-from fluxatlas.ingest.constraints.cells import CellMean, Cells
+from fluxatlas.ingest.constraints.cells import CellAxes, CellMean
 from fluxatlas.ingest.constraints.ease import edges
 from fluxatlas.ingest.constraints.recognise import recognise
 from fluxatlas.ingest.constraints.soil_moisture import SoilMoisture, load_soil_moisture
@@ -73,7 +73,7 @@ def test_smap_both_overpasses_flags_and_the_equal_area_grid(tmp_path: Path) -> N
     path = made.smap_l3(tmp_path, "2020-07-05", am, pm, flag)
     assert recognise(path).kind == "smap"
     box = (-20.0, -35.0, 52.0, 38.0)
-    mean = CellMean(Cells(*edges("36 km")), Cells.of_grid(get_grid("0.25deg"), box), 0.5)
+    mean = CellMean(CellAxes(*edges("36 km")), CellAxes.of_grid(get_grid("0.25deg"), box), 0.5)
     for overpass, parts in (("am", [am]), ("pm", [pm]), ("both", [am, pm])):
         good = np.stack([np.where(flag == 8, part, np.nan) for part in parts]).astype(np.float32)
         with np.errstate(invalid="ignore"):
@@ -92,8 +92,8 @@ def test_smap_subsets_of_the_9_km_grid(tmp_path: Path) -> None:
     path = made.smap_l3(tmp_path, "2020-07-06", am, am * np.nan, am * 0, "9 km", block=(400, 1800))
     rows, columns = edges("9 km")
     found = load_soil_moisture(path, bbox=(-11.5, 26.6, -5.7, 31.0), overpass="am")
-    cells = Cells(rows[400:461], columns[1800:1871])
-    expected = CellMean(cells, Cells.of_grid(get_grid("0.25deg"), (-11.5, 26.6, -5.7, 31.0)), 0.5)(am)
+    cells = CellAxes(rows[400:461], columns[1800:1871])
+    expected = CellMean(cells, CellAxes.of_grid(get_grid("0.25deg"), (-11.5, 26.6, -5.7, 31.0)), 0.5)(am)
     np.testing.assert_allclose(found.swc05[0], expected, rtol=1e-5)
     assert np.isfinite(found.swc05).any()
 
@@ -106,8 +106,8 @@ def test_smap_level_4_needs_all_eight_steps_of_a_day(tmp_path: Path) -> None:
     box = (7.0, 18.0, 11.0, 21.0)
     found = load_soil_moisture(paths, bbox=box)
     rows, columns = edges("9 km")
-    cells = Cells(rows[500:541], columns[2000:2051])
-    expected = CellMean(cells, Cells.of_grid(get_grid("0.25deg"), box), 0.5)(steps[:8].mean(axis=0))
+    cells = CellAxes(rows[500:541], columns[2000:2051])
+    expected = CellMean(cells, CellAxes.of_grid(get_grid("0.25deg"), box), 0.5)(steps[:8].mean(axis=0))
     np.testing.assert_allclose(found.swc05[0], expected, rtol=1e-5)
     assert not np.isfinite(found.swc05[1]).any() and found.attrs["incomplete_days"] == 1
 

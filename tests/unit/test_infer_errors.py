@@ -23,7 +23,7 @@ from fluxatlas.errors import (
 )
 from fluxatlas.grid import get_grid
 from fluxatlas.infer import blocks
-from fluxatlas.infer.tile import Report, run_tile, spin_up
+from fluxatlas.infer.tile import TileSummary, run_tile, spin_up
 
 TILE = get_grid("0.5deg").tile("N38W124", 2)
 
@@ -41,7 +41,7 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def run(good: Path, output: Path | None = None, **changed: Any) -> Report:
+def run(good: Path, output: Path | None = None, **changed: Any) -> TileSummary:
     given: dict[str, Any] = {
         "tile": TILE,
         "forcing": good / "2001.nc",

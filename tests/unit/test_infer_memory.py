@@ -9,7 +9,7 @@ import pytest
 import infer_world as world
 from fluxatlas.config.infer import InferBlock
 from fluxatlas.grid import get_grid
-from fluxatlas.infer.tile import _Run
+from fluxatlas.infer.tile import TileJob
 
 SCRIPT = """
 import sys
@@ -36,7 +36,7 @@ def test_prediction_is_near_the_measured_peak(tmp_path: Path) -> None:
     world.write_attributes(tmp_path / "attributes.nc", tile)
     members = [world.write_member(tmp_path / f"{seed}.pt", seed, 48, tile.grid.name) for seed in range(2)]
     settings = InferBlock(block_cells=2000, time_chunk=366)
-    run = _Run(tile, [tmp_path / "2001.nc"], tmp_path / "attributes.nc", members, settings, "")
+    run = TileJob(tile, [tmp_path / "2001.nc"], tmp_path / "attributes.nc", members, settings, "")
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT, str(tmp_path), settings.model_dump_json()],
         capture_output=True, text=True, check=True,

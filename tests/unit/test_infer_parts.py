@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 
 from fluxatlas import variables
-from fluxatlas.errors import ConfigError, InputError, MemoryLimitError
+from fluxatlas.errors import ConfigError, MemoryLimitError
 from fluxatlas.infer.blocks import MOST_THREADS, choose_scheduler, make_blocks
 from fluxatlas.infer.engine import make_engine
-from fluxatlas.infer.estimate import Calibration, estimate_seconds
 from fluxatlas.infer.kernel import spread
 from fluxatlas.infer.memory import predict, refuse_above
 from fluxatlas.infer.packing import pack
@@ -95,30 +94,3 @@ def test_memory_refusal_states_both_numbers() -> None:
     with pytest.raises(MemoryLimitError, match=r"need 1,500 MB, 1,000 MB are allowed") as caught:
         refuse_above(1_500_000_000, 1000, where="tile N38W124")
     assert caught.value.where == "tile N38W124" and "--memory-mb" in caught.value.hint
-
-
-def test_time_scales_with_work_and_falls_with_workers() -> None:
-    known = Calibration(network=100_000, rest=1_000_000, hidden=32, start=2.0)
-    one = estimate_seconds(1000, 365, members=2, calibration=known)
-    assert one == pytest.approx(2 + 365_000 * (2 / 100_000 + 1 / 1_000_000))
-    assert estimate_seconds(1000, 365, members=2, workers=2, calibration=known) == pytest.approx(2 + (one - 2) / 2)
-    assert estimate_seconds(1000, 365, members=2, hidden=64, calibration=known) > one
-
-
-def test_calibration_is_read_back_and_anything_else_refused(tmp_path: Path) -> None:
-    known = Calibration(network=123.0, machine="this")
-    known.save(tmp_path / "calibration.json")
-    assert Calibration.load(tmp_path / "calibration.json") == known
-    (tmp_path / "other.json").write_text('{"speed": 1}')
-    for name in ("other.json", "absent.json"):
-        with pytest.raises(InputError, match="not a calibration"):
-            Calibration.load(tmp_path / name)
-
-
-def test_calibration_measures_a_rate_that_falls_with_width() -> None:
-    from fluxatlas.infer.calibrate import calibrate
-
-    narrow, wide = (calibrate(system="soil_methane_sink", hidden=hidden, seconds=0.3) for hidden in (4, 128))
-    assert (narrow.hidden, wide.hidden) == (4, 128)
-    assert narrow.network > 2 * wide.network > 0
-    assert 0 < narrow.rest < Calibration().rest

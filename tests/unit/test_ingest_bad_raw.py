@@ -11,9 +11,8 @@ from fluxatlas.config.forcing import UnitOverride
 from fluxatlas.errors import ConfigError, InputError, UnitError
 from fluxatlas.ingest.archive import Archive
 from fluxatlas.ingest.elevation import read_orog
-from fluxatlas.ingest.era5_land import open_era5_land
 from fluxatlas.ingest.mapping import MappedSource
-from ingest_raw import LAT, LON, era5_land, hourly_truth, write_geopotential, write_months
+from ingest_raw import LAT, LON, era5_land, hourly_truth, open_forcing, write_geopotential, write_months
 
 BOX = (-124.2, 40.1, -122.9, 41.2)
 START, STOP = np.datetime64("2001-01-01"), np.datetime64("2001-01-03")
@@ -25,7 +24,7 @@ def raw() -> xr.Dataset:
 
 
 def read(files: list[Path], *variables: str) -> xr.Dataset:
-    return open_era5_land(files, []).days(START, STOP, BOX, variables or None)
+    return open_forcing("era5_land", files, []).days(START, STOP, BOX, variables or None)
 
 
 def without(*hours: int) -> Callable[[xr.Dataset], xr.Dataset]:
@@ -167,7 +166,7 @@ def test_files_must_agree(tmp_path: Path, raw: xr.Dataset) -> None:
 
 
 def test_a_domain_elsewhere_is_refused(tmp_path: Path, raw: xr.Dataset) -> None:
-    source = open_era5_land(write_months(raw, tmp_path), [])
+    source = open_forcing("era5_land", write_months(raw, tmp_path), [])
     with pytest.raises(InputError, match="the source covers"):
         source.days(START, STOP, (10, 40, 12, 42))
 
@@ -182,15 +181,15 @@ def test_override_with_reason_is_used_and_recorded(tmp_path: Path, raw: xr.Datas
     with pytest.raises(InputError, match="lie outside"):
         read(files, "ps")
     override = UnitOverride(units="Pa", reason="the label of this archive was edited by hand")
-    source = open_era5_land(files, [], {"sp": override})
+    source = open_forcing("era5_land", files, [], {"sp": override})
     assert source.days(START, STOP, BOX, ["ps"]).ps.mean() == pytest.approx(95_000, rel=0.01)
     assert "'Pa' instead of the label 'kPa': the label of this archive" in source.attrs["unit_overrides"]
     with pytest.raises(ConfigError, match="unknown raw variable 'ps'"):
-        open_era5_land(files, [], {"ps": override})
+        open_forcing("era5_land", files, [], {"ps": override})
 
 
 def test_a_declared_unit_needs_a_reason_where_the_file_disagrees(tmp_path: Path, raw: xr.Dataset) -> None:
-    source = open_era5_land(write_months(raw, tmp_path), [])
+    source = open_forcing("era5_land", write_months(raw, tmp_path), [])
     t2m = source.mapping.raw["t2m"].model_copy(update={"units": "degC"})
     mapping = source.mapping.model_copy(update={"raw": {**source.mapping.raw, "t2m": t2m}})
     with pytest.raises(UnitError, match="file says 'K' for 't2m' but the mapping 'degC'"):
@@ -198,7 +197,7 @@ def test_a_declared_unit_needs_a_reason_where_the_file_disagrees(tmp_path: Path,
 
 
 def test_swapped_extremes_are_noticed(tmp_path: Path, raw: xr.Dataset) -> None:
-    source = open_era5_land(write_months(raw, tmp_path, lambda d: d.assign(d2m=d.d2m - 40)), [])
+    source = open_forcing("era5_land", write_months(raw, tmp_path, lambda d: d.assign(d2m=d.d2m - 40)), [])
     wrong = source.mapping.variables["tasmax"].model_copy(update={"of": "d2m"})
     mapping = source.mapping.model_copy(update={"variables": {**source.mapping.variables, "tasmax": wrong}})
     with pytest.raises(InputError, match="'tas' exceeds 'tasmax'"):

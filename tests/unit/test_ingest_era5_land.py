@@ -7,9 +7,8 @@ import pytest
 import xarray as xr
 
 from fluxatlas.errors import InputError
-from fluxatlas.ingest.era5_land import open_era5, open_era5_land
 from fluxatlas.ingest.source import recognise
-from ingest_raw import LAT, LON, accumulate, era5_land, hourly_truth, write_months
+from ingest_raw import LAT, LON, accumulate, era5_land, hourly_truth, open_forcing, write_months
 
 BOX = (-124.2, 40.1, -122.9, 41.2)
 START, STOP = np.datetime64("2000-12-30"), np.datetime64("2001-01-03")
@@ -42,7 +41,7 @@ def check(days: xr.Dataset, truth: xr.Dataset) -> None:
 def test_accumulations_add_up_across_the_month_and_year_end(tmp_path: Path, truth: xr.Dataset) -> None:
     files = write_months(era5_land(truth), tmp_path)
     assert [f.name for f in files] == ["2000_12.nc", "2001_01.nc"]
-    source = open_era5_land(files[:1], files[1:])
+    source = open_forcing("era5_land", files[:1], files[1:])
     days = source.days(START, STOP, BOX)
     check(days, truth)
     assert days.tas.dims == ("time", "lat", "lon")
@@ -50,22 +49,22 @@ def test_accumulations_add_up_across_the_month_and_year_end(tmp_path: Path, trut
 
 
 def test_era5_holds_amounts_per_hour(tmp_path: Path, truth: xr.Dataset) -> None:
-    check(open_era5(write_months(truth, tmp_path), []).days(START, STOP, BOX), truth)
+    check(open_forcing("era5", write_months(truth, tmp_path), []).days(START, STOP, BOX), truth)
 
 
 def test_the_year_end_needs_the_next_file(tmp_path: Path, truth: xr.Dataset) -> None:
     files = write_months(era5_land(truth), tmp_path)
     with pytest.raises(InputError, match=r"missing, the first at 2001-01-01 00:00(.|\n)*--next-input"):
-        open_era5_land(files[:1], []).days(START, np.datetime64("2001-01-01"), BOX, ["pr"])
+        open_forcing("era5_land", files[:1], []).days(START, np.datetime64("2001-01-01"), BOX, ["pr"])
 
 
 def test_the_other_kind_of_accumulation_is_noticed(tmp_path: Path, truth: xr.Dataset) -> None:
     (tmp_path / "land").mkdir()
     hourly, since_midnight = write_months(truth, tmp_path), write_months(era5_land(truth), tmp_path / "land")
     with pytest.raises(InputError, match=r"falls by(.|\n)*'era5'"):
-        open_era5_land(hourly, []).days(START, STOP, BOX, ["rsds"])
+        open_forcing("era5_land", hourly, []).days(START, STOP, BOX, ["rsds"])
     with pytest.raises(InputError, match=r"never falls(.|\n)*'era5_land'"):
-        open_era5(since_midnight, []).days(START, STOP, BOX, ["rsds"])
+        open_forcing("era5", since_midnight, []).days(START, STOP, BOX, ["rsds"])
 
 
 @pytest.mark.parametrize("layout", ["valid_time", "lon360", "ascending", "packed", "split_by_variable"])
@@ -87,7 +86,7 @@ def test_every_layout_gives_the_same_days(tmp_path: Path, truth: xr.Dataset, lay
         for number in range(len(groups)):
             (tmp_path / str(number)).mkdir()
         files = [f for i, group in enumerate(groups) for f in write_months(raw[group], tmp_path / str(i))]
-    days = open_era5_land(files, []).days(START, STOP, BOX)
+    days = open_forcing("era5_land", files, []).days(START, STOP, BOX)
     if layout == "packed":
         np.testing.assert_allclose(days.pr * 86.4, amounts(truth, "tp"), atol=float(raw.tp.max()) / 3e4)
         assert float(days.pr.min()) >= 0
@@ -109,30 +108,30 @@ def test_final_values_win_over_preliminary_ones(tmp_path: Path, truth: xr.Datase
     for name in raw.data_vars:
         preliminary[name].attrs = final[name].attrs = raw[name].attrs
     mixed = xr.concat([final, preliminary], xr.IndexVariable("expver", [1, 5])).transpose("time", "expver", ...)
-    check(open_era5_land(write_months(mixed, tmp_path), []).days(START, STOP, BOX), truth)
+    check(open_forcing("era5_land", write_months(mixed, tmp_path), []).days(START, STOP, BOX), truth)
 
 
 def test_tiny_negative_precipitation_is_clipped_and_counted(tmp_path: Path, truth: xr.Dataset) -> None:
     dry = truth.copy(deep=True)
     dry["tp"][:] = 0.0
     dry["tp"][30, 1, 2] = -1e-9
-    source = open_era5_land(write_months(era5_land(dry), tmp_path), [])
+    source = open_forcing("era5_land", write_months(era5_land(dry), tmp_path), [])
     days = source.days(START, STOP, BOX, ["pr"])
     assert source.clipped["pr"] == 1
     assert float(days.pr.min()) == 0.0
     dry["tp"][30, 1, 2] = -1e-3
     (tmp_path / "wrong").mkdir()
     with pytest.raises(InputError, match=r"falls by|outside"):
-        open_era5_land(write_months(era5_land(dry), tmp_path / "wrong"), []).days(START, STOP, BOX, ["pr"])
+        open_forcing("era5_land", write_months(era5_land(dry), tmp_path / "wrong"), []).days(START, STOP, BOX, ["pr"])
 
 
 def test_blocks_of_any_length_give_the_same_days(
     tmp_path: Path, truth: xr.Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     files = write_months(era5_land(truth), tmp_path)
-    whole = open_era5_land(files, []).days(START, STOP, BOX)
+    whole = open_forcing("era5_land", files, []).days(START, STOP, BOX)
     monkeypatch.setattr("fluxatlas.ingest.mapping.BLOCK_BYTES", 1)
-    source = open_era5_land(files, [])
+    source = open_forcing("era5_land", files, [])
     assert source.block_days(source.grid.window(BOX)) == 1
     xr.testing.assert_identical(source.days(START, STOP, BOX), whole)
 

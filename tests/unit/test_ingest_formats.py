@@ -11,8 +11,7 @@ import xarray as xr
 
 from fluxatlas.errors import InputError
 from fluxatlas.ingest.containers import open_container
-from fluxatlas.ingest.era5_land import open_era5, open_era5_land
-from ingest_raw import LAT, LON, LONG, era5_land, hourly_truth, write_grib, write_months
+from ingest_raw import LAT, LON, LONG, era5_land, hourly_truth, open_forcing, write_grib, write_months
 
 BOX = (-124.2, 40.1, -122.9, 41.2)
 START, STOP = np.datetime64("2000-12-30"), np.datetime64("2001-01-02")
@@ -28,7 +27,7 @@ def truth() -> xr.Dataset:
 @pytest.fixture(scope="module")
 def expected(truth: xr.Dataset, tmp_path_factory: pytest.TempPathFactory) -> xr.Dataset:
     folder = tmp_path_factory.mktemp("netcdf")
-    return open_era5_land(write_months(era5_land(truth), folder), []).days(START, STOP, BOX)
+    return open_forcing("era5_land", write_months(era5_land(truth), folder), []).days(START, STOP, BOX)
 
 
 def conserved(days: xr.Dataset, truth: xr.Dataset, rtol: float = 1e-5) -> None:
@@ -59,7 +58,7 @@ def months(data: xr.Dataset) -> list[xr.Dataset]:
 
 def test_zip_by_step_type(tmp_path: Path, truth: xr.Dataset, expected: xr.Dataset) -> None:
     files = [zipped(part, tmp_path / f"{i}.zip") for i, part in enumerate(months(era5_land(truth)))]
-    days = open_era5_land(files[:1], files[1:]).days(START, STOP, BOX)
+    days = open_forcing("era5_land", files[:1], files[1:]).days(START, STOP, BOX)
     xr.testing.assert_allclose(days, expected)
     conserved(days, truth)
 
@@ -72,7 +71,7 @@ def test_cloud_zarr(tmp_path: Path, truth: xr.Dataset, expected: xr.Dataset, ver
     store = tmp_path / "era5.zarr"
     encoding = {name: {"chunks": (1, LAT.size, LON.size)} for name in cloud.data_vars}
     cloud.to_zarr(store, zarr_format=version, consolidated=consolidated, encoding=encoding)
-    days = open_era5([store], []).days(START, STOP, BOX)
+    days = open_forcing("era5", [store], []).days(START, STOP, BOX)
     xr.testing.assert_allclose(days, expected, rtol=2e-5)
     conserved(days, truth)
 
@@ -84,7 +83,7 @@ def test_zarr_in_a_zip(tmp_path: Path, truth: xr.Dataset, expected: xr.Dataset) 
     with zipfile.ZipFile(path, "w") as archive:
         for member in store.rglob("*"):
             archive.write(member, member.relative_to(store).as_posix())
-    xr.testing.assert_allclose(open_era5([path], []).days(START, STOP, BOX), expected, rtol=2e-5)
+    xr.testing.assert_allclose(open_forcing("era5", [path], []).days(START, STOP, BOX), expected, rtol=2e-5)
 
 
 @needs_eccodes
@@ -94,7 +93,7 @@ def test_grib(tmp_path: Path, truth: xr.Dataset) -> None:
     for name in raw.data_vars:
         sea[name].attrs = raw[name].attrs
     files = [write_grib(part, tmp_path / f"{i}.grib") for i, part in enumerate(months(sea))]
-    days = open_era5_land(files[:1], files[1:]).days(START, STOP, BOX)
+    days = open_forcing("era5_land", files[:1], files[1:]).days(START, STOP, BOX)
     assert bool(days.tas[:, :, 0].isnull().all())
     conserved(days.isel(lon=slice(1, None)), truth.isel(longitude=slice(1, None)), rtol=3e-5)
     np.testing.assert_allclose(
@@ -161,7 +160,7 @@ def test_broken_zarr(tmp_path: Path, truth: xr.Dataset) -> None:
     truth[["t2m"]].to_zarr(store, zarr_format=2)
     (store / "t2m" / "0.0.0").write_bytes(b"damaged")
     with pytest.raises(InputError, match="'t2m' cannot be read"):
-        open_era5_land([store], []).days(START, STOP, BOX, ["tas"])
+        open_forcing("era5_land", [store], []).days(START, STOP, BOX, ["tas"])
 
 
 def test_a_missing_zarr_chunk_is_missing_data(tmp_path: Path, truth: xr.Dataset) -> None:
@@ -170,4 +169,4 @@ def test_a_missing_zarr_chunk_is_missing_data(tmp_path: Path, truth: xr.Dataset)
     truth[["t2m"]].to_zarr(store, zarr_format=2, encoding={"t2m": {"chunks": (24, 4, 5)}})
     (store / "t2m" / "1.0.0").unlink()
     with pytest.raises(InputError, match="missing on some days only"):
-        open_era5_land([store], []).days(START, STOP, BOX, ["tas"])
+        open_forcing("era5_land", [store], []).days(START, STOP, BOX, ["tas"])

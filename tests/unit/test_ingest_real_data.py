@@ -13,8 +13,8 @@ from fluxatlas import humidity
 from fluxatlas.config.forcing import ForcingBlock
 from fluxatlas.errors import InputError
 from fluxatlas.ingest.elevation import read_orog
-from fluxatlas.ingest.livneh import open_livneh
 from fluxatlas.ingest.source import open_source, recognise
+from ingest_raw import open_forcing
 
 ARIZONA = (-110.2, 31.6, -109.8, 31.9)
 EIFEL = (5.0, 49.0, 7.5, 52.0)
@@ -41,7 +41,7 @@ def reskit(data_dir: Path) -> Path:
 class TestLivneh:
     @pytest.fixture(scope="class")
     def days(self, livneh: Path) -> xr.Dataset:
-        return open_livneh([livneh]).daily(2008, ARIZONA)
+        return open_forcing("livneh", [livneh]).daily(2008, ARIZONA)
 
     @pytest.fixture(scope="class")
     def steps(self, livneh: Path) -> pd.DataFrame:
@@ -81,7 +81,7 @@ class TestLivneh:
             )
 
     def test_wrong_labels_are_overridden_and_said_so(self, livneh: Path, days: xr.Dataset) -> None:
-        attrs = open_livneh([livneh]).attrs
+        attrs = open_forcing("livneh", [livneh]).attrs
         overrides = json.loads(attrs["unit_overrides"])
         assert set(overrides) == {"wind", "prec"}
         assert overrides["wind"].startswith("'m s-1' instead of the label 'mm s-1'")
@@ -96,7 +96,7 @@ class TestLivneh:
 
     def test_elevation_of_the_domain_file(self, livneh: Path) -> None:
         domain = livneh.parents[1] / "parameters/domain.WalnutGulch.0.0625_deg.nc"
-        orog = read_orog(domain, open_livneh([livneh]).grid.window(ARIZONA))
+        orog = read_orog(domain, open_forcing("livneh", [livneh]).grid.window(ARIZONA))
         assert orog.shape == (3, 5)
         assert (orog.min().round(), orog.max().round()) == (1226, 1635)
 

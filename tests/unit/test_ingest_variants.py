@@ -10,9 +10,8 @@ import xarray as xr
 
 from fluxatlas.errors import InputError
 from fluxatlas.ingest.declaration import load_mapping
-from fluxatlas.ingest.era5_land import open_era5_land
 from fluxatlas.ingest.mapping import MappedSource
-from ingest_raw import era5_land, hourly_truth
+from ingest_raw import era5_land, hourly_truth, open_forcing
 
 BOX = (-124.2, 40.1, -122.9, 41.2)
 START, STOP = np.datetime64("2000-12-31"), np.datetime64("2001-01-02")
@@ -255,12 +254,12 @@ def test_missing_codes(codes: dict[str, float], raw: xr.Dataset, expected: xr.Da
 
 
 def test_overlaps_are_counted(raw: xr.Dataset, tmp_path: Path) -> None:
-    source = open_era5_land(VARIANTS["overlapping files"](raw, tmp_path), [])
+    source = open_forcing("era5_land", VARIANTS["overlapping files"](raw, tmp_path), [])
     source.days(START, STOP, BOX, ["tas", "pr"])
     assert source.attrs["overlapping_steps"] == "10 of t2m, 10 of tp"
     plain = tmp_path / "plain"
     plain.mkdir()
-    source = open_era5_land(one_file(raw, plain), [])
+    source = open_forcing("era5_land", one_file(raw, plain), [])
     source.days(START, STOP, BOX, ["tas"])
     assert "overlapping_steps" not in source.attrs
 

@@ -5,7 +5,7 @@ import pytest
 
 from fluxatlas.errors import InputError
 from fluxatlas.process import CHOICES, Structure, parameters, soil_properties
-from fluxatlas.process.hydraulics import cosby_b, cosby_k_sat, cosby_porosity, cosby_psi_sat
+from fluxatlas.process.hydraulics import cosby_b, cosby_k_sat, cosby_psi_sat
 from fluxatlas.process.structure import code
 from fluxatlas.systems import get_system
 from fluxatlas.variables import _parse
@@ -88,7 +88,6 @@ def test_soil_properties_follow_the_published_regressions() -> None:
     assert soil["b"][0] == pytest.approx(6.09) == cosby_b(20.0)
     assert soil["psi_sat"][0] == pytest.approx(0.2270, abs=1e-4) == cosby_psi_sat(40.0)
     assert soil["k_sat"][0] == pytest.approx(3.77e-6, rel=2e-3) == cosby_k_sat(40.0)
-    assert cosby_porosity(40.0) == pytest.approx(0.4386)
     kpa = soil["psi_sat"] * 9.81 * (soil["theta_wp"] / soil["phi"]) ** -soil["b"]
     assert kpa[0] == pytest.approx(1500.0)
 

@@ -14,7 +14,7 @@ from fluxatlas.config.synthesize import SynthesizeBlock
 from fluxatlas.errors import ConfigError, GridError, InputError
 from fluxatlas.grid import get_grid
 from fluxatlas.ingest.atmosphere import series_of
-from fluxatlas.synthesize.generate import Report, synthesize, target_names
+from fluxatlas.synthesize.generate import SamplesSummary, synthesize, target_names
 from fluxatlas.synthesize.weather import GridWeather, SiteWeather
 from fluxatlas.testing.truth import HIDDEN
 
@@ -51,7 +51,7 @@ def write_sites(folder: Path) -> None:
 FORCING = world.SYSTEM.forcing
 
 
-def make(inputs: Path, output: Path, sites: bool = False, **settings: Any) -> tuple[Report, xr.Dataset]:
+def make(inputs: Path, output: Path, sites: bool = False, **settings: Any) -> tuple[SamplesSummary, xr.Dataset]:
     """Samples of the two tiles."""
     report = synthesize(
         output,

@@ -49,8 +49,10 @@ def test_two_halves_with_carried_state_equal_one_run(data, architecture) -> None
         joined = torch.cat([first[name], second[name]])
         assert torch.allclose(joined, values, rtol=1e-5, atol=1e-6 * float(values.detach().abs().max())), name
     assert all(torch.allclose(end[name], last[name], atol=1e-5) for name in last)
-    assert {name: value.shape for name, value in last.items()} == {
-        name: value.shape for name, value in network.initial_state(batch.site.numel()).items()
+    width = 2 if architecture.get("cell") == "lstm" else 1
+    shape = (architecture.get("layers", 1), batch.site.numel(), width * network.architecture.hidden)
+    assert {name: tuple(value.shape) for name, value in last.items()} == {
+        part.name: shape for part in network.submodules
     }
 
 

@@ -13,7 +13,7 @@ from fluxatlas.cli import app
 from fluxatlas.config import load
 from fluxatlas.ingest.sites.inputs import COSORE_FILES
 from fluxatlas.paths import REPOSITORY
-from fluxatlas.run import Run, spread
+from fluxatlas.run import Run, brace_expansion
 
 STAGES = ("ingest", "regrid", "synthesize", "train", "infer", "products", "evaluate", "report")
 
@@ -143,7 +143,7 @@ def test_the_global_example_validates_and_dry_runs_on_stand_ins(tmp_path) -> Non
     assert len(run.tiles) > 150 and len(run.years) == 39
     needed = {*run.static_files, *run.elevation_files}
     for year in run.forcing_years:
-        needed |= {*run.forcing_files(year), *run.closing_file(year)}
+        needed |= {*run.forcing_files(year), *run.neighbour_files(year)}
     needed |= {f"data/sites/cosore/d20190101_SOMEONE/{name}" for name in COSORE_FILES}
     needed |= {"data/sites/fluxnet/FLX_US-Xxx_FLUXNET2015_FULLSET_DD_2000-2001_1-4.csv"}
     for name in [*needed, "data/sites/attributes.csv", "data/sites/fluxnet_sites.csv"]:
@@ -162,7 +162,7 @@ def test_every_example_validates() -> None:
 
 
 def test_lists_of_files_are_expanded_by_the_shell() -> None:
-    text = spread("--flux", "infer/{tile}/{year}.nc", tile=["A", "B"], year=[1, 2])
+    text = brace_expansion("--flux", "infer/{tile}/{year}.nc", tile=["A", "B"], year=[1, 2])
     done = subprocess.run(["bash", "-c", f"echo {text}"], capture_output=True, text=True, check=True)
     assert done.stdout.split() == [f"--flux=infer/{t}/{y}.nc" for t in "AB" for y in (1, 2)]
-    assert spread("--flux", "infer/{tile}.nc", tile=["A"]) == "--flux=infer/A.nc"
+    assert brace_expansion("--flux", "infer/{tile}.nc", tile=["A"]) == "--flux=infer/A.nc"

@@ -8,7 +8,7 @@ import sys
 
 from fluxatlas.config import load
 from fluxatlas.errors import FluxAtlasError
-from fluxatlas.run import Run, commands_on_path, spread
+from fluxatlas.run import Run, brace_expansion, commands_on_path
 from fluxatlas.stages import STAGE_VERSIONS
 
 commands_on_path()
@@ -64,7 +64,7 @@ def each(option, template, **lists):
     """``template`` filled with every combination of ``lists`` (and the wildcards), each behind ``option``."""
 
     def options(wildcards):
-        return spread(
+        return brace_expansion(
             option,
             template,
             **{key: [value] for key, value in wildcards.items()},
@@ -84,7 +84,7 @@ def each_of(table, kinds):
 
     def option(kind):
         template, lists = table[kind]
-        return spread(
+        return brace_expansion(
             f"--{kind}", template.replace("<results>", str(RUN.paths.root)), **lists
         )
 

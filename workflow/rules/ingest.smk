@@ -8,7 +8,7 @@
 rule forcing:
     input:
         raw=lambda wc: RUN.forcing_files(int(wc.year)),
-        following=lambda wc: RUN.closing_file(int(wc.year)),
+        following=lambda wc: RUN.neighbour_files(int(wc.year)),
         pattern=lambda wc: RUN.pattern_files(int(wc.year)),
         elevation=RUN.elevation_files,
     output:

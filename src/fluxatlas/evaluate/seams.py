@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from .. import files
-from ..tiles.mosaic import Mosaic, PathLike, Piece, assemble, read_layer
+from ..tiles.mosaic import Mosaic, PathLike, TileResult, assemble, read_layer
 
 COLUMNS = ["year", "variable", "edge", "pairs", "across", "inside", "ratio", "unit"]
 
@@ -52,7 +52,7 @@ def _edges(mosaic: Mosaic, layer: str, year: int) -> Iterator[tuple[str, Strip]]
     """Each edge between two tiles: its name and the four cells across it, shape (cell along the edge, 4)."""
     means: dict[str, Strip] = {}
 
-    def mean(piece: Piece) -> Strip:
+    def mean(piece: TileResult) -> Strip:
         if piece.name not in means:
             means[piece.name] = read_layer(piece.year(year), layer).mean(axis=0)
         return means[piece.name]

@@ -106,20 +106,3 @@ def _settings(text: str, workers: int | None, memory_mb: int | None) -> Any:
 def _tell(report: Any) -> None:
     parts = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in report.seconds.items())
     print(f"{report.cells} cells, {report.cell_days:,} cell-days, {report.members} members: {parts}", file=sys.stderr)
-
-
-@app.command()
-def calibrate(
-    output: Annotated[Path, typer.Option(help="JSON file to write.")],
-    member: Annotated[Optional[Path], typer.Option(help="Member file; none: random weights.")] = None,  # noqa: UP045
-    system: Annotated[str, typer.Option(help="System of the random weights; not needed with a member.")] = "",
-    hidden: Annotated[int, typer.Option(min=1, help="Width of the random weights.")] = 32,
-    seconds: Annotated[float, typer.Option(min=0.1, help="How long to measure.")] = 3.0,
-) -> None:
-    """Measure how fast this machine is, for the estimates of `fluxatlas plan`."""
-    from ..train.member import Member
-    from .calibrate import calibrate as measure
-
-    found = measure(Member.load(member) if member else None, system=system, hidden=hidden, seconds=seconds)
-    found.save(output)
-    print(f"{found.network:,.0f} cell-days per second, member and core (width {found.hidden})", file=sys.stderr)

@@ -25,8 +25,8 @@ from ..errors import InputError
 from ..grid import Tile
 from ..regrid import TileRegridder
 from ..systems import System
-from ..tiles.cells import Cells, read_cells
-from ..tiles.piece import Piece, make_regridder, read_piece
+from ..tiles.cells import ActiveCells, read_cells
+from ..tiles.piece import ForcingPiece, make_regridder, read_piece
 from ..train.applicability import CLIMATE, features
 from ..train.member import Member
 from .engine import Array, Engine, make_engine
@@ -87,9 +87,9 @@ class Context:
         self.job = job
         self.members = [Member.load(path) for path in job.members]
         self.engines: list[Engine] = [make_engine(job.settings.backend, member) for member in self.members]
-        self.cells: Cells = read_cells(job.attributes, job.tile, self.system)
+        self.cells: ActiveCells = read_cells(job.attributes, job.tile, self.system)
         self._lock = Lock()
-        self._pieces: dict[str, Piece] = {}
+        self._pieces: dict[str, ForcingPiece] = {}
 
     @property
     def system(self) -> System:
@@ -100,7 +100,7 @@ class Context:
         """Outputs that the head makes: those with a spread and annual means per member."""
         return flux_names(self.system)
 
-    def piece(self, path: str) -> Piece:
+    def piece(self, path: str) -> ForcingPiece:
         """The piece at ``path``; the last two are kept, since threads may be in two years of a spin-up."""
         with self._lock:
             if path not in self._pieces:
@@ -161,7 +161,7 @@ class _BlockRun:
         yield
         self.outcome.seconds[part] = self.outcome.seconds.get(part, 0.0) + time.perf_counter() - begin
 
-    def year(self, piece: Piece, *, last: bool) -> None:
+    def year(self, piece: ForcingPiece, *, last: bool) -> None:
         """Run one year; daily values and annual means are kept of the ``last`` one if the job has a store."""
         job = self.own.job
         store = job.store if last else None
@@ -183,7 +183,7 @@ class _BlockRun:
             with self._timed("applicability"):
                 self._judge({name: np.concatenate(values) for name, values in climate.items()})
 
-    def _drivers(self, piece: Piece, regridder: TileRegridder, days: slice) -> dict[str, Array]:
+    def _drivers(self, piece: ForcingPiece, regridder: TileRegridder, days: slice) -> dict[str, Array]:
         coarse = {name: values[days] for name, values in piece.data.items()}
         drivers = dict(regridder.downscale(coarse, self.index))
         cells = self.own.cells
@@ -196,7 +196,7 @@ class _BlockRun:
                 raise self._hole(name, values, piece, days)
         return drivers
 
-    def _hole(self, name: str, values: Array, piece: Piece, days: slice) -> InputError:
+    def _hole(self, name: str, values: Array, piece: ForcingPiece, days: slice) -> InputError:
         bad = ~np.isfinite(values)
         day, cell = (int(x[0]) for x in np.nonzero(bad))
         cells, position = self.own.cells, self.block.start + cell
@@ -207,7 +207,7 @@ class _BlockRun:
             hint="fill the forcing at the coast further inland (forcing.fill_cells), or make these cells inactive",
         )
 
-    def _members(self, drivers: dict[str, Array], piece: Piece, days: slice) -> dict[str, Array]:
+    def _members(self, drivers: dict[str, Array], piece: ForcingPiece, days: slice) -> dict[str, Array]:
         """Outputs of all members (member, time, cell); the states move on."""
         kept: dict[str, list[Array]] = {name: [] for name in self.own.system.outputs}
         for m, engine in enumerate(self.own.engines):

@@ -13,7 +13,7 @@ import pandas as pd
 from .. import files, variables
 from ..config.infer import InferBlock
 from ..systems import System
-from ..tiles.cells import Cells
+from ..tiles.cells import ActiveCells
 from ..variables import FILL
 from .kernel import BlockResult, flux_names
 from .store import Store
@@ -28,7 +28,7 @@ def write_tile(
     path: str | Path,
     results: list[BlockResult],
     store: Store,
-    cells: Cells,
+    cells: ActiveCells,
     system: System,
     dates: pd.DatetimeIndex,
     *,
@@ -49,7 +49,7 @@ def write_tile(
         _write_applicability(file, results, cells, settings)
 
 
-def _coordinates(file: netCDF4.Dataset, cells: Cells, dates: pd.DatetimeIndex, members: int) -> None:
+def _coordinates(file: netCDF4.Dataset, cells: ActiveCells, dates: pd.DatetimeIndex, members: int) -> None:
     tile = cells.tile
     axes = {
         "time": (
@@ -100,7 +100,7 @@ def _variable(
     return variable
 
 
-def _write_daily(variable: netCDF4.Variable, name: str, store: Store, cells: Cells) -> None:
+def _write_daily(variable: netCDF4.Variable, name: str, store: Store, cells: ActiveCells) -> None:
     ny, nx = cells.tile.shape
     for days in store.sections:
         slab = np.full((days.stop - days.start, ny * nx), FILL, np.int16)
@@ -110,7 +110,7 @@ def _write_daily(variable: netCDF4.Variable, name: str, store: Store, cells: Cel
 
 
 def _write_annual(
-    file: netCDF4.Dataset, results: list[BlockResult], cells: Cells, system: System, settings: InferBlock
+    file: netCDF4.Dataset, results: list[BlockResult], cells: ActiveCells, system: System, settings: InferBlock
 ) -> None:
     members = len(file.dimensions["member"])
     for name in flux_names(system):
@@ -124,7 +124,9 @@ def _write_annual(
         variable[:] = filled.reshape(members, *cells.tile.shape)
 
 
-def _write_applicability(file: netCDF4.Dataset, results: list[BlockResult], cells: Cells, settings: InferBlock) -> None:
+def _write_applicability(
+    file: netCDF4.Dataset, results: list[BlockResult], cells: ActiveCells, settings: InferBlock
+) -> None:
     size = cells.tile.shape[0] * cells.tile.shape[1]
     dissimilarity, applicable = np.full(size, np.nan, np.float32), np.full(size, -1, np.int8)
     for result in results:

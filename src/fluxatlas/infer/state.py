@@ -18,7 +18,7 @@ import xarray as xr
 
 from .. import files
 from ..errors import InputError, MemberMismatchError
-from ..tiles.cells import Cells
+from ..tiles.cells import ActiveCells
 
 EnsembleState = dict[str, npt.NDArray[np.float32]]
 
@@ -26,7 +26,7 @@ EnsembleState = dict[str, npt.NDArray[np.float32]]
 def write_state(
     path: str | Path,
     state: Mapping[str, npt.NDArray[np.float32]],
-    cells: Cells,
+    cells: ActiveCells,
     members: Sequence[str],
     *,
     last_day: pd.Timestamp,
@@ -52,7 +52,7 @@ def write_state(
     files.write_netcdf(dataset, path, encoding, attrs={**own, **attrs})  # type: ignore[arg-type]
 
 
-def read_state(path: str | Path, cells: Cells, members: Sequence[str], first_day: pd.Timestamp) -> EnsembleState:
+def read_state(path: str | Path, cells: ActiveCells, members: Sequence[str], first_day: pd.Timestamp) -> EnsembleState:
     """Read a state to start ``first_day`` from.
 
     Raises :class:`MemberMismatchError` where it is of other members, :class:`InputError` where it is of other cells, or

@@ -18,7 +18,7 @@ from ..config.infer import InferBlock
 from ..errors import ConfigError, InputError, MemberMismatchError
 from ..grid import Tile
 from ..ingest.atmosphere import series_of
-from ..tiles.cells import Cells, read_cells
+from ..tiles.cells import ActiveCells, read_cells
 from ..tiles.piece import dates_of
 from ..train.member import Member
 from .blocks import choose_scheduler, make_blocks, run_blocks
@@ -32,7 +32,7 @@ PathLike = str | Path
 
 
 @dataclass
-class Report:
+class TileSummary:
     """What was done: active cells, cell-days, members, seconds by part of the work, values out of their valid range."""
 
     cells: int
@@ -54,7 +54,7 @@ def run_tile(
     year: int | None = None,
     settings: InferBlock | None = None,
     series: Sequence[str] = (),
-) -> Report:
+) -> TileSummary:
     """Run one tile-year and write its fluxes to ``output`` and the state of its last day to ``state_out``.
 
     Without ``state_in`` the networks start from their initial state; ``series`` are files of the atmosphere,
@@ -62,7 +62,7 @@ def run_tile(
     :class:`MemberMismatchError`, :class:`InputError`, :class:`ConfigError`, :class:`GridError` or
     :class:`MemoryLimitError` before anything is written where the inputs do not fit each other or the memory.
     """
-    return _Run(tile, [forcing], attributes, members, settings, series).tile_year(output, state_out, state_in, year)
+    return TileJob(tile, [forcing], attributes, members, settings, series).tile_year(output, state_out, state_in, year)
 
 
 def spin_up(
@@ -75,12 +75,12 @@ def spin_up(
     repeat: int = 1,
     settings: InferBlock | None = None,
     series: Sequence[str] = (),
-) -> Report:
+) -> TileSummary:
     """Run the years of ``forcing`` in the order given, ``repeat`` times over, and write only the last state."""
-    return _Run(tile, list(forcing) * repeat, attributes, members, settings, series).spin_up(state_out)
+    return TileJob(tile, list(forcing) * repeat, attributes, members, settings, series).spin_up(state_out)
 
 
-class _Run:
+class TileJob:
     """The checked inputs of a job and the steps through it."""
 
     def __init__(
@@ -102,7 +102,7 @@ class _Run:
         self.network, self.system = loaded[0].network, loaded[0].system
         self.series = series_of(self.system.slow, series)
         self.hashes = [files.file_hash(path) for path in self.members]
-        self.cells: Cells = read_cells(attributes, tile, self.system)
+        self.cells: ActiveCells = read_cells(attributes, tile, self.system)
         self.days = [dates_of(path) for path in self.forcing]
         self.blocks = make_blocks(len(self.cells), self.settings.block_cells, self.settings.workers)
         self.scheduler = choose_scheduler(self.settings.scheduler, self.settings.workers, len(self.blocks))
@@ -132,7 +132,9 @@ class _Run:
         with files.open_netcdf(path) as piece:
             return int(piece.sizes["lat"] * piece.sizes["lon"])
 
-    def tile_year(self, output: PathLike, state_out: PathLike, state_in: PathLike | None, year: int | None) -> Report:
+    def tile_year(
+        self, output: PathLike, state_out: PathLike, state_in: PathLike | None, year: int | None
+    ) -> TileSummary:
         dates = self.days[0]
         if year is not None and dates[0].year != year:
             raise InputError(
@@ -161,7 +163,7 @@ class _Run:
         self._write_state(state_out, results, dates[-1], spinup=False, state_in=state_in)
         return report
 
-    def spin_up(self, state_out: PathLike) -> Report:
+    def spin_up(self, state_out: PathLike) -> TileSummary:
         results = self._blocks(None, None, f"spin-up {self.tile.name}, {len(self.forcing)} years")
         self._write_state(state_out, results, self.days[-1][-1], spinup=True, state_in=None)
         return self._report(results)
@@ -201,8 +203,8 @@ class _Run:
         inputs |= {gas: given.source for gas, given in self.series.items() if not given.carried}
         return files.provenance(f"infer {what}", self.settings.model_dump(mode="json"), inputs)
 
-    def _report(self, results: list[BlockResult]) -> Report:
-        report = Report(len(self.cells), len(self.cells) * sum(map(len, self.days)), len(self.members))
+    def _report(self, results: list[BlockResult]) -> TileSummary:
+        report = TileSummary(len(self.cells), len(self.cells) * sum(map(len, self.days)), len(self.members))
         for result in results:
             for total, part in ((report.seconds, result.seconds), (report.outside, result.outside)):
                 for name, value in part.items():
@@ -232,7 +234,7 @@ def check_members(paths: Sequence[str], grid: str) -> list[Member]:
     return members
 
 
-def _summary(report: Report, tile: Tile, dates: pd.DatetimeIndex) -> Mapping[str, str]:
+def _summary(report: TileSummary, tile: Tile, dates: pd.DatetimeIndex) -> Mapping[str, str]:
     return {
         "title": f"Ensemble estimate for tile {tile.name}, {dates[0].year}",
         "Conventions": "CF-1.11",

@@ -39,7 +39,7 @@ class PieceOptions:
 
 
 @dataclass(frozen=True, eq=False)
-class Piece:
+class PieceWriter:
     """One file to write: its temporary ``path``, its cells, and the part of the common window that they are."""
 
     path: Path
@@ -65,7 +65,7 @@ class PieceFiles:
     Days are kept packed until they fill a chunk of the files, which is then written at once.
     """
 
-    def __init__(self, layout: Layout, pieces: Sequence[Piece]) -> None:
+    def __init__(self, layout: Layout, pieces: Sequence[PieceWriter]) -> None:
         self.layout, self.pieces = layout, pieces
         self._files: list[netCDF4.Dataset] = []
         self._chunks: dict[str, list[npt.NDArray[Any]]] = {}
@@ -129,7 +129,7 @@ def pack(values: Values, name: str) -> npt.NDArray[Any]:
     return steps.astype(np.int16)
 
 
-def _create(piece: Piece, layout: Layout) -> netCDF4.Dataset:
+def _create(piece: PieceWriter, layout: Layout) -> netCDF4.Dataset:
     """A new file with all dimensions, variables and coordinates; defined first and written then, which is faster."""
     import netCDF4
 

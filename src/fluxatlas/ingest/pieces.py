@@ -20,7 +20,7 @@ from ..grid import Tile
 from .coordinates import BBox, Window, surrounding
 from .elevation import read_orog
 from .fill import CoastFill
-from .piece_files import Layout, Piece, PieceOptions, pack
+from .piece_files import Layout, PieceOptions, PieceWriter, pack
 from .source import Source
 from .writers import open_writer
 
@@ -119,12 +119,14 @@ def _check_altitude(orog: npt.NDArray[Any], valid: npt.NDArray[Any], path: str |
         raise InputError(f"{lacking} cells with forcing have no altitude", where=str(path), hint="complete the file")
 
 
-def _piece(path: Path, partial: Path, box: BBox, window: Window, halo: int) -> Piece:
+def _piece(path: Path, partial: Path, box: BBox, window: Window, halo: int) -> PieceWriter:
     rows, columns = window.slices(box, halo)
-    return Piece(partial, f"Daily forcing of {path.parent.name} in {path.stem}", window.part(box, halo), rows, columns)
+    return PieceWriter(
+        partial, f"Daily forcing of {path.parent.name} in {path.stem}", window.part(box, halo), rows, columns
+    )
 
 
-def _counts(fill: CoastFill, piece: Piece) -> dict[str, Any]:
+def _counts(fill: CoastFill, piece: PieceWriter) -> dict[str, Any]:
     return {
         "valid_cells": np.int32(fill.valid[piece.rows, piece.columns].sum()),
         "filled_cells": np.int32(fill.filled[piece.rows, piece.columns].sum()),

@@ -35,6 +35,13 @@ class Source(Protocol):
     def daily(self, year: int, bbox: BBox, variables: Sequence[str] | None = None) -> xr.Dataset: ...
 
 
+SYNTHETIC_EARTH = {
+    "title": "Synthetic Earth of fluxatlas, in the layout of ERA5-Land",
+    "citation": "fluxatlas.testing",
+}
+"""What the synthetic Earth, which writes the layout of ERA5-Land, says of itself."""
+
+
 def open_source(
     block: ForcingBlock,
     files: Sequence[str | Path],
@@ -48,7 +55,6 @@ def open_source(
     Raises :class:`FluxAtlasError` where mapping or files are unusable.
     """
     from .declaration import load_mapping
-    from .era5_land import SYNTHETIC_EARTH
     from .mapping import MappedSource
     from .monthly import MonthlySource
 

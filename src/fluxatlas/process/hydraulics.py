@@ -3,7 +3,7 @@
 Mineral soil follows Cosby et al. (1984, doi:10.1029/WR020i006p00682) [R+], organic matter Letts et al. (2000) as
 mixed by Lawrence & Slater (2008) [R+], dry thermal conductivity Johansen (1975) after Peters-Lidard et al. (1998) [R+].
 Porosity is ``1 - bdod / 2650``: bulk density is measured and mapped together with texture, and it carries the effect of
-organic matter and compaction that a texture-only ``theta_s`` lacks. :func:`cosby_porosity` is the alternative.
+organic matter and compaction that a texture-only ``theta_s`` lacks.
 """
 
 from __future__ import annotations
@@ -38,11 +38,6 @@ def cosby_psi_sat(sand: Any) -> Any:
 def cosby_k_sat(sand: Any) -> Any:
     """Saturated hydraulic conductivity [m s-1] for ``sand`` [%]."""
     return 7.0556e-6 * 10.0 ** (-0.884 + 0.0153 * sand)
-
-
-def cosby_porosity(sand: Any) -> Any:
-    """Porosity [1] for ``sand`` [%]."""
-    return 0.489 - 0.00126 * sand
 
 
 def organic_fraction(soc: Any, bdod: Any) -> Any:

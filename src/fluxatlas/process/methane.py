@@ -1,4 +1,4 @@
-"""Soil methane: diffusivities, responses of oxidation and production, and the reference formulation of Curry (2007).
+"""Soil methane: diffusivities, responses of oxidation and production.
 
 All functions take and give arrays (or scalars); those marked ``formula`` also run inside the compiled column.
 Temperature is in degC, water content in m3 m-3, diffusivity in m2 s-1, rates in s-1, fluxes in mg m-2 d-1 with
@@ -16,7 +16,6 @@ import numpy.typing as npt
 
 from ._vector import clip, exp, formula, log, maximum, minimum, power, where
 from .evapotranspiration import vapour_pressure
-from .hydraulics import KPA_PER_M, cosby_b, cosby_porosity, cosby_psi_sat
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -27,8 +26,6 @@ WATER_OVER_ICE = 1.0905  # density ratio: ice takes more room than the water it 
 ICE_DENSITY = 917.0  # kg m-3
 LEAST_DIFFUSIVITY = 1.0e-9  # m2 s-1, a soil whose pores are closed (CH4 in water: 2e-9) [D]
 LITTER_DIFFUSIVITY = 0.3  # of free air [D]
-CURRY_SCALE = 586.7  # mg CH4 ppmv-1 s d-1 m-2 cm-1 [V]
-CURRY_RATE = 5.03e-5  # s-1 [V]
 
 
 @formula
@@ -46,12 +43,6 @@ def free_air_diffusivity(kelvin: Any, ps: Any) -> Any:
     [Pa].
     """
     return 1.952e-5 * power(kelvin / 273.15, 1.81) * (STANDARD_PRESSURE / ps)
-
-
-@formula
-def curry_air_diffusivity(celsius: Any) -> Any:
-    """CH4 in air [m2 s-1] as in Ridgwell et al. (1999) and Curry (2007) [V], without pressure."""
-    return 0.196e-4 * (1.0 + 0.0055 * celsius)
 
 
 def diffusivity_coefficients(code: Any, phi: Any, b: Any, sand: Any, clay: Any) -> tuple[FloatArray, FloatArray]:
@@ -178,40 +169,3 @@ def rate_profile(code: Any, depths: FloatArray, peak: Any, width: Any) -> FloatA
         np.broadcast_to(code, (depths.size, np.size(code))),
         [np.exp(-0.5 * ((z - peak) / width) ** 2), np.ones((depths.size, np.size(code))), np.exp(-z / (2 * width))],
     )
-
-
-def curry_2007(celsius: Any, theta: Any, clay: Any, sand: Any, ch4: Any, phi: Any = None) -> dict[str, FloatArray]:
-    """Curry (2007) for the surface layer, potential rates before crop and wetland factors.
-
-    Parameters: temperature [degC], liquid water [1], ``clay`` and ``sand`` [%], ``ch4`` [1e-9], porosity (default:
-    Cosby). Returns ``phi``, ``diffusivity`` [cm2 s-1], ``temperature`` and ``moisture`` response, ``suction``
-    [kPa], ``rate`` [s-1] and ``uptake`` [mg m-2 d-1]; units are those of the paper.
-    """
-    phi = cosby_porosity(sand) if phi is None else phi
-    b = cosby_b(clay)
-    logged = log_suction(theta, phi, b, np.log(cosby_psi_sat(sand) * KPA_PER_M))
-    free = 1e4 * curry_air_diffusivity(celsius)
-    diffusivity = free * phi ** (4 / 3) * (np.maximum(phi - theta, 0.0) / phi) ** (1.5 + 3.0 / b)
-    warm = temperature_response(celsius, np.zeros_like(phi, int), np.log(2.0), 27.0, -5.0)
-    moist = drought_response(logged, np.log(200.0), np.log(1e5), 0.8)
-    rate = CURRY_RATE * warm * moist
-    return {
-        "phi": phi,
-        "diffusivity": diffusivity,
-        "temperature": warm,
-        "suction": np.exp(logged),
-        "moisture": moist,
-        "rate": rate,
-        "uptake": CURRY_SCALE * ch4 * 1e-3 * np.sqrt(diffusivity * rate),
-    }
-
-
-def memo_uptake(c0: Any, diffusivity: Any, rate: Any, depth: Any = np.inf, production: Any = 0.0) -> FloatArray:
-    """MeMo's uptake [mg m-2 d-1] of a layer whose CH4 is used up at ``depth`` [m]: ``C0 sqrt(D k) coth(depth
-    sqrt(k/D))``.
-
-    ``c0`` [mg m-3], ``diffusivity`` [m2 s-1], ``rate`` [s-1]; constant ``production`` [mg m-3 s-1] lowers it, to a
-    net source where it exceeds ``c0 rate`` (then ``depth`` must be infinite).
-    """
-    reach = depth * np.sqrt(rate / diffusivity)
-    return 86400.0 * (c0 - production / rate) * np.sqrt(diffusivity * rate) / np.tanh(reach)

@@ -30,12 +30,6 @@ def snow_cover(snw: Any) -> Any:
 
 
 @formula
-def snow_depth(snw: Any, density: Any) -> Any:
-    """Thickness [m] from amount [kg m-2] and density [kg m-3]."""
-    return snw / density
-
-
-@formula
 def snow_conductivity(density: Any) -> Any:
     """Thermal conductivity [W m-1 K-1] from density [kg m-3]."""
     return 2.22 * power(density / 1000.0, 1.88)

@@ -19,7 +19,7 @@ import pandas as pd
 from .. import files
 from ..config.products import ProductsBlock
 from ..errors import InputError
-from ..tiles.mosaic import Mosaic, PathLike, Piece, assemble, read_layer
+from ..tiles.mosaic import Mosaic, PathLike, TileResult, assemble, read_layer
 from .regions import label, own_kinds, own_shares
 
 TG_PER_MG = 1e-15
@@ -81,7 +81,7 @@ def budget_table(
 
 
 def _add_piece(
-    piece: Piece,
+    piece: TileResult,
     mosaic: Mosaic,
     zones: Sequence[float],
     variables: Sequence[str],
@@ -102,7 +102,7 @@ def _add_piece(
 
 
 def _add_own(
-    piece: Piece,
+    piece: TileResult,
     kind: str,
     shares: tuple[list[str], npt.NDArray[np.float64]],
     variables: Sequence[str],
@@ -121,7 +121,7 @@ def _add_own(
 
 
 def _masses(
-    piece: Piece, area: npt.NDArray[np.float64], variables: Sequence[str]
+    piece: TileResult, area: npt.NDArray[np.float64], variables: Sequence[str]
 ) -> Iterator[tuple[int, str, npt.NDArray[np.float64]]]:
     """Year, variable and mass [Tg yr-1] of each cell by member, (member, lat, lon), for all that a tile has."""
     for year, path in sorted(piece.flux.items()):

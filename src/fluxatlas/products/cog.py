@@ -66,12 +66,6 @@ def write_maps(
     return written
 
 
-def map_names(variable: str, year: int, monthly: bool) -> list[str]:
-    """Names of the maps of one variable and year, without folder and ending, the annual one first."""
-    months = [f"{variable}_{year}-{month:02d}" for month in range(1, 13)] if monthly else []
-    return [f"{variable}_{year}", *months]
-
-
 def open_daily(path: PathLike, variable: str, year: int) -> Daily:
     """Read the head of a daily file; raises :class:`InputError` where it is not of ``variable`` and ``year``."""
     with files.open_netcdf(path) as head:

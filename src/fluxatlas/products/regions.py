@@ -11,7 +11,7 @@ import numpy.typing as npt
 from ..errors import InputError
 from ..files import NETCDF, open_netcdf
 from ..paths import RESOURCES
-from ..tiles.mosaic import PathLike, Piece
+from ..tiles.mosaic import PathLike, TileResult
 
 ROUND_OFF = 1e-6
 """Shares in no region below this come from single precision."""
@@ -38,7 +38,7 @@ def biome_names() -> dict[int, str]:
     return dict(zip(table["biome"].astype(int), table["name"].astype(str), strict=True))
 
 
-def label(piece: Piece, lat: npt.NDArray[np.float64], zones: Sequence[float]) -> Labels:
+def label(piece: TileResult, lat: npt.NDArray[np.float64], zones: Sequence[float]) -> Labels:
     """For each kind of region its names and the number of the region of each cell of ``piece``, shape (lat, lon).
 
     Kinds: ``global`` (all that is run), ``zone`` (latitude, ``zones`` are the edges), ``biome``.
@@ -80,7 +80,9 @@ def own_kinds(regions: Sequence[PathLike]) -> list[str]:
     return next(iter(found.values()))[1] if found else []
 
 
-def own_shares(piece: Piece, regions: Mapping[str, PathLike], kind: str) -> tuple[list[str], npt.NDArray[np.float64]]:
+def own_shares(
+    piece: TileResult, regions: Mapping[str, PathLike], kind: str
+) -> tuple[list[str], npt.NDArray[np.float64]]:
     """Names of the regions of ``kind`` in ``piece`` and the share [0-1] of the *land* of each cell in them.
 
     Shares are (region, lat, lon); the last region is ``no region``, the rest. ``regions`` are the files of the tiles by

@@ -34,7 +34,7 @@ ROUNDS = 8
 
 
 @dataclass
-class Report:
+class SamplesSummary:
     """What was made: series and days kept, series dropped, seconds."""
 
     series: int
@@ -55,7 +55,7 @@ def synthesize(
     sites_forcing: PathLike | None = None,
     settings: SynthesizeBlock | None = None,
     series: Sequence[str] = (),
-) -> Report:
+) -> SamplesSummary:
     """Write at least ``settings.site_days`` synthetic site-days to ``output`` (see docs/contracts.md).
 
     ``attributes`` are files ``<tile>.nc``, ``forcing`` pieces ``<tile>/<year>.nc``; the site files add the weather of
@@ -115,7 +115,7 @@ class _Generator:
             name: np.concatenate([c.monthly[name] for c in cells.cells], axis=1) for name in system.monthly
         }
 
-    def write(self, output: PathLike, attrs: dict[str, str]) -> Report:
+    def write(self, output: PathLike, attrs: dict[str, str]) -> SamplesSummary:
         begin, kept, told = time.perf_counter(), 0, 0
         stratum = strata(self.cells.features(), self.settings.strata)
         with SamplesFile(output, self.system, self.settings.years * YEAR) as file:
@@ -139,7 +139,7 @@ class _Generator:
                 )
             days = kept * self.settings.years * YEAR
             file.finish({**attrs, "site_days": days, "series_dropped": self.dropped, "strata": int(stratum.max()) + 1})
-        return Report(kept, days, self.dropped, time.perf_counter() - begin)
+        return SamplesSummary(kept, days, self.dropped, time.perf_counter() - begin)
 
     def _weather(self, count: int, stratum: npt.NDArray[np.int64], rng: np.random.Generator) -> Iterator[Weather]:
         """Weather of ``count`` series (a few more, as each sampled cell has all its draws), in batches."""

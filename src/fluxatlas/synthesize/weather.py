@@ -21,8 +21,8 @@ from ..drivers import AnnualSeries
 from ..errors import InputError
 from ..grid import Grid
 from ..systems import System
-from ..tiles.cells import Cells, read_cells
-from ..tiles.piece import Piece, make_regridder, read_piece
+from ..tiles.cells import ActiveCells, read_cells
+from ..tiles.piece import ForcingPiece, make_regridder, read_piece
 from ..weights import Method
 
 FloatArray = npt.NDArray[np.floating[Any]]
@@ -70,7 +70,7 @@ class GridWeather:
         for path in map(Path, forcing):
             pieces[path.parent.name][_year(path)] = str(path)
         self.pieces, self.starts = [], []
-        self.cells: list[Cells] = []
+        self.cells: list[ActiveCells] = []
         self.attributes: list[dict[str, FloatArray]] = []
         for path in map(Path, attributes):
             tile = grid.tile(path.stem, tile_size)
@@ -129,7 +129,7 @@ class GridWeather:
         days = pd.DatetimeIndex(np.concatenate(dates)[: self.days])
         return Weather(days, forcing, cells.lat[chosen], cells.lon[chosen], attributes, monthly)
 
-    def _read(self, path: str) -> Piece:
+    def _read(self, path: str) -> ForcingPiece:
         return read_piece(path, self.system.forcing)
 
 
@@ -157,7 +157,7 @@ def _starts(pieces: Mapping[int, str], years: int, tile: str) -> list[int]:
     return found
 
 
-def _attributes(path: Path, cells: Cells, system: System) -> dict[str, FloatArray]:
+def _attributes(path: Path, cells: ActiveCells, system: System) -> dict[str, FloatArray]:
     """Attributes of the active cells, (n,) each."""
     dataset = files.read_netcdf(path)
     return {name: dataset[name].to_numpy().ravel()[cells.index].astype(float) for name in system.attributes}

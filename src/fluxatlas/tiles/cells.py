@@ -20,7 +20,7 @@ FloatArray = npt.NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True)
-class Cells:
+class ActiveCells:
     """The active cells of a tile in row-major order.
 
     ``index`` (n,) flat positions in the tile, ``lat`` and ``lon`` (n,) degrees, ``statics`` (n,) float32 each for
@@ -50,7 +50,7 @@ class Cells:
         return self.index % self.tile.shape[1] + self.tile.columns.start
 
 
-def read_cells(path: str | Path, tile: Tile, system: System) -> Cells:
+def read_cells(path: str | Path, tile: Tile, system: System) -> ActiveCells:
     """The active cells of ``tile`` from its attributes file.
 
     Raises :class:`GridError` where the file is of another tile, :class:`InputError` where a layer is absent or missing
@@ -72,7 +72,7 @@ def read_cells(path: str | Path, tile: Tile, system: System) -> Cells:
     for name, values in {**attribute, **monthly, "orog": orog.ravel()[index]}.items():
         _check_known(name, values, lat, lon, str(path))
     statics = derive_statics(attribute, system)
-    return Cells(
+    return ActiveCells(
         tile, index, lat, lon, statics, {name: values.astype(np.float32) for name, values in monthly.items()}, orog
     )
 

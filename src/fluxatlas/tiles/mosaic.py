@@ -32,7 +32,7 @@ WITHOUT_EFFECT = frozenset(
 
 
 @dataclass(frozen=True)
-class Piece:
+class TileResult:
     """One tile: its place on the grid (``rows``, ``columns``), its attributes and its fluxes by year."""
 
     name: str
@@ -84,7 +84,7 @@ class Mosaic:
     """Pieces on one grid and the box (``rows``, ``columns``) that the product covers."""
 
     grid: Grid
-    pieces: tuple[Piece, ...]
+    pieces: tuple[TileResult, ...]
     rows: slice
     columns: slice
 
@@ -106,7 +106,7 @@ class Mosaic:
         return sorted({year for piece in self.pieces for year in piece.flux})
 
     def overlap(
-        self, piece: Piece, rows: slice | None = None
+        self, piece: TileResult, rows: slice | None = None
     ) -> tuple[tuple[slice, slice], tuple[slice, slice]] | None:
         """What ``piece`` shares with global ``rows`` of the box: slices in the mosaic and in the piece, or None."""
         band = rows or self.rows
@@ -124,7 +124,7 @@ class Mosaic:
         )
         return here, there
 
-    def place(self, parts: Iterator[tuple[Piece, npt.NDArray[Any]]], fill: Any = np.nan) -> npt.NDArray[Any]:
+    def place(self, parts: Iterator[tuple[TileResult, npt.NDArray[Any]]], fill: Any = np.nan) -> npt.NDArray[Any]:
         """Layers (..., lat, lon) of the pieces put together, ``fill`` where no tile lies."""
         whole: npt.NDArray[Any] | None = None
         for piece, values in parts:
@@ -247,7 +247,7 @@ def assemble(flux: Sequence[PathLike], attributes: Sequence[PathLike], bbox: Bbo
     if len(grids) > 1:
         raise GridError(f"the tiles lie on different grids: {sorted(grids)}", hint="give the tiles of one run")
     pieces = tuple(
-        Piece(found.stem, slice(key[1], key[2]), slice(key[3], key[4]), found, years)
+        TileResult(found.stem, slice(key[1], key[2]), slice(key[3], key[4]), found, years)
         for key, (found, years) in sorted(places.items(), key=lambda item: item[0][1:])
     )
     _check_complete(pieces)
@@ -261,13 +261,13 @@ def _key(grid: Grid, rows: slice, columns: slice) -> tuple[Grid, int, int, int, 
     return grid, rows.start, rows.stop, columns.start, columns.stop
 
 
-def _check_complete(pieces: Sequence[Piece]) -> None:
+def _check_complete(pieces: Sequence[TileResult]) -> None:
     for year in sorted({year for piece in pieces for year in piece.flux}):
         for piece in pieces:
             piece.year(year)
 
 
-def _box(grid: Grid, pieces: Sequence[Piece], bbox: Bbox | None) -> tuple[slice, slice]:
+def _box(grid: Grid, pieces: Sequence[TileResult], bbox: Bbox | None) -> tuple[slice, slice]:
     if bbox is None:
         rows = slice(min(p.rows.start for p in pieces), max(p.rows.stop for p in pieces))
         return rows, slice(min(p.columns.start for p in pieces), max(p.columns.stop for p in pieces))

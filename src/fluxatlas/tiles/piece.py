@@ -22,7 +22,7 @@ FloatArray = npt.NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True)
-class Piece:
+class ForcingPiece:
     """Daily forcing ``data`` (time, ny, nx) float32 in canonical units, ``lat`` (ny,), ``lon`` (nx,), ``orog`` [m]."""
 
     path: str
@@ -37,7 +37,7 @@ class Piece:
         return int(self.dates[0].year)
 
 
-def read_piece(path: str | Path, names: Sequence[str]) -> Piece:
+def read_piece(path: str | Path, names: Sequence[str]) -> ForcingPiece:
     """Read the forcing variables ``names`` of a piece.
 
     Raises :class:`InputError` where a variable is absent or in another unit, or where the days are not all days of one
@@ -55,7 +55,7 @@ def read_piece(path: str | Path, names: Sequence[str]) -> Piece:
                 raise InputError(f"'{name}' cannot be read ({problem})", where=str(path), hint=hint) from problem
             data[name] = values.astype(np.float32, copy=False)
         orog = dataset["orog"].transpose("lat", "lon").to_numpy().astype(float)
-        return Piece(str(path), dates, dataset["lat"].to_numpy(), dataset["lon"].to_numpy(), orog, data)
+        return ForcingPiece(str(path), dates, dataset["lat"].to_numpy(), dataset["lon"].to_numpy(), orog, data)
 
 
 def dates_of(path: str | Path) -> pd.DatetimeIndex:
@@ -64,7 +64,7 @@ def dates_of(path: str | Path) -> pd.DatetimeIndex:
         return _whole_year(dataset, str(path))
 
 
-def make_regridder(piece: Piece, tile: Tile, orog: FloatArray, method: Method) -> TileRegridder:
+def make_regridder(piece: ForcingPiece, tile: Tile, orog: FloatArray, method: Method) -> TileRegridder:
     """The regridder from the grid of ``piece`` to ``tile`` with altitudes ``orog`` [m]."""
     return TileRegridder(piece.lat, piece.lon, tile, method=method, source_orog=piece.orog, target_orog=orog)
 

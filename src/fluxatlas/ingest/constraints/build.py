@@ -12,7 +12,7 @@ from ...errors import InputError
 from ...files import atomic, file_hash, provenance
 from ...grid import get_grid
 from ..coordinates import BBox
-from .cells import Cells
+from .cells import CellAxes
 from .inversion_file import Wish
 from .inversions import Inversion
 from .kinds import KINDS
@@ -70,7 +70,7 @@ def _kind(settings: Constraint, path: Path) -> Recognised:
 def _fluxes(settings: Constraint, kind: str, paths: list[Path], partial: Path, attrs: dict[str, Any], say: Say) -> None:
     wish = Wish(settings.variable, settings.units, settings.sign, settings.start, settings.add_fire)
     source = Inversion(paths, kind, wish, step=settings.step, keep_gaps=settings.gaps == "keep", years=settings.years)
-    cells = Cells.regular(source.grid.lat, source.grid.lon)
+    cells = CellAxes.regular(source.grid.lat, source.grid.lon)
     file = ConstraintFile(partial, cells, [FLUX], "M" if source.monthly else "D", members=source.members)
     try:
         for number, period in enumerate(source.steps(), start=1):

@@ -18,7 +18,7 @@ Array = npt.NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True, eq=False)
-class Cells:
+class CellAxes:
     """Cells of a result: edges (n + 1) in degrees, latitude north to south, longitude west to east."""
 
     lat_edges: npt.NDArray[np.float64]
@@ -33,14 +33,14 @@ class Cells:
         return np.round(0.5 * (self.lon_edges[1:] + self.lon_edges[:-1]), 8)
 
     @classmethod
-    def regular(cls, lat: Array, lon: Array) -> Cells:
+    def regular(cls, lat: Array, lon: Array) -> CellAxes:
         """Cells around the centres of a regular grid; those beyond a pole are cut there."""
         height, width = float(lat[0] - lat[-1]) / (lat.size - 1), float(lon[-1] - lon[0]) / (lon.size - 1)
         rows = np.append(lat + 0.5 * height, lat[-1] - 0.5 * height)
         return cls(np.clip(rows, -90.0, 90.0), np.append(lon - 0.5 * width, lon[-1] + 0.5 * width))
 
     @classmethod
-    def of_grid(cls, grid: Grid, bbox: BBox) -> Cells:
+    def of_grid(cls, grid: Grid, bbox: BBox) -> CellAxes:
         """The cells of ``grid`` that overlap ``bbox``."""
         west, south, east, north = bbox
         n, (rows, columns) = grid.per_degree, grid.shape
@@ -58,7 +58,7 @@ class CellMean:
     else NaN. Exact on the sphere: weights are overlaps of the sine of latitude times overlaps of longitude.
     """
 
-    def __init__(self, source: Cells, target: Cells, minimum_share: float) -> None:
+    def __init__(self, source: CellAxes, target: CellAxes, minimum_share: float) -> None:
         self.target, self.minimum_share = target, minimum_share
         self._rows = _matrix(shares(source.lat_edges, target.lat_edges, "lat"), source.lat_edges.size - 1)
         self._columns = _matrix(shares(source.lon_edges, target.lon_edges, "lon"), source.lon_edges.size - 1)

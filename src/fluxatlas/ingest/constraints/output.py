@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from ... import variables as table
 from ...files import NETCDF
-from .cells import Cells
+from .cells import CellAxes
 
 Array = npt.NDArray[np.floating[Any]]
 
@@ -37,7 +37,7 @@ class ConstraintFile:
     def __init__(
         self,
         path: Path,
-        cells: Cells,
+        cells: CellAxes,
         names: Sequence[str],
         step: Literal["D", "M"],
         *,
@@ -100,7 +100,7 @@ class ConstraintFile:
         self._written += len(self._buffer)
         self._buffer = []
 
-    def _axes(self, cells: Cells, members: Sequence[str] | None) -> None:
+    def _axes(self, cells: CellAxes, members: Sequence[str] | None) -> None:
         file = self._file
         for name, size in (("time", None), ("lat", cells.lat.size), ("lon", cells.lon.size), ("nv", 2)):
             file.createDimension(name, size)

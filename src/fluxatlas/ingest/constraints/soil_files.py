@@ -17,7 +17,7 @@ from ...errors import InputError, nearest
 from ...files import NETCDF, open_netcdf
 from ..archive import RawFile
 from ..coordinates import BBox
-from .cells import Cells
+from .cells import CellAxes
 from .ease import EaseWindow, degrees, window_by_shape, window_of
 from .soil_kinds import SoilMoistureKind
 
@@ -32,7 +32,7 @@ class SoilFile(Protocol):
     """
 
     path: Path
-    cells: Cells
+    cells: CellAxes
     times: Times
     per_day: int
     passes: dict[str, list[tuple[str, str, str]]]
@@ -120,7 +120,7 @@ class RegularFile:
             )
         self.times = first.times
         self._window = first.grid.window(bbox, margin)
-        self.cells = Cells.regular(self._window.lat, self._window.lon)
+        self.cells = CellAxes.regular(self._window.lat, self._window.lon)
         gaps = np.diff(np.sort(self.times.astype(np.int64)))
         usual = float(np.median(gaps)) if gaps.size else 0.0
         if usual > 1.5 * 86400:
@@ -158,7 +158,7 @@ class EaseFile:
             self.passes = chosen(self._held, facts, path, overpass)
             self.times = np.array([self._moment()], "datetime64[s]")
             window = self._placed(next(iter(self.passes.values()))[0][0])
-            self.cells = Cells(window.lat_edges, window.lon_edges)
+            self.cells = CellAxes(window.lat_edges, window.lon_edges)
         except InputError:
             self.close()
             raise

@@ -14,7 +14,7 @@ from ... import variables as table
 from ...errors import InputError
 from ...grid import Grid, get_grid
 from ..coordinates import BBox
-from .cells import CellMean, Cells
+from .cells import CellAxes, CellMean
 from .ordering import in_order
 from .recognise import recognise
 from .screening import REASONS, Screen, flag_is_absent, kept_bits, rejects
@@ -64,7 +64,7 @@ class SoilMoisture:
         self._source, self.per_day = first.cells, first.per_day
         if isinstance(first, EaseFile):
             grid = grid or get_grid(DEFAULT_GRID)
-        self._mean = CellMean(first.cells, Cells.of_grid(grid, bbox), minimum_share) if grid else None
+        self._mean = CellMean(first.cells, CellAxes.of_grid(grid, bbox), minimum_share) if grid else None
         self.cells = self._mean.target if self._mean else first.cells
         self.grid = grid.name if grid else f"{first.cells.lat.size} x {first.cells.lon.size} cells of the files"
         self._screens = {

@@ -96,11 +96,6 @@ class HierarchicalNetwork(nn.Module):
         """Length of the last axis of the state."""
         return self.architecture.hidden * (2 if self.architecture.cell == "lstm" else 1)
 
-    def initial_state(self, cells: int) -> dict[str, Tensor]:
-        """Zeros of the state's shape (layer, cell, width) for each sub-module."""
-        shape = (self.architecture.layers, cells, self.state_width)
-        return {part.name: self.scaler.mean.new_zeros(shape) for part in self.submodules}
-
     def forward(
         self,
         drivers: Series,

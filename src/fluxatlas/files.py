@@ -6,7 +6,6 @@ under the final name and the sibling is removed.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import subprocess
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import __version__
 from .errors import InputError
+from .hashes import file_hash, settings_hash
 from .netcdf_classic import missing_bytes
 from .paths import REPOSITORY
 
@@ -129,25 +129,6 @@ def read_netcdf(path: str | Path, **options: Any) -> xr.Dataset:
                 where=str(path),
                 hint="the file is probably truncated: delete it and make or download it again",
             ) from problem
-
-
-def file_hash(path: str | Path) -> str:
-    """First 16 hex digits of the SHA-256 of a file's bytes; of a Zarr store (a folder), of its metadata documents."""
-    digest = hashlib.sha256()
-    if Path(path).is_dir():
-        documents = ("zarr.json", ".zmetadata", ".zgroup", ".zarray", ".zattrs")
-        for member in sorted(m for name in documents for m in (*Path(path).glob(name), *Path(path).glob(f"*/{name}"))):
-            digest.update(member.read_bytes())
-        return digest.hexdigest()[:16]
-    with Path(path).open("rb") as handle:
-        while block := handle.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()[:16]
-
-
-def settings_hash(settings: Any) -> str:
-    """First 16 hex digits of the SHA-256 of ``settings`` as canonical JSON."""
-    return hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
 @lru_cache

@@ -9,7 +9,19 @@ import fluxatlas
 
 ROOT = Path(fluxatlas.__file__).parent
 ORDER = (
-    *("errors", "loading", "constants", "paths", "stages", "grid", "axes", "netcdf_classic", "files", "variables"),
+    *(
+        "errors",
+        "loading",
+        "constants",
+        "paths",
+        "stages",
+        "grid",
+        "axes",
+        "netcdf_classic",
+        "hashes",
+        "files",
+        "variables",
+    ),
     *("gases", "humidity", "astronomy", "land_mask", "calendars", "times", "weights", "systems", "drivers", "process"),
     *("config", "style", "ingest", "regrid", "fetch", "tiles", "synthesize", "train", "infer", "products", "evaluate"),
     *("report", "testing", "inspect", "run", "plan", "status", "cli"),

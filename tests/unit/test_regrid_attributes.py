@@ -1,6 +1,8 @@
 """Land cover and the attributes file: shares against brute force, gaps, which cells are run, and the file on disk."""
 
+import hashlib
 import json
+from pathlib import Path
 
 import netCDF4
 import numpy as np
@@ -264,7 +266,25 @@ def test_the_file_on_disk_is_what_the_contract_says(block, tmp_path, capsys) -> 
         np.testing.assert_allclose(file["lat"][:], TILE.lat)
         np.testing.assert_allclose(file["areacella"][:, 0], TILE.cell_area, rtol=1e-6)
         assert json.loads(file.fluxatlas_settings)["fill_cells"] == 3
-        assert set(json.loads(file.fluxatlas_inputs)) == {"sand.tif", "lai.tif", "cover.tif"}
+        hashed = json.loads(file.fluxatlas_inputs)
+        assert {Path(path).name for path in hashed} == {"sand.tif", "lai.tif", "cover.tif"}
+        for path, value in hashed.items():
+            assert value == hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16]
+
+
+def test_layers_of_one_file_name_in_several_folders_are_all_in_the_provenance(block, tmp_path) -> None:
+    """SoilGrids and others call the file of every variable the same."""
+    layers = block.model_dump(mode="json")["layers"]
+    moved = {}
+    for name in ("sand", "clay"):
+        target = tmp_path / name / "mean.tif"
+        target.parent.mkdir()
+        target.write_bytes(Path(layers["sand"]["path"]).read_bytes())
+        moved[name] = {**layers["sand"], "path": str(target)}
+    settings = StaticBlock.model_validate({**block.model_dump(mode="json"), "layers": {**layers, **moved}})
+    write(settings, TILE, SYSTEM, GLOBE, tmp_path / "out.nc")
+    with netCDF4.Dataset(tmp_path / "out.nc") as file:
+        assert {str(tmp_path / f"{name}/mean.tif") for name in moved} <= set(json.loads(file.fluxatlas_inputs))
 
 
 def test_the_command_writes_the_same_file(block, tmp_path) -> None:

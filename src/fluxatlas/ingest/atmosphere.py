@@ -331,7 +331,7 @@ def _check_gas(series: Series, gas: str, where: str) -> None:
 
 def _driver(series: Series, values: pd.Series, source: str | Path, note: str) -> str:
     index, gas = series._index, gases.get(series.gas)
-    facts = files.provenance("ingest atmosphere", {"gap": series.filled}, {Path(source).name: source})
+    facts = files.provenance("ingest atmosphere", {"gap": series.filled}, {str(source): source})
     unit = f"{gas.label} ({gas.units})"
     what = "mole fraction" if series.site and not gas.offset else "global mean"
     head = f"# {series.gas.upper()}, {what} in dry air, {unit}.\n{note}# {series.filled} periods were interpolated.\n"

@@ -30,8 +30,6 @@ BBox = tuple[float, float, float, float]
 
 SUBPOINTS = 4
 """Points per cell and axis at which the land mask is read."""
-HASHED_BYTES = 500_000_000
-"""Larger inputs are named in the provenance without a hash: every tile would have to read them whole."""
 
 
 def land_percent(frame: Frame) -> Array:
@@ -168,7 +166,7 @@ def write(block: StaticBlock, tile: Tile, system: System, bbox: BBox, output: st
         | ({} if values.dtype == "int8" else {"_FillValue": np.float32(np.nan)})
         for name, values in dataset.data_vars.items()
     }
-    paths = {Path(path).name: path for path in layer_inputs(block) if Path(path).stat().st_size < HASHED_BYTES}
+    paths = {str(path): path for path in layer_inputs(block)}
     attrs = files.provenance("regrid attributes", {**block.model_dump(mode="json"), "bbox": list(bbox)}, paths)
     files.write_netcdf(dataset, output, encoding, attrs={"Conventions": "CF-1.11", **attrs})
     active, cells = int(dataset["active"].sum()), dataset["active"].size

@@ -26,8 +26,6 @@ from .region_codes import is_code_map, read_codes
 from .region_shapes import read_shapes
 
 Array = npt.NDArray[Any]
-HASHED_BYTES = 500_000_000
-"""Larger inputs are named in the provenance without a hash."""
 
 
 @dataclass(frozen=True)
@@ -150,10 +148,8 @@ def write(block: RegionsBlock, tile: Tile, output: str | Path) -> None:
         str(name): {"compression": "zstd", "complevel": 3, "chunksizes": (1, *tile.shape), "_FillValue": None}
         for name in dataset.data_vars
     }
-    small = {
-        Path(p).name: p for p in region_inputs(block) if Path(p).is_file() and Path(p).stat().st_size < HASHED_BYTES
-    }
-    attrs = files.provenance("regrid regions", block.model_dump(mode="json"), small)
+    paths = {str(path): path for path in region_inputs(block)}
+    attrs = files.provenance("regrid regions", block.model_dump(mode="json"), paths)
     files.write_netcdf(dataset, output, encoding, attrs={"Conventions": "CF-1.11", **attrs})
 
 

@@ -300,6 +300,13 @@ class Run:
         return " ".join(f"--series {gas}={path}" for gas, path in self._series_files.items())
 
     @property
+    def scheduler_options(self) -> str:
+        """How the blocks of a tile share the cores, as options of a command line."""
+        infer = self.config.infer
+        address = f" --dask-address {infer.dask_address}" if infer.dask_address else ""
+        return f"--scheduler {infer.scheduler}{address}"
+
+    @property
     def bbox(self) -> str:
         """The domain as four numbers for a command line."""
         return " ".join(f"{edge:g}" for edge in self.config.domain.bbox)

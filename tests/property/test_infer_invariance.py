@@ -108,6 +108,36 @@ def test_a_running_dask_cluster_gives_the_same(base: Path) -> None:
     assert_same(world.decode(base / "reference.nc"), other)
 
 
+@pytest.mark.slow
+def test_a_living_cluster_forgets_members_that_were_trained_again(base: Path, tmp_path: Path) -> None:
+    """The worker may hold what it read of the same paths before; the truth is a run without the cluster."""
+    from distributed import LocalCluster
+
+    member = tmp_path / "0.pt"
+
+    def state(name: str, address: str) -> xr.Dataset:
+        spin_up(
+            SMALL,
+            forcing=[base / f"{SMALL.name}_2001.nc"],
+            attributes=base / f"{SMALL.name}.nc",
+            members=[member],
+            state_out=tmp_path / name,
+            settings=InferBlock(dask_address=address),
+        )
+        return world.decode(tmp_path / name)
+
+    with LocalCluster(n_workers=1, threads_per_worker=1, processes=True, dashboard_address=None) as cluster:
+        world.write_member(member, 0, grid=GRID.name)
+        first = state("first.nc", cluster.scheduler_address)
+        world.write_member(member, 1, grid=GRID.name)
+        second = state("second.nc", cluster.scheduler_address)
+    alone = state("alone.nc", "")
+    assert second.attrs["members"] == alone.attrs["members"] != first.attrs["members"]
+    for name in alone.data_vars:
+        np.testing.assert_array_equal(second[name], alone[name])
+        assert np.abs(first[name] - second[name]).max() > 0.05, name
+
+
 def test_years_with_carried_state_equal_one_run_through_both(base: Path) -> None:
     """The second year from the first one's state, against both years in one run (a spin-up over the two)."""
     run(base, SMALL, 2001, "first")

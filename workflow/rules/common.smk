@@ -60,6 +60,11 @@ def settings(block, without=()):
     return known(lambda wildcards: text)
 
 
+def unwatched(text):
+    """``text`` as a parameter whose change wakes no job: Snakemake does not compare those that depend on the threads."""
+    return known(lambda wildcards, threads: text)
+
+
 def each(option, template, **lists):
     """``template`` filled with every combination of ``lists`` (and the wildcards), each behind ``option``."""
 

@@ -33,13 +33,14 @@ rule spinup:
         settings=settings("infer", without=NOT_IN_RESULT),
         grid=RUN.grid_options,
         series=RUN.series_options,
+        scheduler=unwatched(RUN.scheduler_options),
         members=each("--member", RUN.paths.member(), member=MEMBERS),
         forcing=lambda wc, input: repeat("--forcing", input.forcing),
         version=STAGE_VERSIONS["infer"],
     shell:
         "fluxatlas infer spinup --settings {params.settings:q} {params.grid} --tile {wildcards.tile}"
         " {params.forcing} --attributes {input.attributes} {params.members} --state-out {output}"
-        " {params.series} --workers {threads} --memory-mb {resources.mem_mb} 2> {log}"
+        " {params.series} {params.scheduler} --workers {threads} --memory-mb {resources.mem_mb} 2> {log}"
 
 
 rule infer:
@@ -70,10 +71,11 @@ rule infer:
         settings=settings("infer", without=NOT_IN_RESULT),
         grid=RUN.grid_options,
         series=RUN.series_options,
+        scheduler=unwatched(RUN.scheduler_options),
         members=each("--member", RUN.paths.member(), member=MEMBERS),
         version=STAGE_VERSIONS["infer"],
     shell:
         "fluxatlas infer tile --settings {params.settings:q} {params.grid} --tile {wildcards.tile}"
         " --year {wildcards.year} --forcing {input.forcing} --attributes {input.attributes} {params.members}"
         " --state-in {input.state} --output {output.flux} --state-out {output.state}"
-        " {params.series} --workers {threads} --memory-mb {resources.mem_mb} 2> {log}"
+        " {params.series} {params.scheduler} --workers {threads} --memory-mb {resources.mem_mb} 2> {log}"

@@ -19,6 +19,8 @@ Attributes = Annotated[Path, typer.Option(help="Attributes of the tile.")]
 Members = Annotated[list[Path], typer.Option("--member", help="Member file; repeat.")]
 Workers = Annotated[Optional[int], typer.Option(help="Cores of this job.")]  # noqa: UP045 (typer reads it)
 Memory = Annotated[Optional[int], typer.Option("--memory-mb", help="Memory this job may use.")]  # noqa: UP045
+Scheduler = Annotated[Optional[str], typer.Option(help="auto, serial, threads or processes.")]  # noqa: UP045
+DaskAddress = Annotated[Optional[str], typer.Option(help="Address of a running Dask scheduler.")]  # noqa: UP045
 SeriesFiles = Annotated[
     Optional[list[str]],  # noqa: UP045
     typer.Option(help="Series of the atmosphere, gas=FILE; repeat. Otherwise the tables of fluxatlas."),
@@ -40,6 +42,8 @@ def tile_command(
     grid: GridName = "4km",
     tile_size: TileSize = 10,
     workers: Workers = None,
+    scheduler: Scheduler = None,
+    dask_address: DaskAddress = None,
     memory_mb: Memory = None,
     series: SeriesFiles = None,
 ) -> None:
@@ -56,7 +60,7 @@ def tile_command(
         state_out=state_out,
         state_in=state_in,
         year=year,
-        settings=_settings(settings, workers, memory_mb),
+        settings=_settings(settings, workers, scheduler, dask_address, memory_mb),
         series=series or (),
     )
     _tell(report)
@@ -74,6 +78,8 @@ def spinup(
     grid: GridName = "4km",
     tile_size: TileSize = 10,
     workers: Workers = None,
+    scheduler: Scheduler = None,
+    dask_address: DaskAddress = None,
     memory_mb: Memory = None,
     series: SeriesFiles = None,
 ) -> None:
@@ -88,18 +94,20 @@ def spinup(
         members=member,
         state_out=state_out,
         repeat=repeat,
-        settings=_settings(settings, workers, memory_mb),
+        settings=_settings(settings, workers, scheduler, dask_address, memory_mb),
         series=series or (),
     )
     _tell(report)
 
 
-def _settings(text: str, workers: int | None, memory_mb: int | None) -> Any:
-    """The block from JSON with the two options of the command line on top."""
+def _settings(
+    text: str, workers: int | None, scheduler: str | None, dask_address: str | None, memory_mb: int | None
+) -> Any:
+    """The block from JSON with the options of the command line on top."""
     from ..config.infer import InferBlock
     from ..config.settings import read_settings
 
-    given = {"workers": workers, "memory_mb": memory_mb}
+    given = {"workers": workers, "scheduler": scheduler, "dask_address": dask_address, "memory_mb": memory_mb}
     return read_settings(InferBlock, text, **{k: v for k, v in given.items() if v is not None})
 
 

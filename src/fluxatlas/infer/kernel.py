@@ -42,7 +42,8 @@ _CONTEXT = Lock()
 class Job:
     """One tile over one or more years (more than one: a spin-up); ``store`` is None where only the state is wanted.
 
-    ``series`` are those of the atmosphere that the system's slow drivers need.
+    ``series`` are those of the atmosphere that the system's slow drivers need. ``hashes`` of members, attributes and
+    forcing tell this job from an earlier one of the same paths, whose :class:`Context` a worker may still hold.
     """
 
     tile: Tile
@@ -50,6 +51,7 @@ class Job:
     attributes: str
     members: tuple[str, ...]
     settings: InferBlock
+    hashes: tuple[str, ...]
     store: Store | None = None
     series: tuple[AnnualSeries, ...] = ()
 

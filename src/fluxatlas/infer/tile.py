@@ -173,7 +173,9 @@ class TileJob:
             print(f"{title}: no active cell, nothing to compute", file=sys.stderr)
             return []
         forcing, members = tuple(self.forcing), tuple(self.members)
-        job = Job(self.tile, forcing, self.attributes, members, self.settings, store, tuple(self.series.values()))
+        hashes = (*self.hashes, *(files.file_hash(path) for path in (self.attributes, *dict.fromkeys(forcing))))
+        series = tuple(self.series.values())
+        job = Job(self.tile, forcing, self.attributes, members, self.settings, hashes, store, series)
         workers, scheduler = self.settings.workers, self.scheduler
         try:
             found = run_blocks(job, self.blocks, state, workers=workers, scheduler=scheduler, title=title)

@@ -63,10 +63,12 @@ def files(tmp_path_factory):
     return folder, data, table, weather, observed
 
 
-def read(folder, **changes) -> SiteData:
+def read(folder, completion_gap_days: int = 7, **changes) -> SiteData:
     names = {"attributes": "attributes.csv", "forcing": "forcing.parquet", "observations": "observations.parquet"}
     paths = {key: folder / changes.get(key, name) for key, name in names.items()}
-    return read_sites(**paths, system=toy.SYSTEM, block_distance_km=100.0, series=toy.SERIES)
+    return read_sites(
+        **paths, system=toy.SYSTEM, block_distance_km=100.0, series=toy.SERIES, completion_gap_days=completion_gap_days
+    )
 
 
 @pytest.fixture(scope="module")
@@ -100,6 +102,44 @@ def test_a_site_without_meteorology_runs_on_its_measured_soil(files, sites) -> N
     batch = bare.batch(bare.windows(100), 10)
     outputs, _ = network(batch.drivers, batch.statics, overrides=batch.overrides, modules=batch.modules)
     assert torch.isfinite(outputs["fch4"]).all()
+
+
+@pytest.mark.parametrize(("gap", "segments"), [(4, [(0, 31), (40, 71)]), (3, None), (9, [(0, 71)])])
+def test_measured_soil_is_interpolated_no_further_than_the_longest_gap(files, tmp_path, gap, segments) -> None:
+    """Measured every fifth day, with 35 left out: a gap of 9 days among gaps of 4."""
+    folder, data, _, _, observed = files
+    start = data.dates[0]
+    early = (observed["time"] <= start + pd.Timedelta(days=70)) & (observed["time"] != start + pd.Timedelta(days=35))
+    observed[early & (observed["site"].isin(["s0", "s4"]))].to_parquet(tmp_path / "o.parquet")
+    bare = read(folder, observations=tmp_path / "o.parquet", completion_gap_days=gap).sets[1]
+    days = [int((bare.dates[0] - start).days) + k for s in bare.segments for k in s[1:]]
+    if segments is None:  # each measured day stands alone
+        segments = [(k, k + 1) for k in range(0, 75, 5) if k != 35]
+    assert list(zip(days[::2], days[1::2], strict=True)) == segments
+    inside = np.zeros(len(bare.dates), bool)
+    for begin, stop in segments:
+        inside[begin:stop] = True
+    known = np.interp(np.arange(71), np.r_[0:31:5, 40:71:5], data.targets["tsl05"][np.r_[0:31:5, 40:71:5], 4])
+    expected = np.where(inside, known, np.nan)
+    np.testing.assert_allclose(bare.overrides["tsl05"][:, 0], expected, rtol=1e-5)
+    assert (np.isfinite(bare.overrides["snw"][:, 0]) == inside).all() and not np.isfinite(bare.targets["fch4"][35, 0])
+
+
+def test_a_winter_between_two_summers_is_not_made_up(files, tmp_path) -> None:
+    """Chambers of two summers, three years apart: no day of the years between may reach the network as measured."""
+    folder, _, _, _, observed = files
+    summers = pd.DatetimeIndex([]).append([pd.date_range(f"{y}-06-01", f"{y}-08-31") for y in (2010, 2013)])
+    rows = [
+        pd.DataFrame({"site": "s4", "time": summers, "variable": name, "value": value, "sd": 0.1, "origin": "measured"})
+        for name, value in (("fch4", -1.0), ("tsl05", 283.0), ("tsl45", 279.0), ("swc05", 0.2))
+    ]
+    rows[2] = rows[2][rows[2]["time"].dt.year == 2010]  # deep in one summer only
+    pd.concat([observed[observed["site"] != "s4"], *rows]).to_parquet(tmp_path / "o.parquet")
+    bare = read(folder, observations=tmp_path / "o.parquet").sets[1]
+    days = bare.dates[np.isfinite(bare.overrides["tsl05"][:, bare.sites.index("s4")])]
+    assert days.equals(summers)
+    deep = pd.Series(bare.overrides["tsl45"][:, bare.sites.index("s4")], bare.dates).dropna()
+    assert set(deep[:"2012"]) == {279.0} and set(deep["2013":]) == {283.0}  # as the depth above
 
 
 def test_completed_days_are_no_observations(sites) -> None:

@@ -68,6 +68,7 @@ rule finetune:
     params:
         settings=settings("train", without=["baselines"]),
         series=RUN.series_options,
+        gap=RUN.config.sites.completion_gap_days,
         checkpoint=lambda wc: RUN.paths(
             "train", "checkpoints", f"{wc.member}_finetune.pt"
         ),
@@ -77,7 +78,7 @@ rule finetune:
         " --pretrained {input.pretrained} --samples {input.samples} --sites-attributes {input.sites_attributes}"
         " --sites-forcing {input.sites_forcing} --observations {input.observations} --output {output.member}"
         " --predictions {output.predictions} --history {output.history} --checkpoint {params.checkpoint}"
-        " {params.series} --threads {threads} 2> {log}"
+        " {params.series} --completion-gap-days {params.gap} --threads {threads} 2> {log}"
 
 
 rule ensemble:  # one small file for inference to depend on, instead of every member in each of its many jobs
@@ -123,6 +124,7 @@ rule baseline:
     params:
         settings=settings("train", without=["baselines"]),
         series=RUN.series_options,
+        gap=RUN.config.sites.completion_gap_days,
         grid=RUN.grid.name,
         system=RUN.system.name,
         version=STAGE_VERSIONS["train"],
@@ -130,4 +132,4 @@ rule baseline:
         "fluxatlas train baselines --settings {params.settings:q} --system {params.system} --grid {params.grid}"
         " --samples {input.samples} --sites-attributes {input.sites_attributes}"
         " --sites-forcing {input.sites_forcing} --observations {input.observations} --only {wildcards.baseline} --output {output}"
-        " {params.series} --threads {threads} 2> {log}"
+        " {params.series} --completion-gap-days {params.gap} --threads {threads} 2> {log}"

@@ -23,6 +23,9 @@ Observations = Annotated[Path, typer.Option(help="Observations of the sites (Par
 Output = Annotated[Path, typer.Option(help="File to write.")]
 History = Annotated[Path, typer.Option(help="Table of the epochs to write (CSV).")]
 Checkpoint = Annotated[Path | None, typer.Option(help="Resume point; continued from where it exists.")]
+Gap = Annotated[
+    int, typer.Option("--completion-gap-days", min=0, help="Longest gap of measured soil data to interpolate.")
+]
 SeriesFiles = Annotated[
     Optional[list[str]],  # noqa: UP045
     typer.Option(help="Series of the atmosphere, gas=FILE; repeat. Otherwise the tables of fluxatlas."),
@@ -119,6 +122,7 @@ def finetune(
     settings: Settings = "{}",
     checkpoint: Checkpoint = None,
     series: SeriesFiles = None,
+    gap: Gap = 7,
     threads: Threads = 1,
 ) -> None:
     """Fine-tune a pretrained member on the sites outside its own fold and predict all sites."""
@@ -133,7 +137,7 @@ def finetune(
 
     begin = Member.load(pretrained)
     known = series_of(begin.system.slow, series or ())
-    sites = read_sites(sites_attributes, sites_forcing, observations, begin.system, block.block_distance_km, known)
+    sites = read_sites(sites_attributes, sites_forcing, observations, begin.system, block.block_distance_km, known, gap)
     meta = _meta(
         block,
         samples=samples,
@@ -162,6 +166,7 @@ def baselines(
     grid: GridName = "4km",
     only: Annotated[str, typer.Option(help="One baseline instead of those of the settings.")] = "",
     series: SeriesFiles = None,
+    gap: Gap = 7,
     threads: Threads = 1,
 ) -> None:
     """Predict all sites with what the ensemble is compared with, on the same folds."""
@@ -177,7 +182,7 @@ def baselines(
 
     declared = get_system(system)
     known = series_of(declared.slow, series or ())
-    sites = read_sites(sites_attributes, sites_forcing, observations, declared, block.block_distance_km, known)
+    sites = read_sites(sites_attributes, sites_forcing, observations, declared, block.block_distance_km, known, gap)
     write_table(run_baselines(read_samples(samples, declared), sites, declared, block, grid), output)
     _done(output, started)
 

@@ -1,7 +1,8 @@
 """Towers and chambers as sequences: those with meteorology, and those that measured soil temperature and moisture only.
 
 A site without meteorology runs the last sub-module alone. Its soil temperature and water content are the measured ones,
-interpolated linearly between measured days; what was not measured is assumed: a depth is like the measured depth, no
+interpolated linearly across gaps of at most ``completion_gap_days``: longer ones end a segment, as gaps in the
+meteorology do. What was not measured is assumed: a depth is like the measured depth, no
 snow, air as warm as the soil, pressure of a standard atmosphere at the site's elevation, relative humidity 70 %. The
 assumptions change the concentration of methane in the air by a few per cent.
 """
@@ -22,12 +23,15 @@ from ..constants import SCALE_HEIGHT
 from ..drivers import AnnualSeries, slow_drivers
 from ..errors import InputError
 from ..humidity import huss_from_relative_humidity
+from ..ingest.sites.completion import segments
 from ..systems import System
 from ..tiles.soil import derive_statics
 from .data import FloatArray, Segment, SequenceSet
 from .splits import blocks
 
 DEPTHS = ("05", "15", "45")
+COMPLETION_GAP_DAYS = 7
+"""Longest gap in days that is interpolated, where nothing else is said."""
 
 
 @dataclass(frozen=True)
@@ -63,10 +67,12 @@ def read_sites(
     system: System,
     block_distance_km: float,
     series: Mapping[str, AnnualSeries],
+    completion_gap_days: int = COMPLETION_GAP_DAYS,
 ) -> SiteData:
     """Sites of the three tables of docs/contracts.md; sites that cannot be used are named on stderr.
 
-    ``series`` are those of the atmosphere that the slow drivers need.
+    ``series`` are those of the atmosphere that the slow drivers need; ``completion_gap_days`` is the longest gap of
+    soil temperature and moisture that is interpolated at sites without meteorology (``sites.completion_gap_days``).
 
     Raises :class:`InputError` for an absent file or column, and where no site is left.
     """
@@ -80,7 +86,7 @@ def read_sites(
         observed["origin"] = "measured"
     table = _usable(table, system, set(observed["site"]))
     driven = [site for site in table.index if site in set(weather["site"])]
-    measured = _measured(observed, [site for site in table.index if site not in set(driven)])
+    measured = _measured(observed, [site for site in table.index if site not in set(driven)], completion_gap_days)
     kept = table.loc[[*driven, *measured]]
     if kept.empty:
         raise InputError("no site has attributes, observations and forcing", where=str(attributes), hint="check ingest")
@@ -210,11 +216,12 @@ def _driven(
     )
 
 
-def _measured(observed: pd.DataFrame, sites: list[str]) -> dict[str, pd.DataFrame]:
+def _measured(observed: pd.DataFrame, sites: list[str], max_gap: int) -> dict[str, pd.DataFrame]:
     """Soil temperature and water at all standard depths (columns), by day, of each site that has both and a flux.
 
     A depth without data takes those of the nearest depth above, or else below, that has some. Days that ingest
-    completed (``origin``) count here, but never as observations.
+    completed (``origin``) count here, but never as observations. Gaps up to ``max_gap`` days are interpolated; on other
+    days a depth is like the one above it, and days without data at 5 cm hold nothing.
     """
     found: dict[str, pd.DataFrame] = {}
     for site in sites:
@@ -228,8 +235,17 @@ def _measured(observed: pd.DataFrame, sites: list[str]) -> dict[str, pd.DataFram
         for kind, depths in shallow.items():
             for depth in DEPTHS:
                 above = [other for other in depths if other <= depth]
-                columns[f"{kind}{depth}"] = rows[f"{kind}{above[-1] if above else depths[0]}"]
-        found[site] = pd.DataFrame(columns)
+                measured = rows[f"{kind}{above[-1] if above else depths[0]}"]
+                columns[f"{kind}{depth}"] = pd.concat(segments(measured, max_gap))
+        filled = pd.DataFrame(columns)
+        for kind in ("tsl", "swc"):
+            names = [f"{kind}{depth}" for depth in DEPTHS]
+            filled[names] = filled[names].ffill(axis=1)
+        filled = filled.dropna()
+        if filled.empty:
+            _say(f"site {site} is left out: no meteorology and no day with both soil temperature and moisture")
+            continue
+        found[site] = filled
     return found
 
 
@@ -247,11 +263,9 @@ def _undriven(
     statics = _statics(table, system)
     overrides = {f"{kind}{depth}": np.full(shape, np.nan, np.float32) for kind in ("tsl", "swc") for depth in DEPTHS}
     for site, index in position.items():
-        days = measured[site].index
-        span = slice(int(dates.searchsorted(days.min())), int(dates.searchsorted(days.max())) + 1)
-        rows = measured[site].reindex(dates[span]).interpolate("time", limit_direction="both")
+        rows = measured[site].reindex(dates)
         for name, values in overrides.items():
-            values[span, index] = rows[name].to_numpy()
+            values[:, index] = rows[name].to_numpy()
     complete = np.isfinite(overrides["tsl05"]) & np.isfinite(overrides["swc05"])
     for depth in DEPTHS:
         overrides[f"swc{depth}"] = np.minimum(overrides[f"swc{depth}"], 0.98 * statics["phi"])

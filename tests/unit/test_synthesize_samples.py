@@ -100,8 +100,11 @@ def test_fluxes_are_consistent(made: xr.Dataset) -> None:
 def test_training_reads_the_samples(inputs: Path, tmp_path: Path) -> None:
     from fluxatlas.train.data import read_samples
 
-    make(inputs, tmp_path / "samples.nc")
+    _, made = make(inputs, tmp_path / "samples.nc")
     samples = read_samples(tmp_path / "samples.nc", world.SYSTEM)
+    years = {str(day)[:4] for day in made["first_day"].values}
+    assert years == {"2000", "2001"}  # pieces of both, a series of a year each
+    assert samples.span == ["2000-01-01", "2001-12-31"]
     assert samples.site_days == 40 * 365 and len(np.unique(samples.block)) >= 4
 
 

@@ -14,7 +14,7 @@ from fluxatlas.errors import ConfigError
 from fluxatlas.train import loop
 from fluxatlas.train.knowledge import Knowledge
 from fluxatlas.train.losses import Objective
-from fluxatlas.train.pretrain import pretrain, single, split_samples
+from fluxatlas.train.pretrain import new_network, pretrain, single, split_samples
 
 SETTINGS = TrainBlock(hidden=6, batch=4, sequence_days=60, warmup_days=10, pretrain_epochs=5, pretrain_rate=0.02)
 
@@ -34,10 +34,17 @@ def objective_for(network) -> Objective:
 
 @torch.no_grad()
 def score(network, data, settings) -> float:
-    """The validation score anew: mean total over the steps, without probes."""
+    """The validation score anew: mean total over the steps by their observed fluxes, without probes."""
+    mixtures = [make() for make in single(objective_for(network), data, settings, "cpu")(None)]
+    counts = [sum(int(torch.isfinite(m[0][2].targets[name]).sum()) for name in ("fch4", "ch4ox")) for m in mixtures]
+    return float(np.average([score_of(network, m) for m in mixtures], weights=counts))
+
+
+@torch.no_grad()
+def score_of(network, mixture) -> float:
+    """The total of one step, without probes."""
     objective = objective_for(network)
-    mixtures = [make() for make in single(objective, data, settings, "cpu")(None)]
-    return float(np.mean([float(objective.total(objective.terms(network, m[0][2], probe=False))) for m in mixtures]))
+    return float(objective.total(objective.terms(network, mixture[0][2], probe=False)))
 
 
 def same(one, other) -> bool:
@@ -60,6 +67,25 @@ def test_the_loss_falls_and_every_term_is_logged(uninterrupted) -> None:
     np.testing.assert_allclose(history[weighted].sum(axis=1), history["total"], rtol=1e-4)
     assert member.applicability is None  # series shorter than a year have no climate to judge by
     assert member.meta["site_days"] == 960 and member.meta["span"] == ["2000-01-01", "2000-04-29"]
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_the_validation_score_does_not_depend_on_how_the_observations_are_batched(data, size) -> None:
+    """Sites with 2 to 114 observed days: as one batch, or in batches of few and of many observations."""
+    few = replace(data, targets={"fch4": data.targets["fch4"].copy()})
+    for site in range(8):
+        few.targets["fch4"][2 + 16 * site :, site] = np.nan
+    network = new_network(toy.SYSTEM, SETTINGS, data, 0)
+
+    def mixtures(size: int) -> list[loop.Mixture]:
+        return [[(1.0, objective_for(network), batch)] for batch in few.batches(size, 120, 10, None)]
+
+    def score(size: int) -> float:
+        return loop.Trainer(network, [], lambda rng: [], lambda: mixtures(size), 0, 1, 1.0)._score()
+
+    assert [len(mixtures(n)) for n in (8, size)] == [1, -(-8 // size)]
+    assert score(size) == pytest.approx(score(8), rel=1e-5)
+    assert score(size) != pytest.approx(np.mean([score_of(network, m) for m in mixtures(size)]), rel=1e-3)
 
 
 def test_same_seed_same_weights(data, uninterrupted) -> None:

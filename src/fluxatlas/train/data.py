@@ -70,7 +70,8 @@ class SequenceSet:
 
     ``drivers``, ``targets``, ``sd`` and ``overrides`` are (time, site) float32 in canonical units, NaN where unknown
     (drivers only outside the segments); ``statics`` (site,). ``block`` numbers the spatial block of each site.
-    ``modules`` names the sub-modules to run, None for all. ``weight`` (site,) weighs flux observations.
+    ``modules`` names the sub-modules to run, None for all. ``weight`` (site,) weighs flux observations. ``first_day``
+    (site,) is where each series begins, if not all on the first of ``dates`` (synthetic ones: years are drawn).
     """
 
     dates: pd.DatetimeIndex
@@ -86,6 +87,14 @@ class SequenceSet:
     overrides: Arrays = field(default_factory=dict)
     modules: tuple[str, ...] | None = None
     weight: FloatArray | None = None
+    first_day: pd.DatetimeIndex | None = None
+
+    @property
+    def span(self) -> list[str]:
+        """First and last day of all series."""
+        first = self.dates[:1] if self.first_day is None else self.first_day
+        last = first.max() + (self.dates[-1] - self.dates[0])
+        return [str(first.min().date()), str(last.date())]
 
     @property
     def site_days(self) -> int:
@@ -208,4 +217,5 @@ def read_samples(path: str | Path, system: System) -> SequenceSet:
             statics=statics,
             targets={name: arrays[name] for name in targets},
             segments=tuple(Segment(site, 0, days) for site in range(count)),
+            first_day=pd.DatetimeIndex(dataset["first_day"].values) if "first_day" in dataset else None,
         )

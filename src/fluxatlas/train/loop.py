@@ -163,9 +163,14 @@ class Trainer:
 
     @torch.no_grad()
     def _score(self) -> float:
+        """Mean of the validation losses, each weighed by its observed fluxes; NaN where there are none."""
         self.network.eval()
-        totals = [self._step(mixture, backward=False)["total"] for mixture in self.validate()]
-        return float(np.mean(totals)) if totals else math.nan
+        total, seen = 0.0, 0
+        for mixture in self.validate():
+            count = sum(objective.observations(batch) for _, objective, batch in mixture)
+            total += count * self._step(mixture, backward=False)["total"]
+            seen += count
+        return total / seen if seen else math.nan
 
     def _say(self, phase: Phase, epoch: int, row: dict[str, float]) -> None:
         print(

@@ -111,6 +111,11 @@ class Objective:
         ]
         return torch.stack(losses).sum() / len(names) if losses else outputs["fch4"].sum() * 0.0
 
+    def observations(self, batch: Batch) -> int:
+        """Number of observed fluxes in ``batch``: what its loss weighs among those of other batches."""
+        names = [name for name in (self.system.flux, "ch4ox") if name in batch.targets]
+        return sum(int(torch.isfinite(batch.targets[name][batch.warmup :]).sum()) for name in names)
+
     def total(self, terms: Mapping[str, Tensor]) -> Tensor:
         """Weighted sum of ``terms``."""
         weights = self.weights()

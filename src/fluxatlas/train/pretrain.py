@@ -100,7 +100,7 @@ def pretrain(
     history = trainer.run()
     network.to("cpu").eval()
     described = {"stage": "pretrain", "member": member, "commit": commit(), **(meta or {})}
-    described |= {"span": [str(samples.dates[0].date()), str(samples.dates[-1].date())], "site_days": samples.site_days}
+    described |= {"span": samples.span, "site_days": samples.site_days}
     return Member(network, grid, fit_applicability([training]), described), history
 
 

@@ -6,7 +6,7 @@ The table itself is ``resources/variables.yaml``. Units are converted with pint;
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -33,6 +33,9 @@ class Variable:
     valid: tuple[float, float]
     time: str
     packing: tuple[float, float] | None
+    step: tuple[float, float] | None = None
+    possible: tuple[float, float] | None = None
+    noise: float = 0.0
 
     @property
     def attrs(self) -> dict[str, Any]:
@@ -68,12 +71,19 @@ def table() -> Mapping[str, Variable]:
             standard_name=row["standard_name"],
             long_name=row["long_name"],
             units=row["units"],
-            valid=(float(row["valid"][0]), float(row["valid"][1])),
+            valid=_pair(row["valid"]),
             time=row["time"],
-            packing=tuple(float(x) for x in row["packing"]) if row["packing"] else None,  # type: ignore[arg-type]
+            packing=_pair(row["packing"]) if row["packing"] else None,
+            step=_pair(row["step"]) if "step" in row else None,
+            possible=_pair(row["possible"]) if "possible" in row else None,
+            noise=float(row.get("noise", 0.0)),
         )
         for name, row in rows.items()
     }
+
+
+def _pair(values: Sequence[Any]) -> tuple[float, float]:
+    return float(values[0]), float(values[1])
 
 
 def get(name: str) -> Variable:

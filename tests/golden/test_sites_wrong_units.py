@@ -88,7 +88,7 @@ def kelvin(name: str) -> Change:
     return ramp(ALL[name].value, 280.0)
 
 
-ambiguous = with_entry(units={"FCH4": {"unit": "mg m-2 d-1", "reason": "?"}})
+ambiguous = with_entry(units={"FCH4": {"units": "mg m-2 d-1", "reason": "for this test"}})
 NOWHERE = [{"site": "XX-Tst", "lat": 30.0, "lon": -50.0}]
 START = np.arange(96) * 1800.0
 CASES: list[tuple[str, str, Change, str]] = [
@@ -110,7 +110,12 @@ CASES: list[tuple[str, str, Change, str]] = [
     ("chambers", "sign column", swap("upward_positive", "up"), "flux sign 'up' is unknown"),
     ("chambers", "temperature", swap("degC", "degF"), "soil_temperature unit 'degF' is unknown"),
     ("cosore-data", "percent", chamber_data(CSR_SM5=np.full(72, 30.0)), "swc05: kept 36 of 36 values"),
-    ("voigt-tab", "override", with_entry(units={"CH4_flux": {"unit": "ug", "reason": "?"}}), "'ug' is not a unit"),
+    (
+        "voigt-tab",
+        "override",
+        with_entry(units={"CH4_flux": {"units": "ug", "reason": "for this test"}}),
+        "'ug' is not a unit",
+    ),
     ("stdfmt", "kelvin", ramp(23, 280), "tsl05: kept 0 of 8 days: 8 out of range"),
     ("srdb", "per day", column(9, "0"), "rs: kept 0 of 2 values: 2 out of range"),
     # wrong step

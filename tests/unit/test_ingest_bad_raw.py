@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from fluxatlas.config.forcing import UnitOverride
+from fluxatlas.config.base import UnitOverride
 from fluxatlas.errors import ConfigError, InputError, UnitError
 from fluxatlas.ingest.archive import Archive
 from fluxatlas.ingest.elevation import read_orog

@@ -1,11 +1,18 @@
 """The judgements of ``fluxatlas inspect`` on made-up values, times and positions whose defects are known."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from fluxatlas.errors import FluxAtlasError
+from fluxatlas.ingest.declaration import load_mapping
+from fluxatlas.ingest.mapping import MappedSource
 from fluxatlas.inspect import checks, places, times
 from fluxatlas.inspect.checks import Column
+from fluxatlas.inspect.registry import inspect_path
 from fluxatlas.inspect.report import Report
+from ingest_layouts import LAT, LON, all_days, cf_daily
 
 DAYS = np.arange(400)
 SEASON = 283.0 + 10 * np.sin(2 * np.pi * DAYS / 365) + np.random.default_rng(3).normal(0, 1, DAYS.size)
@@ -90,6 +97,30 @@ class TestValues:
         report, _ = judged(rain, units="kg m-2 s-1", canonical="pr")
         assert "1 tiny negative values down to -5e-10" in messages(report, "tiny-negative")[0]
         assert "out-of-range" not in report.codes()
+
+    @pytest.mark.parametrize(("lowest", "noise"), [(-5.0, False), (-0.4, True)])
+    def test_what_is_noise_is_what_ingest_sets_to_zero(self, tmp_path: Path, lowest: float, noise: bool) -> None:
+        """Daily radiation down to -0.5 W m-2 is set to zero; below, ingest refuses the file, and inspect says so."""
+        values = np.random.default_rng(2).uniform(100, 250, (3, len(LAT), len(LON)))
+        values[1, 2, 2] = lowest
+        (path,) = cf_daily(tmp_path, all_days("standard", 2001, 2001)[:3], {"rsds": values})
+        source = MappedSource(load_mapping("cmip_day"), [path])
+        box = (LON.min(), LAT.min(), LON.max(), LAT.max())
+        try:
+            days = source.days(np.datetime64("2001-01-01"), np.datetime64("2001-01-04"), box, ["rsds"])
+            accepted = bool(days.rsds.min() == 0)
+        except FluxAtlasError as problem:
+            accepted = "lie outside" not in problem.what
+        report = inspect_path(path)
+        assert accepted is noise
+        assert ("tiny-negative" in report.codes()) is noise
+        assert ("out-of-range" in report.codes()) is not noise
+
+    @pytest.mark.parametrize(("subdaily", "code"), [(True, "tiny-negative"), (False, "out-of-range")])
+    def test_the_offset_of_a_sensor_at_night_is_noise_of_steps_only(self, subdaily: bool, code: str) -> None:
+        sun = np.where(DAYS % 2 == 0, 200.0, -5.0)
+        report, _ = judged(sun, canonical="rsds", subdaily=subdaily, clipped=False)
+        assert code in report.codes()
 
     def test_constant_run_and_constant(self) -> None:
         values = SEASON.copy()

@@ -235,3 +235,23 @@ def test_missing_file_no_site_and_no_position(tmp_path: Path) -> None:
         read(written(tmp_path, anonymous, "table.csv"))
     with pytest.raises(FluxAtlasError, match="coordinates"):
         read(written(tmp_path, whole()), sites=[])
+
+
+def test_depths_are_those_of_the_badm_in_the_zip(tmp_path: Path) -> None:
+    """TS_1_1_1 lies at 45 cm, SWC_PI_1 was moved from 4 to 6 cm; other sites of the table do not count."""
+    rows = [
+        *(("US-Tst", "1", "TS_1_1_1", "-0.45"), ("US-Tst", "2", "SWC_PI_1", "-0.04")),
+        *(("US-Tst", "3", "SWC_PI_1", "-0.06"), ("US-Oth", "4", "TS_1_1_1", "-0.15")),
+    ]
+    table = ",".join(badm.COLUMNS) + "\n"
+    for site, group, name, height in rows:
+        table += f"{site},{group},GRP_VAR_INFO,VAR_INFO_VARNAME,{name}\n"
+        table += f"{site},{group},GRP_VAR_INFO,VAR_INFO_HEIGHT,{height}\n"
+    content = zipped(TABLE | {"AMF_US-Tst_BIF_20201005.csv": table.encode()})
+    (record,), ledger = read(written(tmp_path, content, "AMF_US-Tst_BASE-BADM_1-5.zip"))
+    assert set(record.observations["variable"]) == {"fch4", "tsl45", "swc05"}
+    assert not [note for note in ledger.notes["US-Tst"] if "assumed" in note]
+    (record,), _ = read(
+        written(tmp_path, content, "AMF_US-Tst_BASE-BADM_1-5.zip"), temperature_depths={1: 15}
+    )  # the entry takes precedence
+    assert "tsl15" in set(record.observations["variable"])

@@ -108,7 +108,7 @@ BAD = {
     "day": (text().replace(",2,1000,", ",400,1000,"), "is not a time"),
     "text": (text().replace(",-1,12,", ",x,12,", 1), "not a number"),
     "repeated": (text() + "2004,0,2.0,2,0,11,-1,12,5,20,-6999\n", "more than once"),
-    "stray line": (text() + "end of file\n", "no row of data"),
+    "stray line": (text() + "end of file\n", "not a row of data"),
     "no DOY": (text().replace("DOY", "DAY"), "DOY"),
     "no columns": (TOP + "YEAR, DOY, HRMIN\nYEAR, DOY, HRMIN\n1,1,1\n2004,1,30\n2004,1,100\n", "can be used"),
     "latin-1": (text().replace("Test", "T\xe9st").encode("latin-1"), "not utf-8"),

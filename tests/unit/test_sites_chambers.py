@@ -153,3 +153,42 @@ def test_bad_tables_say_what_is_wrong(tmp_path: Path, text: str, said: str) -> N
     with pytest.raises(FluxAtlasError, match=said) as caught:
         read(tmp_path, text)
     assert "chambers.csv" in caught.value.where
+
+
+def test_the_sensor_nearest_to_a_standard_depth_counts_not_the_shallowest(tmp_path: Path) -> None:
+    shallow = ROW.replace(",12,5,degC", ",10,2,degC")
+    near = ROW.replace(",12,5,degC", ",20,5,degC").replace("T20:00", "T19:00")
+    alone = shallow.replace("06-01T20", "06-02T20").replace(",10,2,", ",11,2,")
+    (record,), _ = read(tmp_path, HEADER + shallow + near + alone)
+    found = record.observations.query("variable == 'tsl05'").set_index("time")["value"]
+    assert found.loc["2001-06-01"] == pytest.approx(293.15)  # 5 cm is there, 2 cm is not used
+    assert found.loc["2001-06-02"] == pytest.approx(284.15)  # only 2 cm was measured
+
+
+@pytest.mark.parametrize(
+    ("names", "mean"),
+    [
+        (["A", "", "A"], (-3.0 + (-1.0 - 2.0) / 2) / 2),  # the unnamed one weighs as one chamber
+        (["", "", ""], -2.0),
+        (["A", "A", "B"], (-2.0 + (-1.0 - 3.0) / 2) / 2),
+    ],
+)
+def test_values_of_chambers_without_a_name_count(tmp_path: Path, names: list[str], mean: float) -> None:
+    rows = [
+        ROW.replace("T20:00", f"T{hour}:00").replace(",-1.0,", f",{flux},").rstrip("\n") + f",{name}\n"
+        for hour, flux, name in zip((18, 19, 20), (-1.0, -3.0, -2.0), names, strict=True)
+    ]
+    (record,), ledger = read(tmp_path, HEADER.rstrip("\n") + ",chamber\n" + "".join(rows))
+    (row,) = record.observations.query("variable == 'fch4'").itertuples()
+    assert row.value == pytest.approx(mean)
+    assert row.n == 3
+    assert ledger.sentence("A", "fch4", "values") == "kept 3 of 3 values"
+
+
+@pytest.mark.parametrize("above", ["", "# one comment\n# another\n", "\n\n# after empty lines\n"])
+def test_errors_name_the_line_of_the_file(tmp_path: Path, above: str) -> None:
+    text = above + HEADER + ROW + "# between\n\n" + ROW.replace(",5,m3 m-3", "")
+    with pytest.raises(InputError) as caught:
+        read(tmp_path, text)
+    wrong = next(n for n, line in enumerate(text.split("\n"), 1) if line.endswith("degC,0.2"))
+    assert caught.value.what == f"line {wrong} has 14 cells, the header has 16"

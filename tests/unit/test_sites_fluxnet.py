@@ -116,11 +116,11 @@ def test_fluxnet_ch4_days(data_dir: Path, site: str, days: int, valid: int) -> N
 
 def test_fluxnet_ch4_unit_can_be_overridden(data_dir: Path) -> None:
     path = next((data_dir / WETLANDS).glob("FLX_FI-Si2_*.csv"))
-    units = {"FCH4": {"unit": "mg CH4-C m-2 d-1", "reason": "a test"}}
+    units = {"FCH4": {"units": "mg CH4-C m-2 d-1", "reason": "for this test"}}
     (record,), ledger = read([path], QcRules(valid_range=False, spike_z=0), sites=place("FI-Si2"), units=units)
     mean = record.observations.query("variable == 'fch4'")["value"].mean()
     assert mean == pytest.approx(plain(path)["FCH4"].mean() * 16.043 / 12.011)
-    assert "FCH4 is read as mg CH4-C m-2 d-1 (a test)" in ledger.notes["FI-Si2"]
+    assert "FCH4 is read as mg CH4-C m-2 d-1 (for this test)" in ledger.notes["FI-Si2"]
 
 
 def test_estimated_extremes_against_half_hourly_truth(data_dir: Path) -> None:

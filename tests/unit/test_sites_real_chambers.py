@@ -202,11 +202,11 @@ def test_voigt_manual_campaigns(data_dir: Path) -> None:
 def test_voigt_unit_override(data_dir: Path) -> None:
     path = data_dir / VOIGT / "SoilChamber_2.tab"
     plain, _ = run(voigt, "voigt", [path])
-    units = {"CH4_flux": {"unit": "ug CH4-C m-2 h-1", "reason": "what if"}}
+    units = {"CH4_flux": {"units": "ug CH4-C m-2 h-1", "reason": "what if it were"}}
     carbon, ledger = run(voigt, "voigt", [path], units=units)
     ratio = daily(carbon[0], "fch4")["value"] / daily(plain[0], "fch4")["value"]
     assert ratio.to_numpy() == pytest.approx(16.043 / 12.011)
-    assert "flux is read as ug CH4-C m-2 h-1 (what if)" in ledger.notes[carbon[0].name]
+    assert "flux is read as ug CH4-C m-2 h-1 (what if it were)" in ledger.notes[carbon[0].name]
 
 
 @pytest.mark.parametrize(
@@ -255,7 +255,7 @@ def test_stdfmt_towers(data_dir: Path, name: str, site: int, rows: int, first: s
         ("2001 01 01 1 2 3\n", "first line has 6 columns, this layout has 33"),
         (" ".join(["2001", "13", "01"] + ["1"] * 30) + "\n", "is not a time"),
         (" ".join(["2001", "01", "01"] + ["1"] * 29 + ["x"]) + "\n", "'x' in row 1 of column 'FG'"),
-        (" ".join(["2001", "01", "01"] + ["1"] * 30) + "\n2001 01 02 1\n", "line 3 has 4 cells"),
+        (" ".join(["2001", "01", "01"] + ["1"] * 30) + "\n2001 01 02 1\n", "line 2 has 4 cells"),
     ],
 )
 def test_bad_stdfmt_files(tmp_path: Path, content: str, said: str) -> None:

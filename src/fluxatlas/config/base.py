@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from ..errors import nearest
@@ -36,6 +36,16 @@ class Block(BaseModel):
                 for e in problem.errors()
             ]
         raise ValidationError.from_exception_data(cls.__name__, errors)
+
+
+class UnitOverride(Block):
+    """The true unit of a variable or column that the file labels wrongly or not at all."""
+
+    moved: ClassVar[Mapping[str, str]] = {"unit": "units"}
+    units: str = Field(min_length=1)
+    """The unit that the values really have."""
+    reason: str = Field(min_length=10)
+    """Why it is not that of the file; it is kept in what is made from it."""
 
 
 def _unknown_key(key: str, value: Any, block: type[Block]) -> InitErrorDetails:

@@ -7,16 +7,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from .base import Block
-
-
-class UnitOverride(Block):
-    """A unit to use instead of the label in the file."""
-
-    units: str = Field(min_length=1)
-    """The unit the values really have (UDUNITS spelling)."""
-    reason: str = Field(min_length=10)
-    """Why the label is wrong; it is written into every file made from it."""
+from .base import Block, UnitOverride
 
 
 class RainPattern(Block):

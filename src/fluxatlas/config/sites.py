@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
-from .base import Block
+from .base import Block, UnitOverride
 
 
 class SiteInfo(Block):
@@ -26,15 +26,6 @@ class SiteInfo(Block):
     """IGBP land cover class, such as GRA."""
     utc_offset: float | None = Field(None, ge=-12, le=14)
     """Standard time minus UTC in hours; estimated as longitude / 15 where nobody states it."""
-
-
-class UnitOverride(Block):
-    """The true unit of a column that the file labels wrongly or not at all."""
-
-    unit: str = Field(min_length=1)
-    """The unit to use."""
-    reason: str = Field(min_length=1)
-    """Why; it is kept in the report."""
 
 
 class SiteEntry(Block):
@@ -57,7 +48,7 @@ class SiteEntry(Block):
     moisture_depths: dict[int, float] = {}
     """Depth in cm of soil moisture sensor 1, 2, ... where the file does not state it (default: 5, 15, 45)."""
     units: dict[str, UnitOverride] = {}
-    """Unit by column for files whose label is wrong or missing, with the reason."""
+    """Unit by column for files whose label is wrong or missing: {name: {units: ..., reason: ...}}."""
     encoding: str = "utf-8"
     """Text encoding of the files, such as latin-1."""
     use: Literal["train", "evaluate"] = "train"

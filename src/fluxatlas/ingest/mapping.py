@@ -14,7 +14,7 @@ import pandas as pd
 
 from .. import calendars
 from .. import variables as table
-from ..config.forcing import UnitOverride
+from ..config.base import UnitOverride
 from ..errors import ConfigError, InputError, UnitError, nearest
 from ..variables import same_units
 from . import daily, rules
@@ -36,8 +36,6 @@ BAND = 1 << 16
 """Values that are checked at once."""
 LONGEST_BLOCK = 73
 """Days of a block when memory does not limit it: a fifth of a year."""
-TINY_NEGATIVE = {"pr": 1.2e-6, "rsds": 0.5}
-"""Negative daily values down to minus this (0.1 mm d-1; 0.5 W m-2) are packing noise: set to zero and counted."""
 LONGEST_LOCAL_STEP = 6
 """Longest step [h] that is regrouped into days of local solar time."""
 
@@ -293,14 +291,14 @@ class MappedSource:
 
     def _checked(self, name: str, values: Values, start: np.datetime64, where: str) -> Values:
         """``values`` with tiny negatives clipped, after the checks of range and of missing data."""
-        tiny = TINY_NEGATIVE.get(name)
-        if tiny:
-            negative = (values < 0) & (values >= -tiny)
+        row = table.get(name)
+        if row.noise:
+            negative = (values < 0) & (values >= -row.noise)
             count = int(negative.sum())
             self.clipped[name] += count
             if count:
                 values = np.where(negative, np.float32(0), values)  # other variables may be made of the same raw values
-        low, high = table.get(name).valid
+        low, high = row.valid
         mask = self._mask.get(name, np.isnan(values[0]))
         if _as_expected(values, low, high, mask):
             self._mask[name] = mask

@@ -28,9 +28,6 @@ REPEATS = 5
 RULES = QcRules()
 MAYBE_ZERO = ("pr", "rsds", "snw", "snd", "mrro", "evspsbl", "swc", "cropFrac", "wetlandFrac")
 """Variables that may rightly be zero for long (by the start of the name)."""
-INSTANT = {"rsds": (-20.0, 1500.0), "fch4": (-60.0, 2000.0), "pr": (-1e-3, 0.09), "sfcWind": (0.0, 100.0)}
-"""Ranges [canonical units] of sub-daily values where they are wider than those of daily means in the table."""
-INSTANT |= {"rlds": (30.0, 700.0), "evspsbl": (-0.001, 0.002)}
 
 # canonical variable -> band in which the median of real data lies [canonical units]
 USUAL: dict[str, tuple[float, float]] = {
@@ -66,7 +63,8 @@ class Column:
 
     ``values``: float64 as stored (fill values NaN), any shape. ``canonical`` names the row of the table it becomes,
     by ``value * factor + offset``. ``ordered``: consecutive values of one place, so that runs and spikes mean
-    something; ``subdaily``: the table's ranges for daily means are widened.
+    something; ``subdaily``: the ranges of one step hold, not those of daily means; ``clipped``: its reader sets the
+    noise of daily values to zero.
     """
 
     name: str
@@ -80,6 +78,7 @@ class Column:
     offset: float = 0.0
     ordered: bool = True
     subdaily: bool = False
+    clipped: bool = True
     day_steps: int = 1
     sampled: bool = False
     shape: tuple[int, ...] = ()
@@ -94,9 +93,19 @@ class Column:
     @property
     def valid(self) -> tuple[float, float]:
         """Valid range in canonical units."""
-        if self.subdaily and self.canonical in INSTANT:
-            return INSTANT[self.canonical]
-        return variables.get(self.canonical).valid
+        row = variables.get(self.canonical)
+        return row.step or row.valid if self.subdaily else row.valid
+
+    @property
+    def noise(self) -> float:
+        """How far below zero a value of what cannot be negative is noise, which ingest sets to zero [canonical units].
+
+        Of sub-daily values that is the offset of a sensor at night; of daily ones only where they are ``clipped``.
+        """
+        row = variables.get(self.canonical)
+        if row.valid[0] != 0:
+            return 0.0
+        return max(row.noise if self.clipped else 0.0, -self.valid[0])
 
 
 def judge(report: Report, column: Column) -> VariableSummary:
@@ -237,7 +246,7 @@ def _range(report: Report, column: Column, values: FloatArray) -> None:
     low, high = column.valid
     canonical = values * column.factor + column.offset
     units = variables.get(column.canonical).units
-    negative = (canonical < 0) & (canonical >= -TINY.get(column.canonical, 0.0))
+    negative = (canonical < 0) & (canonical >= -column.noise)
     if negative.any():
         worst = values[negative].min()
         text = (
@@ -252,10 +261,6 @@ def _range(report: Report, column: Column, values: FloatArray) -> None:
         report.warn(
             "out-of-range", f"{text} [{low:g}, {high:g}] {units} of {column.canonical}; worst {worst:.6g}", column.name
         )
-
-
-TINY = {"pr": 1.2e-6, "rsds": 20.0}
-"""Negative values down to minus this [canonical units] are noise (night offsets of radiation sensors included)."""
 
 
 def _constant(report: Report, column: Column, values: FloatArray) -> None:

@@ -61,6 +61,7 @@ def judge_frame(
             offset=spec.offset,
             ordered=ordered,
             subdaily=subdaily,
+            clipped=False,
             day_steps=day_steps,
         )
         if spec.kind == "text" or (not np.isfinite(column.values).any() and frame[name].notna().any()):

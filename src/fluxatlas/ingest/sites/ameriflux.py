@@ -5,7 +5,7 @@ of the network's documentation of variables are used (TA, TS deg C; RH, SWC %; P
 LW_IN, LE W m-2; WS m s-1; FC, NEE umol CO2 m-2 s-1; FCH4 nmol CH4 m-2 s-1). Names carry qualifiers ``_PI`` (made by the
 site's team), ``_F`` (filled: weather only, never an observation), ``_H_V_R`` (horizontal and vertical position,
 replicate, or ``_A`` for their mean; V counts downwards into the soil) or ``_#`` (layer).
-Coordinates, land cover and UTC offset come from the BADM in the zip, else from the entry.
+Coordinates, land cover, UTC offset and depths of sensors come from the BADM in the zip, else from the entry.
 
 Days of observations need half of their steps (``qc.min_qc``); see :func:`subdaily.observed_days`. Weather is
 used only on days with every driver at every step.
@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -44,12 +44,16 @@ _CLOCKS = ("TIMESTAMP_START", "TIMESTAMP_END")
 
 @dataclass(frozen=True)
 class BaseFile:
-    """A BASE file: site, version, values by column on their times (start of the step), facts from BADM."""
+    """A BASE file: site, version, values by column on their times (start of the step), facts from BADM.
+
+    ``depths``: shallowest and deepest depth [cm] that the BADM states for a soil column.
+    """
 
     site: str
     version: str
     table: pd.DataFrame
     facts: dict[str, Any]
+    depths: dict[str, tuple[float, float]] = field(default_factory=dict)
 
 
 def read_file(path: str | Path, encoding: str = "utf-8") -> BaseFile:
@@ -58,10 +62,10 @@ def read_file(path: str | Path, encoding: str = "utf-8") -> BaseFile:
     Raises :class:`InputError` for a broken zip, one without a BASE table, a missing site id, bad times or numbers.
     """
     where, data = str(path), read_bytes(path)
-    facts: dict[str, dict[str, Any]] = {}
+    tables: dict[str, bytes] = {}
     name = Path(path).name
     if data[:2] == b"PK":
-        name, data, facts = _unzip(data, where)
+        name, data, tables = _unzip(data, where)
     head = decode(data[:2000], where, encoding) if data[:2000].isascii() else ""
     stated = dict(re.findall(r"^#\s*(Site|Version):\s*(\S+)", head, re.MULTILINE))
     named = _NAME.search(name)
@@ -74,7 +78,12 @@ def read_file(path: str | Path, encoding: str = "utf-8") -> BaseFile:
         )
     quick = quick_table(data, _CLOCKS[:1], _wanted) if len(data) >= SMALLEST else None
     table = quick[0] if quick and quick[1] == 12 else _careful(data, where, encoding)
-    return BaseFile(site, f"BASE {stated.get('Version', '')}", table, facts.get(site, {}))
+    facts: dict[str, Any] = {}
+    depths_of: dict[str, tuple[float, float]] = {}
+    for label, content in tables.items():
+        facts |= badm.site_facts(content, label).get(site, {})
+        depths_of |= badm.sensor_depths(content, label, site)
+    return BaseFile(site, f"BASE {stated.get('Version', '')}", table, facts, depths_of)
 
 
 def _wanted(name: str) -> bool:
@@ -94,8 +103,8 @@ def _careful(data: bytes, where: str, encoding: str) -> pd.DataFrame:
     return in_order(pd.DataFrame(columns), times(table[_CLOCKS[0]], "%Y%m%d%H%M", where), where)
 
 
-def _unzip(data: bytes, where: str) -> tuple[str, bytes, dict[str, dict[str, Any]]]:
-    """(name of the table, its bytes, facts by site) of a BASE or BASE-BADM zip."""
+def _unzip(data: bytes, where: str) -> tuple[str, bytes, dict[str, bytes]]:
+    """(name of the table, its bytes, BADM tables by where they are) of a BASE or BASE-BADM zip."""
     with opened(data, where) as archive:
         names = archive.namelist()
         tables = [name for name in names if re.search(r"_BASE_H[HR]_.*\.csv$", name)]
@@ -105,14 +114,12 @@ def _unzip(data: bytes, where: str) -> tuple[str, bytes, dict[str, dict[str, Any
                 where=where,
                 hint="expected one AMF_<site>_BASE_HH_<version>.csv",
             )
-        facts: dict[str, dict[str, Any]] = {}
-        for name in names:
-            if "_BIF_" in name and name.endswith((".xlsx", ".csv")):
-                facts |= badm.site_facts(unpack(archive, name, where), f"{where}:{name}")
+        facts = [name for name in names if "_BIF_" in name and name.endswith((".xlsx", ".csv"))]
+        found = {f"{where}:{name}": unpack(archive, name, where) for name in facts}
         content = unpack(archive, tables[0], where)
     if not content.strip():
         raise InputError("the table in the zip is empty", where=where, hint="download it again")
-    return tables[0], content, facts
+    return tables[0], content, found
 
 
 def read(files: Sequence[str], entry: SiteEntry, rules: QcRules, ledger: Ledger) -> list[SiteRecord]:
@@ -139,7 +146,7 @@ def record(
     chosen = choose_columns(table, rules)
     _count_empty(found.table, chosen, site, rules, ledger)
     parts = []
-    for column, variable, factor, offset in _observed(site, chosen, entry, ledger):
+    for column, variable, factor, offset in _observed(site, chosen, found.depths, entry, ledger):
         common: dict[str, Any] = {"rules": rules, "ledger": ledger, "site": site}
         parts.append(observed_days(table[column], variable, per_day, factor=factor, offset=offset, **common))
     return SiteRecord(row, observations(parts), _forcing(site, table, per_day, chosen, rules, ledger))
@@ -181,12 +188,16 @@ def _count_empty(
 
 
 def _observed(
-    site: str, chosen: dict[tuple[str, int], str], entry: SiteEntry, ledger: Ledger
+    site: str,
+    chosen: dict[tuple[str, int], str],
+    stated: dict[str, tuple[float, float]],
+    entry: SiteEntry,
+    ledger: Ledger,
 ) -> list[tuple[str, str, float, float]]:
-    """(column, variable, factor, offset) of every observation."""
+    """(column, variable, factor, offset) of every observation; depths [cm] ``stated`` by column."""
     found: list[tuple[str, str, float, float]] = []
     if ("FCH4", 1) in chosen:
-        unit = entry.units["FCH4"].unit if "FCH4" in entry.units else "nmol m-2 s-1"
+        unit = entry.units["FCH4"].units if "FCH4" in entry.units else "nmol m-2 s-1"
         found.append((chosen["FCH4", 1], "fch4", methane_factor(unit, f"unit of FCH4, site '{site}'"), 0.0))
     carbon = next((chosen[stem, 1] for stem in ("NEE", "FC") if (stem, 1) in chosen), None)
     if carbon:
@@ -199,11 +210,7 @@ def _observed(
         ("SWC", "swc", entry.moisture_depths, 0.01, 0.0),
     ):
         levels = {level: column for (name, level), column in chosen.items() if name == stem}
-        known = given or depths.DEFAULT
-        if levels and not given:
-            listed = ", ".join(f"{levels[i]} = {d:g} cm" for i, d in known.items() if i in levels)
-            ledger.note(site, f"depths of {stem} are not in the file: assumed {listed}")
-        at = depths.choose({levels[i]: d for i, d in sorted(known.items()) if i in levels})
+        at = depths.sensors(stem, levels, given, stated, lambda text: ledger.note(site, text))
         found += [(column, depths.variable(kind, depth), factor, offset) for depth, column in at.items()]
     return found
 

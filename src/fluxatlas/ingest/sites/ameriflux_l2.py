@@ -63,16 +63,18 @@ def read_file(path: str | Path, encoding: str = "utf-8") -> tuple[BaseFile, dict
     lines = read_text(path, encoding).split("\n")
     at = next((i for i, line in enumerate(lines[:100]) if line.startswith("YEAR,")), None)
     if at is None:
-        raise InputError("no line of column names (YEAR, ...)", where=where, hint="this is no AmeriFlux Level 2 file")
+        raise InputError(
+            "no line of column names (YEAR, ...)", where=where, hint="this is not an AmeriFlux Level 2 file"
+        )
     _check_units(lines[at], lines[at + 1] if at + 1 < len(lines) else "", where)
-    body = [line for line in lines[at + 1 :] if re.match(r"\s*\d{4}\s*,", line)]
-    strange = [line for line in lines[at + 3 :] if line.strip() and not re.match(r"\s*\d{4}\s*,", line)]
+    body = [line if re.match(r"\s*\d{4}\s*,", line) else "" for line in lines[at + 1 :]]
+    strange = [line for line, kept in zip(lines[at + 3 :], body[2:], strict=True) if line.strip() and not kept]
     if strange:
         raise InputError(
-            f"'{strange[0][:40]}' is no row of data", where=where, hint="correct or download the file again"
+            f"'{strange[0][:40]}' is not a row of data", where=where, hint="correct or download the file again"
         )
     wanted = {*COLUMNS, *_DEPTHS}
-    table = read_table(path, required=CLOCK, keep=wanted.__contains__, text="\n".join([lines[at], *body]))
+    table = read_table(path, required=CLOCK, keep=wanted.__contains__, text="\n".join([lines[at], *body]), first=at + 1)
     values = pd.DataFrame({name: numbers(table, name, where) for name in table.columns})
     present = [name for name in COLUMNS if name in values]
     if not present:

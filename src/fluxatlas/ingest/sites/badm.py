@@ -99,6 +99,7 @@ def is_table(data: bytes) -> bool:
     )
 
 
+_SOIL = re.compile(r"(TS|SWC)(_F_MDS|_PI)?(_\d+){0,3}(_A)?")
 _NUMBERS = {
     "LOCATION_LAT": "lat",
     "LOCATION_LONG": "lon",
@@ -126,15 +127,19 @@ def site_facts(data: bytes, where: str) -> dict[str, dict[str, Any]]:
     return found
 
 
-def sensor_depths(data: bytes, where: str) -> dict[str, tuple[float, float]]:
-    """Shallowest and deepest depth [cm] stated for each soil column (``TS_F_MDS_1``): sensors are moved at times."""
+def sensor_depths(data: bytes, where: str, of: str = "") -> dict[str, tuple[float, float]]:
+    """Shallowest and deepest depth [cm] stated for each soil column: sensors are moved at times.
+
+    Columns are those of FLUXNET (``TS_F_MDS_1``) or of BASE files (``TS_PI_1``, ``SWC_1_2_1``). ``of``: one site only.
+    """
     groups: dict[tuple[str, str], dict[str, str]] = {}
     for site, group, _, variable, value in table(data, where):
-        groups.setdefault((site, group), {})[variable] = value
+        if of in ("", site):
+            groups.setdefault((site, group), {})[variable] = value
     found: dict[str, tuple[float, float]] = {}
     for facts in groups.values():
         column, height = facts.get("VAR_INFO_VARNAME", ""), _number(facts.get("VAR_INFO_HEIGHT", ""))
-        if height is not None and -10 <= height <= 0 and re.fullmatch(r"(TS|SWC)(_F_MDS)?_\d+", column):
+        if height is not None and -10 <= height <= 0 and _SOIL.fullmatch(column):
             depth = round(-100 * height, 2)
             low, high = found.get(column, (depth, depth))
             found[column] = (min(low, depth), max(high, depth))

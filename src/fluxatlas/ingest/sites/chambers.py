@@ -116,7 +116,7 @@ def _without_repeats(table: pd.DataFrame, site: str, where: str) -> pd.DataFrame
 def _flux_factors(table: pd.DataFrame, entry: SiteEntry, where: str) -> pd.Series:
     """Factor of every row to mg CH4 m-2 d-1, positive upward."""
     if "flux" in entry.units:
-        unit: pd.Series = pd.Series(methane_factor(entry.units["flux"].unit, where), index=table.index)
+        unit: pd.Series = pd.Series(methane_factor(entry.units["flux"].units, where), index=table.index)
     else:
         unit = table["flux_unit"].map({u: methane_factor(str(u), where) for u in table["flux_unit"].unique()})
     sign = table["flux_sign"].map({s: sign_factor(str(s), where) for s in table["flux_sign"].unique()})
@@ -132,25 +132,26 @@ def _soil(
     common: dict[str, Any],
     where: str,
 ) -> list[pd.DataFrame]:
-    """Daily rows of soil temperature or moisture, one variable per standard depth that occurs."""
-    rows = []
+    """Daily rows of soil temperature or moisture, one variable per standard depth that occurs.
+
+    Of several depths that stand for one standard depth the nearest that was measured on a day counts.
+    """
+    sensors: dict[str, tuple[float, str, pd.DataFrame]] = {}
     present = table[stem].notna()
     for _, part in table[present].groupby([f"{stem}_depth_cm", f"{stem}_unit"], dropna=False):
         depth, unit = float(part[f"{stem}_depth_cm"].iloc[0]), str(part[f"{stem}_unit"].iloc[0])
         if unit not in known:
             raise UnitError(f"{stem} unit '{unit}' is unknown", where=where, hint=f"use one of {', '.join(known)}")
-        standard = depths.standard_depth(depth)
-        if standard is None:
+        if depths.standard_depth(depth) is None:
             common["ledger"].note(common["site"], f"{stem} at {depth:g} cm is not used: no standard depth is near")
-            continue
+        sensors[str(len(sensors))] = depth, unit, part
+    rows = []
+    for standard, names in depths.ranked({name: depth for name, (depth, _, _) in sensors.items()}).items():
         variable = depths.variable(kind, standard)
-        factor, offset = known[unit]
-        values = screen(part[stem], variable, factor=factor, offset=offset, of="values", **common)
-        rows.append(daily_mean(values, day[part.index.to_numpy()], variable, **common))
-    return _nearest_only(rows)
-
-
-def _nearest_only(rows: list[pd.DataFrame]) -> list[pd.DataFrame]:
-    """One row per day and variable: of several depths that stand for one standard depth the first one counts."""
+        for name in names:
+            _, unit, part = sensors[name]
+            factor, offset = known[unit]
+            values = screen(part[stem], variable, factor=factor, offset=offset, of="values", **common)
+            rows.append(daily_mean(values, day[part.index.to_numpy()], variable, **common))
     joined = observations(rows)
     return [joined[~joined.duplicated(["time", "variable"])]]

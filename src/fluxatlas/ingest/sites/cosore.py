@@ -171,8 +171,8 @@ def _moisture_factor(
     """0.01 for soil moisture in percent, 1 for a fraction: as the entry states, else by magnitude."""
     if column in entry.units:
         override = entry.units[column]
-        ledger.note(site, f"{column} is read as '{override.unit}' ({override.reason})")
-        return 0.01 if override.unit in ("%", "percent") else 1.0
+        ledger.note(site, f"{column} is read as '{override.units}' ({override.reason})")
+        return 0.01 if override.units in ("%", "percent") else 1.0
     percent = looks_like_percent(missing(_floats(table, column), rules)[0].to_numpy(float))
     if percent:
         ledger.note(site, f"{column} is in percent by its magnitude, against the database's definition: divided by 100")

@@ -34,11 +34,11 @@ def daily_mean(
 ) -> pd.DataFrame:
     """Long observation rows: daily means of ``values`` (canonical units) that fall on ``day``.
 
-    With ``group`` (chamber or port) the mean is taken first over each group within the day, then over groups, so that
-    a chamber measured more often does not weigh more; the spread between groups (or, with fewer than three, between
-    the values) gives the standard error of the daily mean. The uncertainty is the larger of that and the error model
-    of :func:`fluxatlas.ingest.sites.qc.error_floor`, or of ``given_sd`` (one per value) propagated to the mean. Days
-    with fewer than ``min_values`` are dropped and counted.
+    With ``group`` (chamber or port; values without one form a group of their own) the mean is taken first over each
+    group within the day, then over groups, so that a chamber measured more often does not weigh more; the spread
+    between groups (or, with fewer than three, between the values) gives the standard error of the daily mean. The
+    uncertainty is the larger of that and the error model of :func:`fluxatlas.ingest.sites.qc.error_floor`, or of
+    ``given_sd`` (one per value) propagated to the mean. Days with fewer than ``min_values`` are dropped and counted.
     """
     frame = pd.DataFrame({"day": day, "value": values.to_numpy(float)})
     frame["group"] = group.to_numpy() if group is not None else 0
@@ -47,7 +47,7 @@ def daily_mean(
     ledger.read(site, variable, frame["day"].nunique())
     raw = frame.groupby("day")
     n = raw["value"].size()
-    groups = frame.groupby(["day", "group"])["value"].mean().groupby("day")
+    groups = frame.groupby(["day", "group"], dropna=False)["value"].mean().groupby("day")
     mean, count = groups.mean(), groups.size()
     error: pd.Series = (
         (groups.std() / np.sqrt(count)).where(count >= 3, raw["value"].std() / np.sqrt(n)).where(n >= 3, 0.0)

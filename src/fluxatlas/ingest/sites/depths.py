@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 STANDARD = {5: 5.0, 15: 10.0, 45: 20.0}
 """Standard depth [cm] -> largest distance [cm] of a sensor that may stand for it.
@@ -22,20 +22,57 @@ def standard_depth(depth: float) -> int | None:
     return min(near)[1] if near else None
 
 
+def ranked(depths: Mapping[str, float]) -> dict[int, list[str]]:
+    """For each standard depth the columns whose sensors stand for it, the nearest first, from ``depths`` [cm].
+
+    Equally near ones keep the order of the mapping.
+    """
+    found: dict[int, list[str]] = {}
+    for column, depth in depths.items():
+        standard = standard_depth(depth)
+        if standard is not None:
+            found.setdefault(standard, []).append(column)
+    return {near: sorted(found[near], key=lambda column: abs(depths[column] - near)) for near in sorted(found)}
+
+
 def choose(depths: Mapping[str, float]) -> dict[int, str]:
     """For each standard depth the column whose sensor is nearest to it, from ``depths`` by column [cm].
 
     Of two equally near the first in the mapping is taken.
     """
-    chosen: dict[int, tuple[float, str]] = {}
-    for column, depth in depths.items():
-        standard = standard_depth(depth)
-        if standard is None:
-            continue
-        distance = abs(depth - standard)
-        if standard not in chosen or distance < chosen[standard][0]:
-            chosen[standard] = (distance, column)
-    return {standard: column for standard, (_, column) in sorted(chosen.items())}
+    return {standard: columns[0] for standard, columns in ranked(depths).items()}
+
+
+def sensors(
+    stem: str,
+    columns: Mapping[int, str],
+    given: Mapping[int, float],
+    stated: Mapping[str, tuple[float, float]],
+    note: Callable[[str], None],
+) -> dict[int, str]:
+    """Column for each standard depth [cm] of the numbered sensors ``columns`` of a quantity (``stem`` TS or SWC).
+
+    Their depths are those ``given`` by the entry, else those ``stated`` by a BIF (shallowest and deepest, by column;
+    the mean of replicates has those of the replicates), else :data:`DEFAULT`; ``note`` is told what was assumed.
+    """
+    told = {i: found for i, name in columns.items() if (found := _stated(name, stated))}
+    if told and not given:
+        for i, (low, high) in told.items():
+            if high - low > 2:
+                note(f"{columns[i]} was at {low:g} to {high:g} cm: the mean is used")
+        return choose({columns[i]: (low + high) / 2 for i, (low, high) in sorted(told.items())})
+    known = given or DEFAULT
+    if columns and not given:
+        listed = ", ".join(f"{columns[i].replace('_F_MDS', '')} = {d:g} cm" for i, d in known.items() if i in columns)
+        note(f"depths of {stem} are not in the file: assumed {listed}")
+    return choose({columns[i]: d for i, d in sorted(known.items()) if i in columns})
+
+
+def _stated(column: str, stated: Mapping[str, tuple[float, float]]) -> tuple[float, float] | None:
+    if column in stated or not column.endswith("_A"):
+        return stated.get(column)
+    parts = [span for name, span in stated.items() if name.rpartition("_")[0] == column.removesuffix("_A")]
+    return (min(low for low, _ in parts), max(high for _, high in parts)) if parts else None
 
 
 def variable(kind: str, depth: int) -> str:

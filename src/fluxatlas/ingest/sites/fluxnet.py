@@ -288,7 +288,7 @@ def _chosen(
         sensors = _sensors(site, table, stem, given, ledger, known)
         rows += [(column, depths.variable(kind, depth), factor, offset) for depth, column in sensors.items()]
     if "FCH4" in table:
-        unit = entry.units["FCH4"].unit if "FCH4" in entry.units else "nmol m-2 s-1"
+        unit = entry.units["FCH4"].units if "FCH4" in entry.units else "nmol m-2 s-1"
         reason = f" ({entry.units['FCH4'].reason})" if "FCH4" in entry.units else ": not verified, see fluxnet.py"
         ledger.note(site, f"FCH4 is read as {unit}{reason}")
         rows.append(("FCH4", "fch4", methane_factor(unit, f"unit of FCH4, site '{site}'"), 0.0))
@@ -307,20 +307,10 @@ def _sensors(
     ledger: Ledger,
     stated: dict[str, tuple[float, float]] | None = None,
 ) -> dict[int, str]:
-    """Column for each standard depth: by the entry's depths, else those ``stated`` by a BIF, else the default."""
+    """Column for each standard depth: see :func:`depths.sensors`."""
     form = re.compile(rf"{stem}(?:_F_MDS)?_(\d+)")
     columns = {int(m[1]): str(name) for name in table.columns if (m := form.fullmatch(str(name)))}
-    told = {i: stated[name] for i, name in columns.items() if name in stated} if stated else {}
-    if columns and told and not given:
-        for i, (low, high) in told.items():
-            if high - low > 2:
-                ledger.note(site, f"{columns[i]} was at {low:g} to {high:g} cm: the mean is used")
-        return depths.choose({columns[i]: (low + high) / 2 for i, (low, high) in sorted(told.items())})
-    known = given or depths.DEFAULT
-    if columns and not given:
-        listed = ", ".join(f"{stem}_{i} = {d:g} cm" for i, d in known.items() if i in columns)
-        ledger.note(site, f"depths of {stem} are not in the file: assumed {listed}")
-    return depths.choose({columns[i]: d for i, d in sorted(known.items()) if i in columns})
+    return depths.sensors(stem, columns, given, stated or {}, lambda text: ledger.note(site, text))
 
 
 def _observed(

@@ -63,8 +63,8 @@ def read_file(path: str | Path, encoding: str = "utf-8") -> SensorFile:
             where=where,
             hint="keep the names of the download: <network>_<network>_<station>_sm_0.05_0.05_<sensor>_<dates>.stm",
         )
-    lines = [line for line in read_text(path, encoding).split("\n") if line.strip()]
-    ceop = bool(re.match(r"\s*\d{4}/\d\d/\d\d\s+\d\d:\d\d\s+\d{4}/", lines[0]))
+    lines = [(n, line.split()) for n, line in enumerate(read_text(path, encoding).split("\n"), 1) if line.strip()]
+    ceop = bool(re.match(r"\d{4}/\d\d/\d\d \d\d:\d\d \d{4}/", " ".join(lines[0][1])))
     station, rows = _ceop(lines, where) if ceop else _header(lines, where)
     if not rows:
         raise InputError("the file holds no values", where=where, hint="leave it out")
@@ -78,32 +78,33 @@ def read_file(path: str | Path, encoding: str = "utf-8") -> SensorFile:
     return SensorFile(named["quantity"], depth, named["sensor"], facts, in_order(table, clock, where))
 
 
-def _ceop(lines: list[str], where: str) -> tuple[tuple[str, ...], list[tuple[str, str, str, str]]]:
-    """(network, station, lat, lon, elevation, top, base) and rows (day, clock, value, flag) of a CEOP file."""
-    wide = len(_CEOP)
-    cells = [line.split() for line in lines]
-    for number, row in enumerate(cells, 1):
+def _ceop(lines: list[tuple[int, list[str]]], where: str) -> tuple[tuple[str, ...], list[tuple[str, str, str, str]]]:
+    """(network, station, lat, lon, elevation, top, base) and rows (day, clock, value, flag) of a CEOP file.
+
+    ``lines``: the number in the file and the cells of each line that is not blank.
+    """
+    wide, station = len(_CEOP), lines[0][1][5 : len(_CEOP)]
+    for number, row in lines:
         if not wide + 2 <= len(row) <= wide + 3:
             raise InputError(
                 f"line {number} has {len(row)} fields, expected {wide + 2} or {wide + 3}",
                 where=where,
                 hint="the file may be truncated: download it again",
             )
-        if row[5:wide] != cells[0][5:wide]:
+        if row[5:wide] != station:
             raise InputError(
                 f"station, position or depth change in line {number}", where=where, hint="give one file per sensor"
             )
-    return tuple(cells[0][5:wide]), [(row[0], row[1], row[wide], row[wide + 1]) for row in cells]
+    return tuple(station), [(row[0], row[1], row[wide], row[wide + 1]) for _, row in lines]
 
 
-def _header(lines: list[str], where: str) -> tuple[tuple[str, ...], list[tuple[str, str, str, str]]]:
+def _header(lines: list[tuple[int, list[str]]], where: str) -> tuple[tuple[str, ...], list[tuple[str, str, str, str]]]:
     """The same of a file with one header line: CSE, network, station, position, depths, sensor."""
-    head = lines[0].split()
+    head = lines[0][1]
     if len(head) < 8 or re.match(r"\d{4}/", head[0]):
-        raise InputError("the first line is neither CEOP nor a header", where=where, hint="this is no ISMN series")
+        raise InputError("the first line is neither CEOP nor a header", where=where, hint="this is not an ISMN series")
     rows = []
-    for number, line in enumerate(lines[1:], 2):
-        row = line.split()
+    for number, row in lines[1:]:
         if not 4 <= len(row) <= 5:
             raise InputError(
                 f"line {number} has {len(row)} fields, expected 4 or 5",

@@ -213,7 +213,7 @@ def _weather(
 
 
 def _check_unit(part: TowerFile, name: str, expected: str, entry: SiteEntry, where: str) -> None:
-    stated = entry.units[name].unit if name in entry.units else part.units[name]
+    stated = entry.units[name].units if name in entry.units else part.units[name]
     plain = stated.replace(" ", "")
     if plain != expected and _SAME.get(plain) != expected:
         raise UnitError(f"'{name}' is in '{stated}', expected '{expected}'", where=where, hint="convert the file")

@@ -15,19 +15,13 @@ from .records import Ledger
 FloatArray = npt.NDArray[np.floating[Any]]
 
 
-POSSIBLE: dict[str, tuple[float, float]] = {"fch4": (-200.0, 5000.0)}
-"""Possible range of a daily value in any ecosystem where that of the table of variables is of one only (our choice).
-
-The table's ``fch4`` is that of upland soil. The largest daily value of the ten FLUXNET-CH4 files at hand is 1,488
-mg m-2 d-1 (DE-Zrk, a rewetted fen), the smallest -164."""
-
-
 def bounds(variable: str, rules: QcRules) -> tuple[tuple[float, float], tuple[float, float]]:
     """(possible range, range of the system) of daily values of ``variable`` [canonical units]; see ``qc.limits``."""
-    low, high = POSSIBLE.get(variable, variables.get(variable).valid)
+    row = variables.get(variable)
+    low, high = row.possible or row.valid
     limits = rules.limits.get(variable)
     if limits is None:
-        return (low, high), (low, high) if variable not in POSSIBLE else variables.get(variable).valid
+        return (low, high), row.valid
     return (low, high), (max(low, limits[0]), min(high, limits[1]))
 
 

@@ -48,8 +48,8 @@ FORCING = {
 def read_file(path: str | Path, encoding: str = "utf-8") -> pd.DataFrame:
     """The 33 columns by name, indexed by day, values as they are; raises :class:`InputError` for another layout."""
     where = str(path)
-    lines = [" ".join(line.split()) for line in read_text(path, encoding).splitlines() if line.strip()]
-    width = len(lines[0].split(" "))
+    lines = [" ".join(line.split()) for line in read_text(path, encoding).split("\n")]
+    width = len(next(line for line in lines if line).split(" "))
     if width != len(COLUMNS):
         raise InputError(
             f"the first line has {width} columns, this layout has {len(COLUMNS)}",
@@ -57,7 +57,7 @@ def read_file(path: str | Path, encoding: str = "utf-8") -> pd.DataFrame:
             hint="give a *.stdfmt.daily.txt file (the hourly ones have other columns)",
         )
     text = "\n".join([" ".join(COLUMNS), *lines])
-    table = read_table(path, required=COLUMNS, separator=" ", text=text)
+    table = read_table(path, required=COLUMNS, separator=" ", text=text, first=0)
     table = pd.DataFrame({name: numbers(table, name, where) for name in COLUMNS})
     if table[["year", "month", "day"]].isna().any(axis=None):
         raise InputError("a row has no date", where=where, hint="correct the first three columns")

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from ... import variables
 from ...config.sites import QcRules
 from ...errors import InputError
 from .qc import bounds, error_floor, screen, within_range
@@ -21,14 +22,6 @@ FloatArray = npt.NDArray[np.floating[Any]]
 
 LONGEST = 100
 """A file that spans more years than this holds a wrong time."""
-
-VALID: dict[str, tuple[float, float]] = {
-    "rsds": (-15.0, 1500.0),
-    "pr": (0.0, 0.06),
-    "fch4": (-700.0, 2800.0),
-    "nee": (-105.0, 105.0),
-}
-"""Possible range of one step where it is wider than that of the daily mean in the table of variables (our choice)."""
 
 ORDER = ("tas", "tasmin", "tasmax", "pr", "rsds", "rlds", "huss", "ps", "sfcWind")
 C_PER_UMOL = 12.011e-6 * 86400
@@ -99,10 +92,11 @@ def balanced_means(values: FloatArray, per_day: int) -> tuple[FloatArray, FloatA
 
 
 def _valid_step(variable: str, rules: QcRules) -> tuple[float, float] | None:
-    """Possible range of one step: that of :data:`VALID`, or four times the range of the system where it is wider."""
-    if variable not in VALID or variable not in rules.limits:
-        return VALID.get(variable)
-    (low, high), (least, most) = VALID[variable], bounds(variable, rules)[1]
+    """Possible range of one step where it is wider than that of a day, or four times the range of the system."""
+    step = variables.get(variable).step
+    if step is None or variable not in rules.limits:
+        return step
+    (low, high), (least, most) = step, bounds(variable, rules)[1]
     return min(low, 4 * least), max(high, 4 * most)
 
 
@@ -216,7 +210,7 @@ def screened_weather(
                 site=site,
                 of="values",
                 label=str(series.name),
-                valid=VALID.get(name),
+                valid=variables.get(name).step,
             )
             for name, (series, factor, offset) in raw.items()
         }

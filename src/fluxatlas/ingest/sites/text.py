@@ -116,30 +116,34 @@ def read_table(
     separator: str = ",",
     comment: str | None = None,
     text: str | None = None,
+    first: int = 1,
 ) -> pd.DataFrame:
     """A text table with a header line; numbers where a column holds only numbers, else strings.
 
     ``keep`` chooses columns by name beside the ``required`` ones. Raises :class:`InputError` for a file that is not
-    text, has no header, no rows, a ragged line, or lacks a column. ``text`` gives the content where it was read before.
+    text, has no header, no rows, a ragged line, or lacks a column. ``text`` gives the content where it was read before,
+    and ``first`` the number in the file of its first line.
     """
     where = str(path)
     content = read_text(path, encoding) if text is None else text
     if comment:
-        content = "\n".join(line for line in content.split("\n") if not line.startswith(comment))
+        content = "\n".join("" if line.startswith(comment) else line for line in content.split("\n"))
+    body = content.lstrip()
+    above = content.count("\n") - body.count("\n")
     wanted = list(required)
-    header = next(csv.reader([content.lstrip().split("\n", 1)[0]], delimiter=separator), [])
+    header = next(csv.reader([body.split("\n", 1)[0]], delimiter=separator), [])
     names = [name.strip() for name in header]
     check_columns(names, wanted, where)
     if len(names) < 1 or not any(names):
-        raise InputError("the first line is no header", where=where, hint="give a table with column names")
-    _check_ragged(content.lstrip(), separator, len(names), where)
+        raise InputError("the first line is not a header", where=where, hint="give a table with column names")
+    _check_ragged(body, separator, len(names), where, first + above)
     columns = [i for i, name in enumerate(names) if name in wanted or (keep is not None and keep(name))]
     try:
         table = pd.read_csv(
-            io.StringIO(content.lstrip()),
+            io.StringIO(content),
             sep=separator,
             header=None,
-            skiprows=1,
+            skiprows=above + 1,
             names=list(range(len(names))),
             usecols=columns,
             index_col=False,
@@ -156,11 +160,14 @@ def read_table(
     return table.set_axis([names[int(str(i))] for i in table.columns], axis=1)
 
 
-def _check_ragged(content: str, separator: str, width: int, where: str) -> None:
-    """Refuse a line with another number of cells than the header; quoted text is left to the parser."""
+def _check_ragged(content: str, separator: str, width: int, where: str, first: int) -> None:
+    """Refuse a line with another number of cells than the header, by its number in the file (the header is ``first``).
+
+    Quoted text is left to the parser.
+    """
     if '"' in content:
         return
-    for number, line in enumerate(content.split("\n"), 1):
+    for number, line in enumerate(content.split("\n"), first):
         cells = line.count(separator) + 1
         if cells != width and line.strip():
             raise InputError(
@@ -171,7 +178,7 @@ def _check_ragged(content: str, separator: str, width: int, where: str) -> None:
 
 
 def numbers(table: pd.DataFrame, name: str, where: str) -> pd.Series:
-    """Column ``name`` as floats; raises :class:`InputError` with the first text that is no number. Infinite is NaN."""
+    """Column ``name`` as floats, inf as NaN; raises :class:`InputError` with the first text that is not a number."""
     column = table[name]
     if column.dtype.kind not in "fiu":
         converted = pd.to_numeric(column, errors="coerce").astype("float64")

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ... import variables
 from ...config.sites import QcRules, SiteEntry
 from ...errors import InputError
 from . import depths, weather
@@ -78,11 +79,13 @@ def read_tab(path: str | Path, encoding: str = "utf-8") -> pd.DataFrame:
     if "*/" not in text:
         raise InputError("no PANGAEA header ('/* ... */')", where=str(path), hint="download the file as text again")
     header, _, body = text.partition("*/")[2].lstrip().partition("\n")
+    line = text.count("\n") - body.count("\n")
     names = []
     for cell in header.split("\t"):
         short = re.search(r"\((\w+):", cell)
         names.append(short[1] if short else cell.strip())
-    table = read_table(path, required=tuple(MANUAL), separator="\t", text="\t".join(names) + "\n" + body)
+    content = "\t".join(names) + "\n" + body
+    table = read_table(path, required=tuple(MANUAL), separator="\t", text=content, first=line)
     return table.rename(columns=MANUAL)
 
 
@@ -146,7 +149,7 @@ def _site(
     where: str,
 ) -> SiteRecord:
     site = str(row["site"])
-    unit = entry.units["CH4_flux"].unit if "CH4_flux" in entry.units else "ug CH4 m-2 h-1"
+    unit = entry.units["CH4_flux"].units if "CH4_flux" in entry.units else "ug CH4 m-2 h-1"
     reason = (
         entry.units["CH4_flux"].reason if "CH4_flux" in entry.units else "the header says 'Methane, flux', not CH4-C"
     )
@@ -207,7 +210,7 @@ def _weather(table: pd.DataFrame, utc: pd.DatetimeIndex, day: pd.DatetimeIndex, 
     calm = {**common, "rules": common["rules"].model_copy(update={"spike_z": 0.0}), "of": "values"}
     hourly = pd.DataFrame()
     for name, (column, factor, offset) in WEATHER.items():
-        valid = (-15.0, 1400.0) if name == "rsds" else None  # the table's range is that of daily means
+        valid = variables.get(name).step
         raw = hours[column].astype("float64")
         hourly[name] = screen(raw, name, factor=factor, offset=offset, valid=valid, label=column, **calm)
     hourly["huss"] = weather.humidity_from_relative(hourly.pop("hurs"), hourly["ps"], hourly["tas"])

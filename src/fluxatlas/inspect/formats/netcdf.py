@@ -176,6 +176,7 @@ def _one(report: Report, dataset: xr.Dataset, roles: Axes, name: str, variable: 
         canonical=canonical,
         ordered=values.size == values.shape[0] if values.ndim else False,
         subdaily=report.time is not None and report.time.step.endswith(("h", "min", "s")),
+        clipped=roles.layout != "point",
         sampled=sampled,
         shape=tuple(int(n) for n in variable.shape),
         fill_declared="_FillValue" in variable.encoding or "missing_value" in variable.encoding,

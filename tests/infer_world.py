@@ -95,10 +95,10 @@ def write_piece(path: Path, tile: Tile, year: int, halo: int = 2) -> Path:
     return path
 
 
-def write_member(path: Path, seed: int, hidden: int = 8, grid: str = "4km", layers: int = 1) -> Path:
+def write_member(path: Path, seed: int, hidden: int = 8, grid: str = "4km", layers: int = 1, cell: str = "gru") -> Path:
     """A member with random weights whose scaler knows the made-up weather, and an applicability index fitted to it."""
     torch.manual_seed(seed)
-    network = HierarchicalNetwork(SYSTEM, Architecture(hidden=hidden, layers=layers))
+    network = HierarchicalNetwork(SYSTEM, Architecture(cell=cell, hidden=hidden, layers=layers))
     network.scaler.fit(_scaler_data(np.random.default_rng(0)))
     names = feature_names(dict.fromkeys(SYSTEM.statics))
     rng = np.random.default_rng(seed)

@@ -6,11 +6,19 @@ on the machine named there. Time is what one core of that machine needs; expect 
 
 from __future__ import annotations
 
+import calendar
 import csv
+import math
 from dataclasses import dataclass
 
+from .config.train import STATES
+from .errors import FluxAtlasError
+from .grid import Tile
 from .paths import RESOURCES
 from .run import Run
+
+SOURCE_STEPS = {"era5_land": 0.1, "era5": 0.25, "livneh": 0.0625}
+"""Cell size [degrees] of the sources whose grid is known."""
 
 
 @dataclass(frozen=True)
@@ -88,24 +96,58 @@ def plan(run: Run) -> list[StagePlan]:
 
 def _inference_memory(run: Run) -> float:
     """Predicted peak memory [MB] of the largest tile-year; the same number that inference checks before it starts."""
-    from .infer.memory import predict
+    from .infer.memory import of_tile
 
-    size, train = run.config.grid.tile_size, run.config.train
-    return (
-        predict(
-            tile_cells=(size * run.grid.per_degree) ** 2,
-            land_cells=max(run.land.values()),
-            members=train.members,
-            hidden=train.hidden,
-            layers=train.layers,
-            block=run.config.infer.block_cells,
-            time_chunk=run.config.infer.time_chunk,
-            piece_cells=(size * 10 + 4) ** 2,  # of 0.1 degree, with the halo
-            outputs=len(run.system.outputs) + 2,
-            workers=run.config.infer.workers,
+    train, step = run.config.train, source_step(run)
+    days = 366 if any(calendar.isleap(year) for year in run.years) else 365
+    largest = 0
+    for name, land in run.land.items():
+        tile = run.tile(name)
+        largest = max(
+            largest,
+            of_tile(
+                run.config.infer,
+                run.system,
+                tile_cells=tile.shape[0] * tile.shape[1],
+                land_cells=land,
+                piece_cells=_piece_cells(run, tile, step),
+                days=days,
+                members=train.members,
+                state_width=train.hidden * STATES[train.cell],
+                layers=train.layers,
+            ),
         )
-        / 1e6
-    )
+    return largest / 1e6
+
+
+def _piece_cells(run: Run, tile: Tile, step: float) -> int:
+    """Source cells of ``step`` degrees in the forcing piece of a tile, with their halo; centres at multiples of it."""
+    box, domain, halo = tile.bbox, run.config.domain.bbox, run.config.forcing.halo
+    edges = (max(box[0], domain[0]), max(box[1], domain[1]), min(box[2], domain[2]), min(box[3], domain[3]))
+
+    def cells(low: float, high: float) -> int:
+        return math.ceil(high / step + 0.5 - 1e-6) - math.floor(low / step - 0.5 + 1e-6) - 1 + 2 * halo
+
+    return cells(edges[1], edges[3]) * cells(edges[0], edges[2])
+
+
+def source_step(run: Run) -> float:
+    """Cell size [degrees] of the forcing: known for its source, else read from its first file, else 0.1."""
+    import numpy as np
+
+    from .axes import LAT
+    from .files import open_netcdf
+
+    if run.is_synthetic:
+        return run.config.synthetic_earth.resolution
+    if run.config.forcing.source in SOURCE_STEPS:
+        return SOURCE_STEPS[run.config.forcing.source]
+    try:
+        with open_netcdf(run.forcing_files(run.forcing_years[0])[0]) as data:
+            lat = next(data[name] for name in LAT if name in data.variables and data[name].ndim == 1)
+            return float(np.abs(np.diff(lat.to_numpy())).min())
+    except (FluxAtlasError, StopIteration, ValueError, IndexError):
+        return 0.1
 
 
 def wall_hours(rows: list[StagePlan], cores: int) -> float:
@@ -124,6 +166,9 @@ def table(run: Run, cores: int) -> str:
     )
     hours = wall_hours(rows, cores)
     lines += ["", f"about {_duration(hours)} on {cores} cores like those of resources/calibration.csv"]
+    needed, allowed = next(r.memory_mb for r in rows if r.stage == "infer"), run.config.infer.memory_mb
+    if needed > allowed:
+        lines.append(f"infer.memory_mb is {allowed:,}: inference will refuse to start; set it to {needed:,.0f} or more")
     return "\n".join(lines)
 
 

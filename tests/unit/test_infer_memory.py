@@ -4,12 +4,22 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
+import xarray as xr
+import yaml
 
 import infer_world as world
+from fluxatlas import files, variables
+from fluxatlas.config import load
 from fluxatlas.config.infer import InferBlock
+from fluxatlas.errors import MemoryLimitError
 from fluxatlas.grid import get_grid
 from fluxatlas.infer.tile import TileJob
+from fluxatlas.paths import REPOSITORY
+from fluxatlas.plan import plan, table
+from fluxatlas.run import Run
 
 SCRIPT = """
 import sys
@@ -43,3 +53,74 @@ def test_prediction_is_near_the_measured_peak(tmp_path: Path) -> None:
     )  # fmt: skip
     measured = float(done.stdout)
     assert 0.9 < run.predicted_bytes() / measured < 1.8, (run.predicted_bytes() / 1e6, measured / 1e6)
+
+
+PLANS = {
+    "the default": {},
+    "threads": {"infer": {"workers": 4}},
+    "processes": {"infer": {"workers": 16}},
+    "wished processes": {"infer": {"workers": 2, "scheduler": "processes", "block_cells": 300}},
+    "a wide LSTM of two layers": {"train": {"cell": "lstm", "hidden": 64, "layers": 2, "members": 2}},
+    "a finer source": {"synthetic_earth": {"resolution": 0.1}, "forcing": {"halo": 4}},
+    "a domain within the tile": {"domain": {"west": -5, "south": 36, "east": -4.1, "north": 37.3}},
+    "a leap year": {"period": {"start": 2004, "end": 2004}, "infer": {"time_chunk": 366}},
+}
+
+
+@pytest.mark.parametrize("changes", PLANS.values(), ids=list(PLANS))
+def test_the_plan_says_what_inference_checks(tmp_path: Path, changes: dict[str, dict[str, object]]) -> None:
+    """Members, attributes and a piece as the configuration lets the stages make them, against the plan."""
+    settings = yaml.safe_load((REPOSITORY / "config" / "config.yaml").read_text())
+    settings["domain"] = {"west": -6, "south": 36, "east": -4, "north": 38}
+    for block, leaves in changes.items():
+        settings[block] |= leaves
+    run = Run(load(settings))
+    (name,) = run.tiles
+    tile, config = run.tile(name), run.config
+    _write_attributes(tmp_path / "attributes.nc", tile, run.land[name])
+    _write_piece(tmp_path / "piece.nc", config, run.years[0])
+    members = [
+        world.write_member(
+            tmp_path / f"{seed}.pt", seed, config.train.hidden, layers=config.train.layers, cell=config.train.cell
+        )
+        for seed in range(config.train.members)
+    ]
+    allowed = config.infer.model_copy(update={"memory_mb": 100_000})
+    job = TileJob(tile, [tmp_path / "piece.nc"], tmp_path / "attributes.nc", members, allowed, "")
+    planned = next(row.memory_mb for row in plan(run) if row.stage == "infer")
+    assert planned == pytest.approx(job.predicted_bytes() / 1e6, rel=1e-12)
+    below = config.infer.model_copy(update={"memory_mb": int(planned) - 1})
+    with pytest.raises(MemoryLimitError, match="predicted to need"):
+        TileJob(tile, [tmp_path / "piece.nc"], tmp_path / "attributes.nc", members, below, "")
+    assert ("inference will refuse to start" in table(run, 2)) == (planned > config.infer.memory_mb)
+
+
+def _write_attributes(path: Path, tile, land: int) -> None:
+    world.write_attributes(path, tile)
+    data = files.read_netcdf(path)
+    data = data.map(lambda layer: layer.fillna(layer.mean()))
+    data["active"] = (
+        ("lat", "lon"),
+        (np.arange(data["active"].size) < land).reshape(data["active"].shape).astype("i1"),
+    )
+    files.write_netcdf(data, path)
+
+
+def _write_piece(path: Path, config, year: int) -> None:
+    """A piece of the synthetic Earth: points at multiples of its resolution, cells that touch the domain and a halo."""
+    step, halo = config.synthetic_earth.resolution, config.forcing.halo
+    west, south, east, north = config.domain.bbox
+    points = np.round(np.arange(-180 / step, 180 / step + 1)) * step
+    lat, lon = (
+        points[(points + step / 2 > low + 1e-9) & (points - step / 2 < high - 1e-9)]
+        for low, high in ((south, north), (west, east))
+    )
+    extra = step * np.arange(1, halo + 1)
+    lat, lon = (np.concatenate([axis[0] - extra[::-1], axis, axis[-1] + extra]) for axis in (lat, lon))
+    dates = pd.date_range(f"{year}-01-01", f"{year}-12-31")
+    data = {
+        name: (("time", "lat", "lon"), world.weather(name, lat[::-1], lon, dates), variables.get(name).attrs)
+        for name in world.SYSTEM.forcing
+    }
+    data["orog"] = (("lat", "lon"), world.attribute("orog", lat[::-1], lon), {"units": "m"})
+    files.write_netcdf(xr.Dataset(data, coords={"time": dates, "lat": lat[::-1], "lon": lon}), path)

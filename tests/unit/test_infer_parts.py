@@ -7,11 +7,11 @@ import pytest
 
 from fluxatlas import variables
 from fluxatlas.errors import ConfigError, MemoryLimitError
-from fluxatlas.infer.blocks import MOST_THREADS, choose_scheduler, make_blocks
 from fluxatlas.infer.engine import make_engine
 from fluxatlas.infer.kernel import spread
 from fluxatlas.infer.memory import predict, refuse_above
 from fluxatlas.infer.packing import pack
+from fluxatlas.infer.sharing import MOST_THREADS, choose_scheduler, make_blocks
 from fluxatlas.infer.store import Store
 from fluxatlas.variables import FILL
 
@@ -81,7 +81,9 @@ def test_unknown_back_end_names_the_nearest() -> None:
 
 
 def test_memory_grows_with_every_shape() -> None:
-    base = {"tile_cells": 57_600, "land_cells": 30_000, "hidden": 32, "members": 3, "workers": 2}
+    base = {"tile_cells": 57_600, "land_cells": 30_000, "hidden": 32, "members": 3, "workers": 2, "days": 365}
+    base |= {"block": 384, "time_chunk": 73, "piece_cells": 400, "forcing": 9, "outputs": 6, "submodules": 3}
+    base |= {"layers": 1, "processes": False}
     reference = predict(**base)  # type: ignore[arg-type]
     for key, value in {**base, "days": 365, "piece_cells": 400, "block": 384, "time_chunk": 73}.items():
         more = {"block": 384, "land_cells": 30_000, **base, key: 2 * value}

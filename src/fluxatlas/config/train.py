@@ -8,6 +8,8 @@ from pydantic import Field
 
 from .base import Block
 
+STATES = {"gru": 1, "lstm": 2}
+"""Numbers of the recurrent state per hidden unit, by cell."""
 Baseline = Literal["process", "trees", "no_pretraining", "no_knowledge"]
 
 

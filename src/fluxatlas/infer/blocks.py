@@ -1,9 +1,4 @@
-"""Spreading blocks of cells over the cores of a job, or over a running Dask cluster.
-
-Threads are the rule: torch and the regridding kernels release the interpreter lock, and on 2 cores two threads were
-measured to take the same processor time as one (20.5 and 20.0 s), whereas each further process costs 3-4 s of start and
-400 MB. Processes are for many cores, where the rest of Python would queue for the lock; see :func:`choose_scheduler`.
-"""
+"""Running blocks of cells on the cores of a job, or on a running Dask cluster."""
 
 from __future__ import annotations
 
@@ -14,36 +9,11 @@ from functools import partial
 from typing import Any
 
 from ..errors import FluxAtlasError, InputError
-from .kernel import Block, BlockResult, Job, run_block
+from .kernel import BlockResult, Job, run_block
+from .sharing import Block
 from .state import EnsembleState
 
-MOST_THREADS = 8
-"""Workers above which processes are used (our choice; not measured on so many cores)."""
-
-
-def make_blocks(cells: int, size: int, workers: int = 1) -> list[Block]:
-    """Blocks of at most ``size`` consecutive cells that cover ``cells``.
-
-    For several ``workers`` there are at least four each, as far as a block then still has :data:`SMALLEST` cells.
-    """
-    if workers > 1:
-        size = min(size, max(SMALLEST, -(-cells // (4 * workers))))
-    return [Block(start, min(start + size, cells)) for start in range(0, cells, size)]
-
-
-def choose_scheduler(scheduler: str, workers: int, blocks: int) -> str:
-    """``serial``, ``threads`` or ``processes`` for ``blocks`` blocks; ``scheduler`` unless that is ``auto``."""
-    if workers == 1 or blocks == 1:
-        return "serial"
-    if scheduler != "auto":
-        return scheduler
-    return "processes" if workers > MOST_THREADS else "threads"
-
-
 CONNECT_SECONDS = 20.0
-
-SMALLEST = 64
-"""Cells of a block below which the network's matrices are too small to be worth splitting."""
 
 
 class Progress:

@@ -31,6 +31,7 @@ from ..train.applicability import CLIMATE, features
 from ..train.member import Member
 from .engine import Array, Engine, make_engine
 from .packing import pack
+from .sharing import Block
 from .state import EnsembleState
 from .store import Store, sections
 
@@ -54,14 +55,6 @@ class Job:
     hashes: tuple[str, ...]
     store: Store | None = None
     series: tuple[AnnualSeries, ...] = ()
-
-
-@dataclass(frozen=True)
-class Block:
-    """Cells ``start`` to ``stop`` (exclusive) of the list of active cells."""
-
-    start: int
-    stop: int
 
 
 @dataclass

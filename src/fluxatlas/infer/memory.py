@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from ..config.infer import InferBlock
 from ..errors import MemoryLimitError
+from ..systems import System
+from .sharing import choose_scheduler, make_blocks
 
 PROCESS = 420e6
 """Bytes of a process that has imported torch, xarray and the rest and done nothing (measured: 390-420 MB)."""
@@ -10,22 +13,59 @@ PROCESS = 420e6
 FLOAT = 4
 
 
+def of_tile(
+    settings: InferBlock,
+    system: System,
+    *,
+    tile_cells: int,
+    land_cells: int,
+    piece_cells: int,
+    days: int,
+    members: int,
+    state_width: int,
+    layers: int,
+) -> int:
+    """Peak bytes of a tile-year; what ``plan`` says and what inference checks before it starts.
+
+    ``tile_cells`` and ``land_cells`` of the target grid, ``piece_cells`` of the source grid in the forcing piece;
+    ``state_width`` and ``layers`` are those of the networks. Work on a Dask cluster of its own is not counted.
+    """
+    blocks = len(make_blocks(land_cells, settings.block_cells, settings.workers))
+    scheduler = choose_scheduler(settings.scheduler, settings.workers, blocks)
+    return predict(
+        tile_cells=tile_cells,
+        land_cells=land_cells,
+        days=days,
+        members=members,
+        hidden=state_width,
+        block=settings.block_cells,
+        time_chunk=settings.time_chunk,
+        piece_cells=piece_cells,
+        forcing=len(system.forcing),
+        outputs=len(system.outputs) + sum(name not in system.intermediates for name in system.outputs),
+        submodules=len(system.submodules),
+        layers=layers,
+        workers=1 if scheduler == "serial" else settings.workers,
+        processes=scheduler == "processes",
+    )
+
+
 def predict(
     *,
     tile_cells: int,
     land_cells: int,
-    days: int = 365,
-    members: int = 3,
-    hidden: int = 32,
-    block: int = 384,
-    time_chunk: int = 73,
-    piece_cells: int = 400,
-    forcing: int = 9,
-    outputs: int = 6,
-    submodules: int = 3,
-    layers: int = 1,
-    workers: int = 1,
-    processes: bool = False,
+    days: int,
+    members: int,
+    hidden: int,
+    block: int,
+    time_chunk: int,
+    piece_cells: int,
+    forcing: int,
+    outputs: int,
+    submodules: int,
+    layers: int,
+    workers: int,
+    processes: bool,
 ) -> int:
     """Peak bytes of a tile-year over the whole job.
 

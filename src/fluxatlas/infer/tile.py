@@ -21,10 +21,11 @@ from ..ingest.atmosphere import series_of
 from ..tiles.cells import ActiveCells, read_cells
 from ..tiles.piece import dates_of
 from ..train.member import Member
-from .blocks import choose_scheduler, make_blocks, run_blocks
+from .blocks import run_blocks
 from .kernel import BlockResult, Job, forget_context
-from .memory import predict, refuse_above
+from .memory import of_tile, refuse_above
 from .output import daily_names, write_tile
+from .sharing import choose_scheduler, make_blocks
 from .state import EnsembleState, read_state, write_state
 from .store import Store
 
@@ -109,22 +110,17 @@ class TileJob:
         refuse_above(self.predicted_bytes(), self.settings.memory_mb, where=f"tile {tile.name}")
 
     def predicted_bytes(self) -> int:
-        """Peak memory of this job; see :func:`fluxatlas.infer.memory.predict`."""
-        return predict(
+        """Peak memory of this job; see :func:`fluxatlas.infer.memory.of_tile`."""
+        return of_tile(
+            self.settings,
+            self.system,
             tile_cells=self.tile.shape[0] * self.tile.shape[1],
             land_cells=len(self.cells),
+            piece_cells=max(self._piece_cells(path) for path in set(self.forcing)),
             days=max(map(len, self.days)),
             members=len(self.members),
-            hidden=self.network.state_width,
-            block=self.settings.block_cells,
-            time_chunk=self.settings.time_chunk,
-            piece_cells=max(self._piece_cells(path) for path in set(self.forcing)),
-            forcing=len(self.system.forcing),
-            outputs=len(daily_names(self.system)),
-            submodules=len(self.system.submodules),
+            state_width=self.network.state_width,
             layers=self.network.architecture.layers,
-            workers=1 if self.scheduler == "serial" else self.settings.workers,
-            processes=self.scheduler == "processes",
         )
 
     @staticmethod

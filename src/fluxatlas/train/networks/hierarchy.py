@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ...config.train import STATES
 from ...errors import ConfigError, InputError, nearest
 from ...systems import Submodule, System
 from ..scaler import Scaler
@@ -94,7 +95,7 @@ class HierarchicalNetwork(nn.Module):
     @property
     def state_width(self) -> int:
         """Length of the last axis of the state."""
-        return self.architecture.hidden * (2 if self.architecture.cell == "lstm" else 1)
+        return self.architecture.hidden * STATES[self.architecture.cell]
 
     def forward(
         self,

@@ -7,11 +7,14 @@ import logging
 from datetime import datetime
 from pathlib import Path
 
+import numpy as np
 import pytest
+import rasterio
 import yaml
 
-from fluxatlas.errors import ConfigError
+from fluxatlas.errors import ConfigError, FetchError
 from fluxatlas.fetch import checksum, secrets
+from fluxatlas.fetch.check import check
 from fluxatlas.fetch.commands import parse_bbox, parse_patience, parse_years
 from fluxatlas.fetch.datasets import COLUMNS, datasets
 from fluxatlas.fetch.items import items
@@ -235,3 +238,24 @@ def test_the_provenance_of_a_file_names_the_licence():
 
     assert json.dumps(describe("era5_land")).count("10.5194/essd-13-4349-2021") == 1
     assert describe("of my own") == {"dataset": "of my own"}
+
+
+def _two_bands(path: Path, interleave: str) -> bytes:
+    """The bytes of a GeoTIFF of two bands of noise."""
+    data = np.random.default_rng(1).integers(0, 255, (2, 300, 300), np.uint8)
+    with rasterio.open(
+        path, "w", driver="GTiff", width=300, height=300, count=2, dtype="uint8", interleave=interleave, crs="EPSG:4326"
+    ) as raster:
+        raster.write(data)
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize("interleave", ["band", "pixel"])
+def test_a_raster_is_read_to_its_end(tmp_path: Path, interleave: str):
+    (item,) = items(recipe(per="once", format="tiff", file="{variable}.tif"), tmp_path, years=[2000], variables=["a"])
+    whole = _two_bands(item.target, interleave)
+    assert check(item.target, item) == {"width": 300, "height": 300, "bands": 2}
+    for share in (0.3, 0.7, 0.99):
+        item.target.write_bytes(whole[: int(share * len(whole))])
+        with pytest.raises(FetchError, match="not a readable GeoTIFF"):
+            check(item.target, item)

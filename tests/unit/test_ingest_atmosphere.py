@@ -1,5 +1,6 @@
 """Atmospheric CH4 and CO2 in NOAA GML's files: every layout and defect; the provider's annual means."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -146,6 +147,14 @@ def test_the_drivers_follow_the_file_and_refuse_years_beyond_it(tmp_path: Path) 
     co2 = str(write(tmp_path, "# CO2\nyear,mean,unc\n2000,368.96,0.1\n", "co2_annmean_gl.csv"))
     with pytest.raises(InputError, match="holds CO2, expected CH4"):
         methane(dates, [0.0], co2)
+
+
+def test_a_file_that_was_written_again_is_read_again(tmp_path: Path) -> None:
+    path = write(tmp_path, monthly(value=1700.0))
+    first = read_series(path).values["value"]
+    write(tmp_path, monthly(value=1800.0))
+    os.utime(path, ns=(path.stat().st_atime_ns, path.stat().st_mtime_ns + 1_000_000))
+    assert (read_series(path).values["value"] == first + 100).all()
 
 
 def test_annual_means_agree_with_those_of_the_provider(data_dir: Path) -> None:

@@ -16,6 +16,7 @@ from fluxatlas.process.hydraulics import cosby_b, cosby_k_sat
 from fluxatlas.regrid import source
 from fluxatlas.regrid.frame import Frame
 from fluxatlas.regrid.layers import read_layer
+from fluxatlas.regrid.sources import open_source
 from fluxatlas.regrid.units import clay_from_expt, sand_from_ksat
 
 GRID = get_grid("4km")
@@ -220,6 +221,9 @@ def test_a_projected_raster_is_warped(tmp_path) -> None:
     found = read_layer("orog", Layer(path=path), FRAME)
     assert np.isfinite(found).mean() > 0.4
     np.testing.assert_allclose(found[np.isfinite(found)], 100)
+    with open_source(path) as source:
+        assert not source.raster.closed
+    assert source.raster.closed  # the warped view, not only the file below it
     bare = write_tif(
         tmp_path / "bare.tif", data, 0, 0, 1, crs="EPSG:32629", transform=from_origin(590000, 4.13e6, 300, 300)
     )

@@ -179,18 +179,19 @@ def _check_tiff(path: Path) -> dict[str, Any]:
 
     try:
         with rasterio.open(path) as raster:
-            for _, window in raster.block_windows(1):
-                raster.read(1, window=window)
+            for band in raster.indexes:
+                for _, window in raster.block_windows(band):
+                    raster.read(band, window=window)
             return {"width": raster.width, "height": raster.height, "bands": raster.count}
     except RasterioError as problem:
-        raise InputError(f"no readable GeoTIFF ({problem})") from None
+        raise InputError(f"not a readable GeoTIFF ({problem})") from None
 
 
 def _check_table(path: Path, item: Item) -> dict[str, Any]:
     try:
         lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
     except UnicodeDecodeError as problem:
-        raise InputError(f"it is no UTF-8 text ({problem.reason} at byte {problem.start:,})") from None
+        raise InputError(f"it is not UTF-8 text ({problem.reason} at byte {problem.start:,})") from None
     rows = [line for line in lines if not line.startswith("#")]
     lacking = [name for name in item.recipe.must_hold if not rows or name not in rows[0]]
     if len(rows) < 2 or lacking:

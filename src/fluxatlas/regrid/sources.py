@@ -7,7 +7,7 @@ of its own resolution that the target grids share.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from math import ceil, floor
 from pathlib import Path
 from typing import Any
@@ -94,14 +94,19 @@ def open_source(
         raster = rasterio.open(path)
     except rasterio.errors.RasterioIOError as problem:
         raise InputError(f"cannot be read as a raster ({problem})", where=path, hint="make it again") from None
-    with raster:
-        yield RasterSource(path, raster, band, bands, classes, nodata)
+    with ExitStack() as opened:
+        yield RasterSource(path, opened.enter_context(raster), band, bands, classes, nodata, opened)
 
 
 class RasterSource(Source):
-    """A raster; one that is not in degrees is warped on the fly (classes by the nearest cell, values by averages)."""
+    """A raster; one that is not in degrees is warped on the fly (classes by the nearest cell, values by averages).
 
-    def __init__(self, path: str, raster: Any, band: int, bands: int, classes: bool, nodata: float | None) -> None:
+    ``opened`` closes what the source opens beside ``raster``.
+    """
+
+    def __init__(
+        self, path: str, raster: Any, band: int, bands: int, classes: bool, nodata: float | None, opened: ExitStack
+    ) -> None:
         self.path, self.bands, self.classes = path, bands, classes
         if raster.count < band + bands - 1:
             hint = "give twelve monthly bands" if bands == 12 else "choose an existing band"
@@ -113,7 +118,7 @@ class RasterSource(Source):
         self.units = str(raster.units[band - 1] or "")
         self.packing = (float(raster.scales[band - 1]), float(raster.offsets[band - 1]))
         if raster.crs is not None and not raster.crs.is_geographic:
-            raster = self._warped(raster, Resampling.nearest if classes else Resampling.average)
+            raster = opened.enter_context(self._warped(raster, Resampling.nearest if classes else Resampling.average))
         t = raster.transform
         if t.b or t.d or t.a <= 0:
             raise InputError("the raster is rotated or mirrored", where=path, hint="warp it to EPSG:4326 first")

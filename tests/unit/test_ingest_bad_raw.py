@@ -9,7 +9,7 @@ import xarray as xr
 
 from fluxatlas.config.base import UnitOverride
 from fluxatlas.errors import ConfigError, InputError, UnitError
-from fluxatlas.ingest.archive import Archive
+from fluxatlas.ingest.archive import Archive, Field
 from fluxatlas.ingest.elevation import read_orog
 from fluxatlas.ingest.mapping import MappedSource
 from ingest_raw import LAT, LON, era5_land, hourly_truth, open_forcing, write_geopotential, write_months
@@ -202,6 +202,24 @@ def test_swapped_extremes_are_noticed(tmp_path: Path, raw: xr.Dataset) -> None:
     mapping = source.mapping.model_copy(update={"variables": {**source.mapping.variables, "tasmax": wrong}})
     with pytest.raises(InputError, match="'tas' exceeds 'tasmax'"):
         MappedSource(mapping, [f.path for f in source.archive.files]).days(START, STOP, BOX)
+
+
+def test_memory_is_used_again_only_when_nobody_holds_any_part_of_it(tmp_path: Path, raw: xr.Dataset) -> None:
+    archive = Archive(write_months(raw, tmp_path))
+    field, window, hours = Field("t2m"), archive.grid.window(BOX), np.arange(START, START + 6, dtype="datetime64[h]")
+
+    def read(first: int) -> np.ndarray:
+        return archive.read(field, archive.codes(hours[first : first + 2].astype("datetime64[s]")), window)
+
+    values = read(0)
+    kept, expected = values[1, :1].T, values[1, :1].T.copy()  # a view of a view
+    where = values.ctypes.data
+    del values
+    assert read(2).ctypes.data != where
+    np.testing.assert_array_equal(kept, expected)
+    del kept
+    again = read(2).ctypes.data
+    assert read(4).ctypes.data == again
 
 
 class TestElevation:

@@ -9,6 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -109,6 +110,63 @@ def test_the_seasonal_cycle_is_the_area_weighted_mean(world, inputs) -> None:
     for line, band in zip(lines, (slice(0, 20), slice(20, 40)), strict=True):
         mean = np.nansum(world.annual["ch4ox", 2001].mean(axis=0)[band] * world.area[band]) / world.area[band].sum()
         np.testing.assert_allclose(line.get_ydata().mean(), mean, rtol=1e-3)
+
+
+def write_product(path, values):
+    """A product of `values` (time, 4, 3) over 30-70 N, with areas that differ from cell to cell."""
+    lat, area = np.array([65.0, 55.0, 45.0, 35.0]), np.arange(1.0, 13.0).reshape(4, 3)
+    area[0, 2] = np.nan  # sea
+    data = {
+        "ch4ox": (("time", "lat", "lon"), values),
+        "areacella": (("lat", "lon"), area),
+        "uplandFrac": (("lat", "lon"), np.full((4, 3), 50.0)),
+        "lat_bnds": (("lat", "nv"), np.stack([lat + 5, lat - 5], axis=1)),
+    }
+    xr.Dataset(data, coords={"lat": lat}).to_netcdf(path)
+    return path, area
+
+
+def test_a_band_is_averaged_over_the_cells_that_have_a_value_on_the_day(tmp_path) -> None:
+    rng = np.random.default_rng(3)
+    values = rng.normal(1, 0.3, (365, 4, 3))
+    values[rng.random(values.shape) < 0.2] = np.nan
+    values[0, 0, 0], values[1:, 0, 0] = np.nan, 5.0  # missing on the first day only
+    values[7] = np.nan
+    path, area = write_product(tmp_path / "ch4ox_2001.nc", values)
+    found, _ = series._band_means(path, [70.0, 50.0, 30.0])
+    for day in (0, 1, 7, 364):
+        for band, rows in enumerate((slice(0, 2), slice(2, 4))):
+            cells = [(v, a) for v, a in zip(values[day, rows].ravel(), area[rows].ravel(), strict=True)]
+            cells = [(v, a) for v, a in cells if np.isfinite(v) and np.isfinite(a)]
+            expected = sum(v * a for v, a in cells) / sum(a for _, a in cells) if cells else np.nan
+            assert found[day, band] == pytest.approx(expected, nan_ok=True), (day, band)
+
+
+def test_the_days_of_a_leap_year_fall_on_their_dates() -> None:
+    """The course of the year by month and day is the same in both years, but for 29 February."""
+    course = {}
+    for year in (2003, 2004):
+        days = pd.date_range(f"{year}-01-01", f"{year}-12-31")
+        course[year] = (100.0 * days.month + days.day).to_numpy()[:, None]
+    np.testing.assert_allclose(series._climatology((course[2003], course[2004])), series._climatology((course[2003],)))
+
+
+def test_overlapping_pieces_are_averaged_on_their_own_grid(world, tmp_path) -> None:
+    paths = write_forcing(world, tmp_path)
+    means: dict[tuple[float, float], list[float]] = {}
+    for path in paths:
+        with xr.open_dataset(path) as piece:
+            tas = piece["tas"].astype(float).mean("time") - 273.15
+            for y in piece["lat"].values:
+                for x in piece["lon"].values:
+                    means.setdefault((round(float(y), 4), round(float(x), 4)), []).append(float(tas.sel(lat=y, lon=x)))
+    assert max(map(len, means.values())) > 1  # halos overlap
+    lats, lons, values = maps._mean_of_pieces(paths)
+    assert lats.tolist() == sorted({y for y, _ in means}, reverse=True) and lons.tolist() == sorted(
+        {x for _, x in means}
+    )
+    expected = [[np.mean(means.get((y, x), [np.nan])) for x in lons.tolist()] for y in lats.tolist()]
+    np.testing.assert_allclose(values, expected, rtol=1e-12)
 
 
 def test_the_seasonal_cycle_never_averages_two_variables(world, inputs, tmp_path) -> None:

@@ -6,9 +6,9 @@ calendar, another grid or an unreadable block is one :class:`InputError` that na
 
 from __future__ import annotations
 
-import sys
+import weakref
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from pathlib import Path
@@ -65,6 +65,13 @@ class Steps:
     spare_position: IntArray
 
 
+class _Lent:
+    """Memory lent to a reader; it lives as long as any view of the array made of it, and so tells when it is free."""
+
+    def __init__(self, owner: npt.NDArray[np.float32]) -> None:
+        self.owner, self.__array_interface__ = owner, owner.__array_interface__
+
+
 class Archive:
     """The raw files of one data set. ``grid`` is the grid and ``calendar`` the calendar they share.
 
@@ -84,7 +91,8 @@ class Archive:
         self._by_month = snap is not None and np.datetime_data(snap)[0] == "M"
         self._holders: dict[Field, list[tuple[RawFile, str]]] = {}
         self._released: set[Path] = set()
-        self._last = np.empty(0, np.float32)
+        self._buffer = np.empty(0, np.float32)
+        self._lent: Callable[[], _Lent | None] = lambda: None
         self.files = [self._aligned(file, found[0]) for file in found]
         for file in timed[1:]:
             if file.calendar != self.calendar:
@@ -200,9 +208,11 @@ class Archive:
     def _memory(self, shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
         """An array to read into: that of the last time if nobody holds it any more; fresh memory takes longer to get
         from the system than to fill."""
-        if self._last.shape != shape or sys.getrefcount(self._last) > 2:
-            self._last = np.empty(shape, np.float32)
-        return self._last
+        if self._buffer.shape != shape or self._lent() is not None:
+            self._buffer = np.empty(shape, np.float32)
+        lent = _Lent(self._buffer)
+        self._lent = weakref.ref(lent)
+        return np.asarray(lent)
 
     def _read_into(
         self,

@@ -161,19 +161,7 @@ def inputs_map(inputs: Inputs, settings: ReportBlock) -> Figure:
 
 def _draw_temperature(figure: Figure, axes: Any, frame: MapFrame, forcing: Sequence[Path]) -> None:
     """Mean of all forcing pieces on their own grid, with the sea left blank where the source is missing."""
-    means: dict[tuple[float, float], list[float]] = {}
-    for path in forcing:
-        with open_netcdf(path) as piece:
-            mean = piece["tas"].astype(np.float64).mean("time").to_numpy() - 273.15
-            lat, lon = piece["lat"].to_numpy().astype(float), piece["lon"].to_numpy().astype(float)
-        for r, y in enumerate(lat):
-            for c, x in enumerate(lon):
-                means.setdefault((round(float(y), 4), round(float(x), 4)), []).append(float(mean[r, c]))
-    lats, lons = sorted({y for y, _ in means}, reverse=True), sorted({x for _, x in means})
-    values = np.full((len(lats), len(lons)), np.nan)
-    row, column = {y: n for n, y in enumerate(lats)}, {x: n for n, x in enumerate(lons)}
-    for (y, x), found in means.items():
-        values[row[y], column[x]] = np.mean(found)
+    lats, lons, values = _mean_of_pieces(forcing)
     low, high = limits(values)
     mesh = axes.pcolormesh(
         lons, lats, np.ma.masked_invalid(values), cmap="inferno", vmin=low, vmax=high, shading="nearest"
@@ -181,6 +169,22 @@ def _draw_temperature(figure: Figure, axes: Any, frame: MapFrame, forcing: Seque
     frame.finish(axes)
     colorbar(figure, mesh, axes, "°C, grid of the forcing")
     axes.set_title("Mean air temperature")
+
+
+def _mean_of_pieces(forcing: Sequence[Path]) -> tuple[Array, Array, Array]:
+    """Latitudes from the north, longitudes from the west, mean air temperature [degC] (lat, lon) of all pieces."""
+    parts = []
+    for path in forcing:
+        with open_netcdf(path) as piece:
+            mean = piece["tas"].astype(np.float64).mean("time").to_numpy() - 273.15
+            parts.append((*(np.round(piece[name].to_numpy().astype(float), 4) for name in ("lat", "lon")), mean))
+    lats, lons = (np.unique(np.concatenate([part[axis] for part in parts])) for axis in (0, 1))
+    total, count = np.zeros((len(lats), len(lons))), np.zeros((len(lats), len(lons)))
+    for lat, lon, mean in parts:
+        cells = np.ix_(np.searchsorted(lats, lat), np.searchsorted(lons, lon))
+        total[cells] += mean
+        count[cells] += 1
+    return lats[::-1], lons, (total / np.where(count, count, np.nan))[::-1]
 
 
 def _draw_biomes(figure: Figure, axes: Any, frame: MapFrame, biome: Array) -> None:

@@ -23,6 +23,8 @@ from .catalogue import Inputs
 
 Array = npt.NDArray[np.float64]
 ROWS_AT_A_TIME = 60
+LEAP_DAY = 59
+"""Place of 29 February in a leap year."""
 SMOOTHING = 15
 """Days of the running mean in the seasonal cycle."""
 
@@ -84,33 +86,35 @@ def _band_edges(path: Path, bands: int) -> list[float]:
 
 
 def _band_means(path: Path, edges: list[float]) -> tuple[Array, Array]:
-    """Daily mean per band weighted by upland area, and the mean of the sd (as if fully correlated); (time, band)."""
+    """Daily mean per band weighted by upland area, and the mean of the sd (as if fully correlated); (time, band).
+
+    Cells without a value on a day do not count on that day.
+    """
     variable = Path(path).stem.rpartition("_")[0]
     with open_netcdf(path) as data:
         lat = data["lat"].to_numpy()
         band = np.clip(np.searchsorted(-np.asarray(edges), -lat, side="right") - 1, 0, len(edges) - 2)
         names = [name for name in (variable, f"{variable}_sd") if name in data]
-        totals = {name: np.zeros((data.sizes["time"], len(edges) - 1)) for name in names}
-        areas = np.zeros(len(edges) - 1)
+        shape = data.sizes["time"], len(edges) - 1
+        totals, areas = ({name: np.zeros(shape) for name in names} for _ in range(2))
         for start in range(0, len(lat), ROWS_AT_A_TIME):
             part = data.isel(lat=slice(start, start + ROWS_AT_A_TIME))
-            area = (part["areacella"] * part["uplandFrac"]).astype(np.float64).to_numpy()
-            run = np.isfinite(part[variable][0].to_numpy())
-            area = np.where(run & np.isfinite(area), area, 0.0)
-            np.add.at(areas, band[start : start + ROWS_AT_A_TIME], area.sum(axis=1))
+            area = (part["areacella"] * part["uplandFrac"]).astype(np.float64).fillna(0.0).to_numpy()
+            inside = band[start : start + ROWS_AT_A_TIME, None] == np.arange(len(edges) - 1)
             for name in names:
-                rows = np.einsum("tyx,yx->ty", np.nan_to_num(part[name].to_numpy()), area)
-                for number, column in enumerate(band[start : start + ROWS_AT_A_TIME]):
-                    totals[name][:, column] += rows[:, number]
+                values = part[name].to_numpy()
+                known = np.isfinite(values)
+                totals[name] += np.einsum("tyx,yx->ty", np.where(known, values, 0.0), area) @ inside
+                areas[name] += np.einsum("tyx,yx->ty", known, area) @ inside
     with np.errstate(invalid="ignore", divide="ignore"):
-        found = {name: total / areas for name, total in totals.items()}
+        found = {name: total / areas[name] for name, total in totals.items()}
     mean = found[variable]
     return mean, found.get(f"{variable}_sd", np.zeros_like(mean))
 
 
 def _climatology(years: tuple[Array, ...]) -> Array:
-    """Mean over years by day of the year (365), smoothed around the turn of the year."""
-    mean = np.mean([year[:365] for year in years], axis=0)
+    """Mean over years by day of the year (365, without 29 February), smoothed around the turn of the year."""
+    mean = np.mean([np.delete(year, LEAP_DAY, axis=0) if len(year) == 366 else year for year in years], axis=0)
     kernel = np.ones(SMOOTHING) / SMOOTHING
     half = SMOOTHING // 2
     around = np.concatenate([mean[-half:], mean, mean[:half]])

@@ -151,14 +151,19 @@ def _lose_data(data):
 )
 def test_tiles_that_do_not_fit_are_refused_and_leave_no_file(world, tmp_path, change, message) -> None:
     flux = _spoilt(world, tmp_path, change)
+    (tmp_path / "out").mkdir()
     with pytest.raises(InputError, match=message):
         write_daily(tmp_path / "out" / "fch4_2001.nc", "fch4", 2001, flux, world.attributes, system="soil_methane_sink")
-    assert not list((tmp_path / "out").glob("*")) if (tmp_path / "out").exists() else True
+    assert not list((tmp_path / "out").iterdir())
 
 
 def test_a_number_of_workers_is_no_difference(world, tmp_path) -> None:
     flux = _spoilt(world, tmp_path, lambda d: d.setncattr("fluxatlas_settings", '{"regrid": "bilinear", "workers": 8}'))
-    write_daily(tmp_path / "fch4_2001.nc", "fch4", 2001, flux, world.attributes, system="soil_methane_sink")
+    for name, tiles in (("others", flux), ("same", world.flux)):
+        write_daily(tmp_path / f"{name}.nc", "fch4", 2001, tiles, world.attributes, system="soil_methane_sink")
+    with netCDF4.Dataset(tmp_path / "others.nc") as others, netCDF4.Dataset(tmp_path / "same.nc") as same:
+        for variable in ("fch4", "fch4_sd"):
+            np.testing.assert_array_equal(others[variable][:].filled(), same[variable][:].filled())
 
 
 def test_an_unknown_variable_and_a_year_without_files_are_refused(world, tmp_path) -> None:

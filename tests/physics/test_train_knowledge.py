@@ -82,9 +82,15 @@ def test_all_terms_have_gradients_and_the_physical_head_is_first_order(batch, he
     )
     assert set(terms) == {term.name for term in toy.SYSTEM.knowledge}
     sum(terms.values()).backward()
-    assert all(torch.isfinite(p.grad).all() for p in network.parameters() if p.grad is not None)
-    if head == "diffusion_oxidation":
+    last = toy.SYSTEM.submodules[-1].name
+    for name, parameter in network.named_parameters():
+        assert parameter.grad is not None and torch.isfinite(parameter.grad).all(), name
+        if name.startswith(f"parts.{last}."):
+            assert parameter.grad.abs().max() > 0, name  # the terms are about the response of this part
+    if head == "diffusion_oxidation":  # by construction: the flux is proportional to the concentration
         assert float(terms["substrate"].detach()) == 0
+    else:  # an untrained network knows nothing of the substrate
+        assert float(terms["substrate"].detach()) > 0.1
     assert float(terms["temperature"].detach()) > 0.05  # an untrained network knows no temperature response
 
 

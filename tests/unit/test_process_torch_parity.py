@@ -1,5 +1,7 @@
 """The differentiable pieces of the methane model equal the NumPy ones and have finite gradients."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
@@ -25,6 +27,18 @@ def same(result: torch.Tensor, expected: np.ndarray) -> None:
     np.testing.assert_allclose(result.detach().numpy(), expected, rtol=1e-12)
 
 
+def _gradients_are_slopes(function: Callable[..., torch.Tensor], *inputs: torch.Tensor) -> bool:
+    """Whether the gradient to every input is the slope over 1e-5 of its size, and no input without slope has one."""
+    result = function(*inputs)
+    grads = torch.autograd.grad(result.sum(), inputs, materialize_grads=True, allow_unused=True)
+    for number, (given, grad) in enumerate(zip(inputs, grads, strict=True)):
+        step = 1e-5 * given.detach().abs().clamp_min(1e-12)
+        ends = [function(*inputs[:number], given.detach() + s * step, *inputs[number + 1 :]).detach() for s in (-1, 1)]
+        slope = (ends[1] - ends[0]) / (2 * step)
+        torch.testing.assert_close(grad, slope, rtol=1e-4, atol=1e-9 * float(slope.abs().max()) + 1e-30)
+    return True
+
+
 def test_air() -> None:
     ch4 = RNG.uniform(1600, 2000, N)
     same(methane_torch.air_concentration(*tensors(ch4, PS, TAS, HUSS)), methane.air_concentration(ch4, PS, TAS, HUSS))
@@ -45,9 +59,12 @@ def test_soil_diffusivity(model: str) -> None:
     inputs = tensors(PHI, eps, B, np.full(N, 2e-5))
     result = methane_torch.soil_diffusivity(*inputs, model=model)
     same(result, methane.soil_diffusivity(factor, exponent, eps, 2e-5))
-    result.sum().backward()
-    assert all(x.grad is None or torch.isfinite(x.grad).all() for x in inputs)
-    assert inputs[0].grad is not None or inputs[1].grad is not None
+    grads = torch.autograd.grad(result.sum(), inputs, materialize_grads=True, allow_unused=True)
+    assert all(torch.isfinite(grad).all() for grad in grads)  # also without any air
+    porous = [x.detach()[5:][eps[5:] > 0.01].requires_grad_() for x in inputs]
+    assert len(porous[0]) > 100 and _gradients_are_slopes(
+        lambda *x: methane_torch.soil_diffusivity(*x, model=model), *porous
+    )
 
 
 def test_unknown_or_textural_diffusivity_is_refused() -> None:
@@ -75,3 +92,7 @@ def test_snow_resistance_and_uptake() -> None:
     same(flux, expected)
     flux.sum().backward()
     assert all(torch.isfinite(x.grad).all() for x in (*inputs, difs, oxk, c0))
+    deep = [x.detach()[20:].requires_grad_() for x in inputs]  # under snow, where each is a smooth function
+    assert _gradients_are_slopes(methane_torch.snow_resistance, *deep)
+    rest = [x.detach()[20:].requires_grad_() for x in (difs, oxk, c0, resistance)]
+    assert _gradients_are_slopes(methane_torch.uptake, *rest)

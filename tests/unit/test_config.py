@@ -82,6 +82,84 @@ def test_contradictions_are_refused(change, message: str) -> None:
         load(_demo(**change))
 
 
+REASON = {"units": "mm", "reason": "the label of the file is wrong"}
+DAILY = {
+    "source": "mapping",
+    "mapping": "livneh",
+    "path": "rain_{year}.nc",
+    "overrides": {"prec": REASON, "prc": REASON},
+}
+MONTHLY = {"source": "mapping", "path": "{year}.nc", "elevation": "z.nc"}
+WRONG_NAMES = {
+    "products.variables": ({"products": {"variables": ["fch4", "swc5"]}}, "variable 'swc5'", "swc05"),
+    "train.diffusivity": ({"train": {"diffusivity": "cury"}}, "relation 'cury'", "curry"),
+    "train.knowledge": ({"train": {"knowledge": {"moistrue": 2}}}, "knowledge term 'moistrue'", "moisture"),
+    "synthesize.exclude": (
+        {"synthesize": {"exclude": {"diffusivty": []}}},
+        "structural choice 'diffusivty'",
+        "diffusivity",
+    ),
+    "synthesize.exclude.profile": ({"synthesize": {"exclude": {"profile": ["unifrm"]}}}, "form 'unifrm'", "uniform"),
+    "forcing.overrides": ({"forcing": {"overrides": {"t2n": REASON}}}, "raw variable 't2n'", "t2m"),
+    "forcing.mapping": ({"forcing": {**MONTHLY, "mapping": "terraclimat"}}, "mapping 'terraclimat'", "terraclimate"),
+    "forcing.rain_pattern.overrides": (
+        {"forcing": {**MONTHLY, "mapping": "terraclimate", "rain_pattern": DAILY}},
+        "raw variable 'prc'",
+        "prec",
+    ),
+    "sites.qc.limits": ({"sites": {"qc": {"limits": {"fhc4": [-100, 3000]}}}}, "variable 'fhc4'", "fch4"),
+    "static.landcover.legend": (
+        {"static": {"landcover": {"path": "lc.tif", "legend": "modis_igpb"}}},
+        "legend 'modis_igpb'",
+        "modis_igbp",
+    ),
+    "report.colormap": ({"report": {"colormap": "viridiss"}}, "colour map 'viridiss'", "viridis"),
+}
+
+
+@pytest.mark.parametrize("key", WRONG_NAMES)
+def test_a_name_that_nothing_has_is_refused_with_the_nearest(key: str) -> None:
+    change, what, meant = WRONG_NAMES[key]
+    with pytest.raises(ConfigError) as caught:
+        load(_demo(**change))
+    (line,) = [line.strip() for line in str(caught.value).splitlines() if line.startswith("  - ")]
+    assert line.startswith(f"- {key}: unknown {what}; did you mean '{meant}'?")
+
+
+def test_wrong_names_of_all_blocks_come_in_one_message() -> None:
+    blocks = ("products.variables", "train.knowledge", "synthesize.exclude", "sites.qc.limits", "report.colormap")
+    changes = {name: value for key in blocks for name, value in WRONG_NAMES[key][0].items()}
+    with pytest.raises(ConfigError, match="has 6 problems") as caught:
+        load(_demo(**changes, period={"start": 2001, "end": 2002}, grid={"tile_size": 7}))
+    assert all(WRONG_NAMES[key][1] in str(caught.value) for key in blocks)
+
+
+def test_a_choice_of_which_no_form_is_left_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"synthesize\.exclude\.temperature: no form is left"):
+        load(_demo(synthesize={"exclude": {"temperature": ["curry", "memo", "optimum"]}}))
+
+
+def test_right_names_pass() -> None:
+    given = {
+        "products": {"variables": ["tsl05", "fch4"]},
+        "train": {"diffusivity": "penman", "knowledge": {"moisture": 0}},
+        "synthesize": {"exclude": {"profile": ["uniform"]}},
+        "sites": {"qc": {"limits": {"fch4": [-100, 3000], "tsl05": [200, 300]}}},
+        "static": {"landcover": {"path": "lc.tif", "legend": "my_own.csv"}},
+        "report": {"colormap": "cividis_r"},
+        "forcing": {**MONTHLY, "mapping": "my_own.yaml", "overrides": {"anything": REASON}},
+    }
+    assert load(_demo(**given)).report.colormap == "cividis_r"
+
+
+def test_the_colour_maps_are_those_of_matplotlib() -> None:
+    from matplotlib import colormaps
+
+    from fluxatlas.config.names import COLORMAPS
+
+    assert {*COLORMAPS, *(f"{name}_r" for name in COLORMAPS)} == set(colormaps)
+
+
 @pytest.mark.parametrize(
     ("text", "message"), [("a: [1", "not YAML"), ("- 1", "holds no keys"), ("", "holds no keys"), (None, "not found")]
 )
@@ -104,7 +182,7 @@ def test_reading_the_configuration_imports_nothing_heavy() -> None:
     code = (
         "import sys; from fluxatlas.config import load; from fluxatlas.run import Run\n"
         "r = Run(load('config/config.yaml')); r.tiles; r.static_files; r.forcing_files(r.years[0])\n"
-        "heavy = ('torch', 'xarray', 'geopandas', 'pandas', 'dask', 'rasterio', 'numba')\n"
+        "heavy = ('torch', 'xarray', 'geopandas', 'pandas', 'dask', 'rasterio', 'numba', 'matplotlib', 'pint')\n"
         "print([m for m in heavy if m in sys.modules])"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

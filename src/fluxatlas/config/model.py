@@ -17,6 +17,7 @@ from .constraints import ConstraintsBlock
 from .evaluate import EvaluateBlock
 from .forcing import ForcingBlock
 from .infer import InferBlock
+from .names import wrong_names
 from .products import ProductsBlock
 from .regions import RegionsBlock
 from .report import ReportBlock
@@ -83,6 +84,8 @@ def cross_checks(config: Config) -> list[str]:
             check()
         except FluxAtlasError as problem:
             found.append(f"{key}: {problem.what}" + (f" ({problem.hint})" if problem.hint else ""))
+    if not any(line.startswith("system:") for line in found):
+        found += wrong_names(config, get_system(config.system))
     outside = config.forcing.years_outside(config.period.forcing_years)
     if outside:
         years = ", ".join(map(str, outside))

@@ -3,11 +3,36 @@
 ``simulate`` runs the coupled column, ``soil_properties`` turns texture, carbon and density into soil properties,
 ``parameters`` is the table of parameters, ``Structure`` names the structural choices. The differentiable pieces for the
 network's physical head are in :mod:`fluxatlas.process.methane_torch`, which alone imports torch.
+
+What is compiled by numba is imported when it is first asked for, so that the names of the choices cost nothing.
 """
 
-from . import parameters
-from .column import SimulationResult, State, simulate
-from .hydraulics import soil_properties
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from .structure import CHOICES, Structure
 
+if TYPE_CHECKING:
+    from . import parameters
+    from .column import SimulationResult, State, simulate
+    from .hydraulics import soil_properties
+
 __all__ = ["CHOICES", "SimulationResult", "State", "Structure", "parameters", "simulate", "soil_properties"]
+
+_HOMES = {
+    "SimulationResult": "column",
+    "State": "column",
+    "simulate": "column",
+    "soil_properties": "hydraulics",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """The object called ``name`` from the module that holds it."""
+    if name == "parameters":
+        return import_module(".parameters", __name__)
+    if name not in _HOMES:
+        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+    return getattr(import_module(f".{_HOMES[name]}", __name__), name)

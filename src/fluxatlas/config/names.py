@@ -1,0 +1,86 @@
+"""Names that stand as values or as keys of tables, checked against what they name while nothing heavy is imported.
+
+Jobs check them again, since a job may be run by hand; here they are refused before the first job starts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from .. import variables
+from ..errors import nearest
+from ..paths import RESOURCES
+from ..process.structure import CHOICES
+from .forcing import ForcingBlock, RainPattern
+
+if TYPE_CHECKING:
+    from ..systems import System
+    from .model import Config
+
+_COLORMAPS = """
+Accent Blues BrBG BuGn BuPu CMRmap Dark2 GnBu Grays Greens Greys OrRd Oranges PRGn Paired Pastel1 Pastel2 PiYG PuBu
+PuBuGn PuOr PuRd Purples RdBu RdGy RdPu RdYlBu RdYlGn Reds Set1 Set2 Set3 Spectral Wistia YlGn YlGnBu YlOrBr YlOrRd
+afmhot autumn berlin binary bone brg bwr cividis cool coolwarm copper cubehelix flag gist_earth gist_gray gist_grey
+gist_heat gist_ncar gist_rainbow gist_stern gist_yarg gist_yerg gnuplot gnuplot2 gray grey hot hsv inferno jet magma
+managua nipy_spectral ocean okabe_ito pink plasma prism rainbow seismic spring summer tab10 tab20 tab20b tab20c
+terrain turbo twilight twilight_shifted vanimo viridis winter
+"""
+COLORMAPS = frozenset(_COLORMAPS.split())
+"""Colour maps of matplotlib, which is slow to import; each also exists reversed, as ``<name>_r``."""
+MOST_LISTED = 16
+
+
+def wrong_names(config: Config, system: System) -> list[str]:
+    """One line ``key: what is wrong`` for each name of ``config`` that nothing has; empty if there are none."""
+    knowledge = [term.name for term in system.knowledge]
+    return [
+        *_unknown("products.variables", config.products.variables, system.outputs, "variable"),
+        *_unknown("train.knowledge", config.train.knowledge, knowledge, "knowledge term"),
+        *_unknown("train.diffusivity", [config.train.diffusivity], CHOICES["diffusivity"], "relation"),
+        *_structures(config.synthesize.exclude),
+        *_unknown("sites.qc.limits", config.sites.qc.limits, variables.table(), "variable"),
+        *_unknown("report.colormap", [config.report.colormap.removesuffix("_r")], COLORMAPS, "colour map"),
+        *_legend(config),
+        *_forcing("forcing", config.forcing),
+        *(_forcing("forcing.rain_pattern", config.forcing.rain_pattern) if config.forcing.rain_pattern else ()),
+    ]
+
+
+def _unknown(key: str, given: Iterable[str], known: Iterable[str], noun: str) -> Iterator[str]:
+    """A line for each of ``given`` that is not among ``known``."""
+    names = sorted(known)
+    listed = f" (choose from {', '.join(names)})" if len(names) <= MOST_LISTED else ""
+    for name in given:
+        if name not in names:
+            yield f"{key}: unknown {noun} '{name}'{nearest(name, names)}{listed}"
+
+
+def _structures(exclude: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
+    yield from _unknown("synthesize.exclude", exclude, CHOICES, "structural choice")
+    for choice, forms in exclude.items():
+        if choice in CHOICES:
+            yield from _unknown(f"synthesize.exclude.{choice}", forms, CHOICES[choice], "form")
+            if set(forms) >= set(CHOICES[choice]):
+                yield f"synthesize.exclude.{choice}: no form is left to draw; leave one out of the list"
+
+
+def _legend(config: Config) -> Iterator[str]:
+    """The legend of land cover, where it is a name and not a file."""
+    cover = config.static.landcover
+    if cover is not None and not cover.legend.endswith(".csv"):
+        shipped = (path.stem.removeprefix("landcover_") for path in RESOURCES.glob("landcover_*.csv"))
+        yield from _unknown("static.landcover.legend", [cover.legend], shipped, "legend")
+
+
+def _forcing(key: str, block: ForcingBlock | RainPattern) -> Iterator[str]:
+    """The name of the mapping, where it is not a file, and the raw variables whose units are overridden."""
+    name = {"mapping": block.mapping, "synthetic_earth": "era5_land"}.get(block.source, block.source)
+    shipped = {path.stem: path for path in (RESOURCES / "mappings").glob("*.yaml")}
+    if name in shipped:
+        raw: Mapping[str, Any] = yaml.safe_load(shipped[name].read_text(encoding="utf-8"))["raw"]
+        yield from _unknown(f"{key}.overrides", block.overrides, raw, "raw variable")
+    elif not name.endswith((".yaml", ".yml")):
+        yield from _unknown(f"{key}.mapping", [name], shipped, "mapping")

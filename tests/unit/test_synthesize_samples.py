@@ -169,6 +169,30 @@ def test_spans_of_a_site_with_gaps(inputs: Path) -> None:
     ]
 
 
+def test_the_run_s_own_series_says_which_weather_of_sites_can_be_used(inputs: Path, tmp_path: Path, capsys) -> None:
+    """Weather of 2024-2025 lies beyond the table of fluxatlas, that of 1990 before a user's series from 2000."""
+    frame = pd.read_parquet(inputs / "sites.parquet")
+    shifted = {"warm": pd.Timestamp("2024-01-01"), "cold": pd.Timestamp("1990-01-01")}
+    parts = []
+    for site, start in shifted.items():
+        part = frame[frame["site"] == site].sort_values("time").tail(400)
+        parts.append(part.assign(time=pd.date_range(start, periods=400)))
+    pd.concat(parts).to_parquet(tmp_path / "sites.parquet")
+    rows = "".join(f"{year},{1770 + year - 2000},0.5\n" for year in range(2000, 2027))
+    (tmp_path / "ch4_annmean_gl.csv").write_text("# CH4 in ppb\nyear,mean,unc\n" + rows)
+    users = series_of(world.SYSTEM.slow, [f"ch4={tmp_path / 'ch4_annmean_gl.csv'}"])
+
+    def sites(series: dict) -> SiteWeather:
+        return SiteWeather(world.SYSTEM, inputs / "sites.csv", tmp_path / "sites.parquet", years=1, series=series)
+
+    assert SERIES["ch4"].years[-1] < 2025 and sites(SERIES).sites == ["cold"]
+    assert "beyond the series of the atmosphere: warm" in capsys.readouterr().err
+    chosen = sites(users)
+    assert chosen.sites == ["warm"] and "atmosphere: cold" in capsys.readouterr().err
+    weather = chosen.weather("warm", chosen.starts["warm"][0])
+    assert weather.dates[0] == shifted["warm"] and users["ch4"].at(weather.dates).min() > 1793
+
+
 def test_several_years_and_small_batches(inputs: Path, tmp_path: Path) -> None:
     report, samples = make(inputs, tmp_path / "s.nc", years=2, site_days=7000, batch=3, spinup_years=0)
     assert samples.sizes == {"site": 10, "time": 730} and report.site_days == 7300

@@ -5,6 +5,7 @@ Both give :class:`Weather` for a group of series that share their days, and attr
 
 from __future__ import annotations
 
+import sys
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -168,7 +169,7 @@ class SiteWeather:
 
     ``attributes`` is ``sites_attributes.csv``, ``forcing`` is ``sites_forcing.parquet``. A series starts on a 1 January
     where a span allows it, else on the first day of the span; spans beyond the ``series`` of the atmosphere are
-    left out.
+    left out, and sites without any other are named on stderr.
     """
 
     def __init__(
@@ -185,7 +186,11 @@ class SiteWeather:
         own = _read_forcing(forcing, system)
         self.series = {site: part for site, part in own.items() if site in self.table.index}
         spans = {site: self._starts(part.index) for site, part in self.series.items()}
-        self.starts = {site: starts for site, starts in spans.items() if starts}
+        inside = {site: [start for start in starts if self._covered(start)] for site, starts in spans.items()}
+        self.starts = {site: starts for site, starts in inside.items() if starts}
+        beyond = sorted(site for site, starts in spans.items() if starts and not inside[site])
+        if beyond:
+            print(f"synthesize: weather beyond the series of the atmosphere: {', '.join(beyond)}", file=sys.stderr)
 
     @property
     def sites(self) -> list[str]:
@@ -202,7 +207,7 @@ class SiteWeather:
             begin = days[span[: last + 1]]
             january = begin[(begin.month == 1) & (begin.day == 1)]
             found += list(january) if len(january) else [begin[0]]
-        return [start for start in found if self._covered(start)]
+        return found
 
     def _covered(self, start: pd.Timestamp) -> bool:
         """Whether the series of the atmosphere reach over the days from ``start``."""

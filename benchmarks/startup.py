@@ -50,9 +50,10 @@ def git(*arguments: str) -> str:
     return done.stdout.strip()
 
 
-def seconds(tree: Path, code: str) -> tuple[float, float]:
-    """Wall clock and processor time of a process that runs ``code`` with the package of ``tree``."""
-    environment = {**os.environ, "PYTHONPATH": str(tree / "src"), "OMP_NUM_THREADS": "1"}
+def seconds(tree: Path, code: str, cache: str) -> tuple[float, float]:
+    """Wall clock and processor time of a process that runs ``code`` of ``tree``, compiled in ``cache``."""
+    environment = {**os.environ, "PYTHONPATH": str(tree / "src"), "OMP_NUM_THREADS": "1", "PYTHONPYCACHEPREFIX": cache}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     before, begin = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     subprocess.run([sys.executable, "-c", code], env=environment, stdout=subprocess.DEVNULL, check=True)
     wall, after = time.perf_counter() - begin, resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -66,12 +67,12 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="write the result file")
     options = parser.parse_args()
     times: dict[str, dict[str, list[tuple[float, float]]]] = {call: {"old": [], "new": []} for call in CALLS}
-    with checkout(options.commit) as tree:
+    with checkout(options.commit) as tree, tempfile.TemporaryDirectory() as cache:
         trees = {"old": tree, "new": ROOT}
         for number in range(options.repeats + 1):
             for call, code in CALLS.items():
                 for name in ("old", "new") if number % 2 else ("new", "old"):
-                    found = seconds(trees[name], code)
+                    found = seconds(trees[name], code, cache)
                     if number:  # the first of each compiles the modules
                         times[call][name].append(found)
     rows, ratios = [], {}

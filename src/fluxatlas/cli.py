@@ -13,7 +13,8 @@ from typing import Annotated
 
 import typer
 
-from .errors import FluxAtlasError
+from .errors import ConfigError, FluxAtlasError
+from .paths import DEFAULT_CONFIG, SNAKEFILE
 from .stages import STAGES
 
 app = typer.Typer(
@@ -26,13 +27,27 @@ app = typer.Typer(
 for name in (*STAGES, "config"):
     app.add_typer(importlib.import_module(f".{name}.commands", __package__).app, name=name)
 
-ConfigFile = Annotated[Path, typer.Argument(help="The configuration of the run.")]
-DEFAULT = Path("config/config.yaml")
+ConfigFile = Annotated[
+    Path, typer.Argument(help="The configuration of the run.", show_default="config/config.yaml of fluxatlas")
+]
+
+
+@app.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+def run(
+    config: Annotated[Path, typer.Argument(help="The configuration of the run.")],
+    options: Annotated[list[str] | None, typer.Argument(help="Options and targets of snakemake.")] = None,
+) -> None:
+    """Run the workflow that comes with fluxatlas: `fluxatlas run CONFIG --cores 4` is snakemake with its Snakefile."""
+    if not config.is_file():
+        hint = "the configuration comes first, then options of snakemake: fluxatlas run my.yaml --cores 4"
+        raise ConfigError("file not found", where=str(config), hint=hint)
+    command = [sys.executable, "-m", "snakemake", "--configfile", str(config), "--snakefile", str(SNAKEFILE)]
+    os.execv(sys.executable, [*command, *(options or [])])
 
 
 @app.command()
 def plan(
-    config: ConfigFile = DEFAULT,
+    config: ConfigFile = DEFAULT_CONFIG,
     cores: Annotated[int, typer.Option(min=1, help="Cores to expect the wall time for.")] = os.cpu_count() or 1,
 ) -> None:
     """Say what a run will cost (jobs, time, memory, disk) without running anything."""
@@ -44,7 +59,7 @@ def plan(
 
 
 @app.command()
-def status(config: ConfigFile = DEFAULT) -> None:
+def status(config: ConfigFile = DEFAULT_CONFIG) -> None:
     """Say what of a run is done, stale or missing, and why."""
     from .config import load
     from .run import Run

@@ -22,7 +22,7 @@ from . import __version__
 from .errors import InputError
 from .hashes import file_hash, settings_hash
 from .netcdf_classic import missing_bytes
-from .paths import REPOSITORY
+from .paths import IS_CLONE, REPOSITORY
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -85,11 +85,23 @@ def write_netcdf(
     encoding: Mapping[str, Mapping[str, Any]] | None = None,
     *,
     attrs: Mapping[str, str] | None = None,
+    crs: bool = False,
 ) -> None:
-    """Write ``dataset`` as NetCDF4 with ``encoding`` per variable and ``attrs`` added, completely or not at all."""
+    """Write ``dataset`` as NetCDF4 with ``encoding`` per variable and ``attrs`` added, completely or not at all.
+
+    With ``crs`` its variables on ``lat`` and ``lon``, which need their CF attributes, say that these are WGS 84.
+    """
     dataset = dataset.assign_attrs({**dataset.attrs, **(attrs or {})})
+    wanted = {str(name): dict(options) for name, options in (encoding or {}).items()}
+    if crs:
+        import rioxarray  # noqa: F401 (adds .rio)
+
+        dataset = dataset.rio.write_crs("EPSG:4326", grid_mapping_name="crs")
+        for name, values in dataset.data_vars.items():  # xarray forgets the encoding of variables that are given one
+            if "grid_mapping" in values.encoding:
+                wanted.setdefault(str(name), {})["grid_mapping"] = values.encoding["grid_mapping"]
     with atomic(path) as partial, NETCDF:
-        dataset.to_netcdf(partial, engine="netcdf4", encoding={k: dict(v) for k, v in (encoding or {}).items()})
+        dataset.to_netcdf(partial, engine="netcdf4", encoding=wanted)
 
 
 def open_netcdf(path: str | Path, *, decode_times: bool = True, **options: Any) -> xr.Dataset:
@@ -134,6 +146,8 @@ def read_netcdf(path: str | Path, **options: Any) -> xr.Dataset:
 @lru_cache
 def commit() -> str:
     """The commit of the source tree, with ``-dirty`` for local changes, or ``unknown`` outside a checkout."""
+    if not IS_CLONE:
+        return "unknown"
     try:
         command = ["git", "-C", str(REPOSITORY), "describe", "--always", "--dirty", "--abbrev=12"]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()

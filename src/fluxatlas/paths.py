@@ -1,11 +1,24 @@
-"""Where things lie: the one home of every path of a run and of the repository's resources."""
+"""Where things lie: the one home of every path of a run, of the workflow and of the resources."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+
+def _home() -> Path:
+    """The folder with Snakefile, workflow, config and resources, to which the links in ``share`` lead.
+
+    In a clone it is the root of the repository; an installed wheel carries copies instead of the links.
+    """
+    return (Path(__file__).parent / "share" / "Snakefile").resolve().parent
+
+
+REPOSITORY = _home()
 RESOURCES = REPOSITORY / "resources"
+SNAKEFILE = REPOSITORY / "Snakefile"
+DEFAULT_CONFIG = REPOSITORY / "config" / "config.yaml"
+IS_CLONE = (REPOSITORY / "pyproject.toml").is_file()
+"""Whether this is a clone of the repository, with its history and documents, and not an installed wheel."""
 
 
 class RunPaths:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import FluxAtlasError
+from .paths import SNAKEFILE
 from .run import Run
 
 
@@ -29,7 +30,7 @@ def read(config_file: str | None) -> list[FileStatus]:
 
     Raises :class:`FluxAtlasError` with Snakemake's own message if the workflow cannot be read.
     """
-    command = [sys.executable, "-m", "snakemake", "--summary"]
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(SNAKEFILE), "--summary"]
     if config_file:
         command += ["--configfile", config_file]
     answer = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -1,10 +1,9 @@
-"""The whole chain on a tiny synthetic Earth, once; then everything that must not happen again."""
+"""The whole chain on a tiny synthetic Earth, once, with the wheel installed; then what must not happen again."""
 
 import json
-import os
 import re
 import subprocess
-import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +13,7 @@ import rasterio
 import xarray as xr
 
 import constraint_files
+import installed_wheel
 from fluxatlas.config import load
 from fluxatlas.ingest.atmosphere import read_series
 from fluxatlas.paths import REPOSITORY
@@ -22,24 +22,18 @@ from fluxatlas.run import Run
 CONFIG = REPOSITORY / "tests" / "end_to_end" / "tiny.yaml"
 
 
-def snakemake(folder: Path, *options: str) -> str:
-    command = [
-        sys.executable,
-        "-m",
-        "snakemake",
-        *options,
-        "--snakefile",
-        str(REPOSITORY / "Snakefile"),
-        "--cores",
-        "2",
-    ]
-    command += ["--directory", str(folder), "--configfile", str(CONFIG)]
-    beside = str(Path(sys.executable).parent)  # not on the path: the environment need not be activated
-    path = os.pathsep.join(part for part in os.environ["PATH"].split(os.pathsep) if part != beside)
-    environment = {**os.environ, "PATH": path, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=REPOSITORY, check=False)
-    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
+def fluxatlas(folder: Path, *arguments: str, check: bool = True) -> str:
+    """What the installed command says, run in ``folder``; its environment lies beside that and is not activated."""
+    command = [str(folder.parent / "environment" / "bin" / "fluxatlas"), *arguments]
+    done = subprocess.run(
+        command, capture_output=True, text=True, env=installed_wheel.environment(), cwd=folder, check=False
+    )
+    assert done.returncode == 0 or not check, done.stdout[-4000:] + done.stderr[-4000:]
     return done.stdout + done.stderr
+
+
+def snakemake(folder: Path, *options: str) -> str:
+    return fluxatlas(folder, "run", str(CONFIG), "--cores", "2", *options)
 
 
 def planned(text: str) -> set[str]:
@@ -66,7 +60,9 @@ def write_inputs(folder: Path) -> None:
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory) -> tuple[Path, Run, str]:
-    folder = tmp_path_factory.mktemp("tiny")
+    folder = tmp_path_factory.mktemp("tiny") / "run"
+    folder.mkdir()
+    installed_wheel.install(folder.parent)
     write_inputs(folder)
     said = snakemake(folder)
     return folder, Run(load(CONFIG)), said
@@ -78,6 +74,26 @@ def test_it_ends_by_naming_files_that_exist(run) -> None:
     named = re.findall(r"^  (results/\S+)", said, re.M)
     assert named[0] == "results/tiny/report.html"
     assert len(named) == 5 and all((folder / name).stat().st_size > 0 for name in named)
+
+
+def test_the_wheel_carries_all_that_a_run_needs_and_no_more(run) -> None:
+    folder, _, _ = run
+    with zipfile.ZipFile(next(folder.parent.glob("*.whl"))) as archive:
+        shared = {name for name in archive.namelist() if name.startswith("fluxatlas/share/")}
+    wanted = [path for top in ("config", "profiles", "resources", "workflow") for path in (REPOSITORY / top).rglob("*")]
+    wanted = [
+        path for path in (*wanted, REPOSITORY / "Snakefile") if path.is_file() and "__pycache__" not in path.parts
+    ]
+    assert shared == {f"fluxatlas/share/{path.relative_to(REPOSITORY)}" for path in wanted}
+
+
+def test_it_ran_from_the_wheel_outside_the_clone(run) -> None:
+    folder, tiny, _ = run
+    with xr.open_dataset(folder / tiny.paths.flux(tiny.tiles[0], 2001), engine="netcdf4") as flux:
+        assert flux.attrs["fluxatlas_commit"] == "unknown"
+    assert "tile-years 2001-2001" in fluxatlas(folder, "status", str(CONFIG))
+    assert "core-hours" in fluxatlas(folder, "plan", str(CONFIG)) and "core-hours" in fluxatlas(folder, "plan")
+    assert "in a clone of fluxatlas" in fluxatlas(folder, "config", "generate", check=False)
 
 
 def test_a_second_run_has_nothing_to_do(run) -> None:

@@ -6,6 +6,7 @@ import subprocess
 
 import numpy as np
 import pytest
+import rioxarray
 import xarray as xr
 
 from fluxatlas.config.products import ProductsBlock
@@ -50,6 +51,14 @@ def _run(*command):
 def _location(path, seen, cell, *options):
     lon, lat = (float(seen[name][index]) for name, index in (("lon", cell[1]), ("lat", cell[0])))
     return float(_run("gdallocationinfo", "-valonly", "-geoloc", *options, path, lon, lat))
+
+
+def test_rioxarray_finds_product_and_map_in_the_same_place(product, seen, tmp_path) -> None:
+    (path,) = write_maps(product, "ch4ox", 2001, tmp_path, ProductsBlock(monthly=False))
+    with xr.open_dataset(product, decode_coords="all") as daily, rioxarray.open_rasterio(path, masked=True) as map_:
+        assert daily.rio.crs.to_epsg() == daily["ch4ox"].rio.crs.to_epsg() == map_.rio.crs.to_epsg() == 4326
+        assert daily["ch4ox"].rio.bounds() == pytest.approx(map_.rio.bounds())
+        np.testing.assert_allclose(map_[0], daily["ch4ox"].mean("time"), rtol=2e-4, atol=1e-4)
 
 
 @needs_gdal

@@ -23,6 +23,17 @@ def test_the_number_of_jobs_is_what_snakemake_counts(tmp_path) -> None:
     assert sum(jobs for jobs, _ in work(Run(load(DEMO))).values()) == int(total) - 1  # without the rule `all`
 
 
+@pytest.mark.parametrize("command", ["plan", "status"])
+def test_plan_and_status_work_in_any_folder(command, tmp_path) -> None:
+    (tmp_path / "c.yaml").write_text(DEMO.read_text())
+    main = [sys.executable, "-c", "from fluxatlas.cli import main; main()", command]
+    for config in ("c.yaml", ""):
+        done = subprocess.run(
+            [*main, *filter(None, [config])], capture_output=True, text=True, cwd=tmp_path, check=False
+        )
+        assert done.returncode == 0 and "infer" in done.stdout, done.stderr
+
+
 def test_cost_grows_with_the_work_and_wall_time_falls_with_cores() -> None:
     small = plan(Run(load(DEMO)))
     large = plan(Run(load(REPOSITORY / "config" / "examples" / "global_4km_1984_2022.yaml")))

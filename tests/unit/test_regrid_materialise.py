@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+import rioxarray  # noqa: F401 (adds .rio)
 import xarray as xr
 from typer.testing import CliRunner
 
@@ -60,6 +61,18 @@ def test_it_holds_what_the_regridder_makes(world, method) -> None:
     assert found.attrs["fluxatlas_stage"] == "regrid forcing" and '"piece"' in found.attrs["fluxatlas_inputs"]
 
 
+def test_a_gis_finds_its_place(world) -> None:
+    """The reader that users have: coordinate system, bounds and size of a cell; values stay packed."""
+    folder, _, _ = world
+    _write(folder)
+    with xr.open_dataset(folder / "out.nc", decode_coords="all") as found:
+        for held in (found, found["tas"]):
+            assert held.rio.crs.to_epsg() == 4326
+            assert held.rio.bounds() == pytest.approx(TILE.bbox)
+            assert held.rio.resolution() == pytest.approx((1 / 24, -1 / 24))
+        assert found["tas"].encoding["dtype"] == "int16"
+
+
 def test_what_does_not_belong_together_is_refused(world) -> None:
     folder, _, _ = world
     with pytest.raises(InputError, match="unknown method 'nearest'"):
@@ -80,7 +93,7 @@ def test_the_command_writes_and_reports(world) -> None:
     arguments += ["--attributes", str(folder / "attributes.nc"), "--output", str(folder / "deep" / "out.nc")]
     done = CliRunner().invoke(app, [*arguments, "--tile", "N65W180"])
     assert done.exit_code == 0, done.output
-    assert set(xr.load_dataset(folder / "deep" / "out.nc").data_vars) == set(RANGES)
+    assert set(xr.load_dataset(folder / "deep" / "out.nc", decode_coords="all").data_vars) == set(RANGES)
     wrong = CliRunner().invoke(app, [*arguments, "--tile", "N65W18"])
     assert isinstance(wrong.exception, GridError) and "is not a tile name" in str(wrong.exception)
     absent = CliRunner().invoke(app, [*arguments, "--tile", "N65W180", "--forcing", str(folder / "none.nc")])

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from ..errors import ConfigError
+
 app = typer.Typer(no_args_is_help=True, help="Check a configuration; write the generated files.")
 
 
@@ -24,7 +26,11 @@ def check(file: Annotated[Path, typer.Argument(help="The YAML file to check.")])
 def generate() -> None:
     """Write config/config.yaml, config/schema.json and docs/configuration.md from the models."""
     from ..files import write_text
+    from ..paths import IS_CLONE
     from .generate import files
+
+    if not IS_CLONE:
+        raise ConfigError("these files belong to the repository", hint="run it in a clone of fluxatlas")
 
     for path, text in files().items():
         write_text(path, text)

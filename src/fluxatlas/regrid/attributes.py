@@ -14,6 +14,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from .. import files, variables
+from ..axes import WRITTEN
 from ..config.static import StaticBlock, layer_inputs
 from ..errors import InputError
 from ..grid import Tile
@@ -138,8 +139,8 @@ def _counts(cells: dict[str, int]) -> str:
 
 def _dataset(layers: dict[str, Array], active: Mask, tile: Tile, filled: str, lacking: str) -> xr.Dataset:
     coords = {
-        "lat": ("lat", tile.lat, {"standard_name": "latitude", "units": "degrees_north", "axis": "Y"}),
-        "lon": ("lon", tile.lon, {"standard_name": "longitude", "units": "degrees_east", "axis": "X"}),
+        "lat": ("lat", tile.lat, WRITTEN["lat"]),
+        "lon": ("lon", tile.lon, WRITTEN["lon"]),
         "month": ("month", np.arange(1, 13, dtype="int32"), {"long_name": "month of the year", "units": "1"}),
     }
     flags = {"long_name": "whether the cell is run", "flag_values": np.array([0, 1], "int8"), "flag_meanings": "no yes"}

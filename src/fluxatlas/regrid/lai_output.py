@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 
 from .. import files, variables
+from ..axes import WRITTEN
 from ..config.lai import LaiSeries
 from ..config.report import ReportBlock
 from ..errors import InputError
@@ -33,8 +34,8 @@ def write(series: LaiSeries, tile: Tile, output: Path, plot: Path | None = None)
         raise InputError(f"no leaf area in tile {tile.name}: {found.summary}", where=", ".join(series.path), hint=hint)
     coords = {
         "month": ("month", np.arange(1, 13, dtype="int32"), {"long_name": "month of the year", "units": "1"}),
-        "lat": ("lat", tile.lat, {"standard_name": "latitude", "units": "degrees_north", "axis": "Y"}),
-        "lon": ("lon", tile.lon, {"standard_name": "longitude", "units": "degrees_east", "axis": "X"}),
+        "lat": ("lat", tile.lat, WRITTEN["lat"]),
+        "lon": ("lon", tile.lon, WRITTEN["lon"]),
     }
     dims = ("month", "lat", "lon")
     share = {"long_name": "share of area and days that accepted pixels cover", "units": "%"}
@@ -47,7 +48,7 @@ def write(series: LaiSeries, tile: Tile, output: Path, plot: Path | None = None)
     encoding: dict[str, Any] = {name: {"compression": "zstd", "complevel": 3} for name in data}
     attrs = {"Conventions": "CF-1.11", "title": f"Monthly leaf area of tile {tile.name}", "grid": tile.grid.name}
     attrs |= files.provenance("regrid lai", series.model_dump(mode="json"))
-    files.write_netcdf(xr.Dataset(data, coords), output, encoding, attrs=attrs)
+    files.write_netcdf(xr.Dataset(data, coords), output, encoding, attrs=attrs, crs=True)
     if plot:
         draw(found, frame, plot)
     return found

@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 
 from .. import files, variables
+from ..axes import WRITTEN
 from ..errors import InputError
 from ..grid import Tile
 from ..weights import Method
@@ -46,7 +47,8 @@ def write(tile: Tile, piece_path: Path, attributes_path: Path, output: Path, met
         field = np.full((days, tile.shape[0] * tile.shape[1]), np.nan, np.float32)
         field[:, index] = values
         data[name] = (("time", "lat", "lon"), field.reshape(days, *tile.shape), variables.get(name).attrs)
-    dataset = xr.Dataset(data, {"time": piece["time"], "lat": attributes["lat"], "lon": attributes["lon"]})
+    places = {name: (name, at, WRITTEN[name]) for name, at in here.items()}
+    dataset = xr.Dataset(data, {"time": piece["time"], **places})
     encoding = {name: variables.get(name).encoding(compression="zstd", complevel=3) for name in names}
     attrs = files.provenance("regrid forcing", {"method": method}, {"piece": piece_path, "attributes": attributes_path})
-    files.write_netcdf(dataset, output, encoding, attrs={"Conventions": "CF-1.11", **attrs})
+    files.write_netcdf(dataset, output, encoding, attrs={"Conventions": "CF-1.11", **attrs}, crs=True)

@@ -18,6 +18,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from .. import files
+from ..axes import WRITTEN
 from ..config.regions import RegionMap, RegionsBlock, region_inputs
 from ..errors import GridError, InputError
 from ..grid import EARTH_RADIUS, Tile
@@ -121,8 +122,8 @@ def build(block: RegionsBlock, tile: Tile) -> xr.Dataset:
     """Shares of the cells of ``tile`` in the regions of every map, as described in docs/contracts.md."""
     rows, columns = tile.grid.lat_bounds(tile.rows), tile.grid.lon_bounds(tile.columns)
     coords: dict[str, Any] = {
-        "lat": ("lat", tile.lat, {"standard_name": "latitude", "units": "degrees_north", "axis": "Y"}),
-        "lon": ("lon", tile.lon, {"standard_name": "longitude", "units": "degrees_east", "axis": "X"}),
+        "lat": ("lat", tile.lat, WRITTEN["lat"]),
+        "lon": ("lon", tile.lon, WRITTEN["lon"]),
     }
     data: dict[str, Any] = {}
     notes: dict[str, str] = {}

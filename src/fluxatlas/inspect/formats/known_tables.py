@@ -18,7 +18,7 @@ from ..probe import Probe
 from ..readers import through
 from ..report import Report, refused
 from . import ameriflux
-from .table_kinds import KNOWN, LEGENDS, Known
+from .table_kinds import Known, known_kinds
 
 
 def read(probe: Probe, separator: str = ",", comment: str = "#") -> pd.DataFrame:
@@ -51,11 +51,12 @@ def recognise(probe: Probe) -> Report | None:
     if badm.is_table(probe.head):
         return ameriflux.badm_facts(Report(str(probe.path)))
     comma, tab = probe.header(), probe.header("\t")
-    for known in KNOWN:
+    kinds, legends = known_kinds()
+    for known in kinds:
         if known.match(probe, tab if known.separator == "\t" else comma):
             return _inspect(known, probe)
-    for columns, role in LEGENDS:
-        if set(columns) <= set(comma) or set(columns) <= set(tab):
+    for columns, role in legends:
+        if columns <= set(comma) or columns <= set(tab):
             return _legend(probe, role)
     if len(comma) >= 3 and any(name in comma for name in SYNONYMS["site"]):
         return _site_list(probe, comma)

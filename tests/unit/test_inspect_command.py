@@ -96,7 +96,7 @@ def invoke(*arguments: object) -> tuple[int, str]:
 def test_a_usable_file_exits_with_0(chambers: Path) -> None:
     code, text = invoke(chambers)
     assert code == 0
-    assert "can be used as input: ingest makes 20 daily observations at 1 sites of it" in text
+    assert "can be used as input: ingest makes 20 days of fch4 of it" in text
     assert "fch4 <- flux" in text
 
 
@@ -125,6 +125,23 @@ def test_a_folder_stands_for_its_files(chambers: Path, weather: Path) -> None:
     code, text = invoke(chambers.parent)
     assert code == 0
     assert "2 files: 2 can be used as input, 0 cannot" in text
+
+
+def test_the_mapping_of_a_site_file_is_what_its_reader_did(tmp_path: Path) -> None:
+    """Two sensors, of which the reader takes the one nearest to 5 cm; the factor of the flux is that of the notes."""
+    start = pd.date_range("2011-05-01", periods=96, freq="30min")
+    text = "# Site: US-Tst\n# Version: 1-5\nTIMESTAMP_START,TIMESTAMP_END,FCH4,TS_1_1_1,TS_1_2_1,CO2\n"
+    text += "".join(f"{t:%Y%m%d%H%M},{t:%Y%m%d%H%M},{-1.5 - 0.01 * i},12,11,410\n" for i, t in enumerate(start))
+    path = tmp_path / "AMF_US-Tst_BASE_HH_1-5.csv"
+    path.write_text(text, encoding="utf-8")
+    report = inspect_path(path)
+    rows = {row.canonical: (row.source, row.units, row.conversion) for row in report.mapping}
+    assert rows == {
+        "fch4": (["FCH4"], "nmol m-2 s-1", "* 1.3861"),
+        "tsl05": (["TS_1_1_1"], "degC", "+ 273.15"),
+        "tsl15": (["TS_1_2_1"], "degC", "+ 273.15"),
+    }
+    assert {v.name: v.units for v in report.variables}["CO2"] == "umol mol-1"  # shown, though nothing is made of it
 
 
 def test_cf_grid_gets_a_mapping_that_is_checked(weather: Path) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from ..ingest.sites.layouts import Layout
 from . import checks, times
 from .checks import Column
 from .report import Report
@@ -27,6 +28,19 @@ class Spec:
     kind: str = "data"
     long_name: str = ""
     units_from: str = "format"
+
+
+def specs_of(
+    layout: Layout, names: Iterable[str], *, step: float = 86400.0, units_from: str = "format"
+) -> dict[str, Spec]:
+    """What ``layout`` says about the columns ``names``; amounts are over ``step`` seconds."""
+    found = {}
+    for name in map(str, names):
+        row = layout.find(name)
+        if row is not None:
+            conversion = row.conversion(step)
+            found[name] = Spec(row.units, layout.variable(name), *conversion, row.kind, units_from=units_from)
+    return found
 
 
 def judge_frame(

@@ -28,15 +28,40 @@ from ...constants import LATENT_HEAT
 from ...errors import InputError
 from . import badm, depths, weather
 from .archives import opened, unpack
+from .layouts import ColumnSpec, Layout, celsius, percent
 from .metadata import SiteFacts
 from .qc import missing
 from .quick import SMALLEST, quick_table
 from .records import Ledger, SiteRecord, observations
 from .subdaily import C_PER_UMOL, observed_days, screened_weather, weather_days, whole_days
 from .text import decode, in_order, numbers, read_bytes, read_table, times
-from .units import methane_factor
+from .units import METHANE, methane_factor
 
 STEMS = ("TA", "RH", "VPD", "PA", "P", "SW_IN", "LW_IN", "WS", "TS", "SWC", "FC", "NEE", "FCH4", "LE")
+_ANY = r"(_PI)?(_F)?(_\d+)*(_A)?"
+LAYOUT = Layout(
+    (
+        celsius(f"TA{_ANY}", "tas"),
+        celsius(f"TS{_ANY}", "tsl05"),
+        percent(f"SWC{_ANY}", "swc05"),
+        ColumnSpec(f"SW_IN{_ANY}", "W m-2", "rsds"),
+        ColumnSpec(f"LW_IN{_ANY}", "W m-2", "rlds"),
+        ColumnSpec(f"PA{_ANY}", "kPa", "ps", 1000.0),
+        ColumnSpec(f"RH{_ANY}", "%", "hurs"),
+        ColumnSpec(f"WS{_ANY}", "m s-1", "sfcWind"),
+        ColumnSpec(f"P{_ANY}", "mm per step", "pr", per_step=True),
+        ColumnSpec(f"VPD{_ANY}", "hPa", "vpd", 100.0),
+        ColumnSpec(f"(FC|NEE){_ANY}", "umol m-2 s-1", "nee", C_PER_UMOL),
+        ColumnSpec(f"FCH4{_ANY}", METHANE, "fch4", methane_factor(METHANE)),
+        ColumnSpec(f"LE{_ANY}", "W m-2", "evspsbl", 1 / LATENT_HEAT),
+        ColumnSpec(f"CH4{_ANY}", "nmol mol-1"),
+        ColumnSpec(f"CO2{_ANY}", "umol mol-1"),
+        ColumnSpec(f"H2O{_ANY}", "mmol mol-1"),
+        ColumnSpec(f"(H|G|NETRAD){_ANY}", "W m-2"),
+        ColumnSpec(f"USTAR{_ANY}", "m s-1"),
+        ColumnSpec(f"WTD{_ANY}", "m"),
+    )
+)
 _COLUMN = re.compile(rf"({'|'.join(STEMS)})(_PI)?(_F)?(?:_(\d+)(?:_(\d+)_(\d+|A))?)?")
 _NAME = re.compile(r"AMF_([A-Za-z]{2}-[A-Za-z0-9]{3})_BASE")
 _CLOCKS = ("TIMESTAMP_START", "TIMESTAMP_END")
@@ -197,21 +222,19 @@ def _observed(
     """(column, variable, factor, offset) of every observation; depths [cm] ``stated`` by column."""
     found: list[tuple[str, str, float, float]] = []
     if ("FCH4", 1) in chosen:
-        unit = entry.units["FCH4"].units if "FCH4" in entry.units else "nmol m-2 s-1"
+        unit = entry.units["FCH4"].units if "FCH4" in entry.units else METHANE
         found.append((chosen["FCH4", 1], "fch4", methane_factor(unit, f"unit of FCH4, site '{site}'"), 0.0))
     carbon = next((chosen[stem, 1] for stem in ("NEE", "FC") if (stem, 1) in chosen), None)
     if carbon:
         ledger.note(site, f"nee is {carbon}")
-        found.append((carbon, "nee", C_PER_UMOL, 0.0))
+        found.append((carbon, "nee", *LAYOUT.of("nee").conversion()))
     if ("LE", 1) in chosen:
-        found.append((chosen["LE", 1], "evspsbl", 1 / LATENT_HEAT, 0.0))
-    for stem, kind, given, factor, offset in (
-        ("TS", "tsl", entry.temperature_depths, 1.0, 273.15),
-        ("SWC", "swc", entry.moisture_depths, 0.01, 0.0),
-    ):
+        found.append((chosen["LE", 1], "evspsbl", *LAYOUT.of("evspsbl").conversion()))
+    for stem, kind, given in (("TS", "tsl", entry.temperature_depths), ("SWC", "swc", entry.moisture_depths)):
+        conversion = LAYOUT.of(depths.variable(kind, 5)).conversion()
         levels = {level: column for (name, level), column in chosen.items() if name == stem}
         at = depths.sensors(stem, levels, given, stated, lambda text: ledger.note(site, text))
-        found += [(column, depths.variable(kind, depth), factor, offset) for depth, column in at.items()]
+        found += [(column, depths.variable(kind, depth), *conversion) for depth, column in at.items()]
     return found
 
 
@@ -239,15 +262,8 @@ def _forcing(
     for stem in stems:
         take[stem], measured = _driver(table, chosen, stem, site, rules, ledger)
         share = np.minimum(share, measured)
-    raw = {
-        "tas": (take["TA"], 1.0, 273.15),
-        "ps": (take["PA"], 1000.0, 0.0),
-        "pr": (take["P"], per_day / 86400.0, 0.0),
-        "rsds": (take["SW_IN"], 1.0, 0.0),
-        "rlds": (take["LW_IN"], 1.0, 0.0),
-        "sfcWind": (take["WS"], 1.0, 0.0),
-        "hurs" if humid == "RH" else "vpd": (take[humid], 1.0 if humid == "RH" else 100.0, 0.0),
-    }
+    rows = {stem: spec for stem in stems if (spec := LAYOUT.find(stem))}
+    raw = {row.variable: (take[stem], *row.conversion(86400.0 / per_day)) for stem, row in rows.items()}
     steps = screened_weather(raw, rules=rules, ledger=ledger, site=site)
     if humid == "RH":
         steps["huss"] = weather.humidity_from_relative(steps["hurs"], steps["ps"], steps["tas"])

@@ -20,7 +20,9 @@ import pandas as pd
 
 from ...config.sites import QcRules, SiteEntry
 from ...errors import InputError, UnitError
+from .ameriflux import LAYOUT as BASE
 from .ameriflux import BaseFile, record
+from .layouts import ColumnSpec, Layout
 from .metadata import SiteFacts
 from .records import Ledger, SiteRecord
 from .text import in_order, numbers, read_table, read_text
@@ -42,6 +44,13 @@ COLUMNS = {
     "SWC2": ("SWC_2", "%"),
 }
 """Column -> (its name in BASE files, the unit that the header must state)."""
+_BASE = {name: (base_row, unit) for name, (base, unit) in COLUMNS.items() if (base_row := BASE.find(base))}
+LAYOUT = Layout(
+    (
+        *(replace(row, pattern=name, units=unit) for name, (row, unit) in _BASE.items()),
+        ColumnSpec("VPD", "kPa", "vpd", 1000.0),
+    )
+)
 CLOCK = ("YEAR", "DOY", "HRMIN")
 _DEPTHS = ("TSdepth1", "TSdepth2")
 
@@ -168,4 +177,8 @@ def _joined(
             facts.site_id(first.site), "depths of soil moisture are not in the file: those of temperature are used"
         )
     told = entry.model_copy(update=depths)
-    return record(replace(first, table=table), facts, told, rules, ledger, where, source="ameriflux_l2")
+    made = record(replace(first, table=table), facts, told, rules, ledger, where, source="ameriflux_l2")
+    in_file = {base: name for name, (base, _) in COLUMNS.items()}
+    for variable, columns in ledger.sources.get(made.name, {}).items():
+        ledger.sources[made.name][variable] = {in_file.get(name, name): pair for name, pair in columns.items()}
+    return made

@@ -24,12 +24,13 @@ from ...config.sites import QcRules, SiteEntry
 from ...errors import InputError
 from . import depths
 from .daily import daily_mean, local_day
+from .layouts import ColumnSpec, Layout, celsius
 from .metadata import SiteFacts
 from .qc import missing, screen
 from .rds import read_rds
 from .records import Ledger, SiteRecord, observations
 from .text import check_columns, read_text
-from .units import looks_like_percent, methane_factor
+from .units import METHANE, looks_like_percent, methane_factor
 
 IGBP = {
     "Evergreen needleleaf forest": "ENF",
@@ -46,7 +47,18 @@ IGBP = {
     "Cropland": "CRO",
     "Urban": "URB",
 }
-_SENSOR = re.compile(r"CSR_(T|SM)(\d+(?:\.\d+)?)")
+_DEPTH = r"(?P<depth>\d+(?:\.\d+)?)"
+LAYOUT = Layout(
+    (
+        ColumnSpec("CSR_FLUX_CH4", METHANE, "fch4", methane_factor(METHANE)),
+        celsius(f"CSR_T{_DEPTH}", "tsl05"),
+        ColumnSpec(f"CSR_SM{_DEPTH}", "m3 m-3", "swc05"),
+        ColumnSpec("CSR_FLUX_CO2", "umol m-2 s-1"),
+        celsius("CSR_TAIR(_AMB)?", "tas"),
+        ColumnSpec("CSR_RH", "%", "hurs"),
+        ColumnSpec("CSR_PORT|CSR_RECORD", kind="flag"),
+    )
+)
 
 
 def read_description(path: str | Path) -> dict[str, str]:
@@ -152,15 +164,16 @@ def _columns(
     """(column, variable, factor, offset) of everything that is used from a dataset."""
     found: list[tuple[str, str, float, float]] = []
     if "CSR_FLUX_CH4" in table and _floats(table, "CSR_FLUX_CH4").notna().any():
-        found.append(("CSR_FLUX_CH4", "fch4", methane_factor("nmol m-2 s-1"), 0.0))
+        found.append(("CSR_FLUX_CH4", "fch4", *LAYOUT.of("fch4").conversion()))
     else:
         ledger.note(site, "no CH4 flux in this dataset: soil temperature and moisture only")
-    for letter, kind in (("T", "tsl"), ("SM", "swc")):
-        sensors = {str(c): float(m[2]) for c in table.columns if (m := _SENSOR.fullmatch(str(c))) and m[1] == letter}
+    for kind in ("tsl", "swc"):
+        row = LAYOUT.of(depths.variable(kind, 5))
+        sensors = {str(c): float(m["depth"]) for c in table.columns if (m := re.fullmatch(row.pattern, str(c)))}
         for depth, column in depths.choose(sensors).items():
-            factor, offset = (
-                (1.0, 273.15) if kind == "tsl" else (_moisture_factor(table, column, entry, rules, ledger, site), 0.0)
-            )
+            factor, offset = row.conversion()
+            if kind == "swc":
+                factor = _moisture_factor(table, column, entry, rules, ledger, site)
             found.append((column, depths.variable(kind, depth), factor, offset))
     return found
 

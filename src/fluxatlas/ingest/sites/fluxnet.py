@@ -33,17 +33,16 @@ import numpy as np
 import pandas as pd
 
 from ...config.sites import QcRules, SiteEntry
-from ...constants import LATENT_HEAT
 from ...errors import InputError
 from . import depths
-from .fluxnet_files import CALLED, FORMS, FluxnetFile, Inventory, half_hours_to_days, inventory, read_file
+from .fluxnet_files import CALLED, FORMS, FluxnetFile, Inventory, half_hours_to_days, inventory, layout, read_file
 from .fluxnet_weather import FORCING, ORDER, flag, forcing
 from .metadata import SiteFacts
 from .periods import period_table
 from .qc import error_floor, screen
 from .records import Ledger, SiteRecord, long_table, observations
 from .subdaily import observed_days, whole_days
-from .units import methane_factor
+from .units import METHANE, methane_factor
 
 _FORMS = FORMS
 __all__ = ["FORCING", "ORDER", "FluxnetFile", "half_hours_to_days", "read", "read_file", "read_periods"]
@@ -280,22 +279,19 @@ def _chosen(
     site: str, table: pd.DataFrame, entry: SiteEntry, ledger: Ledger, known: dict[str, tuple[float, float]]
 ) -> list[tuple[str, str, float, float]]:
     """(column, variable, factor, offset) of every observation in a table."""
-    rows = []
-    for kind, stem, given, factor, offset in (
-        ("tsl", "TS", entry.temperature_depths, 1.0, 273.15),
-        ("swc", "SWC", entry.moisture_depths, 0.01, 0.0),
-    ):
+    rows, means = [], layout()
+    for kind, stem, given in (("tsl", "TS", entry.temperature_depths), ("swc", "SWC", entry.moisture_depths)):
+        conversion = means.of(depths.variable(kind, 5)).conversion()
         sensors = _sensors(site, table, stem, given, ledger, known)
-        rows += [(column, depths.variable(kind, depth), factor, offset) for depth, column in sensors.items()]
+        rows += [(column, depths.variable(kind, depth), *conversion) for depth, column in sensors.items()]
     if "FCH4" in table:
-        unit = entry.units["FCH4"].units if "FCH4" in entry.units else "nmol m-2 s-1"
+        unit = entry.units["FCH4"].units if "FCH4" in entry.units else METHANE
         reason = f" ({entry.units['FCH4'].reason})" if "FCH4" in entry.units else ": not verified, see fluxnet.py"
         ledger.note(site, f"FCH4 is read as {unit}{reason}")
         rows.append(("FCH4", "fch4", methane_factor(unit, f"unit of FCH4, site '{site}'"), 0.0))
-    if "LE_F_MDS" in table:
-        rows.append(("LE_F_MDS", "evspsbl", 1 / LATENT_HEAT, 0.0))
-    if "NEE_VUT_REF" in table:
-        rows.append(("NEE_VUT_REF", "nee", 1.0, 0.0))
+    for column, variable in (("LE_F_MDS", "evspsbl"), ("NEE_VUT_REF", "nee")):
+        if column in table:
+            rows.append((column, variable, *means.of(variable).conversion()))
     return rows
 
 

@@ -18,6 +18,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +26,16 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from ...constants import LATENT_HEAT
 from ...errors import InputError
 from . import badm
 from .archives import members
 from .inputs import NAMES
+from .layouts import ColumnSpec, Layout, celsius, percent
 from .quick import quick_file
 from .subdaily import C_PER_UMOL, days_of, whole_days
 from .text import in_order, numbers, read_bytes, read_table, times
+from .units import METHANE, methane_factor
 
 _NAME = re.compile(r"(?:(?:FLX|AMF|ICOSETC)_([A-Za-z0-9-]+)|[A-Z][A-Z0-9]{2,9}_([A-Z]{2}-[A-Za-z0-9]{3}))_", re.ASCII)
 _RESOLUTION = re.compile(r"_(HH|HR|DD|WW|MM|YY)(?=[_.])")
@@ -41,6 +45,40 @@ _KEEP = re.compile(
     r"(TA|SW_IN|LW_IN|LW_IN_JSB|VPD|PA|P|WS)_(F|ERA)(_QC)?|TA_(F|ERA)_((DAY|NIGHT)(_SD)?|MIN|MAX)|LW_IN_JSB_F|LW_IN|"
     r"(TS|SWC)(_F_MDS)?_\d+(_QC)?|FCH4|LE_F_MDS(_QC)?|NEE_VUT_REF(_QC|_JOINTUNC)?"
 )
+_FORM = "(_F|_ERA|_F_MDS|_CORR)?"
+
+
+@cache
+def layout(resolution: str = "DD", product: str = "") -> Layout:
+    """The columns of the products' documentation, which differ in carbon and precipitation."""
+    umol = resolution == "HH" or product == "FLUXNET-CH4"
+    carbon = ("umol m-2 s-1", "nee", C_PER_UMOL) if umol else ("g C m-2 d-1", "nee", 1.0)
+    rain = {"HH": "mm per half hour", "YY": "mm yr-1"}.get(resolution, "mm d-1")
+    return Layout(
+        (
+            celsius(rf"TA{_FORM}|TA_(ERA|F)_(DAY|NIGHT|MIN|MAX)", "tas"),
+            ColumnSpec(f"SW_IN{_FORM}", "W m-2", "rsds"),
+            ColumnSpec(f"LW_IN(_JSB)?{_FORM}", "W m-2", "rlds"),
+            ColumnSpec(f"VPD{_FORM}", "hPa", "vpd", 100.0),
+            ColumnSpec(f"PA{_FORM}", "kPa", "ps", 1000.0),
+            ColumnSpec(f"P{_FORM}", rain, "pr", per_step=True),
+            ColumnSpec(f"WS{_FORM}", "m s-1", "sfcWind"),
+            ColumnSpec(f"RH{_FORM}", "%", "hurs"),
+            celsius(r"TS(_F_MDS)?_\d+", "tsl05"),
+            percent(r"SWC(_F_MDS)?_\d+", "swc05"),
+            ColumnSpec(f"FCH4{_FORM}|FCH4_F_ANNOPTLM", METHANE, "fch4", methane_factor(METHANE)),
+            ColumnSpec(f"LE{_FORM}", "W m-2", "evspsbl", 1 / LATENT_HEAT),
+            ColumnSpec(rf"NEE{_FORM}|NEE_VUT_REF", *carbon),
+            ColumnSpec(r"(GPP|RECO)_(NT|DT)(_VUT_REF)?", carbon[0]),
+            ColumnSpec(f"(H|G|NETRAD){_FORM}", "W m-2"),
+            ColumnSpec(f"USTAR{_FORM}", "m s-1"),
+            ColumnSpec(f"WTD{_FORM}", "m"),
+        )
+    )
+
+
+STEPS = {"HH": 1800.0, "YY": 365.25 * 86400}
+"""Length of a step [s] over which amounts are summed; a day in all other resolutions."""
 _CLOCKS = ("TIMESTAMP", "TIMESTAMP_START")
 FORMS = {4: ("YY", "%Y"), 6: ("MM", "%Y%m"), 8: ("DD", "%Y%m%d"), 12: ("HH", "%Y%m%d%H%M")}
 """Digits of a time -> (resolution, its form); eight digits of TIMESTAMP_START are those of weeks."""

@@ -6,18 +6,20 @@ import pandas as pd
 
 from ...config.sites import QcRules
 from . import weather
+from .fluxnet_files import layout
 from .qc import screen
 from .records import Ledger
 
-# canonical variable -> (columns by preference, factor, offset)
-FORCING: dict[str, tuple[tuple[str, ...], float, float]] = {
-    "rsds": (("SW_IN_F", "SW_IN_ERA"), 1.0, 0.0),
-    "rlds": (("LW_IN_F", "LW_IN_JSB_F", "LW_IN_ERA"), 1.0, 0.0),
-    "vpd": (("VPD_F", "VPD_ERA"), 100.0, 0.0),
-    "ps": (("PA_F", "PA_ERA"), 1000.0, 0.0),
-    "pr": (("P_F", "P_ERA"), 1 / 86400.0, 0.0),
-    "sfcWind": (("WS_F", "WS_ERA"), 1.0, 0.0),
+FORCING: dict[str, tuple[str, ...]] = {
+    "rsds": ("SW_IN_F", "SW_IN_ERA"),
+    "rlds": ("LW_IN_F", "LW_IN_JSB_F", "LW_IN_ERA"),
+    "vpd": ("VPD_F", "VPD_ERA"),
+    "ps": ("PA_F", "PA_ERA"),
+    "pr": ("P_F", "P_ERA"),
+    "sfcWind": ("WS_F", "WS_ERA"),
 }
+"""Canonical variable -> columns by preference."""
+_FAMILY = {"tasmin": "tas", "tasmax": "tas"}
 ORDER = ("tas", "tasmin", "tasmax", "pr", "rsds", "rlds", "huss", "ps", "sfcWind")
 
 
@@ -32,10 +34,8 @@ def flag(table: pd.DataFrame, column: str) -> pd.Series | None:
 def forcing(site: str, table: pd.DataFrame, lat: float, rules: QcRules, ledger: Ledger) -> pd.DataFrame | None:
     """Canonical daily meteorology, NaN where missing, or None if a variable is absent altogether."""
     frame: dict[str, pd.Series] = {}
-    for name, (columns, factor, offset) in FORCING.items():
-        parts = [
-            _screened(site, table, column, name, factor, offset, rules, ledger) for column in columns if column in table
-        ]
+    for name, columns in FORCING.items():
+        parts = [_screened(site, table, column, name, rules, ledger) for column in columns if column in table]
         if not parts:
             ledger.note(site, f"no meteorology of its own: none of {', '.join(columns)} is in the files")
             return None
@@ -60,12 +60,10 @@ def _screened(
     table: pd.DataFrame,
     column: str,
     variable: str,
-    factor: float,
-    offset: float,
     rules: QcRules,
     ledger: Ledger,
 ) -> pd.Series:
-    raw = table[column].dropna()
+    raw, (factor, offset) = table[column].dropna(), layout().of(_FAMILY.get(variable, variable)).conversion()
     qc = flag(table, column)
     return screen(
         raw,
@@ -88,11 +86,10 @@ def _temperature(
     mean = f"TA_{suffix}"
     if {f"{mean}_MIN", f"{mean}_MAX"} <= set(table.columns):
         names = {"tas": mean, "tasmin": f"{mean}_MIN", "tasmax": f"{mean}_MAX"}
-        frame = pd.DataFrame({k: _screened(site, table, c, k, 1.0, 273.15, rules, ledger) for k, c in names.items()})
+        frame = pd.DataFrame({k: _screened(site, table, c, k, rules, ledger) for k, c in names.items()})
     elif {f"{mean}_DAY", f"{mean}_NIGHT"} <= set(table.columns):
         tas, day, night = (
-            _screened(site, table, column, "tas", 1.0, 273.15, rules, ledger)
-            for column in (mean, f"{mean}_DAY", f"{mean}_NIGHT")
+            _screened(site, table, column, "tas", rules, ledger) for column in (mean, f"{mean}_DAY", f"{mean}_NIGHT")
         )
         day_sd, night_sd = (
             table[name].where(table[name].between(0, 40)) if name in table else day.mask(day.notna())
@@ -100,6 +97,10 @@ def _temperature(
         )
         low, high = weather.extremes(tas, day, night, day_sd, night_sd, lat)
         frame = pd.DataFrame({"tas": tas, "tasmin": low, "tasmax": high})
+        for column in (f"{mean}_DAY", f"{mean}_NIGHT"):
+            pairs = ledger.sources[site]["tas"].pop(column)
+            for name in ("tasmin", "tasmax"):
+                ledger.source(site, name, column, *pairs[0])
         ledger.note(site, f"tasmin and tasmax are estimated from day and night statistics of {mean} (weather.extremes)")
     else:
         return None

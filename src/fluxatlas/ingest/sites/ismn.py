@@ -27,13 +27,23 @@ from ...errors import InputError
 from . import depths
 from .archives import members
 from .inputs import NAMES
+from .layouts import ColumnSpec, Layout, celsius
 from .metadata import SiteFacts
 from .records import Ledger, SiteRecord, observations
 from .subdaily import observed_days, whole_days
 from .text import decode, decode_mixed, in_order, numbers, read_bytes, read_table, read_text, times
 
-USED = {"sm": ("swc", 1.0, 0.0), "ts": ("tsl", 1.0, 273.15)}
-"""Quantity in the file name -> (kind, factor, offset to canonical units)."""
+LAYOUT = Layout(
+    (
+        ColumnSpec("sm", "m3 m-3", "swc05"),
+        celsius("ts", "tsl05"),
+        ColumnSpec("p", "mm", "pr", per_step=True),
+        celsius("ta", "tas"),
+    )
+)
+"""By quantity, as the name of the file gives it."""
+USED = {"sm": "swc", "ts": "tsl"}
+"""Quantities that are used, and of which kind they are."""
 _NAME = re.compile(
     r"_(?P<quantity>[a-z]{1,5})_(?P<top>-?\d+\.\d+)_(?P<base>-?\d+\.\d+)_(?P<sensor>.+)_\d{8}_\d{8}\.stm$"
 )
@@ -190,7 +200,8 @@ def _station(
     row = facts.row(name, kind="station", source="ismn", ledger=ledger, where=where, stated=stated)
     site = str(row["site"])
     rows = []
-    for quantity, (kind, factor, offset) in USED.items():
+    for quantity, kind in USED.items():
+        factor, offset = LAYOUT.of(depths.variable(kind, 5)).conversion()
         sensors = {path: 100 * part.depth for part, path in parts if part.quantity == quantity}
         chosen = depths.choose(sensors)
         for depth, path in chosen.items():
@@ -199,9 +210,9 @@ def _station(
             ledger.note(site, f"{variable} is {quantity} at {100 * part.depth:g} cm ({part.sensor})")
             series = _flagged(part, variable, site, rules, ledger)
             series.index = series.index + pd.Timedelta(hours=round(float(row["utc_offset"])))
-            table, per_day = whole_days(series.to_frame(), path)
+            table, per_day = whole_days(series.rename(quantity).to_frame(), path)
             common: dict[str, Any] = {"rules": rules, "ledger": ledger, "site": site}
-            rows.append(observed_days(table["value"], variable, per_day, factor=factor, offset=offset, **common))
+            rows.append(observed_days(table[quantity], variable, per_day, factor=factor, offset=offset, **common))
         for path in sensors.keys() - set(chosen.values()):
             ledger.note(site, f"{quantity} at {sensors[path]:g} cm is not used: another sensor stands for that depth")
     other = sorted({part.quantity for part, _ in parts} - set(USED))

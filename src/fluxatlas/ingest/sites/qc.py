@@ -133,6 +133,7 @@ def screen(
     that of a day.
     """
     name = label or variable
+    ledger.source(site, variable, str(raw.name), factor, offset)
     clean, counts = missing(raw, rules)
     ledger.read(site, name, len(clean), of=of)
     for reason, n in counts.items():

@@ -38,6 +38,14 @@ class Ledger:
 
     counts: dict[tuple[str, str, str], Counter[str]] = field(default_factory=dict)
     notes: dict[str, list[str]] = field(default_factory=dict)
+    sources: dict[str, dict[str, dict[str, list[tuple[float, float]]]]] = field(default_factory=dict)
+    """Per site and variable the columns that were read, with factor and offset to canonical units."""
+
+    def source(self, site: str, variable: str, column: str, factor: float, offset: float) -> None:
+        """Keep which ``column`` became ``variable``, by ``value * factor + offset``."""
+        pairs = self.sources.setdefault(site, {}).setdefault(variable, {}).setdefault(column, [])
+        if (factor, offset) not in pairs:
+            pairs.append((factor, offset))
 
     def read(self, site: str, variable: str, n: int, *, of: str = "days") -> None:
         """Count ``n`` values (``of`` 'days' or 'values') that entered quality control."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,7 +19,8 @@ import pandas as pd
 from ...config.sites import QcRules, SiteEntry
 from ...errors import InputError
 from . import depths, weather
-from .fluxnet import ORDER
+from .fluxnet_weather import ORDER
+from .layouts import ColumnSpec, Layout, celsius
 from .metadata import SiteFacts
 from .qc import error_floor, screen
 from .records import Ledger, SiteRecord, long_table, observations
@@ -31,18 +33,26 @@ COLUMNS = (
     *(f"Tsoil{i}" for i in range(1, 6)),
     *("SWnet", "LWnet", "H", "LE", "FG"),
 )
-# canonical variable -> (column, factor, offset)
-FORCING = {
-    "tas": ("Tair", 1.0, 273.15),
-    "tasmin": ("Tmin", 1.0, 273.15),
-    "tasmax": ("Tmax", 1.0, 273.15),
-    "pr": ("PREC", 1 / 86400, 0.0),
-    "rsds": ("SWdown", 1.0, 0.0),
-    "rlds": ("LWdown", 1.0, 0.0),
-    "hurs": ("RH", 1.0, 0.0),
-    "ps": ("Patm", 1000.0, 0.0),
-    "sfcWind": ("Wind", 1.0, 0.0),
-}
+LAYOUT = Layout(
+    (
+        celsius("Tair", "tas"),
+        celsius("Tmin", "tasmin"),
+        celsius("Tmax", "tasmax"),
+        ColumnSpec("PREC", "mm d-1", "pr", per_step=True),
+        ColumnSpec("SWdown", "W m-2", "rsds"),
+        ColumnSpec("LWdown", "W m-2", "rlds"),
+        ColumnSpec("RH", "%", "hurs"),
+        ColumnSpec("Patm", "kPa", "ps", 1000.0),
+        ColumnSpec("Wind", "m s-1", "sfcWind"),
+        ColumnSpec("ET", "mm d-1", "evspsbl", per_step=True),
+        celsius(r"Tsoil\d", "tsl05"),
+        ColumnSpec(r"SM\d", "m3 m-3", "swc05"),
+        ColumnSpec(r"Tsdep\d", "cm", kind="flag"),
+        ColumnSpec("SWnet|LWnet|H|LE|FG", "W m-2"),
+    )
+)
+FORCING = LAYOUT.columns[:9]
+"""The weather."""
 
 
 def read_file(path: str | Path, encoding: str = "utf-8") -> pd.DataFrame:
@@ -77,24 +87,21 @@ def _site(path: str, facts: SiteFacts, entry: SiteEntry, rules: QcRules, ledger:
     site = str(row["site"])
     table = read_file(path, entry.encoding)
     parts = []
-    for variable, column, offset in _sensors(table, path):
-        values = screen(table[column], variable, offset=offset, rules=rules, ledger=ledger, site=site)
+    for variable, column, (factor, offset) in _observed(table, path):
+        values = screen(table[column], variable, factor=factor, offset=offset, rules=rules, ledger=ledger, site=site)
         parts.append(long_table(variable, values, sd=error_floor(variable, values, rules)))
-    water = screen(table["ET"], "evspsbl", factor=1 / 86400, rules=rules, ledger=ledger, site=site)
-    parts.append(long_table("evspsbl", water, sd=error_floor("evspsbl", water, rules)))
     calm = rules.model_copy(update={"spike_z": 0.0})
-    frame = {
-        name: screen(
-            table[column], name, factor=factor, offset=offset, rules=calm, ledger=ledger, site=site, label=column
-        )
-        for name, (column, factor, offset) in FORCING.items()
-    }
+    frame = {}
+    for spec in FORCING:
+        column, (factor, offset) = spec.pattern, spec.conversion()
+        known: dict[str, Any] = {"rules": calm, "ledger": ledger, "site": site, "label": column}
+        frame[spec.variable] = screen(table[column], spec.variable, factor=factor, offset=offset, **known)
     frame["huss"] = weather.humidity_from_relative(frame.pop("hurs"), frame["ps"], frame["tas"])
     return SiteRecord(row, observations(parts), pd.DataFrame(frame)[list(ORDER)])
 
 
-def _sensors(table: pd.DataFrame, where: str) -> list[tuple[str, str, float]]:
-    """(variable, column, offset) of the soil sensors, by the depths that the file states."""
+def _observed(table: pd.DataFrame, where: str) -> list[tuple[str, str, tuple[float, float]]]:
+    """(variable, column, conversion) of soil sensors, by the depths that the file states, and of evaporation."""
     stated: dict[int, float] = {}
     for i in range(1, 6):
         given = np.unique(table[f"Tsdep{i}"])
@@ -108,7 +115,8 @@ def _sensors(table: pd.DataFrame, where: str) -> list[tuple[str, str, float]]:
         if len(given):
             stated[i] = float(given[0])
     found = []
-    for kind, stem, offset in (("tsl", "Tsoil", 273.15), ("swc", "SM", 0.0)):
+    for kind, stem in (("tsl", "Tsoil"), ("swc", "SM")):
+        conversion = LAYOUT.of(depths.variable(kind, 5)).conversion()
         for depth, column in depths.choose({f"{stem}{i}": d for i, d in stated.items()}).items():
-            found.append((depths.variable(kind, depth), column, offset))
-    return found
+            found.append((depths.variable(kind, depth), column, conversion))
+    return [*found, ("evspsbl", "ET", LAYOUT.of("evspsbl").conversion())]

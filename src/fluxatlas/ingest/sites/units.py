@@ -12,6 +12,8 @@ from ...errors import InputError, UnitError
 
 FloatArray = npt.NDArray[np.floating[Any]]
 
+METHANE = "nmol m-2 s-1"
+"""The unit of CH4 fluxes of towers and of COSORE."""
 M_CH4 = 16.043
 """Molar mass of CH4 [g mol-1]."""
 M_C = 12.011

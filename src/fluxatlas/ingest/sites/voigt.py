@@ -24,7 +24,8 @@ from ...config.sites import QcRules, SiteEntry
 from ...errors import InputError
 from . import depths, weather
 from .daily import daily_mean, local_day
-from .fluxnet import ORDER
+from .fluxnet_weather import ORDER
+from .layouts import ColumnSpec, Layout, celsius
 from .metadata import SiteFacts
 from .qc import screen
 from .rds import read_rds
@@ -57,15 +58,26 @@ MOISTURE = {
     "Soil_Moisture_20cm": 20.0,
     "Soil_Moisture_30cm": 30.0,
 }
-# canonical variable -> (column, factor, offset) of the hourly weather
-WEATHER = {
-    "tas": ("Air_Temp_2m_C", 1.0, 273.15),
-    "hurs": ("Relative_Humidity", 1.0, 0.0),
-    "ps": ("Air_Pressure_hPa", 100.0, 0.0),
-    "sfcWind": ("WindSpeed_10m", 1.0, 0.0),
-    "rsds": ("Shortwave_Radiation_In", 1.0, 0.0),
-    "rlds": ("Longwave_Radiation_In", 1.0, 0.0),
-}
+METHANE = "ug CH4 m-2 h-1"
+LAYOUT = Layout(
+    (
+        celsius("Air_Temp_2m_C", "tas"),
+        ColumnSpec("Relative_Humidity", "%", "hurs"),
+        ColumnSpec("Air_Pressure_hPa", "hPa", "ps", 100.0),
+        ColumnSpec("WindSpeed_10m", "m s-1", "sfcWind"),
+        ColumnSpec("Shortwave_Radiation_In", "W m-2", "rsds"),
+        ColumnSpec("Longwave_Radiation_In", "W m-2", "rlds"),
+        ColumnSpec("CH4_Flux_ug_m2_h", METHANE, "fch4", methane_factor(METHANE)),
+        celsius(r"Soil_Temp(_(?P<depth>\d+)cm)?_C|Soil_Temp_Flux_C", "tsl05"),
+        ColumnSpec(r"Soil_Moisture(_(?P<depth>\d+)cm|_VWC|_GF_VWC)", "m3 m-3", "swc05"),
+        ColumnSpec("Precip_mm", "mm per hour", "pr", per_step=True),
+        celsius("Air_Temp_C", "tas"),
+        ColumnSpec("Longwave_Radiation_Out", "W m-2", "rlds"),
+        ColumnSpec("Vapor_Pressure_Deficit_kPa", "kPa", "vpd", 1000.0),
+    )
+)
+WEATHER = LAYOUT.columns[:6]
+"""The hourly weather."""
 HOURS = 22
 """Smallest number of hourly values in a daily mean of the weather."""
 
@@ -149,7 +161,7 @@ def _site(
     where: str,
 ) -> SiteRecord:
     site = str(row["site"])
-    unit = entry.units["CH4_flux"].units if "CH4_flux" in entry.units else "ug CH4 m-2 h-1"
+    unit = entry.units["CH4_flux"].units if "CH4_flux" in entry.units else METHANE
     reason = (
         entry.units["CH4_flux"].reason if "CH4_flux" in entry.units else "the header says 'Methane, flux', not CH4-C"
     )
@@ -172,8 +184,9 @@ def _site(
 def _automatic(table: pd.DataFrame, day: pd.DatetimeIndex, factor: float, common: dict[str, Any]) -> list[pd.DataFrame]:
     rules: QcRules = common["rules"]
     chosen = [("CH4_Flux_ug_m2_h", "fch4", factor, 0.0)]
-    chosen += [(c, depths.variable("tsl", d), 1.0, 273.15) for d, c in depths.choose(TEMPERATURE).items()]
-    chosen += [(c, depths.variable("swc", d), 1.0, 0.0) for d, c in depths.choose(MOISTURE).items()]
+    for kind, sensors in (("tsl", TEMPERATURE), ("swc", MOISTURE)):
+        conversion = LAYOUT.of(depths.variable(kind, 5)).conversion()
+        chosen += [(c, depths.variable(kind, d), *conversion) for d, c in depths.choose(sensors).items()]
     parts = []
     for column, variable, scale, offset in chosen:
         values = screen(table[column].astype("float64"), variable, factor=scale, offset=offset, of="values", **common)
@@ -194,7 +207,7 @@ def _manual(table: pd.DataFrame, factor: float, common: dict[str, Any], where: s
     parts = []
     for column, variable, scale, offset in (
         ("CH4_Flux_ug_m2_h", "fch4", factor, 0.0),
-        ("Soil_Temp_Flux_C", "tsl05", 1.0, 273.15),
+        ("Soil_Temp_Flux_C", "tsl05", *LAYOUT.of("tsl05").conversion()),
         ("Soil_Moisture_VWC", "swc05", 0.01, 0.0),
     ):
         label = f"{variable} (manual)"
@@ -209,7 +222,8 @@ def _weather(table: pd.DataFrame, utc: pd.DatetimeIndex, day: pd.DatetimeIndex, 
     hours, day = table[once].reset_index(drop=True), day[once]
     calm = {**common, "rules": common["rules"].model_copy(update={"spike_z": 0.0}), "of": "values"}
     hourly = pd.DataFrame()
-    for name, (column, factor, offset) in WEATHER.items():
+    for row in WEATHER:
+        column, name, (factor, offset) = row.pattern, row.variable, row.conversion()
         valid = variables.get(name).step
         raw = hours[column].astype("float64")
         hourly[name] = screen(raw, name, factor=factor, offset=offset, valid=valid, label=column, **calm)

@@ -6,58 +6,21 @@ Units are those of AmeriFlux's documentation of variables (BASE) or of the file'
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from ...errors import FluxAtlasError
-from ...ingest.sites import badm
+from ...ingest.sites import ameriflux_l2, badm
+from ...ingest.sites.ameriflux import LAYOUT
 from ...ingest.sites.text import read_table
 from .. import places, times
-from ..frames import Spec, judge_frame
+from ..frames import Spec, judge_frame, specs_of
 from ..probe import Probe
 from ..readers import through
 from ..report import Report, refused
-
-BASE: dict[str, Spec] = {
-    "TA": Spec("degC", "tas", 1.0, 273.15),
-    "TS": Spec("degC", "tsl05", 1.0, 273.15),
-    "SWC": Spec("%", "swc05", 0.01),
-    "SW_IN": Spec("W m-2", "rsds"),
-    "LW_IN": Spec("W m-2", "rlds"),
-    "PA": Spec("kPa", "ps", 1000.0),
-    "RH": Spec("%", "hurs"),
-    "WS": Spec("m s-1", "sfcWind"),
-    "P": Spec("mm per half hour", "pr", 1 / 1800),
-    "VPD": Spec("hPa", "vpd", 100.0),
-    "FC": Spec("umol m-2 s-1"),
-    "NEE": Spec("umol m-2 s-1"),
-    "FCH4": Spec("nmol m-2 s-1", "fch4", 1.38612),
-    "CH4": Spec("nmol mol-1"),
-    "CO2": Spec("umol mol-1"),
-    "H2O": Spec("mmol mol-1"),
-    "LE": Spec("W m-2"),
-    "H": Spec("W m-2"),
-    "G": Spec("W m-2"),
-    "NETRAD": Spec("W m-2"),
-    "USTAR": Spec("m s-1"),
-    "WTD": Spec("m"),
-}
-LEVEL2: dict[str, tuple[str, float, float]] = {
-    "TA": ("tas", 1.0, 273.15),
-    "TS1": ("tsl05", 1.0, 273.15),
-    "TS2": ("tsl15", 1.0, 273.15),
-    "SWC1": ("swc05", 0.01, 0.0),
-    "SWC2": ("swc15", 0.01, 0.0),
-    "Rg": ("rsds", 1.0, 0.0),
-    "Rgl": ("rlds", 1.0, 0.0),
-    "PRESS": ("ps", 1000.0, 0.0),
-    "RH": ("hurs", 1.0, 0.0),
-    "WS": ("sfcWind", 1.0, 0.0),
-    "VPD": ("vpd", 1000.0, 0.0),
-}
-"""Level 2 column -> canonical variable and conversion from the unit that the file states."""
 
 
 def recognise(probe: Probe) -> Report | None:
@@ -83,14 +46,16 @@ def base(report: Report, probe: Probe, text: str, lines: list[str]) -> Report:
     clock = pd.to_datetime(table["TIMESTAMP_START"].astype(str).str[:12], format="%Y%m%d%H%M", errors="coerce")
     times.judge(report, np.asarray(clock, "datetime64[s]"), zone="local standard time")
     columns = [name for name in table.columns if not name.startswith("TIMESTAMP")]
-    specs = {name: BASE.get(re.sub(r"(_PI)?(_F)?(_\d+)*$", "", name), Spec(units_from="")) for name in columns}
+    usual = float(pd.Series(clock).diff().median() / pd.Timedelta("1s"))
+    step = usual if usual >= 60 else 1800.0
+    specs = specs_of(LAYOUT, columns, step=step)
     report.note("units-not-in-file", "the file states no units: those of the network's documentation are shown")
-    judge_frame(report, table[columns], specs, stamps=clock, subdaily=True, day_steps=48)
+    judge_frame(report, table[columns], specs, stamps=clock, subdaily=True, day_steps=round(86400 / step))
     gaps = {v.name: v.n - v.missing for v in report.variables if v.name in ("FC", "FCH4", "LE", "H", "NEE_PI")}
     if gaps:
         counted = ", ".join(f"{name} {n:,} of {len(table):,}" for name, n in gaps.items())
         report.note("not-gap-filled", f"measured values, not gap-filled: {counted}")
-    return through(report, probe, "ameriflux", "AmeriFlux BASE: no reader yet; FLUXNET files of the site are read")
+    return through(report, probe, "ameriflux")
 
 
 def _level2(report: Report, probe: Probe) -> Report:
@@ -115,13 +80,11 @@ def _level2(report: Report, probe: Probe) -> Report:
     )
     times.judge(report, np.asarray(clock.where(sane), "datetime64[s]"), zone="local standard time")
     skip = {"YEAR", "GAP", "DTIME", "DOY", "HRMIN"}
-    specs = {}
-    for name, unit in zip(names, units, strict=False):
-        canonical, factor, offset = LEVEL2.get(name, ("", 1.0, 0.0))
-        specs[name] = Spec(unit, canonical, factor, offset, units_from="file")
+    known, stated = specs_of(ameriflux_l2.LAYOUT, names, step=1800.0), zip(names, units, strict=False)
+    specs = {name: replace(known.get(name, Spec()), units=unit, units_from="file") for name, unit in stated}
     columns = [name for name in table.columns if name and name not in skip]
     judge_frame(report, table[columns], specs, stamps=clock, subdaily=True, day_steps=48)
-    return through(report, probe, "ameriflux_l2", "AmeriFlux Level 2: no reader yet")
+    return through(report, probe, "ameriflux_l2")
 
 
 def _position(report: Report, lines: list[str]) -> None:
@@ -134,7 +97,7 @@ def _position(report: Report, lines: list[str]) -> None:
         if found:
             places.judge(report, [float(found[1])], [float(found[2])], [site])
     except ValueError:
-        report.warn("position-impossible", f"the position '{found[0] if found else ''}' is no number")
+        report.warn("position-impossible", f"the position '{found[0] if found else ''}' is not a number")
 
 
 def badm_facts(report: Report) -> Report:

@@ -62,7 +62,7 @@ def _archive(report: Report, probe: Probe, packed: zipfile.ZipFile, names: list[
     layout = next((source for source, form in ZIPS.items() if form.fullmatch(probe.name)), "")
     if layout:
         report.format, report.product = f"{layout}-zip", f"{layout.upper()} archive (zip)"
-        return through(report, probe, layout, f"a zip of {len(names)} files")
+        return through(report, probe, layout)
     if any(name.lower().endswith(".shp") for name in names):
         report.format = "shapefile-zip"
         return vectors.shapes(report)

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from ...config.sites import QcRules, SiteEntry
 from ...errors import FluxAtlasError
 from ...ingest.sites import cosore as reader
-from ...ingest.sites import depths
 from ...ingest.sites.inputs import COSORE_FILES
-from ...ingest.sites.records import Ledger
 from .. import places, times
-from ..frames import Spec, judge_frame
+from ..frames import judge_frame, specs_of
 from ..probe import Probe
-from ..readers import from_record, kept
-from ..report import MappingRow, Report, refused
+from ..readers import through
+from ..report import Report, refused
 
-_SENSOR = re.compile(r"CSR_(T|SM)(\d+(?:\.\d+)?)")
 ROLES = {
     "DESCRIPTION.txt": ("site and time zone", True),
     "PORTS.txt": ("chambers and treatments", True),
@@ -71,26 +66,6 @@ def _describe(report: Report, path: Path) -> None:
     report.details["igbp"] = facts.get("CSR_IGBP", "")
 
 
-def specs(columns: list[str]) -> dict[str, Spec]:
-    """Units that the database defines."""
-    found = {
-        "CSR_FLUX_CH4": Spec("nmol m-2 s-1", "fch4", 1.38612),
-        "CSR_FLUX_CO2": Spec("umol m-2 s-1"),
-        "CSR_TAIR": Spec("degC", "tas", 1.0, 273.15),
-        "CSR_TAIR_AMB": Spec("degC", "tas", 1.0, 273.15),
-        "CSR_RH": Spec("%", "hurs"),
-        "CSR_PORT": Spec(kind="flag"),
-        "CSR_RECORD": Spec(kind="flag"),
-    }
-    for name in columns:
-        sensor = _SENSOR.fullmatch(name)
-        if sensor:
-            depth = depths.standard_depth(float(sensor[2])) or 45
-            temperature = Spec("degC", f"tsl{depth:02d}", 1.0, 273.15)
-            found[name] = temperature if sensor[1] == "T" else Spec("m3 m-3", f"swc{depth:02d}")
-    return found
-
-
 def judge_table(report: Report, table: pd.DataFrame) -> None:
     """Times (of one chamber, as all chambers take turns) and values of a data set."""
     stamps = table["CSR_TIMESTAMP_BEGIN"]
@@ -106,7 +81,8 @@ def judge_table(report: Report, table: pd.DataFrame) -> None:
         if twice:
             report.warn("time-duplicated", f"{twice:,} rows repeat a chamber and time")
     columns = [name for name in table.columns if not name.startswith("CSR_TIMESTAMP") and name != "CSR_LABEL"]
-    judge_frame(report, table[columns], specs(columns), stamps=pd.Series(clock), ordered=False, subdaily=True)
+    specs = specs_of(reader.LAYOUT, columns)
+    judge_frame(report, table[columns], specs, stamps=pd.Series(clock), ordered=False, subdaily=True)
     if "CSR_FLUX_CH4" not in table or not pd.to_numeric(table["CSR_FLUX_CH4"], errors="coerce").notna().any():
         report.note("no-ch4", "no CH4 flux: only CO2, soil temperature and moisture")
 
@@ -127,24 +103,11 @@ def data_file(report: Report, probe: Probe, table: pd.DataFrame) -> Report:
 
 def _folder(report: Report, probe: Probe) -> Report:
     folder = probe.path
-    ledger, rules = Ledger(), QcRules()
-    entry = SiteEntry(source="cosore", path=[str(folder)])
     try:
         _describe(report, folder / "DESCRIPTION.txt")
         from ...ingest.sites.rds import read_rds
 
         judge_table(report, read_rds(folder / "data/data.RDS", ("CSR_PORT", "CSR_TIMESTAMP_BEGIN")))
-        (record,) = reader.read([str(folder / name) for name in COSORE_FILES], entry, rules, ledger)
     except FluxAtlasError as problem:
         return refused(report, problem)
-    from_record(report, record, ledger)
-    made = set(record.observations["variable"])
-    for name, spec in specs([v.name for v in report.variables]).items():
-        if spec.canonical in made and any(v.name == name for v in report.variables):
-            percent = any(f.code == "percent-not-fraction" and f.variable == name for f in report.findings)
-            shown = {"fch4": "* 1.3861", "tsl": "+ 273.15"}.get(spec.canonical.rstrip("0123456789"), "")
-            why = "percent by magnitude" if percent else ""
-            report.mapping.append(MappingRow(spec.canonical, [name], spec.units, "/ 100" if percent else shown, why))
-    if record.observations.empty:
-        return report.decide("unusable", "ingest keeps no value of it")
-    return report.decide("usable", kept(record), "sites.entries: {source: cosore}")
+    return through(report, probe, "cosore", files=[str(folder / name) for name in COSORE_FILES], nothing="unusable")

@@ -13,8 +13,9 @@ import numpy as np
 import pandas as pd
 
 from ...errors import InputError
+from ...ingest.sites.ismn import LAYOUT
 from .. import places, times
-from ..frames import Spec, judge_frame
+from ..frames import judge_frame, specs_of
 from ..probe import Probe
 from ..readers import through
 from ..report import Report, refused
@@ -27,12 +28,6 @@ _VALUE = re.compile(r"^\d{4}/\d\d/\d\d \d\d:\d\d\s+[-\d.]+\s")
 _NAME = re.compile(
     r"_(?P<variable>sm|ts|p|ta|sd|swe|sweq|tsf|tsfr)_(?P<top>[\d.]+)_(?P<base>[\d.]+)_(?P<sensor>.*?)_\d{8}"
 )
-QUANTITIES = {
-    "sm": Spec("m3 m-3", "swc05"),
-    "ts": Spec("degC", "tsl05", 1.0, 273.15),
-    "p": Spec("mm", "pr", 1 / 3600),
-    "ta": Spec("degC", "tas", 1.0, 273.15),
-}
 COLUMNS = ["day", "hour", "day2", "hour2", "cse", "network", "station", "lat", "lon", "elevation"]
 COLUMNS += ["top", "base", "value", "flag", "provider_flag"]
 
@@ -65,9 +60,9 @@ def _headed(report: Report, probe: Probe) -> Report:
     named = _NAME.search(probe.name)
     quantity = named["variable"] if named else "value"
     values = pd.to_numeric(pd.Series([line[2] if len(line) > 2 else "" for line in lines]), errors="coerce")
-    spec = {quantity: QUANTITIES.get(quantity, Spec())}
+    spec = specs_of(LAYOUT, [quantity], step=3600.0)
     judge_frame(report, pd.DataFrame({quantity: values}), spec, stamps=pd.Series(clock), subdaily=True, day_steps=24)
-    return through(report, probe, "ismn", "ISMN series")
+    return through(report, probe, "ismn")
 
 
 def _table(probe: Probe) -> pd.DataFrame:
@@ -84,7 +79,6 @@ def _series(report: Report, probe: Probe) -> Report:
     table = _table(probe)
     named = _NAME.search(probe.name)
     quantity = named["variable"] if named else ""
-    spec = QUANTITIES.get(quantity, Spec())
     first = table.iloc[0]
     report.details |= {"network": str(first["network"]), "station": str(first["station"])}
     report.details |= {"depth_m": [_float(first["top"]), _float(first["base"])], "quantity": quantity}
@@ -100,9 +94,9 @@ def _series(report: Report, probe: Probe) -> Report:
     if table[["lat", "lon"]].nunique().max() > 1:
         report.warn("position-changes", "the position changes within the file")
     frame = table[["value"]].rename(columns={"value": quantity or "value"})
-    judge_frame(report, frame, {quantity or "value": spec}, stamps=clock, subdaily=True, day_steps=24)
+    judge_frame(report, frame, specs_of(LAYOUT, [quantity], step=3600.0), stamps=clock, subdaily=True, day_steps=24)
     _flags(report, table)
-    return through(report, probe, "ismn", "ISMN series: no reader yet")
+    return through(report, probe, "ismn")
 
 
 def _float(value: object) -> float | None:

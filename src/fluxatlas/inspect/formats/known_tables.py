@@ -99,7 +99,7 @@ def _inspect(known: Known, probe: Probe) -> Report:
     for text in sorted({str(spec.units) for spec in specs.values() if spec.units}):
         report.details.setdefault("units_stated_by", f"the documentation ({text})")
     if known.reader:
-        return through(report, probe, known.reader, known.verdict)
+        return through(report, probe, known.reader)
     return report.decide("no_reader", known.verdict)
 
 

@@ -55,7 +55,7 @@ def _plumber(report: Report, dataset: xr.Dataset, probe: Probe) -> Report:
     high = sorted(name for name, value in flags.items() if value is not None and value > 2)
     if high:
         report.warn("gap-filled", f"median flag above 2 (worse than medium quality): {', '.join(high)}")
-    return through(report, probe, "plumber2", "PLUMBER2 tower: no reader yet; FLUXNET text files are read")
+    return through(report, probe, "plumber2")
 
 
 def report_flag(report: Report, name: str) -> float | None:

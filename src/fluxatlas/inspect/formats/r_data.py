@@ -13,29 +13,11 @@ from ...errors import FluxAtlasError, InputError
 from ...ingest.sites import voigt
 from .. import checks, places, rstream, times
 from ..checks import Column
-from ..frames import Spec, judge_frame
+from ..frames import Spec, judge_frame, specs_of
 from ..probe import Probe
-from ..report import MappingRow, Report, refused
+from ..readers import through
+from ..report import Report, refused
 from . import cosore
-
-VOIGT: dict[str, Spec] = {
-    "CH4_Flux_ug_m2_h": Spec("ug m-2 h-1", "fch4", 0.024),
-    "Longwave_Radiation_In": Spec("W m-2", "rlds"),
-    "Longwave_Radiation_Out": Spec("W m-2", "rlds"),
-    "Shortwave_Radiation_In": Spec("W m-2", "rsds"),
-    "Air_Temp_2m_C": Spec("degC", "tas", 1.0, 273.15),
-    "Air_Temp_C": Spec("degC", "tas", 1.0, 273.15),
-    "Relative_Humidity": Spec("%", "hurs"),
-    "Air_Pressure_hPa": Spec("hPa", "ps", 100.0),
-    "WindSpeed_10m": Spec("m s-1", "sfcWind"),
-    "Vapor_Pressure_Deficit_kPa": Spec("kPa", "vpd", 1000.0),
-    "Soil_Temp_C": Spec("degC", "tsl05", 1.0, 273.15),
-    "Soil_Temp_10cm_C": Spec("degC", "tsl15", 1.0, 273.15),
-    "Soil_Moisture_VWC": Spec("m3 m-3", "swc05"),
-    "Soil_Moisture_GF_VWC": Spec("m3 m-3", "swc05"),
-    "Soil_Temp_Flux_C": Spec("degC", "tsl05", 1.0, 273.15),
-    "Precip_mm": Spec("mm per hour", "pr", 1 / 3600),
-}
 
 
 def recognise(probe: Probe) -> Report | None:
@@ -144,7 +126,7 @@ def _frame(report: Report, probe: Probe, found: rstream.RObject) -> Report:
     if "CSR_TIMESTAMP_BEGIN" in names:
         return cosore.data_file(report, probe, table)
     if set(voigt.MANUAL.values()) <= names:
-        return _voigt(report, table)
+        return _voigt(report, probe, table)
     _positions(report, table)
     numeric = table[[name for name in table.columns if table[name].dtype.kind in "fiu"]]
     judge_frame(report, numeric, {str(name): unit_in_name(str(name)) for name in numeric}, ordered=False)
@@ -177,7 +159,7 @@ def _positions(report: Report, table: pd.DataFrame) -> None:
         places.judge(report, places_of[lat], places_of[lon], sea=len(places_of) <= 2000)
 
 
-def _voigt(report: Report, table: pd.DataFrame) -> Report:
+def _voigt(report: Report, probe: Probe, table: pd.DataFrame) -> Report:
     report.format, report.product = "voigt", "CH4 uptake of upland soils, chambers (Voigt et al. 2023)"
     hourly = table["Site"].isna() if "Chamber_no" in table else pd.Series(False, index=table.index)
     machines = int(hourly.sum())
@@ -185,20 +167,12 @@ def _voigt(report: Report, table: pd.DataFrame) -> Report:
     stamps = pd.to_datetime(table["Date"].astype(object), errors="coerce", format="ISO8601")
     times.judge(report, np.unique(np.asarray(stamps.dropna(), "datetime64[s]")), zone="UTC")
     _positions(report, table)
-    known = [name for name in VOIGT if name in table]
-    weather = [name for name in known if VOIGT[name].canonical[:3] not in ("fch", "tsl", "swc")]
-    chamber = [name for name in known if name not in weather]
-    judge_frame(report, table[chamber], VOIGT, stamps=stamps, ordered=False, subdaily=True)
+    specs = specs_of(voigt.LAYOUT, table.columns)
+    weather = [name for name in specs if specs[name].canonical[:3] not in ("fch", "tsl", "swc")]
+    chamber = [name for name in specs if name not in weather]
+    judge_frame(report, table[chamber], specs, stamps=stamps, ordered=False, subdaily=True)
     if machines:  # the weather repeats for every chamber: each hour is judged once
         once = table[hourly].assign(_time=stamps[hourly]).drop_duplicates("_time").sort_values("_time")
-        judge_frame(report, once[weather], VOIGT, stamps=once["_time"], subdaily=True, day_steps=24)
-    report.mapping += [
-        MappingRow("fch4", ["CH4_Flux_ug_m2_h"], "ug CH4 m-2 h-1", "* 0.024", "taken as mass of CH4, not CH4-C"),
-        MappingRow("tsl05, tsl15, tsl45", [c for c in voigt.TEMPERATURE if c in table], "degC", "+ 273.15"),
-        MappingRow(
-            "swc05, swc15, swc45", [c for c in voigt.MOISTURE if c in table], "m3 m-3", "", "manual rows: / 100"
-        ),
-    ]
-    if machines:
-        report.mapping.append(MappingRow("forcing", [c for c, _, _ in voigt.WEATHER.values()], "", "daily means"))
-    return report.decide("usable", "chamber data that ingest reads", "sites.entries: {source: voigt}")
+        specs = specs_of(voigt.LAYOUT, weather, step=3600.0)
+        judge_frame(report, once[weather], specs, stamps=once["_time"], subdaily=True, day_steps=24)
+    return through(report, probe, "voigt", nothing="unusable")

@@ -13,6 +13,7 @@ from typing import Annotated
 
 import typer
 
+from .braces import unfolded
 from .errors import ConfigError, FluxAtlasError
 from .paths import DEFAULT_CONFIG, SNAKEFILE
 from .stages import STAGES
@@ -69,6 +70,17 @@ def status(config: ConfigFile = DEFAULT_CONFIG) -> None:
 
 
 @app.command()
+def explain(
+    target: Annotated[str, typer.Argument(help="A file of the run, such as results/demo/infer/N36W008/2002.nc.")],
+    config: ConfigFile = DEFAULT_CONFIG,
+) -> None:
+    """Name the leaf of the configuration (old -> new) or the file that makes a result stale."""
+    from .explain import explain as words
+
+    print(words(target, str(config)))
+
+
+@app.command()
 def inspect(
     paths: Annotated[list[Path], typer.Argument(help="Files or folders of any format.", metavar="PATH...")],
     plot: Annotated[Path | None, typer.Option(help="Draw it to this PNG (one path only).")] = None,
@@ -107,7 +119,7 @@ def fetch(
 def main() -> None:
     """Run the command line; a user's error is one message and exit status 1."""
     try:
-        app()
+        app(args=unfolded(sys.argv[1:]))
     except FluxAtlasError as problem:
         print(f"error: {problem}", file=sys.stderr)
         sys.exit(1)

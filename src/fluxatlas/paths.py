@@ -54,6 +54,12 @@ class RunPaths:
     def state(self, tile: str = "{tile}", year: int | str = "{year}") -> str:
         return self("infer", tile, f"{year}_state.nc")
 
+    def spinup(self, tile: str = "{tile}", year: int | str = "{year}") -> str:
+        return self("infer", tile, f"spinup_{year}.nc")
+
+    def history(self, year: int | str = "{year}") -> str:
+        return self("infer", "history", f"{year}.json")
+
     def daily(self, variable: str = "{variable}", year: int | str = "{year}") -> str:
         return self("products", "daily", f"{variable}_{year}.nc")
 

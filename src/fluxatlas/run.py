@@ -8,12 +8,14 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
-from .config.model import Config
+from . import freshness
+from .config import leaves
+from .config.model import Config, block_of
 from .errors import ConfigError
 from .grid import Grid, Tile, get_grid
 from .paths import RunPaths
@@ -36,16 +38,6 @@ def commands_on_path() -> None:
         os.environ["PATH"] = f"{beside}{os.pathsep}{path}"
 
 
-def brace_expansion(option: str, template: str, **lists: Sequence[Any]) -> str:
-    """A path for every combination of ``lists``, each behind ``option``, in bash's short form.
-
-    ``brace_expansion("--flux", "infer/{tile}/{year}.nc", tile=["A", "B"], year=[1, 2])`` is
-    ``--flux=infer/{A,B}/{1,2}.nc``, which bash expands to four options.
-    """
-    braces = {k: "{" + ",".join(map(str, v)) + "}" if len(v) != 1 else str(v[0]) for k, v in lists.items()}
-    return f"{option}={template.format(**braces)}"
-
-
 class Run:
     """Everything the workflow needs to know about one configuration."""
 
@@ -54,7 +46,6 @@ class Run:
         self.paths = RunPaths(Path(config.run.results) / config.run.name)
         self.grid: Grid = get_grid(config.grid.name)
         self.system: System = get_system(config.system)
-        self.members = list(range(config.train.members))
         self.years = list(config.period.years)
 
     @property
@@ -83,8 +74,71 @@ class Run:
 
     @property
     def forcing_years(self) -> list[int]:
-        """Years whose forcing is needed, spin-up included."""
+        """Years whose forcing the product needs, spin-up included."""
         return self.config.period.forcing_years
+
+    @cached_property
+    def training_years(self) -> list[int]:
+        """Years of forcing that training reads: ``train.years``, else those of the first training of this run.
+
+        A run that is not trained yet takes all years of its period.
+        """
+        if self.config.train.years:
+            first, last = self.config.train.years
+            return list(range(first, last + 1))
+        return freshness.recorded_years(self.paths("regrid")) or self.forcing_years
+
+    @property
+    def raw_years(self) -> list[int]:
+        """Years whose raw forcing is read, for the product or for training."""
+        return sorted({*self.forcing_years, *self.training_years})
+
+    # --- what is trained ----------------------------------------------------------------------------------------
+
+    @property
+    def trained(self) -> str:
+        """The folder ``train`` that members come from: that of this run, or that of ``train.members_from``."""
+        return self.config.train.members_from.rstrip("/") or self.paths("train")
+
+    def member(self, member: int | str = "{member}") -> str:
+        """A member file."""
+        return f"{self.trained}/members/{member}.pt"
+
+    def prediction(self, member: int | str = "{member}") -> str:
+        """Predictions of a member at all sites."""
+        return f"{self.trained}/predictions/{member}.parquet"
+
+    @cached_property
+    def members(self) -> list[int]:
+        """Numbers of the members; raises :class:`ConfigError` where ``train.members_from`` has none."""
+        if not self.config.train.members_from:
+            return list(range(self.config.train.members))
+        found = sorted(int(path.stem) for path in Path(self.trained, "members").glob("*.pt") if path.stem.isdigit())
+        if not found:
+            hint = "give the folder 'train' of a finished run, which holds members/0.pt"
+            raise ConfigError("there are no members", where=f"train.members_from: {self.trained}", hint=hint)
+        return found
+
+    # --- what is current ----------------------------------------------------------------------------------------
+
+    def history(self, year: int) -> int | str:
+        """The name of the history up to the end of ``year``: the year, or ``start`` before the first one."""
+        return year if year >= self.years[0] else "start"
+
+    def state_before(self, tile: str, year: int) -> str:
+        """The state that a tile-year begins with: that of the year before, for the first year that of the spin-up."""
+        return (self.paths.spinup if year == self.years[0] else self.paths.state)(tile, year - 1)
+
+    def is_current(self, tile: str, year: int) -> bool:
+        """Whether a tile-year is no older than all that it is made of but the state that it begins with."""
+        made = (self.paths.flux(tile, year), self.paths.state(tile, year))
+        history = self.paths.history(self.history(year - 1))
+        return freshness.is_current(made, (history, self.paths.attributes(tile), self.paths.forcing(tile, year)))
+
+    def holds_the_same(self, path: str, year: int) -> bool:
+        """Whether a raw file of ``year`` has a new time stamp but the bytes that the pieces of the year are made of."""
+        digests = self.paths("ingest", "forcing", "digests", f"{year}.json")
+        return not self.is_synthetic and freshness.holds_the_same(path, digests)
 
     # --- what is read -------------------------------------------------------------------------------------------
 
@@ -92,6 +146,11 @@ class Run:
     def raw(self) -> str:
         """Folder of the raw files that the synthetic Earth writes."""
         return self.paths("ingest", "raw")
+
+    def files_of_year(self, year: int) -> list[str]:
+        """Every raw file that the pieces of ``year`` are made of."""
+        files = self.forcing_files(year) + self.neighbour_files(year) + self.pattern_files(year) + self.elevation_files
+        return list(dict.fromkeys(files))
 
     def forcing_files(self, year: int) -> list[str]:
         """Raw forcing files of ``year``."""
@@ -123,16 +182,16 @@ class Run:
         """Names of the forcing files that have to be fetched."""
         if not self.archive:
             return []
-        years = self.forcing_years
+        years = self.raw_years
         return self.archive.absent(name for y in years for name in self.forcing_files(y) + self.neighbour_files(y))
 
     @property
-    def fetch_options(self) -> str:
+    def fetch_options(self) -> list[str]:
         """Recipe, folder, years and box of what is fetched, for a command line: one box around all tiles."""
         edges = list(zip(*(self.tile(name).bbox for name in self.tiles), strict=True))
         box = f"{min(edges[0])} {min(edges[1])} {max(edges[2])} {max(edges[3])}"
-        years = f"{self.forcing_years[0] - 1}-{self.forcing_years[-1] + 1}"
-        return f"{self.archive.name} --output-dir {self.archive.folder} --years {years} --bbox '{box}'"
+        years = f"{self.raw_years[0] - 1}-{self.raw_years[-1] + 1}"
+        return [self.archive.name, "--output-dir", self.archive.folder, "--years", years, "--bbox", box]
 
     @property
     def elevation_files(self) -> list[str]:
@@ -179,7 +238,7 @@ class Run:
     @property
     def synthetic_site_files(self) -> list[str]:
         """Raw site files of the synthetic Earth: the list of towers, a file per tower, the chamber table."""
-        names = self.config.synthetic_earth.site_files(self.forcing_years[0], self.years[-1])
+        names = self.config.synthetic_earth.site_files(self.training_years[0], self.training_years[-1])
         return [f"{self.raw}/sites/{name}" for name in names]
 
     @cached_property
@@ -221,10 +280,11 @@ class Run:
     def sample_years(self) -> list[int]:
         """Years of forcing to sample: all, or as many as the configuration allows in runs of consecutive years."""
         length, most = self.config.synthesize.years, self.config.synthesize.max_years
-        if len(self.forcing_years) <= max(most, length):
-            return self.forcing_years
-        starts = _spread(self.forcing_years[: len(self.forcing_years) - length + 1], max(most // length, 1))
-        return sorted({start + k for start in starts for k in range(length)} & set(self.forcing_years))
+        years = self.training_years
+        if len(years) <= max(most, length):
+            return years
+        starts = _spread(years[: len(years) - length + 1], max(most // length, 1))
+        return sorted({start + k for start in starts for k in range(length)} & set(years))
 
     @property
     def variables(self) -> list[str]:
@@ -244,7 +304,8 @@ class Run:
     @property
     def tables(self) -> list[str]:
         """Tables of the evaluation."""
-        return ["skill", "towers", "seams", *(["truth"] if self.is_synthetic else [])]
+        towers = ["towers"] if self.tower_variables else []
+        return ["skill", *towers, "seams", *(["truth"] if self.is_synthetic else [])]
 
     @property
     def figures(self) -> list[str]:
@@ -254,31 +315,39 @@ class Run:
         wanted = self.config.report.figures
         lacking = set() if self.is_synthetic else {"truth"}
         lacking |= set() if self.tower_variables else {"towers"}
+        lacking |= set() if self.fluxes else {"daily"}
         return [name for name in wanted if not lacking & set(FIGURES[name].needs)]
 
     # --- what a rule hands on -----------------------------------------------------------------------------------
 
-    def settings(self, block: str, *, without: Iterable[str] = ()) -> str:
-        """A block of the configuration as JSON for ``--settings``, without leaves that the rule does not use."""
-        source = self if block in ("forcing", "static", "sites") else self.config
-        data = getattr(source, block).model_dump(mode="json", exclude=set(without))
-        return json.dumps(data, sort_keys=True)
+    def settings(self, job: str) -> leaves.Settings:
+        """The leaves that ``job`` reads as JSON for ``--settings``; see :mod:`fluxatlas.config.leaves`."""
+        name = block_of(job)
+        block = getattr(self if name in ("forcing", "static", "sites") else self.config, name)
+        if name == "train":  # folds depend on the members: what counts is their number
+            block = block.model_copy(update={"folds": block.n_folds})
+        return leaves.Settings(name, leaves.handed(block, job), leaves.recorded(block, job))
 
     @property
-    def grid_options(self) -> str:
+    def grid_options(self) -> list[str]:
         """The grid and its tile size as options of a command line."""
-        return f"--grid {self.grid.name} --tile-size {self.config.grid.tile_size}"
+        return ["--grid", self.grid.name, "--tile-size", str(self.config.grid.tile_size)]
 
     @property
     def atmosphere(self) -> dict[str, str]:
         """Gas -> the provider's file of its mole fraction, where one is given."""
         return {gas: series.path for gas, series in self.config.atmosphere.series.items()}
 
-    def atmosphere_options(self, gas: str) -> str:
+    def atmosphere_options(self, gas: str) -> list[str]:
         """How a file of ``gas`` is made, for a command line: where it may be filled, its station, the years needed."""
-        series, years = self.config.atmosphere.series[gas], self.forcing_years
-        place = f" --latitude {series.latitude:g}" if series.latitude is not None else ""
-        return f"--gas {gas} --gap {series.gap}{place} --first-year {min(years)} --last-year {max(years)}"
+        series = self.config.atmosphere.series[gas]
+        place = [] if series.latitude is None else ["--latitude", f"{series.latitude:g}"]
+        return ["--gas", gas, "--gap", str(series.gap), *place]
+
+    @property
+    def atmosphere_years(self) -> list[str]:
+        """The years that the series of the atmosphere must cover, for a command line."""
+        return ["--first-year", str(self.raw_years[0]), "--last-year", str(self.raw_years[-1])]
 
     @property
     def _series_files(self) -> dict[str, str]:
@@ -295,21 +364,14 @@ class Run:
         return list(self._series_files.values())
 
     @property
-    def series_options(self) -> str:
+    def series_options(self) -> list[str]:
         """The same as options of a command line."""
-        return " ".join(f"--series {gas}={path}" for gas, path in self._series_files.items())
+        return [word for gas, path in self._series_files.items() for word in ("--series", f"{gas}={path}")]
 
     @property
-    def scheduler_options(self) -> str:
-        """How the blocks of a tile share the cores, as options of a command line."""
-        infer = self.config.infer
-        address = f" --dask-address {infer.dask_address}" if infer.dask_address else ""
-        return f"--scheduler {infer.scheduler}{address}"
-
-    @property
-    def bbox(self) -> str:
+    def bbox(self) -> list[str]:
         """The domain as four numbers for a command line."""
-        return " ".join(f"{edge:g}" for edge in self.config.domain.bbox)
+        return [f"{edge:g}" for edge in self.config.domain.bbox]
 
     def farewell(self, page: str | None) -> str:
         """The files worth opening after a run; ``page`` is the report, or None where it could not be made."""

@@ -20,11 +20,13 @@ ORDER = (
         "netcdf_classic",
         "hashes",
         "files",
+        "freshness",
+        "braces",
         "variables",
     ),
     *("gases", "humidity", "astronomy", "land_mask", "calendars", "times", "weights", "systems", "drivers", "process"),
     *("config", "style", "ingest", "regrid", "fetch", "tiles", "synthesize", "train", "infer", "products", "evaluate"),
-    *("report", "testing", "inspect", "run", "plan", "status", "cli"),
+    *("report", "testing", "inspect", "run", "plan", "status", "explain", "cli"),
 )
 """Every module and package of ``fluxatlas``, each of which imports only those before it."""
 MODULES = {".".join(("fluxatlas", *p.relative_to(ROOT).with_suffix("").parts)): p for p in ROOT.rglob("*.py")}

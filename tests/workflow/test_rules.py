@@ -9,11 +9,12 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
+from fluxatlas.braces import brace_expansion, unfolded
 from fluxatlas.cli import app
 from fluxatlas.config import load
 from fluxatlas.ingest.sites.inputs import COSORE_FILES
 from fluxatlas.paths import REPOSITORY
-from fluxatlas.run import Run, brace_expansion
+from fluxatlas.run import Run
 
 STAGES = ("ingest", "regrid", "synthesize", "train", "infer", "products", "evaluate", "report")
 
@@ -50,7 +51,8 @@ def test_every_stage_has_a_rules_file_a_package_and_a_command(dry_run: str) -> N
 def test_each_job_is_one_visible_command_with_a_log_and_a_benchmark() -> None:
     for path in sorted((REPOSITORY / "workflow" / "rules").glob("*.smk")):
         text = path.read_text()
-        rules, logs, benchmarks, shells = (text.count(f"{word}") for word in ("rule ", "log:", "benchmark:", "shell:"))
+        lines = [line.strip() for line in text.splitlines()]
+        logs, benchmarks, shells = (lines.count(word) for word in ("log:", "benchmark:", "shell:"))
         rules = sum(line.strip().startswith("rule ") or line.strip() == "rule:" for line in text.splitlines())
         assert rules == logs == benchmarks == shells, path.name
         assert "run:" not in text.split() and "partition" not in text and "account" not in text
@@ -64,7 +66,7 @@ def test_every_command_of_the_dry_run_is_understood_by_the_command_line(dry_run:
     script = "\n".join(f"printf '%s\\0' {line}; printf '\\n'" for line in commands.values())
     expanded = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True).stdout
     for words in expanded.splitlines():
-        result = CliRunner().invoke(app, [*words.rstrip("\0").split("\0")[1:], "--help"])
+        result = CliRunner().invoke(app, [*unfolded(words.rstrip("\0").split("\0")[1:]), "--help"])
         assert result.exit_code == 0, f"{words}\n{result.output[-500:]}"
 
 
@@ -94,14 +96,15 @@ def test_a_wrong_configuration_stops_before_anything_is_made(tmp_path) -> None:
 
 
 def test_infer_is_told_how_to_share_the_work(tmp_path, dry_run) -> None:
-    assert "--scheduler auto" in dry_run and "--dask-address" not in dry_run
+    assert '"dask_address": ""' in dry_run and '"scheduler": "auto"' in dry_run
     data = yaml.safe_load((REPOSITORY / "config" / "config.yaml").read_text())
     data["infer"] |= {"scheduler": "processes", "dask_address": "tcp://10.0.0.7:8786"}
     (tmp_path / "c.yaml").write_text(yaml.safe_dump(data))
     done = snakemake("-n", "-p", "--cores", "1", "--directory", str(tmp_path), "--configfile", str(tmp_path / "c.yaml"))
     for command in ("spinup", "tile"):
         jobs = [line for line in done.stdout.splitlines() if f"fluxatlas infer {command} " in line]
-        assert jobs and all("--scheduler processes --dask-address tcp://10.0.0.7:8786 " in job for job in jobs)
+        told = ('"dask_address": "tcp://10.0.0.7:8786"', '"scheduler": "processes"')
+        assert jobs and all(part in job for job in jobs for part in told)
 
 
 def test_regions_have_a_job_per_tile_only_where_a_map_is_given(tmp_path, dry_run) -> None:
@@ -172,8 +175,74 @@ def test_every_example_validates() -> None:
         assert "tiles" in Run(load(path)).describe()
 
 
-def test_lists_of_files_are_expanded_by_the_shell() -> None:
-    text = brace_expansion("--flux", "infer/{tile}/{year}.nc", tile=["A", "B"], year=[1, 2])
-    done = subprocess.run(["bash", "-c", f"echo {text}"], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == [f"--flux=infer/{t}/{y}.nc" for t in "AB" for y in (1, 2)]
-    assert brace_expansion("--flux", "infer/{tile}.nc", tile=["A"]) == "--flux=infer/A.nc"
+def test_lists_of_files_are_one_word_that_the_command_line_unfolds_as_bash_does() -> None:
+    words = brace_expansion("--flux", "infer/{tile}/{year}.nc", tile=["A", "B"], year=[1, 2])
+    assert words == ["--flux=infer/{A,B}/{1,2}.nc"]
+    done = subprocess.run(["bash", "-c", f"echo {words[0]}"], capture_output=True, text=True, check=True)
+    assert unfolded(words) == done.stdout.split() == [f"--flux=infer/{t}/{y}.nc" for t in "AB" for y in (1, 2)]
+    assert brace_expansion("--flux", "my results/{tile}.nc", tile=["A"]) == ["--flux=my results/A.nc"]
+    assert brace_expansion("--flux", "{tile}/{year}.nc", tile=["A"], year=[]) == []
+    for word in ('--settings={"a": 1, "b": 2}', "--settings", '{"a": {"b": 1}}', "{a,b}", "--grid=4km"):
+        assert unfolded([word]) == [word]
+
+
+@pytest.mark.parametrize("variables", [["fch4"], ["tsl05"]])
+def test_empty_lists_leave_no_option_without_a_value(tmp_path, variables) -> None:
+    data = yaml.safe_load((REPOSITORY / "config" / "config.yaml").read_text())
+    data["products"] |= {"variables": variables, "monthly": False}
+    data["train"]["baselines"], data["report"]["figures"] = [], ["inputs_map", "seasonal_cycle", "tower_series"]
+    (tmp_path / "c.yaml").write_text(yaml.safe_dump(data))
+    done = snakemake("-n", "-p", "--cores", "1", "--directory", str(tmp_path), "--configfile", str(tmp_path / "c.yaml"))
+    shells = [line[line.index("fluxatlas ") :] for line in done.stdout.splitlines() if " 2> " in line]
+    assert ("evaluate towers" in done.stdout) == (variables == ["tsl05"]) == ("--towers" in done.stdout)
+    assert ("report figure seasonal_cycle" in done.stdout) == (variables == ["fch4"])
+    script = "fluxatlas() { printf '%s\\0' \"$@\"; printf '\\n'; }\n" + "\n".join(
+        f"{s.split(' 2> ')[0]}" for s in shells
+    )
+    lines = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True).stdout.splitlines()
+    assert len(lines) == len(shells)
+    for words in lines:
+        listed = unfolded(words.rstrip("\0").split("\0"))
+        options = [word for word in listed if word.startswith("--")]
+        assert "" not in listed and not any(o.endswith("=") or "{}" in o for o in options), words
+        assert CliRunner().invoke(app, [*listed, "--help"]).exit_code == 0, words
+
+
+def test_paths_with_spaces_and_parentheses_reach_the_commands(tmp_path) -> None:
+    station = tmp_path / "my archive" / "NETA" / "STA"
+    station.mkdir(parents=True)
+    head = "CSE NETA STA 40.00000 -100.00000 300.00 0.0500 0.0500 Probe Analog (2.5 Volt)"
+    rows = [f"2015/01/{day:02d} {hour:02d}:00    0.2000 G M" for day in range(1, 32) for hour in range(24)]
+    file = "NETA_NETA_STA_sm_0.050000_0.050000_Probe-Analog-(2.5-Volt)_20150101_20150131.stm"
+    (station / file).write_text("\n".join([head, *rows]) + "\n")
+    (tmp_path / "my ch4 (NOAA).csv").write_text(
+        "# CH4\nyear,mean,unc\n" + "".join(f"{year},{1700 + year - 1990},0.5\n" for year in range(2000, 2020))
+    )
+    config = {
+        "run": {"name": "r", "results": "my results; $(touch broken)"},
+        "system": "soil_methane_sink",
+        "grid": {"name": "4km", "tile_size": 1},
+        "domain": {"west": -101, "south": 39, "east": -100, "north": 40},
+        "period": {"start": 2015, "end": 2015, "spinup": "repeat"},
+        "forcing": {"source": "era5_land", "path": "era/{year}.nc", "elevation": "era/z.nc"},
+        "atmosphere": {"series": {"ch4": {"path": "my ch4 (NOAA).csv"}}},
+        "sites": {"entries": [{"source": "ismn", "path": ["my archive"]}]},
+    }
+    (tmp_path / "c.yaml").write_text(yaml.safe_dump(config))
+    made = [f"my results; $(touch broken)/r/ingest/{name}" for name in ("sites/sites.csv", "atmosphere/ch4_global.csv")]
+    options = ["--cores", "1", "--directory", str(tmp_path), "--configfile", str(tmp_path / "c.yaml")]
+    snakemake(*options, "--", *made)
+    assert all((tmp_path / name).exists() for name in made)
+    assert sorted(path.name for path in tmp_path.iterdir() if path.name != ".snakemake") == [
+        "c.yaml", "my archive", "my ch4 (NOAA).csv", "my results; $(touch broken)",
+    ]  # fmt: skip
+
+
+def test_twenty_thousand_files_fit_on_a_command_line(tmp_path) -> None:
+    tiles, years = [f"N{number:02d}W{number:03d}" for number in range(594)], list(range(1984, 2023))
+    (word,) = brace_expansion("--flux", "results/global_1km_1984_2022/infer/{tile}/{year}.nc", tile=tiles, year=years)
+    assert len(word) < 10_000 and len(unfolded([word])) == 594 * 39 == 23_166
+    command = f"fluxatlas evaluate seams '{word}' --attributes x.nc --output y.csv"
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, env={**os.environ, "PATH": path})
+    assert done.returncode == 1 and "error: " in done.stderr and "x.nc" in done.stderr  # it starts, and misses the file

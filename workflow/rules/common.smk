@@ -6,9 +6,11 @@ import re
 import subprocess
 import sys
 
+from fluxatlas.braces import brace_expansion
 from fluxatlas.config import load
 from fluxatlas.errors import FluxAtlasError
-from fluxatlas.run import Run, brace_expansion, commands_on_path
+from fluxatlas.freshness import years_record
+from fluxatlas.run import Run, commands_on_path
 from fluxatlas.stages import STAGE_VERSIONS
 
 commands_on_path()
@@ -24,6 +26,7 @@ MEMBERS = RUN.members
 
 pathvars:
     results=str(RUN.paths.root),
+    trained=RUN.trained,
 
 
 wildcard_constraints:
@@ -52,48 +55,50 @@ def minutes(first):
 
 
 # Strings with braces are hidden in functions, since Snakemake would take what stands between them for wildcards.
+# Words of a command line are given as lists: `{params.x:q}` then quotes each of them, and none is nothing.
 
 
-def settings(block, without=()):
-    """A block of the configuration as JSON, without the leaves that a rule does not use."""
-    text = RUN.settings(block, without=without)
-    return known(lambda wildcards: text)
-
-
-def unwatched(text):
-    """``text`` as a parameter whose change wakes no job: Snakemake does not compare those that depend on the threads."""
-    return known(lambda wildcards, threads: text)
+def settings(job):
+    """The leaves of the configuration that ``job`` reads, as JSON."""
+    leaves = RUN.settings(job)
+    return known(lambda wildcards: leaves)
 
 
 def each(option, template, **lists):
-    """``template`` filled with every combination of ``lists`` (and the wildcards), each behind ``option``."""
+    """``template`` filled with every combination of ``lists`` (and the wildcards) behind ``option``: one short word."""
 
     def options(wildcards):
-        return brace_expansion(
-            option,
-            template,
-            **{key: [value] for key, value in wildcards.items()},
-            **lists,
-        )
+        own = {key: [value] for key, value in wildcards.items()}
+        return brace_expansion(option, template, **own, **lists)
 
     return known(options)
 
 
 def repeat(option, values):
     """``values`` for a command line, each behind its own ``option``."""
-    return " ".join(f"{option} {value}" for value in values)
+    values = [values] if isinstance(values, str) else values
+    return [word for value in values for word in (option, value)]
 
 
 def each_of(table, kinds):
     """The files of some ``kinds`` of a table {kind: (template, lists)}, each behind the option ``--<kind>``."""
 
-    def option(kind):
+    def options(kind):
         template, lists = table[kind]
-        return brace_expansion(
-            f"--{kind}", template.replace("<results>", str(RUN.paths.root)), **lists
-        )
+        for name, folder in (
+            ("<results>", str(RUN.paths.root)),
+            ("<trained>", RUN.trained),
+        ):
+            template = template.replace(name, folder)
+        return brace_expansion(f"--{kind}", template, **lists)
 
-    return lambda wildcards: " ".join(option(kind) for kind in kinds)
+    return lambda wildcards: [word for kind in kinds for word in options(kind)]
+
+
+def state_before(tile, year):
+    """The state that a tile-year begins with."""
+    path = RUN.state_before(tile, year)
+    return ancient(path) if RUN.is_current(tile, year) else path
 
 
 def make_report():

@@ -5,9 +5,9 @@
 
 rule skill:
     input:
-        members=expand("<results>/train/predictions/{member}.parquet", member=MEMBERS),
+        members=expand("<trained>/predictions/{member}.parquet", member=MEMBERS),
         baselines=expand(
-            "<results>/train/baselines/{baseline}.parquet",
+            "<trained>/baselines/{baseline}.parquet",
             baseline=RUN.config.train.baselines,
         ),
     output:
@@ -22,49 +22,51 @@ rule skill:
         mem_mb=memory(2000),
         runtime=minutes(20),
     params:
-        settings=settings("evaluate"),
+        settings=settings("skill"),
         members=each(
             "--predictions",
-            RUN.paths("train", "predictions", "{member}.parquet"),
+            RUN.prediction(),
             member=MEMBERS,
         ),
         baselines=lambda wc, input: repeat("--predictions", input.baselines),
         version=STAGE_VERSIONS["evaluate"],
     shell:
-        "fluxatlas evaluate skill --settings {params.settings:q} {params.members}"
-        " {params.baselines} --output {output} 2> {log}"
+        "fluxatlas evaluate skill --settings {params.settings:q} {params.members:q}"
+        " {params.baselines:q} --output {output:q} 2> {log:q}"
 
 
-rule towers:
-    input:
-        daily=expand(
-            "<results>/products/daily/{variable}_{year}.nc",
-            variable=RUN.tower_variables,
-            year=YEARS,
-        ),
-        sites="<results>/ingest/sites/sites.csv",
-        observations="<results>/ingest/sites/observations.parquet",
-    output:
-        csv="<results>/evaluate/towers.csv",
-        parquet="<results>/evaluate/towers.parquet",
-    log:
-        "<results>/logs/evaluate/towers.log",
-    benchmark:
-        "<results>/benchmarks/evaluate/towers.tsv"
-    conda:
-        "../envs/fluxatlas.yaml"
-    resources:
-        mem_mb=memory(2000),
-        runtime=minutes(20),
-    params:
-        settings=settings("evaluate"),
-        daily=each(
-            "--daily", RUN.paths.daily(), variable=RUN.tower_variables, year=YEARS
-        ),
-        version=STAGE_VERSIONS["evaluate"],
-    shell:
-        "fluxatlas evaluate towers --settings {params.settings:q} {params.daily} --sites {input.sites}"
-        " --observations {input.observations} --output {output.csv} 2> {log}"
+if RUN.tower_variables:
+
+    rule towers:
+        input:
+            daily=expand(
+                "<results>/products/daily/{variable}_{year}.nc",
+                variable=RUN.tower_variables,
+                year=YEARS,
+            ),
+            sites="<results>/ingest/sites/sites.csv",
+            observations="<results>/ingest/sites/observations.parquet",
+        output:
+            csv="<results>/evaluate/towers.csv",
+            parquet="<results>/evaluate/towers.parquet",
+        log:
+            "<results>/logs/evaluate/towers.log",
+        benchmark:
+            "<results>/benchmarks/evaluate/towers.tsv"
+        conda:
+            "../envs/fluxatlas.yaml"
+        resources:
+            mem_mb=memory(2000),
+            runtime=minutes(20),
+        params:
+            settings=settings("towers"),
+            daily=each(
+                "--daily", RUN.paths.daily(), variable=RUN.tower_variables, year=YEARS
+            ),
+            version=STAGE_VERSIONS["evaluate"],
+        shell:
+            "fluxatlas evaluate towers --settings {params.settings:q} {params.daily:q} --sites {input.sites:q}"
+            " --observations {input.observations:q} --output {output.csv:q} 2> {log:q}"
 
 
 rule seams:  # in the first year: edges do not move
@@ -86,7 +88,7 @@ rule seams:  # in the first year: edges do not move
         attributes=each("--attributes", RUN.paths.attributes(), tile=TILES),
         version=STAGE_VERSIONS["evaluate"],
     shell:
-        "fluxatlas evaluate seams {params.flux} {params.attributes} --output {output} 2> {log}"
+        "fluxatlas evaluate seams {params.flux:q} {params.attributes:q} --output {output:q} 2> {log:q}"
 
 
 if RUN.is_synthetic:
@@ -106,14 +108,14 @@ if RUN.is_synthetic:
             mem_mb=memory(2000),
             runtime=minutes(20),
         params:
-            settings=settings("synthetic_earth"),
+            settings=settings("hidden_truth"),
             attributes=each("--attributes", RUN.paths.attributes(), tile=TILES),
             start=YEARS[0],
             end=YEARS[-1],
             version=STAGE_VERSIONS["evaluate"],
         shell:
-            "fluxatlas ingest synthetic-earth truth --settings {params.settings:q} {params.attributes}"
-            " --start {params.start} --end {params.end} --output {output} 2> {log}"
+            "fluxatlas ingest synthetic-earth truth --settings {params.settings:q} {params.attributes:q}"
+            " --start {params.start} --end {params.end} --output {output:q} 2> {log:q}"
 
     rule truth:
         input:
@@ -136,4 +138,4 @@ if RUN.is_synthetic:
             attributes=each("--attributes", RUN.paths.attributes(), tile=TILES),
             version=STAGE_VERSIONS["evaluate"],
         shell:
-            "fluxatlas evaluate truth {params.flux} {params.attributes} --truth {input.truth} --output {output} 2> {log}"
+            "fluxatlas evaluate truth {params.flux:q} {params.attributes:q} --truth {input.truth:q} --output {output:q} 2> {log:q}"

@@ -22,4 +22,4 @@ rule fetch_forcing:
     params:
         options=RUN.fetch_options,
     shell:
-        "fluxatlas fetch {params.options} --only {wildcards.name:q} 2> {log}"
+        "fluxatlas fetch {params.options:q} --only {wildcards.name:q} 2> {log:q}"

@@ -1,24 +1,94 @@
 # infer: the networks over every land cell and day, one job per tile and year, the state handed from year to year.
 # In:  <results>/train/ensemble.json (the members), <results>/regrid/attributes/{tile}.nc, <results>/ingest/forcing/{tile}/{year}.nc
-# Out: <results>/infer/{tile}/{year}.nc, <results>/infer/{tile}/{year}_state.nc
+# Out: <results>/infer/{tile}/{year}.nc, <results>/infer/{tile}/{year}_state.nc, <results>/infer/{tile}/spinup_{year}.nc
 #
-# The state of the year before is `ancient`: a tile-year can be rerun alone without waking the years after it.
+# What a year owes to the years before is in <results>/infer/history (members, settings, forcing), a real input. The state
+# itself is `ancient` where the tile-year is newer than all else that it is made of: a tile-year that was deleted is made
+# again without waking the years after it. See docs/decisions/0007-exactly-what-changed.md.
 
-# leaves that say how a job runs but do not change what it makes
-NOT_IN_RESULT = ["workers", "memory_mb", "scheduler", "dask_address"]
+SPINUP = (
+    "fluxatlas infer spinup --settings {params.settings:q} {params.grid:q} --tile {wildcards.tile}"
+    " {params.forcing:q} --attributes {input.attributes:q} {params.members:q} --state-out {output:q}"
+    " {params.series:q} --workers {threads} --memory-mb {resources.mem_mb} 2> {log:q}"
+)
+TILE_YEAR = (
+    "fluxatlas infer tile --settings {params.settings:q} {params.grid:q} --tile {wildcards.tile}"
+    " --year {wildcards.year} --forcing {input.forcing:q} --attributes {input.attributes:q} {params.members:q}"
+    " --state-in {input.state:q} --output {output.flux:q} --state-out {output.state:q}"
+    " {params.series:q} --workers {threads} --memory-mb {resources.mem_mb} 2> {log:q}"
+)
+
+
+rule history_start:
+    input:
+        ensemble="<trained>/ensemble.json",
+        series=RUN.series,
+        forcing=expand(
+            "<results>/ingest/forcing/{tile}/{year}.nc",
+            tile=TILES,
+            year=sorted(set(RUN.config.period.spinup_sequence)),
+        ),
+    output:
+        "<results>/infer/history/start.json",
+    log:
+        "<results>/logs/infer/history_start.log",
+    benchmark:
+        "<results>/benchmarks/infer/history_start.tsv"
+    conda:
+        "../envs/fluxatlas.yaml"
+    resources:
+        mem_mb=memory(500),
+        runtime=minutes(10),
+    params:
+        settings=settings("infer"),
+        grid=RUN.grid_options,
+        spinup=RUN.config.period.spinup_sequence,
+        jobs=known(lambda wildcards: SPINUP + TILE_YEAR),
+        members=each("--member", RUN.member(), member=MEMBERS),
+        forcing=each(
+            "--input",
+            RUN.paths.forcing(),
+            tile=TILES,
+            year=sorted(set(RUN.config.period.spinup_sequence)),
+        ),
+        version=STAGE_VERSIONS["infer"],
+    shell:
+        "fluxatlas infer history --input {input.ensemble:q} {params.forcing:q} --output {output:q} 2> {log:q}"
+
+
+rule history:  # of a year: what later years owe to it
+    input:
+        before=lambda wc: f"<results>/infer/history/{RUN.history(int(wc.year) - 1)}.json",
+        forcing=expand("<results>/ingest/forcing/{tile}/{{year}}.nc", tile=TILES),
+    output:
+        "<results>/infer/history/{year}.json",
+    log:
+        "<results>/logs/infer/history_{year}.log",
+    benchmark:
+        "<results>/benchmarks/infer/history_{year}.tsv"
+    wildcard_constraints:
+        year="|".join(str(year) for year in YEARS),
+    conda:
+        "../envs/fluxatlas.yaml"
+    resources:
+        mem_mb=memory(500),
+        runtime=minutes(10),
+    params:
+        forcing=each("--input", RUN.paths.forcing(), tile=TILES),
+    shell:
+        "fluxatlas infer history --input {input.before:q} {params.forcing:q} --output {output:q} 2> {log:q}"
 
 
 rule spinup:
     input:
-        ensemble="<results>/train/ensemble.json",
+        history="<results>/infer/history/start.json",
         attributes="<results>/regrid/attributes/{tile}.nc",
-        series=RUN.series,
         forcing=lambda wc: [
             f"<results>/ingest/forcing/{wc.tile}/{year}.nc"
             for year in RUN.config.period.spinup_sequence
         ],
     output:
-        f"<results>/infer/{{tile}}/{YEARS[0] - 1}_state.nc",
+        RUN.paths.spinup(year=YEARS[0] - 1),
     log:
         "<results>/logs/infer/{tile}_spinup.log",
     benchmark:
@@ -30,28 +100,22 @@ rule spinup:
         mem_mb=memory(RUN.config.infer.memory_mb),
         runtime=minutes(60),
     params:
-        settings=settings("infer", without=NOT_IN_RESULT),
+        settings=settings("spinup"),
         grid=RUN.grid_options,
         series=RUN.series_options,
-        scheduler=unwatched(RUN.scheduler_options),
-        members=each("--member", RUN.paths.member(), member=MEMBERS),
+        members=each("--member", RUN.member(), member=MEMBERS),
         forcing=lambda wc, input: repeat("--forcing", input.forcing),
         version=STAGE_VERSIONS["infer"],
     shell:
-        "fluxatlas infer spinup --settings {params.settings:q} {params.grid} --tile {wildcards.tile}"
-        " {params.forcing} --attributes {input.attributes} {params.members} --state-out {output}"
-        " {params.series} {params.scheduler} --workers {threads} --memory-mb {resources.mem_mb} 2> {log}"
+        SPINUP
 
 
 rule infer:
     input:
-        ensemble="<results>/train/ensemble.json",
+        history=lambda wc: f"<results>/infer/history/{RUN.history(int(wc.year) - 1)}.json",
         attributes="<results>/regrid/attributes/{tile}.nc",
-        series=RUN.series,
         forcing="<results>/ingest/forcing/{tile}/{year}.nc",
-        state=lambda wc: ancient(
-            f"<results>/infer/{wc.tile}/{int(wc.year) - 1}_state.nc"
-        ),
+        state=lambda wc: state_before(wc.tile, int(wc.year)),
     output:
         flux="<results>/infer/{tile}/{year}.nc",
         state="<results>/infer/{tile}/{year}_state.nc",
@@ -68,14 +132,10 @@ rule infer:
         mem_mb=memory(RUN.config.infer.memory_mb),
         runtime=minutes(60),
     params:
-        settings=settings("infer", without=NOT_IN_RESULT),
+        settings=settings("infer"),
         grid=RUN.grid_options,
         series=RUN.series_options,
-        scheduler=unwatched(RUN.scheduler_options),
-        members=each("--member", RUN.paths.member(), member=MEMBERS),
+        members=each("--member", RUN.member(), member=MEMBERS),
         version=STAGE_VERSIONS["infer"],
     shell:
-        "fluxatlas infer tile --settings {params.settings:q} {params.grid} --tile {wildcards.tile}"
-        " --year {wildcards.year} --forcing {input.forcing} --attributes {input.attributes} {params.members}"
-        " --state-in {input.state} --output {output.flux} --state-out {output.state}"
-        " {params.series} {params.scheduler} --workers {threads} --memory-mb {resources.mem_mb} 2> {log}"
+        TILE_YEAR

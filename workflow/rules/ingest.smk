@@ -7,12 +7,13 @@
 
 rule forcing:
     input:
-        raw=lambda wc: RUN.forcing_files(int(wc.year)),
-        following=lambda wc: RUN.neighbour_files(int(wc.year)),
-        pattern=lambda wc: RUN.pattern_files(int(wc.year)),
-        elevation=RUN.elevation_files,
+        lambda wc: [
+            ancient(path) if RUN.holds_the_same(path, int(wc.year)) else path
+            for path in RUN.files_of_year(int(wc.year))
+        ],
     output:
-        expand("<results>/ingest/forcing/{tile}/{{year}}.nc", tile=TILES),
+        pieces=expand("<results>/ingest/forcing/{tile}/{{year}}.nc", tile=TILES),
+        digests="<results>/ingest/forcing/digests/{year}.json",
     log:
         "<results>/logs/ingest/forcing_{year}.log",
     benchmark:
@@ -23,24 +24,15 @@ rule forcing:
         mem_mb=memory(3000),
         runtime=minutes(60),
     params:
-        settings=settings(
-            "forcing",
-            without=(
-                "fetch",
-                "recipe",
-            ),
-        ),
+        settings=settings("forcing"),
         system=RUN.system.name,
         grid=RUN.grid_options,
         tiles=each("--tile", "{tile}", tile=TILES),
-        raw=lambda wc, input: repeat("--input", input.raw),
-        following=lambda wc, input: repeat("--next-input", input.following),
-        pattern=lambda wc, input: repeat("--pattern-input", input.pattern),
         folder=subpath(output[0], ancestor=2),
         version=STAGE_VERSIONS["ingest"],
     shell:
-        "fluxatlas ingest forcing --settings {params.settings:q} --system {params.system} {params.grid} --year {wildcards.year}"
-        " {params.tiles} {params.raw} {params.following} {params.pattern} --output-dir {params.folder} 2> {log}"
+        "fluxatlas ingest forcing --settings {params.settings:q} --system {params.system} {params.grid:q} --year {wildcards.year}"
+        " {params.tiles:q} --output-dir {params.folder:q} --digests {output.digests:q} 2> {log:q}"
 
 
 rule sites:
@@ -63,11 +55,10 @@ rule sites:
         runtime=minutes(30),
     params:
         settings=settings("sites"),
-        inputs=lambda wc, input: repeat("--input", input),
+        folder=subpath(output.sites, parent=True),
         version=STAGE_VERSIONS["ingest"],
     shell:
-        "fluxatlas ingest sites build --settings {params.settings:q} {params.inputs}"
-        " --output-dir $(dirname {output.sites}) 2> {log}"
+        "fluxatlas ingest sites build --settings {params.settings:q} --output-dir {params.folder:q} 2> {log:q}"
 
 
 if RUN.atmosphere:
@@ -90,9 +81,10 @@ if RUN.atmosphere:
             runtime=minutes(10),
         params:
             options=lambda wc: RUN.atmosphere_options(wc.gas),
+            years=lambda wc, input: RUN.atmosphere_years,  # only checked: what is written does not depend on them
             version=STAGE_VERSIONS["ingest"],
         shell:
-            "fluxatlas ingest atmosphere --input {input} {params.options} --output {output} 2> {log}"
+            "fluxatlas ingest atmosphere --input {input:q} {params.options:q} {params.years:q} --output {output:q} 2> {log:q}"
 
 
 if RUN.constraints:
@@ -118,8 +110,8 @@ if RUN.constraints:
             bbox=RUN.bbox,
             version=STAGE_VERSIONS["ingest"],
         shell:
-            "fluxatlas ingest constraint build --settings {params.settings:q} --bbox {params.bbox}"
-            " --output {output} 2> {log}"
+            "fluxatlas ingest constraint build --settings {params.settings:q} --bbox {params.bbox:q}"
+            " --output {output:q} 2> {log:q}"
 
 
 if RUN.absent_forcing:

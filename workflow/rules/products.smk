@@ -24,9 +24,7 @@ rule daily:
         mem_mb=memory(2000),
         runtime=minutes(60),
     params:
-        settings=settings(
-            "products", without=["variables", "monthly", "zones", "map_type"]
-        ),
+        settings=settings("daily"),
         flux=each("--flux", RUN.paths.flux(), tile=TILES),
         attributes=each("--attributes", RUN.paths.attributes(), tile=TILES),
         system=RUN.system.name,
@@ -34,8 +32,8 @@ rule daily:
         version=STAGE_VERSIONS["products"],
     shell:
         "fluxatlas products daily --settings {params.settings:q} --system {params.system}"
-        " --variable {wildcards.variable} --year {wildcards.year} {params.flux} {params.attributes}"
-        " --bbox {params.bbox} --output {output} 2> {log}"
+        " --variable {wildcards.variable} --year {wildcards.year} {params.flux:q} {params.attributes:q}"
+        " --bbox {params.bbox:q} --output {output:q} 2> {log:q}"
 
 
 rule maps:
@@ -53,12 +51,12 @@ rule maps:
         mem_mb=memory(2000),
         runtime=minutes(60),
     params:
-        settings=settings("products", without=["variables", "zones", "chunks"]),
+        settings=settings("maps"),
         folder=subpath(output[0], parent=True),
         version=STAGE_VERSIONS["products"],
     shell:
-        "fluxatlas products cog --settings {params.settings:q} --daily {input} --variable {wildcards.variable}"
-        " --year {wildcards.year} --output-dir {params.folder} 2> {log}"
+        "fluxatlas products cog --settings {params.settings:q} --daily {input:q} --variable {wildcards.variable}"
+        " --year {wildcards.year} --output-dir {params.folder:q} 2> {log:q}"
 
 
 rule budget:
@@ -81,20 +79,18 @@ rule budget:
         mem_mb=memory(2000),
         runtime=minutes(60),
     params:
-        settings=settings(
-            "products", without=["variables", "monthly", "map_type", "chunks"]
-        ),
+        settings=settings("budget"),
         flux=each("--flux", RUN.paths.flux(), tile=TILES, year=YEARS),
         attributes=each("--attributes", RUN.paths.attributes(), tile=TILES),
-        regions=(
-            each("--regions", RUN.paths.regions(), tile=TILES)
-            if RUN.region_files
-            else ""
+        regions=each(
+            "--regions",
+            RUN.paths.regions(),
+            tile=TILES if RUN.region_files else [],
         ),
         version=STAGE_VERSIONS["products"],
     shell:
-        "fluxatlas products budget --settings {params.settings:q} {params.flux} {params.attributes}"
-        " {params.regions} --output {output.csv} --parquet {output.parquet} 2> {log}"
+        "fluxatlas products budget --settings {params.settings:q} {params.flux:q} {params.attributes:q}"
+        " {params.regions:q} --output {output.csv:q} --parquet {output.parquet:q} 2> {log:q}"
 
 
 rule stac:
@@ -122,7 +118,7 @@ rule stac:
         mem_mb=memory(1000),
         runtime=minutes(60),
     params:
-        settings=settings("products", without=["zones", "chunks"]),
+        settings=settings("stac"),
         daily=each("--daily", RUN.paths.daily(), variable=RUN.variables, year=YEARS),
         maps=each(
             "--map",
@@ -135,5 +131,5 @@ rule stac:
         system=RUN.system.name,
         version=STAGE_VERSIONS["products"],
     shell:
-        "fluxatlas products stac --settings {params.settings:q} --run {params.run} --system {params.system}"
-        " {params.daily} {params.maps} --output {output} 2> {log}"
+        "fluxatlas products stac --settings {params.settings:q} --run {params.run:q} --system {params.system}"
+        " {params.daily:q} {params.maps:q} --output {output:q} 2> {log:q}"

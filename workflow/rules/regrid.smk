@@ -19,15 +19,15 @@ rule attributes:
         mem_mb=memory(2000),
         runtime=minutes(30),
     params:
-        settings=settings("static"),
+        settings=settings("attributes"),
         system=RUN.system.name,
         grid=RUN.grid_options,
         bbox=RUN.bbox,
         version=STAGE_VERSIONS["regrid"],
     shell:
-        "fluxatlas regrid attributes --settings {params.settings:q} --system {params.system} {params.grid}"
+        "fluxatlas regrid attributes --settings {params.settings:q} --system {params.system} {params.grid:q}"
         " --tile {wildcards.tile}"
-        " --bbox {params.bbox} --output {output} 2> {log}"
+        " --bbox {params.bbox:q} --output {output:q} 2> {log:q}"
 
 
 rule site_inputs:
@@ -36,13 +36,14 @@ rule site_inputs:
         forcing=expand(
             "<results>/ingest/forcing/{tile}/{year}.nc",
             tile=TILES,
-            year=RUN.forcing_years,
+            year=RUN.training_years,
         ),
         sites="<results>/ingest/sites/sites.csv",
         site_forcing="<results>/ingest/sites/forcing.parquet",
     output:
         attributes="<results>/regrid/sites_attributes.csv",
         forcing="<results>/regrid/sites_forcing.parquet",
+        years=RUN.paths("regrid", years_record(RUN.training_years)),
     log:
         "<results>/logs/regrid/site_inputs.log",
     benchmark:
@@ -56,13 +57,16 @@ rule site_inputs:
         system=RUN.system.name,
         grid=RUN.grid_options,
         tiles=each("--tile", "{tile}", tile=TILES),
-        years=each("--year", "{year}", year=RUN.forcing_years),
-        folders=lambda wc, input, output: f"--attributes-dir {RUN.paths('regrid', 'attributes')}"
-        f" --forcing-dir {RUN.paths('ingest', 'forcing')} --sites-dir {RUN.paths('ingest', 'sites')}"
-        f" --output-dir {RUN.paths('regrid')}",
+        years=each("--year", "{year}", year=RUN.training_years),
+        attributes=lambda wc: RUN.paths("regrid", "attributes"),
+        forcing=lambda wc: RUN.paths("ingest", "forcing"),
+        sites=lambda wc: RUN.paths("ingest", "sites"),
+        folder=subpath(output.attributes, parent=True),
         version=STAGE_VERSIONS["regrid"],
     shell:
-        "fluxatlas regrid sites --system {params.system} {params.grid} {params.tiles} {params.years} {params.folders} 2> {log}"
+        "fluxatlas regrid sites --system {params.system} {params.grid:q} {params.tiles:q} {params.years:q}"
+        " --attributes-dir {params.attributes:q} --forcing-dir {params.forcing:q} --sites-dir {params.sites:q}"
+        " --output-dir {params.folder:q} 2> {log:q}"
 
 
 if RUN.region_files:
@@ -86,5 +90,5 @@ if RUN.region_files:
             grid=RUN.grid_options,
             version=STAGE_VERSIONS["regrid"],
         shell:
-            "fluxatlas regrid regions --settings {params.settings:q} {params.grid} --tile {wildcards.tile}"
-            " --output {output} 2> {log}"
+            "fluxatlas regrid regions --settings {params.settings:q} {params.grid:q} --tile {wildcards.tile}"
+            " --output {output:q} 2> {log:q}"

@@ -16,7 +16,7 @@ FIGURE_FILES = {
         {"variable": RUN.fluxes, "year": YEARS},
     ),
     "predictions": (
-        "<results>/train/{table}.parquet",
+        "<trained>/{table}.parquet",
         {
             "table": [f"predictions/{member}" for member in MEMBERS]
             + [f"baselines/{baseline}" for baseline in RUN.config.train.baselines]
@@ -24,7 +24,7 @@ FIGURE_FILES = {
     ),
     "skill": ("<results>/evaluate/skill.csv", {}),
     "history": (
-        "<results>/train/history/{member}_{step}.csv",
+        "<trained>/history/{member}_{step}.csv",
         {"member": MEMBERS, "step": ["pretrain", "finetune"]},
     ),
     "budget": ("<results>/products/budget.csv", {}),
@@ -58,21 +58,21 @@ for FIGURE in RUN.figures:
             mem_mb=memory(3000),
             runtime=minutes(30),
         params:
-            settings=settings("report", without=["figures"]),
+            settings=settings("figure"),
             figure=FIGURE,
             system=RUN.system.name,
             files=each_of(FIGURE_FILES, FIGURES[FIGURE].needs),
             version=STAGE_VERSIONS["report"],
         shell:
-            "fluxatlas report figure {params.figure} --settings {params.settings:q} --system {params.system}"
-            " {params.files} --output {output} 2> {log}"
+            "fluxatlas report figure {params.figure:q} --settings {params.settings:q} --system {params.system}"
+            " {params.files:q} --output {output:q} 2> {log:q}"
 
 
 rule summary:
     input:
         budget="<results>/products/budget.csv",
         skill="<results>/evaluate/skill.csv",
-        towers="<results>/evaluate/towers.csv",
+        towers="<results>/evaluate/towers.csv" if RUN.tower_variables else [],
         seams="<results>/evaluate/seams.csv",
         truth="<results>/evaluate/truth.csv" if RUN.is_synthetic else [],
         figures=expand("<results>/report/figures/{figure}.png", figure=RUN.figures),
@@ -94,11 +94,12 @@ rule summary:
         runtime=minutes(10),
     params:
         title=RUN.system.title,
-        truth=lambda wc, input: f"--truth {input.truth}" if input.truth else "",
+        truth=lambda wc, input: repeat("--truth", input.truth),
+        towers=lambda wc, input: repeat("--towers", input.towers),
         figures=lambda wc, input: repeat("--figure", input.figures),
         benchmarks=RUN.paths("benchmarks"),
         version=STAGE_VERSIONS["report"],
     shell:
-        "fluxatlas report summary --title {params.title:q} --budget {input.budget} --skill {input.skill}"
-        " --towers {input.towers} --seams {input.seams} {params.truth} {params.figures}"
-        " --benchmarks {params.benchmarks} --output {output.html} 2> {log}"
+        "fluxatlas report summary --title {params.title:q} --budget {input.budget:q} --skill {input.skill:q}"
+        " {params.towers:q} --seams {input.seams:q} {params.truth:q} {params.figures:q}"
+        " --benchmarks {params.benchmarks:q} --output {output.html:q} 2> {log:q}"

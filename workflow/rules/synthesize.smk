@@ -15,6 +15,7 @@ rule synthesize:
         ),
         sites_attributes="<results>/regrid/sites_attributes.csv",
         sites_forcing="<results>/regrid/sites_forcing.parquet",
+        years=RUN.paths("regrid", years_record(RUN.training_years)),
         series=RUN.series,
     output:
         "<results>/synthesize/samples.nc",
@@ -28,7 +29,7 @@ rule synthesize:
         mem_mb=memory(3000),
         runtime=minutes(60),
     params:
-        settings=settings("synthesize", without=["max_tiles", "max_years"]),
+        settings=settings("synthesize"),
         attributes=each("--attributes", RUN.paths.attributes(), tile=RUN.sample_tiles),
         forcing=each(
             "--forcing",
@@ -41,7 +42,7 @@ rule synthesize:
         system=RUN.system.name,
         version=STAGE_VERSIONS["synthesize"],
     shell:
-        "fluxatlas synthesize samples --settings {params.settings:q} --system {params.system} {params.grid}"
-        " {params.attributes} {params.forcing}"
-        " --sites-attributes {input.sites_attributes} --sites-forcing {input.sites_forcing} {params.series}"
-        " --output {output} 2> {log}"
+        "fluxatlas synthesize samples --settings {params.settings:q} --system {params.system} {params.grid:q}"
+        " {params.attributes:q} {params.forcing:q}"
+        " --sites-attributes {input.sites_attributes:q} --sites-forcing {input.sites_forcing:q} {params.series:q}"
+        " --output {output:q} 2> {log:q}"

@@ -1,7 +1,7 @@
 # ingest, for the synthetic Earth: write raw files as providers do.
 # Out: <results>/ingest/raw/{era5_land,static,sites}/
 
-WEATHER_YEARS = RUN.config.period.forcing_years
+WEATHER_YEARS = RUN.raw_years
 CLOSING_YEARS = sorted({year + 1 for year in WEATHER_YEARS} - set(WEATHER_YEARS))
 
 
@@ -23,13 +23,13 @@ rule synthetic_weather:
         mem_mb=memory(2000),
         runtime=minutes(30),
     params:
-        settings=settings("synthetic_earth"),
+        settings=settings("synthetic_weather"),
         bbox=RUN.bbox,
         folder=subpath(output[0], parent=True),
         version=STAGE_VERSIONS["ingest"],
     shell:
-        "fluxatlas ingest synthetic-earth weather --settings {params.settings:q} --bbox {params.bbox}"
-        " --year {wildcards.year} --output-dir {params.folder} 2> {log}"
+        "fluxatlas ingest synthetic-earth weather --settings {params.settings:q} --bbox {params.bbox:q}"
+        " --year {wildcards.year} --output-dir {params.folder:q} 2> {log:q}"
 
 
 rule synthetic_closing:  # the first hour after the last year: totals of 31 December need it
@@ -47,13 +47,13 @@ rule synthetic_closing:  # the first hour after the last year: totals of 31 Dece
         mem_mb=memory(1000),
         runtime=minutes(10),
     params:
-        settings=settings("synthetic_earth"),
+        settings=settings("synthetic_closing"),
         bbox=RUN.bbox,
         folder=subpath(output[0], parent=True),
         version=STAGE_VERSIONS["ingest"],
     shell:
-        "fluxatlas ingest synthetic-earth weather --settings {params.settings:q} --bbox {params.bbox}"
-        " --year {wildcards.year} --closing --output-dir {params.folder} 2> {log}"
+        "fluxatlas ingest synthetic-earth weather --settings {params.settings:q} --bbox {params.bbox:q}"
+        " --year {wildcards.year} --closing --output-dir {params.folder:q} 2> {log:q}"
 
 
 rule synthetic_orography:
@@ -69,13 +69,13 @@ rule synthetic_orography:
         mem_mb=memory(1000),
         runtime=minutes(10),
     params:
-        settings=settings("synthetic_earth"),
+        settings=settings("synthetic_orography"),
         bbox=RUN.bbox,
         folder=subpath(output[0], parent=True),
         version=STAGE_VERSIONS["ingest"],
     shell:
-        "fluxatlas ingest synthetic-earth orography --settings {params.settings:q} --bbox {params.bbox}"
-        " --output-dir {params.folder} 2> {log}"
+        "fluxatlas ingest synthetic-earth orography --settings {params.settings:q} --bbox {params.bbox:q}"
+        " --output-dir {params.folder:q} 2> {log:q}"
 
 
 rule synthetic_static:
@@ -91,13 +91,13 @@ rule synthetic_static:
         mem_mb=memory(2000),
         runtime=minutes(10),
     params:
-        settings=settings("synthetic_earth"),
+        settings=settings("synthetic_static"),
         bbox=RUN.bbox,
         folder=subpath(output[0], parent=True),
         version=STAGE_VERSIONS["ingest"],
     shell:
-        "fluxatlas ingest synthetic-earth static --settings {params.settings:q} --bbox {params.bbox}"
-        " --output-dir {params.folder} 2> {log}"
+        "fluxatlas ingest synthetic-earth static --settings {params.settings:q} --bbox {params.bbox:q}"
+        " --output-dir {params.folder:q} 2> {log:q}"
 
 
 rule synthetic_sites:
@@ -113,12 +113,12 @@ rule synthetic_sites:
         mem_mb=memory(2000),
         runtime=minutes(10),
     params:
-        settings=settings("synthetic_earth"),
+        settings=settings("synthetic_sites"),
         bbox=RUN.bbox,
-        start=RUN.config.period.forcing_years[0],
-        end=RUN.config.period.end,
+        start=RUN.training_years[0],
+        end=RUN.training_years[-1],
         folder=subpath(output[0], parent=True),
         version=STAGE_VERSIONS["ingest"],
     shell:
-        "fluxatlas ingest synthetic-earth sites --settings {params.settings:q} --bbox {params.bbox}"
-        " --start {params.start} --end {params.end} --output-dir {params.folder} 2> {log}"
+        "fluxatlas ingest synthetic-earth sites --settings {params.settings:q} --bbox {params.bbox:q}"
+        " --start {params.start} --end {params.end} --output-dir {params.folder:q} 2> {log:q}"

@@ -2,16 +2,6 @@
 # In:  <results>/synthesize/samples.nc, site tables
 # Out: <results>/train/members/{member}.pt, <results>/train/predictions/{member}.parquet, .../baselines/{baseline}.parquet
 
-NOT_IN_PRETRAINING = [
-    "baselines",
-    "members",
-    "folds",
-    "split",
-    "finetune_epochs",
-    "finetune_rate",
-    "rehearsal",
-]
-
 
 rule pretrain:
     input:
@@ -30,7 +20,7 @@ rule pretrain:
         mem_mb=memory(4000),
         runtime=minutes(240),
     params:
-        settings=settings("train", without=NOT_IN_PRETRAINING),
+        settings=settings("pretrain"),
         grid=RUN.grid.name,
         system=RUN.system.name,
         checkpoint=lambda wc: RUN.paths(
@@ -38,9 +28,9 @@ rule pretrain:
         ),
         version=STAGE_VERSIONS["train"],
     shell:
-        "fluxatlas train pretrain --settings {params.settings:q} --system {params.system} --grid {params.grid}"
-        " --member {wildcards.member} --samples {input} --output {output.member} --history {output.history}"
-        " --checkpoint {params.checkpoint} --threads {threads} 2> {log}"
+        "fluxatlas train pretrain --settings {params.settings:q} --system {params.system} --grid {params.grid:q}"
+        " --member {wildcards.member} --samples {input:q} --output {output.member:q} --history {output.history:q}"
+        " --checkpoint {params.checkpoint:q} --threads {threads} 2> {log:q}"
 
 
 rule finetune:
@@ -66,7 +56,7 @@ rule finetune:
         mem_mb=memory(4000),
         runtime=minutes(240),
     params:
-        settings=settings("train", without=["baselines"]),
+        settings=settings("finetune"),
         series=RUN.series_options,
         gap=RUN.config.sites.completion_gap_days,
         checkpoint=lambda wc: RUN.paths(
@@ -75,10 +65,10 @@ rule finetune:
         version=STAGE_VERSIONS["train"],
     shell:
         "fluxatlas train finetune --settings {params.settings:q} --member {wildcards.member}"
-        " --pretrained {input.pretrained} --samples {input.samples} --sites-attributes {input.sites_attributes}"
-        " --sites-forcing {input.sites_forcing} --observations {input.observations} --output {output.member}"
-        " --predictions {output.predictions} --history {output.history} --checkpoint {params.checkpoint}"
-        " {params.series} --completion-gap-days {params.gap} --threads {threads} 2> {log}"
+        " --pretrained {input.pretrained:q} --samples {input.samples:q} --sites-attributes {input.sites_attributes:q}"
+        " --sites-forcing {input.sites_forcing:q} --observations {input.observations:q} --output {output.member:q}"
+        " --predictions {output.predictions:q} --history {output.history:q} --checkpoint {params.checkpoint:q}"
+        " {params.series:q} --completion-gap-days {params.gap} --threads {threads} 2> {log:q}"
 
 
 rule ensemble:  # one small file for inference to depend on, instead of every member in each of its many jobs
@@ -96,10 +86,10 @@ rule ensemble:  # one small file for inference to depend on, instead of every me
         mem_mb=memory(1000),
         runtime=minutes(10),
     params:
-        members=each("--member", RUN.paths.member(), member=MEMBERS),
+        members=each("--member", RUN.member(), member=MEMBERS),
         version=STAGE_VERSIONS["train"],
     shell:
-        "fluxatlas train ensemble {params.members} --output {output} 2> {log}"
+        "fluxatlas train ensemble {params.members:q} --output {output:q} 2> {log:q}"
 
 
 rule baseline:
@@ -122,14 +112,14 @@ rule baseline:
         mem_mb=memory(4000),
         runtime=minutes(240),
     params:
-        settings=settings("train", without=["baselines"]),
+        settings=settings("baseline"),
         series=RUN.series_options,
         gap=RUN.config.sites.completion_gap_days,
         grid=RUN.grid.name,
         system=RUN.system.name,
         version=STAGE_VERSIONS["train"],
     shell:
-        "fluxatlas train baselines --settings {params.settings:q} --system {params.system} --grid {params.grid}"
-        " --samples {input.samples} --sites-attributes {input.sites_attributes}"
-        " --sites-forcing {input.sites_forcing} --observations {input.observations} --only {wildcards.baseline} --output {output}"
-        " {params.series} --completion-gap-days {params.gap} --threads {threads} 2> {log}"
+        "fluxatlas train baselines --settings {params.settings:q} --system {params.system} --grid {params.grid:q}"
+        " --samples {input.samples:q} --sites-attributes {input.sites_attributes:q}"
+        " --sites-forcing {input.sites_forcing:q} --observations {input.observations:q} --only {wildcards.baseline} --output {output:q}"
+        " {params.series:q} --completion-gap-days {params.gap} --threads {threads} 2> {log:q}"

@@ -23,6 +23,8 @@ class GasSeries(Block):
 class AtmosphereBlock(Block):
     """Gases of the atmosphere that drive the system."""
 
+    jobs = ("atmosphere",)
+
     series: dict[str, GasSeries] = Field(default_factory=dict)
     """Series by gas (ch4, co2): {ch4: {path: ch4_mm_gl.csv}}. Left out: the table of fluxatlas, where it has one."""
 

@@ -17,6 +17,8 @@ class Block(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
     moved: ClassVar[Mapping[str, str]] = {}
     """Keys that this block once had, and where they are now."""
+    jobs: ClassVar[tuple[str, ...]] = ()
+    """The jobs (rules of the workflow) that read its leaves, where a leaf does not name its own; see ``leaves``."""
 
     @model_validator(mode="wrap")
     @classmethod

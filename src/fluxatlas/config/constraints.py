@@ -73,6 +73,8 @@ class Constraint(Block):
 class ConstraintsBlock(Block):
     """Gridded constraints: net carbon fluxes of inversions, soil moisture of satellites and reanalyses."""
 
+    jobs = ("constraint",)
+
     sets: dict[str, Constraint] = Field(default_factory=dict)
     """Products by a name of your choice (letters, digits, '_' and '-'), which becomes the name of the file."""
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 from pydantic import Field
 
 from .base import Block
+from .leaves import leaf
 
 
 class EvaluateBlock(Block):
     """Settings of the stage ``evaluate``: comparison with sites, towers and, where there is one, the truth."""
 
-    minimum_days: int = Field(30, ge=2)
+    minimum_days: int = Field(30, ge=2, json_schema_extra=leaf("towers"))
     """Fewest days with an observation for a site to be compared with the product on its own."""
-    minimum_site_days: int = Field(5, ge=1)
+    minimum_site_days: int = Field(5, ge=1, json_schema_extra=leaf("skill"))
     """Fewest days with an observation for a site's mean to count in the skill of site means."""
-    minimum_quality: float = Field(0.5, ge=0, le=1)
+    minimum_quality: float = Field(0.5, ge=0, le=1, json_schema_extra=leaf("towers"))
     """Fewest share of measured data (qc) for a day of a tower to be compared with the product."""
-    anomaly_window: int = Field(31, ge=3, le=365)
+    anomaly_window: int = Field(31, ge=3, le=365, json_schema_extra=leaf("towers"))
     """Days of the centred running mean that is taken off both series to compare anomalies."""

@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from .base import Block, UnitOverride
+from .leaves import leaf
 
 
 class RainPattern(Block):
@@ -15,15 +16,15 @@ class RainPattern(Block):
 
     source: Literal["era5_land", "era5", "livneh", "mapping"] = "mapping"
     """As forcing.source."""
-    path: str | tuple[str, ...] = Field(min_length=1)
+    path: str | tuple[str, ...] = Field(min_length=1, json_schema_extra=leaf(changes="inputs"))
     """Files of a year, as forcing.path."""
     mapping: str = ""
     """As forcing.mapping."""
-    closing: Literal["auto", "always", "never"] = "auto"
+    closing: Literal["auto", "always", "never"] = Field("auto", json_schema_extra=leaf(changes="inputs"))
     """As forcing.closing."""
-    first_year: int | None = Field(None, ge=1850, le=2200)
+    first_year: int | None = Field(None, ge=1850, le=2200, json_schema_extra=leaf(changes="inputs"))
     """First year of the source; empty: unknown."""
-    last_year: int | None = Field(None, ge=1850, le=2200)
+    last_year: int | None = Field(None, ge=1850, le=2200, json_schema_extra=leaf(changes="inputs"))
     """Last year of the source; empty: unknown."""
     overrides: dict[str, UnitOverride] = Field(default_factory=dict)
     """As forcing.overrides."""
@@ -48,6 +49,8 @@ class RainPattern(Block):
 class ForcingBlock(Block):
     """The meteorological forcing: source, files, elevation of its grid, and storage of the pieces."""
 
+    jobs = ("forcing",)
+
     moved = {
         gas + key: f"atmosphere.series.{gas}.{new}"
         for gas in ("ch4", "co2")
@@ -56,27 +59,27 @@ class ForcingBlock(Block):
 
     source: Literal["synthetic_earth", "era5_land", "era5", "livneh", "mapping"] = "synthetic_earth"
     """'synthetic_earth' (makes its own), 'era5_land' or 'era5' (hourly; NetCDF, GRIB, Zarr), 'livneh' or 'mapping'."""
-    path: str | tuple[str, ...] = ""
+    path: str | tuple[str, ...] = Field("", json_schema_extra=leaf(changes="inputs"))
     """Files of a year: a pattern, or a list, with {year} and, if need be, {month}, {day}, {doy} (001-366) or {hour}."""
-    fetch: bool = False
+    fetch: bool = Field(False, json_schema_extra=leaf("fetch_forcing", changes="inputs"))
     """Whether files that are absent are fetched (docs/fetch.md); 'path' is then the folder to fetch to."""
-    recipe: str = ""
+    recipe: str = Field("", json_schema_extra=leaf("fetch_forcing", changes="inputs"))
     """How to fetch: a name in resources/fetch or a YAML file; empty: named like the source or the mapping."""
     mapping: str = ""
     """For 'mapping': the YAML file that describes the data set, or the name of one in resources/mappings."""
-    elevation: str = ""
+    elevation: str = Field("", json_schema_extra=leaf(changes="inputs"))
     """File with the surface altitude [m] or geopotential [m2 s-2] on the grid of the forcing."""
     elevation_variable: str = ""
     """Variable of the elevation file; empty: z, orog, elevation, elev or height, whichever is there."""
-    closing: Literal["auto", "always", "never"] = "auto"
+    closing: Literal["auto", "always", "never"] = Field("auto", json_schema_extra=leaf(changes="inputs"))
     """Whether the first file of the next year is read too; 'auto': for the synthetic Earth, ERA5(-Land), local days."""
-    opening: Literal["auto", "always", "never"] = "auto"
+    opening: Literal["auto", "always", "never"] = Field("auto", json_schema_extra=leaf(changes="inputs"))
     """Whether the last file of the previous year is read too; 'auto': for days of local solar time."""
     day: Literal["utc", "local"] = "utc"
     """Which steps make a day, for steps in UTC of up to 6 hours: those of the UTC day or of the local solar day."""
-    first_year: int | None = Field(None, ge=1850, le=2200)
+    first_year: int | None = Field(None, ge=1850, le=2200, json_schema_extra=leaf(changes="inputs"))
     """First year in the archive; empty: unknown."""
-    last_year: int | None = Field(None, ge=1850, le=2200)
+    last_year: int | None = Field(None, ge=1850, le=2200, json_schema_extra=leaf(changes="inputs"))
     """Last year in the archive; empty: unknown."""
     overrides: dict[str, UnitOverride] = Field(default_factory=dict)
     """Raw variables whose unit label is wrong: {name: {units: ..., reason: ...}}."""
@@ -86,9 +89,9 @@ class ForcingBlock(Block):
     """Source cells kept around each tile, for interpolation across its edge."""
     fill_cells: int = Field(3, ge=0, le=20)
     """How far from the coast, in source cells, cells without data are filled from their neighbours."""
-    compression: Literal["zstd", "zlib"] = "zstd"
+    compression: Literal["zstd", "zlib"] = Field("zstd", json_schema_extra=leaf(changes="speed"))
     """Codec of the pieces; 'zlib' is larger and slower but every reader knows it."""
-    compression_level: int = Field(3, ge=1, le=9)
+    compression_level: int = Field(3, ge=1, le=9, json_schema_extra=leaf(changes="speed"))
     """Effort of the codec."""
 
     @model_validator(mode="after")

@@ -7,32 +7,37 @@ from typing import Literal
 from pydantic import Field
 
 from .base import Block
+from .leaves import leaf
 
 
 class InferBlock(Block):
     """Application of the members to every cell, tile by tile and year by year."""
 
+    jobs = ("spinup", "infer")
+
     backend: Literal["torch"] = "torch"
     """Engine that evaluates the networks; 'torch' is the reference."""
     regrid: Literal["conservative", "bilinear"] = "bilinear"
     """How the forcing is brought to the target grid on the fly."""
-    block_cells: int = Field(384, ge=1, le=100_000)
+    block_cells: int = Field(384, ge=1, le=100_000, json_schema_extra=leaf(changes="speed"))
     """Land cells computed together; few enough for the processor's cache. Does not change the result."""
-    time_chunk: int = Field(73, ge=1, le=366)
+    time_chunk: int = Field(73, ge=1, le=366, json_schema_extra=leaf(changes="speed"))
     """Days computed at a time; more days need more memory. Does not change the result."""
-    workers: int = Field(1, ge=1, le=256)
+    workers: int = Field(1, ge=1, le=256, json_schema_extra=leaf(changes="speed"))
     """Cores of one job. Tiles run side by side anyway: more than 1 helps where tiles are fewer than cores."""
-    scheduler: Literal["auto", "serial", "threads", "processes"] = "auto"
+    scheduler: Literal["auto", "serial", "threads", "processes"] = Field(
+        "auto", json_schema_extra=leaf(changes="speed")
+    )
     """How blocks share the cores of a job; 'auto': threads for up to 8 workers, else processes."""
-    dask_address: str = ""
+    dask_address: str = Field("", json_schema_extra=leaf(changes="speed"))
     """Address of a running Dask scheduler that sees the same files; empty: the cores of the job are used."""
-    memory_mb: int = Field(4000, ge=500)
+    memory_mb: int = Field(4000, ge=500, json_schema_extra=leaf(changes="speed"))
     """Memory a job may use; a job that is predicted to need more is refused before it starts."""
-    chunk_days: int = Field(73, ge=1, le=366)
+    chunk_days: int = Field(73, ge=1, le=366, json_schema_extra=leaf(changes="speed"))
     """Days per chunk of the files."""
-    chunk_cells: int = Field(60, ge=1, le=4000)
+    chunk_cells: int = Field(60, ge=1, le=4000, json_schema_extra=leaf(changes="speed"))
     """Rows and columns per chunk of the files."""
-    compression: Literal["zstd", "zlib"] = "zstd"
+    compression: Literal["zstd", "zlib"] = Field("zstd", json_schema_extra=leaf(changes="speed"))
     """Codec of the files; 'zlib' is larger and slower but every reader knows it."""
-    compression_level: int = Field(3, ge=1, le=9)
+    compression_level: int = Field(3, ge=1, le=9, json_schema_extra=leaf(changes="speed"))
     """Effort of the codec."""

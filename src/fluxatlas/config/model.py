@@ -11,6 +11,7 @@ from pydantic import Field, ValidationError
 
 from ..errors import ConfigError, FluxAtlasError
 from ..grid import check_tile_size, get_grid
+from . import leaves
 from .atmosphere import AtmosphereBlock
 from .base import Block, problems
 from .constraints import ConstraintsBlock
@@ -28,13 +29,23 @@ from .synthesize import SynthesizeBlock
 from .synthetic_earth import SyntheticEarthBlock
 from .train import TrainBlock
 
+_JOBS_OF_THE_SYSTEM = (
+    "forcing", "attributes", "site_inputs", "synthesize", "pretrain", "baseline", "daily", "budget", "stac", "figure",
+)  # fmt: skip
+
+_HANDED = (
+    "forcing", "static", "sites", "regions", "synthetic_earth", "synthesize", "train", "infer", "products", "evaluate",
+    "report",
+)  # fmt: skip
+"""Blocks whose leaves jobs are handed as JSON; those of the others are paths, wildcards and options of their own."""
+
 
 class Config(Block):
     """Everything a run can be told. Unknown keys are refused."""
 
     run: RunBlock = Field(default_factory=RunBlock)
     """Name and place of the run."""
-    system: str
+    system: str = Field(json_schema_extra=leaves.leaf(*_JOBS_OF_THE_SYSTEM))
     """What is estimated; one of the systems in src/fluxatlas/systems."""
     grid: GridBlock = Field(default_factory=GridBlock)
     """The target grid and its tiles."""
@@ -68,6 +79,15 @@ class Config(Block):
     """Comparison with sites, towers and, for the synthetic Earth, the truth."""
     report: ReportBlock = Field(default_factory=ReportBlock)
     """Figures and pages."""
+
+
+def block_of(job: str) -> str:
+    """The block whose leaves ``job`` is handed as JSON; raises :class:`KeyError` where there is none."""
+    for name in _HANDED:
+        block = Config.model_fields[name].annotation
+        if isinstance(block, type) and issubclass(block, Block) and leaves.names(block, job):
+            return name
+    raise KeyError(job)
 
 
 def cross_checks(config: Config) -> list[str]:

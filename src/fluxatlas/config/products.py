@@ -8,38 +8,41 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from .base import Block
+from .leaves import leaf
 
 
 class ProductsBlock(Block):
     """Settings of the stage ``products``: files for users, made from the tiles."""
 
-    variables: list[str] = Field(default_factory=list)
+    variables: list[str] = Field(default_factory=list, json_schema_extra=leaf(why="decides which files there are"))
     """Daily variables to publish; an empty list means every output of the system."""
-    monthly: bool = True
+    monthly: bool = Field(True, json_schema_extra=leaf("maps", changes="inputs"))
     """Make a map (COG) of each month's mean beside the annual one."""
-    compression: Literal["zstd", "zlib"] = "zlib"
+    compression: Literal["zstd", "zlib"] = Field("zlib", json_schema_extra=leaf("daily"))
     """Compression of the daily NetCDF; zlib can be read by every tool; zstd is faster, but many tools lack it."""
-    level: int = Field(3, ge=1, le=9)
+    level: int = Field(3, ge=1, le=9, json_schema_extra=leaf("daily", "maps"))
     """Compression level of the daily NetCDF and of the maps."""
-    chunks: tuple[int, int, int] = (73, 60, 60)
+    chunks: tuple[int, int, int] = Field((73, 60, 60), json_schema_extra=leaf("daily", "maps"))
     """Chunk of the daily NetCDF in days, rows and columns; the default serves both maps and time series."""
-    map_type: Literal["float32", "int16"] = "float32"
+    map_type: Literal["float32", "int16"] = Field("float32", json_schema_extra=leaf("maps"))
     """Numbers in the maps: float32 as they are, or int16 with the scale and offset of the daily product."""
-    zones: list[float] = Field(default_factory=lambda: [-90.0, -60.0, -30.0, 0.0, 30.0, 60.0, 90.0])
+    zones: list[float] = Field(
+        default_factory=lambda: [-90.0, -60.0, -30.0, 0.0, 30.0, 60.0, 90.0], json_schema_extra=leaf("budget")
+    )
     """Edges in degrees north of the latitude zones of the budget, ascending, from -90 to 90."""
-    title: str = ""
+    title: str = Field("", json_schema_extra=leaf("daily", "stac"))
     """Title of the product; empty means the title of the system."""
-    creator: str = "fluxatlas"
+    creator: str = Field("fluxatlas", json_schema_extra=leaf("daily", "stac"))
     """Name of the person or group that makes the product."""
-    creator_email: str = ""
+    creator_email: str = Field("", json_schema_extra=leaf("daily"))
     """Address for questions about the product."""
-    creator_url: str = ""
+    creator_url: str = Field("", json_schema_extra=leaf("daily", "stac"))
     """Page of the creator."""
-    institution: str = ""
+    institution: str = Field("", json_schema_extra=leaf("daily"))
     """Institution of the creator."""
-    license: str = "CC-BY-4.0"
+    license: str = Field("CC-BY-4.0", json_schema_extra=leaf("daily", "stac"))
     """Licence of the product, as an SPDX identifier."""
-    references: str = ""
+    references: str = Field("", json_schema_extra=leaf("daily"))
     """Publication to cite."""
 
     @field_validator("zones")

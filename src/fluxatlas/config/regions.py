@@ -46,6 +46,8 @@ class RegionMap(Block):
 class RegionsBlock(Block):
     """Regions of the budget beside latitude zones and biomes: countries, TransCom regions, ecoregions, basins."""
 
+    jobs = ("regions",)
+
     maps: dict[str, RegionMap] = Field(default_factory=dict)
     """Maps by a name of your choice (letters, digits, '_'), which becomes the 'region_kind' of the budget."""
 

@@ -7,6 +7,7 @@ from typing import Literal, get_args
 from pydantic import Field
 
 from .base import Block
+from .leaves import leaf
 
 FigureName = Literal[
     "inputs_map",
@@ -25,7 +26,12 @@ FigureName = Literal[
 class ReportBlock(Block):
     """Settings of the stage ``report``: everything about the look of figures and pages, and nothing else."""
 
-    figures: list[FigureName] = Field(default_factory=lambda: list(get_args(FigureName)))
+    jobs = ("figure",)
+
+    figures: list[FigureName] = Field(
+        default_factory=lambda: list(get_args(FigureName)),
+        json_schema_extra=leaf(why="decides which jobs there are: each figure is one"),
+    )
     """Figures to draw; those that need the truth are left out where there is none."""
     dpi: int = Field(150, ge=50, le=600)
     """Resolution of the figures in dots per inch."""

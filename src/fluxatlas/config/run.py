@@ -7,19 +7,27 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from .base import Block
+from .leaves import leaf
+from .synthetic_earth import SyntheticEarthBlock
+
+_YEARS = leaf("forcing", "atmosphere", "spinup", "infer", "truth", changes="inputs")
 
 
 class RunBlock(Block):
     """Name and place of the run."""
 
-    name: str = Field("demo", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+    name: str = Field("demo", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", json_schema_extra=leaf("stac", changes="inputs"))
     """Name of the run; results go to <results>/<name>. Letters, digits, '_', '.' and '-'."""
-    results: str = "results"
+    results: str = Field(
+        "results", json_schema_extra=leaf(why="the folder of every file: another place means other files")
+    )
     """Folder that holds the results of all runs."""
 
 
 class GridBlock(Block):
     """The target grid and its tiles."""
+
+    jobs = ("forcing", "attributes", "site_inputs", "regions", "synthesize", "pretrain", "baseline", "spinup", "infer")
 
     name: str = "4km"
     """Target grid: '4km' (1/24 degree), '1km' (1/120 degree), '0.25deg' or '0.5deg'."""
@@ -29,6 +37,8 @@ class GridBlock(Block):
 
 class DomainBlock(Block):
     """The area to run."""
+
+    jobs = ("attributes", "constraint", "daily", "fetch_forcing", *SyntheticEarthBlock.jobs)
 
     west: float = Field(-180.0, ge=-180, lt=180)
     """Western edge in degrees east."""
@@ -54,13 +64,13 @@ class DomainBlock(Block):
 class PeriodBlock(Block):
     """The years of the product and how the state before the first one is made."""
 
-    start: int = Field(ge=1850, le=2200)
+    start: int = Field(ge=1850, le=2200, json_schema_extra=_YEARS)
     """First year of the product."""
-    end: int = Field(ge=1850, le=2200)
+    end: int = Field(ge=1850, le=2200, json_schema_extra=_YEARS)
     """Last year of the product."""
-    spinup: Literal["previous", "repeat"] = "previous"
+    spinup: Literal["previous", "repeat"] = Field("previous", json_schema_extra=_YEARS)
     """'previous': spin up on the years before the first one; 'repeat': on the first year again and again."""
-    spinup_years: int = Field(1, ge=1, le=30)
+    spinup_years: int = Field(1, ge=1, le=30, json_schema_extra=_YEARS)
     """Years of spin-up before the first year of the product."""
 
     @model_validator(mode="after")

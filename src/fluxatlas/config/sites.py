@@ -99,6 +99,8 @@ class QcRules(Block):
 class SitesBlock(Block):
     """Towers and chambers: what is read and how it is screened."""
 
+    jobs = ("sites",)
+
     entries: list[SiteEntry] = []
     """Sources of sites, in order; a site may occur in one entry only."""
     qc: QcRules = Field(default_factory=QcRules)

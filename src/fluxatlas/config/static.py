@@ -178,6 +178,8 @@ class LandCover(Block):
 class StaticBlock(Block):
     """Static layers on their way to the target grid."""
 
+    jobs = ("attributes",)
+
     layers: dict[str, Layer] = Field(default_factory=dict)
     """Layers by canonical name: orog, sand, clay, soc, bdod, phh2o, ndep, lai (12 bands), cropFrac, ..."""
     soil: SoilMap | None = None

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from .base import Block
+from .leaves import leaf
 
 _HIDDEN: dict[str, tuple[str, ...]] = {
     "diffusivity": ("moldrup_wlr",),
@@ -18,6 +19,8 @@ _HIDDEN: dict[str, tuple[str, ...]] = {
 
 class SynthesizeBlock(Block):
     """Synthetic samples: the process model over sampled places, soils, parameters and structures."""
+
+    jobs = ("synthesize",)
 
     site_days: int = Field(200_000, ge=365)
     """Least number of synthetic site-days."""
@@ -43,9 +46,9 @@ class SynthesizeBlock(Block):
     """Series simulated at a time; bounds the memory."""
     regrid: Literal["conservative", "bilinear"] = "bilinear"
     """How the forcing is brought to the sampled cells."""
-    max_tiles: int = Field(40, ge=1)
+    max_tiles: int = Field(40, ge=1, json_schema_extra=leaf(changes="inputs"))
     """Tiles to sample at most, evenly spread over the domain."""
-    max_years: int = Field(4, ge=1)
+    max_years: int = Field(4, ge=1, json_schema_extra=leaf(changes="inputs"))
     """Years of forcing to sample at most, evenly spread over the period."""
     seed: int = Field(1, ge=0)
     """Seed of everything drawn."""

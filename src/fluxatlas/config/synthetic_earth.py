@@ -10,6 +10,11 @@ from .base import Block
 class SyntheticEarthBlock(Block):
     """Settings of the synthetic Earth; read only where ``forcing.source`` is ``synthetic_earth``."""
 
+    jobs = (
+        "synthetic_weather", "synthetic_closing", "synthetic_orography", "synthetic_static", "synthetic_sites",
+        "hidden_truth",
+    )  # fmt: skip
+
     seed: int = Field(73, ge=0)
     """Seed of the whole world: terrain, soils, cover, weather, hidden truth, sites and noise."""
     resolution: float = Field(0.25, ge=0.1, le=1.0)

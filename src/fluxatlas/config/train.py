@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from .base import Block
+from .leaves import leaf
 
 STATES = {"gru": 1, "lstm": 2}
 """Numbers of the recurrent state per hidden unit, by cell."""
@@ -16,11 +17,19 @@ Baseline = Literal["process", "trees", "no_pretraining", "no_knowledge"]
 class TrainBlock(Block):
     """Settings of the stage ``train``: pretraining on synthetic samples, fine-tuning on sites, baselines."""
 
-    members: int = Field(3, ge=1, le=100)
+    jobs = ("pretrain", "finetune", "baseline")
+
+    years: tuple[int, int] | None = Field(
+        None, json_schema_extra=leaf("site_inputs", "synthesize", "synthetic_sites", changes="inputs")
+    )
+    """First and last year of forcing to train on. Left out: those of the run when it was first trained; they stay."""
+    members_from: str = Field("", json_schema_extra=leaf(why="the members are inputs, and nothing is trained"))
+    """Folder 'train' of a finished run whose members are used as they are; empty: the run trains its own."""
+    members: int = Field(3, ge=1, le=100, json_schema_extra=leaf("baseline"))
     """Networks of the ensemble; they differ in seed and in the sites they do not see."""
-    folds: int | None = Field(None, ge=2, le=100)
+    folds: int | None = Field(None, ge=2, le=100, json_schema_extra=leaf("finetune", "baseline"))
     """Parts the sites are split into; member m does not see part m. Left out: as many as members, at least 2."""
-    split: Literal["space", "time"] = "space"
+    split: Literal["space", "time"] = Field("space", json_schema_extra=leaf("finetune", "baseline"))
     """Split sites by distance-clustered blocks, or each record into consecutive spans of time."""
     block_distance_km: float = Field(50.0, gt=0)
     """Sites nearer than this [km], directly or through others, are never split."""
@@ -52,11 +61,11 @@ class TrainBlock(Block):
     """Passes over the synthetic samples."""
     pretrain_rate: float = Field(5e-3, gt=0, le=0.1)
     """Highest learning rate of pretraining (cosine decay)."""
-    finetune_epochs: int = Field(20, ge=1)
+    finetune_epochs: int = Field(20, ge=1, json_schema_extra=leaf("finetune", "baseline"))
     """Passes over the sites in each of the two stages: last sub-module alone, then all."""
-    finetune_rate: float = Field(2e-3, gt=0, le=0.1)
+    finetune_rate: float = Field(2e-3, gt=0, le=0.1, json_schema_extra=leaf("finetune", "baseline"))
     """Highest learning rate of the first stage; the second uses a tenth."""
-    rehearsal: float = Field(0.5, ge=0, lt=1)
+    rehearsal: float = Field(0.5, ge=0, lt=1, json_schema_extra=leaf("finetune", "baseline"))
     """Share of synthetic sequences in each batch of fine-tuning."""
     patience: int = Field(8, ge=1)
     """Epochs without a better validation score before a stage stops."""
@@ -67,10 +76,20 @@ class TrainBlock(Block):
     knowledge: dict[str, float] = Field(default_factory=dict)
     """Weights of knowledge terms that replace the system's; 0 switches a term off (it is still logged)."""
 
-    baselines: tuple[Baseline, ...] = ("process", "trees", "no_pretraining")
+    baselines: tuple[Baseline, ...] = Field(
+        ("process", "trees", "no_pretraining"),
+        json_schema_extra=leaf(why="decides which jobs there are: each baseline is one"),
+    )
     """What the ensemble is compared with; "no_knowledge" costs another pretraining and a fine-tuning for each fold."""
     device: Literal["cpu", "cuda", "auto"] = "cpu"
     """Where to train; auto takes a GPU if there is one."""
+
+    @field_validator("years")
+    @classmethod
+    def _years_in_order(cls, years: tuple[int, int] | None) -> tuple[int, int] | None:
+        if years and years[0] > years[1]:
+            raise ValueError(f"training starts in {years[0]} but ends in {years[1]}")
+        return years
 
     @property
     def n_folds(self) -> int:

@@ -114,3 +114,14 @@ def _settings(
 def _tell(report: Any) -> None:
     parts = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in report.seconds.items())
     print(f"{report.cells} cells, {report.cell_days:,} cell-days, {report.members} members: {parts}", file=sys.stderr)
+
+
+@app.command()
+def history(
+    input: Annotated[list[Path], typer.Option(help="A file that later years depend on; repeat.")],
+    output: Annotated[Path, typer.Option(help="JSON file to write.")],
+) -> None:
+    """Note what the tile-years after this depend on besides their own inputs, so that they become stale with it."""
+    from ..freshness import write_history
+
+    write_history(output, input)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 from typing import Annotated
@@ -30,9 +31,11 @@ def forcing(
     grid: Annotated[str, typer.Option(help="Name of the target grid, such as 4km.")],
     tile_size: Annotated[int, typer.Option(help="Edge of a tile in degrees.")],
     tile: Annotated[list[str], typer.Option(help="Name of a tile; repeat for more.")],
-    input: Annotated[list[Path], typer.Option(help="Raw file of the year; repeat for more.")],
     output_dir: Annotated[Path, typer.Option(help="Folder of the pieces: <output-dir>/<tile>/<year>.nc.")],
     system: Annotated[str, typer.Option(help="System whose forcing is cut.")],
+    input: Annotated[
+        list[Path] | None, typer.Option(help="Raw file of the year; repeat. Left out: all files, as the settings say.")
+    ] = None,
     next_input: Annotated[
         list[Path] | None, typer.Option(help="Raw file with steps just before or after the year.")
     ] = None,
@@ -43,13 +46,16 @@ def forcing(
     bbox: Annotated[
         tuple[float, float, float, float] | None, typer.Option(help="West, south, east, north: keep no more than this.")
     ] = None,
+    digests: Annotated[Path | None, typer.Option(help="JSON file for size and hash of every raw file.")] = None,
 ) -> None:
     """Cut the raw files of one year into canonical daily pieces, one per tile."""
     from ..config.forcing import ForcingBlock
     from ..config.settings import read_settings
     from ..files import provenance
+    from ..freshness import write_digests
     from ..grid import get_grid
     from ..systems import get_system
+    from .inputs import forcing_inputs, neighbour_inputs, pattern_inputs
     from .pieces import PieceOptions, write_pieces
     from .source import open_source
 
@@ -61,9 +67,15 @@ def forcing(
     def say(text: str) -> None:
         typer.echo(f"forcing: {text}", err=True)
 
-    source = open_source(block, input, next_input or [], relief, pattern_input or [])
+    beside, pattern = next_input or [], pattern_input or []
+    if not input:
+        names = forcing_inputs(block, year), neighbour_inputs(block, year), pattern_inputs(block.rain_pattern, year)
+        input, beside, pattern = ([Path(name) for name in part] for part in names)
+    source = open_source(block, input, beside, relief, pattern)
     say(f"{source.attrs['source']}, {len(input)} files")
-    raw = {str(path): path for path in (*input, *(next_input or []), *(pattern_input or []), relief)}
+    origin = provenance(
+        "ingest", block.model_dump(mode="json"), {str(p): p for p in (*input, *beside, *pattern, relief)}
+    )
     paths = write_pieces(
         source,
         year,
@@ -74,9 +86,11 @@ def forcing(
         elevation_variable=block.elevation_variable,
         bbox=bbox,
         options=PieceOptions(block.halo, block.fill_cells, block.compression, block.compression_level),
-        attrs=provenance("ingest", block.model_dump(mode="json"), raw),
+        attrs=origin,
         say=say,
     )
+    if digests:
+        write_digests(digests, json.loads(origin["fluxatlas_inputs"]))
     say(f"{len(paths)} pieces of {year} in {time.monotonic() - began:.1f} s")
 
 

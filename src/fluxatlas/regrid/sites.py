@@ -14,6 +14,7 @@ import xarray as xr
 
 from .. import files
 from ..errors import GridError, InputError
+from ..freshness import write_years
 from ..grid import Tile
 from ..systems import System
 from .tile import at_points
@@ -33,7 +34,7 @@ def write(
     sites_dir: Path,
     output_dir: Path,
 ) -> None:
-    """Write ``sites_attributes.csv`` and ``sites_forcing.parquet`` to ``output_dir`` (docs/contracts.md).
+    """Write ``sites_{attributes.csv,forcing.parquet,<years>.json}`` to ``output_dir`` (docs/contracts.md).
 
     A site in one of ``tiles`` gets the attributes of the nearest active cell for what it does not know itself, and,
     unless it has its own meteorology, the forcing interpolated to its position and brought to its altitude. Other sites
@@ -55,6 +56,7 @@ def write(
         table.to_csv(partial, index=False)
     with files.atomic(output_dir / "sites_forcing.parquet") as partial:
         series.to_parquet(partial, index=False)
+    write_years(output_dir, years)
     _say(f"{len(table)} sites, {own['site'].nunique()} with their own meteorology, {len(gridded)} from the grid")
 
 

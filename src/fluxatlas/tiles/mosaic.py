@@ -17,18 +17,14 @@ import numpy.typing as npt
 import pandas as pd
 import xarray as xr
 
+from ..config.infer import InferBlock
+from ..config.leaves import names
 from ..errors import GridError, InputError
 from ..files import open_netcdf, read_netcdf
 from ..grid import GRIDS, Grid
 
 PathLike = str | Path
 Bbox = tuple[float, float, float, float]
-
-WITHOUT_EFFECT = frozenset(
-    {"workers", "scheduler", "dask_address", "memory_mb", "block_cells", "time_chunk"}
-    | {"chunk_days", "chunk_cells", "compression", "compression_level"}
-)
-"""Settings that may differ between tiles of one product, because they do not change its numbers."""
 
 
 @dataclass(frozen=True)
@@ -201,7 +197,8 @@ def _identity(path: Path) -> dict[str, Any]:
     settings = json.loads(attrs.get("fluxatlas_settings", "null"))
     inputs = json.loads(attrs.get("fluxatlas_inputs", "{}"))
     if isinstance(settings, dict):
-        settings = {key: value for key, value in settings.items() if key not in WITHOUT_EFFECT}
+        of_result = names(InferBlock, "infer", changing="result")
+        settings = {key: value for key, value in settings.items() if key in of_result}
     return {
         "version of fluxatlas": attrs.get("fluxatlas_version"),
         "settings": settings,

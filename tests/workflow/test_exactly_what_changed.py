@@ -1,0 +1,207 @@
+"""One run redoes everything that is stale and nothing else: dry runs on a finished run of stand-in files."""
+
+import os
+import shutil
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from standins import StandIns
+
+from fluxatlas.errors import FluxAtlasError
+from fluxatlas.explain import explain
+from fluxatlas.freshness import write_digests
+from fluxatlas.hashes import file_hash
+from fluxatlas.paths import REPOSITORY
+from fluxatlas.status import parse
+
+TRAINING = {"site_inputs", "synthesize", "pretrain", "finetune", "ensemble"}
+EVERY_TILE_YEAR = {"spinup": 2, "infer": 8, "daily": 8}
+LARGE = "era/2003_05.nc"
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> StandIns:
+    run = StandIns(tmp_path_factory.mktemp("run"))
+    (run.folder / LARGE).write_bytes(os.urandom(3 * 2**20))  # Snakemake itself compares contents up to 1 MB only
+    run.finish()
+    return run
+
+
+@pytest.fixture
+def run(finished, tmp_path) -> StandIns:
+    """A copy of the finished run: time stamps and records are kept."""
+    shutil.copytree(finished.folder, tmp_path / "run", symlinks=True)
+    made = StandIns.__new__(StandIns)
+    made.folder = tmp_path / "run"
+    made.configure()
+    return made
+
+
+def among(planned: dict[str, int], *rules: str) -> dict[str, int]:
+    return {rule: planned[rule] for rule in rules if rule in planned}
+
+
+def test_a_finished_run_has_nothing_to_do(run) -> None:
+    assert run.planned() == {}
+
+
+@pytest.mark.parametrize(
+    "blocks",
+    [
+        {"infer": {"regrid": "conservative"}},
+        {"period": {"spinup_years": 5}},
+        {"train": {"hidden": 16}},
+        {"static": {"minimum_upland": 5.0}},
+    ],
+    ids=["regrid", "spinup years", "retrained members", "attributes"],
+)
+def test_one_run_redoes_every_tile_year(run, blocks) -> None:
+    run.configure(**blocks)
+    assert among(run.planned(), *EVERY_TILE_YEAR) == EVERY_TILE_YEAR
+
+
+def test_one_run_redoes_every_tile_year_for_another_ensemble(run) -> None:
+    run.path("train/ensemble.json").write_text("another ensemble, copied in")
+    assert among(run.planned(), *EVERY_TILE_YEAR, *TRAINING) == EVERY_TILE_YEAR
+
+
+def test_one_run_redoes_every_tile_year_for_a_raised_stage_version(run, tmp_path) -> None:
+    (tmp_path / "sitecustomize.py").write_text("import fluxatlas.stages as s\ns.STAGE_VERSIONS['infer'] += 1\n")
+    path = os.pathsep.join([str(tmp_path), str(REPOSITORY / "src")])
+    assert among(run.planned(env={"PYTHONPATH": path}), *EVERY_TILE_YEAR, *TRAINING) == EVERY_TILE_YEAR
+
+
+def test_one_deleted_tile_year_wakes_no_other(run) -> None:
+    run.path("infer/N37W008/2003.nc").unlink()
+    planned = run.planned()
+    assert among(planned, "spinup", "infer", "history", "history_start", *TRAINING) == {"infer": 1}
+    assert planned["daily"] == 2 and planned["budget"] == planned["summary"] == 1  # two variables of that year
+
+
+def test_status_says_the_same(run) -> None:
+    run.configure(infer={"regrid": "conservative"})
+    stale = Counter(file.rule for file in parse(run.snakemake("--summary")) if file.state == "stale")
+    assert (stale["spinup"], stale["infer"], stale["daily"]) == (2, 16, 8)  # fluxes and states
+    run.configure()
+    run.path("infer/N37W008/2003.nc").unlink()
+    files = [file for file in parse(run.snakemake("--summary")) if file.rule == "infer" and file.state != "done"]
+    assert {Path(file.path).name: file.state for file in files} == {"2003.nc": "missing", "2003_state.nc": "stale"}
+
+
+def test_what_an_interrupted_run_left_is_redone_by_the_next_one(run) -> None:
+    # histories, spin-ups and one year are made anew, then the machine stops: all that is older than its history is left
+    run.configure(infer={"regrid": "conservative"})
+    histories = [f"results/r/infer/history/{name}.json" for name in ("start", 2002, 2003, 2004)]
+    tiles = ("N37W008", "N37W007")
+    spinups = [f"results/r/infer/{tile}/spinup_2001.nc" for tile in tiles]
+    run.snakemake("--touch", *histories)
+    for name in histories:
+        (run.folder / name).write_bytes(os.urandom(16))
+    run.snakemake("--touch", *histories, *spinups)
+    run.path("infer/N37W008/2002.nc").touch()  # newer than its history, but not recorded: Snakemake makes it again
+    assert among(run.planned(), "history_start", "history", "spinup", "infer") == {"infer": 8}
+
+
+def test_changed_forcing_redoes_its_year_and_what_follows(run) -> None:
+    shutil.copytree(run.path("train"), run.folder / "published")
+    run.configure(train={"members_from": "published"})
+    run.snakemake("--touch", "--forceall")
+    (run.folder / "era" / "2004_07.nc").write_bytes(os.urandom(100))
+    planned = run.planned()
+    assert among(planned, "forcing", "spinup", "infer", *TRAINING) == {"forcing": 1, "infer": 4}
+    assert planned["daily"] == 4  # 2004 and 2005 of two tiles and two variables
+
+
+@pytest.mark.parametrize(
+    "blocks",
+    [
+        {
+            "infer": {"time_chunk": 31, "block_cells": 100, "workers": 2, "memory_mb": 2000, "scheduler": "serial"},
+            "forcing": {"first_year": 1950, "last_year": 2022, "compression": "zlib", "compression_level": 4},
+            "synthesize": {"max_tiles": 30},
+        },
+        {"infer": {"dask_address": "tcp://10.0.0.7:8786", "chunk_cells": 30, "compression": "zlib"}},
+    ],
+)
+def test_leaves_of_speed_wake_nothing(run, blocks) -> None:
+    run.configure(**blocks)
+    assert run.planned() == {}
+
+
+def test_the_same_bytes_with_a_new_time_stamp_wake_nothing(run) -> None:
+    raw = {f"era/2003_{month:02d}.nc": run.folder / f"era/2003_{month:02d}.nc" for month in range(1, 13)}
+    before = Path.cwd()
+    os.chdir(run.folder)  # as the job does it
+    try:
+        write_digests(run.path("ingest/forcing/digests/2003.json"), {name: file_hash(p) for name, p in raw.items()})
+    finally:
+        os.chdir(before)
+    (run.folder / LARGE).touch()
+    (run.folder / "era" / "2003_04.nc").touch()
+    assert run.planned() == {}
+    (run.folder / LARGE).write_bytes(os.urandom(3 * 2**20))  # as long as before
+    assert run.planned()["forcing"] == 1
+
+
+@pytest.mark.parametrize(
+    ("period", "expected"),
+    [
+        ({"end": 2006}, {"forcing": 1, "infer": 2, "daily": 2, "budget": 1, "stac": 1, "summary": 1}),
+        ({"end": 2004}, {"budget": 1, "stac": 1, "summary": 1}),
+        ({"start": 2003}, {"spinup": 2, "infer": 6, "daily": 6, "budget": 1, "stac": 1, "summary": 1}),
+    ],
+    ids=["longer", "shorter", "later"],
+)
+def test_another_period_trains_nothing(run, period, expected) -> None:
+    run.configure(period=period)
+    said = run.snakemake("-n")
+    assert not any(f"rule {rule}:" in said for rule in TRAINING)
+    planned = run.planned()
+    assert among(planned, "forcing", "spinup", "infer", "daily", "budget", "stac", "summary") == expected
+    assert "2002_state.nc" not in "".join(line for line in said.splitlines() if line.startswith("    output:"))
+
+
+def test_years_of_training_can_be_stated(run) -> None:
+    run.configure(train={"years": [2002, 2005]})
+    assert run.planned() == {}
+    run.configure(train={"years": [2002, 2004]})
+    again = {"site_inputs": 1, "synthesize": 1, "pretrain": 2, "finetune": 2, "ensemble": 1}
+    assert among(run.planned(), *TRAINING) == again
+
+
+def test_members_can_be_taken_as_they_are(run) -> None:
+    shutil.copytree(run.path("train"), run.folder / "published")
+    run.configure(train={"members_from": "published", "hidden": 64}, period={"end": 2006})
+    planned = run.planned()
+    assert not TRAINING & planned.keys() and planned["infer"] == 10  # the members lie elsewhere: all years are redone
+    said = run.snakemake("-n", "-p", "results/r/infer/N37W008/2006.nc")
+    assert "--member=published/members/{0,1}.pt" in said
+
+
+def test_explain_names_the_leaf_with_its_old_and_new_value(run, monkeypatch) -> None:
+    monkeypatch.chdir(run.folder)
+    target = "results/r/products/daily/fch4_2005.nc"
+    assert explain(target, "c.yaml") == f"{target} is up to date"
+    run.configure(infer={"regrid": "conservative"})
+    said = explain(target, "c.yaml")
+    assert 'infer.regrid: "bilinear" -> "conservative" (rule history_start)' in said and len(said.splitlines()) == 2
+    run.configure()
+    (run.folder / "era" / "2004_07.nc").write_bytes(os.urandom(100))
+    assert "era/2004_07.nc: newer than what rule forcing made of it" in explain(target, "c.yaml")
+
+
+def test_explain_names_files_that_are_missing_or_read_no_longer(run, monkeypatch) -> None:
+    monkeypatch.chdir(run.folder)
+    run.path("infer/N37W008/2003.nc").unlink()
+    said = explain("results/r/products/daily/fch4_2003.nc", "c.yaml")
+    assert "results/r/infer/N37W008/2003.nc: does not exist yet (rule infer)" in said
+    run.configure(period={"end": 2004})
+    said = explain("results/r/products/budget.csv", "c.yaml")
+    assert "results/r/infer/N37W007/2005.nc: no longer read by rule budget" in said
+
+
+def test_explain_refuses_a_file_that_the_workflow_does_not_make(run, monkeypatch) -> None:
+    monkeypatch.chdir(run.folder)
+    with pytest.raises(FluxAtlasError, match=r"cannot plan 'results/r/nothing\.nc'"):
+        explain("results/r/nothing.nc", "c.yaml")

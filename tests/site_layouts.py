@@ -86,8 +86,17 @@ def workbook(rows: list[tuple[str, ...]]) -> bytes:
     lines = "".join(
         "<row>" + "".join(f"<c t='inlineStr'><is><t>{cell}</t></is></c>" for cell in row) + "</row>" for row in rows
     )
+    links = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+    link = "<Relationships xmlns='http://schemas.openxmlformats.org/package/2006/relationships'><Relationship Id='r1' "
+    link += f"Type='{links}/{{}}' Target='{{}}'/></Relationships>"
+    sheet = "<sheets><sheet name='BIF' sheetId='1' r:id='r1'/></sheets>"
     return zipped(
-        {"xl/worksheets/sheet1.xml": f"<worksheet xmlns='{space}'><sheetData>{lines}</sheetData></worksheet>"}
+        {
+            "_rels/.rels": link.format("officeDocument", "xl/workbook.xml"),
+            "xl/workbook.xml": f"<workbook xmlns='{space}' xmlns:r='{links}'>{sheet}</workbook>",
+            "xl/_rels/workbook.xml.rels": link.format("worksheet", "worksheets/sheet1.xml"),
+            "xl/worksheets/sheet1.xml": f"<worksheet xmlns='{space}'><sheetData>{lines}</sheetData></worksheet>",
+        }
     )
 
 

@@ -24,6 +24,7 @@ from damage import cases
 from fluxatlas.inspect.registry import inspect_path
 from fluxatlas.inspect.report import STATUSES
 from fluxatlas.inspect.screen import render
+from site_layouts import BIF, workbook
 
 CASES = cases(25)
 
@@ -118,23 +119,12 @@ def packed() -> bytes:
     return stream.getvalue()
 
 
-def workbook() -> bytes:
-    space = 'xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"'
-    stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w") as target:
-        target.writestr("xl/workbook.xml", f'<workbook {space}><sheets><sheet name="One"/></sheets></workbook>')
-        target.writestr("xl/sharedStrings.xml", f"<sst {space}><si><t>SITE_ID</t></si></sst>")
-        cell = '<row><c t="s"><v>0</v></c></row>'
-        target.writestr("xl/worksheets/sheet1.xml", f"<worksheet {space}><sheetData>{cell}</sheetData></worksheet>")
-    return stream.getvalue()
-
-
 BINARIES: dict[str, Callable[[], bytes]] = {
     "grid.nc": netcdf,
     "data.rds": rds,
     "layer.tif": tiff,
     "archive.zip": packed,
-    "book.xlsx": workbook,
+    "book.xlsx": lambda: workbook(BIF),
 }
 
 

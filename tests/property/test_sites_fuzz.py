@@ -85,13 +85,15 @@ def test_badm_workbook(damages: list[tuple[str, int, int]], inside: bool) -> Non
     data = workbook(BIF)
     if inside:
         with zipfile.ZipFile(io.BytesIO(data)) as book:
-            (name,) = book.namelist()
-            sheet = book.read(name)
+            parts = {part: book.read(part) for part in book.namelist()}
+        name = "xl/worksheets/sheet1.xml"
+        sheet = parts[name]
         for kind, a, b in damages:
             sheet = damage(sheet, kind, a, b, "<")
         stream = io.BytesIO()
         with zipfile.ZipFile(stream, "w") as book:
-            book.writestr(name, sheet)
+            for part, content in (parts | {name: sheet}).items():
+                book.writestr(part, content)
         data = stream.getvalue()
     for kind, a, b in () if inside else damages:
         data = damage(data, kind if kind in ("bytes", "cut", "splice") else "bytes", a, b, ",")

@@ -14,6 +14,7 @@ from fluxatlas.ingest.sites import ameriflux, fluxnet, ismn, metadata, srdb, tab
 from fluxatlas.ingest.sites.inputs import entry_files
 from fluxatlas.ingest.sites.periods import read_periods
 from fluxatlas.ingest.sites.records import Ledger, SiteRecord
+from fluxatlas.ingest.sites.workbook import sheets
 from site_layouts import BIF, PLACE, SENSORS, bif, workbook, zipped
 
 HALF = pd.date_range("2001-01-01", periods=96, freq="30min")
@@ -329,3 +330,10 @@ def test_limits_hold_for_the_table_and_name_known_variables(tmp_path: Path) -> N
     assert report["sites"]["XX-Tst"]["variables"]["fch4"]["days"]["text"] == "kept 4 of 4 days"
     with pytest.raises(FluxAtlasError, match="unknown variable 'ch4flux'"):
         table.build(SitesBlock(entries=[entry], qc={"limits": {"ch4flux": [0, 1]}}), tmp_path / "out")
+
+
+def test_a_workbook_gives_the_cells_as_text(tmp_path: Path) -> None:
+    found = sheets(workbook([("SITE_ID", "DATAVALUE"), ("XX-Tst", "-0.05")]), "book.xlsx")
+    assert found == {"BIF": [["SITE_ID", "DATAVALUE"], ["XX-Tst", "-0.05"]]}
+    with pytest.raises(InputError, match=r"cannot be read|damaged"):
+        sheets(zipped({"xl/workbook.xml": "<workbook/>"}), "book.xlsx")

@@ -2,8 +2,7 @@
 
 A BIF is one table with SITE_ID, GROUP_ID, VARIABLE_GROUP, VARIABLE, DATAVALUE: the BIF of AmeriFlux and FLUXNET2015,
 ``*_FLUXNET_BIF_*.csv`` and ``*_BIFVARINFO_*.csv`` of the FLUXNET archives since 2025, ``ICOSETC_*_SITEINFO_L2.csv`` and
-``*_VARINFO_FLUXNET_*.csv`` of ICOS. An ``.xlsx`` file is a zip of XML (ECMA-376); the two parts read here, shared
-strings and the first sheet, need no spreadsheet library.
+``*_VARINFO_FLUXNET_*.csv`` of ICOS.
 """
 
 from __future__ import annotations
@@ -12,64 +11,18 @@ import csv
 import io
 import math
 import re
-import zipfile
 from typing import Any
-from xml.etree import ElementTree
 
 from ...errors import InputError
 from .text import decode_mixed
+from .workbook import sheets
 
-_NS = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
-LARGEST = 200 * 1024**2
-"""Largest part of a workbook that is read [bytes]; what unpacks to more is not a table of facts."""
 COLUMNS = ("SITE_ID", "GROUP_ID", "VARIABLE_GROUP", "VARIABLE", "DATAVALUE")
 
 
 def rows(data: bytes, where: str) -> list[list[str]]:
     """Cells of the first sheet of a workbook as text, row by row; raises :class:`InputError` for anything else."""
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as book:
-            names = book.namelist()
-            sheet = min(name for name in names if name.startswith("xl/worksheets/sheet"))
-            shared = "xl/sharedStrings.xml"
-            strings = [_text(item) for item in _parse(book, shared, where)] if shared in names else []
-            return [[_cell(cell, strings) for cell in row] for row in _parse(book, sheet, where).iter(f"{_NS}row")]
-    except (
-        zipfile.BadZipFile,
-        ElementTree.ParseError,
-        ValueError,
-        IndexError,
-        KeyError,
-        OSError,
-        EOFError,
-        NotImplementedError,
-        RuntimeError,
-    ) as problem:
-        raise InputError(f"the workbook cannot be read ({problem})", where=where, hint="download it again") from None
-    except Exception as problem:
-        if type(problem).__module__ != "zlib":
-            raise
-        raise InputError(f"the workbook is damaged ({problem})", where=where, hint="download it again") from None
-
-
-def _parse(book: zipfile.ZipFile, name: str, where: str) -> ElementTree.Element:
-    if book.getinfo(name).file_size > LARGEST:
-        raise InputError(f"'{name}' unpacks to more than 200 MiB", where=where, hint="this is no BADM workbook")
-    text = book.read(name)
-    if b"<!DOCTYPE" in text or b"<!ENTITY" in text:
-        raise InputError(f"'{name}' defines entities", where=where, hint="a workbook never does: do not trust the file")
-    return ElementTree.fromstring(text)
-
-
-def _text(element: ElementTree.Element) -> str:
-    return "".join(part.text or "" for part in element.iter(f"{_NS}t"))
-
-
-def _cell(cell: ElementTree.Element, strings: list[str]) -> str:
-    value = cell.find(f"{_NS}v")
-    if cell.get("t") == "s" and value is not None:
-        return strings[int(value.text or "")]
-    return (value.text or "") if value is not None else _text(cell)
+    return next(iter(sheets(data, where).values()), [])
 
 
 def table(data: bytes, where: str) -> list[list[str]]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 import tempfile
-import xml.etree.ElementTree as ET
 import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
 
 from ...errors import FluxAtlasError, InputError
 from ...ingest.sites.inputs import ZIPS
+from ...ingest.sites.workbook import sheets
 from ...ingest.source import recognise as recognise_mapping
 from ..probe import Probe
 from ..readers import through
@@ -30,7 +30,6 @@ ZIP_ERRORS = (
     ValueError,
     KeyError,
 )
-_SHEET = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 
 
 def recognise(probe: Probe) -> Report | None:
@@ -42,7 +41,7 @@ def recognise(probe: Probe) -> Report | None:
         with zipfile.ZipFile(probe.path) as packed:
             names = [info.filename for info in packed.infolist() if not info.is_dir()]
             if "xl/workbook.xml" in names:
-                return _workbook(report, packed, names)
+                return _workbook(report, probe)
             return _archive(report, probe, packed, names)
     except ZIP_ERRORS as problem:
         hint = "the file is probably truncated: delete it and download it again"
@@ -100,52 +99,19 @@ def _members(report: Report, packed: zipfile.ZipFile, names: list[str]) -> Repor
     return report.decide("no_reader", f"a zip of {len(names)} files: unpack it, then inspect what it holds")
 
 
-def _workbook(report: Report, packed: zipfile.ZipFile, names: list[str]) -> Report:
+def _workbook(report: Report, probe: Probe) -> Report:
     """Sheets of an Excel workbook with their extent, and the words of the first row."""
     report.format, report.product = "xlsx", "Excel workbook"
     try:
-        book = ET.fromstring(packed.read("xl/workbook.xml"))
-        words = _strings(packed, names)
-        sheets = [sheet.get("name", "") for sheet in book.iter(f"{_SHEET}sheet")]
-        files = sorted(name for name in names if re.fullmatch(r"xl/worksheets/sheet\d+\.xml", name))
-        first = _first_row(packed, files[0], words) if files else []
-        extents = [_extent(packed, name) for name in files]
-    except ET.ParseError as problem:
-        return refused(report, InputError(f"the workbook is damaged ({problem})", hint="download it again"))
-    report.details |= {"sheets": sheets, "extents": extents, "first_row": first[:30]}
+        found = sheets(probe.path.read_bytes(), report.path)
+    except FluxAtlasError as problem:
+        return refused(report, problem)
+    first = next((row for row in next(iter(found.values()), []) if any(row)), [])
+    extents = [f"{len(rows)} rows of {max(map(len, rows), default=0)}" for rows in found.values()]
+    report.details |= {"sheets": list(found), "extents": extents, "first_row": first[:30]}
     if {"SITE_ID", "GROUP_ID", "VARIABLE", "DATAVALUE"} <= set(first):
         report.format, report.product = "ameriflux-bif", "AmeriFlux BADM interchange file (BIF)"
         return ameriflux.badm_facts(report)
-    if any("Carbon Budget" in sheet for sheet in sheets) or any("Global Carbon Budget" in word for word in words[:200]):
+    if any("Carbon Budget" in sheet for sheet in found):
         report.product = "Excel workbook of the Global Carbon Budget"
     return report.decide("no_reader", "an Excel workbook: no reader yet; save its sheet as CSV")
-
-
-def _strings(packed: zipfile.ZipFile, names: list[str]) -> list[str]:
-    if "xl/sharedStrings.xml" not in names:
-        return []
-    root = ET.fromstring(packed.read("xl/sharedStrings.xml"))
-    return ["".join(part.text or "" for part in entry.iter(f"{_SHEET}t")) for entry in root.iter(f"{_SHEET}si")]
-
-
-def _first_row(packed: zipfile.ZipFile, name: str, words: list[str]) -> list[str]:
-    found: list[str] = []
-    with packed.open(name) as stream:
-        for _, element in ET.iterparse(stream):
-            if element.tag != f"{_SHEET}row":
-                continue
-            for cell in element.iter(f"{_SHEET}c"):
-                value = cell.find(f"{_SHEET}v")
-                text = "" if value is None or value.text is None else value.text
-                if cell.get("t") == "s" and text.isdigit() and int(text) < len(words):
-                    text = words[int(text)]
-                found.append(text)
-            if any(found):
-                return found
-    return found
-
-
-def _extent(packed: zipfile.ZipFile, name: str) -> str:
-    with packed.open(name) as stream:
-        found = re.search(rb'<dimension ref="([A-Z0-9:]+)"', stream.read(4096))
-    return found[1].decode() if found else ""

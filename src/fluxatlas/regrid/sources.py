@@ -127,7 +127,7 @@ class RasterSource(Source):
         lon = axis(t.c + (np.arange(raster.width) + 0.5) * t.a, "lon", path)
         if np.abs(self.lat).max() > 90.0 + 0.01 * abs(t.e) or np.abs(lon).max() > 540.0:
             hint = "the file states no projection: add it (EPSG:4326 for degrees)"
-            raise InputError(f"its coordinates ({self.lat[0]:g}, {lon[0]:g}) are no degrees", where=path, hint=hint)
+            raise InputError(f"its coordinates ({self.lat[0]:g}, {lon[0]:g}) are not degrees", where=path, hint=hint)
         self.lon = self._without_repeat(lon)
 
     def _warped(self, raster: Any, resampling: Resampling) -> Any:

@@ -19,6 +19,7 @@ ORDER = (
         "stages",
         "grid",
         "axes",
+        "magic",
         "netcdf_classic",
         "hashes",
         "files",

@@ -53,7 +53,13 @@ rule all:
         "<results>/report/summary.html",
 
 
+onstart:
+    # before the first job of a whole run, once for each configuration
+    check_first()
+
+
 onsuccess:
     # not a rule: Snakemake's own report is made from the finished workflow
-    page = make_report()
-    print(RUN.farewell(page))
+    asked = part_of_the_run()
+    page = None if asked else make_report()
+    logger.info(farewell(RUN, page, asked), extra={"show": True})

@@ -56,7 +56,32 @@ def plan(
     from .plan import table
     from .run import Run
 
-    print(table(Run(load(config)), cores))
+    run = Run(load(config))
+    print(table(run, cores))
+    from .check.run import look_at
+
+    findings = look_at(run)
+    if findings.problems:
+        print(f"\n{findings.refusal(str(config))}")
+
+
+@app.command()
+def check(
+    config: Annotated[
+        Path, typer.Argument(help="The configuration of the run; '-': from standard input.")
+    ] = DEFAULT_CONFIG,
+    output: Annotated[Path | None, typer.Option(help="File for what is said, written where nothing is wrong.")] = None,
+) -> None:
+    """Look at everything that a run reads, before it is started: all problems at once, exit code 1 if there are any."""
+    from .check.run import look
+    from .files import write_text
+
+    findings, subject = look(config)
+    if findings.problems:
+        raise findings.refusal("the configuration" if str(config) == "-" else str(config))
+    if output:
+        write_text(output, findings.text(subject) + "\n")
+    print(findings.text(subject))
 
 
 @app.command()
@@ -118,9 +143,8 @@ def fetch(
 
 def main() -> None:
     """Run the command line; a user's error is one message and exit status 1."""
-    words = sys.argv[1:]
     try:
-        app(args=unfolded(words) if words[:1] and words[0] in STAGES else words)  # others are not written by rules
+        app(args=unfolded(sys.argv[1:]))
     except FluxAtlasError as problem:
         print(f"error: {problem}", file=sys.stderr)
         sys.exit(1)

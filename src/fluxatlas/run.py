@@ -93,6 +93,8 @@ class Run:
         """Years whose raw forcing is read, for the product or for training."""
         return sorted({*self.forcing_years, *self.training_years})
 
+    # --- what is trained ----------------------------------------------------------------------------------------
+
     @property
     def trained(self) -> str:
         """The folder ``train`` that members come from: that of this run, or that of ``train.members_from``."""
@@ -147,11 +149,8 @@ class Run:
 
     def files_of_year(self, year: int) -> list[str]:
         """Every raw file that the pieces of ``year`` are made of."""
-        from .ingest.inputs import pattern_inputs
-
-        pattern = pattern_inputs(self.config.forcing.rain_pattern, year)
-        own = self.forcing_files(year) + self.neighbour_files(year)
-        return list(dict.fromkeys(own + pattern + self.elevation_files))
+        files = self.forcing_files(year) + self.neighbour_files(year) + self.pattern_files(year) + self.elevation_files
+        return list(dict.fromkeys(files))
 
     def forcing_files(self, year: int) -> list[str]:
         """Raw forcing files of ``year``."""
@@ -164,6 +163,12 @@ class Run:
         from .ingest.inputs import neighbour_inputs
 
         return neighbour_inputs(self.forcing, year)
+
+    def pattern_files(self, year: int) -> list[str]:
+        """The files of ``forcing.rain_pattern`` for ``year``; none without a pattern."""
+        from .ingest.inputs import pattern_inputs
+
+        return pattern_inputs(self.config.forcing.rain_pattern, year)
 
     @cached_property
     def archive(self) -> Any:
@@ -368,32 +373,11 @@ class Run:
         """The domain as four numbers for a command line."""
         return [f"{edge:g}" for edge in self.config.domain.bbox]
 
-    def farewell(self, page: str | None) -> str:
-        """The files worth opening after a run; ``page`` is the report, or None where it could not be made."""
-        first, year = self.variables[0], self.years[0]
-        files = {
-            page or self.paths("report", "summary.html"): "maps, skill, budget on one page",
-            self.paths.daily(first, year): "daily product (NetCDF)",
-            self.paths("products", "cog", f"{first}_{year}.tif"): "annual mean (GeoTIFF)",
-            self.paths("products", "budget.csv"): "budgets by region",
-            self.paths("evaluate", "skill.csv"): "skill at sites that were left out, beside the baselines",
-        }
-        width = max(map(len, files))
-        lines = [f"  {path:<{width}}  {what}" for path, what in files.items()]
-        note = [] if page else ["  (Snakemake's report could not be made; run `snakemake --report` to see why)"]
-        return "\n".join(["", f"Done: {self.describe()}", "Worth opening:", *lines, *note, ""])
-
     def describe(self) -> str:
         """One sentence: what is run."""
         period = self.config.period
         return (
             f"{self.system.name} on {len(self.tiles)} tiles of {self.config.grid.tile_size} degrees "
             f"({self.grid.name}, {sum(self.land.values()):,} land cells), {period.start}-{period.end}, "
-            f"{len(self.members)} members{self._training()}, into {self.paths.root}"
+            f"{len(self.members)} members, into {self.paths.root}"
         )
-
-    def _training(self) -> str:
-        """Where the members come from, where it is not plain from the period."""
-        years, elsewhere = self.training_years, self.config.train.members_from
-        usual = "" if years == self.forcing_years else f" trained on {years[0]}-{years[-1]}"
-        return f" of {self.trained}" if elsewhere else usual

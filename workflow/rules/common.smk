@@ -2,6 +2,7 @@
 # Nothing heavy is imported here, since every job on a cluster parses this again.
 import inspect
 import json
+import os
 import re
 import subprocess
 import sys
@@ -9,7 +10,9 @@ import sys
 from fluxatlas.braces import brace_expansion
 from fluxatlas.config import load
 from fluxatlas.errors import FluxAtlasError
+from fluxatlas.farewell import absent_results, farewell
 from fluxatlas.freshness import years_record
+from fluxatlas.hashes import settings_hash
 from fluxatlas.run import Run, commands_on_path
 from fluxatlas.stages import STAGE_VERSIONS
 
@@ -99,6 +102,37 @@ def state_before(tile, year):
     """The state that a tile-year begins with."""
     path = RUN.state_before(tile, year)
     return ancient(path) if RUN.is_current(tile, year) else path
+
+
+def check_first():
+    """Stop before the first job where anything that the whole run reads is wrong (`fluxatlas check`).
+
+    What was found is kept by the hash of the configuration, so that a run that goes on is not checked again.
+    """
+    whole = any(job.rule.name == "all" for job in workflow.dag.targetjobs)
+    if not whole or workflow.touch:
+        return
+    settings = RUN.config.model_dump(mode="json")
+    kept = RUN.paths("check", f"{settings_hash(settings)}.txt")
+    if os.path.exists(kept):
+        return
+    command = ["fluxatlas", "check", "-", "--output", kept]
+    done = subprocess.run(
+        command, input=json.dumps(settings), capture_output=True, text=True
+    )
+    if done.returncode:
+        raise WorkflowError(done.stderr.strip())
+    logger.info(done.stdout.strip(), extra={"show": True})
+
+
+def part_of_the_run():
+    """The files that were asked for, or none where the whole run was."""
+    jobs = list(workflow.dag.targetjobs)
+    if any(job.rule.name == "all" for job in jobs) and not absent_results(RUN):
+        return []
+    return [
+        str(file) for job in jobs if job.rule.name != "all" for file in job.output
+    ] or ["some of its jobs"]
 
 
 def make_report():

@@ -90,8 +90,8 @@ def block_of(job: str) -> str:
     raise KeyError(job)
 
 
-def cross_checks(config: Config) -> list[str]:
-    """Contradictions between blocks, one line each; empty if there are none."""
+def contradictions(config: Config) -> list[str]:
+    """Contradictions between blocks and names that nothing has, one line ``key: ...`` each; empty if there are none."""
     from ..systems import get_system
 
     found: list[str] = []
@@ -113,21 +113,32 @@ def cross_checks(config: Config) -> list[str]:
     return found
 
 
+def parse(source: str | Path | Mapping[str, Any]) -> Config:
+    """Read a configuration from a YAML file or a mapping, without :func:`contradictions`.
+
+    Raises one :class:`ConfigError` that lists every problem of its blocks.
+    """
+    data = source if isinstance(source, Mapping) else _read_yaml(Path(source))
+    try:
+        return Config.model_validate(data)
+    except ValidationError as problem:
+        raise _refusal(problems(problem), _where(source)) from None
+
+
 def load(source: str | Path | Mapping[str, Any]) -> Config:
     """Read and check a configuration from a YAML file or a mapping.
 
     Raises one :class:`ConfigError` that lists every problem found.
     """
-    where = "the configuration" if isinstance(source, Mapping) else str(source)
-    data = source if isinstance(source, Mapping) else _read_yaml(Path(source))
-    try:
-        config = Config.model_validate(data)
-    except ValidationError as problem:
-        raise _refusal(problems(problem), where) from None
-    contradictions = cross_checks(config)
-    if contradictions:
-        raise _refusal(contradictions, where)
+    config = parse(source)
+    lines = contradictions(config)
+    if lines:
+        raise _refusal(lines, _where(source))
     return config
+
+
+def _where(source: str | Path | Mapping[str, Any]) -> str:
+    return "the configuration" if isinstance(source, Mapping) else str(source)
 
 
 def _refusal(lines: list[str], where: str) -> ConfigError:

@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .. import magic
 from ..errors import InputError
 from ..files import open_netcdf
 
@@ -41,10 +40,10 @@ def open_container(path: str | Path, *, decode_times: bool = True) -> list[tuple
     if not source.exists():
         raise InputError("file not found", where=str(source), hint="check the path, or make the file first")
     with source.open("rb") as handle:
-        kind = magic.kind_of(handle.read(magic.LONGEST))
-    if kind == "zip":
+        magic = handle.read(4)
+    if magic[:2] == b"PK":
         return _open_zip(source, decode_times)
-    if kind == "grib":
+    if magic == b"GRIB":
         return _open_grib(source)
     return [(str(source), _open_netcdf(source, decode_times))]
 

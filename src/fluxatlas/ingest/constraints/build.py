@@ -40,7 +40,7 @@ def build(settings: Constraint, output: str | Path, bbox: BBox = GLOBE, say: Say
         raise InputError(
             "no file matches the pattern", where=", ".join(settings.path), hint="correct 'path', or get the files"
         )
-    found = _kind(settings, paths[0])
+    found = kind_of(settings, paths[0])
     say(f"{found.title} ({found.kind}), {len(paths)} file{'s' if len(paths) > 1 else ''}")
     attrs = {
         "Conventions": "CF-1.11",
@@ -59,7 +59,8 @@ def build(settings: Constraint, output: str | Path, bbox: BBox = GLOBE, say: Say
             _soil(settings, found.kind, paths, partial, attrs, bbox, say)
 
 
-def _kind(settings: Constraint, path: Path) -> Recognised:
+def kind_of(settings: Constraint, path: Path) -> Recognised:
+    """What ``path`` is, as stated or recognised; raises :class:`InputError` where it is not known."""
     if settings.kind == "auto":
         return recognise(path)
     if settings.kind in KINDS:

@@ -1,0 +1,75 @@
+"""Static layers and maps of regions before the first job, read in a few places by the stage regrid's own readers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..config.lai import lai_inputs
+from ..config.static import StaticBlock
+from ..errors import InputError
+from ..regrid.cover import shares
+from ..regrid.frame import Frame
+from ..regrid.layers import read_layer
+from ..regrid.regions import region_shares
+from ..run import Run
+from .findings import Findings
+
+MOST_TEXTURE = 100.5
+"""Percent that sand and clay together may have at most, rounding included."""
+
+
+def look(run: Run, frames: Sequence[Frame], findings: Findings) -> None:
+    """Look at the static layers and the regions of ``run`` in ``frames``, small places on land."""
+    if not run.is_synthetic:
+        _static(run, frames, findings)
+    for name, source in run.config.regions.maps.items():
+        with findings.trying(f"regions.maps.{name}"):
+            region_shares(source, frames[0].lat, frames[0].lon)
+            findings.seen.append(f"regions {name}")
+
+
+def _static(run: Run, frames: Sequence[Frame], findings: Findings) -> None:
+    block: StaticBlock = run.static
+    needed = ("orog", *run.system.monthly, *run.system.attributes)
+    absent = [name for name in needed if name not in _given(block)]
+    if absent:
+        findings.add(
+            InputError(f"no layer for {', '.join(absent)}", where="static.layers", hint="add a file or constant")
+        )
+    found: dict[str, list[npt.NDArray[Any]]] = {}
+    for name, layer in block.all_layers().items():
+        with findings.trying(f"static.layers.{name}"):
+            found[name] = [read_layer(name, layer, frame) for frame in frames]
+            if not any(np.isfinite(values).any() for values in found[name]):
+                findings.notes.append(f"static.layers.{name} has no value in the {len(frames)} places looked at")
+    if block.landcover:
+        with findings.trying("static.landcover"):
+            for frame in frames:
+                shares(block.landcover, frame)
+    if block.lai_series and not findings.absent("static.lai_series", lai_inputs(block.lai_series)):
+        findings.unseen.append("values of static.lai_series")
+    findings.seen.append(f"{len(found)} static layers ({len(frames)} places)")
+    _texture(found, findings)
+
+
+def _given(block: StaticBlock) -> set[str]:
+    """Names of the layers that ``block`` gives, or that are made from what it gives."""
+    made = {"sftlf", "uplandFrac", "wetlandFrac", "biome"}
+    return {*made, *block.all_layers(), *(["lai"] * bool(block.lai_series)), *(["cropFrac"] * bool(block.landcover))}
+
+
+def _texture(found: dict[str, list[npt.NDArray[Any]]], findings: Findings) -> None:
+    """Sand and clay are parts of one soil: together they are no more than the whole."""
+    for sand, clay in zip(found.get("sand", []), found.get("clay", []), strict=True):
+        total = sand + clay
+        most = float(np.nanmax(total)) if np.isfinite(total).any() else 0.0
+        if most > MOST_TEXTURE:
+            row, column = np.unravel_index(int(np.nanargmax(total)), total.shape)
+            what = f"sand and clay add up to {most:.0f} % ({sand[row, column]:.0f} and {clay[row, column]:.0f})"
+            hint = "check their units and 'scale': both are percent of the fine earth by weight"
+            findings.add(InputError(what, where="static.layers.sand, static.layers.clay", hint=hint))
+            return

@@ -1,0 +1,147 @@
+"""Series of gases, sites and gridded constraints before the first job."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ..config.constraints import Constraint, constraint_inputs
+from ..config.sites import SiteEntry
+from ..drivers import AnnualSeries
+from ..errors import InputError
+from ..ingest.atmosphere import annual_series, read_series, write_series
+from ..ingest.constraints.build import kind_of
+from ..ingest.sites.inputs import entry_files
+from ..ingest.sites.records import Ledger, SiteRecord
+from ..ingest.sites.table import read_sites
+from ..run import Run
+from .findings import Findings
+
+MOST_BYTES = 8 * 2**20
+"""Of the files of an entry of sites so much is read, at least one file."""
+
+
+def look(run: Run, findings: Findings) -> None:
+    """Look at the series of the atmosphere, the sites and the constraints of ``run``."""
+    series = {
+        gas: found
+        for gas in dict.fromkeys((*run.system.series, *run.atmosphere))
+        if (found := _series(run, gas, findings))
+    }
+    if not run.is_synthetic or run.config.sites.entries:
+        _sites(run, [series[gas] for gas in run.system.series if gas in series], findings)
+    for name, constraint in run.config.constraints.sets.items():
+        with findings.trying(f"constraints.sets.{name}"):
+            _constraint(name, constraint, findings)
+
+
+def _series(run: Run, gas: str, findings: Findings) -> AnnualSeries | None:
+    """The annual series of ``gas``, which must hold all years of the run; None where it cannot be read."""
+    key, years = f"atmosphere.series.{gas}", run.forcing_years
+    given = run.config.atmosphere.series.get(gas)
+    with findings.trying(key):
+        if not given:
+            series = annual_series(gas)
+            absent = [year for year in years if year not in series.years]
+            if absent:
+                what = f"no atmospheric {gas.upper()} for {absent[0]}"
+                hint = f"choose years within {series.years[0]}-{series.years[-1]} or give a longer series ({key})"
+                findings.add(InputError(what, where=series.source, hint=hint), "period")
+        else:
+            with findings.trying(key), tempfile.TemporaryDirectory() as folder:
+                write_series(given.path, Path(folder) / f"{gas}.csv", gas, years, given.gap, given.latitude)
+            means = read_series(given.path, given.gap).annual()
+            if means.empty:
+                return None  # which is what has been refused
+            series = AnnualSeries(gas, tuple(map(int, means.index)), tuple(map(float, means)), given.path)
+        findings.seen.append(f"series of {gas.upper()} ({series.years[0]}-{series.years[-1]})")
+        return series
+    return None
+
+
+def _sites(run: Run, series: list[AnnualSeries], findings: Findings) -> None:
+    """Every entry of sites through its reader, then the years and attributes of what it holds."""
+    records: list[SiteRecord] = []
+    whole = True
+    for number, entry in enumerate(run.config.sites.entries):
+        with findings.trying(f"sites.entries[{number}]"):
+            files = entry_files(entry)
+            part = _first_files(entry, files)
+            whole &= len(part) == len(files)
+            if len(part) < len(files):
+                findings.unseen.append(f"{len(files) - len(part)} of {len(files)} files of sites.entries[{number}]")
+            one = entry if len(part) == len(files) else entry.model_copy(update={"path": part})
+            block = run.config.sites.model_copy(update={"entries": [one]})
+            records += read_sites(block, Ledger())
+    if not run.config.sites.entries:
+        findings.add(
+            InputError("no sites are configured", where="sites.entries", hint="list at least one source of sites")
+        )
+    findings.seen.append(f"{len(records)} sites")
+    used = [record for record in records if record.site.get("use") != "evaluate"]
+    for gas in series:
+        _years(used, gas, findings)
+    _attributes(run, used, whole, findings)
+
+
+def _first_files(entry: SiteEntry, files: list[str]) -> list[str]:
+    """The files of ``entry`` up to :data:`MOST_BYTES`; all of a layout whose sites are spread over several files."""
+    if entry.source == "cosore":
+        return files
+    sizes = np.cumsum([Path(name).stat().st_size if Path(name).is_file() else 0 for name in files])
+    return files[: max(1, int((sizes <= MOST_BYTES).sum()))]
+
+
+def _years(records: list[SiteRecord], series: AnnualSeries, findings: Findings) -> None:
+    """Days of sites that the network is trained on must lie within the series."""
+    outside: dict[str, str] = {}
+    for record in records:
+        times = pd.DatetimeIndex(record.observations["time"].unique())
+        if record.forcing is not None:
+            times = pd.DatetimeIndex(record.forcing.index)
+        if len(times) and not series.covers(times):
+            outside[record.name] = f"{times.year.min()}-{times.year.max()}"
+    if outside:
+        name, years = next(iter(outside.items()))
+        more = f" and {len(outside) - 1} other sites" if len(outside) > 1 else ""
+        held = f"{series.years[0]}-{series.years[-1]}"
+        what = f"site '{name}'{more} needs {series.gas.upper()} of {years}, the series holds {held}"
+        hint = f"give a longer series (atmosphere.series.{series.gas}), or leave the site out or 'use: evaluate'"
+        findings.add(InputError(what, where=f"sites.entries: {series.source}", hint=hint))
+
+
+def _attributes(run: Run, records: list[SiteRecord], whole: bool, findings: Findings) -> None:
+    """A site outside the tiles has to bring its attributes itself; without any usable site training fails."""
+    lacking: dict[str, list[str]] = {}
+    boxes = [run.tile(name).bbox for name in run.tiles]
+    for record in records:
+        lat, lon = float(record.site["lat"]), float(record.site["lon"])
+        if not any(south <= lat < north and west <= lon < east for west, south, east, north in boxes):
+            needed = (*run.system.attributes, *run.system.monthly)
+            absent = [name for name in needed if pd.isna(record.site.get(name))]
+            if absent:
+                lacking[record.name] = absent
+    if not lacking:
+        return
+    name, absent = next(iter(lacking.items()))
+    what = f"site '{name}' lies outside the tiles and has no {', '.join(absent)}"
+    if len(lacking) == len(records) and whole:
+        what = f"no site can be used for training: {what}"
+        findings.add(
+            InputError(what, where="sites.entries", hint="give a table 'attributes', or a site inside the domain")
+        )
+    else:
+        findings.notes.append(f"{len(lacking)} of {len(records)} sites are left out of training; {what}")
+
+
+def _constraint(name: str, constraint: Constraint, findings: Findings) -> None:
+    files = constraint_inputs(constraint)
+    if not files:
+        where = ", ".join(constraint.path)
+        raise InputError("no file matches the pattern", where=where, hint="correct 'path', or get the files")
+    if not findings.absent(f"constraints.sets.{name}", files):
+        kind_of(constraint, Path(files[0]))
+        findings.seen.append(f"constraint {name} ({len(files)} files, the first one's kind)")

@@ -1,0 +1,53 @@
+"""What is said at the end of a run: the files worth opening, or those that a part of it has made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from .run import Run
+
+
+def _worth_opening(run: Run) -> dict[str, str]:
+    """What a user opens first after a whole run, and what it is."""
+    first, year = run.variables[0], run.years[0]
+    return {
+        run.paths("report", "summary.html"): "maps, skill, budget on one page",
+        run.paths.daily(first, year): "daily product (NetCDF)",
+        run.paths("products", "cog", f"{first}_{year}.tif"): "annual mean (GeoTIFF)",
+        run.paths("products", "budget.csv"): "budgets by region",
+        run.paths("evaluate", "skill.csv"): "skill at sites that were left out, beside the baselines",
+    }
+
+
+def absent_results(run: Run) -> list[str]:
+    """Files worth opening that are not there (yet)."""
+    return [path for path in _worth_opening(run) if not Path(path).exists()]
+
+
+def farewell(run: Run, page: str | None, asked: Sequence[str] = ()) -> str:
+    """What a run has made: the files worth opening, of a part of it those ``asked`` for; only files that exist.
+
+    ``page`` is the report, or None where it could not be made.
+    """
+    if asked:
+        there = [path for path in asked if Path(path).exists()]
+        more = [f"  ... and {len(there) - 10} more"] if len(there) > 10 else []
+        lines = [f"  {path}" for path in there[:10]] + more
+        return "\n".join(
+            [
+                "",
+                f"Done: a part of {run.describe()}",
+                *lines,
+                "The run is partial: `fluxatlas status` says what is missing.",
+                "",
+            ]
+        )
+    files = {path: what for path, what in _worth_opening(run).items() if Path(path).exists()}
+    if page:
+        files = {page: "maps, skill, budget on one page", **files}
+        files.pop(run.paths("report", "summary.html"), None)
+    width = max(map(len, files), default=0)
+    lines = [f"  {path:<{width}}  {what}" for path, what in files.items()]
+    note = [] if page else ["  (Snakemake's report could not be made; run `snakemake --report` to see why)"]
+    return "\n".join(["", f"Done: {run.describe()}", "Worth opening:", *lines, *note, ""])

@@ -1,0 +1,227 @@
+"""What a run shows while it runs: one line per stage with jobs done and time left, and every error.
+
+A log handler of Snakemake (``logger: fluxatlas`` in workflow/profiles/default). The text of every job is in its
+own log below ``.snakemake/log``; a dry run and the options --verbose, --printshellcmds, --debug-dag show it as usual.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import shutil
+import sys
+import time
+from collections import Counter, deque
+from pathlib import Path
+from typing import Any
+
+from snakemake.logging import ColorizingTextHandler
+from snakemake_interface_logger_plugins.base import LogHandlerBase
+from snakemake_interface_logger_plugins.common import LogEvent
+
+QUIET_SECONDS = 30.0
+"""In a plain log a stage that is not finished gets a line at most this often."""
+LAST_LINES = 20
+"""Lines of a failed job's log that are shown."""
+CHATTER = (
+    "Building DAG",
+    "Using workflow specific profile",
+    "Using shell",
+    "host:",
+    "Assuming unrestricted",
+    "Conda environments: ignored",
+    "Group jobs: inactive",
+)
+"""How messages before the first job begin that tell a user nothing."""
+
+
+def rules_by_stage(folder: Path) -> dict[str, str]:
+    """Rule -> stage, the name of the file ``<stage>.smk`` in ``folder`` that holds the rule."""
+    found = {}
+    for path in sorted(folder.glob("*.smk")):
+        for name in re.findall(r"^\s*rule (\w+):", path.read_text(encoding="utf-8"), re.MULTILINE):
+            found[name] = path.stem
+    return found
+
+
+class Stage:
+    """The jobs of one stage: how many there are, which run since when [s], and how long the finished ones took [s]."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.total: Counter[str] = Counter()
+        self.running: dict[int, tuple[str, float]] = {}
+        self.took: dict[str, list[float]] = {}
+        self.failed = 0
+        self.shown = 0.0
+
+    @property
+    def done(self) -> int:
+        """Number of finished jobs."""
+        return sum(map(len, self.took.values()))
+
+    def seconds_left(self) -> float | None:
+        """Expected seconds to its end, with as many jobs at a time as now; None before a job has finished."""
+        known = [seconds for took in self.took.values() for seconds in took]
+        if not known:
+            return None
+        mean = sum(known) / len(known)
+        left = 0.0
+        for rule, count in self.total.items():
+            took = self.took.get(rule, [])
+            left += (count - len(took)) * (sum(took) / len(took) if took else mean)
+        return left / max(1, len(self.running))
+
+    def line(self) -> str:
+        """The stage in one line."""
+        text = f"{self.name.replace('_', ' '):<16}{self.done:>6} of {self.total.total()} jobs"
+        if self.failed:
+            text += f", {self.failed} failed"
+        seconds = self.seconds_left()
+        if self.done == self.total.total():
+            return f"{text}, done"
+        if self.running:
+            text += f", {len(self.running)} running"
+        return text + (f", about {duration(seconds)} left" if seconds is not None else "")
+
+
+def duration(seconds: float) -> str:
+    """``seconds`` as people say it."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+class LogHandler(LogHandlerBase):
+    """Shows the lines of all stages: rewritten in place on a terminal, one after the other in a plain log."""
+
+    writes_to_stream = True
+    writes_to_file = False
+    has_filter = False
+    has_formatter = False
+    needs_rulegraph = False
+
+    def __post_init__(self) -> None:
+        settings = self.common_settings
+        self.stream = sys.stdout if settings.stdout else sys.stderr
+        self.as_usual = settings.dryrun or settings.verbose or settings.printshellcmds or settings.debug_dag
+        self.usual = ColorizingTextHandler(nocolor=settings.nocolor, stream=self.stream)
+        self.in_place = self.usual.can_color_tty()
+        self.stage_of: dict[str, str] = {}
+        self.stages: dict[str, Stage] = {}
+        self.jobs: dict[int, Stage] = {}
+        self.drawn = 0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Show what ``record`` says, if it is a step of a stage, an error, or worth knowing."""
+        event = getattr(record, "event", None)
+        if self.as_usual:
+            self._say(record)
+        elif event == LogEvent.WORKFLOW_STARTED:
+            snakefile = Path(str(getattr(record, "snakefile_main", "") or getattr(record, "snakefile", "") or "."))
+            self.stage_of = rules_by_stage(snakefile.parent / "workflow" / "rules")
+        elif event == LogEvent.RUN_INFO:
+            self._plan(record.__dict__["stats"])
+        elif event == LogEvent.JOB_INFO:
+            self._begin(record)
+        elif event == LogEvent.JOB_FINISHED:
+            self._finish(record)
+        elif event == LogEvent.JOB_ERROR:
+            self._fail(record)
+        elif self._worth_knowing(record, event):
+            self._say(record)
+
+    def _worth_knowing(self, record: logging.LogRecord, event: Any) -> bool:
+        """Whether a message other than those of jobs is shown: warnings, errors, and the few that say what is done."""
+        if record.levelno >= logging.WARNING:
+            return "CalledProcessError" not in record.getMessage()  # the error of the job itself says more
+        text = record.getMessage()
+        if event is not None or not text or text == "None":
+            return False
+        return (
+            text.startswith("Complete log") or hasattr(record, "show") or not (self.stages or text.startswith(CHATTER))
+        )
+
+    def _plan(self, counts: dict[str, int]) -> None:
+        """Learn how many jobs each stage has, in the order in which they will run."""
+        for rule, count in counts.items():
+            if rule in self.stage_of:
+                name = self.stage_of[rule]
+                self.stages.setdefault(name, Stage(name)).total[rule] += count
+        parts = ", ".join(f"{stage.name.replace('_', ' ')} {stage.total.total()}" for stage in self.stages.values())
+        if parts:
+            self._write(f"jobs to run: {parts}\n")
+            self._draw()
+
+    def _begin(self, record: logging.LogRecord) -> None:
+        rule, job = record.__dict__["rule_name"], record.__dict__["jobid"]
+        stage = self.stages.get(self.stage_of.get(rule, ""))
+        if stage:
+            stage.running[job] = rule, record.created
+            self.jobs[job] = stage
+            self._draw()
+
+    def _finish(self, record: logging.LogRecord) -> None:
+        stage = self.jobs.get(record.__dict__["job_id"])
+        started = stage.running.pop(record.__dict__["job_id"], None) if stage else None
+        if stage and started:
+            stage.took.setdefault(started[0], []).append(record.created - started[1])
+            self._show(stage)
+
+    def _fail(self, record: logging.LogRecord) -> None:
+        """Show which job failed and the end of its log."""
+        facts = record.__dict__
+        stage = self.jobs.get(facts["jobid"])
+        if stage and stage.running.pop(facts["jobid"], None):
+            stage.failed += 1
+        lines = [f"Error in rule {facts['rule_name']}", *(f"    {facts['rule_msg']}" for _ in [0] if facts["rule_msg"])]
+        lines += [f"    output: {', '.join(facts['output'][:3])}{' ...' if len(facts['output']) > 3 else ''}"]
+        for path in facts["log"]:
+            lines.append(f"    log: {path}")
+            lines += [f"        {line}" for line in last_lines(Path(path))]
+        self._erase()
+        self.stream.write(self.usual.decorate(record, "\n".join(lines)) + "\n")
+        self._draw()
+
+    def _show(self, stage: Stage) -> None:
+        """In a plain log: a line of ``stage``, if it is finished or none was shown for a while."""
+        self._draw()
+        if not self.in_place and (stage.done == stage.total.total() or time.monotonic() - stage.shown > QUIET_SECONDS):
+            stage.shown = time.monotonic()
+            self._write(f"{time.strftime('%H:%M:%S')}  {stage.line()}\n")
+
+    def _say(self, record: logging.LogRecord) -> None:
+        """A message as Snakemake itself would show it."""
+        self._erase()
+        self.usual.setFormatter(self.formatter)
+        self.usual.emit(record)
+        self._draw()
+
+    def _draw(self) -> None:
+        """On a terminal: the lines of all stages in place of the last ones."""
+        if not self.in_place:
+            return
+        self._erase()
+        width = shutil.get_terminal_size().columns - 1
+        lines = [stage.line()[:width] for stage in self.stages.values()]
+        self._write("".join(f"{line}\n" for line in lines))
+        self.drawn = len(lines)
+
+    def _erase(self) -> None:
+        if self.drawn:
+            self.stream.write(f"\033[{self.drawn}A\033[J")
+            self.drawn = 0
+
+    def _write(self, text: str) -> None:
+        self.stream.write(text)
+        self.stream.flush()
+
+
+def last_lines(path: Path) -> list[str]:
+    """The last :data:`LAST_LINES` lines of a log; a line that says so where there is nothing."""
+    try:
+        with path.open(encoding="utf-8", errors="replace") as stream:
+            found = [line.rstrip() for line in deque(stream, maxlen=LAST_LINES)]
+    except OSError:
+        return ["(there is no such file)"]
+    return found or ["(empty)"]

@@ -1,0 +1,183 @@
+"""``fluxatlas check``: nine mistakes of nine kinds give nine messages at once; a sound run gives a short summary."""
+
+import copy
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+import yaml
+from typer.testing import CliRunner
+
+import constraint_files
+from fluxatlas.check.run import look
+from fluxatlas.cli import app
+from fluxatlas.errors import FluxAtlasError
+
+WEATHER = {
+    "tas": (288.0, "K"), "tasmin": (280.0, "K"), "tasmax": (295.0, "K"), "pr": (2.0, "mm d-1"),
+    "rsds": (180.0, "W m-2"), "rlds": (320.0, "W m-2"), "huss": (0.008, "kg kg-1"), "ps": (98000.0, "Pa"),
+    "sfcWind": (3.0, "m s-1"),
+}  # fmt: skip
+ASSUMED = "assumed for this test"
+ATTRIBUTES = {"sand": 40, "clay": 20, "soc": 10, "bdod": 1300, "phh2o": 6, "cropFrac": 10, "ndep": 5, "lai": 1}
+
+
+def _weather(folder: Path, **units: str) -> None:
+    axes = {"time": pd.date_range("2001-01-01", "2001-12-31"), "lat": np.arange(38.875, 36, -0.25)}
+    axes["lon"] = np.arange(-8.875, -6, 0.25)
+    shape = tuple(len(axis) for axis in axes.values())
+    data = {
+        name: (tuple(axes), np.full(shape, value, np.float32), {"units": units.get(name, unit)})
+        for name, (value, unit) in WEATHER.items()
+    }
+    xr.Dataset(data, axes).to_netcdf(folder / "weather_2001.nc")
+    z = xr.DataArray(np.full(shape[1:], 200.0), {"lat": axes["lat"], "lon": axes["lon"]}, ("lat", "lon"))
+    z.to_dataset(name="z").assign_attrs().to_netcdf(folder / "z.nc")
+    mapping = {
+        "title": "Daily weather", "citation": "made up", "step_hours": 24, "stamp": "start",
+        "raw": {name: {"time": "interval"} for name in WEATHER}, "variables": {name: {"of": name} for name in WEATHER},
+    }  # fmt: skip
+    (folder / "daily.yaml").write_text(yaml.safe_dump(mapping))
+
+
+def _methane(folder: Path, last: int) -> None:
+    rows = "".join(f"{year},{1700 + year - 1990},0.5\n" for year in range(1995, last + 1))
+    (folder / "ch4.csv").write_text(f"# CH4\nyear,mean,unc\n{rows}")
+
+
+def _chambers(path: Path, site: str, year: int) -> None:
+    days = pd.date_range(f"{year}-05-01", periods=40).strftime("%Y-%m-%dT12:00:00")
+    head = "site,lat,lon,elevation,igbp,datetime_utc,flux,flux_unit,flux_sign\n"
+    rows = "".join(f"{site},37.6,-7.5,200,GRA,{day},-1,mg CH4 m-2 d-1,upward_positive\n" for day in days)
+    path.write_text(head + rows)
+
+
+def _attributes(path: Path, site: str, **change: float) -> None:
+    values = {"site": site, **ATTRIBUTES, **change}
+    path.write_text(",".join(values) + "\n" + ",".join(map(str, values.values())) + "\n")
+
+
+@pytest.fixture
+def sound(tmp_path: Path) -> tuple[Path, dict]:
+    """A folder of small real files and the configuration of a run on them."""
+    _weather(tmp_path)
+    _methane(tmp_path, 2005)
+    for name in ("old", "new"):
+        _chambers(tmp_path / f"{name}.csv", name, 2002)
+        _attributes(tmp_path / f"{name}_soil.csv", name)
+    ring = [[-9, 36], [-6, 36], [-6, 39], [-9, 39], [-9, 36]]
+    shape = {"type": "Feature", "properties": {"name": "x"}, "geometry": {"type": "Polygon", "coordinates": [ring]}}
+    (tmp_path / "region.geojson").write_text(json.dumps({"type": "FeatureCollection", "features": [shape]}))
+    constraint_files.oco2_mip(tmp_path, constraint_files.known_flux())
+    layers = {name: {"constant": value, "reason": ASSUMED} for name, value in {**ATTRIBUTES, "orog": 200}.items()}
+    config = {
+        "run": {"name": "r", "results": str(tmp_path / "results")},
+        "system": "soil_methane_sink",
+        "grid": {"name": "4km", "tile_size": 1},
+        "domain": {"west": -8, "south": 37, "east": -7, "north": 38},
+        "period": {"start": 2001, "end": 2001, "spinup": "repeat", "spinup_years": 1},
+        "forcing": {
+            "source": "mapping", "mapping": str(tmp_path / "daily.yaml"), "path": str(tmp_path / "weather_{year}.nc"),
+            "elevation": str(tmp_path / "z.nc"),
+        },
+        "atmosphere": {"series": {"ch4": {"path": str(tmp_path / "ch4.csv")}}},
+        "static": {"layers": layers},
+        "sites": {"entries": [
+            {"source": "chambers", "path": f"{tmp_path}/{name}.csv", "attributes": f"{tmp_path}/{name}_soil.csv"}
+            for name in ("old", "new")
+        ]},
+        "regions": {"maps": {"box": {"path": str(tmp_path / "region.geojson"), "field": "name"}}},
+        "constraints": {"sets": {"inversions": {"path": str(tmp_path / "EnsMean_gridded_fluxes_LNLGIS.nc4")}}},
+    }  # fmt: skip
+    return tmp_path, config
+
+
+def _found(folder: Path, config: dict) -> list[FluxAtlasError]:
+    path = folder / "config.yaml"
+    path.write_text(yaml.safe_dump(config))
+    return look(path)[0].problems
+
+
+def test_a_sound_run_gives_a_short_summary(sound) -> None:
+    folder, config = sound
+    (folder / "config.yaml").write_text(yaml.safe_dump(config))
+    done = CliRunner().invoke(app, ["check", str(folder / "config.yaml")])
+    assert done.exit_code == 0 and len(done.output.splitlines()) <= 4, str(done.exception)
+    for part in (
+        ": fine",
+        "1 files of forcing",
+        "9 static layers",
+        "2 sites",
+        "CH4 (1995-2005)",
+        "regions box",
+        "constraint inv",
+    ):
+        assert part in done.output, done.output
+    assert not (folder / "results").exists()
+
+
+def test_nine_mistakes_give_nine_messages_at_once(sound) -> None:
+    folder, config = sound
+    _weather(folder, pr="K")  # the unit
+    _methane(folder, 2000)  # the years of the product, and those of a site
+    _attributes(folder / "old_soil.csv", "old", clay=430)
+    config["report"] = {"colormap": "viridiss"}
+    config["forcing"] |= {"first_year": 2002}
+    config["static"]["layers"].pop("phh2o")
+    config["static"]["layers"]["clay"] = {"constant": 75, "reason": ASSUMED}
+    config["constraints"]["sets"]["inversions"]["path"] = str(folder / "no*.nc4")
+    messages = [str(problem) for problem in _found(folder, config)]
+    expected = (
+        ("unknown colour map 'viridiss'; did you mean 'viridis'?", "report.colormap"),
+        ("needs forcing of 2001", "period"),
+        ("'K'", "forcing: "),
+        ("no layer for phh2o", "static.layers"),
+        ("sand and clay add up to 115 %", "static.layers.sand"),
+        ("holds the complete years 1995-2000, not 2001", "atmosphere.series.ch4: "),
+        ("'clay'", "sites.entries[0]: attributes of site 'old'"),
+        ("site 'new' needs CH4 of 2002-2002, the series holds 1995-2000", "sites.entries"),
+        ("no file matches the pattern", "constraints.sets.inversions: "),
+    )
+    assert len(messages) == 9, "\n".join(messages)
+    for what, where in expected:
+        (one,) = [text for text in messages if what in text and "where: " in text and where in text]
+        assert "  do:    " in one
+
+
+def test_the_command_says_all_of_it_and_fails(sound) -> None:
+    folder, config = sound
+    config["regions"]["maps"]["box"]["path"] = str(folder / "gone.geojson")
+    config["forcing"]["elevation"] = str(folder / "gone.nc")
+    (folder / "config.yaml").write_text(yaml.safe_dump(config))
+    done = CliRunner().invoke(app, ["check", str(folder / "config.yaml")])
+    text = str(done.exception)
+    assert done.exit_code == 1 and "2 problems before the first job" in text
+    assert "1. the file does not exist" in text and "gone.nc" in text and "gone.geojson" in text
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"forcing": {"path": "{year}_nowhere.nc"}}, "the file does not exist (years 2001)"),
+        ({"forcing": {"mapping": "nowhere.yaml"}}, "no mapping 'nowhere.yaml'"),
+        ({"domain": {"west": 20, "south": 50, "east": 21, "north": 51}}, "forcing"),
+        ({"sites": {"entries": []}}, "no sites are configured"),
+    ],
+)
+def test_one_mistake_gives_one_message(sound, change: dict, message: str) -> None:
+    folder, config = sound
+    wrong = copy.deepcopy(config)
+    for block, values in change.items():
+        wrong[block] |= values
+    if "domain" in change:
+        wrong["regions"] = {}
+    problems = _found(folder, wrong)
+    assert len(problems) == 1 and message in str(problems[0]), problems
+
+
+def test_of_the_synthetic_earth_little_is_looked_at(tmp_path: Path) -> None:
+    findings, subject = look(Path("config/config.yaml"))
+    assert not findings.problems and findings.seen == ["series of CH4 (1984-2023)"] and "4 tiles" in subject

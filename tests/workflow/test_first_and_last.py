@@ -1,0 +1,76 @@
+"""What the workflow says before its first job and after its last one."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fluxatlas.paths import REPOSITORY
+
+CONFIG = """
+run: {name: r}
+system: soil_methane_sink
+grid: {name: 4km, tile_size: 1}
+domain: {west: -8, south: 37, east: -6, north: 37.5}
+period: {start: 2001, end: 2001, spinup: repeat, spinup_years: 1}
+forcing: {source: synthetic_earth}
+atmosphere: {series: {ch4: {path: ch4.csv}}}
+"""
+TARGET = "results/r/ingest/atmosphere/ch4_global.csv"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "c.yaml").write_text(CONFIG)
+    return tmp_path
+
+
+def _methane(folder: Path, last: int) -> None:
+    rows = "".join(f"{year},{1700 + year - 1990},0.5\n" for year in range(1995, last + 1))
+    (folder / "ch4.csv").write_text(f"# CH4\nyear,mean,unc\n{rows}")
+
+
+def _snakemake(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    command = [
+        sys.executable,
+        "-m",
+        "snakemake",
+        *options,
+        "--snakefile",
+        str(REPOSITORY / "Snakefile"),
+        "--cores",
+        "1",
+    ]
+    command += ["--directory", str(folder), "--configfile", str(folder / "c.yaml")]
+    return subprocess.run(command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+
+
+def test_after_a_part_of_the_run_only_what_was_made_is_named(folder: Path) -> None:
+    _methane(folder, 2005)
+    done = _snakemake(folder, TARGET)
+    said = done.stdout + done.stderr
+    assert done.returncode == 0, said
+    named = [line.strip() for line in said.splitlines() if line.startswith("  results/")]
+    assert named == [TARGET] and (folder / TARGET).exists()
+    assert "Done: a part of soil_methane_sink" in said and "The run is partial" in said
+    assert "Worth opening" not in said and "report" not in said
+    assert "1 of 1 jobs, done" in said and "wildcards:" not in said
+
+
+def test_a_whole_run_stops_before_its_first_job_where_an_input_is_wrong(folder: Path) -> None:
+    _methane(folder, 2000)
+    done = _snakemake(folder)
+    said = done.stdout + done.stderr
+    assert done.returncode != 0 and "holds the complete years 1995-2000, not 2001" in said, said
+    assert "1 problem before the first job" in said and "Traceback" not in said
+    assert not list((folder / "results").rglob("*.*")), "a job was run"
+
+
+def test_the_text_of_a_failed_job_is_the_end_of_its_log(folder: Path) -> None:
+    _methane(folder, 2000)
+    done = _snakemake(folder, TARGET)
+    said = done.stdout + done.stderr
+    assert done.returncode != 0 and "Error in rule atmosphere" in said and f"output: {TARGET}" in said, said
+    assert "error: holds the complete years 1995-2000, not 2001" in said and "set -euo pipefail" not in said

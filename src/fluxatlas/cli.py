@@ -143,8 +143,9 @@ def fetch(
 
 def main() -> None:
     """Run the command line; a user's error is one message and exit status 1."""
+    words = sys.argv[1:]
     try:
-        app(args=unfolded(sys.argv[1:]))
+        app(args=unfolded(words) if words[:1] and words[0] in STAGES else words)  # others are not written by rules
     except FluxAtlasError as problem:
         print(f"error: {problem}", file=sys.stderr)
         sys.exit(1)

@@ -93,8 +93,6 @@ class Run:
         """Years whose raw forcing is read, for the product or for training."""
         return sorted({*self.forcing_years, *self.training_years})
 
-    # --- what is trained ----------------------------------------------------------------------------------------
-
     @property
     def trained(self) -> str:
         """The folder ``train`` that members come from: that of this run, or that of ``train.members_from``."""
@@ -149,8 +147,11 @@ class Run:
 
     def files_of_year(self, year: int) -> list[str]:
         """Every raw file that the pieces of ``year`` are made of."""
-        files = self.forcing_files(year) + self.neighbour_files(year) + self.pattern_files(year) + self.elevation_files
-        return list(dict.fromkeys(files))
+        from .ingest.inputs import pattern_inputs
+
+        pattern = pattern_inputs(self.config.forcing.rain_pattern, year)
+        own = self.forcing_files(year) + self.neighbour_files(year)
+        return list(dict.fromkeys(own + pattern + self.elevation_files))
 
     def forcing_files(self, year: int) -> list[str]:
         """Raw forcing files of ``year``."""
@@ -163,12 +164,6 @@ class Run:
         from .ingest.inputs import neighbour_inputs
 
         return neighbour_inputs(self.forcing, year)
-
-    def pattern_files(self, year: int) -> list[str]:
-        """The files of ``forcing.rain_pattern`` for ``year``; none without a pattern."""
-        from .ingest.inputs import pattern_inputs
-
-        return pattern_inputs(self.config.forcing.rain_pattern, year)
 
     @cached_property
     def archive(self) -> Any:
@@ -379,5 +374,11 @@ class Run:
         return (
             f"{self.system.name} on {len(self.tiles)} tiles of {self.config.grid.tile_size} degrees "
             f"({self.grid.name}, {sum(self.land.values()):,} land cells), {period.start}-{period.end}, "
-            f"{len(self.members)} members, into {self.paths.root}"
+            f"{len(self.members)} members{self._training()}, into {self.paths.root}"
         )
+
+    def _training(self) -> str:
+        """Where the members come from, where it is not plain from the period."""
+        years, elsewhere = self.training_years, self.config.train.members_from
+        usual = "" if years == self.forcing_years else f" trained on {years[0]}-{years[-1]}"
+        return f" of {self.trained}" if elsewhere else usual

@@ -1,11 +1,13 @@
 """Nothing imports what stands above it: packages know only those to their left, modules stand in no circle."""
 
 import ast
+import re
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
 
 import fluxatlas
+from fluxatlas.paths import REPOSITORY
 
 ROOT = Path(fluxatlas.__file__).parent
 ORDER = (
@@ -17,6 +19,7 @@ ORDER = (
         "stages",
         "grid",
         "axes",
+        "magic",
         "netcdf_classic",
         "hashes",
         "files",
@@ -77,3 +80,9 @@ def test_packages_import_only_what_stands_before_them() -> None:
 def test_no_modules_import_each_other_in_a_circle() -> None:
     graph = {module: set(_imports(module, types=False)) - {"fluxatlas"} for module in IMPORTS}
     assert len(list(TopologicalSorter(graph).static_order())) == len(graph)  # raises CycleError with the circle
+
+
+def test_the_architecture_page_lists_them_in_this_order() -> None:
+    page = (REPOSITORY / "docs" / "architecture.md").read_text(encoding="utf-8")
+    layout = page[page.index("\nsrc/fluxatlas/  ") : page.index("\ntests/{unit")]
+    assert tuple(re.findall(r"(?:^| )(\w+)(?:\.py|/)(?= |$)", "\n".join(layout.splitlines()[2:]), re.M)) == ORDER

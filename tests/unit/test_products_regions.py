@@ -95,7 +95,7 @@ def test_files_that_do_not_fit_are_refused(world, tmp_path) -> None:
         budget_table(world.flux, world.attributes, regions=[paths[0], *others[1:]])
     with pytest.raises(InputError, match=f"no regions of tile {world.tiles[-1].name}"):
         budget_table(world.flux, world.attributes, regions=paths[:-1])
-    with pytest.raises(InputError, match="is no file of regions"):
+    with pytest.raises(InputError, match="is not a regions file"):
         budget_table(world.flux, world.attributes, regions=world.attributes)
     with xr.open_dataset(paths[0], engine="netcdf4") as data:
         small = data.load().isel(lat=slice(0, 3))

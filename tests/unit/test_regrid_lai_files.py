@@ -397,7 +397,7 @@ def test_metres_are_no_degrees(tmp_path) -> None:
     with xr.open_dataset(path, decode_times=False, mask_and_scale=False) as data:
         metres = data.load()
     metres.assign_coords(lat=metres["lat"] * 111e3, lon=metres["lon"] * 111e3).to_netcdf(tmp_path / "MCD15A3H_m.nc")
-    with pytest.raises(GridError, match="are no degrees"):
+    with pytest.raises(GridError, match="are not degrees"):
         read_lai(series(tmp_path / "MCD15A3H_m.nc"), FRAME)
 
 

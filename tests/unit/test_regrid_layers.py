@@ -246,7 +246,7 @@ def test_bad_files_are_refused_with_their_name(tmp_path) -> None:
     turned = rasterio.Affine(0.04, 0.01, -9, 0.01, -0.04, 38)
     with pytest.raises(InputError, match="rotated"):
         read_layer("clay", Layer(path=write_tif(tmp_path / "r.tif", ones, 0, 0, 1, transform=turned)), FRAME)
-    with pytest.raises(InputError, match="no degrees"):
+    with pytest.raises(InputError, match="not degrees"):
         path = write_tif(tmp_path / "m.tif", ones, 0, 0, 1, crs=None, transform=from_origin(5e5, 4e6, 300, 300))
         read_layer("clay", Layer(path=path), FRAME)
     lat, lon = _axes(4)

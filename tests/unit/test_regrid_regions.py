@@ -379,7 +379,7 @@ def test_a_tile_is_written_and_read_with_every_map(tmp_path) -> None:
     np.testing.assert_allclose(found["halves"].share.sum(axis=0), 1, atol=1e-6)
     np.testing.assert_allclose(found["halves"].share[1, :, 8], 0.6, atol=1e-6)
     assert build(block, tile).attrs["notes_halves"] == "none"
-    with pytest.raises(InputError, match="no file of regions"):
+    with pytest.raises(InputError, match="not a regions file"):
         read_other = tmp_path / "other.nc"
         build(block, tile).drop_attrs().to_netcdf(read_other)
         read(read_other)

@@ -196,11 +196,11 @@ def _swapped(path):
 BAD = {
     "uneven": (_uneven, "lat is not regular"),
     "metres": (_metres, "no axes lat and lon|has axes lat and lon"),
-    "huge": (_huge, "no degrees"),
+    "huge": (_huge, "not degrees"),
     "curvilinear": (_curvilinear, r"axes lat and lon"),
     "holes": (_holes, "lat is not regular"),
     "one row": (_one_row, "needs at least two|at least two"),
-    "swapped": (_swapped, r"coordinates \(up to 179\.75\) are no degrees"),
+    "swapped": (_swapped, r"coordinates \(up to 179\.75\) are not degrees"),
 }
 
 
@@ -225,5 +225,5 @@ def test_a_transform_without_projection_is_taken_for_degrees(tmp_path) -> None:
     np.testing.assert_allclose(read_layer("clay", Layer(path=path), FRAMES["N36W009"]), 30)
     wide = write_tif(tmp_path / "m.tif", np.ones((9, 9), np.float32), 0, 0, 1, crs=None,
                      transform=from_origin(5e5, 4e6, 300, 300))  # fmt: skip
-    with pytest.raises(InputError, match="no degrees"):
+    with pytest.raises(InputError, match="not degrees"):
         read_layer("clay", Layer(path=wide), FRAMES["N36W009"])

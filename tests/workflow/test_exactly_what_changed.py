@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 from standins import StandIns
 
+from fluxatlas.config import load
 from fluxatlas.errors import FluxAtlasError
 from fluxatlas.explain import explain
 from fluxatlas.freshness import write_digests
 from fluxatlas.hashes import file_hash
 from fluxatlas.paths import REPOSITORY
+from fluxatlas.run import Run
 from fluxatlas.status import parse
 
 TRAINING = {"site_inputs", "synthesize", "pretrain", "finetune", "ensemble"}
@@ -160,6 +162,18 @@ def test_another_period_trains_nothing(run, period, expected) -> None:
     planned = run.planned()
     assert among(planned, "forcing", "spinup", "infer", "daily", "budget", "stac", "summary") == expected
     assert "2002_state.nc" not in "".join(line for line in said.splitlines() if line.startswith("    output:"))
+
+
+def test_a_run_says_what_its_members_were_trained_on(run, monkeypatch) -> None:
+    monkeypatch.chdir(run.folder)
+    assert "2 members, into" in Run(load("c.yaml")).describe()
+    run.configure(period={"end": 2007})
+    assert "2 members trained on 2002-2005, into" in Run(load("c.yaml")).describe()
+    run.configure(train={"members_from": "results/r/train"})
+    assert "2 members of results/r/train, into" in Run(load("c.yaml")).describe()
+    run.configure(train={"members_from": "era"})
+    with pytest.raises(FluxAtlasError, match="there are no members"):
+        Run(load("c.yaml")).describe()
 
 
 def test_years_of_training_can_be_stated(run) -> None:

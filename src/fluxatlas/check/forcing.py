@@ -9,7 +9,7 @@ import numpy as np
 
 from ..errors import FluxAtlasError
 from ..ingest.coordinates import Window
-from ..ingest.inputs import forcing_inputs
+from ..ingest.inputs import forcing_inputs, pattern_inputs
 from ..ingest.source import Source, open_source
 from ..run import Run
 from .findings import Findings
@@ -38,7 +38,10 @@ def look(run: Run, place: BBox, findings: Findings) -> None:
     findings.absent("forcing.path", every, f" (years {listed})")
     for key, names in (
         ("forcing.elevation", run.elevation_files),
-        ("forcing.rain_pattern.path", [name for year in run.forcing_years for name in run.pattern_files(year)]),
+        (
+            "forcing.rain_pattern.path",
+            [name for year in run.forcing_years for name in pattern_inputs(run.config.forcing.rain_pattern, year)],
+        ),
     ):
         if findings.absent(key, names):
             return
@@ -61,7 +64,9 @@ def _files(run: Run, year: int) -> list[str]:
 def _values(run: Run, year: int, place: BBox, findings: Findings) -> None:
     """One day of every variable in one place, through the reader of the stage ingest."""
     near = [name for name in run.neighbour_files(year) if Path(name).exists()]
-    source = open_source(run.forcing, _files(run, year), near, None, run.pattern_files(year))
+    source = open_source(
+        run.forcing, _files(run, year), near, None, pattern_inputs(run.config.forcing.rain_pattern, year)
+    )
     step = max(1, len(run.tiles) // MOST_TILES)
     for name in run.tiles[::step]:
         source.grid.window(run.tile(name).bbox)

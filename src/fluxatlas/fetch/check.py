@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from ..axes import TIME
 from ..errors import FetchError, InputError
 from ..files import NETCDF
 from .items import Item
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     import xarray as xr
 
 BLOCK_BYTES = 64 * 2**20
-TIME = ("time", "valid_time", "day")
 FORMATS = {"%Y-%m-%d %H": "hours", "%Y-%m-%d": "days", "%Y-%m": "months"}
 
 

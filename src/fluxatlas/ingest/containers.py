@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .. import magic
 from ..errors import InputError
 from ..files import open_netcdf
 
@@ -40,10 +41,10 @@ def open_container(path: str | Path, *, decode_times: bool = True) -> list[tuple
     if not source.exists():
         raise InputError("file not found", where=str(source), hint="check the path, or make the file first")
     with source.open("rb") as handle:
-        magic = handle.read(4)
-    if magic[:2] == b"PK":
+        kind = magic.kind_of(handle.read(magic.LONGEST))
+    if kind == "zip":
         return _open_zip(source, decode_times)
-    if magic == b"GRIB":
+    if kind == "grib":
         return _open_grib(source)
     return [(str(source), _open_netcdf(source, decode_times))]
 

@@ -6,31 +6,11 @@ from functools import cached_property
 from pathlib import Path
 
 from ..errors import InputError
+from ..magic import kind_of
 
 HEAD = 4096
 LARGEST_TEXT = 512 * 2**20
 """Text files above this many bytes are not read."""
-
-MAGIC: tuple[tuple[bytes, str], ...] = (
-    (b"\x89HDF\r\n\x1a\n", "hdf5"),
-    (b"CDF\x01", "netcdf3"),
-    (b"CDF\x02", "netcdf3"),
-    (b"CDF\x05", "netcdf3"),
-    (b"II*\x00", "tiff"),
-    (b"MM\x00*", "tiff"),
-    (b"II+\x00", "tiff"),
-    (b"MM\x00+", "tiff"),
-    (b"PK\x03\x04", "zip"),
-    (b"PK\x05\x06", "zip"),
-    (b"\x1f\x8b", "gzip"),
-    (b"BZh", "bzip2"),
-    (b"\xfd7zXZ\x00", "xz"),
-    (b"GRIB", "grib"),
-    (b"\x00\x00\x27\x0a", "shapefile"),
-    (b"RDX2\n", "rdata"),
-    (b"RDX3\n", "rdata"),
-    (b"X\n\x00\x00\x00", "rdata"),
-)
 
 
 class Probe:
@@ -57,13 +37,10 @@ class Probe:
 
     @cached_property
     def kind(self) -> str:
-        """'folder', a binary kind of :data:`MAGIC`, 'text' or 'binary'."""
+        """'folder', a binary kind of :data:`fluxatlas.magic.MAGIC`, 'text' or 'binary'."""
         if self.is_folder:
             return "folder"
-        for magic, kind in MAGIC:
-            if self.head.startswith(magic):
-                return kind
-        return "binary" if b"\x00" in self.head else "text"
+        return kind_of(self.head) or ("binary" if b"\x00" in self.head else "text")
 
     @cached_property
     def encoding(self) -> str:

@@ -70,7 +70,7 @@ def own_kinds(regions: Sequence[PathLike]) -> list[str]:
         with NETCDF, open_netcdf(path) as data:
             if "maps" not in data.attrs:
                 hint = "make it with `fluxatlas regrid regions`"
-                raise InputError("is no file of regions", where=str(path), hint=hint)
+                raise InputError("is not a regions file", where=str(path), hint=hint)
             settings = str(data.attrs.get("fluxatlas_settings_hash"))
             found.setdefault(settings, (path, str(data.attrs["maps"]).split()))
     if len(found) > 1:

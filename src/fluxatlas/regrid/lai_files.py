@@ -215,7 +215,7 @@ def _degrees(source: Source) -> Extent:
     if np.abs(source.lat).max() > 90 + cell:
         hint = "export it in degrees (EPSG:4326); sinusoidal grids are read from GeoTIFF"
         raise GridError(
-            f"the coordinates (up to {np.abs(source.lat).max():g}) are no degrees", where=source.path, hint=hint
+            f"the coordinates (up to {np.abs(source.lat).max():g}) are not degrees", where=source.path, hint=hint
         )
     return ("degrees", float(source.lon[0]) - cell / 2, float(source.lat.min()) - cell / 2,
             float(source.lon[-1]) + cell / 2, float(source.lat.max()) + cell / 2, cell)  # fmt: skip

@@ -23,7 +23,7 @@ class NetcdfSource(Source):
     """A NetCDF variable on latitude and longitude; packing and missing values are those the file declares.
 
     ``units`` is the unit that the file states. Raises :class:`InputError` for a variable, a position or an axis that is
-    not there and for dimensions left over, and :class:`GridError` for axes that are irregular or no degrees.
+    not there and for dimensions left over, and :class:`GridError` for axes that are irregular or not degrees.
     """
 
     def __init__(
@@ -54,7 +54,9 @@ class NetcdfSource(Source):
         lon = axis(self.field["lon"].to_numpy(), "lon", path)
         if np.abs(self.lat).max() > 90.0 + 1e-6 or np.abs(lon).max() > 540.0:
             hint = "give a file on a regular latitude-longitude grid (EPSG:4326), or a GeoTIFF in its projection"
-            raise GridError(f"the coordinates (up to {np.abs(self.lat).max():g}) are no degrees", where=path, hint=hint)
+            raise GridError(
+                f"the coordinates (up to {np.abs(self.lat).max():g}) are not degrees", where=path, hint=hint
+            )
         self.width, self.flipped = len(lon), bool(lon[0] > lon[-1])
         self.lon = self._without_repeat(lon[::-1] if self.flipped else lon)
 

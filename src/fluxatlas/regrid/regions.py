@@ -158,7 +158,7 @@ def read(path: str | Path) -> Mapping[str, RegionShares]:
     """Shares of every map of a file of :func:`write`, by the name of the map; float64."""
     with files.open_netcdf(path) as data:
         if "maps" not in data.attrs:
-            raise InputError("is no file of regions", where=str(path), hint="make it with `fluxatlas regrid regions`")
+            raise InputError("is not a regions file", where=str(path), hint="make it with `fluxatlas regrid regions`")
         shape = data.sizes["lat"], data.sizes["lon"]
         found = {}
         for kind in str(data.attrs["maps"]).split():

@@ -21,6 +21,7 @@ from rasterio.vrt import WarpedVRT
 from rasterio.warp import calculate_default_transform
 from rasterio.windows import Window
 
+from .. import magic
 from ..errors import InputError
 from ..files import open_netcdf
 from .netcdf_source import NetcdfSource
@@ -30,8 +31,6 @@ from .source import Source, axis
 __all__ = ["NetcdfSource", "RasterSource", "Source", "kind_of", "open_source"]
 
 Array = npt.NDArray[Any]
-MAGIC = {b"CDF": "netcdf", b"\x89HDF": "netcdf", b"\x0e\x03\x13\x01": "hdf4", b"PK\x03\x04": "zip", b"\x1f\x8b": "gzip"}
-"""First bytes of a file -> what it is; anything else is tried as a raster."""
 
 
 def kind_of(path: str) -> str:
@@ -46,18 +45,18 @@ def kind_of(path: str) -> str:
         raise InputError("this is a folder, not a file", where=path, hint=hint)
     try:
         with Path(path).open("rb") as file:
-            first = file.read(4)
+            first = file.read(magic.LONGEST)
     except OSError as problem:
         raise InputError(f"cannot be read ({problem.strerror})", where=path, hint="check its permissions") from None
     if not first:
         raise InputError("file is empty", where=path, hint="delete it and make or download it again")
-    kind = next((kind for start, kind in MAGIC.items() if first.startswith(start)), "raster")
+    kind = magic.kind_of(first)
     if kind == "hdf4":
         hint = "convert it (gdal_translate HDF4_EOS:... out.tif), or get GeoTIFF or NetCDF instead"
         raise InputError("HDF4 files cannot be read", where=path, hint=hint)
-    if kind not in ("netcdf", "raster"):
+    if kind in magic.PACKED:
         raise InputError(f"the file is packed ({kind})", where=path, hint="unpack it first")
-    return kind
+    return "netcdf" if kind in magic.NETCDF or first.startswith(b"CDF") else "raster"
 
 
 @contextmanager
@@ -127,7 +126,7 @@ class RasterSource(Source):
         lon = axis(t.c + (np.arange(raster.width) + 0.5) * t.a, "lon", path)
         if np.abs(self.lat).max() > 90.0 + 0.01 * abs(t.e) or np.abs(lon).max() > 540.0:
             hint = "the file states no projection: add it (EPSG:4326 for degrees)"
-            raise InputError(f"its coordinates ({self.lat[0]:g}, {lon[0]:g}) are no degrees", where=path, hint=hint)
+            raise InputError(f"its coordinates ({self.lat[0]:g}, {lon[0]:g}) are not degrees", where=path, hint=hint)
         self.lon = self._without_repeat(lon)
 
     def _warped(self, raster: Any, resampling: Resampling) -> Any:

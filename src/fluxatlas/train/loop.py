@@ -33,7 +33,7 @@ FLOOR = 0.02
 
 
 class TrainingError(FluxAtlasError):
-    """Training went astray: the loss is not finite."""
+    """Training diverged: the loss is not finite."""
 
 
 @dataclass(frozen=True)

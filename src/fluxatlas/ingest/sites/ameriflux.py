@@ -26,6 +26,7 @@ import pandas as pd
 from ...config.sites import QcRules, SiteEntry
 from ...constants import LATENT_HEAT
 from ...errors import InputError
+from ...magic import kind_of
 from . import badm, depths, weather
 from .archives import opened, unpack
 from .layouts import ColumnSpec, Layout, celsius, percent
@@ -89,7 +90,7 @@ def read_file(path: str | Path, encoding: str = "utf-8") -> BaseFile:
     where, data = str(path), read_bytes(path)
     tables: dict[str, bytes] = {}
     name = Path(path).name
-    if data[:2] == b"PK":
+    if kind_of(data) == "zip":
         name, data, tables = _unzip(data, where)
     head = decode(data[:2000], where, encoding) if data[:2000].isascii() else ""
     stated = dict(re.findall(r"^#\s*(Site|Version):\s*(\S+)", head, re.MULTILINE))

@@ -14,6 +14,7 @@ import re
 from typing import Any
 
 from ...errors import InputError
+from ...magic import kind_of
 from .text import decode_mixed
 from .workbook import sheets
 
@@ -30,7 +31,7 @@ def table(data: bytes, where: str) -> list[list[str]]:
 
     Raises :class:`InputError` where the first row is not that of a BIF, or nothing follows it.
     """
-    if data[:2] == b"PK" or where.lower().endswith(".xlsx"):
+    if kind_of(data) == "zip" or where.lower().endswith(".xlsx"):
         found = rows(data, where)
     else:
         try:
@@ -47,7 +48,7 @@ def table(data: bytes, where: str) -> list[list[str]]:
 
 def is_table(data: bytes) -> bool:
     """Whether ``data`` looks like a BIF: a workbook, or text with its header."""
-    return data[:2] == b"PK" or data.removeprefix(b"\xef\xbb\xbf").replace(b'"', b"").startswith(
+    return kind_of(data) == "zip" or data.removeprefix(b"\xef\xbb\xbf").replace(b'"', b"").startswith(
         ",".join(COLUMNS).encode()
     )
 

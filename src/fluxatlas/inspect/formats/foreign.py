@@ -7,18 +7,17 @@ import re
 from ..probe import Probe
 from ..report import Report
 
-BINARY: tuple[tuple[bytes, str, str], ...] = (
-    (b"\x1f\x8b", "gzip", "a gzip file: unpack it (gunzip -k) and inspect what it holds"),
-    (b"BZh", "bzip2", "a bzip2 file: unpack it (bunzip2 -k) and inspect what it holds"),
-    (b"\xfd7zXZ\x00", "xz", "an xz file: unpack it (unxz -k) and inspect what it holds"),
-    (b"\x0e\x03\x13\x01", "hdf4", "HDF4 is not read: get the product as GeoTIFF or NetCDF, or convert it with GDAL"),
-    (b"PAR1", "parquet", "Parquet is not read as input: save the table as CSV"),
-    (b"%PDF", "pdf", "a PDF document, no data"),
-    (b"\xd0\xcf\x11\xe0", "xls", "an old Excel workbook: save its sheet as CSV"),
-    (b"\xff\xfe", "utf-16", "text in UTF-16: save it as UTF-8"),
-    (b"\xfe\xff", "utf-16", "text in UTF-16: save it as UTF-8"),
-)
-"""First bytes, name of the format, and what to do."""
+BINARY: dict[str, str] = {
+    "gzip": "a gzip file: unpack it (gunzip -k) and inspect what it holds",
+    "bzip2": "a bzip2 file: unpack it (bunzip2 -k) and inspect what it holds",
+    "xz": "an xz file: unpack it (unxz -k) and inspect what it holds",
+    "hdf4": "HDF4 is not read: get the product as GeoTIFF or NetCDF, or convert it with GDAL",
+    "parquet": "Parquet is not read as input: save the table as CSV",
+    "pdf": "a PDF document, no data",
+    "xls": "an old Excel workbook: save its sheet as CSV",
+    "utf-16": "text in UTF-16: save it as UTF-8",
+}
+"""Kind by the first bytes, and what to do."""
 POINTER = "version https://git-lfs.github.com/spec/"
 PAGE = re.compile(r"\s*(<!doctype html|<html|<\?xml[^>]*>\s*<(html|error))", re.IGNORECASE)
 
@@ -27,9 +26,8 @@ def recognise(probe: Probe) -> Report | None:
     """A file of which nothing more can be said than what to do with it."""
     if probe.is_folder:
         return None
-    for start, name, what in BINARY:
-        if probe.head.startswith(start):
-            return Report(str(probe.path), name).decide("unusable", what)
+    if probe.kind in BINARY:
+        return Report(str(probe.path), probe.kind).decide("unusable", BINARY[probe.kind])
     said = probe.head.decode("latin-1").lstrip("\xef\xbb\xbf")
     if said.startswith(POINTER):
         size = re.search(r"size (\d+)", said)

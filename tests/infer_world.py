@@ -100,7 +100,7 @@ def write_member(path: Path, seed: int, hidden: int = 8, grid: str = "4km", laye
     torch.manual_seed(seed)
     network = HierarchicalNetwork(SYSTEM, Architecture(cell=cell, hidden=hidden, layers=layers))
     network.scaler.fit(_scaler_data(np.random.default_rng(0)))
-    names = feature_names(dict.fromkeys(SYSTEM.statics))
+    names = feature_names(dict.fromkeys(SYSTEM.statics), SYSTEM.climate)
     rng = np.random.default_rng(seed)
     points = rng.normal(size=(60, len(names)))
     index = Applicability.fit(points, np.arange(60) % 6, names)

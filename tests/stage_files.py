@@ -123,6 +123,7 @@ def _write_attributes(path, tile, layers):
     path.parent.mkdir(parents=True, exist_ok=True)
     with netCDF4.Dataset(path, "w") as file:
         _dims(file, tile, month=np.arange(1, 13))
+        file.weight = "areacella uplandFrac"
         for name, layer in layers.items():
             dims = ("month", "lat", "lon")[-layer.ndim :]
             kind, fill = ("i1", -1) if name == "active" else ("f4", np.float32(np.nan))

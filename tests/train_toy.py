@@ -9,9 +9,8 @@ import torch
 from fluxatlas.drivers import slow_drivers
 from fluxatlas.ingest.atmosphere import series_of
 from fluxatlas.systems import get_system
+from fluxatlas.systems.soil_methane_sink.network import diffusion_oxidation, diffusivity
 from fluxatlas.train.data import Segment, SequenceSet
-from fluxatlas.train.networks.bounds import diffusivity
-from fluxatlas.train.networks.heads import diffusion_oxidation
 
 SYSTEM = get_system("soil_methane_sink")
 SERIES = series_of(SYSTEM.slow)

@@ -1,14 +1,22 @@
-"""Gases of the atmosphere that can drive a system: the rows of ``resources/gases.yaml``."""
+"""Gases of the atmosphere that can drive a system: the rows of ``resources/gases.yaml``, and series of annual means."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import numpy.typing as npt
 import yaml
 
-from .errors import ConfigError, nearest
+from .errors import ConfigError, InputError, nearest
 from .paths import RESOURCES
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FloatArray = npt.NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True)
@@ -41,3 +49,38 @@ def get(name: str) -> Gas:
     if name not in known:
         raise ConfigError(f"unknown gas '{name}'{nearest(name, known)}", hint=f"choose from {', '.join(sorted(known))}")
     return known[name]
+
+
+@dataclass(frozen=True)
+class AnnualSeries:
+    """Annual global means of the mole fraction of ``gas``, in its unit of the variable table; every year is there.
+
+    ``source`` is the file it was read from, ``carried`` whether that is a table of fluxatlas itself. Hashable, so
+    that it can be part of a job.
+    """
+
+    gas: str
+    years: tuple[int, ...]
+    values: tuple[float, ...]
+    source: str
+    carried: bool = False
+
+    def covers(self, dates: pd.DatetimeIndex) -> bool:
+        """Whether all years of ``dates`` are there."""
+        return self.years[0] <= dates.year.min() and dates.year.max() <= self.years[-1]
+
+    def at(self, dates: pd.DatetimeIndex) -> FloatArray:
+        """Values (time,) at ``dates``: annual means stand at 1 July, between them they are interpolated linearly.
+
+        Raises :class:`InputError` for a date outside the years of the series.
+        """
+        if not self.covers(dates):
+            raise InputError(
+                f"no atmospheric {self.gas.upper()} for {dates.min():%Y}-{dates.max():%Y}",
+                where=self.source,
+                hint=f"choose years within {self.years[0]}-{self.years[-1]} or give a longer series "
+                f"(atmosphere.series.{self.gas})",
+            )
+        length = np.where(dates.is_leap_year, 366.0, 365.0)
+        decimal_year = dates.year.to_numpy(float) + (dates.dayofyear.to_numpy(float) - 0.5) / length
+        return np.interp(decimal_year, np.asarray(self.years, float) + 0.5, self.values)

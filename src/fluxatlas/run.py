@@ -53,6 +53,16 @@ class Run:
         """Whether the world is made up, so that raw files and the truth can be made."""
         return self.config.forcing.source == "synthetic_earth"
 
+    @property
+    def has_truth(self) -> bool:
+        """Whether the truth behind the made-up world is known for this system."""
+        return self.is_synthetic and self.system.truth is not None
+
+    @property
+    def has_synthetic_sites(self) -> bool:
+        """Whether the sites are those of the made-up world."""
+        return self.has_truth and not self.config.sites.entries
+
     @cached_property
     def land(self) -> dict[str, int]:
         """Land cells by tile, for tiles of the domain with any; raises :class:`ConfigError` if there are none."""
@@ -226,9 +236,18 @@ class Run:
         """The sites block with its paths filled in."""
         from .config.sites import sites_for_synthetic_earth
 
-        if not self.is_synthetic or self.config.sites.entries:
-            return self.config.sites
-        return sites_for_synthetic_earth(f"{self.raw}/sites", self.config.sites)
+        qc = self.config.sites.qc
+        limits = {kind.variable: kind.limits for kind in self.system.observations if kind.limits} | dict(qc.limits)
+        sites = self.config.sites.model_copy(update={"qc": qc.model_copy(update={"limits": limits})})
+        return sites_for_synthetic_earth(f"{self.raw}/sites", sites) if self.has_synthetic_sites else sites
+
+    @cached_property
+    def synthesize(self) -> Any:
+        """The synthesize block with the forms that the hidden truth of the synthetic Earth withholds."""
+        block = self.config.synthesize
+        if block.exclude is not None or not self.has_truth:
+            return block
+        return block.model_copy(update={"exclude": dict(self.system.withheld)})
 
     @property
     def synthetic_site_files(self) -> list[str]:
@@ -241,7 +260,7 @@ class Run:
         """Raw site files."""
         from .ingest.sites.inputs import site_inputs
 
-        return self.synthetic_site_files if self.is_synthetic else site_inputs(self.sites)
+        return self.synthetic_site_files if self.has_synthetic_sites else site_inputs(self.sites)
 
     @property
     def region_files(self) -> list[str]:
@@ -289,18 +308,19 @@ class Run:
     @property
     def tower_variables(self) -> list[str]:
         """Variables of the product that towers measure too."""
-        return [name for name in self.variables if name.startswith(("tsl", "swc"))]
+        kinds = {kind.variable for kind in self.system.observations}
+        return [name for name in self.variables if name in kinds and name not in self.system.flux_names]
 
     @property
     def fluxes(self) -> list[str]:
         """Variables of the product that the system estimates, not those it carries along."""
-        return [name for name in self.variables if name not in self.system.intermediates]
+        return [name for name in self.variables if name in self.system.flux_names]
 
     @property
     def tables(self) -> list[str]:
         """Tables of the evaluation."""
         towers = ["towers"] if self.tower_variables else []
-        return ["skill", *towers, "seams", *(["truth"] if self.is_synthetic else [])]
+        return ["skill", *towers, "seams", *(["truth"] if self.has_truth else [])]
 
     @property
     def figures(self) -> list[str]:
@@ -308,7 +328,7 @@ class Run:
         from .report.catalogue import FIGURES
 
         wanted = self.config.report.figures
-        lacking = set() if self.is_synthetic else {"truth"}
+        lacking = set() if self.has_truth else {"truth"}
         lacking |= set() if self.tower_variables else {"towers"}
         lacking |= set() if self.fluxes else {"daily"}
         return [name for name in wanted if not lacking & set(FIGURES[name].needs)]
@@ -318,7 +338,7 @@ class Run:
     def settings(self, job: str) -> leaves.Settings:
         """The leaves that ``job`` reads as JSON for ``--settings``; see :mod:`fluxatlas.config.leaves`."""
         name = block_of(job)
-        block = getattr(self if name in ("forcing", "static", "sites") else self.config, name)
+        block = getattr(self if name in ("forcing", "static", "sites", "synthesize") else self.config, name)
         if name == "train":  # folds depend on the members: what counts is their number
             block = block.model_copy(update={"folds": block.n_folds})
         return leaves.Settings(name, leaves.handed(block, job), leaves.recorded(block, job))
@@ -372,7 +392,7 @@ class Run:
         """One sentence: what is run."""
         period = self.config.period
         return (
-            f"{self.system.name} on {len(self.tiles)} tiles of {self.config.grid.tile_size} degrees "
+            f"{self.system.key} on {len(self.tiles)} tiles of {self.config.grid.tile_size} degrees "
             f"({self.grid.name}, {sum(self.land.values()):,} land cells), {period.start}-{period.end}, "
             f"{len(self.members)} members{self._training()}, into {self.paths.root}"
         )

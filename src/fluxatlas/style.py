@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,8 +30,6 @@ SEA, BARE, INK, FAINT = "#E8EEF2", "#D9D6CF", "#222222", "#8A8A8A"
 MINUS = "\N{MINUS SIGN}"
 WIDTH = 7.2
 """Width of a figure in inches."""
-
-UNIT_TEXT = {"mg m-2 d-1": "mg m$^{-2}$ d$^{-1}$", "K": "K", "1": "m$^3$ m$^{-3}$", "Tg yr-1": "Tg CH$_4$ yr$^{-1}$"}
 
 MODEL_NAMES = {
     "network": "knowledge-guided network",
@@ -95,8 +94,11 @@ def save(figure: Figure, output: str | Path, settings: ReportBlock) -> None:
 
 
 def unit(text: str) -> str:
-    """A unit as it is set in a figure."""
-    return UNIT_TEXT.get(text, text)
+    """A unit as it is set in a figure: exponents and formulas as such; volume fractions are m3 m-3."""
+    if text == "1":
+        return "m$^3$ m$^{-3}$"
+    raised = re.sub(r"(?<=[A-Za-z])(-\d+)", r"$^{\1}$", text)
+    return re.sub(r"\b(C[HO])(\d)\b", r"\1$_\2$", raised)
 
 
 def signed(value: float, digits: int = 2) -> str:

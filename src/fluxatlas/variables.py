@@ -36,6 +36,8 @@ class Variable:
     step: tuple[float, float] | None = None
     possible: tuple[float, float] | None = None
     noise: float = 0.0
+    transform: tuple[str, float] | None = None
+    label: str = ""
 
     @property
     def attrs(self) -> dict[str, Any]:
@@ -77,6 +79,8 @@ def table() -> Mapping[str, Variable]:
             step=_pair(row["step"]) if "step" in row else None,
             possible=_pair(row["possible"]) if "possible" in row else None,
             noise=float(row.get("noise", 0.0)),
+            transform=(row["transform"][0], float(row["transform"][1])) if "transform" in row else None,
+            label=row.get("label", row["long_name"]),
         )
         for name, row in rows.items()
     }
@@ -99,6 +103,7 @@ def _registry() -> Any:
 
     units: Any = pint.UnitRegistry(cache_folder=None)
     units.define("ppb = 1e-9 = parts_per_billion")
+    units.define("parts_per_million = 1e-6")
     return units
 
 
@@ -123,8 +128,8 @@ def _parse(text: str) -> Any:
     spelled = text.strip()
     if spelled in ("", "1", "-", "unitless", "fraction", "(0 - 1)", "0-1"):
         return _registry().Unit("dimensionless")
-    if spelled == "1e-9":
-        return _registry().Unit("ppb")
+    if spelled in ("1e-9", "1e-6"):
+        return _registry().Unit({"1e-9": "ppb", "1e-6": "parts_per_million"}[spelled])
     if _CELSIUS.fullmatch(spelled) and spelled != "c":
         return _registry().Unit("degC")
     if _KELVIN.fullmatch(spelled):
@@ -142,6 +147,15 @@ def same_units(one: str, other: str) -> bool:
         return bool(_parse(one) == _parse(other))
     except Exception:  # pint raises many kinds for a unit it cannot read
         return False
+
+
+def factor(units: str, target: str) -> float:
+    """What a number in ``units`` is multiplied by to be in ``target``; raises :class:`UnitError` where that is none."""
+    try:
+        ratio = _registry().Quantity(1.0, _parse(units)).to(_parse(target)).magnitude
+    except Exception as problem:  # pint raises many kinds
+        raise UnitError(f"'{units}' is not convertible to '{target}'", hint="correct the unit") from problem
+    return float(f"{ratio:.12g}")  # a ratio of powers of ten, freed from its rounding
 
 
 def convert(values: npt.ArrayLike, units: str, name: str, *, where: str = "") -> npt.NDArray[np.floating[Any]]:

@@ -163,7 +163,7 @@ def test_the_commands_make_all_products(world, tmp_path) -> None:
             "--output",
             f"{tmp_path}/stac/catalog.json",
         ],
-        ["budget", *flux, *attributes, "--output", str(tmp_path / "budget.csv")],
+        ["budget", *system, *flux, *attributes, "--output", str(tmp_path / "budget.csv")],
     ):
         result = CliRunner().invoke(app, ["products", *arguments, *settings], catch_exceptions=False)
         assert result.exit_code == 0, result.output

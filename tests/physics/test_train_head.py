@@ -8,9 +8,8 @@ import torch
 
 import train_toy as toy
 from fluxatlas.process import methane
+from fluxatlas.systems.soil_methane_sink.network import diffusion_oxidation, diffusivity, exponent_b
 from fluxatlas.train.networks import HierarchicalNetwork
-from fluxatlas.train.networks.bounds import diffusivity, exponent_b
-from fluxatlas.train.networks.heads import diffusion_oxidation
 
 
 def test_head_equals_the_half_space_with_snow_in_series() -> None:

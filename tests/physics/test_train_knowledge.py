@@ -8,7 +8,7 @@ import torch
 import train_toy as toy
 from fluxatlas.errors import ConfigError
 from fluxatlas.systems import KnowledgeTerm, System
-from fluxatlas.train import knowledge
+from fluxatlas.systems.soil_methane_sink import knowledge
 from fluxatlas.train.knowledge import Knowledge
 from fluxatlas.train.networks import Architecture, HierarchicalNetwork
 
@@ -77,9 +77,7 @@ def test_all_terms_have_gradients_and_the_physical_head_is_first_order(batch, he
     network = HierarchicalNetwork(toy.SYSTEM, Architecture(hidden=4, head=head))
     network.scaler.fit(data.values())
     outputs, _ = network(tensors.drivers, tensors.statics)
-    terms = Knowledge.of(toy.SYSTEM, "pretrain", network).evaluate(
-        network, outputs, {**tensors.drivers, **tensors.statics}
-    )
+    terms = Knowledge.of(toy.SYSTEM, "pretrain").evaluate(network, outputs, {**tensors.drivers, **tensors.statics})
     assert set(terms) == {term.name for term in toy.SYSTEM.knowledge}
     sum(terms.values()).backward()
     last = toy.SYSTEM.submodules[-1].name
@@ -104,7 +102,7 @@ def test_training_on_a_term_alone_makes_the_response_obey(batch) -> None:
     values = []
     for _ in range(60):
         optimizer.zero_grad()
-        value = knowledge.temperature(knowledge.probe(network, known, 3, celsius=knowledge.TEMPERATURES), CELSIUS)
+        value = knowledge.temperature(knowledge.respond(network, known, 3, celsius=knowledge.TEMPERATURES), CELSIUS)
         value.backward()
         optimizer.step()
         values.append(float(value.detach()))
@@ -112,12 +110,11 @@ def test_training_on_a_term_alone_makes_the_response_obey(batch) -> None:
 
 
 def test_weights_come_from_the_system_unless_replaced(batch) -> None:
-    network = HierarchicalNetwork(toy.SYSTEM, Architecture(hidden=4))
-    of_system = Knowledge.of(toy.SYSTEM, "finetune", network).weights
+    of_system = Knowledge.of(toy.SYSTEM, "finetune").weights
     assert of_system == {term.name: term.finetune for term in toy.SYSTEM.knowledge}
-    assert Knowledge.of(toy.SYSTEM, "finetune", network, {"moisture": 0.0}).weights["moisture"] == 0.0
+    assert Knowledge.of(toy.SYSTEM, "finetune", {"moisture": 0.0}).weights["moisture"] == 0.0
     with pytest.raises(ConfigError, match="unknown knowledge term 'moistur'; did you mean 'moisture'"):
-        Knowledge.of(toy.SYSTEM, "finetune", network, {"moistur": 1.0})
+        Knowledge.of(toy.SYSTEM, "finetune", {"moistur": 1.0})
 
 
 def test_a_term_whose_variable_is_absent_is_an_error(batch) -> None:
@@ -127,9 +124,9 @@ def test_a_term_whose_variable_is_absent_is_an_error(batch) -> None:
     outputs, _ = network(tensors.drivers, tensors.statics)
     known = {name: values for name, values in {**tensors.drivers, **tensors.statics}.items() if name != "lai"}
     with pytest.raises(ConfigError, match="'substrate' lacks lai"):
-        Knowledge.of(toy.SYSTEM, "pretrain", network).evaluate(network, outputs, known)
+        Knowledge.of(toy.SYSTEM, "pretrain").evaluate(network, outputs, known)
     wrong = [KnowledgeTerm("moisture", ("ch4ox", "swc99"), 1, 1, ""), KnowledgeTerm("humour", ("ch4ox",), 1, 1, "")]
     for term, message in zip(wrong, ["reads swc99, which", "no function for knowledge term 'humour'"], strict=True):
         fields = {name: getattr(toy.SYSTEM, name) for name in toy.SYSTEM.__dataclass_fields__}
         with pytest.raises(ConfigError, match=message):
-            Knowledge.of(System(**{**fields, "knowledge": (term,)}), "pretrain", network)
+            Knowledge.of(System(**{**fields, "knowledge": (term,)}), "pretrain")

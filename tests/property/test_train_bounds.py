@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 import train_toy as toy
 from fluxatlas import variables
+from fluxatlas.systems.soil_methane_sink.network import CORRECTION, diffusivity
 from fluxatlas.train.networks import HierarchicalNetwork
-from fluxatlas.train.networks.bounds import CORRECTION, diffusivity
 
 SCALED = toy.samples(n=3, days=40).values()
 

@@ -92,7 +92,7 @@ DAILY = {
 MONTHLY = {"source": "mapping", "path": "{year}.nc", "elevation": "z.nc"}
 WRONG_NAMES = {
     "products.variables": ({"products": {"variables": ["fch4", "swc5"]}}, "variable 'swc5'", "swc05"),
-    "train.diffusivity": ({"train": {"diffusivity": "cury"}}, "relation 'cury'", "curry"),
+    "train.options.diffusivity": ({"train": {"options": {"diffusivity": "cury"}}}, "form 'cury'", "curry"),
     "train.knowledge": ({"train": {"knowledge": {"moistrue": 2}}}, "knowledge term 'moistrue'", "moisture"),
     "synthesize.exclude": (
         {"synthesize": {"exclude": {"diffusivty": []}}},
@@ -142,7 +142,7 @@ def test_a_choice_of_which_no_form_is_left_is_refused() -> None:
 def test_right_names_pass() -> None:
     given = {
         "products": {"variables": ["tsl05", "fch4"]},
-        "train": {"diffusivity": "penman", "knowledge": {"moisture": 0}},
+        "train": {"options": {"diffusivity": "penman"}, "knowledge": {"moisture": 0}},
         "synthesize": {"exclude": {"profile": ["uniform"]}},
         "sites": {"qc": {"limits": {"fch4": [-100, 3000], "tsl05": [200, 300]}}},
         "static": {"landcover": {"path": "lc.tif", "legend": "my_own.csv"}},

@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fluxatlas.drivers import AnnualSeries, slow_drivers
+from fluxatlas.drivers import slow_drivers
 from fluxatlas.errors import ConfigError, InputError
+from fluxatlas.gases import AnnualSeries
 from fluxatlas.ingest.atmosphere import annual_series, series_of
 from fluxatlas.process.slow import ch4, lai
 from fluxatlas.systems import SlowDriver, get_system

@@ -14,7 +14,10 @@ from fluxatlas.evaluate.skill import read_predictions, skill_table
 from fluxatlas.evaluate.towers import write_towers
 from fluxatlas.evaluate.truth import truth_table
 from fluxatlas.products.daily import write_daily
+from fluxatlas.systems import get_system
 from stage_files import MODELS, make_world, write_observations, write_predictions, write_truth
+
+SYSTEM = get_system("soil_methane_sink")
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +102,7 @@ def test_predictions_that_cannot_be_read_are_refused(tmp_path) -> None:
 
 def test_scores_against_the_truth(world, tmp_path) -> None:
     path = write_truth(world, tmp_path / "truth.nc")
-    table = truth_table(world.flux, world.attributes, path).set_index(["variable", "year"])
+    table = truth_table(world.flux, world.attributes, path, SYSTEM).set_index(["variable", "year"])
     with xr.open_dataset(path, engine="netcdf4") as data:
         true = data.ch4ox.sel(year=2002).to_numpy().astype(float)
     members, weight = world.annual["ch4ox", 2002], world.area
@@ -116,7 +119,7 @@ def test_scores_against_the_truth(world, tmp_path) -> None:
 
 def test_the_truth_itself_scores_full_marks(world, tmp_path) -> None:
     path = write_truth(world, tmp_path / "truth.nc", error=0.0)
-    table = truth_table(world.flux, world.attributes, path)
+    table = truth_table(world.flux, world.attributes, path, SYSTEM)
     np.testing.assert_allclose(table[["r", "r2"]], 1, atol=1e-6)
     np.testing.assert_allclose(table["within_members"], 1, atol=1e-3)
 
@@ -129,14 +132,14 @@ def test_a_truth_of_other_years_or_another_place_is_refused(world, tmp_path) -> 
         data.isel(year=0, drop=True).to_netcdf(tmp_path / "noyear.nc")
     for name, message in (("years", "none of the years"), ("place", "share no cell"), ("noyear", "no dimension")):
         with pytest.raises(InputError, match=message):
-            truth_table(world.flux, world.attributes, tmp_path / f"{name}.nc")
+            truth_table(world.flux, world.attributes, tmp_path / f"{name}.nc", SYSTEM)
 
 
 # --- seams ----------------------------------------------------------------------------------------------------------
 
 
 def test_a_smooth_field_has_no_seam_and_a_shifted_tile_has_one(world, tmp_path) -> None:
-    table = seam_table(world.flux, world.attributes)
+    table = seam_table(world.flux, world.attributes, SYSTEM.flux_names)
     whole = table[(table.edge == "all") & (table.variable == "ch4ox")]
     assert (whole["pairs"] > 30).all() and whole["ratio"].between(0.7, 1.3).all()
     assert set(table.edge) == {
@@ -154,7 +157,7 @@ def test_a_smooth_field_has_no_seam_and_a_shifted_tile_has_one(world, tmp_path) 
             with xr.open_dataset(path, engine="netcdf4") as data:
                 data.assign(ch4ox_member=data.ch4ox_member + 1, fch4_member=data.fch4_member + 1).to_netcdf(target)
             moved.append(target)
-    seams = seam_table(moved, world.attributes)
+    seams = seam_table(moved, world.attributes, SYSTEM.flux_names)
     seams = seams[seams.variable == "ch4ox"].set_index("edge")
     assert (seams.loc["N40W130|N40W120", "ratio"] > 3).all()
     assert seams.loc["N30W130|N30W120", "ratio"].between(0.5, 1.5).all()
@@ -162,7 +165,7 @@ def test_a_smooth_field_has_no_seam_and_a_shifted_tile_has_one(world, tmp_path) 
 
 def test_one_tile_has_no_edges(world) -> None:
     name = world.tiles[1].name
-    table = seam_table([p for p in world.flux if p.parent.name == name], [world.attributes[1]])
+    table = seam_table([p for p in world.flux if p.parent.name == name], [world.attributes[1]], SYSTEM.flux_names)
     assert (table["edge"] == "all").all() and (table["pairs"] == 0).all() and table["ratio"].isna().all()
 
 
@@ -212,8 +215,8 @@ def test_the_commands_write_their_tables(world, daily, tmp_path) -> None:
     flux += [part for path in world.attributes for part in ("--attributes", path)]
     for name, options in (
         ("skill", [part for path in predictions for part in ("--predictions", path)]),
-        ("truth", [*flux, "--truth", truth]),
-        ("seams", flux),
+        ("truth", [*flux, "--truth", truth, "--system", SYSTEM.name]),
+        ("seams", [*flux, "--system", SYSTEM.name]),
         (
             "towers",
             [*(part for path in daily for part in ("--daily", path)), "--sites", sites, "--observations", observations],

@@ -27,7 +27,7 @@ ORDER = (
         "braces",
         "variables",
     ),
-    *("gases", "humidity", "astronomy", "land_mask", "calendars", "times", "weights", "systems", "drivers", "process"),
+    *("gases", "humidity", "astronomy", "land_mask", "calendars", "times", "weights", "process", "systems", "drivers"),
     *("config", "style", "ingest", "regrid", "fetch", "tiles", "synthesize", "train", "infer", "products", "evaluate"),
     *("report", "testing", "progress", "inspect", "run", "farewell", "check", "plan", "status", "explain", "cli"),
 )

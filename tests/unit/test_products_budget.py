@@ -9,8 +9,11 @@ from fluxatlas.config.products import ProductsBlock
 from fluxatlas.errors import GridError, InputError
 from fluxatlas.products.budget import budget_table, write_budget
 from fluxatlas.products.daily import write_daily
+from fluxatlas.systems import get_system
 from fluxatlas.tiles.mosaic import assemble
 from stage_files import make_world
+
+SYSTEM = get_system("soil_methane_sink")
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +27,7 @@ def _total(world, variable, year):
 
 
 def test_the_total_and_its_spread_are_those_of_the_members(world) -> None:
-    table = budget_table(world.flux, world.attributes)
+    table = budget_table(world.flux, world.attributes, system=SYSTEM)
     for variable, year in world.annual:
         row = table[(table.variable == variable) & (table.year == year) & (table.region_kind == "global")].iloc[0]
         members = _total(world, variable, year)
@@ -36,7 +39,7 @@ def test_the_total_and_its_spread_are_those_of_the_members(world) -> None:
 
 
 def test_zones_and_biomes_each_add_up_to_the_domain(world) -> None:
-    table = budget_table(world.flux, world.attributes, ProductsBlock(zones=[-90, 0, 35, 42, 90]))
+    table = budget_table(world.flux, world.attributes, ProductsBlock(zones=[-90, 0, 35, 42, 90]), system=SYSTEM)
     for _, group in table.groupby(["year", "variable"]):
         sums = group.groupby("region_kind")[["mean", "area_m2"]].sum()
         for kind in ("zone", "biome"):
@@ -52,7 +55,7 @@ def test_the_daily_product_integrates_to_the_budget_within_its_packing(world, tm
         area = (data.areacella * data.uplandFrac / 100).astype(float)
         daily = (data.fch4.astype(float) * area).sum().item() * 1e-15
         bound = 0.0005 * 366 * area.where(data.fch4[0].notnull()).sum().item() * 1e-15
-    table = budget_table(world.flux_of(2004), world.attributes)
+    table = budget_table(world.flux_of(2004), world.attributes, system=SYSTEM)
     row = table[(table.variable == "fch4") & (table.region_kind == "global")].iloc[0]
     assert abs(daily - row["mean"]) < bound
     assert abs(daily / row["mean"] - 1) < 1e-4
@@ -61,17 +64,17 @@ def test_the_daily_product_integrates_to_the_budget_within_its_packing(world, tm
 def test_many_members_give_percentiles_and_one_gives_no_spread(tmp_path) -> None:
     box = (-130, 40, -120, 50)
     many = make_world(tmp_path / "many", bbox=box, years=(2001,), members=24)
-    row = budget_table(many.flux, many.attributes, variables=["ch4ox"]).iloc[0]
+    row = budget_table(many.flux, many.attributes, variables=["ch4ox"], system=SYSTEM).iloc[0]
     low, high = np.percentile(_total(many, "ch4ox", 2001), [5, 95])
     np.testing.assert_allclose([row["low"], row["high"]], [low, high], rtol=1e-6)
     assert row["interval"] == "5-95 % of members"
     one = make_world(tmp_path / "one", bbox=box, years=(2001,), members=1)
-    row = budget_table(one.flux, one.attributes).iloc[0]
+    row = budget_table(one.flux, one.attributes, system=SYSTEM).iloc[0]
     assert np.isnan(row["sd"]) and row["low"] == row["high"] == row["mean"]
 
 
 def test_csv_and_parquet_hold_the_same(world, tmp_path) -> None:
-    table = write_budget(tmp_path / "budget.csv", world.flux, world.attributes)
+    table = write_budget(tmp_path / "budget.csv", world.flux, world.attributes, system=SYSTEM)
     parquet = pd.read_parquet(tmp_path / "budget.parquet")
     pd.testing.assert_frame_equal(parquet, table)
     pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "budget.csv"), table, rtol=1e-6)
@@ -102,4 +105,4 @@ def test_a_domain_without_active_cells_is_refused(tmp_path) -> None:
     sea = make_world(tmp_path, bbox=(-150, 30, -140, 40), years=(2001,))
     assert not sea.active.any()
     with pytest.raises(InputError, match="no active cell"):
-        budget_table(sea.flux, sea.attributes)
+        budget_table(sea.flux, sea.attributes, system=SYSTEM)

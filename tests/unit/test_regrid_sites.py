@@ -11,6 +11,7 @@ from fluxatlas.regrid import sites
 from fluxatlas.regrid.tile import at_points
 from fluxatlas.systems import get_system
 
+MONTHS = [f"lai_{month:02d}" for month in range(1, 13)]
 SYSTEM = get_system("soil_methane_sink")
 GRID = get_grid("4km")
 TILE = GRID.tile("N36W008", 2)
@@ -78,8 +79,8 @@ def test_own_attributes_win_and_the_rest_is_of_the_cell(world) -> None:
 
 def test_leaf_area_is_the_cells_season_or_the_sites_constant(world) -> None:
     table, _ = _run(world)
-    assert table.loc["bare", sites.MONTHS].tolist() == list(range(1, 13))
-    assert table.loc["own", sites.MONTHS].tolist() == [2.5] * 12
+    assert table.loc["bare", MONTHS].tolist() == list(range(1, 13))
+    assert table.loc["own", MONTHS].tolist() == [2.5] * 12
 
 
 def test_sites_outside_keep_what_they_have(world) -> None:

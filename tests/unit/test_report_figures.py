@@ -27,6 +27,7 @@ from fluxatlas.report.catalogue import FIGURES, KINDS, PICTURES, Inputs, figure_
 from fluxatlas.report.figures import write_figure
 from fluxatlas.report.summary import write_summary
 from fluxatlas.style import MapFrame, coarsen, house_style
+from fluxatlas.systems import get_system
 from stage_files import (
     make_world,
     write_forcing,
@@ -37,6 +38,8 @@ from stage_files import (
 )
 
 SMALL = ReportBlock(dpi=60)
+
+SYSTEM = get_system("soil_methane_sink")
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +53,7 @@ def inputs(world):
     for variable in ("ch4ox", "tsl05", "swc05"):
         daily[variable] = root / "products" / "daily" / f"{variable}_2001.nc"
         write_daily(daily[variable], variable, 2001, world.flux, world.attributes, system="soil_methane_sink")
-    write_budget(root / "budget.csv", world.flux, world.attributes)
+    write_budget(root / "budget.csv", world.flux, world.attributes, system=SYSTEM)
     predictions = write_predictions(world, root / "train", sites=4)
     write_skill(root / "skill.csv", predictions)
     soil = [daily["tsl05"], daily["swc05"]]
@@ -88,15 +91,15 @@ def test_the_catalogue_the_configuration_and_the_captions_agree() -> None:
 
 
 def test_a_plotting_option_changes_the_picture(inputs, tmp_path) -> None:
-    write_figure("uptake_map", inputs, tmp_path / "a.png", SMALL)
-    write_figure("uptake_map", inputs, tmp_path / "b.png", ReportBlock(dpi=60, colormap="magma"))
+    write_figure("flux_map", inputs, tmp_path / "a.png", SMALL)
+    write_figure("flux_map", inputs, tmp_path / "b.png", ReportBlock(dpi=60, colormap="magma"))
     first, second = (np.asarray(Image.open(tmp_path / f"{name}.png")) for name in "ab")
     assert first.shape == second.shape and (first != second).any()
 
 
 def test_the_map_shows_the_mean_of_the_members_where_cells_are_active(world, inputs) -> None:
     with house_style(SMALL):
-        figure = maps.uptake_map(inputs, SMALL)
+        figure = maps.flux_map(inputs, SMALL)
     mesh = figure.axes[0].collections[1]
     shown = np.ma.filled(mesh.get_array(), np.nan)
     np.testing.assert_allclose(shown, world.annual["ch4ox", 2001].mean(axis=0), rtol=1e-6)
@@ -287,7 +290,7 @@ def test_no_predictions_of_sites_left_out_is_said(inputs, tmp_path) -> None:
 
 
 def test_the_page_holds_the_numbers_of_the_tables(world, inputs, tmp_path) -> None:
-    write_truth_scores(tmp_path / "truth.csv", world.flux, world.attributes, inputs.truth[0])
+    write_truth_scores(tmp_path / "truth.csv", world.flux, world.attributes, inputs.truth[0], SYSTEM)
     folder = tmp_path / "benchmarks" / "infer"
     folder.mkdir(parents=True)
     for name, seconds in (("a", 12.5), ("b", 30.0)):
@@ -296,6 +299,7 @@ def test_the_page_holds_the_numbers_of_the_tables(world, inputs, tmp_path) -> No
     page = tmp_path / "report" / "summary.html"
     write_summary(
         page,
+        system=SYSTEM,
         title="a < b",
         budget=inputs.budget[0],
         skill=inputs.skill[0],
@@ -308,15 +312,15 @@ def test_the_page_holds_the_numbers_of_the_tables(world, inputs, tmp_path) -> No
     (address,) = re.findall(r'src="data:image/png;base64,([^"]+)"', text)
     assert base64.b64decode(address) == (tmp_path / "figures" / "skill.png").read_bytes()
     assert "<b>Skill at sites left out.</b>" in text and "flatters fine-tuning" in text
-    write_summary(tmp_path / "real.html", skill=inputs.skill[0])
+    write_summary(tmp_path / "real.html", system=SYSTEM, skill=inputs.skill[0])
     assert "flatters" not in (tmp_path / "real.html").read_text()
     assert "| infer | 2 | 42.5 | 30.0 | 800 |" in plain
     whole = pd.read_csv(inputs.budget[0]).query("region_kind == 'global' and variable == 'ch4ox'").iloc[0]
     assert f"| 2001 | ch4ox | {whole['mean']:.4g} |" in plain and f"{whole['mean']:.4g}" in text
     with pytest.raises(InputError, match="file not found"):
-        write_summary(page, budget=tmp_path / "none.csv")
+        write_summary(page, system=SYSTEM, budget=tmp_path / "none.csv")
     with pytest.raises(InputError, match="file not found"):
-        write_summary(page, figures=[tmp_path / "none.png"])
+        write_summary(page, system=SYSTEM, figures=[tmp_path / "none.png"])
 
 
 def test_the_commands_draw_and_list(inputs, tmp_path) -> None:
@@ -328,7 +332,7 @@ def test_the_commands_draw_and_list(inputs, tmp_path) -> None:
     arguments = [*system, "--budget", str(inputs.budget[0]), "--output", str(output), "--settings", '{"dpi": 60}']
     assert run.invoke(app, ["report", "figure", "budget", *arguments], catch_exceptions=False).exit_code == 0
     page = ["--output", str(tmp_path / "s.html"), "--budget", str(inputs.budget[0]), "--figure", str(output)]
-    assert run.invoke(app, ["report", "summary", *page], catch_exceptions=False).exit_code == 0
+    assert run.invoke(app, ["report", "summary", *system, *page], catch_exceptions=False).exit_code == 0
     assert output.is_file() and (tmp_path / "s.md").is_file()
     with pytest.raises(ConfigError, match="did you mean 'dpi'"):
         wrong = [*system, "--output", str(output), "--settings", '{"dpy": 60}']

@@ -10,17 +10,27 @@ from fluxatlas.config.sites import sites_for_synthetic_earth
 from fluxatlas.config.synthetic_earth import SyntheticEarthBlock
 from fluxatlas.ingest.sites import table
 from fluxatlas.ingest.sites.inputs import site_inputs
+from fluxatlas.systems import get_system
 from fluxatlas.testing.earth import SyntheticEarth
 from fluxatlas.testing.site_files import write_sites
 
 FACTORS = {("ug CH4-C m-2 h-1", "uptake_positive"): -0.032057, ("nmol m-2 s-1", "upward_positive"): 1.3861}
 """To mg CH4 m-2 d-1, from the table of the science notes."""
 
+SYSTEM = get_system("soil_methane_sink")
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     raw = tmp_path_factory.mktemp("sites")
-    write_sites(SyntheticEarth(SyntheticEarthBlock(towers=1, chambers=2)), (-112, 33, -108, 37), 2010, 2010, raw)
+    write_sites(
+        SyntheticEarth(SyntheticEarthBlock(towers=1, chambers=2)),
+        get_system("soil_methane_sink"),
+        (-112, 33, -108, 37),
+        2010,
+        2010,
+        raw,
+    )
     return raw
 
 

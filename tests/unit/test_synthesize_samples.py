@@ -10,13 +10,15 @@ import xarray as xr
 
 import infer_world as world
 from fluxatlas import variables
+from fluxatlas.config import load
 from fluxatlas.config.synthesize import SynthesizeBlock
 from fluxatlas.errors import ConfigError, GridError, InputError
 from fluxatlas.grid import get_grid
 from fluxatlas.ingest.atmosphere import series_of
-from fluxatlas.synthesize.generate import SamplesSummary, synthesize, target_names
+from fluxatlas.paths import REPOSITORY
+from fluxatlas.run import Run
+from fluxatlas.synthesize.generate import SamplesSummary, synthesize
 from fluxatlas.synthesize.weather import GridWeather, SiteWeather
-from fluxatlas.testing.truth import HIDDEN
 
 SERIES = series_of(world.SYSTEM.slow)
 GRID, SIZE = get_grid("0.25deg"), 2
@@ -73,7 +75,7 @@ def made(inputs: Path, tmp_path_factory: pytest.TempPathFactory) -> xr.Dataset:
 
 
 def test_samples_hold_what_the_contract_lists(made: xr.Dataset) -> None:
-    series = (*FORCING, *world.SYSTEM.slow_drivers, *target_names(world.SYSTEM))
+    series = (*FORCING, *world.SYSTEM.slow_drivers, *world.SYSTEM.simulated)
     assert {"ch4ox", "ch4prod", "fch4", "tsl45", "difs", "oxk"} <= set(series)
     for name in series:
         assert made[name].dims == ("site", "time") and made[name].dtype == np.float32
@@ -203,8 +205,12 @@ def test_several_years_and_small_batches(inputs: Path, tmp_path: Path) -> None:
     assert np.corrcoef(one["tas"][366:666], piece[:, 0, 0])[0, 1] > 0.99
 
 
-def test_the_hidden_structure_is_never_drawn() -> None:
-    assert SynthesizeBlock().exclude == {choice: (getattr(HIDDEN, choice),) for choice in HIDDEN.__dataclass_fields__}
+def test_the_hidden_structure_is_left_out_on_the_synthetic_earth_only() -> None:
+    demo, real = (
+        Run(load(REPOSITORY / "config" / name)) for name in ("config.yaml", "examples/walnut_gulch_2008.yaml")
+    )
+    assert demo.synthesize.exclude == dict(world.SYSTEM.withheld) and demo.synthesize.exclude
+    assert real.synthesize.exclude is None
 
 
 def test_parameters_and_structures_stay_within_table_and_exclusions(
@@ -212,7 +218,7 @@ def test_parameters_and_structures_stay_within_table_and_exclusions(
 ) -> None:
     from fluxatlas.process import parameters, simulate
     from fluxatlas.process.structure import code
-    from fluxatlas.synthesize import generate
+    from fluxatlas.systems.soil_methane_sink import process
 
     seen: list[tuple[Any, Any]] = []
 
@@ -220,13 +226,14 @@ def test_parameters_and_structures_stay_within_table_and_exclusions(
         seen.append((values, more["structure"]))
         return simulate(forcing, soil, values, **more)
 
-    monkeypatch.setattr(generate, "simulate", spy)
-    make(inputs, tmp_path / "s.nc", site_days=100 * 365, spinup_years=0)
+    monkeypatch.setattr(process, "simulate", spy)
+    withheld = world.SYSTEM.withheld
+    make(inputs, tmp_path / "s.nc", site_days=100 * 365, spinup_years=0, exclude=withheld)
     table = parameters.table()
     for name, row in table.iterrows():
         values = np.concatenate([parts[str(name)] for parts, _ in seen])
         assert row["lower"] <= values.min() < values.max() <= row["upper"], name
-    for choice, names in SynthesizeBlock().exclude.items():
+    for choice, names in withheld.items():
         codes = np.concatenate([np.asarray(getattr(structure, choice)) for _, structure in seen])
         assert len(set(codes)) > 1 and not {code(choice, name) for name in names} & set(codes)
 
@@ -257,7 +264,7 @@ def test_the_command_writes_the_file(inputs: Path, tmp_path: Path) -> None:
 
 
 def test_errors(inputs: Path, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="leaves no form of 'profile'"):
+    with pytest.raises(ConfigError, match="no form is left"):
         make(inputs, tmp_path / "s.nc", exclude={"profile": ("gaussian", "uniform", "exponential")})
     with pytest.raises(ConfigError, match="unknown structural choice 'shape'"):
         make(inputs, tmp_path / "s.nc", exclude={"shape": ("x",)})

@@ -5,6 +5,14 @@ import pytest
 
 from fluxatlas.errors import InputError
 from fluxatlas.synthesize.sampling import draw, jitter, spatial_block, strata
+from fluxatlas.systems import get_system
+
+SYSTEM = get_system("soil_methane_sink")
+
+
+def fresh() -> np.random.Generator:
+    return np.random.default_rng(0)
+
 
 LIMITS = {"sand": (0.0, 100.0), "clay": (0.0, 100.0), "soc": (0.0, 600.0), "bdod": (50.0, 2300.0), "phh2o": (2.5, 11.0)}
 
@@ -26,9 +34,9 @@ def test_equal_values_are_never_parted() -> None:
 
 def test_every_stratum_is_drawn_before_any_twice_however_rare() -> None:
     stratum = np.array([0] * 1000 + [1] * 3 + [2])
-    chosen = draw(stratum, 3, np.random.default_rng(0))
+    chosen = draw(stratum, 3, fresh())
     assert set(stratum[chosen]) == {0, 1, 2}
-    counts = np.bincount(stratum[draw(stratum, 7, np.random.default_rng(0))])
+    counts = np.bincount(stratum[draw(stratum, 7, fresh())])
     np.testing.assert_array_equal(counts, [3, 3, 1])
 
 
@@ -62,11 +70,13 @@ def test_jitter_has_the_spread_asked_for_and_stays_within_limits() -> None:
     n = 20_000
     soil = {"sand": np.full(n, 30.0), "clay": np.full(n, 20.0), "soc": np.full(n, 15.0), "bdod": np.full(n, 1300.0)}
     soil["phh2o"] = np.full(n, 6.0)
-    changed = jitter(soil, 0.2, LIMITS, np.random.default_rng(0))
+    changed = jitter(soil, 0.2, LIMITS, fresh(), SYSTEM.perturb)
     for name in ("sand", "clay", "soc"):
         assert np.std(np.log(changed[name] / soil[name])) == pytest.approx(0.2, rel=0.03)
     assert np.std(np.log(changed["bdod"] / 1300)) == pytest.approx(0.02, rel=0.03)
     assert np.std(changed["phh2o"]) == pytest.approx(0.4, rel=0.03)
-    extreme = jitter({"sand": np.full(n, 60.0), "clay": np.full(n, 38.0)}, 0.8, LIMITS, np.random.default_rng(0))
+    extreme = jitter(
+        {"sand": np.full(n, 60.0), "clay": np.full(n, 38.0)}, 0.8, LIMITS, np.random.default_rng(0), SYSTEM.perturb
+    )
     assert (extreme["sand"] + extreme["clay"]).max() <= 98 + 1e-9 and min(map(np.min, extreme.values())) >= 0
-    np.testing.assert_array_equal(jitter(soil, 0.0, LIMITS, np.random.default_rng(0))["soc"], soil["soc"])
+    np.testing.assert_array_equal(jitter(soil, 0.0, LIMITS, fresh(), SYSTEM.perturb)["soc"], soil["soc"])

@@ -7,18 +7,23 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from fluxatlas.config.synthesize import SynthesizeBlock
+from fluxatlas.config import load
 from fluxatlas.config.synthetic_earth import SyntheticEarthBlock
 from fluxatlas.drivers import slow_drivers
 from fluxatlas.errors import InputError
 from fluxatlas.ingest.atmosphere import series_of
-from fluxatlas.process import Structure, parameters, simulate
+from fluxatlas.paths import REPOSITORY
+from fluxatlas.process import CHOICES, Structure, parameters, simulate
+from fluxatlas.run import Run
+from fluxatlas.systems import get_system
+from fluxatlas.systems.soil_methane_sink.truth import HIDDEN
 from fluxatlas.testing import SyntheticEarth, land
 from fluxatlas.testing import truth as hidden
 from fluxatlas.testing.site_files import LAYOUT, write_sites
 from fluxatlas.testing.sites import place_sites, site_truth
 from fluxatlas.testing.truth_maps import write_truth
 
+SYSTEM = get_system("soil_methane_sink")
 BOX = (-124.0, 36.0, -120.0, 40.0)
 DATES = pd.date_range("2001-01-01", "2002-12-31")
 # mg CH4 m-2 d-1 per unit, from molar masses 16.043 and 12.011 g mol-1
@@ -33,7 +38,7 @@ def earth() -> SyntheticEarth:
 @pytest.fixture(scope="module")
 def folder(earth: SyntheticEarth, tmp_path_factory: pytest.TempPathFactory) -> Path:
     target = tmp_path_factory.mktemp("sites")
-    written = write_sites(earth, BOX, 2001, 2002, target)
+    written = write_sites(earth, SYSTEM, BOX, 2001, 2002, target)
     assert {path.name for path in written} == set(earth.settings.site_files(2001, 2002))
     return target
 
@@ -94,7 +99,7 @@ def test_tower_weather_is_the_world_s_weather_by_local_day(earth: SyntheticEarth
 def test_chambers_state_two_units_that_mean_the_truth(earth: SyntheticEarth, chambers: pd.DataFrame) -> None:
     """Converted by molar masses the flux agrees with the truth within its stated error."""
     _, sites = place_sites(earth, BOX)
-    true = site_truth(earth, sites, DATES)["fch4"]
+    true = site_truth(earth, SYSTEM, sites, DATES)["fch4"]
     assert set(chambers["flux_unit"]) == set(TO_MG) and chambers.groupby("site")["flux_unit"].nunique().max() == 1
     sign = chambers["flux_sign"].map({"uptake_positive": -1.0, "upward_positive": 1.0})
     factor = chambers["flux_unit"].map(TO_MG)
@@ -113,7 +118,7 @@ def test_chambers_are_visited_in_the_growing_season(earth: SyntheticEarth, chamb
     celsius = chambers["soil_temperature"] - 273.15 * kelvin
     assert celsius.between(-20, 45).all()
     _, sites = place_sites(earth, BOX)
-    warm = site_truth(earth, sites, DATES)["tsl05"] > 278.15
+    warm = site_truth(earth, SYSTEM, sites, DATES)["tsl05"] > 278.15
     visited = np.zeros_like(warm)
     day = (chambers["datetime_utc"].dt.normalize() - DATES[0]).dt.days.clip(upper=len(DATES) - 1).to_numpy()
     visited[day, chambers["site"].map(sites.names.index).to_numpy()] = True
@@ -122,10 +127,10 @@ def test_chambers_are_visited_in_the_growing_season(earth: SyntheticEarth, chamb
 
 
 def test_the_generator_never_uses_the_hidden_structure() -> None:
-    drawn = Structure.sample(3000, np.random.default_rng(0), exclude=SynthesizeBlock().exclude).codes(3000)
-    secret = hidden.HIDDEN.codes(1)
-    for choice, (name,) in hidden.WITHHELD.items():
-        assert name in SynthesizeBlock().exclude[choice]
+    exclude = Run(load(REPOSITORY / "config" / "config.yaml")).synthesize.exclude  # what the demo hands on
+    drawn = Structure.sample(3000, np.random.default_rng(0), exclude=exclude).codes(3000)
+    secret = HIDDEN.codes(1)
+    for choice in CHOICES:
         assert (drawn[choice] != secret[choice][0]).all()
 
 
@@ -135,7 +140,7 @@ def test_hidden_parameters_vary_and_keep_to_the_table(earth: SyntheticEarth) -> 
     on_land = land.is_land(lat, lon)
     place = earth.climate(lat[on_land], lon[on_land])
     attributes, lai = hidden.point_attributes(earth, place)
-    values = hidden.parameters(earth.seed, place, attributes, lai)
+    values = hidden.hidden_parameters(earth, SYSTEM, place, attributes, lai)
     parameters.complete(values, place.lat.size)  # raises outside the bounds
     assert values["oxidation_rate"].max() > 2.5 * values["oxidation_rate"].min()
 
@@ -145,11 +150,11 @@ def test_truth_is_the_process_model_on_exact_weather(earth: SyntheticEarth) -> N
     place = earth.climate([38.6, 37.3], [-120.9, -121.0])
     attributes, lai = hidden.point_attributes(earth, place)
     dates = pd.date_range("2001-01-01", "2001-12-31")
-    made = hidden.truth(earth, place, attributes, lai, dates)
+    made = hidden.truth(earth, SYSTEM, place, attributes, lai, dates, ("fch4",))
     forcing = earth.weather_daily(place.lat, place.lon, place.elevation, dates=dates)
-    run = {**forcing, **slow_drivers(hidden.SYSTEM.slow, dates, place.lat, {"lai": lai}, series_of(hidden.SYSTEM.slow))}
-    given = hidden.parameters(earth.seed, place, attributes, lai)
-    again = simulate(run, attributes, given, lat=place.lat, dates=dates, structure=hidden.HIDDEN, spinup_years=2)
+    run = {**forcing, **slow_drivers(SYSTEM.slow, dates, place.lat, {"lai": lai}, series_of(SYSTEM.slow))}
+    given = hidden.hidden_parameters(earth, SYSTEM, place, attributes, lai)
+    again = simulate(run, attributes, given, lat=place.lat, dates=dates, structure=HIDDEN, spinup_years=2)
     prior = simulate(run, attributes, {}, lat=place.lat, dates=dates, spinup_years=2)
     np.testing.assert_allclose(made["fch4"], again["fch4"], atol=1e-6)
     assert np.abs(made["fch4"] - prior["fch4"]).mean() > 0.1
@@ -168,14 +173,14 @@ def test_truth_maps_join_tiles_and_leave_out_inactive_cells(earth: SyntheticEart
         fields["lai"] = (("month", "lat", "lon"), lai.reshape(12, 2, 3))
         paths.append(tmp_path / f"{south:.0f}.nc")
         xr.Dataset(fields, coords={"lat": lat, "lon": lon}).to_netcdf(paths[-1])
-    write_truth(earth, paths, [2001, 2002], tmp_path / "truth.nc")
+    write_truth(earth, SYSTEM, paths, [2001, 2002], tmp_path / "truth.nc")
     with xr.open_dataset(tmp_path / "truth.nc") as made:
         assert made["fch4"].dims == ("year", "lat", "lon") and made["fch4"].shape == (2, 4, 3)
         assert (np.diff(made["lat"]) < 0).all() and made["fch4"].attrs["units"] == "mg m-2 d-1"
         np.testing.assert_array_equal(made["fch4"].isnull().sum(("year", "lon")), [2, 0, 2, 0])
         assert (made["ch4ox"] >= 0).where(made["ch4ox"].notnull(), True).all()
     with pytest.raises(InputError, match="at least one tile"):
-        write_truth(earth, [], [2001], tmp_path / "none.nc")
+        write_truth(earth, SYSTEM, [], [2001], tmp_path / "none.nc")
     xr.Dataset({"active": (("lat", "lon"), np.ones((1, 1), np.int8))}).to_netcdf(tmp_path / "bare.nc")
     with pytest.raises(InputError, match="are missing"):
-        write_truth(earth, [tmp_path / "bare.nc"], [2001], tmp_path / "none.nc")
+        write_truth(earth, SYSTEM, [tmp_path / "bare.nc"], [2001], tmp_path / "none.nc")

@@ -50,8 +50,8 @@ def test_missing_features_are_not_applicable() -> None:
 
 def test_features_are_statics_and_climate() -> None:
     data = toy.samples(n=3, days=365)
-    table = features(data.drivers, data.statics)
-    names = feature_names(data.statics)
+    table = features(data.drivers, data.statics, toy.SYSTEM.climate)
+    names = feature_names(data.statics, toy.SYSTEM.climate)
     assert table.shape == (3, len(names)) and len(set(names)) == len(names)
     np.testing.assert_allclose(table[:, names.index("tas_mean")], data.drivers["tas"].mean(axis=0), rtol=1e-6)
     np.testing.assert_allclose(table[:, names.index("pr_mean")] ** 2, data.drivers["pr"].mean(axis=0), rtol=1e-5)
@@ -66,4 +66,4 @@ def test_what_cannot_be_fitted_or_judged_is_refused() -> None:
     with pytest.raises(InputError, match=r"knows 3 features, not shape \(2, 5\)"):
         Applicability.fit(POINTS, GROUPS).evaluate(np.zeros((2, 5)))
     with pytest.raises(InputError, match="no tas, pr"):
-        features({"rsds": np.ones((2, 1)), "huss": np.ones((2, 1)), "lai": np.ones((2, 1))}, {})
+        features({"rsds": np.ones((2, 1)), "huss": np.ones((2, 1)), "lai": np.ones((2, 1))}, {}, toy.SYSTEM.climate)

@@ -29,7 +29,7 @@ def run(data, checkpoint=None, settings=SETTINGS, member=0):
 
 
 def objective_for(network) -> Objective:
-    return Objective(toy.SYSTEM, "pretrain", Knowledge.of(toy.SYSTEM, "pretrain", network))
+    return Objective(toy.SYSTEM, "pretrain", Knowledge.of(toy.SYSTEM, "pretrain"))
 
 
 @torch.no_grad()
@@ -133,7 +133,7 @@ def test_the_best_epoch_is_kept_and_patience_ends_it(data) -> None:
 def test_a_phase_that_does_not_help_leaves_the_start(data, uninterrupted) -> None:
     network, start = uninterrupted[0].network, uninterrupted[0].network.state_dict()
     before = {name: value.clone() for name, value in start.items()}
-    phase, steps = loop.Phase("wild", 2, 0.5), single(objective_for(network), data, SETTINGS, "cpu")
+    phase, steps = loop.Schedule("wild", 2, 0.5), single(objective_for(network), data, SETTINGS, "cpu")
     loop.Trainer(network, [phase], steps, lambda: (make() for make in steps(None)), 1, 5, 1.0).run()
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
 
@@ -142,7 +142,7 @@ def test_frozen_parts_do_not_move(data) -> None:
     member, _ = run(data, settings=SETTINGS.model_copy(update={"pretrain_epochs": 1}))
     network = member.network
     before = {name: value.clone() for name, value in network.state_dict().items()}
-    phase = loop.Phase("last", 2, 0.01, ("biogeochemistry",))
+    phase = loop.Schedule("last", 2, 0.01, ("biogeochemistry",))
     loop.Trainer(network, [phase], single(objective_for(network), data, SETTINGS, "cpu"), lambda: (), 1, 5, 1.0).run()
     moved = {name.split(".")[1] for name, value in network.state_dict().items() if not torch.equal(value, before[name])}
     assert moved == {"biogeochemistry"}
@@ -153,7 +153,7 @@ def test_a_loss_that_is_not_finite_stops_with_the_term(data) -> None:
     member, _ = run(data, settings=SETTINGS.model_copy(update={"pretrain_epochs": 1}))
     steps = single(objective_for(member.network), bad, SETTINGS, "cpu")
     with pytest.raises(loop.TrainingError, match=r"not finite in epoch 0 of x \(.*flux"):
-        loop.Trainer(member.network, [loop.Phase("x", 1, 0.01)], steps, lambda: (), 1, 5, 1.0).run()
+        loop.Trainer(member.network, [loop.Schedule("x", 1, 0.01)], steps, lambda: (), 1, 5, 1.0).run()
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")

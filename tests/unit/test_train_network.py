@@ -87,12 +87,18 @@ def test_absent_inputs_are_named(data) -> None:
     with pytest.raises(InputError, match="'biogeochemistry' lacks tsl05"):
         network(few, batch.statics, modules=("biogeochemistry",))
     full = {name: torch.ones_like(few["lai"]) for part in toy.SYSTEM.submodules for name in part.outputs}
-    with pytest.raises(InputError, match="head 'diffusion_oxidation' lacks 'ch4'"):
+    with pytest.raises(InputError, match="head 'diffusion_oxidation' lacks ch4"):
         network(few, batch.statics, overrides=full, modules=())
 
 
 @pytest.mark.parametrize(
-    ("wrong", "message"), [({"cell": "gruu"}, "did you mean 'gru'"), ({"head": "fre"}, "did you mean 'free'")]
+    ("wrong", "message"),
+    [
+        ({"cell": "gruu"}, "did you mean 'gru'"),
+        ({"head": "fre"}, "did you mean 'free'"),
+        ({"options": {"diffusivty": "curry"}}, "did you mean 'diffusivity'"),
+        ({"options": {"diffusivity": "cury"}}, "did you mean 'curry'"),
+    ],
 )
 def test_unknown_parts_are_refused_with_the_nearest(wrong, message) -> None:
     with pytest.raises(ConfigError, match=message):

@@ -84,14 +84,15 @@ rule seams:  # in the first year: edges do not move
         mem_mb=memory(2000),
         runtime=minutes(20),
     params:
+        system=RUN.system.key,
         flux=each("--flux", RUN.paths.flux(), tile=TILES, year=YEARS[:1]),
         attributes=each("--attributes", RUN.paths.attributes(), tile=TILES),
         version=STAGE_VERSIONS["evaluate"],
     shell:
-        "fluxatlas evaluate seams {params.flux:q} {params.attributes:q} --output {output:q} 2> {log:q}"
+        "fluxatlas evaluate seams --system {params.system:q} {params.flux:q} {params.attributes:q} --output {output:q} 2> {log:q}"
 
 
-if RUN.is_synthetic:
+if RUN.has_truth:
 
     rule hidden_truth:
         input:
@@ -109,12 +110,14 @@ if RUN.is_synthetic:
             runtime=minutes(20),
         params:
             settings=settings("hidden_truth"),
+            system=RUN.system.key,
             attributes=each("--attributes", RUN.paths.attributes(), tile=TILES),
             start=YEARS[0],
             end=YEARS[-1],
             version=STAGE_VERSIONS["evaluate"],
         shell:
-            "fluxatlas ingest synthetic-earth truth --settings {params.settings:q} {params.attributes:q}"
+            "fluxatlas ingest synthetic-earth truth --settings {params.settings:q} --system {params.system:q}"
+            " {params.attributes:q}"
             " --start {params.start} --end {params.end} --output {output:q} 2> {log:q}"
 
     rule truth:
@@ -134,8 +137,10 @@ if RUN.is_synthetic:
             mem_mb=memory(2000),
             runtime=minutes(20),
         params:
+            system=RUN.system.key,
             flux=each("--flux", RUN.paths.flux(), tile=TILES, year=YEARS),
             attributes=each("--attributes", RUN.paths.attributes(), tile=TILES),
             version=STAGE_VERSIONS["evaluate"],
         shell:
-            "fluxatlas evaluate truth {params.flux:q} {params.attributes:q} --truth {input.truth:q} --output {output:q} 2> {log:q}"
+            "fluxatlas evaluate truth --system {params.system:q} {params.flux:q} {params.attributes:q} --truth {input.truth:q}"
+            " --output {output:q} 2> {log:q}"

@@ -25,13 +25,13 @@ rule forcing:
         runtime=minutes(60),
     params:
         settings=settings("forcing"),
-        system=RUN.system.name,
+        system=RUN.system.key,
         grid=RUN.grid_options,
         tiles=each("--tile", "{tile}", tile=TILES),
         folder=subpath(output[0], ancestor=2),
         version=STAGE_VERSIONS["ingest"],
     shell:
-        "fluxatlas ingest forcing --settings {params.settings:q} --system {params.system} {params.grid:q} --year {wildcards.year}"
+        "fluxatlas ingest forcing --settings {params.settings:q} --system {params.system:q} {params.grid:q} --year {wildcards.year}"
         " {params.tiles:q} --output-dir {params.folder:q} --digests {output.digests:q} 2> {log:q}"
 
 

@@ -27,11 +27,11 @@ rule daily:
         settings=settings("daily"),
         flux=each("--flux", RUN.paths.flux(), tile=TILES),
         attributes=each("--attributes", RUN.paths.attributes(), tile=TILES),
-        system=RUN.system.name,
+        system=RUN.system.key,
         bbox=RUN.bbox,
         version=STAGE_VERSIONS["products"],
     shell:
-        "fluxatlas products daily --settings {params.settings:q} --system {params.system}"
+        "fluxatlas products daily --settings {params.settings:q} --system {params.system:q}"
         " --variable {wildcards.variable} --year {wildcards.year} {params.flux:q} {params.attributes:q}"
         " --bbox {params.bbox:q} --output {output:q} 2> {log:q}"
 
@@ -80,6 +80,7 @@ rule budget:
         runtime=minutes(60),
     params:
         settings=settings("budget"),
+        system=RUN.system.key,
         flux=each("--flux", RUN.paths.flux(), tile=TILES, year=YEARS),
         attributes=each("--attributes", RUN.paths.attributes(), tile=TILES),
         regions=each(
@@ -89,8 +90,8 @@ rule budget:
         ),
         version=STAGE_VERSIONS["products"],
     shell:
-        "fluxatlas products budget --settings {params.settings:q} {params.flux:q} {params.attributes:q}"
-        " {params.regions:q} --output {output.csv:q} --parquet {output.parquet:q} 2> {log:q}"
+        "fluxatlas products budget --settings {params.settings:q} --system {params.system:q} {params.flux:q}"
+        " {params.attributes:q} {params.regions:q} --output {output.csv:q} --parquet {output.parquet:q} 2> {log:q}"
 
 
 rule stac:
@@ -128,8 +129,8 @@ rule stac:
             month=MAPS,
         ),
         run=RUN.config.run.name,
-        system=RUN.system.name,
+        system=RUN.system.key,
         version=STAGE_VERSIONS["products"],
     shell:
-        "fluxatlas products stac --settings {params.settings:q} --run {params.run:q} --system {params.system}"
+        "fluxatlas products stac --settings {params.settings:q} --run {params.run:q} --system {params.system:q}"
         " {params.daily:q} {params.maps:q} --output {output:q} 2> {log:q}"

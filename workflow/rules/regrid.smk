@@ -20,12 +20,12 @@ rule attributes:
         runtime=minutes(30),
     params:
         settings=settings("attributes"),
-        system=RUN.system.name,
+        system=RUN.system.key,
         grid=RUN.grid_options,
         bbox=RUN.bbox,
         version=STAGE_VERSIONS["regrid"],
     shell:
-        "fluxatlas regrid attributes --settings {params.settings:q} --system {params.system} {params.grid:q}"
+        "fluxatlas regrid attributes --settings {params.settings:q} --system {params.system:q} {params.grid:q}"
         " --tile {wildcards.tile}"
         " --bbox {params.bbox:q} --output {output:q} 2> {log:q}"
 
@@ -54,7 +54,7 @@ rule site_inputs:
         mem_mb=memory(2000),
         runtime=minutes(60),
     params:
-        system=RUN.system.name,
+        system=RUN.system.key,
         grid=RUN.grid_options,
         tiles=each("--tile", "{tile}", tile=TILES),
         years=each("--year", "{year}", year=RUN.training_years),
@@ -64,7 +64,7 @@ rule site_inputs:
         folder=subpath(output.attributes, parent=True),
         version=STAGE_VERSIONS["regrid"],
     shell:
-        "fluxatlas regrid sites --system {params.system} {params.grid:q} {params.tiles:q} {params.years:q}"
+        "fluxatlas regrid sites --system {params.system:q} {params.grid:q} {params.tiles:q} {params.years:q}"
         " --attributes-dir {params.attributes:q} --forcing-dir {params.forcing:q} --sites-dir {params.sites:q}"
         " --output-dir {params.folder:q} 2> {log:q}"
 

@@ -60,11 +60,11 @@ for FIGURE in RUN.figures:
         params:
             settings=settings("figure"),
             figure=FIGURE,
-            system=RUN.system.name,
+            system=RUN.system.key,
             files=each_of(FIGURE_FILES, FIGURES[FIGURE].needs),
             version=STAGE_VERSIONS["report"],
         shell:
-            "fluxatlas report figure {params.figure:q} --settings {params.settings:q} --system {params.system}"
+            "fluxatlas report figure {params.figure:q} --settings {params.settings:q} --system {params.system:q}"
             " {params.files:q} --output {output:q} 2> {log:q}"
 
 
@@ -74,7 +74,7 @@ rule summary:
         skill="<results>/evaluate/skill.csv",
         towers="<results>/evaluate/towers.csv" if RUN.tower_variables else [],
         seams="<results>/evaluate/seams.csv",
-        truth="<results>/evaluate/truth.csv" if RUN.is_synthetic else [],
+        truth="<results>/evaluate/truth.csv" if RUN.has_truth else [],
         figures=expand("<results>/report/figures/{figure}.png", figure=RUN.figures),
     output:
         html=report(
@@ -94,12 +94,13 @@ rule summary:
         runtime=minutes(10),
     params:
         title=RUN.system.title,
+        system=RUN.system.key,
         truth=lambda wc, input: repeat("--truth", input.truth),
         towers=lambda wc, input: repeat("--towers", input.towers),
         figures=lambda wc, input: repeat("--figure", input.figures),
         benchmarks=RUN.paths("benchmarks"),
         version=STAGE_VERSIONS["report"],
     shell:
-        "fluxatlas report summary --title {params.title:q} --budget {input.budget:q} --skill {input.skill:q}"
+        "fluxatlas report summary --title {params.title:q} --system {params.system:q} --budget {input.budget:q} --skill {input.skill:q}"
         " {params.towers:q} --seams {input.seams:q} {params.truth:q} {params.figures:q}"
         " --benchmarks {params.benchmarks:q} --output {output.html:q} 2> {log:q}"

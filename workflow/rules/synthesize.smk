@@ -39,10 +39,10 @@ rule synthesize:
         ),
         series=RUN.series_options,
         grid=RUN.grid_options,
-        system=RUN.system.name,
+        system=RUN.system.key,
         version=STAGE_VERSIONS["synthesize"],
     shell:
-        "fluxatlas synthesize samples --settings {params.settings:q} --system {params.system} {params.grid:q}"
+        "fluxatlas synthesize samples --settings {params.settings:q} --system {params.system:q} {params.grid:q}"
         " {params.attributes:q} {params.forcing:q}"
         " --sites-attributes {input.sites_attributes:q} --sites-forcing {input.sites_forcing:q} {params.series:q}"
         " --output {output:q} 2> {log:q}"

@@ -100,25 +100,28 @@ rule synthetic_static:
         " --output-dir {params.folder:q} 2> {log:q}"
 
 
-rule synthetic_sites:
-    output:
-        RUN.synthetic_site_files,
-    log:
-        "<results>/logs/ingest/synthetic_sites.log",
-    benchmark:
-        "<results>/benchmarks/ingest/synthetic_sites.tsv"
-    conda:
-        "../envs/fluxatlas.yaml"
-    resources:
-        mem_mb=memory(2000),
-        runtime=minutes(10),
-    params:
-        settings=settings("synthetic_sites"),
-        bbox=RUN.bbox,
-        start=RUN.training_years[0],
-        end=RUN.training_years[-1],
-        folder=subpath(output[0], parent=True),
-        version=STAGE_VERSIONS["ingest"],
-    shell:
-        "fluxatlas ingest synthetic-earth sites --settings {params.settings:q} --bbox {params.bbox:q}"
-        " --start {params.start} --end {params.end} --output-dir {params.folder:q} 2> {log:q}"
+if RUN.has_synthetic_sites:
+
+    rule synthetic_sites:
+        output:
+            RUN.synthetic_site_files,
+        log:
+            "<results>/logs/ingest/synthetic_sites.log",
+        benchmark:
+            "<results>/benchmarks/ingest/synthetic_sites.tsv"
+        conda:
+            "../envs/fluxatlas.yaml"
+        resources:
+            mem_mb=memory(2000),
+            runtime=minutes(10),
+        params:
+            settings=settings("synthetic_sites"),
+            system=RUN.system.key,
+            bbox=RUN.bbox,
+            start=RUN.training_years[0],
+            end=RUN.training_years[-1],
+            folder=subpath(output[0], parent=True),
+            version=STAGE_VERSIONS["ingest"],
+        shell:
+            "fluxatlas ingest synthetic-earth sites --settings {params.settings:q} --system {params.system:q} --bbox {params.bbox:q}"
+            " --start {params.start} --end {params.end} --output-dir {params.folder:q} 2> {log:q}"

@@ -22,13 +22,13 @@ rule pretrain:
     params:
         settings=settings("pretrain"),
         grid=RUN.grid.name,
-        system=RUN.system.name,
+        system=RUN.system.key,
         checkpoint=lambda wc: RUN.paths(
             "train", "checkpoints", f"{wc.member}_pretrain.pt"
         ),
         version=STAGE_VERSIONS["train"],
     shell:
-        "fluxatlas train pretrain --settings {params.settings:q} --system {params.system} --grid {params.grid:q}"
+        "fluxatlas train pretrain --settings {params.settings:q} --system {params.system:q} --grid {params.grid:q}"
         " --member {wildcards.member} --samples {input:q} --output {output.member:q} --history {output.history:q}"
         " --checkpoint {params.checkpoint:q} --threads {threads} 2> {log:q}"
 
@@ -116,10 +116,10 @@ rule baseline:
         series=RUN.series_options,
         gap=RUN.config.sites.completion_gap_days,
         grid=RUN.grid.name,
-        system=RUN.system.name,
+        system=RUN.system.key,
         version=STAGE_VERSIONS["train"],
     shell:
-        "fluxatlas train baselines --settings {params.settings:q} --system {params.system} --grid {params.grid:q}"
+        "fluxatlas train baselines --settings {params.settings:q} --system {params.system:q} --grid {params.grid:q}"
         " --samples {input.samples:q} --sites-attributes {input.sites_attributes:q}"
         " --sites-forcing {input.sites_forcing:q} --observations {input.observations:q} --only {wildcards.baseline} --output {output:q}"
         " {params.series:q} --completion-gap-days {params.gap} --threads {threads} 2> {log:q}"

@@ -13,7 +13,6 @@ import yaml
 from .. import variables
 from ..errors import nearest
 from ..paths import RESOURCES
-from ..process.structure import CHOICES
 from .forcing import ForcingBlock, RainPattern
 
 if TYPE_CHECKING:
@@ -39,8 +38,14 @@ def wrong_names(config: Config, system: System) -> list[str]:
     return [
         *_unknown("products.variables", config.products.variables, system.outputs, "variable"),
         *_unknown("train.knowledge", config.train.knowledge, knowledge, "knowledge term"),
-        *_unknown("train.diffusivity", [config.train.diffusivity], CHOICES["diffusivity"], "relation"),
-        *_structures(config.synthesize.exclude),
+        *_unknown("train.head", filter(None, [config.train.head]), system.heads, "head"),
+        *_unknown("train.options", config.train.options, system.options, "option of the network"),
+        *(
+            line
+            for name, form in config.train.options.items()
+            for line in _unknown(f"train.options.{name}", [form], system.options.get(name, [form]), "form")
+        ),
+        *wrong_structures(config.synthesize.exclude or {}, system),
         *_unknown("sites.qc.limits", config.sites.qc.limits, variables.table(), "variable"),
         *_unknown("report.colormap", [config.report.colormap.removesuffix("_r")], COLORMAPS, "colour map"),
         *_legend(config),
@@ -58,12 +63,13 @@ def _unknown(key: str, given: Iterable[str], known: Iterable[str], noun: str) ->
             yield f"{key}: unknown {noun} '{name}'{nearest(name, names)}{listed}"
 
 
-def _structures(exclude: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
-    yield from _unknown("synthesize.exclude", exclude, CHOICES, "structural choice")
+def wrong_structures(exclude: Mapping[str, tuple[str, ...]], system: System) -> Iterator[str]:
+    """A line for each choice or form of ``exclude`` that the process model lacks, or leaves none of."""
+    yield from _unknown("synthesize.exclude", exclude, system.choices, "structural choice")
     for choice, forms in exclude.items():
-        if choice in CHOICES:
-            yield from _unknown(f"synthesize.exclude.{choice}", forms, CHOICES[choice], "form")
-            if set(forms) >= set(CHOICES[choice]):
+        if choice in system.choices:
+            yield from _unknown(f"synthesize.exclude.{choice}", forms, system.choices[choice], "form")
+            if set(forms) >= set(system.choices[choice]):
                 yield f"synthesize.exclude.{choice}: no form is left to draw; leave one out of the list"
 
 

@@ -11,7 +11,7 @@ from .leaves import leaf
 
 FigureName = Literal[
     "inputs_map",
-    "uptake_map",
+    "flux_map",
     "truth_map",
     "seasonal_cycle",
     "site_series",

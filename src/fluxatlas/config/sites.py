@@ -79,9 +79,9 @@ class QcRules(Block):
     """Number of values over which the spike test takes its running medians."""
     valid_range: bool = True
     """Drop values outside the valid range of resources/variables.yaml."""
-    limits: dict[str, tuple[float, float]] = {"fch4": (-25.0, 37.0)}
-    """Range by variable (canonical units) in which an observation is one of this system; here upland soil.
-    A possible value beyond it is dropped and counted as such. For wetlands: fch4: [-100, 3000]."""
+    limits: dict[str, tuple[float, float]] = Field(default_factory=dict)
+    """Range by variable (canonical units) that replaces that of the system, such as {fch4: [-100, 3000]} for wetlands.
+    A possible value beyond it is of another kind of place: dropped, and counted as such."""
     ismn_flags: list[str] = ["G"]
     """Flags of the International Soil Moisture Network that are accepted (C02, above 0.6, is true in organic soils)."""
     flux_sd: float = Field(0.15, ge=0)

@@ -179,6 +179,7 @@ class StaticBlock(Block):
     """Static layers on their way to the target grid."""
 
     jobs = ("attributes",)
+    moved = {"minimum_upland": "static.minimum_mask"}
 
     layers: dict[str, Layer] = Field(default_factory=dict)
     """Layers by canonical name: orog, sand, clay, soc, bdod, phh2o, ndep, lai (12 bands), cropFrac, ..."""
@@ -190,8 +191,8 @@ class StaticBlock(Block):
     """Land cover; without it all land counts as upland soil unless the layer uplandFrac is given."""
     minimum_land: float = Field(50.0, ge=0, le=100)
     """Cells with less land than this [%] are not run."""
-    minimum_upland: float = Field(1.0, ge=0, le=100)
-    """Cells with less upland soil than this [%] are not run."""
+    minimum_mask: float = Field(1.0, ge=0, le=100)
+    """Cells with less than this [%] of what the system is about (upland soil for soil_methane_sink) are not run."""
     fill_cells: int = Field(6, ge=0, le=100)
     """How far [cells] a missing value is filled from its nearest neighbours; farther cells are not run."""
 

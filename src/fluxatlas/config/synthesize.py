@@ -9,13 +9,6 @@ from pydantic import Field
 from .base import Block
 from .leaves import leaf
 
-_HIDDEN: dict[str, tuple[str, ...]] = {
-    "diffusivity": ("moldrup_wlr",),
-    "temperature": ("memo",),
-    "moisture": ("parabola",),
-    "profile": ("exponential",),
-}
-
 
 class SynthesizeBlock(Block):
     """Synthetic samples: the process model over sampled places, soils, parameters and structures."""
@@ -37,9 +30,9 @@ class SynthesizeBlock(Block):
     jitter: float = Field(0.2, ge=0, le=1)
     """Random change of the soil of each series: standard deviation as a share of the value."""
     structures: Literal["sampled", "default"] = "sampled"
-    """'sampled' draws the forms of the methane model for each series; 'default' takes that of Curry (2007)."""
-    exclude: dict[str, tuple[str, ...]] = Field(default_factory=lambda: dict(_HIDDEN))
-    """Forms that are never drawn. The default leaves out those of the synthetic Earth's hidden truth."""
+    """'sampled' draws the forms of the process model for each series; 'default' takes its default form."""
+    exclude: dict[str, tuple[str, ...]] | None = None
+    """Forms that are never drawn, by choice. Left out: those of the hidden truth on the synthetic Earth, else none."""
     block_degrees: float = Field(1.0, gt=0, le=90)
     """Edge in degrees of the spatial blocks by which training and validation are kept apart."""
     batch: int = Field(1024, ge=1, le=100_000)

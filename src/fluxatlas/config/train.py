@@ -18,6 +18,7 @@ class TrainBlock(Block):
     """Settings of the stage ``train``: pretraining on synthetic samples, fine-tuning on sites, baselines."""
 
     jobs = ("pretrain", "finetune", "baseline")
+    moved = {"diffusivity": "train.options.diffusivity"}
 
     years: tuple[int, int] | None = Field(
         None, json_schema_extra=leaf("site_inputs", "synthesize", "synthetic_sites", changes="inputs")
@@ -46,10 +47,10 @@ class TrainBlock(Block):
     """Recurrent layers of each sub-module."""
     dropout: float = Field(0.0, ge=0, lt=0.9)
     """Dropout of hidden units while training."""
-    head: Literal["diffusion_oxidation", "free"] = "diffusion_oxidation"
-    """How the flux is made: by diffusion and oxidation, or freely by the network (an ablation)."""
-    diffusivity: str = "curry"
-    """Relation of soil diffusivity the network corrects by at most a factor of two; see fluxatlas.process.structure."""
+    head: str = ""
+    """How the fluxes are made, a head of the system; empty: its first, by physics. 'free' is an ablation."""
+    options: dict[str, str] = Field(default_factory=dict)
+    """Choices of the system's network, such as {diffusivity: curry}; left out: the first of each."""
 
     sequence_days: int = Field(365, ge=10, le=3660)
     """Days of a training sequence that count in the loss."""

@@ -12,6 +12,7 @@ app = typer.Typer(no_args_is_help=True, help="Compare with sites, with towers an
 Settings = Annotated[str, typer.Option(help="The block 'evaluate' of the configuration as JSON.")]
 Flux = Annotated[list[Path], typer.Option(help="Flux file of a tile and year; repeat for more.")]
 Attributes = Annotated[list[Path], typer.Option(help="Attributes of a tile; repeat for all tiles.")]
+SystemName = Annotated[str, typer.Option("--system", help="System that was run.")]
 Output = Annotated[Path, typer.Option(help="CSV file to write.")]
 
 
@@ -36,11 +37,13 @@ def truth(
     attributes: Attributes,
     truth: Annotated[Path, typer.Option(help="True annual means (year, lat, lon).")],
     output: Output,
+    system: SystemName,
 ) -> None:
     """The product's annual means against the hidden truth of the synthetic Earth."""
+    from ..systems import get_system
     from .truth import write_truth_scores
 
-    for row in write_truth_scores(output, flux, attributes, truth).itertuples():
+    for row in write_truth_scores(output, flux, attributes, truth, get_system(system)).itertuples():
         typer.echo(f"{row.year} {row.variable}: r = {row.r:.2f}, bias = {row.bias:+.3f} {row.unit}", err=True)
 
 
@@ -63,10 +66,11 @@ def towers(
 
 
 @app.command()
-def seams(flux: Flux, attributes: Attributes, output: Output) -> None:
+def seams(flux: Flux, attributes: Attributes, output: Output, system: SystemName) -> None:
     """Steps across the edges of tiles compared with steps inside."""
+    from ..systems import get_system
     from .seams import write_seams
 
-    table = write_seams(output, flux, attributes)
+    table = write_seams(output, flux, attributes, get_system(system).flux_names)
     for row in table[table["edge"] == "all"].itertuples():
         typer.echo(f"{row.year} {row.variable}: across / inside = {row.ratio:.2f} ({row.pairs} pairs)", err=True)

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from .. import files
+from .. import files, variables
 from ..tiles.mosaic import Mosaic, PathLike, TileResult, assemble, read_layer
 
 COLUMNS = ["year", "variable", "edge", "pairs", "across", "inside", "ratio", "unit"]
@@ -16,10 +16,8 @@ COLUMNS = ["year", "variable", "edge", "pairs", "across", "inside", "ratio", "un
 Strip = npt.NDArray[np.float64]
 
 
-def seam_table(
-    flux: Sequence[PathLike], attributes: Sequence[PathLike], variables: Sequence[str] = ("fch4", "ch4ox")
-) -> pd.DataFrame:
-    """Mean step of the annual mean across each edge between two tiles and inside, next to it.
+def seam_table(flux: Sequence[PathLike], attributes: Sequence[PathLike], names: Sequence[str]) -> pd.DataFrame:
+    """Mean step of the annual mean of the fluxes ``names`` across each edge between two tiles and inside, next to it.
 
     Along an edge the two cells on either side give one step ``across`` and two steps ``inside``; only rows of four
     cells with data count (``pairs``). ``ratio`` = across / inside is about 1 without a seam. Rows of ``edge`` ``all``
@@ -28,7 +26,7 @@ def seam_table(
     mosaic = assemble(flux, attributes)
     rows = []
     for year in mosaic.years:
-        for variable in variables:
+        for variable in names:
             steps = []
             for name, strip in _edges(mosaic, f"{variable}_member", year):
                 whole = strip[np.isfinite(strip).all(axis=1)]
@@ -45,7 +43,7 @@ def _row(year: int, variable: str, edge: str, across: Strip, inside: Strip) -> t
     n = len(across)
     outer, inner = (float(across.mean()), float(inside.mean())) if n else (float("nan"),) * 2
     ratio = outer / inner if n and inner > 0 else float("nan")
-    return year, variable, edge, n, outer, inner, ratio, "mg m-2 d-1"
+    return year, variable, edge, n, outer, inner, ratio, variables.get(variable).units
 
 
 def _edges(mosaic: Mosaic, layer: str, year: int) -> Iterator[tuple[str, Strip]]:
@@ -67,8 +65,10 @@ def _edges(mosaic: Mosaic, layer: str, year: int) -> Iterator[tuple[str, Strip]]
             yield f"{piece.name}/{south.name}", np.hstack([mean(piece)[-2:].T, mean(south)[:2].T])
 
 
-def write_seams(output: PathLike, flux: Sequence[PathLike], attributes: Sequence[PathLike]) -> pd.DataFrame:
+def write_seams(
+    output: PathLike, flux: Sequence[PathLike], attributes: Sequence[PathLike], names: Sequence[str]
+) -> pd.DataFrame:
     """Write :func:`seam_table` as CSV; return it."""
-    table = seam_table(flux, attributes)
+    table = seam_table(flux, attributes, names)
     files.write_text(output, table.to_csv(index=False, float_format="%.6g"))
     return table

@@ -11,9 +11,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from .. import files
+from .. import files, variables
 from ..errors import InputError
-from ..products.budget import TG_PER_MG
+from ..products.budget import mass_factor
+from ..systems import Flux, System
 from ..tiles.mosaic import Mosaic, PathLike, assemble
 from .metrics import scores
 
@@ -47,14 +48,16 @@ def read_truth(path: PathLike, mosaic: Mosaic) -> dict[tuple[str, int], npt.NDAr
     return found
 
 
-def truth_table(flux: Sequence[PathLike], attributes: Sequence[PathLike], truth: PathLike) -> pd.DataFrame:
-    """Scores of the ensemble's annual mean map against the truth, weighted by the area of upland soil.
+def truth_table(
+    flux: Sequence[PathLike], attributes: Sequence[PathLike], truth: PathLike, system: System
+) -> pd.DataFrame:
+    """Scores of the ensemble's annual mean map against the truth, weighted by the area that the flux is per.
 
     ``within_members`` is the share of the area where the truth lies between the smallest and largest member; for n
     members as good as draws from the same distribution it would be ``expected_within`` = (n - 1) / (n + 1).
-    ``within_2sd`` is the share within two standard deviations of the mean, ``mean_sd`` their mean. Totals are in Tg
-    yr-1 over the cells that have both. Raises :class:`InputError` where truth and product share no year, variable or
-    cell.
+    ``within_2sd`` is the share within two standard deviations of the mean, ``mean_sd`` their mean. Totals are in the
+    budget unit of each flux over the cells that have both. Raises :class:`InputError` where truth and product share no
+    year, variable or cell.
     """
     mosaic = assemble(flux, attributes)
     area = mosaic.weight()
@@ -62,7 +65,9 @@ def truth_table(flux: Sequence[PathLike], attributes: Sequence[PathLike], truth:
     for (variable, year), true in sorted(read_truth(truth, mosaic).items()):
         if year in mosaic.years:
             members = mosaic.layer(f"{variable}_member", year)
-            rows.append({"year": year, "variable": variable, **_compare(true, members, area, year)})
+            rows.append(
+                {"year": year, "variable": variable, **_compare(true, members, area, year, system.get_flux(variable))}
+            )
     if not rows:
         raise InputError(
             f"the truth has none of the years {mosaic.years}", where=str(truth), hint="make the truth of these years"
@@ -71,7 +76,11 @@ def truth_table(flux: Sequence[PathLike], attributes: Sequence[PathLike], truth:
 
 
 def _compare(
-    true: npt.NDArray[np.float64], members: npt.NDArray[np.float64], area: npt.NDArray[np.float64], year: int
+    true: npt.NDArray[np.float64],
+    members: npt.NDArray[np.float64],
+    area: npt.NDArray[np.float64],
+    year: int,
+    flux: Flux,
 ) -> dict[str, Any]:
     both = np.isfinite(true) & np.isfinite(members).all(axis=0) & (area > 0)
     if not both.any():
@@ -81,11 +90,11 @@ def _compare(
     sd = m.std(axis=0, ddof=1) if n > 1 else np.zeros_like(mean)
     found: dict[str, Any] = scores(t, mean, w)
     found["cells"] = found.pop("n")
-    mass = w * (366 if calendar.isleap(year) else 365) * TG_PER_MG
+    mass = w * (366 if calendar.isleap(year) else 365) * mass_factor(flux)
     totals = (m * mass).sum(axis=1)
     return {
         **found,
-        "unit": "mg m-2 d-1",
+        "unit": variables.get(flux.variable).units,
         "within_members": float(np.average((t >= m.min(axis=0)) & (t <= m.max(axis=0)), weights=w)),
         "expected_within": (n - 1) / (n + 1),
         "within_2sd": float(np.average(np.abs(t - mean) <= 2 * sd, weights=w)),
@@ -94,14 +103,14 @@ def _compare(
         "total": float(totals.mean()),
         "total_low": float(totals.min()),
         "total_high": float(totals.max()),
-        "total_unit": "Tg yr-1",
+        "total_unit": flux.budget_unit,
     }
 
 
 def write_truth_scores(
-    output: PathLike, flux: Sequence[PathLike], attributes: Sequence[PathLike], truth: PathLike
+    output: PathLike, flux: Sequence[PathLike], attributes: Sequence[PathLike], truth: PathLike, system: System
 ) -> pd.DataFrame:
     """Write :func:`truth_table` as CSV; return it."""
-    table = truth_table(flux, attributes, truth)
+    table = truth_table(flux, attributes, truth, system)
     files.write_text(Path(output), table.to_csv(index=False, float_format="%.6g"))
     return table

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from threading import Lock
 from typing import Any
 
@@ -20,14 +20,15 @@ import numpy.typing as npt
 
 from .. import variables
 from ..config.infer import InferBlock
-from ..drivers import AnnualSeries, slow_drivers
+from ..drivers import slow_drivers
 from ..errors import InputError
+from ..gases import AnnualSeries
 from ..grid import Tile
 from ..regrid import TileRegridder
 from ..systems import System
 from ..tiles.cells import ActiveCells, read_cells
 from ..tiles.piece import ForcingPiece, make_regridder, read_piece
-from ..train.applicability import CLIMATE, features
+from ..train.applicability import features
 from ..train.member import Member
 from .engine import Array, Engine, make_engine
 from .packing import pack
@@ -90,11 +91,6 @@ class Context:
     def system(self) -> System:
         return self.members[0].system
 
-    @cached_property
-    def fluxes(self) -> tuple[str, ...]:
-        """Outputs that the head makes: those with a spread and annual means per member."""
-        return flux_names(self.system)
-
     def piece(self, path: str) -> ForcingPiece:
         """The piece at ``path``; the last two are kept, since threads may be in two years of a spin-up."""
         with self._lock:
@@ -103,11 +99,6 @@ class Context:
                     self._pieces.pop(next(iter(self._pieces)))
                 self._pieces[path] = read_piece(path, self.system.forcing)
             return self._pieces[path]
-
-
-def flux_names(system: System) -> tuple[str, ...]:
-    """Outputs of the system that are fluxes of its head, not intermediates."""
-    return tuple(name for name in system.outputs if name not in system.intermediates)
 
 
 @lru_cache(maxsize=1)
@@ -161,8 +152,8 @@ class _BlockRun:
         job = self.own.job
         store = job.store if last else None
         regridder = make_regridder(piece, job.tile, self.own.cells.orog, job.settings.regrid)  # each thread its own
-        sums = {name: np.zeros((len(self.own.members), len(self.index))) for name in self.own.fluxes}
-        climate: dict[str, list[Array]] = {name: [] for name in CLIMATE}
+        sums = {name: np.zeros((len(self.own.members), len(self.index))) for name in self.own.system.flux_names}
+        climate: dict[str, list[Array]] = {name: [] for name in self.own.system.climate}
         for days in sections(len(piece.dates), job.settings.time_chunk):
             with self._timed("regrid"):
                 drivers = self._drivers(piece, regridder, days)
@@ -171,7 +162,7 @@ class _BlockRun:
             if store:
                 with self._timed("pack"):
                     self._keep(store, days, outputs, sums)
-                for name in CLIMATE:
+                for name in self.own.system.climate:
                     climate[name].append(drivers[name])
         if store:
             self.outcome.annual = {k: (v / len(piece.dates)).astype(np.float32) for k, v in sums.items()}
@@ -221,7 +212,7 @@ class _BlockRun:
         """Ensemble statistics of the days into the store, sums over time into ``sums``."""
         for name, values in outputs.items():
             self._write(store, name, variables.get(name), days, values.mean(axis=0))
-            if name in self.own.fluxes:
+            if name in self.own.system.flux_names:
                 sums[name] += values.sum(axis=1, dtype=np.float64)
                 self._write(store, f"{name}_sd", variables.get(name), days, spread(values))
 
@@ -238,7 +229,7 @@ class _BlockRun:
         self.outcome.dissimilarity = np.full(n, np.nan, np.float32)
         self.outcome.applicable = np.full(n, -1, np.int8)
         if indices:
-            table = features(climate, self.statics)
+            table = features(climate, self.statics, self.own.system.climate)
             found = [index.evaluate(table) for index in indices]
             self.outcome.dissimilarity = np.mean([value for value, _ in found], axis=0).astype(np.float32)
             self.outcome.applicable = (2 * np.sum([flag for _, flag in found], axis=0) > len(found)).astype(np.int8)

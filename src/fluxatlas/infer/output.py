@@ -15,13 +15,13 @@ from ..config.infer import InferBlock
 from ..systems import System
 from ..tiles.cells import ActiveCells
 from ..variables import FILL
-from .kernel import BlockResult, flux_names
+from .kernel import BlockResult
 from .store import Store
 
 
 def daily_names(system: System) -> tuple[str, ...]:
     """Daily variables of the file: the outputs and the standard deviations of the fluxes."""
-    return (*system.outputs, *(f"{name}_sd" for name in flux_names(system)))
+    return (*system.outputs, *(f"{name}_sd" for name in system.flux_names))
 
 
 def write_tile(
@@ -113,7 +113,7 @@ def _write_annual(
     file: netCDF4.Dataset, results: list[BlockResult], cells: ActiveCells, system: System, settings: InferBlock
 ) -> None:
     members = len(file.dimensions["member"])
-    for name in flux_names(system):
+    for name in system.flux_names:
         row = variables.get(name)
         variable = _variable(file, f"{name}_member", "f4", ("member", "lat", "lon"), np.float32(np.nan), settings)
         attrs = {**row.attrs, "long_name": f"mean of the year of each member: {row.long_name}"}

@@ -220,7 +220,7 @@ def check_members(paths: Sequence[str], grid: str) -> list[Member]:
     system = members[0].system
     units = {name: variables.get(name).units for name in (*system.forcing, *system.slow_drivers)}
     for path, member in zip(paths, members, strict=True):
-        member.check(system=system.name, units=units, grid=grid, where=path)
+        member.check(system=system.key, units=units, grid=grid, where=path)
         mine, first = member.network, members[0].network
         if (mine.state_width, mine.architecture.layers) != (first.state_width, first.architecture.layers):
             raise MemberMismatchError(

@@ -22,8 +22,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from .. import files, gases
-from ..drivers import AnnualSeries
 from ..errors import ConfigError, InputError
+from ..gases import AnnualSeries
 from ..loading import load_object
 from ..paths import RESOURCES
 from ..systems import SlowDriver

@@ -12,18 +12,20 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from .structure import CHOICES, Structure
+from .choices import CHOICES
 
 if TYPE_CHECKING:
     from . import parameters
     from .column import SimulationResult, State, simulate
     from .hydraulics import soil_properties
+    from .structure import Structure
 
 __all__ = ["CHOICES", "SimulationResult", "State", "Structure", "parameters", "simulate", "soil_properties"]
 
 _HOMES = {
     "SimulationResult": "column",
     "State": "column",
+    "Structure": "structure",
     "simulate": "column",
     "soil_properties": "hydraulics",
 }

@@ -17,7 +17,7 @@ import pandas as pd
 from ..errors import InputError
 
 if TYPE_CHECKING:
-    from ..drivers import AnnualSeries
+    from ..gases import AnnualSeries
 
 FloatArray = npt.NDArray[np.floating[Any]]
 Layers = Mapping[str, npt.ArrayLike]

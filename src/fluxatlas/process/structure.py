@@ -7,31 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
 
 from ..errors import InputError, nearest
-
-CHOICES: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {
-        "diffusivity": (
-            "curry",
-            "millington_quirk",
-            "moldrup_wlr",
-            "buckingham_burdine_campbell",
-            "millington_1959",
-            "penman",
-            "campbell",
-            "tem",
-        ),
-        "temperature": ("curry", "memo", "optimum"),
-        "moisture": ("curry", "memo", "parabola"),
-        "profile": ("gaussian", "uniform", "exponential"),
-    }
-)
-"""Names of the alternatives of each choice; their position is the code. Formulas: :mod:`fluxatlas.process.methane`."""
+from .choices import CHOICES
 
 Choice = str | npt.NDArray[np.integer]
 

@@ -1,6 +1,6 @@
 """Budgets: how much methane a region takes up or gives off in a year, with the spread of the ensemble.
 
-The budget of a region is the sum over its cells of flux [mg m-2 d-1] x areacella [m2] x uplandFrac x days of the year,
+The budget of a region is the sum over its cells of flux x area (the layers of ``System.weight``) x days of the year,
 computed for each member from that member's annual mean. The standard deviation and the interval are those of the
 members' budgets, so that errors common to many cells do not average out as independent errors would.
 """
@@ -17,12 +17,13 @@ import numpy.typing as npt
 import pandas as pd
 
 from .. import files
+from .. import variables as variables_table
 from ..config.products import ProductsBlock
-from ..errors import InputError
+from ..errors import ConfigError, InputError
+from ..systems import Flux, System
 from ..tiles.mosaic import Mosaic, PathLike, TileResult, assemble, read_layer
 from .regions import label, own_kinds, own_shares
 
-TG_PER_MG = 1e-15
 FEWEST_FOR_PERCENTILES = 20
 """Members from which the 5th and 95th percentile are given; with fewer, the smallest and the largest member."""
 
@@ -44,34 +45,50 @@ COLUMNS = [
 Key = tuple[int, str, str, str]
 
 
+def mass_factor(flux: Flux) -> float:
+    """What turns flux [unit of the variable] x area [m2] x days of a year into the budget unit, such as 1e-15 from mg
+    to Tg; raises :class:`ConfigError` for a flux without budget or whose unit is not a mass per area and day."""
+    daily, yearly = variables_table.get(flux.variable).units.split(), (flux.budget_unit or "").split()
+    if daily[1:] != ["m-2", "d-1"] or yearly[1:] != ["yr-1"]:
+        what = f"'{flux.variable}' [{' '.join(daily)}] cannot be summed to '{flux.budget_unit}'"
+        raise ConfigError(what, hint="correct the declaration of the system")
+    return variables_table.factor(daily[0], yearly[0])
+
+
 def budget_table(
     flux: Sequence[PathLike],
     attributes: Sequence[PathLike],
     settings: ProductsBlock | None = None,
-    variables: Sequence[str] = ("fch4", "ch4ox"),
+    *,
+    system: System,
+    variables: Sequence[str] = (),
     regions: Sequence[PathLike] = (),
 ) -> pd.DataFrame:
-    """Budgets [Tg yr-1 of CH4] of all years, regions (``global``, ``zone``, ``biome``) and ``variables``.
+    """Budgets of all years, regions (``global``, ``zone``, ``biome``) and ``variables``, in the unit of each flux.
+
+    ``variables`` are fluxes of ``system``; by default all that have a budget unit.
 
     ``regions`` are files ``regrid/regions/<tile>.nc``: each kind in them is summed as well, with the remainder as
     ``no region``, so that the regions of a kind always sum to the globe.
 
     ``global`` is everything that was run, be it a part of the globe. ``sd`` (missing for one member) has n - 1 in its
-    denominator; ``interval`` says what ``low`` and ``high`` are; ``area_m2`` is the area of upland soil. Sign as the
-    variable's. Raises :class:`InputError` for tiles that do not fit together (see ``assemble``) or hold no members, or
-    where an active cell has no value.
+    denominator; ``interval`` says what ``low`` and ``high`` are; ``area_m2`` is the area that the fluxes are per. Sign
+    as the variable's. Raises :class:`InputError` for tiles that do not fit together (see ``assemble``) or hold no
+    members, or where an active cell has no value.
     """
     settings = settings or ProductsBlock()
+    fluxes = [system.get_flux(name) for name in variables or system.summed]
     mosaic = assemble(flux, attributes)
     totals: dict[Key, npt.NDArray[np.float64]] = defaultdict(lambda: np.zeros(1))
     areas: dict[Key, float] = defaultdict(float)
     shares, own = {Path(path).stem: path for path in regions}, own_kinds(regions)
     for piece in mosaic.pieces:
-        _add_piece(piece, mosaic, settings.zones, variables, totals, areas)
+        _add_piece(piece, mosaic, settings.zones, fluxes, totals, areas)
     for kind in own:
         for piece in mosaic.pieces:
-            _add_own(piece, kind, own_shares(piece, shares, kind), variables, totals, areas)
-    rows = [_row(key, total, areas[key]) for key, total in totals.items() if areas[key] > 0]
+            _add_own(piece, kind, own_shares(piece, shares, kind), fluxes, totals, areas)
+    units = {flux.variable: flux.budget_unit for flux in fluxes}
+    rows = [_row(key, total, areas[key], units[key[3]]) for key, total in totals.items() if areas[key] > 0]
     if not rows:
         raise InputError("no active cell in any tile", hint="check the domain and the attributes")
     table = pd.DataFrame(rows, columns=COLUMNS)
@@ -84,14 +101,14 @@ def _add_piece(
     piece: TileResult,
     mosaic: Mosaic,
     zones: Sequence[float],
-    variables: Sequence[str],
+    fluxes: Sequence[Flux],
     totals: dict[Key, npt.NDArray[np.float64]],
     areas: dict[Key, float],
 ) -> None:
     """Add one tile's share to the totals (one number per member) and areas of each region."""
     area = piece.weight()
     labels = label(piece, mosaic.grid.lat(piece.rows), zones)
-    for year, variable, mass in _masses(piece, area, variables):
+    for year, variable, mass in _masses(piece, area, fluxes):
         for kind, (names, index) in labels.items():
             region_area = np.bincount(index.ravel(), area.ravel(), len(names))
             sums = np.stack([np.bincount(index.ravel(), m.ravel(), len(names)) for m in mass], axis=1)
@@ -105,14 +122,14 @@ def _add_own(
     piece: TileResult,
     kind: str,
     shares: tuple[list[str], npt.NDArray[np.float64]],
-    variables: Sequence[str],
+    fluxes: Sequence[Flux],
     totals: dict[Key, npt.NDArray[np.float64]],
     areas: dict[Key, float],
 ) -> None:
     """As :func:`_add_piece` for regions that share cells."""
     area, (names, share) = piece.weight(), shares
     sizes = np.tensordot(share, area, axes=2)
-    for year, variable, mass in _masses(piece, area, variables):
+    for year, variable, mass in _masses(piece, area, fluxes):
         sums = np.tensordot(share, mass, axes=((1, 2), (1, 2)))
         for name, total, size in zip(names, sums, sizes, strict=True):
             key = (year, kind, name, variable)
@@ -121,27 +138,28 @@ def _add_own(
 
 
 def _masses(
-    piece: TileResult, area: npt.NDArray[np.float64], variables: Sequence[str]
+    piece: TileResult, area: npt.NDArray[np.float64], fluxes: Sequence[Flux]
 ) -> Iterator[tuple[int, str, npt.NDArray[np.float64]]]:
-    """Year, variable and mass [Tg yr-1] of each cell by member, (member, lat, lon), for all that a tile has."""
+    """Year, variable and mass of each cell by member in its budget unit, (member, lat, lon), for all of a tile."""
     for year, path in sorted(piece.flux.items()):
         days = 366 if calendar.isleap(year) else 365
-        for variable in variables:
+        for flux in fluxes:
+            variable = flux.variable
             annual = read_layer(path, f"{variable}_member")
             if not np.isfinite(annual[:, area > 0]).all():
                 raise InputError(
                     f"active cells without '{variable}_member'", where=str(path), hint="run `infer` for it again"
                 )
-            yield year, variable, np.where(area > 0, annual, 0.0) * area * (days * TG_PER_MG)
+            yield year, variable, np.where(area > 0, annual, 0.0) * area * (days * mass_factor(flux))
 
 
-def _row(key: Key, total: npt.NDArray[np.float64], area: float) -> tuple[object, ...]:
+def _row(key: Key, total: npt.NDArray[np.float64], area: float, unit: str | None) -> tuple[object, ...]:
     members = len(total)
     many = members >= FEWEST_FOR_PERCENTILES
     low, high = np.percentile(total, [5, 95]) if many else (total.min(), total.max())
     sd = float(total.std(ddof=1)) if members > 1 else float("nan")
     interval = "5-95 % of members" if many else "smallest to largest member"
-    return (*key, float(total.mean()), sd, float(low), float(high), area, "Tg yr-1", members, interval)
+    return (*key, float(total.mean()), sd, float(low), float(high), area, unit, members, interval)
 
 
 def write_budget(
@@ -150,11 +168,13 @@ def write_budget(
     attributes: Sequence[PathLike],
     settings: ProductsBlock | None = None,
     parquet: PathLike | None = None,
-    variables: Sequence[str] = ("fch4", "ch4ox"),
+    *,
+    system: System,
+    variables: Sequence[str] = (),
     regions: Sequence[PathLike] = (),
 ) -> pd.DataFrame:
     """Write :func:`budget_table` as CSV to ``output`` and as Parquet beside it (or to ``parquet``); return it."""
-    table = budget_table(flux, attributes, settings, variables, regions)
+    table = budget_table(flux, attributes, settings, system=system, variables=variables, regions=regions)
     files.write_text(output, table.to_csv(index=False, float_format="%.8g"))
     with files.atomic(parquet or Path(output).with_suffix(".parquet")) as partial:
         table.to_parquet(partial, index=False)

@@ -48,21 +48,34 @@ def budget(
     flux: Flux,
     attributes: Attributes,
     output: Annotated[Path, typer.Option(help="CSV file to write.")],
+    system: System,
     parquet: Annotated[Path | None, typer.Option(help="Parquet file; left out: beside the CSV file.")] = None,
-    variable: Annotated[list[str] | None, typer.Option(help="Flux; repeat for more. Left out: fch4, ch4ox.")] = None,
+    variable: Annotated[
+        list[str] | None, typer.Option(help="Flux; repeat for more. Left out: all with a budget.")
+    ] = None,
     regions: Annotated[list[Path] | None, typer.Option(help="Regions of a tile, <tile>.nc; repeat for all.")] = None,
     settings: Settings = "{}",
 ) -> None:
     """Budgets of the domain, latitude zones, biomes and own regions with the spread of the ensemble."""
     from ..config.products import ProductsBlock
     from ..config.settings import read_settings
+    from ..systems import get_system
     from .budget import write_budget
 
     block = read_settings(ProductsBlock, settings)
-    table = write_budget(output, flux, attributes, block, parquet, variable or ("fch4", "ch4ox"), regions or ())
+    table = write_budget(
+        output,
+        flux,
+        attributes,
+        block,
+        parquet,
+        system=get_system(system),
+        variables=variable or (),
+        regions=regions or (),
+    )
     whole = table[table["region_kind"] == "global"]
     for row in whole.itertuples():
-        typer.echo(f"{row.year} {row.variable}: {row.mean:.4g} Tg CH4 ({row.low:.4g} to {row.high:.4g})", err=True)
+        typer.echo(f"{row.year} {row.variable}: {row.mean:.4g} {row.unit} ({row.low:.4g} to {row.high:.4g})", err=True)
 
 
 @app.command()

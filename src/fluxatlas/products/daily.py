@@ -29,7 +29,6 @@ LARGEST_MISSING_SHARE = 0.01
 """Share of an active tile's values that may be missing (values that packing cannot hold) before it is an error."""
 
 QUALITY = ("dissimilarity", "applicable")
-STATIC = ("areacella", "uplandFrac")
 
 
 def write_daily(
@@ -120,10 +119,15 @@ def _write_axes(target: netCDF4.Dataset, mosaic: Mosaic, year: int) -> None:
 
 
 def _create(
-    target: netCDF4.Dataset, name: str, source: dict[str, Any], attrs: dict[str, Any], settings: ProductsBlock
+    target: netCDF4.Dataset,
+    name: str,
+    source: dict[str, Any],
+    attrs: dict[str, Any],
+    settings: ProductsBlock,
+    flat: bool = False,
 ) -> netCDF4.Variable:
     """A compressed variable to which raw (packed) values are written; (time, lat, lon) if it is daily."""
-    dims = ("lat", "lon") if name in (*STATIC, *QUALITY) else ("time", "lat", "lon")
+    dims = ("lat", "lon") if flat else ("time", "lat", "lon")
     sizes = [
         min(chunk, len(target.dimensions[dim])) for dim, chunk in zip(dims, settings.chunks[-len(dims) :], strict=True)
     ]
@@ -144,10 +148,12 @@ def _create(
 
 
 def _write_static(target: netCDF4.Dataset, mosaic: Mosaic, year: int, settings: ProductsBlock) -> None:
-    """Area, upland fraction, dissimilarity and the flag of applicability."""
+    """The layers that make the area of a flux, dissimilarity and the flag of applicability."""
     plain = {"dtype": np.dtype("f4"), "_FillValue": np.float32(np.nan)}
-    for name in STATIC:
-        _create(target, name, plain, metadata.static(name, {}), settings)[:] = mosaic.static(name).astype(np.float32)
+    for name in mosaic.pieces[0].weight_layers:
+        _create(target, name, plain, metadata.static(name, {}), settings, flat=True)[:] = mosaic.static(name).astype(
+            np.float32
+        )
     first = mosaic.pieces[0].year(year)
     for name in QUALITY:
         with netCDF4.Dataset(first) as tile:
@@ -156,7 +162,7 @@ def _write_static(target: netCDF4.Dataset, mosaic: Mosaic, year: int, settings: 
             source = {**tile[name].__dict__, "dtype": tile[name].dtype}
         fill = source.setdefault("_FillValue", np.int8(-1) if name == "applicable" else np.float32(np.nan))
         raw = mosaic.place(((p, _raw(p.year(year), name)) for p in mosaic.pieces), fill=fill)
-        _create(target, name, source, metadata.static(name, source), settings)[:] = raw
+        _create(target, name, source, metadata.static(name, source), settings, flat=True)[:] = raw
 
 
 def _raw(path: Path, name: str) -> npt.NDArray[Any]:

@@ -113,7 +113,7 @@ def dataset(
             "likeness of each cell to the training data are given beside them where they are known. Cells that are "
             "not run (no land, or an attribute unknown) are missing."
         ),
-        "keywords": ", ".join(_keywords(variable, row.long_name)),
+        "keywords": ", ".join(_keywords(variable, system)),
         "id": f"{system.name}_{variable}_{year}",
         "source": f"fluxatlas {provenance['fluxatlas_version']}, system {system.name}",
         "processing_level": "Model estimate, daily, gridded",
@@ -128,7 +128,7 @@ def dataset(
         "project": "fluxatlas",
         "product_version": provenance["fluxatlas_version"],
         "cdm_data_type": "Grid",
-        "comment": "Fluxes are per area of upland soil: multiply by areacella * uplandFrac / 100 to integrate.",
+        "comment": f"Fluxes are per area of {system.area}: multiply by {_area(system)} to integrate.",
         "date_created": provenance["history"].split(" ", 1)[0],
         "geospatial_bounds": f"POLYGON(({', '.join(f'{y:g} {x:g}' for x, y in _ring(west, south, east, north))}))",
         "geospatial_bounds_crs": "EPSG:4326",
@@ -159,6 +159,11 @@ def _ring(west: float, south: float, east: float, north: float) -> list[tuple[fl
     return [(west, south), (east, south), (east, north), (west, north), (west, south)]
 
 
-def _keywords(variable: str, long_name: str) -> list[str]:
-    subject = ["methane", "soil", "flux"] if "methane" in long_name else [variable, "soil"]
+def _area(system: System) -> str:
+    """The layers whose product is the area of a flux, as a formula."""
+    return " * ".join(f"{name} / 100" if variables.get(name).units == "%" else name for name in system.weight)
+
+
+def _keywords(variable: str, system: System) -> list[str]:
+    subject = system.keywords if variable in system.flux_names else (variable, "soil")
     return [*subject, "land surface", "daily", "knowledge-guided machine learning"]

@@ -180,9 +180,7 @@ def _collection(system: System, settings: ProductsBlock, items: Sequence[pystac.
         title=settings.title or system.title,
         description=f"{settings.title or system.title}. Ensemble mean and spread, daily; means as maps.",
         license=settings.license,
-        keywords=["methane", "soil", "land surface", "daily"]
-        if "methane" in system.name
-        else ["land surface", "daily"],
+        keywords=[*(word for word in system.keywords if word != "flux"), "land surface", "daily"],
         providers=[
             pystac.Provider(settings.creator, roles=[pystac.ProviderRole.PRODUCER], url=settings.creator_url or None)
         ],

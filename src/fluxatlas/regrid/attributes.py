@@ -74,9 +74,9 @@ def _offsets(reach: int) -> list[tuple[int, int]]:
 def build(block: StaticBlock, tile: Tile, system: System, bbox: BBox) -> xr.Dataset:
     """All attributes of ``tile`` as described in docs/contracts.md.
 
-    ``active`` cells are land (at least ``minimum_land``), hold upland soil, lie in ``bbox`` (west, south, east, north)
-    and know every attribute that ``system`` needs. Raises :class:`InputError` where the block lacks a layer that
-    ``system`` needs, and whatever the layers raise.
+    ``active`` cells are land (at least ``minimum_land``), hold enough of the mask of ``system``, lie in ``bbox`` (west,
+    south, east, north) and know every attribute that it needs. Raises :class:`InputError` where the block lacks a layer
+    that ``system`` needs, and whatever the layers raise.
     """
     frame = Frame.around(tile, block.fill_cells)
     layers = {name: read_layer(name, layer, frame) for name, layer in block.all_layers().items()}
@@ -87,12 +87,13 @@ def build(block: StaticBlock, tile: Tile, system: System, bbox: BBox) -> xr.Data
     if "sftlf" not in layers:
         layers["sftlf"] = land_percent(frame)
     layers = {**_cover_layers(block, frame, layers["sftlf"]), **layers}
-    needed = ("orog", "lai", *system.attributes)
+    needed = ("orog", *system.monthly, *system.attributes)
     absent = [name for name in needed if name not in layers]
     if absent:
         raise InputError(f"no layer for {', '.join(absent)}", where="static.layers", hint="add a file or a constant")
-    run = (layers["sftlf"] >= block.minimum_land) & (layers["uplandFrac"] >= block.minimum_upland)
-    run &= _inside(frame, bbox)
+    run = (layers["sftlf"] >= block.minimum_land) & _inside(frame, bbox)
+    if system.mask:
+        run &= layers[system.mask] >= block.minimum_mask
     inner = np.zeros(frame.shape, bool)
     inner[frame.inner] = True
     filled, lacking = {}, {}
@@ -104,7 +105,9 @@ def build(block: StaticBlock, tile: Tile, system: System, bbox: BBox) -> xr.Data
     layers = {name: frame.crop(values) for name, values in layers.items()}
     layers["areacella"] = np.repeat(tile.cell_area[:, None], tile.shape[1], axis=1)
     dataset = _dataset(layers, frame.crop(run), tile, _counts(filled), _counts(lacking))
-    dataset["lai"].attrs |= series.attrs if series else {}
+    dataset.attrs["weight"] = " ".join(system.weight)
+    if series:
+        dataset["lai"].attrs |= series.attrs
     return dataset
 
 

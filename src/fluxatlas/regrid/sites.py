@@ -20,7 +20,6 @@ from ..systems import System
 from .tile import at_points
 
 Array = npt.NDArray[np.floating[Any]]
-MONTHS = [f"lai_{month:02d}" for month in range(1, 13)]
 REACH = 3
 """How far [cells] the nearest active cell may be from a site."""
 
@@ -99,13 +98,14 @@ def _attributes(site: pd.Series, tile: Tile | None, cells: xr.Dataset | None, sy
         if np.isnan(row[name]) and cell is not None:
             row[name] = float(cell[layer])
             origin.append(f"{name}:grid")
-    own = float(site.get("lai", np.nan))
-    monthly = np.full(12, own)
-    if np.isnan(own) and cell is not None:
-        monthly = cell["lai"].to_numpy().astype(float)
-        origin.append("lai:grid")
-    row["lai"] = float(monthly.mean())
-    row |= dict(zip(MONTHS, monthly.tolist(), strict=True))
+    for layer in system.monthly:
+        own = float(site.get(layer, np.nan))
+        monthly = np.full(12, own)
+        if np.isnan(own) and cell is not None:
+            monthly = cell[layer].to_numpy().astype(float)
+            origin.append(f"{layer}:grid")
+        row[layer] = float(monthly.mean())
+        row |= {f"{layer}_{month:02d}": float(value) for month, value in enumerate(monthly, 1)}
     return {**row, "attribute_source": " ".join(origin) or "site"}
 
 

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from ..config.report import ReportBlock
 from ..style import COLORS, FAINT, INK, WIDTH, panel_letters, unit
-from ..systems import get_system
+from ..systems import Flux, System, get_system
 from .catalogue import Inputs
 
 LAND_AREA = 1.489e14
@@ -21,30 +21,42 @@ COMPARABLE = 0.5
 
 
 def budget(inputs: Inputs, settings: ReportBlock) -> Figure:
-    """Uptake by year and by biome (bars: mean, lines: interval of the members); published global totals."""
+    """The flux by year and by biome (bars: mean, lines: interval of the members); published global totals."""
     table = pd.read_csv(inputs.one("budget"))
-    uptake = table[table["variable"] == "ch4ox"]
-    whole = uptake[uptake["region_kind"] == "global"].sort_values("year")
-    kind = "biome" if (uptake["region_kind"] == "biome").any() else "zone"
-    parts = uptake[uptake["region_kind"] == kind].groupby("region")[["mean", "low", "high"]].mean()
+    system = get_system(inputs.system)
+    flux = system.shown_flux
+    rows = table[table["variable"] == flux.variable]
+    whole = rows[rows["region_kind"] == "global"].sort_values("year")
+    kind = "biome" if (rows["region_kind"] == "biome").any() else "zone"
+    parts = rows[rows["region_kind"] == kind].groupby("region")[["mean", "low", "high"]].mean()
     parts = parts.sort_values("mean", ascending=False)
     figure, axes = plt.subplot_mosaic(
         [["years", "parts"], ["published", "published"]], figsize=(WIDTH, 4.9), height_ratios=[1.25, 1]
     )
-    scale, text = _scale(float(whole["high"].max()))
-    label = f"CH$_4$ uptake ({text})"
+    scale, text = _scale(float(whole[["low", "high"]].abs().to_numpy().max()), flux)
+    label = f"{flux.label} ({text})"
     _draw_years(axes["years"], whole, scale)
     axes["years"].set(title="Domain by year", ylabel=label)
     _draw_parts(axes["parts"], parts, scale)
     axes["parts"].set(title=f"By {kind}", xlabel=label)
-    _published(axes["published"], whole, get_system(inputs.system).published)
+    _published(axes["published"], whole, system)
     panel_letters([axes[name] for name in ("years", "parts", "published")])
     return figure
 
 
-def _scale(largest: float) -> tuple[float, str]:
+def _unit(text: str, substance: str) -> str:
+    """A budget unit with what its mass is of, such as Tg CH4 yr-1."""
+    mass, _, rest = text.partition(" ")
+    return unit(f"{mass} {substance} {rest}")
+
+
+def _scale(largest: float, flux: Flux) -> tuple[float, str]:
     """Factor and unit that make the numbers easy to read."""
-    return (1.0, unit("Tg yr-1")) if largest >= 1 else (1000.0, "Gg CH$_4$ yr$^{-1}$")
+    smaller = {"Pg": "Tg", "Tg": "Gg"}
+    mass, _, rest = str(flux.budget_unit).partition(" ")
+    if largest >= 1 or mass not in smaller:
+        return 1.0, _unit(str(flux.budget_unit), flux.substance)
+    return 1000.0, _unit(f"{smaller[mass]} {rest}", flux.substance)
 
 
 def _interval(rows: pd.DataFrame, scale: float) -> tuple[Any, list[Any]]:
@@ -78,12 +90,14 @@ def _draw_parts(axis: Any, parts: pd.DataFrame, scale: float) -> None:
     axis.grid(visible=False, axis="y")
 
 
-def _published(axis: Any, whole: pd.DataFrame, published: tuple[tuple[str, float, float, str], ...]) -> None:
+def _published(axis: Any, whole: pd.DataFrame, system: System) -> None:
     """Ranges of the globe from the literature; the domain's own total only where it is most of the land."""
+    flux, published = system.shown_flux, system.published
     share = float(whole["area_m2"].iloc[0]) / LAND_AREA
-    names = [source for source, *_ in published]
-    largest = max([high for _, _, high, _ in published], default=1.0)
-    for place, (_, low, high, _) in enumerate(published):
+    names = [total.source for total in published]
+    largest = max([total.high for total in published], default=1.0)
+    for place, total in enumerate(published):
+        low, high = total.low, total.high
         axis.barh(place, high - low, left=low, height=0.5, color=FAINT, alpha=0.55)
         axis.text(high + 0.6, place, f"{low:g}\u2013{high:g}", va="center", fontsize="small")
     if share >= COMPARABLE:
@@ -96,5 +110,7 @@ def _published(axis: Any, whole: pd.DataFrame, published: tuple[tuple[str, float
         title = f"Published totals of the globe (this domain: {100 * share:.2g} % of the land)"
     axis.set_yticks(range(len(names)), names)
     axis.invert_yaxis()
-    axis.set(title=title, xlabel=f"CH$_4$ uptake ({unit('Tg yr-1')})", xlim=(0, 1.12 * largest))
+    axis.set(
+        title=title, xlabel=f"{flux.label} ({_unit(str(flux.budget_unit), flux.substance)})", xlim=(0, 1.12 * largest)
+    )
     axis.grid(visible=False, axis="y")

@@ -55,7 +55,7 @@ class FigureRow:
 
 FIGURES: dict[str, FigureRow] = {
     "inputs_map": FigureRow("maps:inputs_map", ("attributes", "forcing"), "The domain"),
-    "uptake_map": FigureRow("maps:uptake_map", ("flux", "attributes"), "Annual mean uptake"),
+    "flux_map": FigureRow("maps:flux_map", ("flux", "attributes"), "Annual mean"),
     "truth_map": FigureRow("maps:truth_map", ("flux", "attributes", "truth"), "Estimate and truth"),
     "seasonal_cycle": FigureRow("series:seasonal_cycle", ("daily",), "Seasonal cycle by latitude"),
     "site_series": FigureRow("series:site_series", ("predictions",), "Flux at sites left out"),

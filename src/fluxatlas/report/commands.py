@@ -66,7 +66,8 @@ def list_figures() -> None:
 @app.command()
 def summary(
     output: Annotated[Path, typer.Option(help="HTML page to write; the same as Markdown goes beside it.")],
-    title: Annotated[str, typer.Option(help="Heading of the page.")] = "fluxatlas",
+    system: Annotated[str, typer.Option(help="System that was run.")],
+    title: Annotated[str, typer.Option(help="Heading of the page; empty: that of the system.")] = "",
     budget: Table = None,
     skill: Table = None,
     truth: Table = None,
@@ -76,10 +77,12 @@ def summary(
     benchmarks: Annotated[Path | None, typer.Option(help="Folder of the benchmark files.")] = None,
 ) -> None:
     """Write one page with the key numbers of the run."""
+    from ..systems import get_system
     from .summary import write_summary
 
     write_summary(
         output,
+        system=get_system(system),
         title=title,
         budget=budget,
         skill=skill,

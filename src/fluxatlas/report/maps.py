@@ -13,17 +13,23 @@ from matplotlib.colors import BoundaryNorm, ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from .. import variables
 from ..config.report import ReportBlock
 from ..evaluate.metrics import scores
 from ..evaluate.truth import read_truth
 from ..files import open_netcdf
 from ..products.regions import biome_names
 from ..style import COLORS, MINUS, WIDTH, MapFrame, coarsen, colorbar, limits, panel_letters, signed, unit
+from ..systems import Flux, get_system
 from ..tiles.mosaic import Mosaic, assemble
 from .catalogue import Inputs
 
 Array = npt.NDArray[np.float64]
-FLUX_UNIT = unit("mg m-2 d-1")
+
+
+def flux_unit(flux: Flux) -> str:
+    """The unit of a flux as it is set in a figure."""
+    return unit(variables.get(flux.variable).units)
 
 
 def map_frame(mosaic: Mosaic) -> MapFrame:
@@ -71,19 +77,20 @@ def span_of_years(years: Sequence[int]) -> str:
     return str(years[0]) if years[0] == years[-1] else f"{years[0]}\N{EN DASH}{years[-1]}"
 
 
-def uptake_map(inputs: Inputs, settings: ReportBlock) -> Figure:
-    """Annual mean uptake, its spread over the members, and how far each cell is from the training data."""
+def flux_map(inputs: Inputs, settings: ReportBlock) -> Figure:
+    """Annual mean, its spread over the members, and how far each cell is from the training data."""
+    flux = get_system(inputs.system).shown_flux
     mosaic = assemble(inputs.flux, inputs.attributes)
-    frame, members = map_frame(mosaic), _members(mosaic, "ch4ox", mosaic.years)
+    frame, members = map_frame(mosaic), _members(mosaic, flux.variable, mosaic.years)
     mean = members.mean(axis=0)
     figure, axes = _panels(frame, 3)
     low, high = limits(mean)
     mesh = frame.draw(axes[0], mean, cmap=settings.colormap, vmin=min(0.0, low) if low < 0.3 * high else low, vmax=high)
-    colorbar(figure, mesh, axes[0], f"CH$_4$ uptake, {span_of_years(mosaic.years)}\n({FLUX_UNIT})")
-    axes[0].set_title("Mean uptake")
+    colorbar(figure, mesh, axes[0], f"{flux.label}, {span_of_years(mosaic.years)}\n({flux_unit(flux)})")
+    axes[0].set_title("Mean")
     spread = members.std(axis=0, ddof=1) if len(members) > 1 else np.full(mean.shape, np.nan)
     mesh = frame.draw(axes[1], spread, cmap="cividis", vmin=0, vmax=limits(spread)[1])
-    colorbar(figure, mesh, axes[1], f"standard deviation, {len(members)} members\n({FLUX_UNIT})")
+    colorbar(figure, mesh, axes[1], f"standard deviation, {len(members)} members\n({flux_unit(flux)})")
     axes[1].set_title("Ensemble spread")
     _draw_applicability(figure, axes[2], frame, mosaic)
     panel_letters(axes)
@@ -108,38 +115,40 @@ def _share(part: npt.NDArray[np.bool_], whole: npt.NDArray[np.bool_]) -> str:
     return f"{share:.0%} of cells" if share == 0 or share >= 0.01 else "under 1% of cells"
 
 
-def estimate_and_truth(mosaic: Mosaic, path: Path) -> tuple[list[int], Array, Array]:
-    """Years that both have, and over these the mean uptake of each member (member, lat, lon) and the true one."""
+def estimate_and_truth(mosaic: Mosaic, path: Path, variable: str) -> tuple[list[int], Array, Array]:
+    """Years that both have, and over these the mean of each member (member, lat, lon) and the true one."""
     truth = read_truth(path, mosaic)
-    years = [year for year in mosaic.years if ("ch4ox", year) in truth]
-    return years, _members(mosaic, "ch4ox", years), _mean(truth["ch4ox", year] for year in years)
+    years = [year for year in mosaic.years if (variable, year) in truth]
+    return years, _members(mosaic, variable, years), _mean(truth[variable, year] for year in years)
 
 
 def truth_map(inputs: Inputs, settings: ReportBlock) -> Figure:
-    """True and estimated annual mean uptake and their difference, over the years both have."""
+    """True and estimated annual mean and their difference, over the years both have."""
+    flux = get_system(inputs.system).shown_flux
     mosaic = assemble(inputs.flux, inputs.attributes)
     frame = map_frame(mosaic)
-    _, members, true = estimate_and_truth(mosaic, inputs.one("truth"))
+    _, members, true = estimate_and_truth(mosaic, inputs.one("truth"), flux.variable)
     estimate = members.mean(axis=0)
     found = scores(true, estimate, mosaic.weight())
     figure, axes = _panels(frame, 3)
     low, high = limits(np.concatenate([true[np.isfinite(estimate)], estimate[np.isfinite(true)]]))
     for axis, values, title in ((axes[0], true, "Truth"), (axes[1], estimate, "Estimate")):
         mesh = frame.draw(axis, values, cmap=settings.colormap, vmin=low, vmax=high)
-        colorbar(figure, mesh, axis, f"CH$_4$ uptake\n({FLUX_UNIT})")
+        colorbar(figure, mesh, axis, f"{flux.label}\n({flux_unit(flux)})")
         axis.set_title(title)
     error = estimate - true
     widest = max(abs(edge) for edge in limits(error))
     mesh = frame.draw(axes[2], error, cmap="RdBu_r", vmin=-widest, vmax=widest)
     text = f"RMSE {found['rmse']:.2f}, bias {signed(found['bias'])}, r = {found['r']:.2f}"
-    colorbar(figure, mesh, axes[2], f"{text}\n({FLUX_UNIT})")
+    colorbar(figure, mesh, axes[2], f"{text}\n({flux_unit(flux)})")
     axes[2].set_title(f"Estimate {MINUS} truth")
     panel_letters(axes)
     return figure
 
 
 def inputs_map(inputs: Inputs, settings: ReportBlock) -> Figure:
-    """Altitude, mean air temperature, share of upland soil and biome of the domain."""
+    """Altitude, mean air temperature, share of the cell that fluxes are per, and biome of the domain."""
+    system = get_system(inputs.system)
     mosaic = assemble([], inputs.attributes)
     frame = map_frame(mosaic)
     height = min(0.75 * frame.ratio * WIDTH + 2.7, 10)
@@ -150,10 +159,10 @@ def inputs_map(inputs: Inputs, settings: ReportBlock) -> Figure:
     colorbar(figure, mesh, flat[0], "m")
     flat[0].set_title("Altitude")
     _draw_temperature(figure, flat[1], frame, inputs.forcing)
-    upland = np.where(frame.active, mosaic.static("uplandFrac"), np.nan)
-    mesh = frame.draw(flat[2], upland, cmap=settings.colormap, vmin=limits(upland)[0], vmax=100)
+    share = np.where(frame.active, mosaic.static(system.mask or "sftlf"), np.nan)
+    mesh = frame.draw(flat[2], share, cmap=settings.colormap, vmin=limits(share)[0], vmax=100)
     colorbar(figure, mesh, flat[2], "% of the cell")
-    flat[2].set_title("Upland soil")
+    flat[2].set_title(system.area.capitalize())
     _draw_biomes(figure, flat[3], frame, np.where(frame.active, mosaic.static("biome"), np.nan))
     panel_letters(flat)
     return figure

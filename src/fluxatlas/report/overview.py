@@ -13,20 +13,22 @@ from matplotlib.figure import Figure
 from ..config.report import ReportBlock
 from ..evaluate.metrics import scores
 from ..style import COLORS, WIDTH, colorbar, limits, panel_letters
+from ..systems import get_system
 from ..tiles.mosaic import assemble
 from .catalogue import Inputs
-from .maps import FLUX_UNIT, estimate_and_truth, map_frame, span_of_years
+from .maps import estimate_and_truth, flux_unit, map_frame, span_of_years
 
 Array = npt.NDArray[np.float64]
 
 
 def overview(inputs: Inputs, settings: ReportBlock) -> Figure:
-    """Estimated and true annual mean uptake on one scale, the ensemble's spread, and estimate against truth by cell.
+    """Estimated and true annual mean on one scale, the ensemble's spread, and estimate against truth by cell.
 
     With ``dpi`` 222 the picture is 1600 pixels wide.
     """
     mosaic = assemble(inputs.flux, inputs.attributes)
-    years, members, true = estimate_and_truth(mosaic, inputs.one("truth"))
+    flux = get_system(inputs.system).shown_flux
+    years, members, true = estimate_and_truth(mosaic, inputs.one("truth"), flux.variable)
     estimate, frame = members.mean(axis=0), map_frame(mosaic)
     width = (WIDTH - 0.9) / 4
     figure, axes = plt.subplots(1, 4, figsize=(WIDTH, frame.ratio * width + 1.15), layout="compressed")
@@ -34,7 +36,7 @@ def overview(inputs: Inputs, settings: ReportBlock) -> Figure:
     for axis, values, title in ((axes[0], estimate, "Estimate"), (axes[1], true, "Hidden truth")):
         mesh = frame.draw(axis, values, cmap=settings.colormap, vmin=low, vmax=high)
         axis.set_title(title)
-    label = f"CH$_4$ uptake, {span_of_years(years)} ({FLUX_UNIT})"
+    label = f"{flux.label}, {span_of_years(years)} ({flux_unit(flux)})"
     colorbar(figure, mesh, list(axes[:2]), label, aspect=52)
     spread = members.std(axis=0, ddof=1) if len(members) > 1 else np.full(estimate.shape, np.nan)
     mesh = frame.draw(axes[2], spread, cmap="cividis", vmin=0, vmax=limits(spread)[1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,13 @@ from matplotlib.figure import Figure
 
 from .. import variables
 from ..config.report import ReportBlock
+from ..constants import FREEZING
 from ..errors import InputError
 from ..evaluate.metrics import scores
 from ..evaluate.skill import read_predictions
 from ..files import open_netcdf
 from ..style import COLORS, FAINT, INK, WIDTH, model_color, model_name, model_order, signed, unit
+from ..systems import System, get_system
 from .catalogue import Inputs
 
 Array = npt.NDArray[np.float64]
@@ -31,9 +34,10 @@ SMOOTHING = 15
 
 def seasonal_cycle(inputs: Inputs, settings: ReportBlock) -> Figure:
     """Mean of the year's course over all years by latitude band, with the ensemble's spread where the files have it."""
-    variable, paths = _one_variable(inputs.daily)
+    system = get_system(inputs.system)
+    variable, paths = _one_variable(inputs.daily, system.shown_flux.variable)
     edges = _band_edges(paths[0], settings.bands)
-    means, spreads = zip(*(_band_means(path, edges) for path in paths), strict=True)
+    means, spreads = zip(*(_band_means(path, edges, system.weight) for path in paths), strict=True)
     course, spread = (_climatology(parts) for parts in (means, spreads))
     row = variables.get(variable)
     figure, axes = plt.subplots(figsize=(WIDTH, 3.6))
@@ -46,7 +50,7 @@ def seasonal_cycle(inputs: Inputs, settings: ReportBlock) -> Figure:
         axes.plot(days, course[:, number], color=color, label=f"{_latitude(south)} to {_latitude(north)}")
         low, high = course[:, number] - spread[:, number], course[:, number] + spread[:, number]
         axes.fill_between(days, low, high, color=color, alpha=0.18, linewidth=0)
-    axes.set(xlim=(days[0], days[-1]), ylabel=f"{_short_name(variable)} ({unit(row.units)})")
+    axes.set(xlim=(days[0], days[-1]), ylabel=f"{_short_name(variable, system)} ({unit(row.units)})")
     axes.xaxis.set_major_locator(mdates.MonthLocator())
     axes.xaxis.set_major_formatter(mdates.DateFormatter("%b"))
     axes.axhline(0, color=FAINT, linewidth=0.7)
@@ -54,20 +58,16 @@ def seasonal_cycle(inputs: Inputs, settings: ReportBlock) -> Figure:
     return figure
 
 
-def _one_variable(paths: list[Path], preferred: str = "ch4ox") -> tuple[str, list[Path]]:
+def _one_variable(paths: list[Path], preferred: str) -> tuple[str, list[Path]]:
     """The files of ``preferred``, or of the first variable where there are none: variables are never averaged."""
     names = [Path(path).stem.rpartition("_")[0] for path in paths]
     chosen = preferred if preferred in names else names[0]
     return chosen, [path for name, path in zip(names, paths, strict=True) if name == chosen]
 
 
-def _short_name(variable: str) -> str:
-    return {
-        "ch4ox": "CH$_4$ uptake",
-        "fch4": "net CH$_4$ flux, upward",
-        "tsl05": "soil temperature, 5 cm",
-        "swc05": "soil water, 5 cm",
-    }.get(variable, variable)
+def _short_name(variable: str, system: System) -> str:
+    """The label of a flux of the system, or that of the variable table."""
+    return next((f.label for f in system.fluxes if f.variable == variable), variables.get(variable).label)
 
 
 def _latitude(edge: float) -> str:
@@ -85,10 +85,10 @@ def _band_edges(path: Path, bands: int) -> list[float]:
     return [round(float(edge), 2) for edge in np.linspace(north, south, bands + 1)]
 
 
-def _band_means(path: Path, edges: list[float]) -> tuple[Array, Array]:
-    """Daily mean per band weighted by upland area, and the mean of the sd (as if fully correlated); (time, band).
+def _band_means(path: Path, edges: list[float], weight: Sequence[str]) -> tuple[Array, Array]:
+    """Daily mean per band weighted by the area of the flux, and the mean of the sd (as if fully correlated).
 
-    Cells without a value on a day do not count on that day.
+    Both are (time, band). Cells without a value on a day do not count on that day.
     """
     variable = Path(path).stem.rpartition("_")[0]
     with open_netcdf(path) as data:
@@ -99,7 +99,7 @@ def _band_means(path: Path, edges: list[float]) -> tuple[Array, Array]:
         totals, areas = ({name: np.zeros(shape) for name in names} for _ in range(2))
         for start in range(0, len(lat), ROWS_AT_A_TIME):
             part = data.isel(lat=slice(start, start + ROWS_AT_A_TIME))
-            area = (part["areacella"] * part["uplandFrac"]).astype(np.float64).fillna(0.0).to_numpy()
+            area = np.nan_to_num(np.prod([part[name].astype(np.float64).to_numpy() for name in weight], axis=0))
             inside = band[start : start + ROWS_AT_A_TIME, None] == np.arange(len(edges) - 1)
             for name in names:
                 values = part[name].to_numpy()
@@ -123,8 +123,8 @@ def _climatology(years: tuple[Array, ...]) -> Array:
 
 def site_series(inputs: Inputs, settings: ReportBlock) -> Figure:
     """Observed flux at the sites with most observations, with models that have not seen the site."""
-    table = read_predictions(inputs.predictions)
-    flux = table[(table["variable"] == "fch4") & (table["split"] == "test")]
+    table, shown_flux = read_predictions(inputs.predictions), get_system(inputs.system).fluxes[0]
+    flux = table[(table["variable"] == shown_flux.variable) & (table["split"] == "test")]
     if flux.empty:
         raise InputError("no predictions of the flux at sites left out", hint="train with more than one fold of sites")
     days = flux.drop_duplicates(["site", "time"]).groupby("site").size().sort_values(ascending=False)
@@ -141,7 +141,9 @@ def site_series(inputs: Inputs, settings: ReportBlock) -> Figure:
         _robust_limits(axis, here)
         axis.set_title(str(site))
         axis.axhline(0, color=FAINT, linewidth=0.7)
-    figure.supylabel(f"net CH$_4$ flux, upward ({unit('mg m-2 d-1')})", fontsize=settings.font_size)
+    figure.supylabel(
+        f"{shown_flux.label} ({unit(variables.get(shown_flux.variable).units)})", fontsize=settings.font_size
+    )
     _legend_above(figure, axes[0])
     return figure
 
@@ -190,7 +192,8 @@ def _legend_above(figure: Figure, axis: Any) -> None:
 def tower_series(inputs: Inputs, settings: ReportBlock) -> Figure:
     """Measured soil temperature and moisture against the product's cell at the towers with most days."""
     table = pd.read_parquet(inputs.one("towers"))
-    names = [name for name in ("tsl05", "swc05") if (table["variable"] == name).any()]
+    system = get_system(inputs.system)
+    names = [name for name in system.outputs if (table["variable"] == name).any()][:2]
     if not names:
         return _nothing("no tower lies in a cell of the product")
     many = table[table["variable"].isin(names)].groupby("site").size().sort_values(ascending=False)
@@ -207,18 +210,25 @@ def tower_series(inputs: Inputs, settings: ReportBlock) -> Figure:
                 axes[row, column].set_title(str(site))
         low, high = axes[row, 0].get_ylim()
         axes[row, 0].set_ylim(low - 0.15 * (high - low), high)
-        axes[row, 0].set_ylabel(f"{_short_name(name)}\n({'°C' if name.startswith('tsl') else unit('1')})")
+        axes[row, 0].set_ylabel(f"{_short_name(name, system)}\n({_tower_unit(name)})")
     _legend_above(figure, axes[0, 0])
     return figure
 
 
+def _tower_unit(name: str) -> str:
+    """Temperatures are drawn in degrees Celsius."""
+    units = variables.get(name).units
+    return "°C" if units == "K" else unit(units)
+
+
 def _draw_tower(axis: Any, here: pd.DataFrame, name: str) -> None:
-    shift = 273.15 if name.startswith("tsl") else 0.0
+    celsius = variables.get(name).units == "K"
+    shift = FREEZING if celsius else 0.0
     axis.plot(here["time"], here["observed"] - shift, ".", color=INK, markersize=2, alpha=0.5, label="measured")
     line = _broken(here.set_index("time")["product"] - shift)
     axis.plot(*line, color=COLORS[0], linewidth=1.1, label="product, cell of the tower")
     found = scores(here["observed"], here["product"])
-    bias = signed(found["bias"], 2 if name.startswith("tsl") else 3)
+    bias = signed(found["bias"], 2 if celsius else 3)
     text = f"r = {found['r']:.2f}, bias {bias}" if found["n"] else "no days"
     axis.text(0.02, 0.03, text, transform=axis.transAxes, fontsize="small", va="bottom")
     _few_dates(axis)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Mapping
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -11,18 +12,14 @@ import pandas as pd
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
+from .. import variables
 from ..config.report import ReportBlock
 from ..errors import InputError
 from ..evaluate.metrics import scores
 from ..evaluate.skill import read_predictions
 from ..style import COLORS, INK, MINUS, WIDTH, model_name, model_order, unit
+from ..systems import get_system
 from .catalogue import Inputs
-
-TARGET_NAMES = {
-    "fch4": "CH$_4$\nflux",
-    **{f"tsl{d}": f"soil temp.\n{int(d)} cm" for d in ("05", "15", "45")},
-    **{f"swc{d}": f"soil water\n{int(d)} cm" for d in ("05", "15", "45")},
-}
 
 
 def skill(inputs: Inputs, settings: ReportBlock) -> Figure:
@@ -32,7 +29,10 @@ def skill(inputs: Inputs, settings: ReportBlock) -> Figure:
     if table.empty:
         raise InputError("no scores at sites left out", where=str(inputs.one("skill")))
     models = model_order(table["model"])
-    targets = [t for t in TARGET_NAMES if (table["target"] == t).any()]
+    system = get_system(inputs.system)
+    names = {kind.variable: variables.get(kind.variable).label for kind in system.observations}
+    names |= {flux.variable: flux.label for flux in system.fluxes}
+    targets = [t for t in names if (table["target"] == t).any()]
     targets += sorted(set(table["target"]) - set(targets))
     scales = [s for s in ("daily", "site_mean") if (table["scale"] == s).any()]
     figure, axes = plt.subplots(
@@ -40,7 +40,7 @@ def skill(inputs: Inputs, settings: ReportBlock) -> Figure:
     )
     for axis, scale in zip(axes.ravel(), scales, strict=True):
         part = table[table["scale"] == scale].set_index(["model", "target"])
-        mesh = _draw_scores(axis, part, models, targets)
+        mesh = _draw_scores(axis, part, models, targets, names)
         what = "Daily values at sites left out" if scale == "daily" else "Means of the sites left out"
         axis.set_title(f"{what}: R$^2$ [RMSE]")
     bar = figure.colorbar(mesh, ax=axes, shrink=0.7, aspect=25, extend="min", pad=0.015)
@@ -51,7 +51,7 @@ def skill(inputs: Inputs, settings: ReportBlock) -> Figure:
     return figure
 
 
-def _draw_scores(axis: Any, part: pd.DataFrame, models: list[str], targets: list[str]) -> Any:
+def _draw_scores(axis: Any, part: pd.DataFrame, models: list[str], targets: list[str], names: Mapping[str, str]) -> Any:
     gap = "\n" if len(targets) > 4 else "   "
     values = np.full((len(models), len(targets)), np.nan)
     for m, model in enumerate(models):
@@ -71,8 +71,8 @@ def _draw_scores(axis: Any, part: pd.DataFrame, models: list[str], targets: list
         rows = part[part.index.get_level_values("target") == target]
         sites = f"{int(rows['sites'].max())} sites" if len(rows) else ""
         units = unit(str(rows["unit"].iloc[0])) if len(rows) else ""
-        name = TARGET_NAMES.get(target, target)
-        name = name if len(targets) > 4 else name.replace("\n", " ")
+        name = names.get(target, target)
+        name = textwrap.fill(name, 12, break_long_words=False) if len(targets) > 4 else name
         labels.append(f"{name}\n{sites}{gap}{units}")
     axis.set_xticks(range(len(targets)), labels)
     axis.set_yticks(range(len(models)), [textwrap.fill(model_name(m), 17) for m in models])
@@ -90,8 +90,9 @@ def _digits(value: float) -> str:
 
 def site_scatter(inputs: Inputs, settings: ReportBlock) -> Figure:
     """Observed against predicted flux at sites left out: days as density, means of sites as dots, for each model."""
-    table = read_predictions(inputs.predictions)
-    flux = table[(table["variable"] == "fch4") & (table["split"] == "test")]
+    table, shown = read_predictions(inputs.predictions), get_system(inputs.system).fluxes[0]
+    flux = table[(table["variable"] == shown.variable) & (table["split"] == "test")]
+    units = unit(variables.get(shown.variable).units)
     if flux.empty:
         raise InputError("no predictions of the flux at sites left out", hint="train with more than one fold of sites")
     models = model_order(flux["model"])
@@ -110,8 +111,8 @@ def site_scatter(inputs: Inputs, settings: ReportBlock) -> Figure:
         _draw_scatter(axis, days[days["model"] == model], (low, high))
         axis.set_title(model_name(model), fontsize="medium", wrap=True)
         axis.tick_params(labelbottom=True)
-    figure.supxlabel(f"predicted net CH$_4$ flux ({unit('mg m-2 d-1')})", fontsize=settings.font_size)
-    figure.supylabel(f"observed ({unit('mg m-2 d-1')})", fontsize=settings.font_size)
+    figure.supxlabel(f"predicted: {shown.label} ({units})", fontsize=settings.font_size)
+    figure.supylabel(f"observed ({units})", fontsize=settings.font_size)
     return figure
 
 

@@ -18,6 +18,7 @@ from ..errors import InputError
 from ..paths import REPOSITORY
 from ..stages import STAGES
 from ..style import model_name, model_order
+from ..systems import System
 from .catalogue import FIGURES
 
 PathLike = str | Path
@@ -43,7 +44,8 @@ class Section:
 def write_summary(
     output: PathLike,
     *,
-    title: str = "fluxatlas",
+    system: System,
+    title: str = "",
     budget: PathLike | None = None,
     skill: PathLike | None = None,
     truth: PathLike | None = None,
@@ -59,8 +61,8 @@ def write_summary(
     Snakemake's benchmark files, left out where it does not exist. Raises :class:`InputError` for a missing file.
     """
     makers = (
-        (budget, _budget),
-        (skill, lambda table: _skill(table, synthetic=truth is not None)),
+        (budget, lambda table: _budget(table, system)),
+        (skill, lambda table: _skill(table, system, synthetic=truth is not None)),
         (truth, _truth),
         (towers, _towers),
         (seams, _seams),
@@ -71,6 +73,7 @@ def write_summary(
     page, folder = Path(output), Path(output).parent
     links = [(Path(path).stem, Path(os.path.relpath(path, folder)).as_posix()) for path in figures]
     embedded = [(Path(path).stem, _embedded(path)) for path in figures]
+    title = title or system.title
     files.write_text(page, _html(title, sections, embedded))
     files.write_text(page.with_suffix(".md"), _markdown(title, sections, links))
 
@@ -92,15 +95,16 @@ def _number(value: Any) -> float:
     return float(value)
 
 
-def _budget(table: pd.DataFrame) -> Section:
+def _budget(table: pd.DataFrame, system: System) -> Section:
     whole = table[table["region_kind"] == "global"]
     rows = [
         {
             "year": str(row.year),
             "variable": row.variable,
-            "Tg CH4 yr-1": f"{row.mean:.4g}",
+            "mean": f"{row.mean:.4g}",
             "interval": f"{row.low:.4g} to {row.high:.4g}",
-            "upland soil [km2]": f"{_number(row.area_m2) / 1e6:,.0f}",
+            "unit": f"{row.unit} of {system.get_flux(str(row.variable)).substance}",
+            f"{system.area} [km2]": f"{_number(row.area_m2) / 1e6:,.0f}",
         }
         for row in whole.itertuples()
     ]
@@ -118,10 +122,10 @@ SYNTHETIC_NOTE = (
 """What the makers of the synthetic Earth know and the reader of a skill table must."""
 
 
-def _skill(table: pd.DataFrame, synthetic: bool = False) -> Section:
+def _skill(table: pd.DataFrame, system: System, synthetic: bool = False) -> Section:
     test = table[(table["split"] == "test") & (table["member"].astype(str) == "all")]
     rows = []
-    for target in dict.fromkeys(["fch4", *test["target"]]):
+    for target in dict.fromkeys([system.flux, *test["target"]]):
         here = test[test["target"] == target]
         for model in model_order(here["model"]):
             for row in here[here["model"] == model].itertuples():
@@ -158,7 +162,7 @@ def _truth(table: pd.DataFrame) -> Section:
         }
         for row in table.itertuples()
     ]
-    note = "Annual means of the product against the synthetic Earth's hidden truth; mg m-2 d-1, totals in Tg yr-1."
+    note = "Annual means of the product against the synthetic Earth's hidden truth, in the units of the product."
     return Section("Against the truth", note, pd.DataFrame(rows))
 
 

@@ -15,12 +15,14 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import files, variables
+from ..config.names import wrong_structures
 from ..config.synthesize import SynthesizeBlock
-from ..drivers import AnnualSeries, slow_drivers
+from ..drivers import slow_drivers
 from ..errors import ConfigError, InputError
+from ..gases import AnnualSeries
 from ..grid import Grid
 from ..ingest.atmosphere import series_of
-from ..process import CHOICES, Structure, parameters, simulate
+from ..loading import load_object
 from ..systems import System
 from ..tiles.soil import derive_statics
 from .samples_file import Samples, SamplesFile
@@ -65,7 +67,7 @@ def synthesize(
     consecutive years, or where nearly all series leave the valid ranges; :class:`ConfigError` for an unknown structure.
     """
     settings = settings or SynthesizeBlock()
-    _check_structures(settings)
+    _check_structures(system, settings)
     years, method = settings.years, settings.regrid
     cells = GridWeather(grid, tile_size, system, attributes, forcing, years=years, method=method)
     if not len(cells):
@@ -83,16 +85,10 @@ def synthesize(
     return _Generator(system, settings, cells, sites, known).write(output, attrs)
 
 
-def _check_structures(settings: SynthesizeBlock) -> None:
-    from ..process.structure import code
-
-    for choice, names in settings.exclude.items():
-        if choice not in CHOICES:
-            raise ConfigError(f"unknown structural choice '{choice}'", hint=f"choose from {sorted(CHOICES)}")
-        for name in names:
-            code(choice, name)
-        if set(names) >= set(CHOICES[choice]):
-            raise ConfigError(f"synthesize.exclude leaves no form of '{choice}'", hint="leave one out of the list")
+def _check_structures(system: System, settings: SynthesizeBlock) -> None:
+    wrong = list(wrong_structures(settings.exclude or {}, system))
+    if wrong:
+        raise ConfigError("; ".join(wrong), hint="correct synthesize.exclude")
 
 
 class _Generator:
@@ -167,24 +163,21 @@ class _Generator:
 
     def _simulate(self, weather: Weather, rng: np.random.Generator) -> Samples:
         """Draw soils, parameters and structures for the series of ``weather``, run them and keep the valid ones."""
-        count = len(weather.lat)
         known, monthly = self._complete(weather, rng)
-        soil = jitter(known, self.settings.jitter, self.limits, rng)
+        soil = jitter(known, self.settings.jitter, self.limits, rng, self.system.perturb)
         slow = slow_drivers(self.system.slow, weather.dates, weather.lat, monthly, self.series)
         drivers: dict[str, FloatArray] = {**weather.forcing, **slow}
-        structure = Structure()
-        if self.settings.structures == "sampled":
-            structure = Structure.sample(count, rng, exclude=self.settings.exclude)
-        result = simulate(
+        daily = load_object(self.system.process).simulate(
             drivers,
             soil,
-            parameters.sample(count, rng),
             lat=weather.lat,
             dates=weather.dates,
-            structure=structure,
             spinup_years=self.settings.spinup_years,
+            rng=rng,
+            exclude=self.settings.exclude,
+            sampled=self.settings.structures == "sampled",
         )
-        series = {**drivers, **{name: result.daily[name] for name in target_names(self.system)}}
+        series = {**drivers, **{name: daily[name] for name in self.system.simulated}}
         block = spatial_block(weather.lat, weather.lon, self.settings.block_degrees)
         statics = derive_statics(soil, self.system)
         samples = Samples(weather.dates[0], weather.lat, weather.lon, block, series, statics)
@@ -204,8 +197,3 @@ class _Generator:
             for name, values in weather.monthly.items()
         }
         return known, monthly
-
-
-def target_names(system: System) -> tuple[str, ...]:
-    """What the network learns from the process model: intermediates and fluxes."""
-    return tuple(dict.fromkeys((*system.intermediates, "ch4ox", "ch4prod", system.flux)))

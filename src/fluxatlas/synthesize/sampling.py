@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ..errors import InputError
+from ..systems import Perturbation
 
 FloatArray = npt.NDArray[np.floating[Any]]
 IntArray = npt.NDArray[np.int64]
@@ -52,20 +54,23 @@ def spatial_block(lat: FloatArray, lon: FloatArray, degrees: float) -> IntArray:
 
 
 def jitter(
-    attributes: dict[str, FloatArray], spread: float, limits: dict[str, tuple[float, float]], rng: np.random.Generator
+    attributes: Mapping[str, FloatArray],
+    spread: float,
+    limits: Mapping[str, tuple[float, float]],
+    rng: np.random.Generator,
+    perturb: Mapping[str, Perturbation],
 ) -> dict[str, FloatArray]:
     """Soils like those given, each (n,), changed at random by a standard deviation of ``spread`` of the value.
 
-    Amounts are multiplied by a lognormal factor; pH is shifted by ``2 * spread``; a tenth of the change is applied to
-    bulk density, which varies little. Values are kept within ``limits`` and sand and clay together below 98 %.
+    ``perturb`` says how by attribute; others are multiplied by a lognormal factor. Values are kept within ``limits``,
+    and sand and clay together below 98 %.
     """
     changed: dict[str, FloatArray] = {}
     for name, values in attributes.items():
         noise: FloatArray = rng.standard_normal(len(values))
-        if name == "phh2o":
-            moved: FloatArray = values + 2 * spread * noise
-        else:
-            moved = values * np.exp(spread * (0.1 if name == "bdod" else 1.0) * noise)
+        law = perturb.get(name, Perturbation())
+        change = spread * law.factor * noise
+        moved: FloatArray = values + change if law.kind == "shift" else values * np.exp(change)
         changed[name] = np.clip(moved, *limits[name])
     if {"sand", "clay"} <= set(changed):
         total = changed["sand"] + changed["clay"]

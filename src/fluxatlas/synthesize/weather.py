@@ -18,8 +18,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from .. import files
-from ..drivers import AnnualSeries
 from ..errors import InputError
+from ..gases import AnnualSeries
 from ..grid import Grid
 from ..systems import System
 from ..tiles.cells import ActiveCells, read_cells
@@ -92,7 +92,7 @@ class GridWeather:
         return len(self.tile_of)
 
     def features(self) -> FloatArray:
-        """Mean temperature and precipitation of the first year, clay and organic carbon, (place, 4)."""
+        """What places are told apart by (``System.strata``): means of the first year and attributes, (place, n)."""
         return np.concatenate([self._features(number) for number in range(len(self.cells))])
 
     def _features(self, number: int) -> FloatArray:
@@ -102,7 +102,8 @@ class GridWeather:
         regridder = make_regridder(piece, cells.tile, cells.orog, self.method)
         climate = regridder.downscale(mean, cells.index)
         soil = self.attributes[number]
-        return np.stack([climate["tas"][0], climate["pr"][0], soil["clay"], soil["soc"]], axis=1)
+        known = {**soil, **{name: values[0] for name, values in climate.items()}}
+        return np.stack([known[name] for name in self.system.strata], axis=1)
 
     def groups(self, places: IntArray, rng: np.random.Generator) -> list[tuple[int, int, IntArray]]:
         """``places`` by tile and first year (drawn for each place): (tile number, year, positions into ``places``)."""

@@ -1,18 +1,61 @@
-"""The systems: one module each, a declaration of what is estimated, and the registry that finds them by name."""
+"""The systems: one package each, a declaration of what is estimated.
+
+A system of your own needs no change here: declare a :class:`System` in a module that Python can import and name it
+``module:OBJECT`` wherever a system is asked for.
+"""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ..errors import ConfigError, nearest
-from .base import KnowledgeTerm, SlowDriver, Submodule, System
-from .soil_methane_sink import SOIL_METHANE_SINK
+from ..loading import load_object
+from .base import (
+    Flux,
+    KnowledgeTerm,
+    ObservationKind,
+    Perturbation,
+    Phase,
+    Published,
+    SlowDriver,
+    Submodule,
+    System,
+)
 
-__all__ = ["SYSTEMS", "KnowledgeTerm", "SlowDriver", "Submodule", "System", "get_system"]
+SYSTEMS = {"soil_methane_sink": "fluxatlas.systems.soil_methane_sink:SOIL_METHANE_SINK"}
+"""Declarations by name."""
 
-SYSTEMS = {system.name: system for system in (SOIL_METHANE_SINK,)}
+__all__ = [
+    "SYSTEMS",
+    "Flux",
+    "KnowledgeTerm",
+    "ObservationKind",
+    "Perturbation",
+    "Phase",
+    "Published",
+    "SlowDriver",
+    "Submodule",
+    "System",
+    "get_system",
+]
 
 
 def get_system(name: str) -> System:
-    """The system called ``name``; raises :class:`ConfigError` with the nearest name for an unknown one."""
-    if name not in SYSTEMS:
-        raise ConfigError(f"unknown system '{name}'{nearest(name, SYSTEMS)}", hint=f"choose from {sorted(SYSTEMS)}")
-    return SYSTEMS[name]
+    """The system called ``name``, or the object that ``module:OBJECT`` names.
+
+    Raises :class:`ConfigError` with the nearest name for an unknown one, and for an object that cannot be imported or
+    is not a :class:`System`.
+    """
+    if name in SYSTEMS:
+        found: System = load_object(SYSTEMS[name])
+        return found
+    if ":" not in name:
+        hint = f"choose from {sorted(SYSTEMS)}, or name your own as module:OBJECT"
+        raise ConfigError(f"unknown system '{name}'{nearest(name, SYSTEMS)}", hint=hint)
+    try:
+        own = load_object(name)
+    except (ImportError, AttributeError) as problem:
+        raise ConfigError(f"no system '{name}': {problem}", hint="check the name and PYTHONPATH") from None
+    if not isinstance(own, System):
+        raise ConfigError(f"'{name}' is not a System", hint="declare one as in fluxatlas.systems.soil_methane_sink")
+    return replace(own, reference=name)

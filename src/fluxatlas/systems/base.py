@@ -1,11 +1,17 @@
 """What a system declares: everything the shared chain must know to estimate one kind of flux.
 
-A system is data. The stages read it; none of them knows a system by name.
+A system is data: the stages read it and none of them knows a system by name. Whatever needs torch, numba or matplotlib
+is named as ``module:object`` and imported by the stage that uses it (:func:`fluxatlas.loading.load_object`), so that a
+declaration costs nothing at the start of a command.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from ..errors import ConfigError
 
 
 @dataclass(frozen=True)
@@ -13,7 +19,8 @@ class Submodule:
     """One recurrent part of the network hierarchy.
 
     ``drivers`` are daily inputs, ``upstream`` are outputs of earlier sub-modules, ``statics`` are inputs fixed in time;
-    ``outputs`` are its daily outputs in physical units (names of the variable table).
+    ``outputs`` are its daily outputs in physical units (names of the variable table). ``pretrain`` and ``finetune``
+    weigh the loss of its outputs in the two stages of training.
     """
 
     name: str
@@ -21,6 +28,8 @@ class Submodule:
     upstream: tuple[str, ...]
     statics: tuple[str, ...]
     outputs: tuple[str, ...]
+    pretrain: float = 0.3
+    finetune: float = 0.05
 
 
 @dataclass(frozen=True)
@@ -38,14 +47,74 @@ class SlowDriver:
 
 
 @dataclass(frozen=True)
+class Flux:
+    """One flux of the product; unit, sign and valid range are those of the variable table.
+
+    ``scale`` is where the compressed scale of its loss turns from linear to logarithmic, in its unit. ``budget_unit``
+    is the unit of its sum over an area and a year (None: never summed), ``substance`` what that mass is of. ``sign`` is
+    -1 for a flux that maps and charts show with the sign reversed.
+    """
+
+    variable: str
+    scale: float
+    label: str
+    budget_unit: str | None = None
+    substance: str = ""
+
+
+@dataclass(frozen=True)
 class KnowledgeTerm:
-    """A soft constraint: name, variables it reads, default weights in pretraining and fine-tuning, source."""
+    """A soft constraint: name, variables its function reads, default weights in pretraining and fine-tuning, source."""
 
     name: str
     reads: tuple[str, ...]
     pretrain: float
     finetune: float
     source: str
+
+
+@dataclass(frozen=True)
+class ObservationKind:
+    """What is measured at sites: a variable of the network's outputs, and the range that belongs to this system.
+
+    ``support`` says how daily cells become one observed number; only ``point-day`` exists so far. ``limits`` are in the
+    unit of the variable; an observation beyond them is of another kind of place.
+    """
+
+    variable: str
+    limits: tuple[float, float] | None = None
+    support: Literal["point-day"] = "point-day"
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One phase of fine-tuning: the sub-modules that learn (none named: all), and the share of the learning rate."""
+
+    name: str
+    learns: tuple[str, ...] = ()
+    rate: float = 1.0
+
+
+@dataclass(frozen=True)
+class Perturbation:
+    """How the soils of synthetic samples differ from a known one.
+
+    ``scale``: multiplied by a lognormal factor; ``shift``: a normal number is added. ``factor`` multiplies
+    ``synthesize.jitter``.
+    """
+
+    kind: Literal["scale", "shift"] = "scale"
+    factor: float = 1.0
+
+
+@dataclass(frozen=True)
+class Published:
+    """A published global total of the first flux: source, range in its budget unit, tag (V verified, R recalled)."""
+
+    source: str
+    low: float
+    high: float
+    tag: str
 
 
 @dataclass(frozen=True)
@@ -58,12 +127,35 @@ class System:
     slow: tuple[SlowDriver, ...]  # daily inputs made of monthly layers and series of the atmosphere
     attributes: tuple[str, ...]  # static layers a cell must have
     statics: tuple[str, ...]  # static inputs of the network: attributes and properties derived from them
+    climate: tuple[str, ...]  # drivers whose means describe a place (applicability)
+    strata: tuple[str, ...]  # forcing (means) and attributes by which synthetic samples are spread
     submodules: tuple[Submodule, ...]
-    head: str  # name of the physical head in train/networks
-    flux: str  # the variable observed by chambers and towers
+    process: str  # module:object of the process model (systems/protocols.py)
+    network: str  # module:object of heads, bounds and knowledge functions (systems/protocols.py)
+    fluxes: tuple[Flux, ...]  # what is estimated; the first is the one sites measure
     outputs: tuple[str, ...]  # daily variables of the product
-    knowledge: tuple[KnowledgeTerm, ...]
-    published: tuple[tuple[str, float, float, str], ...]  # (source, low, high, tag): global totals to show, Tg yr-1
+    observations: tuple[ObservationKind, ...]  # what is measured at sites
+    heads: tuple[str, ...]  # names of the heads of the network; the first is the default
+    options: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # choices of the network; first: the default
+    choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # forms of the process model by choice
+    knowledge: tuple[KnowledgeTerm, ...] = ()
+    phases: tuple[Phase, ...] = (Phase("all"),)  # of fine-tuning
+    perturb: Mapping[str, Perturbation] = field(default_factory=dict)  # by attribute; others: scaled
+    mask: str | None = None  # layer [% of the cell] that an active cell must hold, beside land
+    weight: tuple[str, ...] = ("areacella", "sftlf")  # layers multiplied to the area that a flux is per
+    area: str = "land"  # what that area is, in words
+    shown: str = ""  # the flux that maps and charts show; empty: the first
+    keywords: tuple[str, ...] = ()  # of the product
+    without_weather: str | None = None  # module:function for sites that measured the soil instead of the weather
+    truth: str | None = None  # module:object of the hidden truth on the synthetic Earth (systems/protocols.py)
+    withheld: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # forms of that truth, by structural choice
+    published: tuple[Published, ...] = ()  # global totals to show
+    reference: str = ""  # how it was asked for, where that is not its name
+
+    @property
+    def key(self) -> str:
+        """The text by which :func:`fluxatlas.systems.get_system` finds it again."""
+        return self.reference or self.name
 
     @property
     def slow_drivers(self) -> tuple[str, ...]:
@@ -84,3 +176,42 @@ class System:
     def intermediates(self) -> tuple[str, ...]:
         """Outputs of all sub-modules, in order."""
         return tuple(name for part in self.submodules for name in part.outputs)
+
+    @property
+    def flux_names(self) -> tuple[str, ...]:
+        """Variables of the fluxes, in order."""
+        return tuple(flux.variable for flux in self.fluxes)
+
+    @property
+    def head_fluxes(self) -> tuple[str, ...]:
+        """Fluxes that the head makes, not a sub-module."""
+        return tuple(name for name in self.flux_names if name not in self.intermediates)
+
+    @property
+    def flux(self) -> str:
+        """The variable of the first flux."""
+        return self.fluxes[0].variable
+
+    @property
+    def shown_flux(self) -> Flux:
+        """The flux that maps and charts show."""
+        return self.get_flux(self.shown or self.flux)
+
+    @property
+    def summed(self) -> tuple[str, ...]:
+        """Fluxes that have a budget."""
+        return tuple(flux.variable for flux in self.fluxes if flux.budget_unit)
+
+    @property
+    def simulated(self) -> tuple[str, ...]:
+        """What the process model gives for the network to learn: outputs of the sub-modules, then of the head."""
+        return (*self.intermediates, *self.head_fluxes)
+
+    def get_flux(self, variable: str) -> Flux:
+        """The flux called ``variable``; raises :class:`ConfigError` where the system has none of that name."""
+        for flux in self.fluxes:
+            if flux.variable == variable:
+                return flux
+        raise ConfigError(
+            f"'{variable}' is not a flux of {self.name}", hint=f"choose from {', '.join(self.flux_names)}"
+        )

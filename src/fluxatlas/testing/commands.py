@@ -18,6 +18,7 @@ Box = Annotated[
     tuple[float, float, float, float],
     typer.Option("--bbox", help="Domain: west south east north in degrees; a margin is added."),
 ]
+SystemName = Annotated[str, typer.Option("--system", help="System whose truth this world has.")]
 Folder = Annotated[Path, typer.Option("--output-dir", help="Folder to write to.")]
 
 
@@ -74,12 +75,14 @@ def sites(
     start: Annotated[int, typer.Option(help="First year.")],
     end: Annotated[int, typer.Option(help="Last year.")],
     output_dir: Folder,
+    system: SystemName,
     settings: Settings = "{}",
 ) -> None:
     """Write towers as FLUXNET2015 daily tables, a chamber table and the list of towers."""
+    from ..systems import get_system
     from .site_files import write_sites
 
-    paths = write_sites(_earth(settings), bbox, start, end, output_dir)
+    paths = write_sites(_earth(settings), get_system(system), bbox, start, end, output_dir)
     _say(f"wrote {len(paths)} site files to {output_dir}")
 
 
@@ -89,10 +92,12 @@ def truth(
     start: Annotated[int, typer.Option(help="First year.")],
     end: Annotated[int, typer.Option(help="Last year.")],
     output: Annotated[Path, typer.Option(help="File to write.")],
+    system: SystemName,
     settings: Settings = "{}",
 ) -> None:
     """Write annual means of the true fluxes on the target grid."""
+    from ..systems import get_system
     from .truth_maps import write_truth
 
-    write_truth(_earth(settings), attributes, list(range(start, end + 1)), output)
+    write_truth(_earth(settings), get_system(system), attributes, list(range(start, end + 1)), output)
     _say(f"wrote the truth of {len(attributes)} tiles to {output}")

@@ -18,9 +18,9 @@ import pandas as pd
 
 from ..files import write_text
 from ..humidity import saturation_vapour_pressure
+from ..systems import System
 from .earth import SyntheticEarth
 from .sites import Box, Sites, chamber_days, chamber_noise, local_days, place_sites, site_truth, tower_gaps
-from .truth import VARIABLES
 from .waves import rng
 from .weather import hourly
 
@@ -45,7 +45,9 @@ _GAP_ERRORS = {"TA_F": 0.8, "SW_IN_F": 0.08, "LW_IN_F": 6.0, "VPD_F": 0.12, "PA_
 _RELATIVE = ("SW_IN_F", "VPD_F", "P_F", "WS_F")
 
 
-def write_sites(earth: SyntheticEarth, box: Box, start: int, end: int, folder: str | Path) -> list[Path]:
+def write_sites(
+    earth: SyntheticEarth, system: System, box: Box, start: int, end: int, folder: str | Path
+) -> list[Path]:
     """Write all site files for the years ``start`` to ``end`` into ``folder``; returns their paths."""
     dates = pd.date_range(f"{start}-01-01", f"{end}-12-31", freq="D")
     towers, chambers = place_sites(earth, box)
@@ -53,7 +55,7 @@ def write_sites(earth: SyntheticEarth, box: Box, start: int, end: int, folder: s
     listed = folder / "towers.csv"
     write_text(listed, towers.table().to_csv(index=False))
     written = [listed]
-    for name, table in tower_tables(earth, towers, dates).items():
+    for name, table in tower_tables(earth, system, towers, dates).items():
         path = folder / f"FLX_{name}_FLUXNET2015_FULLSET_DD_{start}-{end}_1-1.csv"
         write_text(path, table.to_csv(index=False))
         written.append(path)
@@ -62,15 +64,17 @@ def write_sites(earth: SyntheticEarth, box: Box, start: int, end: int, folder: s
     buffer.write(
         "# Synthetic Earth of fluxatlas: chamber measurements made up from a hidden model; not observations.\n"
     )
-    chamber_table(earth, chambers, dates).to_csv(buffer, index=False)
+    chamber_table(earth, system, chambers, dates).to_csv(buffer, index=False)
     write_text(path, buffer.getvalue())
     return [*written, path]
 
 
-def tower_tables(earth: SyntheticEarth, towers: Sites, dates: pd.DatetimeIndex) -> dict[str, pd.DataFrame]:
+def tower_tables(
+    earth: SyntheticEarth, system: System, towers: Sites, dates: pd.DatetimeIndex
+) -> dict[str, pd.DataFrame]:
     """A table in the layout of FLUXNET2015 FULLSET DD for each tower, local days ``dates``."""
-    true = site_truth(earth, towers, dates)
-    soil = {name: local_days(true[name], towers.utc_offset) for name in VARIABLES if name[:3] in _SENSOR_ERROR}
+    true = site_truth(earth, system, towers, dates)
+    soil = {name: local_days(true[name], towers.utc_offset) for name in true if name[:3] in _SENSOR_ERROR}
     padded = pd.date_range(dates[0] - pd.Timedelta(days=1), dates[-1] + pd.Timedelta(days=1), freq="D")
     hours = hourly(earth.seed, towers.place, padded)
     tables = {}
@@ -158,9 +162,9 @@ def _soil_columns(
     return columns
 
 
-def chamber_table(earth: SyntheticEarth, chambers: Sites, dates: pd.DatetimeIndex) -> pd.DataFrame:
+def chamber_table(earth: SyntheticEarth, system: System, chambers: Sites, dates: pd.DatetimeIndex) -> pd.DataFrame:
     """The measurements of all chamber sites, one row each; columns as in ``docs/synthetic_earth.md``."""
-    true = site_truth(earth, chambers, dates)
+    true = site_truth(earth, system, chambers, dates)
     facts = chambers.table()
     parts = []
     for number, name in enumerate(chambers.names):

@@ -15,6 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from ..errors import InputError
+from ..systems import System
 from . import surface
 from .climate import Climate
 from .earth import SyntheticEarth
@@ -122,12 +123,15 @@ def _sites(prefix: str, place: Climate, cover: npt.NDArray[np.uint8]) -> Sites:
     return Sites(names, place, [surface.IGBP[int(code)] for code in cover], np.rint(place.lon / 15).astype(np.int64))
 
 
-def site_truth(earth: SyntheticEarth, sites: Sites, dates: pd.DatetimeIndex) -> dict[str, Array]:
-    """The hidden truth at ``sites`` for consecutive UTC ``dates``, (day, site), after one year more in advance."""
+def site_truth(earth: SyntheticEarth, system: System, sites: Sites, dates: pd.DatetimeIndex) -> dict[str, Array]:
+    """The hidden truth of what ``system`` observes at ``sites`` for consecutive UTC ``dates``, (day, site), after one
+    year more in advance.
+    """
     attributes, lai = point_attributes(earth, sites.place)
     first = dates[0] - pd.DateOffset(years=1)
     long = pd.date_range(first, dates[-1], freq="D")
-    made = truth(earth, sites.place, attributes, lai, long)
+    observed = tuple(kind.variable for kind in system.observations)
+    made = truth(earth, system, sites.place, attributes, lai, long, observed)
     return {name: values[len(long) - len(dates) :] for name, values in made.items()}
 
 

@@ -14,31 +14,34 @@ import xarray as xr
 from .. import variables
 from ..errors import InputError
 from ..files import provenance, read_netcdf, write_netcdf
+from ..systems import System
 from .climate import climate
 from .earth import SyntheticEarth
-from .truth import ATTRIBUTES, truth
+from .truth import truth
 
 Array = npt.NDArray[np.floating[Any]]
 
-FLUXES = ("fch4", "ch4ox")
 
-
-def tile_truth(earth: SyntheticEarth, attributes: xr.Dataset, years: Sequence[int], lead: int = 1) -> xr.Dataset:
-    """Annual means (year, lat, lon) of ``fch4`` and ``ch4ox`` [mg m-2 d-1] for the active cells of one tile.
+def tile_truth(
+    earth: SyntheticEarth, system: System, attributes: xr.Dataset, years: Sequence[int], lead: int = 1
+) -> xr.Dataset:
+    """Annual means (year, lat, lon) of the fluxes of ``system`` for the active cells of one tile.
 
     ``attributes`` is the tile's file of the stage ``regrid``; the weather is that of the cells themselves at their
     altitude. ``lead`` years are run before the first one, after the spin-up.
     """
     rows, columns = np.nonzero(attributes["active"].to_numpy() == 1)
     dates = pd.date_range(f"{years[0] - lead}-01-01", f"{years[-1]}-12-31", freq="D")
-    maps = {name: np.full((len(years), *attributes["active"].shape), np.nan, np.float32) for name in FLUXES}
+    maps = {name: np.full((len(years), *attributes["active"].shape), np.nan, np.float32) for name in system.flux_names}
     if rows.size:
-        cells = {name: attributes[name].to_numpy()[rows, columns].astype(float) for name in (*ATTRIBUTES, "orog")}
+        cells = {
+            name: attributes[name].to_numpy()[rows, columns].astype(float) for name in (*system.attributes, "orog")
+        }
         lai = attributes["lai"].to_numpy()[:, rows, columns].astype(float)
         lat, lon = attributes["lat"].to_numpy()[rows], attributes["lon"].to_numpy()[columns]
         place = climate(earth.seed, lat, lon, cells["orog"])
-        daily = truth(earth, place, cells, lai, dates, FLUXES)
-        for name in FLUXES:
+        daily = truth(earth, system, place, cells, lai, dates, system.flux_names)
+        for name in system.flux_names:
             for number, year in enumerate(years):
                 maps[name][number, rows, columns] = daily[name][dates.year == year].mean(axis=0, dtype=np.float64)
     coords = {"year": list(years), "lat": attributes["lat"].to_numpy(), "lon": attributes["lon"].to_numpy()}
@@ -46,7 +49,7 @@ def tile_truth(earth: SyntheticEarth, attributes: xr.Dataset, years: Sequence[in
 
 
 def write_truth(
-    earth: SyntheticEarth, attributes: Sequence[str | Path], years: Sequence[int], output: str | Path
+    earth: SyntheticEarth, system: System, attributes: Sequence[str | Path], years: Sequence[int], output: str | Path
 ) -> None:
     """Write the truth of all tiles (one attributes file each) as one map; cells of no tile and inactive cells are NaN.
 
@@ -57,19 +60,19 @@ def write_truth(
     tiles = []
     for path in attributes:
         data = read_netcdf(path)
-        missing = [name for name in (*ATTRIBUTES, "orog", "lai", "active") if name not in data]
+        missing = [name for name in (*system.attributes, "orog", "lai", "active") if name not in data]
         if missing:
             raise InputError(f"variables {missing} are missing", where=str(path), hint="make the attributes again")
-        tiles.append(tile_truth(earth, data, years))
+        tiles.append(tile_truth(earth, system, data, years))
     joined = xr.combine_by_coords(tiles, combine_attrs="drop").sortby("lat", ascending=False)
     assert isinstance(joined, xr.Dataset)
-    for name in FLUXES:
+    for name in system.flux_names:
         joined[name].attrs = {**variables.get(name).attrs, "cell_methods": "time: mean (over each year)"}
     inputs = {Path(path).stem: path for path in attributes}
     settings = {**earth.settings.model_dump(), "years": list(years)}
     write_netcdf(
         joined,
         output,
-        {name: {"dtype": "float32", "zlib": True} for name in FLUXES},
+        {name: {"dtype": "float32", "zlib": True} for name in system.flux_names},
         attrs=provenance("ingest synthetic-earth truth", settings, inputs),
     )

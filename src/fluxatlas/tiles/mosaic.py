@@ -17,6 +17,7 @@ import numpy.typing as npt
 import pandas as pd
 import xarray as xr
 
+from .. import variables
 from ..config.infer import InferBlock
 from ..config.leaves import names
 from ..errors import GridError, InputError
@@ -58,17 +59,33 @@ class TileResult:
         kept = data[list(names)].astype(np.float64)
         return kept.assign(active=data["active"] == 1) if "active" in names else kept
 
-    def weight(self) -> npt.NDArray[np.float64]:
-        """Area of upland soil [m2] in each active cell, shape (lat, lon); 0 elsewhere.
+    @property
+    def weight_layers(self) -> list[str]:
+        """Layers of the attributes that are multiplied to the area that a flux is per."""
+        with open_netcdf(self.attributes) as data:
+            names = str(data.attrs.get("weight", "")).split()
+        if not names:
+            hint = "make the attributes again: `regrid attributes`"
+            raise InputError("no attribute 'weight'", where=str(self.attributes), hint=hint)
+        return names
 
-        Raises :class:`InputError` if an active cell has no area or upland fraction.
+    def weight(self) -> npt.NDArray[np.float64]:
+        """Area [m2] that a flux is per in each active cell, shape (lat, lon); 0 elsewhere.
+
+        It is the product of the layers that the attributes name as their ``weight``. Raises :class:`InputError` if an
+        active cell lacks one.
         """
-        layers = self.layers("active", "areacella", "uplandFrac")
+        names = self.weight_layers
+        layers = self.layers("active", *names)
         active = layers["active"].to_numpy()
-        area = (layers["areacella"] * layers["uplandFrac"] / 100.0).to_numpy()
+        area = np.ones(active.shape)
+        for name in names:
+            area = area * layers[name].to_numpy()
+            if variables.get(name).units == "%":
+                area = area / 100.0
         if not np.isfinite(area[active]).all():
             raise InputError(
-                "active cells without areacella or uplandFrac",
+                f"active cells without {' or '.join(names)}",
                 where=str(self.attributes),
                 hint="an active cell must have every attribute: run `regrid attributes` again",
             )
@@ -139,7 +156,7 @@ class Mosaic:
         return self.place((piece, piece.layers(name)[name].to_numpy().astype(np.float64)) for piece in self.pieces)
 
     def weight(self) -> npt.NDArray[np.float64]:
-        """Area of upland soil [m2] per active cell over the box; 0 elsewhere."""
+        """Area [m2] that a flux is per in each active cell over the box; 0 elsewhere."""
         return self.place(((piece, piece.weight()) for piece in self.pieces), fill=0.0)
 
     def layer(self, name: str, year: int) -> npt.NDArray[np.float64]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..process import soil_properties
+from ..loading import load_object
 from ..systems import System
 
 
@@ -19,5 +19,5 @@ def derive_statics(
 
     Raises :class:`~fluxatlas.errors.InputError` for an attribute that is absent, missing in a cell or out of range.
     """
-    known = {**soil_properties(attributes), **attributes}
+    known = {**load_object(system.process).derive(attributes), **attributes}
     return {name: np.asarray(known[name], np.float32) for name in system.statics}

@@ -9,7 +9,7 @@ paper's weights by importance are not used.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -23,32 +23,32 @@ from ..errors import InputError
 
 FloatArray = npt.NDArray[np.floating[Any]]
 
-CLIMATE = ("tas", "pr", "rsds", "huss", "lai")
-"""Drivers whose mean, and for ``tas`` also the standard deviation over time, are predictors."""
-
 MOST_POINTS = 4000
 """Training points kept (drawn with a fixed seed), so that distances stay cheap."""
 
 
-def feature_names(statics: Mapping[str, object]) -> tuple[str, ...]:
+def feature_names(statics: Mapping[str, object], climate: Sequence[str]) -> tuple[str, ...]:
     """Names of the columns of :func:`features`."""
-    return (*statics, *(f"{name}_mean" for name in CLIMATE), "tas_sd")
+    return (*statics, *(f"{name}_mean" for name in climate), f"{climate[0]}_sd")
 
 
-def features(drivers: Mapping[str, npt.ArrayLike], statics: Mapping[str, npt.ArrayLike]) -> FloatArray:
-    """Predictors of the index, (cell, feature): ``statics`` (cell,) and the climate of ``drivers`` (time, cell).
+def features(
+    drivers: Mapping[str, npt.ArrayLike], statics: Mapping[str, npt.ArrayLike], climate: Sequence[str]
+) -> FloatArray:
+    """Predictors of the index, (cell, feature): ``statics`` (cell,) and the mean of ``drivers`` (time, cell).
 
-    Whole years are best. Precipitation enters as the square root of its mean. Units: those of the variable table.
-    Raises :class:`InputError` where a driver of :data:`CLIMATE` is absent.
+    ``climate`` names the drivers (``System.climate``); of the first also the standard deviation over time counts. Whole
+    years are best. Precipitation enters as the square root of its mean. Units: those of the variable table. Raises
+    :class:`InputError` where a driver of ``climate`` is absent.
     """
-    lacking = [name for name in CLIMATE if name not in drivers]
+    lacking = [name for name in climate if name not in drivers]
     if lacking:
         raise InputError(f"no {', '.join(lacking)} to judge applicability by", hint="give all drivers")
     columns = [np.asarray(values, float) for values in statics.values()]
-    for name in CLIMATE:
+    for name in climate:
         mean = np.mean(np.asarray(drivers[name], float), axis=0)
         columns.append(np.sqrt(np.maximum(mean, 0)) if name == "pr" else mean)
-    columns.append(np.std(np.asarray(drivers["tas"], float), axis=0))
+    columns.append(np.std(np.asarray(drivers[climate[0]], float), axis=0))
     return np.stack(columns, axis=-1)
 
 

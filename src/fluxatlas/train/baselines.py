@@ -18,12 +18,10 @@ import pandas as pd
 from sklearn.ensemble import HistGradientBoostingRegressor
 
 from ..config.train import TrainBlock
-from ..process import simulate
-from ..process.hydraulics import PARTICLE_DENSITY
+from ..loading import load_object
 from ..systems import System
 from .data import FloatArray, SequenceSet
 from .finetune import Split, finetune, split_sites
-from .losses import FLUX_SCALE
 from .member import Member
 from .predict import site_table, table
 from .pretrain import new_network, pretrain
@@ -77,7 +75,11 @@ def trees(sites: SiteData, system: System, settings: TrainBlock) -> list[pd.Data
     found: list[pd.DataFrame] = []
     for fold in range(settings.members):
         split = split_sites(sites, system.flux, settings, fold, settings.seed + fold)
-        models = {name: _grow(name, features, sites, split, settings.seed + fold) for name in dict.fromkeys(wanted)}
+        scales = {flux.variable: flux.scale for flux in system.fluxes}
+        models = {
+            name: _grow(name, scales.get(name), features, sites, split, settings.seed + fold)
+            for name in dict.fromkeys(wanted)
+        }
         for data, inputs, hidden in zip(sites.sets, features, split.hidden, strict=True):
             predicted = {
                 name: _apply(model, inputs, data.targets[name])
@@ -89,7 +91,7 @@ def trees(sites: SiteData, system: System, settings: TrainBlock) -> list[pd.Data
 
 
 def _grow(
-    name: str, features: list[FloatArray], sites: SiteData, split: Split, seed: int
+    name: str, scale: float | None, features: list[FloatArray], sites: SiteData, split: Split, seed: int
 ) -> HistGradientBoostingRegressor | None:
     rows, values, weights = [], [], []
     for data, inputs, hidden in zip(sites.sets, features, split.hidden, strict=True):
@@ -98,7 +100,7 @@ def _grow(
         use = np.isfinite(data.targets[name]) & ~hidden
         days = use.sum(axis=0)
         sd = np.nan_to_num(data.sd[name]) if name in data.sd else np.zeros_like(data.targets[name])
-        precise = FLUX_SCALE**2 / (FLUX_SCALE**2 + sd**2) if name.startswith("fch4") else np.ones_like(sd)
+        precise = np.ones_like(sd) if scale is None else scale**2 / (scale**2 + sd**2)
         weight = precise / np.sqrt(np.maximum(days, 1))
         rows.append(inputs[use])
         values.append(data.targets[name][use])
@@ -174,18 +176,18 @@ def _simulated(data: SequenceSet, system: System) -> dict[str, FloatArray]:
     for site, start, stop in data.segments:
         spans.setdefault((start, stop), []).append(site)
     shape = (len(data.dates), len(data.sites))
-    found = {name: np.full(shape, np.nan, np.float32) for name in (*system.intermediates, "ch4ox", system.flux)}
-    statics = {**data.statics, "bdod": PARTICLE_DENSITY * (1 - np.asarray(data.statics["phi"], float))}
+    found = {name: np.full(shape, np.nan, np.float32) for name in system.simulated}
+    model = load_object(system.process)
+    attributes = model.attributes_of(data.statics)
     for (start, stop), chosen in spans.items():
         days = slice(start, stop)
-        result = simulate(
+        daily = model.simulate(
             {name: values[days][:, chosen] for name, values in data.drivers.items()},
-            {name: statics[name][chosen] for name in system.attributes},
-            {},
+            {name: attributes[name][chosen] for name in system.attributes},
             lat=data.lat[chosen],
             dates=data.dates[days],
             spinup_years=2,
         )
         for name, values in found.items():
-            values[days, chosen] = result.daily[name]
+            values[days, chosen] = daily[name]
     return found

@@ -191,7 +191,7 @@ def read_samples(path: str | Path, system: System) -> SequenceSet:
     from .. import variables
 
     drivers = (*system.forcing, *system.slow_drivers)
-    targets = tuple(dict.fromkeys((*system.intermediates, "ch4ox", "ch4prod", system.flux)))
+    targets = system.simulated
     with open_netcdf(path) as dataset:
         lacking = [name for name in (*drivers, *system.statics, *targets) if name not in dataset]
         if lacking:

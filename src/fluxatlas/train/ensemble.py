@@ -19,7 +19,7 @@ def write_ensemble(paths: Sequence[Path], output: Path) -> None:
     first = Member.load(paths[0])
     for path in paths:
         member = Member.load(path)
-        member.check(system=first.system.name, grid=first.grid, units=first.drivers, where=str(path))
+        member.check(system=first.system.key, grid=first.grid, units=first.drivers, where=str(path))
         if list(member.statics) != list(first.statics):
             raise MemberMismatchError(
                 f"the member reads the statics {list(member.statics)}, the first one {list(first.statics)}",

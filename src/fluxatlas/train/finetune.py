@@ -18,7 +18,7 @@ from ..errors import InputError
 from ..files import commit, settings_hash
 from .data import SequenceSet, Window
 from .knowledge import Knowledge
-from .loop import Mixture, Phase, Trainer
+from .loop import Mixture, Schedule, Trainer
 from .losses import Objective
 from .member import Member
 from .pretrain import device_of, fit_applicability, split_samples
@@ -132,15 +132,15 @@ def finetune(
 ) -> tuple[Member, pd.DataFrame, Split]:
     """Fine-tune ``pretrained`` as member number ``member``; returns the member, the history and what was hidden.
 
-    First the last sub-module learns alone (``frozen_stage``), then all at a tenth of the rate. The weights of the best
-    validation score are kept; they may be the pretrained ones.
+    The phases are those of the system (``System.phases``); without ``frozen_stage`` all sub-modules learn at once at
+    the full rate. The weights of the best validation score are kept; they may be the pretrained ones.
     """
     system, seed, device = pretrained.system, settings.seed + member, device_of(settings)
     split = split_sites(sites, system.flux, settings, member, seed)
     network = copy.deepcopy(pretrained.network).to(device)
     objectives = (
-        Objective(system, "finetune", Knowledge.of(system, "finetune", network, settings.knowledge)),
-        Objective(system, "pretrain", Knowledge.of(system, "pretrain", network, settings.knowledge)),
+        Objective(system, "finetune", Knowledge.of(system, "finetune", settings.knowledge)),
+        Objective(system, "pretrain", Knowledge.of(system, "pretrain", settings.knowledge)),
     )
     synthetic = split_samples(samples, settings, seed)[0]
 
@@ -149,11 +149,11 @@ def finetune(
             for batch in part.batches(64, settings.sequence_days, settings.warmup_days, None, device):
                 yield [(1.0, objectives[0], batch)]
 
-    epochs, rate, last = settings.finetune_epochs, settings.finetune_rate, system.submodules[-1].name
-    frozen = [Phase("last sub-module", epochs, rate, (last,)), Phase("all", epochs, 0.1 * rate)]
+    epochs, rate = settings.finetune_epochs, settings.finetune_rate
+    frozen = [Schedule(phase.name, epochs, phase.rate * rate, phase.learns or None) for phase in system.phases]
     trainer = Trainer(
         network=network,
-        phases=frozen if frozen_stage else [Phase("all", epochs, rate, keep_start=False)],
+        phases=frozen if frozen_stage else [Schedule("all", epochs, rate, keep_start=False)],
         batches=rehearsed(objectives, split.training, synthetic, settings, device),
         validate=validate,
         seed=seed,
@@ -168,7 +168,7 @@ def finetune(
     network.to("cpu").eval()
     described = {**pretrained.meta, "stage": "finetune", "member": member, "commit": commit(), **(meta or {})}
     described["hidden_sites"] = _hidden_sites(sites, split)
-    index = fit_applicability([synthetic, *split.training])
+    index = fit_applicability([synthetic, *split.training], system)
     return Member(network, pretrained.grid, index, described), history, split
 
 

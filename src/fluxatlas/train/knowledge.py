@@ -1,105 +1,32 @@
-"""Knowledge terms: what is known of the response of uptake, as soft constraints evaluated in physical units.
-
-Each term is zero for a flux that obeys. Two terms read the outputs of the batch at hand; three read *probes*: the last
-sub-module run for a few days of constant conditions on a grid of soil temperature, water-filled pore space or
-atmospheric methane. Numbers are those of the science notes (section 4.3): bounds on Q10 and on the moisture optimum are
-our proposal [D] from field responses; first-order kinetics give an elasticity of 1, Michaelis-Menten kinetics with a
-half-saturation of 0.11 uM about 0.97.
-"""
+"""Knowledge terms: soft constraints that a system declares, evaluated with their weights in one stage of training."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn.functional import relu
 
-from ..constants import FREEZING
 from ..errors import ConfigError, nearest
+from ..loading import load_object
 from ..systems import System
+from ..systems.protocols import Probe
 from .networks import HierarchicalNetwork
-from .networks.heads import air_concentration
 
-PROBE_DAYS = 6
-"""Days of constant conditions before the response is read."""
-
-TEMPERATURES = tuple(float(t) for t in range(-16, 45, 2))
-SATURATIONS = tuple(0.02 + 0.06 * k for k in range(17))
-"""Probe grids: soil temperature [degC] and water-filled pore space [1] (0.02 to 0.98)."""
-
-METHANE = (1800.0, 1980.0)
-"""Probe of atmospheric methane [1e-9]."""
-
-
-def source_allowance(fch4: Tensor, saturation: Tensor, tsl: Tensor, allowed: float = 0.1) -> Tensor:
-    """Mean net source above ``allowed`` [mg m-2 d-1] over days with ``saturation`` < 0.5 and ``tsl`` above 0 degC."""
-    dry = (saturation < 0.5) & (tsl > FREEZING)
-    return (relu(fch4 - allowed) * dry).sum() / dry.sum().clamp_min(1)
-
-
-def substrate(uptake: Tensor, ch4: Tensor) -> Tensor:
-    """Mean excess of d ln J / d ln ch4 outside 0.9..1.02; ``uptake`` J (2, cell) at the two ``ch4`` (2,)."""
-    low, high = uptake.clamp_min(1e-6)
-    elasticity = torch.log(high / low) / torch.log(ch4[1] / ch4[0])
-    return (relu(0.9 - elasticity) + relu(elasticity - 1.02)).mean()
-
-
-def temperature(uptake: Tensor, celsius: Tensor) -> Tensor:
-    """Departure of a temperature response, ``uptake`` (n, cell) [mg m-2 d-1] at ``celsius`` (n,), evenly spaced.
-
-    Sum of: Q10 of the flux outside 1.05..2.3 between 0 and 20 degC, increase above 35 degC, uptake below -10 degC.
-    """
-    step = float(celsius[1] - celsius[0])
-    start = celsius[:-1]
-    ratio = uptake[1:].clamp_min(1e-6) / uptake[:-1].clamp_min(1e-6)
-    q10 = ratio.clamp(1e-2, 1e2) ** (10.0 / step)
-    mild = (start >= 0) & (start + step <= 20)
-    hot, cold = start >= 35, celsius < -10
-    outside = (relu(1.05 - q10) + relu(q10 - 2.3))[mild].clamp_max(10.0).mean()
-    return outside + relu(uptake[1:] - uptake[:-1])[hot].mean() + relu(uptake[cold] - 0.02).mean()
-
-
-def moisture(uptake: Tensor, saturation: Tensor) -> Tensor:
-    """Departure of a moisture response from one optimum in 0.1..0.6; ``uptake`` (n, cell) at ``saturation`` (n,).
-
-    Sum of: steps against the slope on either side of the maximum, relative to the maximum; distance of the optimum (a
-    smooth maximum, so that it has a gradient) to 0.1..0.6; relative uptake at a saturation of 0.97 or more above 0.1.
-    """
-    curve = uptake / uptake.amax(dim=0).clamp_min(1e-3)
-    top = curve.argmax(dim=0)
-    rising = torch.arange(len(saturation) - 1, device=uptake.device)[:, None] < top
-    step = curve[1:] - curve[:-1]
-    against = torch.where(rising, relu(-step), relu(step)).sum(dim=0)
-    optimum = (torch.softmax(50.0 * curve, dim=0) * saturation[:, None]).sum(dim=0)
-    wet = relu(curve[saturation >= 0.97].mean(dim=0) - 0.1)
-    return (against + relu(0.10 - optimum) + relu(optimum - 0.60) + wet).mean()
-
-
-def diffusion_limit(
-    ch4ox: Tensor, concentration: Tensor, difs: Tensor, depth: float = 0.02, fastest: float = 1e-3
-) -> Tensor:
-    """Mean of ``ch4ox`` above what diffusion can supply, relative to it.
-
-    The ceiling is ``86400 C0 min(D / depth, sqrt(D fastest))``: through ``depth`` [m] of inert soil, or to a sink of
-    rate ``fastest`` [s-1]. ``concentration`` C0 [mg m-3], ``difs`` D [m2 s-1]. The ceiling is floored at
-    1e-3 mg m-2 d-1.
-    """
-    ceiling = 86400.0 * concentration * torch.minimum(difs / depth, torch.sqrt(difs * fastest))
-    return relu(ch4ox / ceiling.clamp_min(1e-3) - 1.0).mean()
+SITES = 6
+"""Cells of a batch that probes of made-up conditions run over."""
 
 
 @dataclass(frozen=True)
 class Knowledge:
-    """The terms of a system with their weights in one stage (``pretrain`` or ``finetune``)."""
+    """The terms of ``system`` with their ``weights`` in one stage (``pretrain`` or ``finetune``)."""
 
+    system: System
     weights: Mapping[str, float]
 
     @classmethod
-    def of(
-        cls, system: System, stage: str, network: HierarchicalNetwork, replaced: Mapping[str, float] | None = None
-    ) -> Knowledge:
+    def of(cls, system: System, stage: str, replaced: Mapping[str, float] | None = None) -> Knowledge:
         """The system's terms with ``replaced`` weights.
 
         Raises :class:`ConfigError` for an unknown term and for one that reads a variable the network does not have.
@@ -110,7 +37,8 @@ class Knowledge:
             name = next(iter(replaced))
             hint = f"choose from {sorted(weights)}"
             raise ConfigError(f"unknown knowledge term '{name}'{nearest(name, weights)}", where="train", hint=hint)
-        available = {"ch4ox", "fch4", *system.forcing, *system.slow_drivers, *system.statics, *system.intermediates}
+        available = {*system.forcing, *system.slow_drivers, *system.statics, *system.simulated}
+        functions = load_object(system.network).knowledge
         for term in system.knowledge:
             absent = [name for name in term.reads if name not in available]
             if absent:
@@ -118,92 +46,27 @@ class Knowledge:
                     f"knowledge term '{term.name}' reads {', '.join(absent)}, which system '{system.name}' lacks",
                     hint="correct the declaration of the system",
                 )
-            if term.name not in _NEEDS:
-                raise ConfigError(f"no function for knowledge term '{term.name}'{nearest(term.name, _NEEDS)}")
-        return cls(weights)
+            if term.name not in functions:
+                raise ConfigError(f"no function for knowledge term '{term.name}'{nearest(term.name, functions)}")
+        return cls(system, weights)
 
     def evaluate(
-        self,
-        network: HierarchicalNetwork,
-        outputs: Mapping[str, Tensor],
-        known: Mapping[str, Tensor],
-        sites: int = 6,
+        self, network: HierarchicalNetwork, outputs: Mapping[str, Tensor], known: Mapping[str, Tensor]
     ) -> dict[str, Tensor]:
         """Raw value of every term; ``known`` holds drivers (time, cell) and statics (cell,), ``outputs`` the network's.
 
-        Probes use the first ``sites`` cells of the batch. A term of weight 0 is evaluated without gradient.
-        Raises :class:`ConfigError` naming a term whose variable is absent.
+        A term of weight 0 is evaluated without gradient. Raises :class:`ConfigError` naming a term whose variable is
+        absent.
         """
+        probe = Probe(network, outputs, known, SITES)
+        functions = load_object(self.system.network).knowledge
         values: dict[str, Tensor] = {}
-        for name, weight in self.weights.items():
-            absent = [key for key in _NEEDS[name] if key not in outputs and key not in known]
+        for term in self.system.knowledge:
+            absent = [key for key in term.reads if key not in outputs and key not in known]
             if absent:
                 raise ConfigError(
-                    f"knowledge term '{name}' lacks {', '.join(absent)}", hint="give it, or drop the term"
+                    f"knowledge term '{term.name}' lacks {', '.join(absent)}", hint="give it, or drop the term"
                 )
-            with torch.set_grad_enabled(weight != 0 and torch.is_grad_enabled()):
-                values[name] = _evaluate(name, network, outputs, known, sites)
+            with torch.set_grad_enabled(self.weights[term.name] != 0 and torch.is_grad_enabled()):
+                values[term.name] = functions[term.name](probe)
         return values
-
-
-_NEEDS: dict[str, tuple[str, ...]] = {
-    "source_allowance": ("fch4", "swc05", "tsl05", "phi"),
-    "substrate": ("lai", "phi"),
-    "temperature": ("lai", "phi"),
-    "moisture": ("lai", "phi"),
-    "diffusion_limit": ("ch4ox", "difs", "ch4", "ps", "tas", "huss"),
-}
-
-
-def _evaluate(
-    name: str, network: HierarchicalNetwork, outputs: Mapping[str, Tensor], known: Mapping[str, Tensor], sites: int
-) -> Tensor:
-    if name == "source_allowance":
-        return source_allowance(outputs["fch4"], outputs["swc05"] / known["phi"], outputs["tsl05"])
-    if name == "diffusion_limit":
-        return diffusion_limit(outputs["ch4ox"], air_concentration(known), outputs["difs"])
-    if name == "substrate":
-        return substrate(probe(network, known, sites, ch4=METHANE), known["phi"].new_tensor(METHANE))
-    if name == "temperature":
-        return temperature(probe(network, known, sites, celsius=TEMPERATURES), known["phi"].new_tensor(TEMPERATURES))
-    return moisture(probe(network, known, sites, saturation=SATURATIONS), known["phi"].new_tensor(SATURATIONS))
-
-
-def probe(
-    network: HierarchicalNetwork,
-    known: Mapping[str, Tensor],
-    sites: int,
-    celsius: Sequence[float] | None = None,
-    saturation: Sequence[float] | None = None,
-    ch4: Sequence[float] | None = None,
-) -> Tensor:
-    """Uptake ``ch4ox`` (n, cell) [mg m-2 d-1] of the last sub-module under constant conditions on one grid of n values.
-
-    Exactly one grid is given; the others stay at 15 degC, a water-filled pore space of 0.35 and 1900e-9. No snow,
-    sea-level pressure, dry air, the time mean of the leaf area index.
-    """
-    grid = next(values for values in (celsius, saturation, ch4) if values is not None)
-    count, cells = len(grid), min(sites, len(known["phi"]))
-    statics = {name: known[name][:cells].repeat(count) for name in network.system.statics}
-    like = statics["phi"]
-
-    def column(values: Sequence[float] | None, otherwise: float) -> Tensor:
-        return like.new_tensor(values or [otherwise] * count).repeat_interleave(cells).expand(PROBE_DAYS, -1)
-
-    soil = column(celsius, 15.0) + FREEZING
-    water = column(saturation, 0.35) * statics["phi"]
-    nothing = torch.zeros_like(soil)
-    lai = known["lai"][:, :cells].mean(dim=0).repeat(count).expand(PROBE_DAYS, -1)
-    drivers = {
-        "lai": lai,
-        "ch4": column(ch4, 1900.0),
-        "tas": soil,
-        "ps": nothing + 101325.0,
-        "huss": nothing,
-    }
-    last = network.submodules[-1]
-    overrides = {name: soil for name in network.system.intermediates if name.startswith("tsl")}
-    overrides |= {name: water for name in network.system.intermediates if name.startswith("swc")}
-    overrides |= {"snw": nothing, "snd": nothing}
-    outputs, _ = network(drivers, statics, overrides=overrides, modules=(last.name,))
-    return outputs["ch4ox"][-1].reshape(count, cells)

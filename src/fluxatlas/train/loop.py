@@ -37,7 +37,7 @@ class TrainingError(FluxAtlasError):
 
 
 @dataclass(frozen=True)
-class Phase:
+class Schedule:
     """``epochs`` at a highest learning ``rate``; only the sub-modules ``trainable`` learn (None: all).
 
     With ``keep_start`` the weights it starts from are kept where no epoch scores better.
@@ -60,7 +60,7 @@ class Trainer:
     """
 
     network: HierarchicalNetwork
-    phases: Sequence[Phase]
+    phases: Sequence[Schedule]
     batches: Callable[[np.random.Generator], Sequence[Callable[[], Mixture]]]
     validate: Callable[[], Iterable[Mixture]]
     seed: int
@@ -85,7 +85,7 @@ class Trainer:
         return pd.DataFrame(history)
 
     def _phase(
-        self, number: int, phase: Phase, history: list[dict[str, Any]], saved: dict[str, Any] | None
+        self, number: int, phase: Schedule, history: list[dict[str, Any]], saved: dict[str, Any] | None
     ) -> list[dict[str, Any]]:
         optimizer = self._optimizer(phase)
         if saved:
@@ -114,13 +114,13 @@ class Trainer:
         self.network.load_state_dict(weights)
         return history
 
-    def _optimizer(self, phase: Phase) -> torch.optim.AdamW:
+    def _optimizer(self, phase: Schedule) -> torch.optim.AdamW:
         for name, part in self.network.parts.items():
             part.requires_grad_(phase.trainable is None or name in phase.trainable)
         chosen = [weight for weight in self.network.parameters() if weight.requires_grad]
         return torch.optim.AdamW(chosen, lr=phase.rate, weight_decay=self.weight_decay)
 
-    def _epoch(self, number: int, phase: Phase, epoch: int, optimizer: torch.optim.AdamW) -> dict[str, float]:
+    def _epoch(self, number: int, phase: Schedule, epoch: int, optimizer: torch.optim.AdamW) -> dict[str, float]:
         rng = np.random.default_rng([self.seed, number, epoch])
         torch.manual_seed(int(rng.integers(2**62)))
         self.network.train()
@@ -172,7 +172,7 @@ class Trainer:
             seen += count
         return total / seen if seen else math.nan
 
-    def _say(self, phase: Phase, epoch: int, row: dict[str, float]) -> None:
+    def _say(self, phase: Schedule, epoch: int, row: dict[str, float]) -> None:
         print(
             f"{self.label} {phase.name} epoch {epoch + 1}/{phase.epochs}: loss {row['total']:.4f}, "
             f"validation {row['validation']:.4f} (best {row['best']:.4f}), {row['seconds']:.1f} s",

@@ -14,12 +14,6 @@ from .data import Batch
 from .knowledge import Knowledge
 from .networks import HierarchicalNetwork
 
-FLUX_SCALE = 0.5
-"""Where the compressed scale of fluxes turns from linear to logarithmic [mg m-2 d-1]."""
-
-INTERMEDIATE_WEIGHTS = {"pretrain": (0.3, 0.3), "finetune": (0.05, 0.0)}
-"""Weight of the intermediate variables of each sub-module but the last, and of the last (science notes, 4.3 [D])."""
-
 BIAS_WEIGHT = 0.2
 """Weight of the bias of a site's mean flux, relative to the loss of its days."""
 
@@ -32,27 +26,31 @@ def masked_huber(predicted: Tensor, target: Tensor, weight: Tensor | None = None
     return (loss * weights).sum() / weights.sum().clamp_min(1e-9)
 
 
-def flux_loss(predicted: Tensor, target: Tensor, sd: Tensor | None = None, site: Tensor | None = None) -> Tensor:
-    """Huber loss of ``asinh(F / 0.5)`` over observed days, (time, cell) in mg m-2 d-1.
+def flux_loss(
+    predicted: Tensor, target: Tensor, scale: float, sd: Tensor | None = None, site: Tensor | None = None
+) -> Tensor:
+    """Huber loss of ``asinh(F / scale)`` over observed days, (time, cell); ``scale`` and ``sd`` in the unit of the
+    flux.
 
     A day weighs ``s^2 / (s^2 + sd^2)`` by its random uncertainty ``sd`` (missing: known well), a cell by ``site``.
     """
     weight = torch.ones_like(target)
     if sd is not None:
-        weight = FLUX_SCALE**2 / (FLUX_SCALE**2 + torch.nan_to_num(sd, nan=0.0) ** 2)
+        weight = scale**2 / (scale**2 + torch.nan_to_num(sd, nan=0.0) ** 2)
     if site is not None:
         weight = weight * site
-    return masked_huber(torch.asinh(predicted / FLUX_SCALE), torch.asinh(target / FLUX_SCALE), weight)
+    return masked_huber(torch.asinh(predicted / scale), torch.asinh(target / scale), weight)
 
 
-def site_bias(predicted: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-    """Mean over cells of the absolute difference of the means of observed days, per standard deviation of all days."""
+def site_bias(predicted: Tensor, target: Tensor, weight: Tensor, scale: float) -> Tensor:
+    """Mean over cells of the absolute difference of the means of observed days, per standard deviation of all days (at
+    least a fifth of the flux's ``scale``)."""
     mask = torch.isfinite(target)
     days = mask.sum(dim=0)
     values = target[mask]
     if values.numel() < 2:
         return predicted.sum() * 0.0
-    spread = values.std().clamp_min(0.1)
+    spread = values.std().clamp_min(0.2 * scale)
     bias = torch.where(mask, predicted - target, 0.0).sum(dim=0) / days.clamp_min(1)
     seen = (days > 0) * weight
     return (bias.abs() * seen).sum() / seen.sum().clamp_min(1e-9) / spread
@@ -68,8 +66,7 @@ class Objective:
 
     def weights(self) -> dict[str, float]:
         """Weight of every term by name."""
-        earlier, last = INTERMEDIATE_WEIGHTS[self.stage]
-        parts = {part.name: earlier for part in self.system.submodules} | {self.system.submodules[-1].name: last}
+        parts = {part.name: getattr(part, self.stage) for part in self.system.submodules}
         bias = {"site_bias": BIAS_WEIGHT} if self.stage == "finetune" else {}
         return {"flux": 1.0, **bias, **parts, **self.knowledge.weights}
 
@@ -81,7 +78,9 @@ class Objective:
         sd = {name: values[batch.warmup :] for name, values in batch.sd.items()}
         found = {"flux": self._flux(counted, targets, sd, batch.weight)}
         if self.stage == "finetune" and self.system.flux in targets:
-            found["site_bias"] = site_bias(counted[self.system.flux], targets[self.system.flux], batch.weight)
+            flux = self.system.fluxes[0]
+            bias = site_bias(counted[flux.variable], targets[flux.variable], batch.weight, flux.scale)
+            found["site_bias"] = bias
         for part in self.system.submodules:
             found[part.name] = self._intermediate(network, part.outputs, counted, targets, batch)
         if probe:
@@ -92,8 +91,11 @@ class Objective:
     def _flux(
         self, outputs: Mapping[str, Tensor], targets: Mapping[str, Tensor], sd: Mapping[str, Tensor], weight: Tensor
     ) -> Tensor:
-        names = [name for name in (self.system.flux, "ch4ox") if name in targets]
-        losses = [flux_loss(outputs[name], targets[name], sd.get(name), weight) for name in names]
+        losses = [
+            flux_loss(outputs[name], targets[name], flux.scale, sd.get(name), weight)
+            for flux in self.system.fluxes
+            if (name := flux.variable) in targets and name in self.system.head_fluxes
+        ]
         return torch.stack(losses).mean() if losses else outputs[self.system.flux].sum() * 0.0
 
     @staticmethod
@@ -109,7 +111,7 @@ class Objective:
             for name in names
             if name in targets and name in outputs and name not in batch.overrides
         ]
-        return torch.stack(losses).sum() / len(names) if losses else outputs["fch4"].sum() * 0.0
+        return torch.stack(losses).sum() / len(names) if losses else next(iter(outputs.values())).sum() * 0.0
 
     def observations(self, batch: Batch) -> int:
         """Number of observed fluxes in ``batch``: what its loss weighs among those of other batches."""

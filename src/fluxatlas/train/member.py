@@ -50,7 +50,7 @@ class Member:
         """Write the member, completely or not at all; only plain values and tensors."""
         content = {
             "format": FORMAT,
-            "system": self.system.name,
+            "system": self.system.key,
             "architecture": self.network.architecture.to_dict(),
             "weights": self.network.state_dict(),
             "scaled": list(self.network.scaler.names),
@@ -117,8 +117,8 @@ class Member:
         ``units`` maps names of the daily inputs on offer to their units; more than the member reads is no difference.
         """
         found: list[str] = []
-        if system is not None and system != self.system.name:
-            found.append(f"the member is of system '{self.system.name}', not '{system}'")
+        if system is not None and system != self.system.key:
+            found.append(f"the member is of system '{self.system.key}', not '{system}'")
         if grid is not None and grid != self.grid:
             found.append(f"the member was trained for grid '{self.grid}', not '{grid}'")
         if units is not None:

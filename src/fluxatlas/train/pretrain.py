@@ -18,7 +18,7 @@ from ..systems import System
 from . import applicability
 from .data import SequenceSet
 from .knowledge import Knowledge
-from .loop import Mixture, Phase, Trainer
+from .loop import Mixture, Schedule, Trainer
 from .losses import Objective
 from .member import Member
 from .networks import Architecture, HierarchicalNetwork
@@ -36,7 +36,12 @@ def new_network(system: System, settings: TrainBlock, samples: SequenceSet, seed
     """A network with random weights and a scaler fitted to ``samples``."""
     torch.manual_seed(seed)
     architecture = Architecture(
-        settings.cell, settings.hidden, settings.layers, settings.dropout, settings.head, settings.diffusivity
+        cell=settings.cell,
+        hidden=settings.hidden,
+        layers=settings.layers,
+        dropout=settings.dropout,
+        head=settings.head,
+        options=settings.options,
     )
     network = HierarchicalNetwork(system, architecture)
     network.scaler.fit(samples.values())
@@ -82,11 +87,11 @@ def pretrain(
     seed, device = settings.seed + member, device_of(settings)
     training, validation = split_samples(samples, settings, seed)
     network = new_network(system, settings, training, seed).to(device)
-    objective = Objective(system, "pretrain", Knowledge.of(system, "pretrain", network, settings.knowledge))
+    objective = Objective(system, "pretrain", Knowledge.of(system, "pretrain", settings.knowledge))
     validate = single(objective, validation, settings, device)
     trainer = Trainer(
         network=network,
-        phases=[Phase("pretrain", settings.pretrain_epochs, settings.pretrain_rate, keep_start=False)],
+        phases=[Schedule("pretrain", settings.pretrain_epochs, settings.pretrain_rate, keep_start=False)],
         batches=single(objective, training, settings, device),
         validate=lambda: (make() for make in validate(None)),
         seed=seed,
@@ -101,10 +106,10 @@ def pretrain(
     network.to("cpu").eval()
     described = {"stage": "pretrain", "member": member, "commit": commit(), **(meta or {})}
     described |= {"span": samples.span, "site_days": samples.site_days}
-    return Member(network, grid, fit_applicability([training]), described), history
+    return Member(network, grid, fit_applicability([training], system), described), history
 
 
-def fit_applicability(sets: Sequence[SequenceSet]) -> applicability.Applicability | None:
+def fit_applicability(sets: Sequence[SequenceSet], system: System) -> applicability.Applicability | None:
     """The index of the sites of ``sets`` that have all drivers; None where they form fewer than two blocks."""
     points, groups = [], []
     names: tuple[str, ...] = ()
@@ -117,8 +122,8 @@ def fit_applicability(sets: Sequence[SequenceSet]) -> applicability.Applicabilit
                 continue
             drivers = {name: values[span, site] for name, values in data.drivers.items()}
             statics = {name: values[site] for name, values in data.statics.items()}
-            names = applicability.feature_names(statics)
-            points.append(applicability.features(drivers, statics)[0])
+            names = applicability.feature_names(statics, system.climate)
+            points.append(applicability.features(drivers, statics, system.climate)[0])
             groups.append(1_000_000 * offset + int(data.block[segment.site]))
     if len(set(groups)) < 2:
         return None

@@ -1,8 +1,7 @@
 """Scaling between physical units and what the network sees: a fixed transform per variable, then z-scores.
 
-Skewed variables are bent first (``asinh(x / c)``, or ``log`` where the variable spans decades); the constants ``c``
-mark where a variable turns from linear to logarithmic and are ours. Mean and standard deviation are fitted once on the
-pretraining set and kept as buffers, so they travel with the weights.
+Skewed variables are bent first, by the column ``transform`` of the variable table. Mean and standard deviation are
+fitted once on the pretraining set and kept as buffers, so they travel with the weights.
 """
 
 from __future__ import annotations
@@ -15,36 +14,26 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from .. import variables
 from ..errors import InputError
-
-ASINH = {
-    "pr": 1e-5,
-    "snw": 10.0,
-    "snd": 0.05,
-    "soc": 10.0,
-    "ndep": 5.0,
-    "ch4prod": 0.02,
-}
-"""Variables bent by ``asinh(x / c)`` and their ``c`` in canonical units."""
-
-LOG = {"difs": 1e-10, "oxk": 1e-9}
-"""Variables taken as ``log(max(x, floor))`` and their floor in canonical units."""
 
 
 def bend(name: str, values: Tensor) -> Tensor:
     """The transformed variable, any shape; physical units in."""
-    if name in ASINH:
-        return torch.asinh(values / ASINH[name])
-    if name in LOG:
-        return torch.log(values.clamp_min(LOG[name]))
+    kind, constant = variables.get(name).transform or ("", 1.0)
+    if kind == "asinh":
+        return torch.asinh(values / constant)
+    if kind == "log":
+        return torch.log(values.clamp_min(constant))
     return values
 
 
 def unbend(name: str, bent: Tensor) -> Tensor:
     """Inverse of :func:`bend`; physical units out."""
-    if name in ASINH:
-        return ASINH[name] * torch.sinh(bent)
-    if name in LOG:
+    kind, constant = variables.get(name).transform or ("", 1.0)
+    if kind == "asinh":
+        return constant * torch.sinh(bent)
+    if kind == "log":
         return torch.exp(bent)
     return bent
 

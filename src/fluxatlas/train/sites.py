@@ -20,8 +20,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from ..constants import SCALE_HEIGHT
-from ..drivers import AnnualSeries, slow_drivers
+from ..drivers import slow_drivers
 from ..errors import InputError
+from ..gases import AnnualSeries
 from ..humidity import huss_from_relative_humidity
 from ..ingest.sites.completion import segments
 from ..systems import System
@@ -170,7 +171,7 @@ def _targets(
 ) -> tuple[dict[str, FloatArray], dict[str, FloatArray]]:
     targets: dict[str, FloatArray] = {}
     sd: dict[str, FloatArray] = {}
-    for name in (*system.intermediates, "ch4ox", system.flux):
+    for name in system.simulated:
         rows = observed[(observed["variable"] == name) & (observed["origin"] == "measured")]
         if rows["site"].isin(list(position)).any() or name == system.flux:
             targets[name] = _series(rows, "value", dates, position)

@@ -6,8 +6,8 @@ enters and leaves is in the canonical units of the variable table; standardisati
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import torch
@@ -15,10 +15,11 @@ from torch import Tensor, nn
 
 from ...config.train import STATES
 from ...errors import ConfigError, InputError, nearest
+from ...loading import load_object
 from ...systems import Submodule, System
+from ...systems.protocols import Head, NetworkParts
 from ..scaler import Scaler
 from .bounds import to_physical
-from .heads import get_head
 
 CELLS: dict[str, type[nn.GRU] | type[nn.LSTM]] = {"gru": nn.GRU, "lstm": nn.LSTM}
 
@@ -27,14 +28,18 @@ Series = Mapping[str, Tensor]
 
 @dataclass(frozen=True)
 class Architecture:
-    """What a network is made of, apart from its system; plain values, stored in the member file."""
+    """What a network is made of, apart from its system; plain values, stored in the member file.
+
+    ``head`` and ``options`` are names of the system's :class:`~fluxatlas.systems.protocols.NetworkParts`; those left
+    out are its defaults.
+    """
 
     cell: str = "gru"
     hidden: int = 32
     layers: int = 1
     dropout: float = 0.0
-    head: str = "diffusion_oxidation"
-    diffusivity: str = "curry"
+    head: str = ""
+    options: Mapping[str, str] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -74,13 +79,20 @@ class HierarchicalNetwork(nn.Module):
     """The network of a system.
 
     Parameters: the declaration and the :class:`Architecture`. Weights depend on torch's global random state; seed it.
+    Raises :class:`ConfigError` with the nearest name for an unknown cell, head or option.
     """
 
     def __init__(self, system: System, architecture: Architecture | None = None) -> None:
         super().__init__()
-        self.system, self.architecture = system, architecture or Architecture()
-        self.head = get_head(self.architecture.head)
-        self.submodules = tuple(_with_head(part, self.architecture.head) for part in system.submodules)
+        self.system = system
+        self.network_parts: NetworkParts = load_object(system.network)
+        self.architecture = _complete(architecture or Architecture(), system)
+        self.head: Head = self.network_parts.heads[self.architecture.head]
+        last = system.submodules[-1]
+        extended = replace(
+            last, drivers=(*last.drivers, *self.head.drivers), outputs=(*last.outputs, *self.head.outputs)
+        )
+        self.submodules = (*system.submodules[:-1], extended)
         inputs = [name for part in self.submodules for name in (*part.drivers, *part.upstream, *part.statics)]
         self.scaler = Scaler([*inputs, *(name for part in self.submodules for name in part.outputs)])
         self.parts = nn.ModuleDict(
@@ -114,11 +126,10 @@ class HierarchicalNetwork(nn.Module):
         state: what the last call returned, to carry on; None starts from zeros.
         overrides: series (time, cell) that replace an output of a sub-module where finite, before it is used further.
         modules: names of the sub-modules to run (default all). The outputs of the others must come complete in
-            ``overrides`` where they are needed; a site with measured soil temperature and water content needs no
-            meteorology with ``modules=("biogeochemistry",)``.
+            ``overrides`` where they are needed: a site that measured them needs no meteorology.
 
-        Returns outputs (time, cell) in physical units: of the sub-modules, and ``ch4ox`` and ``fch4`` (positive upward)
-        of the head; and the state after the last day. Raises :class:`InputError` naming an absent input.
+        Returns outputs (time, cell) in physical units, of the sub-modules and of the head, and the state after the last
+        day. Raises :class:`InputError` naming an absent input.
         """
         overrides = overrides or {}
         known = {**drivers, **statics}
@@ -134,10 +145,11 @@ class HierarchicalNetwork(nn.Module):
                 found = self._outputs(part, raw, known, overrides)
             outputs.update(found)
             known.update(found)
-        try:
-            outputs.update(self.head(known))
-        except KeyError as problem:
-            raise InputError(f"the head '{self.architecture.head}' lacks {problem}", hint="give it as driver") from None
+        lacking = [name for name in self.head.reads if name not in known]
+        if lacking:
+            names = ", ".join(lacking)
+            raise InputError(f"the head '{self.architecture.head}' lacks {names}", hint="give it as driver")
+        outputs.update(self.head.function(known))
         return outputs, carried
 
     def features(self, part: Submodule, known: Series) -> Tensor:
@@ -156,15 +168,26 @@ class HierarchicalNetwork(nn.Module):
         known = dict(known)
         found: dict[str, Tensor] = {}
         for index, name in enumerate(part.outputs):
-            value = to_physical(name, raw[..., index], known, self.scaler, self.architecture.diffusivity)
+            bound = self.network_parts.bounds.get(name)
+            if bound is None:
+                value = to_physical(name, raw[..., index], self.scaler)
+            else:
+                value = bound(raw[..., index], known, self.scaler, self.architecture.options)
             if name in overrides:
                 value = torch.where(torch.isfinite(overrides[name]), overrides[name], value)
             found[name] = known[name] = value
         return found
 
 
-def _with_head(part: Submodule, head: str) -> Submodule:
-    """``part`` as declared; with the head ``free`` the last sub-module also reads ``ch4`` and gives ``ch4ox``."""
-    if head != "free" or "ch4prod" not in part.outputs:
-        return part
-    return Submodule(part.name, (*part.drivers, "ch4"), part.upstream, part.statics, (*part.outputs, "ch4ox"))
+def _complete(architecture: Architecture, system: System) -> Architecture:
+    """``architecture`` with the defaults of the system; raises :class:`ConfigError` for a name that it lacks."""
+    chosen = {name: architecture.options.get(name, forms[0]) for name, forms in system.options.items()}
+    head = architecture.head or system.heads[0]
+    choices: list[tuple[str, str, Collection[str]]] = [("head", head, system.heads)]
+    choices += [("option of the network", name, system.options) for name in architecture.options]
+    choices += [(name, form, system.options[name]) for name, form in chosen.items()]
+    for what, name, known in choices:
+        if name not in known:
+            hint = f"choose from {', '.join(known)}" if known else "this system has none"
+            raise ConfigError(f"unknown {what} '{name}'{nearest(name, known)}", hint=hint)
+    return replace(architecture, head=head, options=chosen)

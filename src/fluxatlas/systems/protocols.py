@@ -1,0 +1,113 @@
+"""What the objects that a :class:`~fluxatlas.systems.System` names must be able to do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from torch import Tensor
+
+FloatArray = npt.NDArray[np.floating[Any]]
+Arrays = Mapping[str, FloatArray]
+
+
+class ProcessModel(Protocol):
+    """A process model: pure functions of arrays. Its structural choices are ``System.choices``."""
+
+    def simulate(
+        self,
+        drivers: Arrays,
+        attributes: Arrays,
+        *,
+        lat: FloatArray,
+        dates: pd.DatetimeIndex,
+        spinup_years: int,
+        rng: np.random.Generator | None = None,
+        exclude: Mapping[str, Sequence[str]] | None = None,
+        sampled: bool = False,
+    ) -> dict[str, FloatArray]:
+        """Daily outputs (time, cell) by name: all of ``System.simulated``.
+
+        ``drivers`` (time, cell), ``attributes`` (cell,). With ``rng`` the parameters are drawn for every cell, and with
+        ``sampled`` the structure too, without the forms in ``exclude``; otherwise both are the defaults.
+        """
+        ...
+
+    def derive(self, attributes: Arrays) -> dict[str, FloatArray]:
+        """Properties (cell,) derived from ``attributes`` (cell,), such as the porosity; the same for all stages."""
+        ...
+
+    def attributes_of(self, statics: Arrays) -> dict[str, FloatArray]:
+        """The attributes (cell,) that have the given ``statics``; the inverse of :meth:`derive`."""
+        ...
+
+
+class Truth(Protocol):
+    """What the soils of the synthetic Earth really do; see :mod:`fluxatlas.testing.truth`."""
+
+    def parameters(
+        self, temperature: FloatArray, attributes: Arrays, monthly: Arrays, waves: Callable[[str], FloatArray]
+    ) -> dict[str, FloatArray]:
+        """Hidden parameters (cell,) of places with a mean ``temperature`` [degC], attributes (cell,) and monthly layers
+        (12, cell); ``waves(name)`` is a smooth random field (cell,) of unit variance."""
+        ...
+
+    def simulate(
+        self, drivers: Arrays, attributes: Arrays, hidden: Arrays, *, lat: FloatArray, dates: pd.DatetimeIndex
+    ) -> dict[str, FloatArray]:
+        """Daily outputs (time, cell) under ``drivers`` (time, cell), spun up on the first year."""
+        ...
+
+
+@dataclass(frozen=True)
+class Head:
+    """From the outputs of the sub-modules to the fluxes.
+
+    ``function`` takes tensors (time, cell) by name (drivers, statics, outputs) and returns those in ``makes``;
+    ``reads`` are what it needs. ``drivers`` and ``outputs`` are added to the last sub-module.
+    """
+
+    function: Callable[[Mapping[str, Tensor]], dict[str, Tensor]]
+    reads: tuple[str, ...]
+    makes: tuple[str, ...]
+    drivers: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
+
+
+Bound = Callable[["Tensor", Mapping[str, "Tensor"], Any, Mapping[str, str]], "Tensor"]
+"""``(raw, known, scaler, options) -> value``: raw output of a sub-module to a physical value inside its bounds, both
+(time, cell); ``known`` holds drivers, statics and earlier outputs, ``options`` the choices of the architecture."""
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What a knowledge function may look at.
+
+    ``outputs`` of the network (time, cell) for the batch at hand, ``known`` its drivers (time, cell) and statics
+    (cell,), and the ``network`` itself, to be run under made-up conditions for the first ``sites`` cells of the batch.
+    """
+
+    network: Any
+    outputs: Mapping[str, Tensor]
+    known: Mapping[str, Tensor]
+    sites: int
+
+
+@dataclass(frozen=True)
+class NetworkParts:
+    """What is special about the network of a system; all else is shared.
+
+    ``heads`` by name, in the order of ``System.heads``; ``bounds`` by output (others: by the transform of the variable
+    table, see :mod:`fluxatlas.train.networks.bounds`); ``knowledge``: functions ``(Probe) -> penalty`` by name of the
+    term.
+    """
+
+    heads: Mapping[str, Head]
+    bounds: Mapping[str, Bound] = field(default_factory=dict)
+    knowledge: Mapping[str, Callable[[Probe], Tensor]] = field(default_factory=dict)

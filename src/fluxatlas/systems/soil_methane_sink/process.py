@@ -1,0 +1,48 @@
+"""The process model of the soil methane sink: the coupled column of heat, water and methane."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from ...process import Structure, parameters, simulate, soil_properties
+from ...process.hydraulics import PARTICLE_DENSITY
+from ..protocols import Arrays, FloatArray
+
+
+class MethaneColumn:
+    """:class:`~fluxatlas.systems.protocols.ProcessModel` over :mod:`fluxatlas.process`; the default is Curry (2007)."""
+
+    def simulate(
+        self,
+        drivers: Arrays,
+        attributes: Arrays,
+        *,
+        lat: FloatArray,
+        dates: pd.DatetimeIndex,
+        spinup_years: int,
+        rng: np.random.Generator | None = None,
+        exclude: Mapping[str, Sequence[str]] | None = None,
+        sampled: bool = False,
+    ) -> dict[str, FloatArray]:
+        """See :class:`~fluxatlas.systems.protocols.ProcessModel`; raises as :func:`fluxatlas.process.simulate`."""
+        count = len(lat)
+        structure = Structure.sample(count, rng, exclude=exclude) if sampled and rng is not None else Structure()
+        drawn = parameters.sample(count, rng) if rng is not None else {}
+        result = simulate(
+            drivers, attributes, drawn, lat=lat, dates=dates, structure=structure, spinup_years=spinup_years
+        )
+        return dict(result.daily)
+
+    def derive(self, attributes: Arrays) -> dict[str, FloatArray]:
+        """Porosity and the other soil properties by pedotransfer (:func:`fluxatlas.process.soil_properties`)."""
+        return dict(soil_properties(attributes))
+
+    def attributes_of(self, statics: Arrays) -> dict[str, FloatArray]:
+        """``statics`` with the bulk density ``bdod`` [kg m-3] that has their porosity."""
+        return {**statics, "bdod": PARTICLE_DENSITY * (1 - np.asarray(statics["phi"], float))}
+
+
+MODEL = MethaneColumn()

@@ -1,0 +1,98 @@
+"""The smallest system that is not the flagship: the proof that the stages know no system by name.
+
+One sub-module, a process model that is linear in the weather, no methane and no soil temperature or moisture; carbon
+fluxes with the identity ``nee = reco - gpp``; every cell of land is run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from torch import Tensor
+
+from fluxatlas.systems import Flux, KnowledgeTerm, ObservationKind, Phase, Submodule, System
+from fluxatlas.systems.protocols import Arrays, FloatArray, Head, NetworkParts, Probe
+from fluxatlas.systems.slow import CARBON_DIOXIDE, LEAF_AREA
+
+LIGHT_FORMS = ("linear", "halved")
+LIGHT, WARMTH, BASE = 0.02, 0.12, 1.5
+"""Slopes [g m-2 d-1 per W m-2 and per K] and base [g m-2 d-1] of the process model."""
+
+
+def carbon(rsds: FloatArray, tas: FloatArray, lai: FloatArray, co2: FloatArray, slope: FloatArray) -> Arrays:
+    """``gpp``, ``reco`` and ``nee`` [g m-2 d-1 of carbon], same shape as ``rsds``; linear in light and temperature."""
+    gpp = np.clip(slope * LIGHT * rsds * (0.5 + 0.1 * lai) * (co2 / 380.0), 0.0, 40.0)
+    reco = np.clip(BASE + WARMTH * (tas - 283.15), 0.05, 40.0)
+    return {"gpp": gpp, "reco": reco, "nee": reco - gpp}
+
+
+class LinearCarbon:
+    """A :class:`~fluxatlas.systems.protocols.ProcessModel` with one parameter and one structural choice."""
+
+    def simulate(
+        self,
+        drivers: Arrays,
+        attributes: Arrays,
+        *,
+        lat: FloatArray,
+        dates: pd.DatetimeIndex,
+        spinup_years: int,
+        rng: np.random.Generator | None = None,
+        exclude: Mapping[str, Sequence[str]] | None = None,
+        sampled: bool = False,
+    ) -> dict[str, FloatArray]:
+        slope = np.ones(len(lat)) if rng is None else rng.uniform(0.8, 1.2, len(lat))
+        forms = [form for form in LIGHT_FORMS if form not in (exclude or {}).get("light", ())]
+        if sampled and rng is not None:
+            slope = slope * np.where(rng.choice(forms, len(lat)) == "halved", 0.5, 1.0)
+        return dict(carbon(drivers["rsds"], drivers["tas"], drivers["lai"], drivers["co2"], slope))
+
+    def derive(self, attributes: Arrays) -> dict[str, FloatArray]:
+        return {}
+
+    def attributes_of(self, statics: Arrays) -> dict[str, FloatArray]:
+        return dict(statics)
+
+
+def exchange(known: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The identity."""
+    return {"nee": known["reco"] - known["gpp"]}
+
+
+def no_uptake_in_the_dark(probe: Probe) -> Tensor:
+    """Mean of ``gpp`` on days with next to no light."""
+    dark = probe.known["rsds"] < 5.0
+    return (probe.outputs["gpp"] * dark).sum() / dark.sum().clamp_min(1)
+
+
+MODEL = LinearCarbon()
+PARTS = NetworkParts(
+    heads={"exchange": Head(exchange, reads=("gpp", "reco"), makes=("nee",))},
+    knowledge={"darkness": no_uptake_in_the_dark},
+)
+TOY = System(
+    name="toy",
+    title="Net carbon exchange of a toy",
+    forcing=("tas", "rsds"),
+    slow=(LEAF_AREA, CARBON_DIOXIDE),
+    attributes=("clay", "soc"),
+    statics=("clay", "soc"),
+    climate=("tas", "rsds"),
+    strata=("tas", "clay"),
+    submodules=(Submodule("carbon", ("tas", "rsds", "lai", "co2"), (), ("clay", "soc"), ("gpp", "reco")),),
+    process="toy_system:MODEL",
+    network="toy_system:PARTS",
+    fluxes=(
+        Flux("nee", 1.0, "net carbon exchange", "Tg yr-1", "C"),
+        Flux("gpp", 1.0, "gross primary production", "Tg yr-1", "C"),
+        Flux("reco", 1.0, "respiration"),
+    ),
+    outputs=("nee", "gpp", "reco"),
+    observations=(ObservationKind("nee"),),
+    heads=("exchange",),
+    choices={"light": LIGHT_FORMS},
+    knowledge=(KnowledgeTerm("darkness", ("gpp", "rsds"), 0.1, 0.1, "plants need light"),),
+    phases=(Phase("all", rate=0.5),),
+)

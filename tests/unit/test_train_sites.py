@@ -184,7 +184,7 @@ def test_sites_that_cannot_be_used_are_named(files, tmp_path, capsys) -> None:
     left = read(folder, attributes=tmp_path / "a.csv", observations=tmp_path / "o.parquet")
     assert left.sites == ("s0", "s1", "s3", "s5")
     told = capsys.readouterr().err
-    assert "s2 is left out: no clay" in told and "s4 is left out: no meteorology and no swc" in told
+    assert "s2 is left out: no clay" in told and "s4 is left out: no meteorology and no swc05" in told
 
 
 @pytest.mark.parametrize("kind", ["space", "time"])

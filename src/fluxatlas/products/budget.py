@@ -1,4 +1,4 @@
-"""Budgets: how much methane a region takes up or gives off in a year, with the spread of the ensemble.
+"""Budgets: how much a region takes up or gives off in a year, with the spread of the ensemble.
 
 The budget of a region is the sum over its cells of flux x area (the layers of ``System.weight``) x days of the year,
 computed for each member from that member's annual mean. The standard deviation and the interval are those of the

@@ -45,7 +45,7 @@ def budget(inputs: Inputs, settings: ReportBlock) -> Figure:
 
 
 def _unit(text: str, substance: str) -> str:
-    """A budget unit with what its mass is of, such as Tg CH4 yr-1."""
+    """A budget unit with what its mass is of, such as Tg C yr-1."""
     mass, _, rest = text.partition(" ")
     return unit(f"{mass} {substance} {rest}")
 

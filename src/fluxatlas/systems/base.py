@@ -146,7 +146,8 @@ class System:
     area: str = "land"  # what that area is, in words
     shown: str = ""  # the flux that maps and charts show; empty: the first
     keywords: tuple[str, ...] = ()  # of the product
-    without_weather: str | None = None  # module:function for sites that measured the soil instead of the weather
+    profiles: tuple[tuple[str, ...], ...] = ()  # measured intermediates, top first, that can stand in for the weather
+    without_weather: str | None = None  # module:function of what is assumed at sites with such profiles alone
     truth: str | None = None  # module:object of the hidden truth on the synthetic Earth (systems/protocols.py)
     withheld: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # forms of that truth, by structural choice
     published: tuple[Published, ...] = ()  # global totals to show

@@ -115,7 +115,7 @@ class Objective:
 
     def observations(self, batch: Batch) -> int:
         """Number of observed fluxes in ``batch``: what its loss weighs among those of other batches."""
-        names = [name for name in (self.system.flux, "ch4ox") if name in batch.targets]
+        names = [name for name in self.system.head_fluxes if name in batch.targets]
         return sum(int(torch.isfinite(batch.targets[name][batch.warmup :]).sum()) for name in names)
 
     def total(self, terms: Mapping[str, Tensor]) -> Tensor:

@@ -1,10 +1,8 @@
 """Towers and chambers as sequences: those with meteorology, and those that measured soil temperature and moisture only.
 
-A site without meteorology runs the last sub-module alone. Its soil temperature and water content are the measured ones,
-interpolated linearly across gaps of at most ``completion_gap_days``: longer ones end a segment, as gaps in the
-meteorology do. What was not measured is assumed: a depth is like the measured depth, no
-snow, air as warm as the soil, pressure of a standard atmosphere at the site's elevation, relative humidity 70 %. The
-assumptions change the concentration of methane in the air by a few per cent.
+A site without meteorology runs the last sub-module alone, where the system declares profiles that can stand in for the
+weather. These are interpolated linearly across gaps of at most ``completion_gap_days``: longer ones end a segment, as
+gaps in the meteorology do. What was not measured is assumed by the system (``System.without_weather``).
 """
 
 from __future__ import annotations
@@ -19,18 +17,16 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ..constants import SCALE_HEIGHT
 from ..drivers import slow_drivers
 from ..errors import InputError
 from ..gases import AnnualSeries
-from ..humidity import huss_from_relative_humidity
 from ..ingest.sites.completion import segments
+from ..loading import load_object
 from ..systems import System
 from ..tiles.soil import derive_statics
 from .data import FloatArray, Segment, SequenceSet
 from .splits import blocks
 
-DEPTHS = ("05", "15", "45")
 COMPLETION_GAP_DAYS = 7
 """Longest gap in days that is interpolated, where nothing else is said."""
 
@@ -87,7 +83,9 @@ def read_sites(
         observed["origin"] = "measured"
     table = _usable(table, system, set(observed["site"]))
     driven = [site for site in table.index if site in set(weather["site"])]
-    measured = _measured(observed, [site for site in table.index if site not in set(driven)], completion_gap_days)
+    measured = _measured(
+        observed, [site for site in table.index if site not in set(driven)], system, completion_gap_days
+    )
     kept = table.loc[[*driven, *measured]]
     if kept.empty:
         raise InputError("no site has attributes, observations and forcing", where=str(attributes), hint="check ingest")
@@ -217,37 +215,42 @@ def _driven(
     )
 
 
-def _measured(observed: pd.DataFrame, sites: list[str], max_gap: int) -> dict[str, pd.DataFrame]:
-    """Soil temperature and water at all standard depths (columns), by day, of each site that has both and a flux.
+def _measured(observed: pd.DataFrame, sites: list[str], system: System, max_gap: int) -> dict[str, pd.DataFrame]:
+    """The profiles of the system (columns) by day, of each site that has a part of each, and the flux.
 
     A depth without data takes those of the nearest depth above, or else below, that has some. Days that ingest
     completed (``origin``) count here, but never as observations. Gaps up to ``max_gap`` days are interpolated; on other
-    days a depth is like the one above it, and days without data at 5 cm hold nothing.
+    days a depth is like the one above it, and days without data at the top hold nothing.
     """
     found: dict[str, pd.DataFrame] = {}
     for site in sites:
         rows = observed[observed["site"] == site].pivot_table(index="time", columns="variable", values="value")
-        shallow = {kind: [depth for depth in DEPTHS if f"{kind}{depth}" in rows] for kind in ("tsl", "swc")}
-        if not all(shallow.values()) or "fch4" not in rows:
-            lacking = [kind for kind, depths in shallow.items() if not depths]
-            _say(f"site {site} is left out: no meteorology and no {' and no '.join(lacking or ['flux'])}")
+        present = {profile: [name for name in profile if name in rows] for profile in system.profiles}
+        lacking = [profile[0] for profile, names in present.items() if not names]
+        if lacking or not present or system.flux not in rows:
+            absent = " and ".join(f"no {name}" for name in lacking or [system.flux])
+            _say(f"site {site} is left out: no meteorology and {absent if present else 'nothing in its place'}")
             continue
-        columns = {}
-        for kind, depths in shallow.items():
-            for depth in DEPTHS:
-                above = [other for other in depths if other <= depth]
-                measured = rows[f"{kind}{above[-1] if above else depths[0]}"]
-                columns[f"{kind}{depth}"] = pd.concat(segments(measured, max_gap))
-        filled = pd.DataFrame(columns)
-        for kind in ("tsl", "swc"):
-            names = [f"{kind}{depth}" for depth in DEPTHS]
-            filled[names] = filled[names].ffill(axis=1)
+        filled = pd.DataFrame(
+            {name: pd.concat(segments(rows[_stand_in(name, profile, names)], max_gap))
+             for profile, names in present.items() for name in profile}
+        )  # fmt: skip
+        for profile in system.profiles:
+            filled[list(profile)] = filled[list(profile)].ffill(axis=1)
         filled = filled.dropna()
         if filled.empty:
-            _say(f"site {site} is left out: no meteorology and no day with both soil temperature and moisture")
+            _say(
+                f"site {site} is left out: no meteorology and no day with {' and '.join(p[0] for p in system.profiles)}"
+            )
             continue
         found[site] = filled
     return found
+
+
+def _stand_in(name: str, profile: tuple[str, ...], present: list[str]) -> str:
+    """The depth of ``profile`` that gives the values of ``name``: the nearest above that has some, else the highest."""
+    above = [other for other in present if profile.index(other) <= profile.index(name)]
+    return above[-1] if above else present[0]
 
 
 def _undriven(
@@ -260,28 +263,17 @@ def _undriven(
 ) -> SequenceSet:
     position = {site: index for index, site in enumerate(table.index)}
     dates = _axis(observed.loc[observed["site"].isin(list(position)), "time"])
-    shape = (len(dates), len(position))
     statics = _statics(table, system)
-    overrides = {f"{kind}{depth}": np.full(shape, np.nan, np.float32) for kind in ("tsl", "swc") for depth in DEPTHS}
-    for site, index in position.items():
-        rows = measured[site].reindex(dates)
-        for name, values in overrides.items():
-            values[:, index] = rows[name].to_numpy()
-    complete = np.isfinite(overrides["tsl05"]) & np.isfinite(overrides["swc05"])
-    for depth in DEPTHS:
-        overrides[f"swc{depth}"] = np.minimum(overrides[f"swc{depth}"], 0.98 * statics["phi"])
-    soil = overrides["tsl05"]
-    overrides |= {name: np.where(complete, np.float32(0), np.float32(np.nan)) for name in ("snw", "snd")}
-    lat = table["lat"].to_numpy(float)
-    drivers: dict[str, FloatArray] = slow_drivers(system.slow, dates, lat, _monthly(table, system), series)
+    rows = [measured[site].reindex(dates) for site in position]
+    names = [name for profile in system.profiles for name in profile]
+    soil = {name: np.stack([row[name].to_numpy(np.float32) for row in rows], axis=1) for name in names}
+    complete = np.all([np.isfinite(soil[profile[0]]) for profile in system.profiles], axis=0)
     for site in table.index[table["elevation"].isna()]:
         _say(f"site {site} has no elevation: air pressure of sea level is assumed (1 % too high per 85 m)")
-    pressure = 101325.0 * np.exp(-table["elevation"].fillna(0.0).to_numpy(float) / SCALE_HEIGHT)
-    drivers |= {
-        "tas": soil,
-        "ps": np.broadcast_to(pressure.astype(np.float32), shape),
-        "huss": huss_from_relative_humidity(70.0, soil, pressure),
-    }
+    elevation = table["elevation"].fillna(0.0).to_numpy(float)
+    assumed, overrides = load_object(str(system.without_weather))(soil, statics, elevation)
+    lat = table["lat"].to_numpy(float)
+    drivers: dict[str, FloatArray] = slow_drivers(system.slow, dates, lat, _monthly(table, system), series) | assumed
     targets, sd = _targets(observed[observed["variable"] == system.flux], system, dates, position)
     return SequenceSet(
         dates=dates,

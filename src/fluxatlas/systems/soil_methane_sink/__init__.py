@@ -83,6 +83,7 @@ SOIL_METHANE_SINK = System(
     area="upland soil",
     shown="ch4ox",
     keywords=("methane", "soil", "flux"),
+    profiles=(("tsl05", "tsl15", "tsl45"), ("swc05", "swc15", "swc45")),
     without_weather=f"{_HERE}.chambers:without_weather",
     truth=f"{_HERE}.truth:TRUTH",
     withheld={

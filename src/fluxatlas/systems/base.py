@@ -51,8 +51,8 @@ class Flux:
     """One flux of the product; unit, sign and valid range are those of the variable table.
 
     ``scale`` is where the compressed scale of its loss turns from linear to logarithmic, in its unit. ``budget_unit``
-    is the unit of its sum over an area and a year (None: never summed), ``substance`` what that mass is of. ``sign`` is
-    -1 for a flux that maps and charts show with the sign reversed.
+    is the unit of its sum over an area and a year (None: never summed), ``substance`` what that mass is of,
+    ``label`` its name on axes.
     """
 
     variable: str
@@ -109,7 +109,7 @@ class Perturbation:
 
 @dataclass(frozen=True)
 class Published:
-    """A published global total of the first flux: source, range in its budget unit, tag (V verified, R recalled)."""
+    """A published global total of the flux that is shown: source, range in its budget unit, tag (V verified, R recalled)."""
 
     source: str
     low: float

@@ -136,7 +136,7 @@ def test_a_band_is_averaged_over_the_cells_that_have_a_value_on_the_day(tmp_path
     values[0, 0, 0], values[1:, 0, 0] = np.nan, 5.0  # missing on the first day only
     values[7] = np.nan
     path, area = write_product(tmp_path / "ch4ox_2001.nc", values)
-    found, _ = series._band_means(path, [70.0, 50.0, 30.0])
+    found, _ = series._band_means(path, [70.0, 50.0, 30.0], SYSTEM.weight)
     for day in (0, 1, 7, 364):
         for band, rows in enumerate((slice(0, 2), slice(2, 4))):
             cells = [(v, a) for v, a in zip(values[day, rows].ravel(), area[rows].ravel(), strict=True)]

@@ -54,7 +54,7 @@ def test_a_finished_run_has_nothing_to_do(run) -> None:
         {"infer": {"regrid": "conservative"}},
         {"period": {"spinup_years": 5}},
         {"train": {"hidden": 16}},
-        {"static": {"minimum_upland": 5.0}},
+        {"static": {"minimum_mask": 5.0}},
     ],
     ids=["regrid", "spinup years", "retrained members", "attributes"],
 )

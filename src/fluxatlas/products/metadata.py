@@ -165,5 +165,5 @@ def _area(system: System) -> str:
 
 
 def _keywords(variable: str, system: System) -> list[str]:
-    subject = system.keywords if variable in system.flux_names else (variable, "soil")
+    subject = system.keywords or (variable,) if variable in system.flux_names else (variable, "soil")
     return [*subject, "land surface", "daily", "knowledge-guided machine learning"]

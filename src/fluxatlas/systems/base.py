@@ -109,7 +109,9 @@ class Perturbation:
 
 @dataclass(frozen=True)
 class Published:
-    """A published global total of the flux that is shown: source, range in its budget unit, tag (V verified, R recalled)."""
+    """A published global total of the flux that is shown: source, range in its budget unit, tag (V verified, R
+    recalled).
+    """
 
     source: str
     low: float

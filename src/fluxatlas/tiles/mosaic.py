@@ -160,7 +160,7 @@ class Mosaic:
         return self.place(((piece, piece.weight()) for piece in self.pieces), fill=0.0)
 
     def layer(self, name: str, year: int) -> npt.NDArray[np.float64]:
-        """A layer without time of the flux files of ``year`` over the box, such as ``<flux>_member``; NaN if missing."""
+        """A layer without time of the flux files of ``year`` over the box, as ``<flux>_member``; NaN where missing."""
         return self.place((piece, read_layer(piece.year(year), name)) for piece in self.pieces)
 
 

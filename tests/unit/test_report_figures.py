@@ -17,6 +17,7 @@ from fluxatlas.cli import app
 from fluxatlas.config.report import FigureName, ReportBlock
 from fluxatlas.errors import ConfigError, InputError
 from fluxatlas.evaluate.skill import write_skill
+from fluxatlas.evaluate.unseen import write_unseen
 from fluxatlas.evaluate.towers import write_towers
 from fluxatlas.evaluate.truth import write_truth_scores
 from fluxatlas.paths import REPOSITORY
@@ -54,8 +55,11 @@ def inputs(world):
         daily[variable] = root / "products" / "daily" / f"{variable}_2001.nc"
         write_daily(daily[variable], variable, 2001, world.flux, world.attributes, system="soil_methane_sink")
     write_budget(root / "budget.csv", world.flux, world.attributes, system=SYSTEM)
-    predictions = write_predictions(world, root / "train", sites=4)
+    predictions = write_predictions(world, root / "train", sites=8)
     write_skill(root / "skill.csv", predictions)
+    places = root / "places.csv"
+    pd.DataFrame({"site": [f"site-{n:02d}" for n in range(8)], "lat": 40, "lon": np.arange(8) * 5}).to_csv(places)
+    write_unseen(root / "protocols.csv", root / "site_scores.csv", predictions, places)
     soil = [daily["tsl05"], daily["swc05"]]
     write_towers(root / "towers.csv", soil, *write_observations(world, root / "sites", soil))
     return Inputs(
@@ -67,6 +71,7 @@ def inputs(world):
         daily=[daily["ch4ox"]],
         predictions=predictions,
         skill=[root / "skill.csv"],
+        protocols=[root / "protocols.csv"],
         history=write_history(world, root / "history", epochs=6),
         budget=[root / "budget.csv"],
         towers=[root / "towers.parquet"],

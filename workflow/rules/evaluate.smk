@@ -1,6 +1,6 @@
 # evaluate: held-out sites, towers, seams between tiles and, for the synthetic Earth, the hidden truth.
 # In:  predictions, products, site tables
-# Out: <results>/evaluate/{skill,towers,seams}.csv, for the synthetic Earth also truth.nc and truth.csv
+# Out: <results>/evaluate/{skill,protocols,site_scores,towers,seams}.csv, for the synthetic Earth also truth.nc and truth.csv
 
 
 rule skill:
@@ -33,6 +33,40 @@ rule skill:
     shell:
         "fluxatlas evaluate skill --settings {params.settings:q} {params.members:q}"
         " {params.baselines:q} --output {output:q} 2> {log:q}"
+
+
+rule unseen:
+    input:
+        members=expand("<trained>/predictions/{member}.parquet", member=MEMBERS),
+        baselines=expand(
+            "<trained>/baselines/{baseline}.parquet",
+            baseline=RUN.config.train.baselines,
+        ),
+        sites="<results>/ingest/sites/sites.csv",
+    output:
+        protocols="<results>/evaluate/protocols.csv",
+        sites="<results>/evaluate/site_scores.csv",
+    log:
+        "<results>/logs/evaluate/unseen.log",
+    benchmark:
+        "<results>/benchmarks/evaluate/unseen.tsv"
+    conda:
+        "../envs/fluxatlas.yaml"
+    resources:
+        mem_mb=memory(2000),
+        runtime=minutes(20),
+    params:
+        settings=settings("unseen"),
+        members=each(
+            "--predictions",
+            RUN.prediction(),
+            member=MEMBERS,
+        ),
+        baselines=lambda wc, input: repeat("--predictions", input.baselines),
+        version=STAGE_VERSIONS["evaluate"],
+    shell:
+        "fluxatlas evaluate unseen --settings {params.settings:q} {params.members:q} {params.baselines:q}"
+        " --sites {input.sites:q} --output {output.protocols:q} --site-output {output.sites:q} 2> {log:q}"
 
 
 if RUN.tower_variables:

@@ -23,6 +23,7 @@ FIGURE_FILES = {
         },
     ),
     "skill": ("<results>/evaluate/skill.csv", {}),
+    "protocols": ("<results>/evaluate/protocols.csv", {}),
     "history": (
         "<trained>/history/{member}_{step}.csv",
         {"member": MEMBERS, "step": ["pretrain", "finetune"]},

@@ -11,11 +11,17 @@ from .leaves import leaf
 class EvaluateBlock(Block):
     """Settings of the stage ``evaluate``: comparison with sites, towers and, where there is one, the truth."""
 
-    minimum_days: int = Field(30, ge=2, json_schema_extra=leaf("towers"))
-    """Fewest days with an observation for a site to be compared with the product on its own."""
-    minimum_site_days: int = Field(5, ge=1, json_schema_extra=leaf("skill"))
+    minimum_days: int = Field(30, ge=2, json_schema_extra=leaf("towers", "unseen"))
+    """Fewest days with an observation for a site to have scores of its own."""
+    minimum_site_days: int = Field(5, ge=1, json_schema_extra=leaf("skill", "unseen"))
     """Fewest days with an observation for a site's mean to count in the skill of site means."""
     minimum_quality: float = Field(0.5, ge=0, le=1, json_schema_extra=leaf("towers"))
     """Fewest share of measured data (qc) for a day of a tower to be compared with the product."""
     anomaly_window: int = Field(31, ge=3, le=365, json_schema_extra=leaf("towers"))
     """Days of the centred running mean that is taken off both series to compare anomalies."""
+    cluster_distance_km: float = Field(100.0, gt=0, json_schema_extra=leaf("unseen"))
+    """Sites nearer than this [km], directly or through others, are drawn together when intervals are worked out."""
+    resamples: int = Field(1000, ge=100, le=100_000, json_schema_extra=leaf("unseen"))
+    """Draws of clusters of sites from which the 90 % intervals of scores are taken."""
+    seed: int = Field(1, ge=0, json_schema_extra=leaf("unseen"))
+    """Seed of these draws."""

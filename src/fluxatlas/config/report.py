@@ -18,6 +18,7 @@ FigureName = Literal[
     "site_scatter",
     "tower_series",
     "skill",
+    "unseen",
     "loss_curves",
     "budget",
 ]

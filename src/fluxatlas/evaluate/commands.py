@@ -32,6 +32,25 @@ def skill(
 
 
 @app.command()
+def unseen(
+    predictions: Annotated[list[Path], typer.Option(help="Predictions of a model (Parquet); repeat for more.")],
+    sites: Annotated[Path, typer.Option(help="Table of sites with their places.")],
+    output: Output,
+    site_output: Annotated[Path, typer.Option(help="CSV file to write the scores of each site to.")],
+    settings: Settings = "{}",
+    reference: Annotated[str, typer.Option(help="Model that is compared with every other one.")] = "network",
+) -> None:
+    """Skill at unseen sites by protocol, with intervals, and the differences between models on the same days."""
+    from ..config.evaluate import EvaluateBlock
+    from ..config.settings import read_settings
+    from .unseen import write_unseen
+
+    block = read_settings(EvaluateBlock, settings)
+    table = write_unseen(output, site_output, predictions, sites, block, reference)
+    typer.echo(f"{output}: {table['model'].nunique()} models, {len(table)} rows", err=True)
+
+
+@app.command()
 def truth(
     flux: Flux,
     attributes: Attributes,

@@ -33,7 +33,7 @@ def read_predictions(paths: Sequence[PathLike]) -> pd.DataFrame:
         absent = [name for name in READ if name not in frame]
         if absent:
             raise InputError(f"columns {', '.join(absent)} are missing", where=str(path), hint="see docs/contracts.md")
-        frames.append(frame[READ])
+        frames.append(frame[[*READ, *(["sd"] if "sd" in frame else [])]])
     filled = [frame for frame in frames if len(frame)]
     if not filled:
         raise InputError("there are no predictions", hint="run `train` first, with sites that have observations")

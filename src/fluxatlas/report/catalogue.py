@@ -23,6 +23,7 @@ class Inputs:
     daily: list[Path] = field(default_factory=list)
     predictions: list[Path] = field(default_factory=list)
     skill: list[Path] = field(default_factory=list)
+    protocols: list[Path] = field(default_factory=list)
     history: list[Path] = field(default_factory=list)
     budget: list[Path] = field(default_factory=list)
     towers: list[Path] = field(default_factory=list)
@@ -62,6 +63,7 @@ FIGURES: dict[str, FigureRow] = {
     "tower_series": FigureRow("series:tower_series", ("towers",), "Product against towers"),
     "site_scatter": FigureRow("skill:site_scatter", ("predictions",), "Observed and predicted flux"),
     "skill": FigureRow("skill:skill", ("skill",), "Skill at sites left out"),
+    "unseen": FigureRow("unseen:unseen", ("protocols",), "Skill with intervals"),
     "loss_curves": FigureRow("training:loss_curves", ("history",), "Training"),
     "budget": FigureRow("budget:budget", ("budget",), "Budget"),
 }

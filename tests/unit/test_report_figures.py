@@ -17,9 +17,9 @@ from fluxatlas.cli import app
 from fluxatlas.config.report import FigureName, ReportBlock
 from fluxatlas.errors import ConfigError, InputError
 from fluxatlas.evaluate.skill import write_skill
-from fluxatlas.evaluate.unseen import write_unseen
 from fluxatlas.evaluate.towers import write_towers
 from fluxatlas.evaluate.truth import write_truth_scores
+from fluxatlas.evaluate.unseen import write_unseen
 from fluxatlas.paths import REPOSITORY
 from fluxatlas.products.budget import write_budget
 from fluxatlas.products.daily import write_daily

@@ -73,6 +73,20 @@ def label(code: np.datetime64, calendar: str) -> str:
     return str(cftime.num2date(since, "seconds since 1900-01-01", calendar).strftime("%Y-%m-%d %H:%M"))
 
 
+def dates(codes: Times, calendar: str) -> Times:
+    """The dates that ``codes`` stand for as ``calendar`` writes them; NaT for those that the standard one lacks."""
+    if calendar not in RULES:
+        return codes
+
+    def date(text: str) -> np.datetime64:
+        try:
+            return np.datetime64(text, "s")
+        except ValueError:
+            return np.datetime64("NaT", "s")
+
+    return np.array([date(label(code, calendar)) for code in codes], "datetime64[s]")
+
+
 def left_out(codes: Times, calendar: str) -> npt.NDArray[np.bool_]:
     """Which ``codes`` lie in a 29 February that the standard calendar lacks, its first and last moment included."""
     if calendar not in ("all_leap", "julian"):

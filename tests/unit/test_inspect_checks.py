@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import xarray as xr
 
 from fluxatlas.errors import FluxAtlasError
 from fluxatlas.ingest.declaration import load_mapping
@@ -194,6 +195,35 @@ class TestTimes:
 
     def test_shifted_day(self) -> None:
         assert "06:00" in messages(self.judged(stamps("2001-01-01T06", 30, "1D")), "time-shifted-day")[0]
+
+    @pytest.mark.parametrize("calendar", ["standard", "noleap", "360_day"])
+    @pytest.mark.parametrize("months", [False, True])
+    def test_means_stamped_in_their_middle_are_no_shifted_days(
+        self, tmp_path: Path, calendar: str, months: bool
+    ) -> None:
+        """Noon stamps with bounds (CMIP) over a leap year, in calendars without its 29 February too; nothing is amiss.
+
+        Without bounds and without a word that they are means, noon may be one instant.
+        """
+        dates = all_days(calendar, 2003, 2004)
+        dates = [d for d in dates if d.day == 1] if months else dates
+        values = 280 + np.random.default_rng(1).normal(0, 3, (len(dates), len(LAT), len(LON)))
+        (path,) = cf_daily(tmp_path, dates, {"tas": values})
+        report = inspect_path(path)
+        assert report.time is not None
+        assert report.time.step == ("1 month" if months else "1 d")
+        assert (report.time.start[:10], report.time.end[:7]) == ("2003-01-01", "2004-12")
+        odd = {code for code in report.codes() if code.startswith("time-")}
+        assert odd == set() and report.time.missing_steps == 0, report.findings
+        if not months:
+            with xr.open_dataset(path, decode_times=False) as data:
+                bare = data.drop_vars("time_bnds").load()
+            del bare["time"].attrs["bounds"]
+            bare.to_netcdf(tmp_path / "bare.nc")
+            assert "time-shifted-day" in inspect_path(tmp_path / "bare.nc").codes()
+            bare["tas"].attrs["cell_methods"] = "area: mean time: mean"
+            bare.to_netcdf(tmp_path / "mean.nc")
+            assert "time-shifted-day" not in inspect_path(tmp_path / "mean.nc").codes()
 
     def test_implausible_years(self) -> None:
         assert "time-implausible" in self.judged(stamps("1012-01-01", 30, "1D")).codes()

@@ -18,6 +18,7 @@ from shapely.geometry import box
 import constraint_files
 import ingest_layouts
 from fluxatlas.config.regions import RegionMap
+from fluxatlas.inspect.draw import draw
 from fluxatlas.inspect.registry import expand, inspect_path
 from fluxatlas.regrid.regions import region_shares
 from lai_composites import year as composites
@@ -179,3 +180,42 @@ def test_a_map_of_classes_that_is_missing_almost_everywhere_is_still_one(tmp_pat
             raster.write(codes, 1)
         report = inspect_path(tmp_path / name)
         assert (report.status, report.format) == (status, "geotiff-land-cover"), report.verdict
+
+
+@pytest.mark.parametrize("driver", ["GTiff", "COG"])
+@pytest.mark.parametrize("size", [600, 3000])
+def test_a_raster_is_judged_by_its_pixels_not_its_overviews(tmp_path: Path, driver: str, size: int) -> None:
+    """Overviews of a default COG are cubic: between classes 10 and 210 they hold others, between 0 and 60 % all."""
+    random = np.random.default_rng(3)
+    codes = random.choice(np.array([10, 130, 210], np.uint8), (size, size))
+    sand = random.choice(np.array([5, 60], np.int16), (size, size))
+    place = {"crs": "EPSG:4326", "transform": from_origin(-10, 40, 0.001, 0.001), "width": size, "height": size}
+    more = {"overview_resampling": "cubic"} if driver == "COG" else {}
+    for name, values in (("cover.tif", codes), ("sand.tif", sand)):
+        with rasterio.open(
+            tmp_path / name, "w", driver=driver, count=1, dtype=values.dtype, nodata=0, **place, **more
+        ) as raster:
+            raster.write(values, 1)
+    report = inspect_path(tmp_path / "cover.tif")
+    assert (report.status, report.details["classes"]) == ("usable", [10, 130, 210]), report.verdict
+    (sandy,) = inspect_path(tmp_path / "sand.tif").variables
+    assert (sandy.minimum, sandy.maximum) == (5, 60)
+    assert report.variables[0].sampled is (size == 3000)
+    draw(report, tmp_path / "map.png")
+    assert (tmp_path / "map.png").stat().st_size > 1000
+
+
+def test_pixels_that_a_mask_hides_are_missing(tmp_path: Path) -> None:
+    """An alpha band or a mask inside the file says what is missing as nodata does."""
+    codes, mask = np.full((60, 60), 130, np.uint8), np.full((60, 60), 255, np.uint8)
+    codes[:20], mask[:20] = 7, 0  # 7 is of no legend
+    place = {"crs": "EPSG:4326", "transform": from_origin(-10, 40, 0.01, 0.01), "width": 60, "height": 60}
+    with (
+        rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True),
+        rasterio.open(tmp_path / "lc.tif", "w", driver="GTiff", count=1, dtype="uint8", **place) as raster,
+    ):
+        raster.write(codes, 1)
+        raster.write_mask(mask)
+    report = inspect_path(tmp_path / "lc.tif")
+    assert (report.status, report.details["classes"]) == ("usable", [130]), report.verdict
+    assert report.details["missing_pixels"] == 1200

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,9 @@ import xarray as xr
 
 from ..axes import LAT, LON, TIME
 from ..errors import InputError
+from ..times import decode
 
-CALENDARS = ("standard", "gregorian", "proleptic_gregorian")
+DAMAGED = "the file is probably truncated: delete it and make or download it again"
 MOST_VALUES = 4_000_000
 """Values of one variable that are read; larger variables are sampled evenly in time, then cut in space."""
 READ_ERRORS = (OSError, RuntimeError, ValueError, IndexError, TypeError, KeyError, OverflowError, AttributeError)
@@ -70,39 +72,21 @@ def is_flag(name: str, variable: xr.DataArray) -> bool:
     )
 
 
-def decode_times(dataset: xr.Dataset, name: str) -> tuple[npt.NDArray[np.datetime64], str, str]:
-    """Times as datetime64[s], the calendar, and what is wrong ('' if nothing): never raises for bad times."""
-    variable = dataset[name]
-    units, calendar = str(variable.attrs.get("units", "")), str(variable.attrs.get("calendar", "standard")).lower()
+def decode_times(dataset: xr.Dataset, name: str, path: Path) -> tuple[npt.NDArray[np.datetime64], str]:
+    """Codes and calendar of the times as ingest decodes them; the starts of the steps where there are time bounds.
+
+    Raises :class:`InputError` where ingest does.
+    """
     try:
-        raw = np.asarray(variable.values).ravel()
+        return decode(dataset, name, path, np.timedelta64(1, "s"))
     except READ_ERRORS as problem:
-        return np.array([], "datetime64[s]"), calendar, f"the times cannot be read ({problem})"
-    if raw.dtype.kind == "M":
-        return raw.astype("datetime64[s]"), calendar, ""
-    if " since " not in units:
-        return np.array([], "datetime64[s]"), calendar, f"the time unit '{units}' cannot be understood"
-    import cftime
-
-    known = np.isfinite(raw.astype(np.float64)) if raw.dtype.kind in "fiu" else np.zeros(raw.shape, bool)
-    found = np.full(raw.shape, "NaT", "datetime64[s]")
-    try:
-        # the date is read as it is written in its own calendar
-        dates = cftime.num2date(raw[known], units, calendar=calendar if calendar != "none" else "standard")
-        shown = [f"{d.year:04d}-{d.month:02d}-{d.day:02d}T{d.hour:02d}:{d.minute:02d}:{d.second:02d}" for d in dates]
-        found[known] = np.array([_moment(text) for text in shown], "datetime64[s]")
-    except (ValueError, OverflowError, TypeError, KeyError, AttributeError, ArithmeticError) as problem:
-        return np.array([], "datetime64[s]"), calendar, f"the times '{units}' cannot be decoded ({problem})"
-    wrong = "" if calendar in CALENDARS else f"the calendar is '{calendar}'"
-    return found, calendar, wrong
+        raise InputError(f"the times cannot be read ({problem})", where=str(path), hint=DAMAGED) from None
 
 
-def _moment(text: str) -> np.datetime64:
-    """A date that may not exist in the standard calendar (30 February) becomes NaT."""
-    try:
-        return np.datetime64(text)
-    except ValueError:
-        return np.datetime64("NaT")
+def are_means(dataset: xr.Dataset, time: str) -> bool:
+    """Whether a variable says that it stands for the whole of its steps."""
+    form = re.compile(rf"\b({re.escape(time)}|time):\s*(mean|sum|maximum|minimum)\b")
+    return any(form.search(str(dataset[name].attrs.get("cell_methods", ""))) for name in dataset.data_vars)
 
 
 def sample(variable: xr.DataArray, time: str) -> tuple[npt.NDArray[Any], bool]:
@@ -129,6 +113,6 @@ def sample(variable: xr.DataArray, time: str) -> tuple[npt.NDArray[Any], bool]:
     except READ_ERRORS as problem:
         raise InputError(
             f"'{variable.name}' cannot be read ({problem})",
-            hint="the file is probably truncated: delete it and make or download it again",
+            hint=DAMAGED,
         ) from None
     return values, sampled

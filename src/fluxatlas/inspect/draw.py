@@ -95,9 +95,9 @@ def _line(axis: Any, report: Report, name: str, stamps: Any, values: np.ndarray)
     axis.margins(x=0.01)
 
 
-def _map(figure: Any, axis: Any, report: Report, field: tuple[str, np.ndarray]) -> None:
+def _map(figure: Any, axis: Any, report: Report, field: tuple[str, Any]) -> None:
     """One field, north up; classes in distinct colours."""
-    name, values = field
+    name, values = field[0], field[1]() if callable(field[1]) else field[1]
     space = report.space
     lat = report.series.get("lat")
     if lat is not None and lat.ndim == 1 and lat.size > 1 and lat[0] < lat[-1]:

@@ -116,7 +116,7 @@ def empty_rows(report: Report, clean: pd.DataFrame, stamps: pd.Series | pd.Datet
     edges = np.flatnonzero(np.diff(np.concatenate([[0], empty.astype(np.int8), [0]])))
     runs = sorted(zip(edges[::2], edges[1::2], strict=True), key=lambda run: run[0] - run[1])
     clock = np.asarray(stamps, "datetime64[s]")
-    longest = [f"{times.text(clock[a])} to {times.text(clock[b - 1])} ({b - a:,} rows)" for a, b in runs[:3]]
+    longest = [f"{times.shown(clock[a])} to {times.shown(clock[b - 1])} ({b - a:,} rows)" for a, b in runs[:3]]
     more = f" and {len(runs) - 3:,} more stretches" if len(runs) > 3 else ""
     report.warn("empty-rows", f"{int(empty.sum()):,} of {empty.size:,} rows hold no value: {', '.join(longest)}{more}")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from ..calendars import RULES, label
 from .report import Gap, Report, TimeSummary
 
 Times = npt.NDArray[np.datetime64]
@@ -12,10 +13,13 @@ MOST_GAPS = 20
 _UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
 
-def judge(report: Report, times: npt.ArrayLike, *, zone: str = "", instants: bool = False) -> None:
+def judge(
+    report: Report, times: npt.ArrayLike, *, zone: str = "", calendar: str = "standard", centred: bool = False
+) -> None:
     """Fill ``report.time`` from ``times`` (datetime64, any order, NaT allowed) and add what is suspicious.
 
-    ``instants`` says that a daily value may rightly be stamped at any hour.
+    They are codes of :mod:`fluxatlas.calendars` in another ``calendar``; ``centred``: values may be stamped in the
+    middle of their steps.
     """
     stamps = np.asarray(times, "datetime64[s]").ravel()
     unknown = int(np.isnat(stamps).sum())
@@ -27,6 +31,11 @@ def judge(report: Report, times: npt.ArrayLike, *, zone: str = "", instants: boo
     if report.time is None:
         report.time = TimeSummary()
     summary = report.time
+    summary.calendar = calendar
+
+    def text(moment: np.datetime64) -> str:
+        return shown(moment, calendar)
+
     ordered = np.unique(stamps)
     summary.start, summary.end, summary.n = text(ordered[0]), text(ordered[-1]), int(stamps.size)
     summary.zone = summary.zone or zone
@@ -39,14 +48,16 @@ def judge(report: Report, times: npt.ArrayLike, *, zone: str = "", instants: boo
         report.warn("time-unordered", f"times are not in order: {text(stamps[at + 1])} follows {text(stamps[at])}")
     if ordered.size > 1:
         _step(report, summary, ordered)
-        _hour(report, summary, ordered, instants)
-    _year(report, ordered)
+        _hour(report, summary, ordered, centred)
+    if not "1700" <= summary.start <= "2111" or not "1700" <= summary.end < "2111":
+        said = f"times run from {summary.start} to {summary.end}: check the time unit"
+        report.warn("time-implausible", said)
 
 
 def _step(report: Report, summary: TimeSummary, ordered: Times) -> None:
     """Step and gaps of ordered times without repetition."""
-    if _monthly(ordered):
-        months = ordered.astype("datetime64[M]").astype(np.int64)
+    months = _months(ordered, summary.calendar)
+    if months.size:
         deltas, unit = np.diff(months), int(np.bincount(np.diff(months)).argmax())
         summary.step = "1 year" if unit == 12 else "1 month" if unit == 1 else f"{unit} months"
     else:
@@ -63,7 +74,8 @@ def _step(report: Report, summary: TimeSummary, ordered: Times) -> None:
     steps = np.round(deltas[wide] / unit).astype(np.int64) - 1
     summary.missing_steps = int(steps.sum())
     order = np.argsort(-steps, kind="stable")[:MOST_GAPS]
-    summary.gaps = [Gap(text(ordered[wide[i]]), text(ordered[wide[i] + 1]), int(steps[i])) for i in sorted(order)]
+    text = [shown(moment, summary.calendar) for moment in ordered[[*wide, *(wide + 1), *(short[:1] + 1)]]]
+    summary.gaps = [Gap(text[i], text[wide.size + i], int(steps[i])) for i in sorted(order)]
     if wide.size:
         longest = summary.gaps[int(np.argmax([gap.steps for gap in summary.gaps]))]
         report.warn(
@@ -72,38 +84,33 @@ def _step(report: Report, summary: TimeSummary, ordered: Times) -> None:
             f"{longest.after} to {longest.before}",
         )
     if short.size and summary.step not in ("1 month", "1 year"):
-        first = text(ordered[short[0] + 1])
-        report.warn("time-irregular", f"{short.size:,} steps are shorter than {summary.step}, the first at {first}")
+        said = f"{short.size:,} steps are shorter than {summary.step}, the first at {text[-1]}"
+        report.warn("time-irregular", said)
 
 
-def _monthly(ordered: Times) -> bool:
-    """Whether all times lie in different months and most of them in consecutive months or years on one day."""
-    months = ordered.astype("datetime64[M]").astype(np.int64)
+def _months(ordered: Times, calendar: str) -> npt.NDArray[np.int64]:
+    """Numbers of the months that times lie in, if all lie in different ones, most of them on one day; else nothing."""
+    if np.median(np.diff(ordered).astype(np.int64)) < 27 * 86400:
+        return np.array([], np.int64)
+    if calendar in RULES:
+        parts = np.array([label(moment, calendar)[:10].split("-") for moment in ordered], np.int64)
+        months, days = parts[:, 0] * 12 + parts[:, 1], parts[:, 2]
+    else:
+        months = ordered.astype("datetime64[M]").astype(np.int64)
+        days = (ordered.astype("datetime64[D]") - ordered.astype("datetime64[M]")).astype(np.int64)
     steps = np.diff(months)
-    days = (ordered.astype("datetime64[D]") - ordered.astype("datetime64[M]")).astype(np.int64)
-    return bool((steps > 0).all() and steps.max(initial=0) < 6000 and np.ptp(days) <= 3)
+    fits = (steps > 0).all() and steps.max(initial=0) < 6000 and np.ptp(days) <= 3
+    return months if fits else months[:0]
 
 
-def _hour(report: Report, summary: TimeSummary, ordered: Times, instants: bool) -> None:
+def _hour(report: Report, summary: TimeSummary, ordered: Times, centred: bool) -> None:
     """Daily values that are not stamped at 00:00: another day's definition, or one instant of the day."""
-    if summary.step != "1 d" or instants:
+    hour = int(np.median(ordered.astype(np.int64) % 86400))
+    if summary.step != "1 d" or not hour or (centred and hour == 43200):
         return
-    seconds = (ordered - ordered.astype("datetime64[D]")).astype(np.int64)
-    hour = int(np.median(seconds))
-    if hour:
-        clock = f"{hour // 3600:02d}:{hour % 3600 // 60:02d}"
-        report.warn(
-            "time-shifted-day",
-            f"daily values are stamped {clock}: a shifted day, or one instant instead of a daily mean",
-        )
-
-
-def _year(report: Report, ordered: Times) -> None:
-    years = ordered[[0, -1]].astype("datetime64[Y]").astype(np.int64) + 1970
-    if years[0] < 1700 or years[1] > 2110:
-        report.warn(
-            "time-implausible", f"times run from {text(ordered[0])} to {text(ordered[-1])}: check the time unit"
-        )
+    clock = f"{hour // 3600:02d}:{hour % 3600 // 60:02d}"
+    said = f"daily values are stamped {clock}: a shifted day, or one instant instead of a daily mean"
+    report.warn("time-shifted-day", said)
 
 
 def duration(seconds: int) -> str:
@@ -114,7 +121,6 @@ def duration(seconds: int) -> str:
     return f"{seconds} s"
 
 
-def text(moment: np.datetime64) -> str:
-    """A time without what is zero in it."""
-    shown = str(moment.astype("datetime64[m]")).replace("T", " ")
-    return shown.removesuffix(" 00:00")
+def shown(moment: np.datetime64, calendar: str = "standard") -> str:
+    """A time as its calendar writes it, without what is zero in it."""
+    return label(moment, calendar).removesuffix(" 00:00")

@@ -17,7 +17,7 @@ from .cover_layout import Layout, layout_of
 from .cover_shares import class_shares
 from .frame import Frame
 from .legend import CoverClass, read_legend, rows_of
-from .sources import open_source
+from .sources import HIDDEN, open_source
 
 __all__ = ["CoverClass", "biome", "groups", "read_legend", "shares"]
 
@@ -65,7 +65,7 @@ def _positions(raw: Array, classes: npt.NDArray[np.int64], missing: float | None
     known = np.isfinite(raw)
     if missing is not None:
         known &= raw != missing
-    elif 0 not in classes:
+    if missing in (None, HIDDEN) and 0 not in classes:
         known &= raw != 0
     codes = np.where(known, raw, classes[0]).astype(np.int64)
     codes[codes < 0] += 256 * (classes[0] >= 0)  # bytes that a conversion took for signed ones

@@ -32,6 +32,9 @@ __all__ = ["NetcdfSource", "RasterSource", "Source", "kind_of", "open_source"]
 
 Array = npt.NDArray[Any]
 
+HIDDEN = -(2**31)
+"""Code of the pixels of a map of classes that its mask hides."""
+
 
 def kind_of(path: str) -> str:
     """``netcdf`` or ``raster``, by the first bytes.
@@ -114,6 +117,8 @@ class RasterSource(Source):
             )
         self.nodata = raster.nodatavals[band - 1] if nodata is None else nodata
         self.masked = nodata is None and MaskFlags.per_dataset in raster.mask_flag_enums[band - 1]
+        if classes and self.masked:
+            self.nodata = HIDDEN
         self.units = str(raster.units[band - 1] or "")
         self.packing = (float(raster.scales[band - 1]), float(raster.offsets[band - 1]))
         if raster.crs is not None and not raster.crs.is_geographic:
@@ -172,7 +177,11 @@ class RasterSource(Source):
             except rasterio.errors.RasterioError as problem:
                 hint = "the file (or one that it refers to) is probably truncated or missing: make or download it again"
                 raise InputError(f"cannot be read ({problem})", where=self.path, hint=hint) from None
-            parts.append(part if self.classes else _without(part, self.nodata, masked))
+            if not self.classes:
+                part = _without(part, self.nodata, masked)
+            elif masked is not None:
+                part = np.where(masked, HIDDEN, part.astype(np.int64))
+            parts.append(part)
         return np.concatenate(parts, axis=2)
 
 

@@ -9,11 +9,12 @@ import numpy as np
 import xarray as xr
 
 from ... import variables as table
+from ...calendars import RULES, dates
 from ...errors import FluxAtlasError, InputError
 from ...files import open_netcdf
 from .. import checks, places, times
 from ..checks import Column
-from ..datasets import READ_ERRORS, Axes, axes, decode_times, is_flag, sample
+from ..datasets import READ_ERRORS, Axes, are_means, axes, decode_times, is_flag, sample
 from ..names import canonical_name, conversion
 from ..probe import Probe
 from ..report import Report, SpaceSummary, TimeSummary, refused
@@ -76,7 +77,7 @@ def _inspect(report: Report, dataset: xr.Dataset, probe: Probe) -> Report:
     if not dataset.data_vars:
         report.format = report.format or "netcdf"
         return report.decide("unusable", "the file holds no variables: it is empty or truncated")
-    _time(report, dataset, roles)
+    _time(report, dataset, roles, probe)
     _space(report, dataset, roles)
     _variables(report, dataset, roles)
     for module in (netcdf_sites, netcdf_forcing, netcdf_static):
@@ -86,27 +87,25 @@ def _inspect(report: Report, dataset: xr.Dataset, probe: Probe) -> Report:
     return report.decide("no_reader", "NetCDF without a layout that a reader of fluxatlas takes")
 
 
-def _time(report: Report, dataset: xr.Dataset, roles: Axes) -> None:
+def _time(report: Report, dataset: xr.Dataset, roles: Axes, probe: Probe) -> None:
     if not roles.time:
         return
-    stamps, calendar, wrong = decode_times(dataset, roles.time)
-    report.time = TimeSummary(calendar=calendar)
-    report.series["x"] = stamps
     attrs = dataset[roles.time].attrs
     local = "local" in f"{attrs.get('long_name', '')} {attrs.get('standard_name', '')}".lower()
+    report.time = TimeSummary(calendar=str(attrs.get("calendar", "standard")).lower())
     report.time.zone = str(attrs.get("time_zone", "local" if local else "")) or ""
     if local:
         report.note("local-time", "times are local to the cells, not UTC", roles.time)
-    if wrong and stamps.size:
-        text = f"{wrong}, not the standard one (xarray decodes it to cftime objects): days may be missing or displaced"
-        report.warn("calendar", text, roles.time)
-    elif wrong:
-        report.warn("time-unit", wrong, roles.time)
-    if stamps.size == 1:
-        report.time.start = report.time.end = times.text(stamps[0])
-        report.time.n = 1
-    elif stamps.size:
-        times.judge(report, stamps, zone=report.time.zone)
+    try:
+        codes, calendar = decode_times(dataset, roles.time, probe.path)
+    except InputError as problem:
+        report.warn("time-unit", problem.what, roles.time)
+        return
+    report.series["x"] = dates(codes, calendar)
+    if calendar in RULES:
+        report.warn("calendar", f"the calendar is '{calendar}': {RULES[calendar]}", roles.time)
+    centred = are_means(dataset, roles.time)
+    times.judge(report, codes, zone=report.time.zone, calendar=calendar, centred=centred)
 
 
 def _space(report: Report, dataset: xr.Dataset, roles: Axes) -> None:

@@ -1,9 +1,14 @@
-"""GeoTIFF and other rasters: continuous layers or land cover, judged on an evenly thinned copy."""
+"""GeoTIFF and other rasters: continuous layers or land cover, judged by pixels as they are stored.
+
+Overviews are never looked at: whoever made them may have interpolated, and that makes classes and values that no pixel
+has. Of a large raster small windows all over it are read.
+"""
 
 from __future__ import annotations
 
 import re
 import warnings
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +35,9 @@ COMPANIONS = (".hdr", ".prj", ".blw", ".stx", ".clr", ".ovr")
 ARC = re.compile(r"\s*ncols\s+\d", re.IGNORECASE)
 """How a text grid begins."""
 MOST_PIXELS = 2_000_000
-"""Pixels that are read of one band; larger rasters are thinned."""
+"""Pixels that are judged of one band."""
+WINDOWS = 16
+"""Windows along each side of a larger raster."""
 CACHE_MB = 64
 """Blocks that GDAL keeps in memory; by default it takes a part of all there is."""
 LEGENDS = ("esa_cci", "modis_igbp")
@@ -75,13 +82,12 @@ def recognise(probe: Probe) -> Report | None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             with rasterio.Env(GDAL_CACHEMAX=CACHE_MB), rasterio.open(probe.path) as source:
-                values = _read(source)
-                _describe(report, source, values)
+                _describe(report, source, _read(source))
     except FluxAtlasError as problem:
         return refused(report, problem)
     except (rasterio.errors.RasterioError, OSError, ValueError, IndexError, TypeError, RuntimeError) as problem:
         return refused(report, InputError(f"cannot be read as a raster ({problem})", hint="download it again"))
-    return _decide(report, probe, values)
+    return _decide(report, probe)
 
 
 def _beside(probe: Probe) -> Path | None:
@@ -90,10 +96,38 @@ def _beside(probe: Probe) -> Path | None:
 
 
 def _read(source: Any) -> np.ndarray:
-    """The first band, thinned to at most :data:`MOST_PIXELS`."""
-    thin = max(1, int(np.ceil(np.sqrt(source.width * source.height / MOST_PIXELS))))
-    shape = (max(1, source.height // thin), max(1, source.width // thin))
-    return np.asarray(source.read(1, out_shape=shape))
+    """Pixels of the first band (row, column), NaN where missing; of a large raster the windows of a lattice.
+
+    Where all of these are missing, every so manieth pixel of the whole.
+    """
+    from rasterio.windows import Window
+
+    if source.width * source.height <= MOST_PIXELS:
+        return _pixels(source)
+    side = int(np.sqrt(MOST_PIXELS)) // WINDOWS
+    high, wide = min(side, max(source.height // WINDOWS, 1)), min(side, max(source.width // WINDOWS, 1))
+    rows, columns = (
+        np.unique(np.linspace(0, whole - part, WINDOWS).astype(int))
+        for whole, part in ((source.height, high), (source.width, wide))
+    )
+    windows = [[Window(int(x), int(y), wide, high) for x in columns] for y in rows]
+    values = np.block([[_pixels(source, window=window) for window in row] for row in windows])
+    return values if np.isfinite(values).any() else thinned(source.name)
+
+
+def _pixels(source: Any, **where: Any) -> np.ndarray:
+    """Values of the first band as float64, NaN where the file says that they are missing."""
+    values = np.asarray(source.read(1, **where), np.float64)
+    return np.where(source.read_masks(1, **where) == 0, np.nan, values)
+
+
+def thinned(path: str) -> np.ndarray:
+    """Every so manieth pixel (row, column) of the first band, at most :data:`MOST_PIXELS`; overviews are not used."""
+    import rasterio
+
+    with rasterio.Env(GDAL_CACHEMAX=CACHE_MB), rasterio.open(path, OVERVIEW_LEVEL="NONE") as source:
+        thin = max(1, int(np.ceil(np.sqrt(source.width * source.height / MOST_PIXELS))))
+        return _pixels(source, out_shape=(max(1, source.height // thin), max(1, source.width // thin)))
 
 
 def _describe(report: Report, source: Any, values: np.ndarray) -> None:
@@ -117,24 +151,21 @@ def _describe(report: Report, source: Any, values: np.ndarray) -> None:
     report.version = tags.get("NC_GLOBAL#product_version", "")
     if source.nodata is None:
         report.note("no-nodata", "no missing value is declared")
-    values = values.astype(np.float64)
-    missing = np.zeros(values.shape, bool) if source.nodata is None else values == source.nodata
-    values[missing] = np.nan
-    _values(report, source, values, int(missing.sum()))
+    _values(report, source, values)
 
 
-def _values(report: Report, source: Any, values: np.ndarray, missing: int) -> None:
+def _values(report: Report, source: Any, values: np.ndarray) -> None:
     name = (source.descriptions[0] or "band 1") if source.descriptions else "band 1"
     classes = _are_classes(source, values)
     scale, offset = source.scales[0], source.offsets[0]
     if (scale, offset) != (1.0, 0.0):
         report.note("scaled", f"stored values are to be scaled by {scale:g} and shifted by {offset:g}")
-    thinned = values.size < source.width * source.height
-    column = Column(name, values, kind="flag" if classes else "data", ordered=False, sampled=thinned)
+    sampled = values.size < source.width * source.height
+    column = Column(name, values, kind="flag" if classes else "data", ordered=False, sampled=sampled)
     column.shape = (source.count, source.height, source.width)
     checks.judge(report, column)
     finite = values[np.isfinite(values)]
-    report.details["missing_pixels"] = missing
+    report.details["missing_pixels"] = values.size - finite.size
     report.details["land_cover"] = classes
     if classes:
         report.details["classes"] = [int(code) for code in np.unique(finite)]
@@ -143,7 +174,7 @@ def _values(report: Report, source: Any, values: np.ndarray, missing: int) -> No
         if zeros > 0.02 and finite.min() == 0:
             text = f"{100 * zeros:.1f} % of the pixels are 0 although {source.nodata} means missing: sea stored as 0?"
             report.warn("zero-as-missing", text, name)
-    report.series["map"] = (name, values)
+    report.series["map"] = (name, partial(thinned, source.name) if sampled else values)
 
 
 def _are_classes(source: Any, values: np.ndarray) -> bool:
@@ -158,7 +189,7 @@ def _are_classes(source: Any, values: np.ndarray) -> bool:
     return bool(few and (source.colorinterp[0] == ColorInterp.palette or whole))
 
 
-def _decide(report: Report, probe: Probe, values: np.ndarray) -> Report:
+def _decide(report: Report, probe: Probe) -> Report:
     path = str(probe.path)
     if COMPOSITE.search(probe.name):
         return _composites(report, probe)

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import yaml
 
 from .errors import ConfigError, InputError, nearest
 from .paths import RESOURCES
+from .yaml_text import read_keys
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,7 +34,7 @@ class Gas:
 @cache
 def gases() -> dict[str, Gas]:
     """All gases by name."""
-    rows = yaml.safe_load((RESOURCES / "gases.yaml").read_text(encoding="utf-8"))
+    rows = read_keys(RESOURCES / "gases.yaml")
     return {
         name: Gas(
             name, str(row["units"]), row["label"], (row["range"][0], row["range"][1]), row["table"], row["offset"]

@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import yaml
 
 from .errors import InputError, UnitError, nearest
 from .paths import RESOURCES
+from .yaml_text import read_keys
 
 FILL = -32768
 """Missing value of packed int16 data."""
@@ -66,7 +66,7 @@ class Variable:
 @lru_cache
 def table() -> Mapping[str, Variable]:
     """All variables by name."""
-    rows = yaml.safe_load((RESOURCES / "variables.yaml").read_text(encoding="utf-8"))
+    rows = read_keys(RESOURCES / "variables.yaml")
     return {
         name: Variable(
             name=name,

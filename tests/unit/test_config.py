@@ -161,7 +161,8 @@ def test_the_colour_maps_are_those_of_matplotlib() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "message"), [("a: [1", "not YAML"), ("- 1", "holds no keys"), ("", "holds no keys"), (None, "not found")]
+    ("text", "message"),
+    [("a: [1", "not YAML"), ("- 1", "holds list instead of keys"), ("", "is empty"), (None, "not found")],
 )
 def test_unreadable_files_are_refused(tmp_path, text, message: str) -> None:
     path = tmp_path / "config.yaml"

@@ -71,7 +71,7 @@ def test_bad_recipes(tmp_path, changes, words):
 
 
 @pytest.mark.parametrize(
-    ("content", "words"), [(b"a: [", "is no YAML"), (b"\xff\xfe\x00", "cannot be read"), (b"", "wrong")]
+    ("content", "words"), [(b"a: [", "not YAML"), (b"\xff\xfe\x00", "not UTF-8"), (b"", "is empty")]
 )
 def test_files_that_are_no_recipe(tmp_path, content, words):
     (tmp_path / "r.yaml").write_bytes(content)

@@ -13,6 +13,7 @@ ROOT = Path(fluxatlas.__file__).parent
 ORDER = (
     *(
         "errors",
+        "yaml_text",
         "loading",
         "constants",
         "paths",

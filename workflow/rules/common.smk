@@ -1,11 +1,15 @@
 # What all rules share: the checked configuration as RUN, and where results go.
 # Nothing heavy is imported here, since every job on a cluster parses this again.
+import argparse
 import inspect
 import json
 import os
 import re
 import subprocess
 import sys
+from pathlib import Path
+
+from snakemake.cli import get_profile_dir
 
 from fluxatlas.braces import brace_expansion
 from fluxatlas.config import load
@@ -15,9 +19,34 @@ from fluxatlas.freshness import years_record
 from fluxatlas.hashes import settings_hash
 from fluxatlas.run import Run, commands_on_path
 from fluxatlas.stages import STAGE_VERSIONS
+from fluxatlas.yaml_text import read_keys
+
+
+def profiles():
+    """The files of the profiles that Snakemake has read: its options of this call, and those of the workflow."""
+    options = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    options.add_argument(
+        "--profile", nargs="+", default=[os.environ.get("SNAKEMAKE_PROFILE", "none")]
+    )
+    options.add_argument("--workflow-profile", default="default")
+    given = options.parse_known_args()[0]
+    name, start = given.workflow_profile, os.environ.get("PWD", ".")
+    places = [
+        Path(base, name)
+        for base in (start, f"{start}/profiles", f"{workflow.basedir}/profiles")
+    ]
+    places = [place for place in places if place.exists()][:1] + [
+        Path(start, name) if Path(start, name).exists() else name
+        for name in given.profile
+    ]
+    found = [get_profile_dir(str(place)) for place in places]
+    return [entry[1] for entry in found if entry]
+
 
 commands_on_path()
 try:
+    for file in (*workflow.configfiles, *profiles()):
+        read_keys(file)  # Snakemake itself takes the last of two equal keys
     RUN = Run(load(config))
     TILES = RUN.tiles
 except FluxAtlasError as problem:

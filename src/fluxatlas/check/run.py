@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import yaml
 
 from ..config.model import contradictions, parse
 from ..errors import ConfigError
@@ -18,6 +17,7 @@ from ..inspect.static_trial import places
 from ..land_mask import is_land
 from ..regrid.frame import Frame
 from ..run import Run
+from ..yaml_text import parse_keys
 from .findings import Findings
 
 PLACES = 3
@@ -29,7 +29,7 @@ def look(source: Path) -> tuple[Findings, str]:
 
     Raises :class:`ConfigError` where the configuration itself cannot be understood.
     """
-    config = parse(yaml.safe_load(sys.stdin) if str(source) == "-" else source)
+    config = parse(parse_keys(sys.stdin.read(), "configuration", "standard input") if str(source) == "-" else source)
     findings = Findings()
     lines = contradictions(config)
     for line in lines:

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import Field, ValidationError
 
 from ..errors import ConfigError, FluxAtlasError
 from ..grid import check_tile_size, get_grid
+from ..yaml_text import read_keys
 from . import leaves
 from .atmosphere import AtmosphereBlock
 from .base import Block, problems
@@ -155,10 +155,4 @@ def _read_yaml(path: Path) -> Mapping[str, Any]:
     hint = "write a YAML file like config/config.yaml"
     if not path.is_file():
         raise ConfigError("configuration file not found", where=str(path), hint="check the path")
-    try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as problem:
-        raise ConfigError(f"this is not YAML: {problem}", where=str(path), hint=hint) from None
-    if not isinstance(data, Mapping):
-        raise ConfigError("the file holds no keys", where=str(path), hint=hint)
-    return data
+    return read_keys(path, "configuration", hint)

@@ -8,11 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from .. import variables
 from ..errors import nearest
 from ..paths import RESOURCES
+from ..yaml_text import read_keys
 from .forcing import ForcingBlock, RainPattern
 
 if TYPE_CHECKING:
@@ -86,7 +85,7 @@ def _forcing(key: str, block: ForcingBlock | RainPattern) -> Iterator[str]:
     name = {"mapping": block.mapping, "synthetic_earth": "era5_land"}.get(block.source, block.source)
     shipped = {path.stem: path for path in (RESOURCES / "mappings").glob("*.yaml")}
     if name in shipped:
-        raw: Mapping[str, Any] = yaml.safe_load(shipped[name].read_text(encoding="utf-8"))["raw"]
+        raw: Mapping[str, Any] = read_keys(shipped[name])["raw"]
         yield from _unknown(f"{key}.overrides", block.overrides, raw, "raw variable")
     elif not name.endswith((".yaml", ".yml")):
         yield from _unknown(f"{key}.mapping", [name], shipped, "mapping")

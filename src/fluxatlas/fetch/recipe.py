@@ -7,12 +7,12 @@ import string
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from ..config.base import Block, problems
 from ..errors import ConfigError, nearest
 from ..paths import RESOURCES
+from ..yaml_text import read_keys
 
 RECIPES = RESOURCES / "fetch"
 STEPS = {"once": (), "year": ("year",), "month": ("year", "month"), "day": ("year", "month", "day")}
@@ -129,11 +129,7 @@ def load_recipe(name: str | Path) -> Recipe:
                 hint="`fluxatlas fetch --list` shows all; or give a YAML file of your own (docs/fetch.md)",
             )
     try:
-        return Recipe.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except (OSError, UnicodeDecodeError) as problem:
-        raise ConfigError(f"cannot be read ({problem})", where=str(path), hint="check the path") from None
-    except yaml.YAMLError as problem:
-        raise ConfigError(f"is no YAML ({problem})", where=str(path), hint="mend it") from None
+        return Recipe.model_validate(read_keys(path, "recipe", "see docs/fetch.md"))
     except ValidationError as error:
         lines = "".join(f"\n  - {line}" for line in problems(error))
         raise ConfigError(f"the recipe is wrong:{lines}", where=str(path), hint="see docs/fetch.md") from None

@@ -7,16 +7,16 @@ them. A unit may be declared where the file's label is missing or wrong; then a 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import numpy as np
-import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from .. import variables as table
 from ..config.base import Block, problems
 from ..errors import ConfigError, InputError, nearest
 from ..paths import RESOURCES
+from ..yaml_text import parse_keys
 from .archive import Field as RawField
 
 MAPPINGS = RESOURCES / "mappings"
@@ -205,22 +205,7 @@ def parse_mapping(content: bytes, where: str) -> DeclaredMapping:
     Raises :class:`ConfigError` that lists every problem.
     """
     hint = "compare it with those in resources/mappings"
-    try:
-        declared = _loaded(content.decode("utf-8-sig"))
-    except UnicodeDecodeError as problem:
-        line = content[: problem.start].count(b"\n") + 1
-        raise ConfigError(
-            f"the mapping is not UTF-8: byte 0x{content[problem.start]:02x} in line {line}",
-            where=where,
-            hint="save it as UTF-8, for instance with iconv -f latin1 -t utf-8",
-        ) from None
-    except yaml.YAMLError as problem:
-        raise ConfigError(f"this is not YAML: {problem}", where=where, hint=hint) from None
-    except (ValueError, OverflowError, RecursionError, AttributeError, TypeError) as problem:  # of odd scalars
-        raise ConfigError(f"this is not YAML: {str(problem)[:200]}", where=where, hint=hint) from None
-    if not isinstance(declared, dict):
-        what = "is empty" if declared is None else f"holds {type(declared).__name__} instead of keys"
-        raise ConfigError(f"the mapping {what}", where=where, hint=hint)
+    declared = parse_keys(content, "mapping", where, hint)
     try:
         return DeclaredMapping.model_validate(declared)
     except ValidationError as problem:
@@ -228,20 +213,3 @@ def parse_mapping(content: bytes, where: str) -> DeclaredMapping:
         raise ConfigError(f"the mapping is wrong:{lines}", where=where, hint=hint) from None
     except (RecursionError, UnicodeError) as problem:
         raise ConfigError(f"the mapping is wrong: {str(problem)[:200]}", where=where, hint=hint) from None
-
-
-class _UniqueKeys(yaml.SafeLoader):
-    """A loader that refuses a key given twice, of which YAML would silently keep the last."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[Any] = set()
-        for key_node, _ in node.value:
-            key = key_node.value if isinstance(key_node, yaml.ScalarNode) else None
-            if key is not None and key in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"the key '{key}' comes twice", key_node.start_mark)
-            seen.add(key)
-        return super().construct_mapping(node, deep)
-
-
-def _loaded(text: str) -> Any:
-    return yaml.load(text, Loader=_UniqueKeys)

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import yaml
 
 from ...paths import RESOURCES
+from ...yaml_text import read_keys
 from ..frames import Spec
 from ..probe import Probe
 
@@ -137,6 +137,6 @@ OWN: tuple[Known, ...] = (
 @cache
 def known_kinds() -> tuple[tuple[Known, ...], tuple[tuple[frozenset[str], str], ...]]:
     """The kinds of tables, and columns and role of those that document others."""
-    rows = yaml.safe_load((RESOURCES / "table_kinds.yaml").read_text(encoding="utf-8"))
+    rows = read_keys(RESOURCES / "table_kinds.yaml")
     legends = tuple((frozenset(columns), role) for columns, role in rows["legends"])
     return (*map(_kind, rows["kinds"]), *OWN), legends

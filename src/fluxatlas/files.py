@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from . import __version__
 from .errors import InputError
 from .hashes import file_hash, settings_hash
+from .missing import declare, decode
 from .netcdf_classic import missing_bytes
 from .paths import IS_CLONE, REPOSITORY
 
@@ -104,14 +105,19 @@ def write_netcdf(
         dataset.to_netcdf(partial, engine="netcdf4", encoding=wanted)
 
 
-def open_netcdf(path: str | Path, *, decode_times: bool = True, **options: Any) -> xr.Dataset:
-    """Open a NetCDF file lazily.
+def open_netcdf(
+    path: str | Path, *, decode_times: bool = True, foreign: bool = False, **options: Any
+) -> xr.Dataset:
+    """Open a NetCDF file lazily; one that others made (``foreign``) with all that it says is missing as NaN.
 
     Raises :class:`InputError` where the file is missing, empty, truncated or no NetCDF.
     """
     import xarray as xr
 
     source = Path(path)
+    if foreign:
+        raw = open_netcdf(source, decode_times=False, mask_and_scale=False, **options)
+        return decode(declare(raw), str(source), decode_times=decode_times)
     if not source.exists():
         raise InputError("file not found", where=str(source), hint="check the path, or make the file first")
     if source.stat().st_size == 0:

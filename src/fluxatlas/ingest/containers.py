@@ -16,13 +16,14 @@ import warnings
 import zipfile
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .. import magic
 from ..errors import InputError
 from ..files import open_netcdf
+from ..missing import declare, decode
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -37,7 +38,7 @@ def open_container(path: str | Path, *, decode_times: bool = True) -> list[tuple
     """
     source = Path(path)
     if source.is_dir():
-        return [(str(source), _open_zarr(source, decode_times))]
+        return [(str(source), open_zarr(source, decode_times))]
     if not source.exists():
         raise InputError("file not found", where=str(source), hint="check the path, or make the file first")
     with source.open("rb") as handle:
@@ -51,55 +52,75 @@ def open_container(path: str | Path, *, decode_times: bool = True) -> list[tuple
 
 def _open_netcdf(path: Path, decode_times: bool) -> xr.Dataset:
     """A NetCDF file whose packed 16-bit integers are decoded to float32, which holds them exactly enough."""
-    import xarray as xr
     from xarray.core.indexing import LazilyIndexedArray
 
     from .packed import KEY, Unpacked, packing_of
 
-    raw = open_netcdf(path, mask_and_scale=False, decode_times=False)
+    raw = declare(open_netcdf(path, mask_and_scale=False, decode_times=False))
     for array in raw.variables.values():
         if array.dtype.kind in "iu" and array.dtype.itemsize <= 2:
             for key in {"scale_factor", "add_offset"} & set(array.attrs):
                 array.attrs[key] = np.float32(array.attrs[key])
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of two missing values that differ, both are missing
-            decoded = xr.decode_cf(raw, decode_times=decode_times, decode_timedelta=False)
-    except (ValueError, OverflowError, TypeError) as problem:
-        raise InputError(
-            f"cannot be read as NetCDF ({problem})", where=str(path), hint="mend the attributes of the file"
-        ) from problem
+    decoded = decode(raw, str(path), decode_times=decode_times)
     for name, array in decoded.variables.items():
         packing = packing_of(raw.variables[name]) if array.dtype == np.float32 and name not in decoded.indexes else None
         if packing is not None:
             array.data = LazilyIndexedArray(Unpacked(packing))
             array.encoding[KEY] = packing
-    decoded.set_close(raw.close)
     return decoded
 
 
-def _open_zarr(store: Path, decode_times: bool) -> xr.Dataset:
-    """A Zarr store of format 2 or 3, with consolidated metadata or without."""
+def open_zarr(store: Path, decode_times: bool = True) -> xr.Dataset:
+    """A Zarr store of format 2 or 3, with consolidated metadata or without; a folder, or a zip archive of one.
+
+    Raises :class:`InputError` where it cannot be read.
+    """
     import xarray as xr
+    import zarr
     from zarr.storage import ZipStore
 
-    target = ZipStore(store, mode="r") if store.is_file() else str(store)
+    def target() -> Any:
+        return ZipStore(store, mode="r") if store.is_file() else str(store)
+
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of metadata that are not consolidated
-            return xr.open_dataset(
-                target,  # type: ignore[arg-type]
+            raw = xr.open_dataset(
+                target(),
                 engine="zarr",
                 consolidated=None,
-                decode_times=decode_times,
-                decode_timedelta=False,
+                mask_and_scale=False,
+                decode_times=False,
+                use_zarr_fill_value_as_mask=True,
             )
+            group = zarr.open_group(target(), mode="r")
+            if group.metadata.zarr_format == 3:
+                for name, array in raw.variables.items():
+                    _fill_of_zarr3(array, group[str(name)])
     except Exception as problem:  # zarr raises many kinds for a broken store
         raise InputError(
             f"cannot be read as a Zarr store ({str(problem).splitlines()[0] if str(problem) else type(problem)})",
             where=str(store),
             hint="a folder must be a Zarr store; if it is one, its metadata are damaged: get it again",
         ) from problem
+    return decode(declare(raw), str(store), decode_times=decode_times)
+
+
+def _fill_of_zarr3(variable: xr.Variable, array: Any) -> None:
+    """Give ``variable`` the missing codes of an array of format 3: its attribute, and its fill value unless that is 0.
+
+    Format 2 has one fill value; here the attribute ``_FillValue`` says what is missing, and the fill value of the array
+    what was never written, where zero is the default of the libraries.
+    """
+    import base64
+
+    said = array.attrs.get("_FillValue")
+    if isinstance(said, str) and variable.dtype.kind == "f" and said.endswith("="):
+        said = np.frombuffer(base64.standard_b64decode(said), "<f8")[0]  # as xarray writes it
+    variable.attrs.pop("_FillValue", None)
+    codes = ([] if said is None else [said]) + ([array.fill_value] if array.fill_value else [])
+    if codes and variable.dtype.kind in "iuf":
+        variable.attrs["_FillValue"] = codes[0] if len(codes) == 1 else np.array(codes, variable.dtype)
 
 
 def _open_zip(archive: Path, decode_times: bool) -> list[tuple[str, xr.Dataset]]:
@@ -107,7 +128,7 @@ def _open_zip(archive: Path, decode_times: bool) -> list[tuple[str, xr.Dataset]]
         with zipfile.ZipFile(archive) as file:
             names = [name for name in file.namelist() if not name.endswith("/")]
             if any(Path(name).name in ("zarr.json", ".zgroup", ".zmetadata") for name in names):
-                return [(str(archive), _open_zarr(archive, decode_times))]
+                return [(str(archive), open_zarr(archive, decode_times))]
             wanted = [name for name in names if Path(name).suffix in (".nc", ".nc4", ".grib", ".grb", ".grib2")]
             if not wanted:
                 raise InputError(

@@ -57,7 +57,7 @@ def layout_of(cover: LandCover, legend: Mapping[int, CoverClass]) -> Layout:
     """
     path = cover.file
     if kind_of(path) == "netcdf":
-        with open_netcdf(path, decode_times=False) as dataset:
+        with open_netcdf(path, decode_times=False, foreign=True) as dataset:
             return _netcdf(cover, legend, dataset, path)
     try:
         with rasterio.open(path) as raster:

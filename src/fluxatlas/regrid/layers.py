@@ -68,7 +68,7 @@ def _by_variable(name: str, layer: Layer, paths: list[str]) -> list[tuple[str, l
         raise InputError("NetCDF and other files for one layer", where=", ".join(paths), hint="give one kind")
     held: dict[str, list[str]] = {}
     for path in paths:
-        with open_netcdf(path, decode_times=False) as dataset:
+        with open_netcdf(path, decode_times=False, foreign=True) as dataset:
             for variable in variables_in(name, layer, dataset, path, alone=len(paths) == 1):
                 held.setdefault(variable, []).append(path)
     absent = [variable for variable in layer.variables if variable not in held]
@@ -160,7 +160,7 @@ def _over_depth(name: str, layer: Layer, files: list[tuple[str, float]], frame: 
     for path, share in files:
         options: dict[str, Any] = {"variable": (layer.variables or [name])[0], "select": layer.select}
         if kind_of(path) == "netcdf":
-            with open_netcdf(path, decode_times=False) as dataset:
+            with open_netcdf(path, decode_times=False, foreign=True) as dataset:
                 options["variable"] = variables_in(name, layer, dataset, path, alone=True)[0]
         with open_source(path, band=layer.band, nodata=layer.nodata, **options) as source:
             code = encoding(name, layer, source.units, source.packing, path)
@@ -178,7 +178,7 @@ def _from_table(name: str, layer: Layer, frame: Frame) -> Array:
         own = layer.model_copy(update={"provider": units.provider})
     options: dict[str, Any] = {"select": layer.select}
     if kind_of(path) == "netcdf":
-        with open_netcdf(path, decode_times=False) as dataset:
+        with open_netcdf(path, decode_times=False, foreign=True) as dataset:
             options["variable"] = variables_in("", Layer(path=path), dataset, path, alone=True)[0]
     with open_source(path, band=layer.band, nodata=layer.nodata, classes=True, **options) as source:
         code = replace(encoding(name, own, "", (1.0, 0.0), layer.table), stated=True)

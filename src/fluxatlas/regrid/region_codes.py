@@ -103,7 +103,7 @@ def _variable(source: RegionMap) -> str:
     if Path(source.path).suffix.lower() not in NETCDF_SUFFIXES or source.variable:
         return source.variable
     places = {"lat", "lon", "latitude", "longitude", "x", "y"}
-    with open_netcdf(source.path, decode_times=False) as dataset:
+    with open_netcdf(source.path, decode_times=False, foreign=True) as dataset:
         gridded = [
             str(name) for name, field in dataset.data_vars.items() if len(places & set(map(str, field.dims))) > 1
         ]
@@ -121,7 +121,7 @@ def _names(source: RegionMap) -> dict[int, str]:
     if Path(source.path).suffix.lower() not in NETCDF_SUFFIXES:
         return {}
     variable = _variable(source)
-    with open_netcdf(source.path, decode_times=False) as dataset:
+    with open_netcdf(source.path, decode_times=False, foreign=True) as dataset:
         attrs = dataset[variable].attrs if variable in dataset else {}
     if not {"flag_values", "flag_meanings"} <= set(attrs):
         return {}

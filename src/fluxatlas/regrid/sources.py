@@ -83,7 +83,7 @@ def open_source(
     """
     kind = kind_of(path)
     if kind == "netcdf":
-        with open_netcdf(path, decode_times=False) as dataset:
+        with open_netcdf(path, decode_times=False, foreign=True) as dataset:
             series: Series | None = None
             if (years or over_time) and variable in dataset:
                 series = choose(dataset, variable, select or {}, years, over_time, path)

@@ -38,7 +38,7 @@ def are_points(path: Path) -> bool:
     """Whether the file holds time series of places; ``False`` for folders and containers other than NetCDF."""
     if path.is_dir() or path.suffix in (".h5", ".hdf5", ".he5", ".zip", ".grib", ".grb", ".zarr"):
         return False
-    with NETCDF, open_netcdf(path, decode_times=False) as dataset:
+    with NETCDF, open_netcdf(path, decode_times=False, foreign=True) as dataset:
         lat = next((dataset[n] for n in LAT if n in dataset.variables), None)
         lon = next((dataset[n] for n in LON if n in dataset.variables), None)
         return lat is not None and lon is not None and lat.ndim == 1 and lat.dims == lon.dims
@@ -120,7 +120,7 @@ class SoilPoints:
         return attrs
 
     def _open(self, path: Path) -> _Cell:
-        dataset = read_netcdf(path, decode_times=False, mask_and_scale=True)
+        dataset = read_netcdf(path, decode_times=False, foreign=True)
         if "gpi" in dataset.variables:
             raise InputError(
                 "the file is an index of grid points (gpi, cell) without data",

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from ...calendars import STANDARD
 from ...errors import InputError, nearest
 from ...files import NETCDF, open_netcdf
+from ...missing import Said
 from ..archive import RawFile
 from ..coordinates import BBox
 from .cells import CellAxes
@@ -180,7 +181,7 @@ class EaseFile:
         return self._file[group][base] if group else self._file[base]
 
     def _raw(self, name: str) -> Raw:
-        """A (row, column) array; fill values of floats are NaN, those of flags stay."""
+        """A (row, column) array; missing values of floats are NaN, those of flags stay."""
         try:
             with NETCDF:
                 values = np.asarray(self._variable(name)[...])
@@ -196,7 +197,10 @@ class EaseFile:
                 where=str(self.path),
                 hint="give the provider's gridded (level 3 or 4) file",
             )
-        return np.where(values <= -9998, np.nan, values) if values.dtype.kind == "f" else values
+        if values.dtype.kind != "f":
+            return values
+        known = Said.of(self.attrs(name), values.dtype).masked(values)
+        return np.where(known <= -9998, np.nan, known)
 
     def _placed(self, variable: str) -> EaseWindow:
         """Where the cells are: by x and y, by the coordinates of the group, or by the shape of a global grid."""

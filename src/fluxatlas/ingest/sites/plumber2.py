@@ -59,7 +59,7 @@ def read_file(path: str | Path) -> TowerFile:
     """Read a Met or Flux file; raises :class:`InputError` for anything that is not one."""
     where = str(path)
     try:
-        with NETCDF, open_netcdf(path, decode_times=False) as data:
+        with NETCDF, open_netcdf(path, decode_times=False, foreign=True) as data:
             return _tower(data, where)
     except InputError:
         raise

@@ -34,7 +34,12 @@ def recognise(probe: Probe) -> Report | None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            dataset = _open_zarr(probe) if zarr else open_netcdf(probe.path, decode_times=False)
+            if zarr:
+                from ...ingest.containers import open_zarr
+
+                dataset = open_zarr(probe.path, decode_times=False)
+            else:
+                dataset = open_netcdf(probe.path, decode_times=False, foreign=True)
             with dataset:
                 report = _inspect(report, dataset, probe)
             # only now: the C library crashes where a file is opened anew, closed and opened while it is open
@@ -55,15 +60,6 @@ def _grib(report: Report, probe: Probe) -> Report:
             return _inspect(report, datasets[0][1], probe)
     except FluxAtlasError as problem:
         return refused(report, problem)
-
-
-def _open_zarr(probe: Probe) -> xr.Dataset:
-    try:
-        return xr.open_zarr(probe.path, chunks=None, decode_times=False, consolidated=None)
-    except READ_ERRORS as problem:
-        raise InputError(
-            f"cannot be read as Zarr ({problem})", where=str(probe.path), hint="copy the whole folder again"
-        ) from None
 
 
 def _inspect(report: Report, dataset: xr.Dataset, probe: Probe) -> Report:
@@ -178,7 +174,7 @@ def _one(report: Report, dataset: xr.Dataset, roles: Axes, name: str, variable: 
         clipped=roles.layout != "point",
         sampled=sampled,
         shape=tuple(int(n) for n in variable.shape),
-        fill_declared="_FillValue" in variable.encoding or "missing_value" in variable.encoding,
+        fill_declared=bool(variable.encoding.get("declared")),
     )
     if canonical:
         column.factor, column.offset, problem_text = conversion(label, canonical)

@@ -105,9 +105,7 @@ def write_netcdf(
         dataset.to_netcdf(partial, engine="netcdf4", encoding=wanted)
 
 
-def open_netcdf(
-    path: str | Path, *, decode_times: bool = True, foreign: bool = False, **options: Any
-) -> xr.Dataset:
+def open_netcdf(path: str | Path, *, decode_times: bool = True, foreign: bool = False, **options: Any) -> xr.Dataset:
     """Open a NetCDF file lazily; one that others made (``foreign``) with all that it says is missing as NaN.
 
     Raises :class:`InputError` where the file is missing, empty, truncated or no NetCDF.

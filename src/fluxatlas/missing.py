@@ -1,11 +1,12 @@
 """What a file itself says is missing: one rule for all readers of files that others made.
 
-Missing are values equal to ``_FillValue`` or to one of ``missing_value``, values outside ``valid_range`` or ``valid_min``
-and ``valid_max`` (CF-1.11, section 2.5.1), and values that were never written: the fill value of the NetCDF library where
-the file declares none (``NC_FILL_*`` of its ``netcdf.h``; bytes have none), or that of a Zarr array unless it is zero.
+Missing are values equal to ``_FillValue`` or to one of ``missing_value``, values outside ``valid_range`` or
+``valid_min`` and ``valid_max`` (CF-1.11, section 2.5.1), and values that were never written: the fill value of the
+NetCDF library where the file declares none (``NC_FILL_*`` of its ``netcdf.h``; bytes have none), or that of a Zarr
+array unless it is zero.
 
-Codes and limits are of the type of the stored values, unsigned where ``_Unsigned`` says so. Limits of a floating type of
-packed integers are in the units of the unpacked values (NetCDF Users' Guide, attribute conventions).
+Codes and limits are of the type of the stored values, unsigned where ``_Unsigned`` says so. Limits of a floating type
+of packed integers are in the units of the unpacked values (NetCDF Users' Guide, attribute conventions).
 """
 
 from __future__ import annotations
@@ -80,13 +81,17 @@ class Said:
 
     def masked(self, raw: Array) -> Array:
         """``raw`` stored values as floating numbers, NaN where they are missing; not unpacked."""
-        stored = raw.view(self.dtype)
+        stored = self.signed(raw)
         bad = self.outside(stored) | np.isin(stored, self.codes)
         return np.where(bad, np.nan, stored)
 
+    def signed(self, raw: Array) -> Array:
+        """``raw`` stored values in the type that they are meant in."""
+        return np.asarray(raw).view(self.dtype)
+
     def plain(self, raw: Array) -> Array:
-        """``raw`` stored values with one missing code, :attr:`spare`, for all outside the limits."""
-        stored = np.asarray(raw).view(self.dtype)
+        """As :meth:`signed`, with one missing code, :attr:`spare`, for all outside the limits."""
+        stored = self.signed(raw)
         outside = self.outside(stored)
         return np.where(outside, self.spare, stored) if outside.any() else stored
 
@@ -105,31 +110,32 @@ class Said:
         return self.dtype.type(int(self.low) - 1 if self.low is not None else int(self.high) + 1)
 
 
-def declare(dataset: xr.Dataset) -> xr.Dataset:
+def declare(dataset: xr.Dataset, *, limits: bool = True) -> xr.Dataset:
     """``dataset``, opened without decoding, with everything that :class:`Said` knows put into ``_FillValue``.
 
     Values are read as lazily as before; those outside their limits come as a missing code, ``_Unsigned`` ones unsigned.
-    Coordinates of dimensions, times and bounds stay as they are. The encoding of a variable tells as ``declared``
-    whether the file itself names a code.
+    Without ``limits`` they come as they are, and ``valid_range`` tells the two limits of stored values. Coordinates of
+    dimensions, times and bounds stay as they are. The encoding of a variable tells as ``declared`` whether the file
+    itself names a code.
     """
     aside = {str(v.attrs.get(key)) for v in dataset.variables.values() for key in ("bounds", "climatology")}
     changed = {}
     for name, variable in dataset.variables.items():
         time = " since " in str(variable.attrs.get("units", ""))
         if variable.dtype.kind in "iuf" and not (time or name in aside or name in dataset.indexes):
-            changed[name] = _declared(variable)
+            changed[name] = _declared(variable, limits)
     made = dataset.assign(changed)
     made.set_close(dataset.close)
     return made
 
 
-def _declared(variable: xr.Variable) -> xr.Variable:
+def _declared(variable: xr.Variable, limits: bool) -> xr.Variable:
     from xarray.coding.common import lazy_elemwise_func
 
     attrs, encoding = dict(variable.attrs), dict(variable.encoding)
     counts = variable.dtype.kind in "iu" and variable.ndim < 2 and not {"scale_factor", "add_offset"} & set(attrs)
     said = Said.of(attrs, variable.dtype, default=not counts)
-    codes = said.codes or ((said.spare,) if said.limited and said.dtype.kind != "f" else ())
+    codes = said.codes or ((said.spare,) if limits and said.limited and said.dtype.kind != "f" else ())
     encoding["declared"] = said.declared
     attrs = {key: value for key, value in attrs.items() if key not in (*CODES, "_Unsigned")}
     if codes:
@@ -137,8 +143,13 @@ def _declared(variable: xr.Variable) -> xr.Variable:
     if len(codes) > 1:
         attrs["missing_value"] = np.array(codes[1:])
     data: Any = variable._data
-    if said.limited or said.dtype != variable.dtype:
-        data = lazy_elemwise_func(data, said.plain, said.dtype)
+    if not limits and said.limited:
+        attrs["valid_range"] = [
+            -np.inf if said.low is None else float(said.low),
+            np.inf if said.high is None else float(said.high),
+        ]
+    if said.dtype != variable.dtype or (limits and said.limited):
+        data = lazy_elemwise_func(data, said.plain if limits else said.signed, said.dtype)
     return type(variable)(variable.dims, data, attrs, encoding, fastpath=True)
 
 
@@ -173,7 +184,9 @@ def _numbers(value: Any) -> list[Any]:
     try:
         if isinstance(value, str | bytes):
             text = value.decode("ascii") if isinstance(value, bytes) else value
-            return [float(part) for part in re.split(r"[,;\s]+", text.strip())]
+            return [
+                int(part) if part.lstrip("+-").isdigit() else float(part) for part in re.split(r"[,;\s]+", text.strip())
+            ]
     except ValueError:
         return []
     found = np.ravel([] if value is None else value)
@@ -221,7 +234,7 @@ def _limits(attrs: Mapping[str, Any], meant: np.dtype[Any]) -> tuple[Any, Any]:
 
 
 def _packed(ends: list[Any], attrs: Mapping[str, Any]) -> list[float]:
-    """Limits of a floating type as integers: packed by the factor and offset that there are; half a step is rounding."""
+    """Limits of a floating type as integers, packed by factor and offset if there are any; half a step is rounding."""
     scale, offset = (_numbers(attrs.get(name)) for name in ("scale_factor", "add_offset"))
     if not scale and not offset:
         return [np.ceil(float(ends[0])), np.floor(float(ends[1]))]

@@ -22,6 +22,7 @@ ORDER = (
         "axes",
         "magic",
         "netcdf_classic",
+        "missing",
         "hashes",
         "files",
         "freshness",

@@ -76,27 +76,19 @@ def open_zarr(store: Path, decode_times: bool = True) -> xr.Dataset:
     Raises :class:`InputError` where it cannot be read.
     """
     import xarray as xr
-    import zarr
+    from xarray.backends import ZarrStore
     from zarr.storage import ZipStore
 
-    def target() -> Any:
-        return ZipStore(store, mode="r") if store.is_file() else str(store)
-
+    target = ZipStore(store, mode="r") if store.is_file() else str(store)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of metadata that are not consolidated
-            raw = xr.open_dataset(
-                target(),
-                engine="zarr",
-                consolidated=None,
-                mask_and_scale=False,
-                decode_times=False,
-                use_zarr_fill_value_as_mask=True,
-            )
-            group = zarr.open_group(target(), mode="r")
-            if group.metadata.zarr_format == 3:
+            # with its own reading of attributes xarray refuses codes of floating type that others wrote to format 3
+            opened = ZarrStore.open_group(target, mode="r", consolidated=None, use_zarr_fill_value_as_mask=True)
+            raw = xr.open_dataset(opened, mask_and_scale=False, decode_times=False)
+            if opened.zarr_group.metadata.zarr_format == 3:
                 for name, array in raw.variables.items():
-                    _fill_of_zarr3(array, group[str(name)])
+                    _fill_of_zarr3(array, opened.zarr_group[str(name)])
     except Exception as problem:  # zarr raises many kinds for a broken store
         raise InputError(
             f"cannot be read as a Zarr store ({str(problem).splitlines()[0] if str(problem) else type(problem)})",

@@ -22,6 +22,7 @@ from ..calendars import label
 from ..config.lai import LaiSeries, expand, lai_inputs
 from ..errors import GridError, InputError, nearest
 from ..files import open_netcdf
+from ..missing import declare
 from ..times import decode, time_name
 from .lai_dates import date_in, half_months, window_of
 from .lai_quality import Encoding, Product, check_units, product_of
@@ -142,7 +143,7 @@ def _same_cells(one: Extent, other: Extent) -> bool:
 
 
 def _netcdf(path: Path, product: Product, window: str, series: LaiSeries) -> Stack:
-    with open_netcdf(path, decode_times=False, mask_and_scale=False) as dataset:
+    with _stored(path) as dataset:
         name = _variable(dataset, product, series, path)
         field = dataset[name]
         time = time_name(dataset) or ""
@@ -166,6 +167,11 @@ def _netcdf(path: Path, product: Product, window: str, series: LaiSeries) -> Sta
         source = NetcdfSource(str(path), dataset, name, {time: 0} if time else {}, "", 1, None)
         lai = Layers(str(path), name, time, positions, bool(field.dtype == np.int8))
         return Stack(dates, lai, quality, _packing(field, product, series, path), _degrees(source))
+
+
+def _stored(path: str | Path) -> xr.Dataset:
+    """A NetCDF file with its values as they are stored; attributes say which of them are missing."""
+    return declare(open_netcdf(path, decode_times=False, mask_and_scale=False), limits=False)
 
 
 def _labelled(text: str, path: Path) -> date:
@@ -198,7 +204,7 @@ def _packing(field: xr.DataArray, product: Product, series: LaiSeries, path: Pat
                     raise InputError(what, where=where, hint="mend the attribute, or get the file again") from None
         return []
 
-    ends = numbers("valid_range") or numbers("valid_min") + numbers("valid_max")
+    ends = numbers("valid_range")
     return Encoding.of(
         product,
         series,
@@ -322,7 +328,7 @@ def open_layers(layers: Layers, nodata: float | None) -> Iterator[Source]:
         with open_source(layers.path, band=layers.positions[0], bands=count, classes=True, nodata=nodata) as source:
             yield source
         return
-    with open_netcdf(layers.path, decode_times=False, mask_and_scale=False) as dataset:
+    with _stored(layers.path) as dataset:
         if layers.time:
             dataset = dataset.isel({layers.time: list(layers.positions)})
         count = len(layers.positions)

@@ -317,7 +317,7 @@ class MappedSource:
             raise InputError(
                 f"'{name}' is missing on some days only ({int(strange.any(axis=0).sum())} cells)",
                 where=f"{where}; first on {start + int(day)} in cell ({row}, {column}) of the window",
-                hint="a cell must be covered on all days (what the file says is missing counts, valid_range too): get it again",
+                hint="the source must cover a cell on all days (values outside a stated valid_range are missing)",
             )
         return values
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 
@@ -18,6 +19,16 @@ def brace_expansion(option: str, template: str, **lists: Sequence[Any]) -> list[
         return []
     braces = {k: "{" + ",".join(map(str, v)) + "}" if len(v) != 1 else str(v[0]) for k, v in lists.items()}
     return [f"{option}={template.format(**braces)}"]
+
+
+def listed(words: Sequence[str]) -> list[str]:
+    """``words`` of a command line, or those of the file where the only word is ``@FILE``: each ends with a NUL there.
+
+    Command lines that are longer than the system takes reach us in this way (workflow/rules/common.smk).
+    """
+    if len(words) != 1 or not words[0].startswith("@"):
+        return list(words)
+    return Path(words[0][1:]).read_text(encoding="utf-8").split("\0")[:-1]
 
 
 def unfolded(words: Sequence[str]) -> list[str]:

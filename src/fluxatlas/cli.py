@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from .braces import unfolded
+from .braces import listed, unfolded
 from .errors import ConfigError, FluxAtlasError
 from .paths import DEFAULT_CONFIG, SNAKEFILE
 from .stages import STAGES
@@ -143,7 +143,7 @@ def fetch(
 
 def main() -> None:
     """Run the command line; a user's error is one message and exit status 1."""
-    words = sys.argv[1:]
+    words = listed(sys.argv[1:])
     try:
         app(args=unfolded(words) if words[:1] and words[0] in STAGES else words)  # others are not written by rules
     except FluxAtlasError as problem:

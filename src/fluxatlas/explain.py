@@ -47,6 +47,7 @@ def explain(target: str, config_file: str) -> str:
 def _dry_run(config_file: str, *target: str) -> str:
     """What Snakemake says that it would do, for the whole run or for ``target`` alone."""
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(SNAKEFILE), "-n", "--cores", "1"]
+    command += ["--workflow-profile", "none", "--rerun-incomplete"]  # its logger shortens long lists of files
     command += ["--configfile", config_file, *target]
     answer = subprocess.run(command, capture_output=True, text=True, check=False)
     if answer.returncode != 0:

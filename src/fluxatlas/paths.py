@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
+from glob import escape, glob, has_magic
 from pathlib import Path
+
+from .errors import ConfigError
 
 
 def _home() -> Path:
@@ -19,6 +24,32 @@ SNAKEFILE = REPOSITORY / "Snakefile"
 DEFAULT_CONFIG = REPOSITORY / "config" / "config.yaml"
 IS_CLONE = (REPOSITORY / "pyproject.toml").is_file()
 """Whether this is a clone of the repository, with its history and documents, and not an installed wheel."""
+
+
+_NAMES = re.compile(r"\{\s*\w+\s*(?:,[^{}]*)?\}|<[a-z][a-z0-9_]*>")
+
+
+def matches(pattern: str) -> list[str]:
+    """What a path of the configuration stands for: the files that match its ``*``, ``?`` and ``[...]``, sorted.
+
+    A path without any is given back as it is. Folders and files that really have such characters in their names are
+    taken for what they are.
+    """
+    if not has_magic(pattern) or Path(pattern).exists():
+        return [pattern]
+    there = Path()
+    parts = list(Path(pattern).parts)
+    while parts and (there / parts[0]).exists():
+        there /= parts.pop(0)
+    return sorted(glob(str(Path(escape(str(there)), *parts)), recursive=True))  # noqa: PTH207
+
+
+def refuse_wildcards(key: str, paths: Iterable[str]) -> None:
+    """Raise :class:`ConfigError` for a path with ``{name}`` or ``<name>``, which Snakemake takes for its own."""
+    for path in paths:
+        if word := _NAMES.search(path):
+            hint = "give the file or the folder another name, or make a link with another name"
+            raise ConfigError(f"Snakemake would take '{word[0]}' for a wildcard", where=f"{key}: {path}", hint=hint)
 
 
 class RunPaths:

@@ -6,6 +6,7 @@ own log below ``.snakemake/log``; a dry run and the options --verbose, --printsh
 
 from __future__ import annotations
 
+import copy
 import logging
 import re
 import shutil
@@ -23,6 +24,10 @@ QUIET_SECONDS = 30.0
 """In a plain log a stage that is not finished gets a line at most this often."""
 LAST_LINES = 20
 """Lines of a failed job's log that are shown."""
+MOST_LISTED = 12
+"""Files of a kind that are listed of a job."""
+MOST_LETTERS = 1000
+"""Characters of the reason of a job that are shown."""
 CHATTER = (
     "Building DAG",
     "Using workflow specific profile",
@@ -194,7 +199,7 @@ class LogHandler(LogHandlerBase):
         """A message as Snakemake itself would show it."""
         self._erase()
         self.usual.setFormatter(self.formatter)
-        self.usual.emit(record)
+        self.usual.emit(shortened(record))
         self._draw()
 
     def _draw(self) -> None:
@@ -215,6 +220,19 @@ class LogHandler(LogHandlerBase):
     def _write(self, text: str) -> None:
         self.stream.write(text)
         self.stream.flush()
+
+
+def shortened(record: logging.LogRecord) -> logging.LogRecord:
+    """``record`` of a job without long lists of files: an archive of sites may have 20,000 of them."""
+    short, facts = copy.copy(record), record.__dict__
+    for key in ("input", "output", "log"):
+        files = facts.get(key) or []
+        if len(files) > MOST_LISTED:
+            short.__dict__[key] = [*files[:MOST_LISTED], f"... and {len(files) - MOST_LISTED:,} more"]
+    reason = str(facts.get("reason") or "")
+    if len(reason) > MOST_LETTERS:
+        short.__dict__["reason"] = f"{reason[:MOST_LETTERS]} ... and {len(reason) - MOST_LETTERS:,} more characters"
+    return short
 
 
 def last_lines(path: Path) -> list[str]:

@@ -31,7 +31,20 @@ ORDER = (
     ),
     *("gases", "humidity", "astronomy", "land_mask", "calendars", "times", "weights", "process", "systems", "drivers"),
     *("config", "style", "ingest", "regrid", "fetch", "tiles", "synthesize", "train", "infer", "products", "evaluate"),
-    *("report", "testing", "progress", "inspect", "run", "farewell", "check", "plan", "status", "explain", "cli"),
+    *(
+        "report",
+        "testing",
+        "progress",
+        "inspect",
+        "run_inputs",
+        "run",
+        "farewell",
+        "check",
+        "plan",
+        "status",
+        "explain",
+        "cli",
+    ),
 )
 """Every module and package of ``fluxatlas``, each of which imports only those before it."""
 MODULES = {".".join(("fluxatlas", *p.relative_to(ROOT).with_suffix("").parts)): p for p in ROOT.rglob("*.py")}

@@ -57,6 +57,25 @@ def test_snakemake_finds_the_display_by_its_name() -> None:
     assert "logger: fluxatlas" in next((REPOSITORY / "workflow/profiles/default").iterdir()).read_text()
 
 
+def test_long_lists_of_files_are_cut_where_jobs_are_shown_as_usual(monkeypatch) -> None:
+    stream = io.StringIO()
+    handler = _handler(monkeypatch, stream, dryrun=True)
+    files = [f"archive/{'x' * 200}_{number}.stm" for number in range(18_000)]
+    facts = {"rule_name": "sites", "jobid": 1, "input": files, "output": ["sites.csv"], "log": ["sites.log"]}
+    facts |= {
+        "reason": "Updated input files: " + ", ".join(files),
+        "rule_msg": "",
+        "local": False,
+        "is_checkpoint": False,
+    }
+    facts |= {"benchmark": None, "wildcards": {}, "priority": 0, "threads": 1, "resources": {}}
+    _send(handler, "rule text", event=LogEvent.JOB_INFO, **facts)
+    said = stream.getvalue()
+    assert len(said) < 6000 and "... and 17,988 more\n" in said and "more characters" in said
+    assert f"input: {files[0]}, {files[1]}" in said and "output: sites.csv\n" in said
+    assert len(facts["input"]) == 18_000  # what other handlers are given is whole
+
+
 def test_every_rule_but_all_belongs_to_a_stage() -> None:
     stage = rules_by_stage(RULES)
     assert stage["infer"] == stage["spinup"] == "infer" and stage["budget"] == "products" and "all" not in stage

@@ -1,6 +1,7 @@
 """The workflow without running it: rules, messages, what is imported, how it scales."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,7 @@ from fluxatlas.braces import brace_expansion, unfolded
 from fluxatlas.cli import app
 from fluxatlas.config import load
 from fluxatlas.ingest.sites.inputs import COSORE_FILES
-from fluxatlas.paths import REPOSITORY
+from fluxatlas.paths import REPOSITORY, matches
 from fluxatlas.run import Run
 
 STAGES = ("ingest", "regrid", "synthesize", "train", "infer", "products", "evaluate", "report")
@@ -56,6 +57,31 @@ def test_each_job_is_one_visible_command_with_a_log_and_a_benchmark() -> None:
         rules = sum(line.strip().startswith("rule ") or line.strip() == "rule:" for line in text.splitlines())
         assert rules == logs == benchmarks == shells, path.name
         assert "run:" not in text.split() and "partition" not in text and "account" not in text
+
+
+def _shell_commands() -> dict[str, str]:
+    """Place -> text of every shell block of the rules; a name stands for the text that is assigned to it."""
+    found: dict[str, str] = {}
+    for path in sorted((REPOSITORY / "workflow" / "rules").glob("*.smk")):
+        text = path.read_text()
+        named = dict(re.findall(r"^([A-Z_]+) = \((.*?)^\)", text, re.M | re.S))
+        for number, block in enumerate(re.findall(r"^ +shell:\n((?: +.*\n)+?)(?=\n|\Z)", text, re.M)):
+            found[f"{path.name} {number}"] = named.get(block.strip(), block)
+    return found
+
+
+def test_every_placeholder_of_every_shell_command_is_quoted() -> None:
+    commands = _shell_commands()
+    rules = "".join(path.read_text() for path in (REPOSITORY / "workflow" / "rules").glob("*.smk"))
+    assert len(commands) == rules.count(" shell:\n") > 25
+    for place, text in commands.items():
+        words = "".join(re.findall(r'^ +f?"(.*)"$', text, re.M))
+        assert words.startswith("fluxatlas ") and words.endswith(" 2> {log:q}"), place
+        assert set(re.findall(r"\{[^{}]*\}", words)) == set(re.findall(r"\{[\w.]+:q\}", words)), place
+        assert not set(re.sub(r"\{.*?\}", "", words)) & set("$`;&|*?()'\\"), (
+            place
+        )  # nothing but words and one redirection
+    assert not re.search(r'f" ', "".join(commands.values())) and "shell=True" not in rules
 
 
 def test_every_command_of_the_dry_run_is_understood_by_the_command_line(dry_run: str) -> None:
@@ -208,34 +234,92 @@ def test_empty_lists_leave_no_option_without_a_value(tmp_path, variables) -> Non
         assert CliRunner().invoke(app, [*listed, "--help"]).exit_code == 0, words
 
 
-def test_paths_with_spaces_and_parentheses_reach_the_commands(tmp_path) -> None:
-    station = tmp_path / "my archive" / "NETA" / "STA"
-    station.mkdir(parents=True)
-    head = "CSE NETA STA 40.00000 -100.00000 300.00 0.0500 0.0500 Probe Analog (2.5 Volt)"
+def _ismn(folder: Path, sensor: str) -> None:
+    folder.mkdir(parents=True)
+    head = f"CSE NETA STA 40.00000 -100.00000 300.00 0.0500 0.0500 {sensor}"
     rows = [f"2015/01/{day:02d} {hour:02d}:00    0.2000 G M" for day in range(1, 32) for hour in range(24)]
-    file = "NETA_NETA_STA_sm_0.050000_0.050000_Probe-Analog-(2.5-Volt)_20150101_20150131.stm"
-    (station / file).write_text("\n".join([head, *rows]) + "\n")
-    (tmp_path / "my ch4 (NOAA).csv").write_text(
-        "# CH4\nyear,mean,unc\n" + "".join(f"{year},{1700 + year - 1990},0.5\n" for year in range(2000, 2020))
-    )
-    config = {
-        "run": {"name": "r", "results": "my results; $(touch broken)"},
+    file = f"NETA_NETA_STA_sm_0.050000_0.050000_{sensor.replace(' ', '-')}_20150101_20150131.stm"
+    (folder / file).write_text("\n".join([head, *rows]) + "\n")
+
+
+def _config(results: str, sites: object, ch4: str) -> dict:
+    return {
+        "run": {"name": "r", "results": results},
         "system": "soil_methane_sink",
         "grid": {"name": "4km", "tile_size": 1},
         "domain": {"west": -101, "south": 39, "east": -100, "north": 40},
         "period": {"start": 2015, "end": 2015, "spinup": "repeat"},
         "forcing": {"source": "era5_land", "path": "era/{year}.nc", "elevation": "era/z.nc"},
-        "atmosphere": {"series": {"ch4": {"path": "my ch4 (NOAA).csv"}}},
-        "sites": {"entries": [{"source": "ismn", "path": ["my archive"]}]},
+        "atmosphere": {"series": {"ch4": {"path": ch4}}},
+        "sites": {"entries": [{"source": "ismn", "path": sites}]},
     }
-    (tmp_path / "c.yaml").write_text(yaml.safe_dump(config))
-    made = [f"my results; $(touch broken)/r/ingest/{name}" for name in ("sites/sites.csv", "atmosphere/ch4_global.csv")]
+
+
+@pytest.mark.parametrize(
+    ("results", "archive", "ch4"),
+    [
+        ("my results", "ismn (SCAN)", "my ch4.csv"),
+        ("my results; $(touch broken)", "my archive", "my ch4 (NOAA).csv"),
+        ('it\'s "my" `touch broken` & * | [a-z] ~', "a*b? [0-9] $HOME;", "-ch4 'x'; touch broken #.csv"),
+        ("Ergebnisse für alle, P", "P {a b} {} $(touch broken)", "ch4 > broken.csv"),
+    ],
+)
+def test_whatever_paths_hold_reaches_the_commands(tmp_path, results: str, archive: str, ch4: str) -> None:
+    _ismn(tmp_path / archive / "NETA" / "STA", "Probe Analog (2.5 Volt)")
+    rows = "".join(f"{year},{1700 + year - 1990},0.5\n" for year in range(2000, 2020))
+    (tmp_path / ch4).write_text(f"# CH4\nyear,mean,unc\n{rows}")
+    (tmp_path / "c.yaml").write_text(yaml.safe_dump(_config(results, [archive], ch4)))
+    made = [f"{results}/r/ingest/{name}" for name in ("sites/sites.csv", "atmosphere/ch4_global.csv")]
     options = ["--cores", "1", "--directory", str(tmp_path), "--configfile", str(tmp_path / "c.yaml")]
     snakemake(*options, "--", *made)
     assert all((tmp_path / name).exists() for name in made)
-    assert sorted(path.name for path in tmp_path.iterdir() if path.name != ".snakemake") == [
-        "c.yaml", "my archive", "my ch4 (NOAA).csv", "my results; $(touch broken)",
-    ]  # fmt: skip
+    assert (tmp_path / results / "r" / "logs" / "ingest" / "sites.log").exists()
+    held = {path.name for path in tmp_path.iterdir()} - {".snakemake"}
+    assert held == {"c.yaml", archive, ch4, results.split("/")[0]}
+
+
+def test_names_that_snakemake_would_take_for_its_own_are_refused(tmp_path) -> None:
+    (tmp_path / "{year} 2015").mkdir()
+    (tmp_path / "{year} 2015" / "x.stm").touch()
+    for results, sites, message in (
+        ("r {a}", ["x.stm"], "run.results: the path of this folder must not hold '{'"),
+        ("r <a>", ["x.stm"], "run.results: the path of this folder must not hold '<'"),
+        ("r", [str(tmp_path / "{year} 2015")], "Snakemake would take '{year}' for a wildcard"),
+        ("r", ["<logs>/x.stm"], "Snakemake would take '<logs>' for a wildcard"),
+    ):
+        (tmp_path / "c.yaml").write_text(yaml.safe_dump(_config(results, sites, "ch4.csv")))
+        done = CliRunner().invoke(app, ["check", str(tmp_path / "c.yaml")])
+        assert done.exit_code == 1 and message in str(done.exception), done.exception
+    options = ("-n", "--directory", str(tmp_path), "--configfile", str(tmp_path / "c.yaml"))
+    done = snakemake(*options, check=False)
+    said = done.stdout + done.stderr
+    assert message in said and "sites.entries: <logs>/x.stm" in said and "Traceback" not in said
+
+
+def test_folders_whose_names_look_like_patterns_are_taken_for_what_they_are(tmp_path) -> None:
+    for name in ("a[1]", "a1", "b*", "bc"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "1.nc").touch()
+    for given, found in (
+        ("a[1]/*.nc", ["a[1]/1.nc"]), ("b*/1.nc", ["b*/1.nc"]), ("b*/*", ["b*/1.nc"]), ("a[0-9]/*.nc", ["a1/1.nc"]),
+        ("a?", ["a1"]), ("a[1]/2.nc", []), ("no/1.nc", ["no/1.nc"]),
+        ("*/1.nc", ["a1/1.nc", "a[1]/1.nc", "b*/1.nc", "bc/1.nc"]),
+    ):  # fmt: skip
+        assert matches(f"{tmp_path}/{given}") == [f"{tmp_path}/{name}" for name in found], given
+
+
+def test_lists_of_files_in_the_configuration_may_be_longer_than_an_argument(tmp_path) -> None:
+    folder = tmp_path / ("archive_" + "x" * 200)
+    folder.mkdir()
+    files = [folder / f"NET_NET_S{number}_sm_0.05_0.05_x_20150101_20150131.stm" for number in range(1000)]
+    for file in files:
+        file.touch()
+    (tmp_path / "c.yaml").write_text(yaml.safe_dump(_config("r", [str(file) for file in files], "ch4.csv")))
+    options = ("--cores", "1", "--directory", str(tmp_path), "--configfile", str(tmp_path / "c.yaml"))
+    done = snakemake(*options, "--", "r/r/ingest/sites/sites.csv", check=False)
+    log = (tmp_path / "r" / "r" / "logs" / "ingest" / "sites.log").read_text()
+    assert "reading 1000 ismn files" in log and "error: file is empty" in log and "too long" not in log + done.stderr
+    assert len(done.stdout + done.stderr) < 10_000
 
 
 def test_twenty_thousand_files_fit_on_a_command_line(tmp_path) -> None:

@@ -48,6 +48,7 @@ try:
     for file in (*workflow.configfiles, *profiles()):
         read_keys(file)  # Snakemake itself takes the last of two equal keys
     RUN = Run(load(config))
+    RUN.refuse_wildcards()
     TILES = RUN.tiles
 except FluxAtlasError as problem:
     raise WorkflowError(str(problem)) from None
@@ -59,6 +60,13 @@ MEMBERS = RUN.members
 pathvars:
     results=str(RUN.paths.root),
     trained=RUN.trained,
+
+
+# The system takes no argument of more than 128 KiB. bash itself has no such limit: longer command lines go by file.
+shell.prefix(
+    'set -euo pipefail; fluxatlas() {{ local words="$*"; if (( ${{#words}} < 30000 )); then command fluxatlas "$@";'
+    " else command fluxatlas @<(printf '%s\\0' \"$@\"); fi; }}; "
+)
 
 
 wildcard_constraints:
@@ -94,6 +102,12 @@ def settings(job):
     """The leaves of the configuration that ``job`` reads, as JSON."""
     leaves = RUN.settings(job)
     return known(lambda wildcards: leaves)
+
+
+def option(block, name):
+    """The leaf ``name`` of another ``block`` than the one of which a job is handed its settings."""
+    leaf = RUN.option(block, name)
+    return known(lambda wildcards: leaf)
 
 
 def each(option, template, **lists):

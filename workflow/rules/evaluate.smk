@@ -152,7 +152,7 @@ if RUN.has_truth:
         shell:
             "fluxatlas ingest synthetic-earth truth --settings {params.settings:q} --system {params.system:q}"
             " {params.attributes:q}"
-            " --start {params.start} --end {params.end} --output {output:q} 2> {log:q}"
+            " --start {params.start:q} --end {params.end:q} --output {output:q} 2> {log:q}"
 
     rule truth:
         input:

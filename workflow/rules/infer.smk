@@ -7,15 +7,15 @@
 # again without waking the years after it. See docs/decisions/0007-exactly-what-changed.md.
 
 SPINUP = (
-    "fluxatlas infer spinup --settings {params.settings:q} {params.grid:q} --tile {wildcards.tile}"
+    "fluxatlas infer spinup --settings {params.settings:q} {params.grid:q} --tile {wildcards.tile:q}"
     " {params.forcing:q} --attributes {input.attributes:q} {params.members:q} --state-out {output:q}"
-    " {params.series:q} --workers {threads} --memory-mb {resources.mem_mb} 2> {log:q}"
+    " {params.series:q} --workers {threads:q} --memory-mb {resources.mem_mb:q} 2> {log:q}"
 )
 TILE_YEAR = (
-    "fluxatlas infer tile --settings {params.settings:q} {params.grid:q} --tile {wildcards.tile}"
-    " --year {wildcards.year} --forcing {input.forcing:q} --attributes {input.attributes:q} {params.members:q}"
+    "fluxatlas infer tile --settings {params.settings:q} {params.grid:q} --tile {wildcards.tile:q}"
+    " --year {wildcards.year:q} --forcing {input.forcing:q} --attributes {input.attributes:q} {params.members:q}"
     " --state-in {input.state:q} --output {output.flux:q} --state-out {output.state:q}"
-    " {params.series:q} --workers {threads} --memory-mb {resources.mem_mb} 2> {log:q}"
+    " {params.series:q} --workers {threads:q} --memory-mb {resources.mem_mb:q} 2> {log:q}"
 )
 
 

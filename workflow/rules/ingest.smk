@@ -31,7 +31,7 @@ rule forcing:
         folder=subpath(output[0], ancestor=2),
         version=STAGE_VERSIONS["ingest"],
     shell:
-        "fluxatlas ingest forcing --settings {params.settings:q} --system {params.system:q} {params.grid:q} --year {wildcards.year}"
+        "fluxatlas ingest forcing --settings {params.settings:q} --system {params.system:q} {params.grid:q} --year {wildcards.year:q}"
         " {params.tiles:q} --output-dir {params.folder:q} --digests {output.digests:q} 2> {log:q}"
 
 

@@ -32,7 +32,7 @@ rule daily:
         version=STAGE_VERSIONS["products"],
     shell:
         "fluxatlas products daily --settings {params.settings:q} --system {params.system:q}"
-        " --variable {wildcards.variable} --year {wildcards.year} {params.flux:q} {params.attributes:q}"
+        " --variable {wildcards.variable:q} --year {wildcards.year:q} {params.flux:q} {params.attributes:q}"
         " --bbox {params.bbox:q} --output {output:q} 2> {log:q}"
 
 
@@ -55,8 +55,8 @@ rule maps:
         folder=subpath(output[0], parent=True),
         version=STAGE_VERSIONS["products"],
     shell:
-        "fluxatlas products cog --settings {params.settings:q} --daily {input:q} --variable {wildcards.variable}"
-        " --year {wildcards.year} --output-dir {params.folder:q} 2> {log:q}"
+        "fluxatlas products cog --settings {params.settings:q} --daily {input:q} --variable {wildcards.variable:q}"
+        " --year {wildcards.year:q} --output-dir {params.folder:q} 2> {log:q}"
 
 
 rule budget:

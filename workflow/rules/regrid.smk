@@ -26,7 +26,7 @@ rule attributes:
         version=STAGE_VERSIONS["regrid"],
     shell:
         "fluxatlas regrid attributes --settings {params.settings:q} --system {params.system:q} {params.grid:q}"
-        " --tile {wildcards.tile}"
+        " --tile {wildcards.tile:q}"
         " --bbox {params.bbox:q} --output {output:q} 2> {log:q}"
 
 
@@ -90,5 +90,5 @@ if RUN.region_files:
             grid=RUN.grid_options,
             version=STAGE_VERSIONS["regrid"],
         shell:
-            "fluxatlas regrid regions --settings {params.settings:q} {params.grid:q} --tile {wildcards.tile}"
+            "fluxatlas regrid regions --settings {params.settings:q} {params.grid:q} --tile {wildcards.tile:q}"
             " --output {output:q} 2> {log:q}"

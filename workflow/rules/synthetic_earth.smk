@@ -29,7 +29,7 @@ rule synthetic_weather:
         version=STAGE_VERSIONS["ingest"],
     shell:
         "fluxatlas ingest synthetic-earth weather --settings {params.settings:q} --bbox {params.bbox:q}"
-        " --year {wildcards.year} --output-dir {params.folder:q} 2> {log:q}"
+        " --year {wildcards.year:q} --output-dir {params.folder:q} 2> {log:q}"
 
 
 rule synthetic_closing:  # the first hour after the last year: totals of 31 December need it
@@ -53,7 +53,7 @@ rule synthetic_closing:  # the first hour after the last year: totals of 31 Dece
         version=STAGE_VERSIONS["ingest"],
     shell:
         "fluxatlas ingest synthetic-earth weather --settings {params.settings:q} --bbox {params.bbox:q}"
-        " --year {wildcards.year} --closing --output-dir {params.folder:q} 2> {log:q}"
+        " --year {wildcards.year:q} --closing --output-dir {params.folder:q} 2> {log:q}"
 
 
 rule synthetic_orography:
@@ -124,4 +124,4 @@ if RUN.has_synthetic_sites:
             version=STAGE_VERSIONS["ingest"],
         shell:
             "fluxatlas ingest synthetic-earth sites --settings {params.settings:q} --system {params.system:q} --bbox {params.bbox:q}"
-            " --start {params.start} --end {params.end} --output-dir {params.folder:q} 2> {log:q}"
+            " --start {params.start:q} --end {params.end:q} --output-dir {params.folder:q} 2> {log:q}"

@@ -29,8 +29,8 @@ rule pretrain:
         version=STAGE_VERSIONS["train"],
     shell:
         "fluxatlas train pretrain --settings {params.settings:q} --system {params.system:q} --grid {params.grid:q}"
-        " --member {wildcards.member} --samples {input:q} --output {output.member:q} --history {output.history:q}"
-        " --checkpoint {params.checkpoint:q} --threads {threads} 2> {log:q}"
+        " --member {wildcards.member:q} --samples {input:q} --output {output.member:q} --history {output.history:q}"
+        " --checkpoint {params.checkpoint:q} --threads {threads:q} 2> {log:q}"
 
 
 rule finetune:
@@ -58,17 +58,17 @@ rule finetune:
     params:
         settings=settings("finetune"),
         series=RUN.series_options,
-        gap=RUN.config.sites.completion_gap_days,
+        gap=option("sites", "completion_gap_days"),
         checkpoint=lambda wc: RUN.paths(
             "train", "checkpoints", f"{wc.member}_finetune.pt"
         ),
         version=STAGE_VERSIONS["train"],
     shell:
-        "fluxatlas train finetune --settings {params.settings:q} --member {wildcards.member}"
+        "fluxatlas train finetune --settings {params.settings:q} --member {wildcards.member:q}"
         " --pretrained {input.pretrained:q} --samples {input.samples:q} --sites-attributes {input.sites_attributes:q}"
         " --sites-forcing {input.sites_forcing:q} --observations {input.observations:q} --output {output.member:q}"
         " --predictions {output.predictions:q} --history {output.history:q} --checkpoint {params.checkpoint:q}"
-        " {params.series:q} --completion-gap-days {params.gap} --threads {threads} 2> {log:q}"
+        " {params.series:q} --completion-gap-days {params.gap:q} --threads {threads:q} 2> {log:q}"
 
 
 rule ensemble:  # one small file for inference to depend on, instead of every member in each of its many jobs
@@ -114,12 +114,12 @@ rule baseline:
     params:
         settings=settings("baseline"),
         series=RUN.series_options,
-        gap=RUN.config.sites.completion_gap_days,
+        gap=option("sites", "completion_gap_days"),
         grid=RUN.grid.name,
         system=RUN.system.key,
         version=STAGE_VERSIONS["train"],
     shell:
         "fluxatlas train baselines --settings {params.settings:q} --system {params.system:q} --grid {params.grid:q}"
         " --samples {input.samples:q} --sites-attributes {input.sites_attributes:q}"
-        " --sites-forcing {input.sites_forcing:q} --observations {input.observations:q} --only {wildcards.baseline} --output {output:q}"
-        " {params.series:q} --completion-gap-days {params.gap} --threads {threads} 2> {log:q}"
+        " --sites-forcing {input.sites_forcing:q} --observations {input.observations:q} --only {wildcards.baseline:q} --output {output:q}"
+        " {params.series:q} --completion-gap-days {params.gap:q} --threads {threads:q} 2> {log:q}"

@@ -50,6 +50,8 @@ def look_at(run: Run, findings: Findings | None = None) -> Findings:
     frames = list(_frames(run))
     half = 0.25 * frames[0].step
     lat, lon = float(np.mean(frames[0].lat)), float(np.mean(frames[0].lon))
+    with findings.trying(""):
+        run.refuse_wildcards()
     with contextlib.redirect_stderr(io.StringIO()), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # readers speak of what they read; the jobs will say it again
         with findings.trying("forcing"):

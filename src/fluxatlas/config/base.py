@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from ..errors import nearest
+
+
+def _folder(path: str) -> str:
+    """A folder in whose names Snakemake finds no names of its own."""
+    if held := sorted(set(path) & set("{}<>")):
+        raise ValueError(f"the path of this folder must not hold '{held[0]}', which Snakemake reads as a wildcard")
+    return path
+
+
+Folder = Annotated[str, AfterValidator(_folder)]
+"""The path of a folder that the workflow puts the names of its files together with."""
 
 
 class Block(BaseModel):

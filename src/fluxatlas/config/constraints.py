@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import glob
 import re
 from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from ..paths import matches
 from .base import Block
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
@@ -92,7 +92,4 @@ def constraint_inputs(constraint: Constraint) -> list[str]:
 
     A path without '*' is kept even if it does not exist, so that its absence is reported.
     """
-    found: list[str] = []
-    for pattern in constraint.path:
-        found += sorted(glob.glob(pattern, recursive=True)) if glob.has_magic(pattern) else [pattern]  # noqa: PTH207
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(name for pattern in constraint.path for name in matches(pattern)))

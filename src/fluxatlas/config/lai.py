@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from glob import glob, has_magic
+from glob import has_magic
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from ..paths import matches
 from .base import Block
 
 ProductName = Literal[
@@ -119,7 +120,7 @@ def expand(patterns: list[str]) -> list[Path]:
     """Files of paths, folders and patterns, each once and sorted; what is not there is left out."""
     found: set[Path] = set()
     for pattern in patterns:
-        for name in glob(pattern, recursive=True) if has_magic(pattern) else [pattern]:  # noqa: PTH207
+        for name in matches(pattern):
             path = Path(name)
             if path.is_dir():
                 found |= {member for member in path.iterdir() if member.suffix.lower() in SUFFIXES}

@@ -80,7 +80,7 @@ class Settings(str):
 
     compared: str
 
-    def __new__(cls, block: str, handed: dict[str, Any], recorded: dict[str, Any]) -> Settings:
+    def __new__(cls, block: str, handed: Any, recorded: dict[str, Any]) -> Settings:
         made = super().__new__(cls, json.dumps(handed, sort_keys=True))
         made.compared = f"{block} {json.dumps(recorded, sort_keys=True)}"
         return made

@@ -34,10 +34,11 @@ _JOBS_OF_THE_SYSTEM = (
 )  # fmt: skip
 
 _HANDED = (
-    "forcing", "static", "sites", "regions", "synthetic_earth", "synthesize", "train", "infer", "products", "evaluate",
-    "report",
+    "forcing", "static", "regions", "synthetic_earth", "synthesize", "train", "infer", "products", "evaluate", "report",
+    "sites",
 )  # fmt: skip
-"""Blocks whose leaves jobs are handed as JSON; those of the others are paths, wildcards and options of their own."""
+"""Blocks whose leaves jobs are handed as JSON; those of the others are paths, wildcards and options of their own.
+A job that reads two of them is handed the first one whole, and leaves of the other as options."""
 
 
 class Config(Block):

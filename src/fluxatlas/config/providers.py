@@ -9,10 +9,9 @@ import csv
 import re
 from dataclasses import dataclass
 from functools import lru_cache
-from glob import glob, has_magic
 from pathlib import Path
 
-from ..paths import RESOURCES
+from ..paths import RESOURCES, matches
 
 SOIL = ("sand", "clay", "soc", "bdod", "phh2o")
 """Layers that a soil map holds."""
@@ -77,7 +76,7 @@ def _file(path: str, name: str, depth: str) -> str:
     """The file of one depth interval; one of the files that fit, by :data:`SUFFIXES`."""
     if "{depth}" in path or "{layer}" in path:
         text = path.replace("{depth}", depth).replace("{layer}", name)
-        candidates = sorted(glob(text)) if has_magic(text) else [text]  # noqa: PTH207
+        candidates = matches(text)
         return candidates[0] if len(candidates) == 1 else _preferred(candidates) or text
     folder = Path(path)
     fits = re.compile(rf"{name}_{re.escape(depth)}_mean(_\d+m?)?", re.IGNORECASE)

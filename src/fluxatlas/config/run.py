@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from .base import Block
+from .base import Block, Folder
 from .leaves import leaf
 from .synthetic_earth import SyntheticEarthBlock
 
@@ -18,7 +18,7 @@ class RunBlock(Block):
 
     name: str = Field("demo", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", json_schema_extra=leaf("stac", changes="inputs"))
     """Name of the run; results go to <results>/<name>. Letters, digits, '_', '.' and '-'."""
-    results: str = Field(
+    results: Folder = Field(
         "results", json_schema_extra=leaf(why="the folder of every file: another place means other files")
     )
     """Folder that holds the results of all runs."""

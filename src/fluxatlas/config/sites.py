@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator
 
 from .base import Block, UnitOverride
+from .leaves import leaf
 
 
 class SiteInfo(Block):
@@ -113,7 +114,7 @@ class SitesBlock(Block):
     """What to do with a site whose coordinates lie in the sea more than a tenth of a degree off the coast."""
     complete_profiles: bool = True
     """Complete soil temperature and moisture at chamber sites (origin 'completed', qc 0)."""
-    completion_gap_days: int = Field(7, ge=0, le=60)
+    completion_gap_days: int = Field(7, ge=0, le=60, json_schema_extra=leaf("sites", "finetune", "baseline"))
     """Longest gap that the completion interpolates across, in days."""
 
 

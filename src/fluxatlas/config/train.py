@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from .base import Block
+from .base import Block, Folder
 from .leaves import leaf
 
 STATES = {"gru": 1, "lstm": 2}
@@ -24,7 +24,7 @@ class TrainBlock(Block):
         None, json_schema_extra=leaf("site_inputs", "synthesize", "synthetic_sites", changes="inputs")
     )
     """First and last year of forcing to train on. Left out: those of the run when it was first trained; they stay."""
-    members_from: str = Field("", json_schema_extra=leaf(why="the members are inputs, and nothing is trained"))
+    members_from: Folder = Field("", json_schema_extra=leaf(why="the members are inputs, and nothing is trained"))
     """Folder 'train' of a finished run whose members are used as they are; empty: the run trains its own."""
     members: int = Field(3, ge=1, le=100, json_schema_extra=leaf("baseline"))
     """Networks of the ensemble; they differ in seed and in the sites they do not see."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import glob
 import re
 from pathlib import Path
 from typing import Any
 
 from ...errors import InputError
+from ...paths import matches
 
 COSORE_FILES = ("DESCRIPTION.txt", "PORTS.txt", "data/data.RDS")
 SUFFIXES = {
@@ -50,10 +50,10 @@ def entry_files(entry: Any) -> list[str]:
     """
     found: list[str] = []
     for pattern in entry.path:
-        matches = sorted(glob.glob(pattern, recursive=True)) if glob.has_magic(pattern) else [pattern]  # noqa: PTH207
-        if not matches:
+        named = matches(pattern)
+        if not named:
             raise InputError(f"no file matches '{pattern}'", where="sites.entries", hint="correct the path or pattern")
-        below = [name for match in matches for name in _below(Path(match), entry.source)]
+        below = [name for path in named for name in _below(Path(path), entry.source)]
         if not below:
             raise InputError(
                 f"the folder holds no file of the layout '{entry.source}'",

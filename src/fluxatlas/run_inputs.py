@@ -1,0 +1,220 @@
+"""The raw files that a run reads, and for which tiles and years."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from . import freshness
+from .config.model import Config
+from .errors import ConfigError
+from .grid import Grid, Tile, get_grid
+from .paths import RunPaths, refuse_wildcards
+from .systems import System, get_system
+
+
+class RunInputs:
+    """What one configuration reads: tiles, years, files. Imports nothing heavy."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.paths = RunPaths(Path(config.run.results) / config.run.name)
+        self.grid: Grid = get_grid(config.grid.name)
+        self.system: System = get_system(config.system)
+        self.years = list(config.period.years)
+
+    @property
+    def is_synthetic(self) -> bool:
+        """Whether the world is made up, so that raw files and the truth can be made."""
+        return self.config.forcing.source == "synthetic_earth"
+
+    @property
+    def has_truth(self) -> bool:
+        """Whether the truth behind the made-up world is known for this system."""
+        return self.is_synthetic and self.system.truth is not None
+
+    @property
+    def has_synthetic_sites(self) -> bool:
+        """Whether the sites are those of the made-up world."""
+        return self.has_truth and not self.config.sites.entries
+
+    @cached_property
+    def land(self) -> dict[str, int]:
+        """Land cells by tile, for tiles of the domain with any; raises :class:`ConfigError` if there are none."""
+        from .regrid.land import land_tiles
+
+        found = dict(land_tiles(self.grid, self.config.grid.tile_size, self.config.domain.bbox))
+        if not found:
+            raise ConfigError(f"the domain {self.config.domain.bbox} holds no land", hint="correct the block 'domain'")
+        return found
+
+    @property
+    def tiles(self) -> list[str]:
+        """Names of the tiles with land, north-west first."""
+        return list(self.land)
+
+    def tile(self, name: str) -> Tile:
+        """The tile called ``name``."""
+        return self.grid.tile(name, self.config.grid.tile_size)
+
+    @property
+    def forcing_years(self) -> list[int]:
+        """Years whose forcing the product needs, spin-up included."""
+        return self.config.period.forcing_years
+
+    @cached_property
+    def training_years(self) -> list[int]:
+        """Years of forcing that training reads: ``train.years``, else those of the first training of this run.
+
+        A run that is not trained yet takes all years of its period.
+        """
+        if self.config.train.years:
+            first, last = self.config.train.years
+            return list(range(first, last + 1))
+        return freshness.recorded_years(self.paths("regrid")) or self.forcing_years
+
+    @property
+    def raw_years(self) -> list[int]:
+        """Years whose raw forcing is read, for the product or for training."""
+        return sorted({*self.forcing_years, *self.training_years})
+
+    # --- what is read -------------------------------------------------------------------------------------------
+
+    @property
+    def raw(self) -> str:
+        """Folder of the raw files that the synthetic Earth writes."""
+        return self.paths("ingest", "raw")
+
+    def files_of_year(self, year: int) -> list[str]:
+        """Every raw file that the pieces of ``year`` are made of."""
+        from .ingest.inputs import pattern_inputs
+
+        pattern = pattern_inputs(self.config.forcing.rain_pattern, year)
+        own = self.forcing_files(year) + self.neighbour_files(year)
+        return list(dict.fromkeys(own + pattern + self.elevation_files))
+
+    def forcing_files(self, year: int) -> list[str]:
+        """Raw forcing files of ``year``."""
+        from .ingest.inputs import forcing_inputs
+
+        return forcing_inputs(self.forcing, year)
+
+    def neighbour_files(self, year: int) -> list[str]:
+        """The raw files with the steps just before and after ``year`` that its days need; often none."""
+        from .ingest.inputs import neighbour_inputs
+
+        return neighbour_inputs(self.forcing, year)
+
+    @cached_property
+    def archive(self) -> Any:
+        """The folder that the forcing is fetched to; ``None`` where nothing is to be fetched."""
+        from .fetch.forcing import ForcingArchive
+
+        return ForcingArchive(self.config.forcing) if self.config.forcing.fetch else None
+
+    @cached_property
+    def absent_forcing(self) -> list[str]:
+        """Names of the forcing files that have to be fetched."""
+        if not self.archive:
+            return []
+        years = self.raw_years
+        return self.archive.absent(name for y in years for name in self.forcing_files(y) + self.neighbour_files(y))
+
+    @property
+    def fetch_options(self) -> list[str]:
+        """Recipe, folder, years and box of what is fetched, for a command line: one box around all tiles."""
+        edges = list(zip(*(self.tile(name).bbox for name in self.tiles), strict=True))
+        box = f"{min(edges[0])} {min(edges[1])} {max(edges[2])} {max(edges[3])}"
+        years = f"{self.raw_years[0] - 1}-{self.raw_years[-1] + 1}"
+        return [self.archive.name, "--output-dir", self.archive.folder, "--years", years, "--bbox", box]
+
+    @property
+    def elevation_files(self) -> list[str]:
+        """The file with the altitude of the forcing's grid, as a list of one or none."""
+        return [self.forcing.elevation] if self.forcing.elevation else []
+
+    @cached_property
+    def forcing(self) -> Any:
+        """The forcing block with its paths filled in."""
+        if self.archive:
+            return self.config.forcing.model_copy(update={"path": self.archive.patterns, "fetch": False})
+        if not self.is_synthetic:
+            return self.config.forcing
+        return self.config.forcing.model_copy(
+            update={
+                "path": f"{self.raw}/era5_land/{{year}}_{{month}}.nc",
+                "elevation": f"{self.raw}/era5_land/geopotential.nc",
+            }
+        )
+
+    @cached_property
+    def static(self) -> Any:
+        """The static block with its paths filled in."""
+        from .config.static import static_for_synthetic_earth
+
+        return static_for_synthetic_earth(f"{self.raw}/static") if self.is_synthetic else self.config.static
+
+    @cached_property
+    def static_files(self) -> list[str]:
+        """Raw static layers."""
+        from .config.static import static_inputs
+
+        return static_inputs(self.static)
+
+    @cached_property
+    def sites(self) -> Any:
+        """The sites block with its paths filled in."""
+        from .config.sites import sites_for_synthetic_earth
+
+        qc = self.config.sites.qc
+        limits = {kind.variable: kind.limits for kind in self.system.observations if kind.limits} | dict(qc.limits)
+        sites = self.config.sites.model_copy(update={"qc": qc.model_copy(update={"limits": limits})})
+        return sites_for_synthetic_earth(f"{self.raw}/sites", sites) if self.has_synthetic_sites else sites
+
+    @property
+    def synthetic_site_files(self) -> list[str]:
+        """Raw site files of the synthetic Earth: the list of towers, a file per tower, the chamber table."""
+        names = self.config.synthetic_earth.site_files(self.training_years[0], self.training_years[-1])
+        return [f"{self.raw}/sites/{name}" for name in names]
+
+    @cached_property
+    def site_files(self) -> list[str]:
+        """Raw site files."""
+        from .ingest.sites.inputs import site_inputs
+
+        return self.synthetic_site_files if self.has_synthetic_sites else site_inputs(self.sites)
+
+    @cached_property
+    def region_files(self) -> list[str]:
+        """Files of the regions of the budget."""
+        from .config.regions import region_inputs
+
+        return region_inputs(self.config.regions)
+
+    @property
+    def constraints(self) -> list[str]:
+        """Names of the gridded constraints."""
+        return list(self.config.constraints.sets)
+
+    def constraint_files(self, name: str) -> list[str]:
+        """Raw files of a gridded constraint; its patterns themselves where no file matches."""
+        from .config.constraints import constraint_inputs
+
+        constraint = self.config.constraints.sets[name]
+        return constraint_inputs(constraint) or constraint.path
+
+    @property
+    def atmosphere(self) -> dict[str, str]:
+        """Gas -> the provider's file of its mole fraction, where one is given."""
+        return {gas: series.path for gas, series in self.config.atmosphere.series.items()}
+
+    def refuse_wildcards(self) -> None:
+        """Raise :class:`ConfigError` for raw files that the workflow cannot name, those of the forcing aside."""
+        refuse_wildcards("static", self.static_files)
+        refuse_wildcards("sites.entries", self.site_files)
+        refuse_wildcards("regions.maps", self.region_files)
+        for gas, path in self.atmosphere.items():
+            refuse_wildcards(f"atmosphere.series.{gas}", [path])
+        for name in self.constraints:
+            refuse_wildcards(f"constraints.sets.{name}", self.constraint_files(name))

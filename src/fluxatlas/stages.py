@@ -3,11 +3,11 @@
 STAGE_VERSIONS = {
     "ingest": 1,
     "regrid": 1,
-    "synthesize": 1,
+    "synthesize": 2,
     "train": 2,
     "infer": 1,
     "products": 1,
-    "evaluate": 1,
+    "evaluate": 2,
     "report": 1,
 }
 """Raise the number of a stage when its science changes: everything that it made is then stale."""

@@ -115,7 +115,11 @@ def test_the_kernel_equals_the_plain_formulas() -> None:
     )
     k = k * methane.wetness_response(theta, soil["phi"], codes["moisture"], p["wetness_optimum"])
     made = p["production_rate"] / 3600 * np.exp(-NODE_CENTRES[:, None] / p["production_depth"])
-    made = made * methane.production_response(t, theta, soil["phi"], np.log(p["production_q10"])) * liquid_share(t)
+    made = (
+        made
+        * methane.production_response(t, theta, soil["phi"], np.log(p["production_q10"]), p["production_dry"])
+        * liquid_share(t)
+    )
     c0 = methane.air_concentration(day["ch4"], day["ps"], day["tas"], day["huss"])
     above = methane.snow_resistance(result["snw"][-1], result["snd"][-1], day["tas"], day["ps"])
     above = above + p["litter_depth"] / (

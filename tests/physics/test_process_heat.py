@@ -1,9 +1,12 @@
 """Soil heat against analytic solutions: half space, annual wave, Stefan's frost depth; conductivity and snow."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.special import erfc
 
+from fluxatlas.process import simulate
+from fluxatlas.process.evapotranspiration import net_radiation
 from fluxatlas.process.heat import (
     CENTRES,
     DAY,
@@ -13,8 +16,10 @@ from fluxatlas.process.heat import (
     heat_step,
     liquid_share,
     soil_conductivity,
+    surface_temperature,
 )
 from fluxatlas.process.snow import snow_conductivity, snowfall_share
+from process_weather import one_soil
 
 CONDUCTIVITY, CAPACITY = 1.0, 2.0e6
 
@@ -99,3 +104,28 @@ def test_conductivity_runs_from_dry_to_saturated() -> None:
 def test_snow_formulas() -> None:
     assert snow_conductivity(917.0) == pytest.approx(2.22 * 0.917**1.88)
     assert [snowfall_share(t, -1.0, 3.0) for t in (-2.0, 1.0, 4.0)] == [1.0, 0.5, 0.0]
+
+
+def test_the_ground_under_leaves_is_cooler_than_the_air_and_bare_soil_is_warmer() -> None:
+    assert surface_temperature(20.0, 150.0, 0.0, 0.0, 1.0, 0.8) == pytest.approx(21.5)
+    assert surface_temperature(20.0, 150.0, 50.0, 0.0, 1.0, 0.8) == pytest.approx(18.8)
+    assert surface_temperature(20.0, -40.0, 50.0, 0.0, 1.0, 0.8) == pytest.approx(20.32)  # a canopy keeps warmth in
+    assert surface_temperature(5.0, 150.0, 0.0, 1e9, 1.0, 0.8) == pytest.approx(0.0, abs=1e-6)
+
+
+def test_a_spin_up_brings_the_deep_soil_to_the_mean_of_the_surface() -> None:
+    """Without frost and snow the annual mean is that of the surface at all depths, whatever the first guess."""
+    days = pd.date_range("2001-01-01", periods=365)
+    season = np.cos(2 * np.pi * (np.arange(365) - 200) / 365)[:, None]
+    one = np.ones((365, 1))
+    forcing = {"tas": 290.0 + 6 * season, "pr": 3e-5 * one, "rsds": 200 * one, "rlds": 340 * one, "huss": 0.008 * one}
+    forcing |= {"ps": 1e5 * one, "lai": 0 * one, "ch4": 1900 * one}
+    given = {"surface_warming": 2.0, "litter_depth": 0.0}
+    found = {}
+    for years in (2, 80):
+        result = simulate(forcing, one_soil(), given, lat=np.array([30.0]), dates=days, spinup_years=years)
+        found[years] = result["tsl45"].mean(), result.state.temperature[-1, 0]
+    radiation = net_radiation(200.0, 340.0, forcing["tas"], 0.2)
+    mean = (surface_temperature(forcing["tas"], radiation, 0.0, 0.0, 2.0, 0.8)).mean()
+    assert found[80][0] == pytest.approx(mean, abs=0.08) and found[2][0] == pytest.approx(mean, abs=0.1)
+    assert found[2][1] == pytest.approx(found[80][1], abs=0.15)  # the first guess is 3 K off

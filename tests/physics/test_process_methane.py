@@ -200,3 +200,11 @@ def test_concentration_falls_with_depth_and_uptake_rises_with_rate_and_diffusivi
         assert column_profile(1.1 * d, k, 1.3)[1] > uptake
         assert column_profile(d, k, 1.3, 0.0, 1e4)[1] < uptake
         assert column_profile(d, k, 2.6)[1] == pytest.approx(2 * uptake)
+
+
+def test_production_goes_on_in_dry_soil_by_a_share_and_is_whole_in_saturated_soil() -> None:
+    q10 = np.log(2.5)
+    assert methane.production_response(15.0, 0.45, 0.45, q10, 0.1) == pytest.approx(1.0)
+    assert methane.production_response(15.0, 0.10, 0.45, q10, 0.1) == pytest.approx(0.1)
+    assert methane.production_response(25.0, 0.10, 0.45, q10, 0.1) == pytest.approx(0.25)
+    assert methane.production_response(15.0, 0.8 * 0.45, 0.45, q10, 0.1) == pytest.approx(0.1 + 0.9 * 0.25)

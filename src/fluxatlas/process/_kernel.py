@@ -31,7 +31,7 @@ _ROWS = (
 )  # fmt: skip
 _BLOCKS = {
     "drivers": len(Drivers._fields), "residual": len(BUDGETS), "scratch": 5 * heat.LAYERS + 1,
-    "capacity": heat.LAYERS, "latent": heat.LAYERS, "resistance": heat.LAYERS,
+    "capacity": heat.LAYERS, "latent": heat.LAYERS, "resistance": heat.LAYERS, "mean": heat.LAYERS,
     "half": methane_column.LAYERS, "oxidation": methane_column.LAYERS, "source": methane_column.LAYERS,
     "downward": NODES, "returned": NODES,
 }  # fmt: skip
@@ -74,7 +74,8 @@ def _stored(n, soil_water, snw, into, sign):  # type: ignore[no-untyped-def]
 def _boundary(n, f, p, radiation, snw, density, resistance, surface, conductance):  # type: ignore[no-untyped-def]
     """Upper boundary of the heat step."""
     for i in range(n):
-        surface[i] = surface_temperature(f.tas[i] - 273.15, radiation[i], f.lai[i], snw[i], p.surface_warming[i])
+        warm, cool = p.surface_warming[i], p.canopy_cooling[i]
+        surface[i] = surface_temperature(f.tas[i] - 273.15, radiation[i], f.lai[i], snw[i], warm, cool)
         first = 0.5 * THICKNESS[0] / resistance[0, i]
         conductance[i] = surface_conductance(snw[i], density[i], p.litter_depth[i], first)
 
@@ -187,8 +188,10 @@ def run_block(offset, n, steps, drivers, soil, p, roots, column, state, rows, da
     """Advance a block of ``n`` cells by ``steps`` days.
 
     All but ``drivers``, ``daily`` and ``residuals`` hold the block alone; those three hold all cells, of which the
-    block begins at ``offset``. ``daily`` and ``residuals`` are written if ``record``.
+    block begins at ``offset``. ``daily`` and ``residuals`` are written if ``record``; if not, ``rows.mean`` receives
+    the mean temperature of each layer.
     """
+    rows.mean[:] = 0.0
     w = rows.drivers
     f = Drivers(w[0], w[1], w[2], w[3], w[4], w[5], w[6], w[7])
     for day in range(steps):
@@ -204,3 +207,7 @@ def run_block(offset, n, steps, drivers, soil, p, roots, column, state, rows, da
         if record:
             _methane_day(n, f, state, rows, soil, p, column)
             _write(n, offset, state, rows, daily, residuals, day)
+        else:
+            for layer in range(heat.LAYERS):
+                for i in range(n):
+                    rows.mean[layer, i] += state.temperature[layer, i] / steps

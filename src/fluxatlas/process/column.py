@@ -19,7 +19,7 @@ import pandas as pd
 from . import methane, parameters
 from ._kernel import BUDGETS, OUTPUTS, run_block, work_rows
 from ._validate import validated_forcing, validated_site
-from .heat import LAYERS, initial_temperature
+from .heat import LAYERS, initial_temperature, settle_depths
 from .hydraulics import KPA_PER_M, soil_properties
 from .methane_column import NODE_CENTRES, Column
 from .structure import Structure
@@ -113,9 +113,12 @@ def simulate(
         cut = slice(offset, min(offset + BLOCK, cells))
         block = _cut(current, cut)
         n = cut.stop - offset
-        static = (_cut(soil, cut), _cut(p, cut), roots[:, cut].copy(), _cut(column, cut), block, work_rows(n))
+        rows: Any = work_rows(n)
+        static = (_cut(soil, cut), _cut(p, cut), roots[:, cut].copy(), _cut(column, cut), block, rows)
         for _ in range(spinup_years):
             run_block(offset, n, min(steps, 365), drivers, *static, daily, residuals, False)
+            if steps >= 365:
+                settle_depths(block.temperature, rows.mean)
         run_block(offset, n, steps, drivers, *static, daily, residuals, True)
         for whole, part in zip(current, block, strict=True):
             whole[..., cut] = part

@@ -7,8 +7,8 @@ Casulli (2008, doi:10.1137/070695216) [R] ends in finitely many solves. Either w
 exactly what flows in. Water that moves takes the temperature of the layer it enters; advected heat is not modelled.
 
 Conductivity: Johansen (1975) after Peters-Lidard et al. (1998) [R+], with the ice-saturated and water-saturated
-values mixed linearly. Surface temperature: air temperature plus an offset by net radiation and leaves [D], at most
-0 degC under snow.
+values mixed linearly. Surface temperature: air temperature plus an offset by net radiation and leaves, of either sign
+[D], at most 0 degC under snow.
 """
 
 from __future__ import annotations
@@ -27,6 +27,9 @@ INTERFACES = np.array([0.0, 0.02, 0.04, 0.10, 0.20, 0.30, 0.50, 1.00, 2.00, 4.00
 THICKNESS = np.diff(INTERFACES)
 CENTRES = INTERFACES[:-1] + THICKNESS / 2
 LAYERS = THICKNESS.size
+
+SETTLED = 5
+"""Layer (30-50 cm) whose annual mean the deeper ones take during a spin-up."""
 
 HEAT_WATER, HEAT_ICE = 4.188e6, 1.94e6  # J m-3 K-1, per volume of water equivalent for ice
 LATENT = 3.337e8  # J m-3 of water
@@ -60,9 +63,15 @@ def heat_capacity(theta: Any, liquid: Any, solid: Any) -> Any:
 
 
 @formula
-def surface_temperature(celsius: Any, radiation: Any, lai: Any, snw: Any, warming: Any) -> Any:
-    """Daily mean temperature of the surface [degC]."""
-    bare = celsius + warming * radiation / 100.0 * exp(-0.5 * lai)
+def surface_temperature(celsius: Any, radiation: Any, lai: Any, snw: Any, warming: Any, cooling: Any) -> Any:
+    """Daily mean temperature of the surface [degC].
+
+    Net ``radiation`` [W m-2] warms bare soil by ``warming`` and cools the ground under a closed canopy by ``cooling``
+    [K per 100 W m-2] against the air: floors of forests are cooler than the air over them (De Frenne et al. 2019,
+    doi:10.1038/s41559-019-0842-1) [R+].
+    """
+    open_sky = exp(-0.5 * lai)
+    bare = celsius + (warming * open_sky - cooling * (1.0 - open_sky)) * radiation / 100.0
     covered = snow_cover(snw)
     return (1.0 - covered) * bare + covered * minimum(celsius, 0.0)
 
@@ -84,6 +93,16 @@ def initial_temperature(tas: npt.NDArray[Any], depths: npt.NDArray[Any] = CENTRE
     wave = 2 * (year * np.exp(-1j * angle)[:, None]).mean(axis=0) if year.shape[0] >= 360 else 0 * mean
     damped = np.exp(-depths / 2.2 * (1 + 1j))[:, None] * wave
     return mean + damped.real
+
+
+def settle_depths(temperature: npt.NDArray[np.float64], mean: npt.NDArray[np.float64]) -> None:
+    """Bring layers below :data:`SETTLED` to the annual mean of that layer, in place; both (layer, N) [degC].
+
+    No heat flows through the bottom, so in a steady climate none flows through any depth over a year, and the annual
+    mean is the same at all depths that do not freeze. The 8 m of the column would take decades to find that mean by
+    conduction; the annual wave of each layer stays.
+    """
+    temperature[SETTLED + 1 :] += mean[SETTLED] - mean[SETTLED + 1 :]
 
 
 @njit(**INNER)

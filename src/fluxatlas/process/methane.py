@@ -142,10 +142,14 @@ def wetness_response(theta: Any, phi: Any, code: Any, optimum: Any) -> Any:
 
 
 @formula
-def production_response(celsius: Any, theta: Any, phi: Any, log_q10: Any) -> Any:
-    """Methane production over its value in saturated soil at 15 degC [1]; zero below 60 % water-filled pores [D]."""
+def production_response(celsius: Any, theta: Any, phi: Any, log_q10: Any, dry: Any) -> Any:
+    """Methane production over its value in saturated soil at 15 degC [1] [D].
+
+    It rises from the share ``dry`` below 60 % water-filled pores to one in saturated soil: anoxic cores of aggregates,
+    termites and plants emit from dry soils too.
+    """
     wet = maximum(theta / phi - 0.6, 0.0) / 0.4
-    return wet * wet * exp(0.1 * log_q10 * (clip(celsius, -60.0, 60.0) - 15.0))
+    return (dry + (1.0 - dry) * wet * wet) * exp(0.1 * log_q10 * (clip(celsius, -60.0, 60.0) - 15.0))
 
 
 def site_factor(ndep: Any, ph: Any, crop: Any, p: Any) -> FloatArray:

@@ -84,7 +84,8 @@ def layer_step(n, ps, temperature, water, soil, p, column, half, oxidation, sour
             oxidation[layer, i] *= warm * wetness_response(theta, phi, column.moisture[i], p.wetness_optimum[i])
         for i in range(n):
             t, theta, phi = temperature[layer, i], water[layer, i], soil.phi[i]
-            source[layer, i] = production_response(t, theta, phi, column.log_production_q10[i]) * liquid_share(t)
+            made = production_response(t, theta, phi, column.log_production_q10[i], p.production_dry[i])
+            source[layer, i] = made * liquid_share(t)
 
 
 @njit(**INNER)

@@ -1,8 +1,9 @@
 """Snow by the degree-day method: amount, density, thickness and thermal conductivity.
 
-Phase and melt after the degree-day tradition [R], settling [D], conductivity Yen (1981) [R+]. Snow holds no liquid
-water: rain passes through, melt leaves at once. Above :data:`GREATEST` the surplus leaves as runoff, so that
-glaciers stay finite.
+Phase and melt after the degree-day tradition [R], settling [D], compaction under its own weight in the form of
+Anderson (1976) as Essery et al. (2013, doi:10.1016/j.advwatres.2012.07.013) give it [V], conductivity Yen (1981)
+[R+]. Snow holds no liquid water: rain passes through, melt leaves at once. Above :data:`GREATEST` the surplus leaves as
+runoff, so that glaciers stay finite.
 """
 
 from __future__ import annotations
@@ -11,9 +12,12 @@ from typing import Any
 
 from numba import njit
 
-from ._vector import INNER, clip, exp, formula, maximum, minimum, power, where
+from ._vector import INNER, clip, exp, formula, log, maximum, minimum, power, where
 
 GREATEST = 3000.0  # kg m-2 of snow that can lie
+GREATEST_DENSITY = 550.0  # kg m-3: firn, beyond which grains do not slide any more [R]
+STIFF_BY_DENSITY, STIFF_BY_COLD = 0.018, 0.081  # m3 kg-1, K-1: growth of the logarithm of viscosity [V]
+GRAVITY = 9.81  # m s-2
 PATCHY = 10.0  # kg m-2 at which half of the ground is covered
 
 
@@ -35,6 +39,20 @@ def snow_conductivity(density: Any) -> Any:
     return 2.22 * power(density / 1000.0, 1.88)
 
 
+@formula
+def compacted_density(density: Any, snw: Any, celsius: Any, viscosity: Any) -> Any:
+    """Density [kg m-3] after a day under the mean weight of ``snw`` [kg m-2] at air temperature ``celsius``.
+
+    Solves ``d density / dt = density g snw / (2 eta)`` with ``eta = viscosity exp(0.018 density - 0.081 T)`` and
+    ``viscosity`` in Pa s, the factor before the exponential held for the day: stable for any weight. Snow is taken to
+    be as cold as the air and no warmer than 0 degC.
+    """
+    stiff = viscosity * exp(-STIFF_BY_COLD * minimum(celsius, 0.0))
+    strain = density * 0.5 * GRAVITY * snw / stiff * 86400.0
+    grown = log(exp(STIFF_BY_DENSITY * density) + STIFF_BY_DENSITY * strain) / STIFF_BY_DENSITY
+    return maximum(density, minimum(grown, GREATEST_DENSITY))
+
+
 @njit(**INNER)
 def snow_step(n, pr, tas, snw, density, p, rain, melt, calved):  # type: ignore[no-untyped-def]
     """One day of snow for ``n`` cells, in place.
@@ -47,7 +65,9 @@ def snow_step(n, pr, tas, snw, density, p, rain, melt, calved):  # type: ignore[
         precipitation = pr[i] * 86400.0
         fallen = precipitation * snowfall_share(celsius, p.snow_below[i], p.rain_above[i])
         rain[i] = precipitation - fallen
-        settled = density[i] + (p.snow_max_density[i] - density[i]) * (1.0 - exp(-p.snow_settling[i]))
+        slack = maximum(p.snow_max_density[i] - density[i], 0.0)
+        settled = density[i] + slack * (1.0 - exp(-p.snow_settling[i]))
+        settled = compacted_density(settled, snw[i], celsius, p.snow_viscosity[i])
         lying = snw[i] + fallen
         volume = snw[i] / settled + fallen / p.snow_fresh_density[i]
         density[i] = where(lying > 0.0, lying / maximum(volume, 1e-30), p.snow_fresh_density[i])

@@ -121,7 +121,7 @@ if RUN.has_synthetic_sites:
             start=RUN.training_years[0],
             end=RUN.training_years[-1],
             folder=subpath(output[0], parent=True),
-            version=STAGE_VERSIONS["ingest"],
+            version=STAGE_VERSIONS["synthesize"],  # made by the process model
         shell:
             "fluxatlas ingest synthetic-earth sites --settings {params.settings:q} --system {params.system:q} --bbox {params.bbox:q}"
             " --start {params.start:q} --end {params.end:q} --output-dir {params.folder:q} 2> {log:q}"

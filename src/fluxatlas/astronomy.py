@@ -16,12 +16,12 @@ SOLAR_CONSTANT = 1366.7
 
 def declination(dates: pd.DatetimeIndex) -> FloatArray:
     """Declination of the sun [rad], shape (time,)."""
-    return np.asarray(0.409 * np.sin(2 * np.pi * dates.dayofyear.to_numpy(float) / 365.0 - 1.39))
+    return np.asarray(0.409 * np.sin(2 * np.pi * dates.day_of_year.to_numpy(float) / 365.0 - 1.39))
 
 
 def inverse_distance(dates: pd.DatetimeIndex) -> FloatArray:
     """Inverse relative distance between earth and sun [1], which multiplies the solar constant, shape (time,)."""
-    return np.asarray(1.0 + 0.033 * np.cos(2 * np.pi * dates.dayofyear.to_numpy(float) / 365.0))
+    return np.asarray(1.0 + 0.033 * np.cos(2 * np.pi * dates.day_of_year.to_numpy(float) / 365.0))
 
 
 def _sunset(dates: pd.DatetimeIndex, lat: npt.ArrayLike) -> tuple[FloatArray, FloatArray, FloatArray]:

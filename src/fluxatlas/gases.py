@@ -82,5 +82,5 @@ class AnnualSeries:
                 f"(atmosphere.series.{self.gas})",
             )
         length = np.where(dates.is_leap_year, 366.0, 365.0)
-        decimal_year = dates.year.to_numpy(float) + (dates.dayofyear.to_numpy(float) - 0.5) / length
+        decimal_year = dates.year.to_numpy(float) + (dates.day_of_year.to_numpy(float) - 0.5) / length
         return np.interp(decimal_year, np.asarray(self.years, float) + 0.5, self.values)

@@ -128,8 +128,9 @@ class Run(RunInputs):
     @property
     def tables(self) -> list[str]:
         """Tables of the evaluation."""
+        own = [] if self.config.train.members_from else ["prior"]
         towers = ["towers"] if self.tower_variables else []
-        return ["skill", *towers, "seams", *(["truth"] if self.has_truth else [])]
+        return ["skill", "protocols", *own, *towers, "seams", *(["truth"] if self.has_truth else [])]
 
     @property
     def figures(self) -> list[str]:

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from scipy.special import erfc
 
+from fluxatlas.constants import LATENT_HEAT
 from fluxatlas.process import simulate
 from fluxatlas.process.evapotranspiration import net_radiation
 from fluxatlas.process.heat import (
@@ -106,11 +107,15 @@ def test_snow_formulas() -> None:
     assert [snowfall_share(t, -1.0, 3.0) for t in (-2.0, 1.0, 4.0)] == [1.0, 0.5, 0.0]
 
 
-def test_the_ground_under_leaves_is_cooler_than_the_air_and_bare_soil_is_warmer() -> None:
-    assert surface_temperature(20.0, 150.0, 0.0, 0.0, 1.0, 0.8) == pytest.approx(21.5)
-    assert surface_temperature(20.0, 150.0, 50.0, 0.0, 1.0, 0.8) == pytest.approx(18.8)
-    assert surface_temperature(20.0, -40.0, 50.0, 0.0, 1.0, 0.8) == pytest.approx(20.32)  # a canopy keeps warmth in
-    assert surface_temperature(5.0, 150.0, 0.0, 1e9, 1.0, 0.8) == pytest.approx(0.0, abs=1e-6)
+def test_the_ground_under_leaves_is_cooler_than_the_air_and_dry_bare_soil_is_warmer() -> None:
+    def surface(radiation: float, sensible: float, lai: float, snw: float = 0.0, celsius: float = 20.0) -> float:
+        return surface_temperature(celsius, radiation, sensible, lai, snw, 3.0, 0.8, 0.2)
+
+    assert surface(150.0, 100.0, 0.0) == pytest.approx(23.2)
+    assert surface(150.0, 0.0, 0.0) == pytest.approx(20.2)  # what evaporates does not warm
+    assert surface(150.0, 100.0, 50.0) == pytest.approx(19.0)
+    assert surface(-40.0, -40.0, 50.0) == pytest.approx(20.52)  # a canopy keeps warmth in
+    assert surface(150.0, 100.0, 0.0, snw=1e9, celsius=5.0) == pytest.approx(0.0, abs=1e-6)
 
 
 def test_a_spin_up_brings_the_deep_soil_to_the_mean_of_the_surface() -> None:
@@ -126,6 +131,7 @@ def test_a_spin_up_brings_the_deep_soil_to_the_mean_of_the_surface() -> None:
         result = simulate(forcing, one_soil(), given, lat=np.array([30.0]), dates=days, spinup_years=years)
         found[years] = result["tsl45"].mean(), result.state.temperature[-1, 0]
     radiation = net_radiation(200.0, 340.0, forcing["tas"], 0.2)
-    mean = (surface_temperature(forcing["tas"], radiation, 0.0, 0.0, 2.0, 0.8)).mean()
+    sensible = radiation - LATENT_HEAT * result["evspsbl"]
+    mean = surface_temperature(forcing["tas"], radiation, sensible, 0.0, 0.0, 2.0, 0.4, 0.0).mean()
     assert found[80][0] == pytest.approx(mean, abs=0.08) and found[2][0] == pytest.approx(mean, abs=0.1)
     assert found[2][1] == pytest.approx(found[80][1], abs=0.15)  # the first guess is 3 K off

@@ -1,6 +1,6 @@
 # evaluate: held-out sites, towers, seams between tiles and, for the synthetic Earth, the hidden truth.
 # In:  predictions, products, site tables
-# Out: <results>/evaluate/{skill,protocols,site_scores,towers,seams}.csv, for the synthetic Earth also truth.nc and truth.csv
+# Out: <results>/evaluate/{skill,protocols,site_scores,prior,towers,seams}.csv, for the synthetic Earth also truth.nc and truth.csv
 
 
 rule skill:
@@ -67,6 +67,38 @@ rule unseen:
     shell:
         "fluxatlas evaluate unseen --settings {params.settings:q} {params.members:q} {params.baselines:q}"
         " --sites {input.sites:q} --output {output.protocols:q} --site-output {output.sites:q} 2> {log:q}"
+
+
+if "prior" in RUN.tables:
+
+    rule prior:
+        input:
+            sites_attributes="<results>/regrid/sites_attributes.csv",
+            sites_forcing="<results>/regrid/sites_forcing.parquet",
+            observations="<results>/ingest/sites/observations.parquet",
+            samples="<results>/synthesize/samples.nc",
+            series=RUN.series,
+        output:
+            "<results>/evaluate/prior.csv",
+        log:
+            "<results>/logs/evaluate/prior.log",
+        benchmark:
+            "<results>/benchmarks/evaluate/prior.tsv"
+        conda:
+            "../envs/fluxatlas.yaml"
+        resources:
+            mem_mb=memory(4000),
+            runtime=minutes(60),
+        params:
+            settings=settings("prior"),
+            system=RUN.system.key,
+            series=RUN.series_options,
+            version=STAGE_VERSIONS["evaluate"],
+        shell:
+            "fluxatlas evaluate prior --settings {params.settings:q} --system {params.system:q}"
+            " --sites-attributes {input.sites_attributes:q} --sites-forcing {input.sites_forcing:q}"
+            " --observations {input.observations:q} --samples {input.samples:q} {params.series:q}"
+            " --output {output:q} 2> {log:q}"
 
 
 if RUN.tower_variables:

@@ -23,5 +23,7 @@ class EvaluateBlock(Block):
     """Sites nearer than this [km], directly or through others, are drawn together when intervals are worked out."""
     resamples: int = Field(1000, ge=100, le=100_000, json_schema_extra=leaf("unseen"))
     """Draws of clusters of sites from which the 90 % intervals of scores are taken."""
-    seed: int = Field(1, ge=0, json_schema_extra=leaf("unseen"))
+    prior_draws: int = Field(100, ge=20, le=10_000, json_schema_extra=leaf("prior"))
+    """Draws of parameters of the process model that are compared with what the sites measured."""
+    seed: int = Field(1, ge=0, json_schema_extra=leaf("unseen", "prior"))
     """Seed of these draws."""

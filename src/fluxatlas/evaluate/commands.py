@@ -51,6 +51,41 @@ def unseen(
 
 
 @app.command()
+def prior(
+    sites_attributes: Annotated[Path, typer.Option(help="Table of sites with their attributes.")],
+    sites_forcing: Annotated[Path, typer.Option(help="Meteorology of the sites.")],
+    observations: Annotated[Path, typer.Option(help="Observations of the sites.")],
+    output: Output,
+    system: SystemName,
+    samples: Annotated[Path | None, typer.Option(help="Synthetic samples, to say which sites lie outside.")] = None,
+    settings: Settings = "{}",
+    series: Annotated[list[str] | None, typer.Option(help="Series of the atmosphere as gas=path; repeat.")] = None,
+) -> None:
+    """Could the process model have made what the sites measured, with some parameters of its prior?"""
+    from ..config.evaluate import EvaluateBlock
+    from ..config.settings import read_settings
+    from ..ingest.atmosphere import series_of
+    from ..systems import get_system
+    from ..train.data import read_samples
+    from ..train.sites import read_sites
+    from .prior import write_prior
+
+    block, declared = read_settings(EvaluateBlock, settings), get_system(system)
+    known = series_of(declared.slow, series or ())
+    sites = read_sites(
+        sites_attributes, sites_forcing, observations, declared, block.cluster_distance_km, known, evaluate=True
+    )
+    made = read_samples(samples, declared) if samples else None
+    table = write_prior(output, sites, declared, block.prior_draws, block.seed, made)
+    for row in table[table["site"] == "all"].itertuples():
+        typer.echo(
+            f"{row.target}: {row.mean_inside:.0%} of the means and {row.days_inside:.0%} of the days of {row.n} sites"
+            " lie inside 90 % of the prior",
+            err=True,
+        )
+
+
+@app.command()
 def truth(
     flux: Flux,
     attributes: Attributes,

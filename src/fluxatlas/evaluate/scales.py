@@ -63,7 +63,7 @@ def _dates(days: pd.DataFrame) -> pd.DatetimeIndex:
 
 
 def _week(days: pd.DataFrame) -> npt.NDArray[np.int64]:
-    return np.minimum((_dates(days).dayofyear.to_numpy() - 1) // 7, 51)
+    return np.minimum((_dates(days).day_of_year.to_numpy() - 1) // 7, 51)
 
 
 def _means(days: pd.DataFrame, keys: Any, fewest: int) -> pd.DataFrame:

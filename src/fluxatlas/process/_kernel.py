@@ -7,6 +7,7 @@ from collections import namedtuple
 import numpy as np
 from numba import njit
 
+from ..constants import LATENT_HEAT
 from . import heat, methane_column, snow, water
 from ._validate import Drivers
 from ._vector import INNER, KERNEL, cached
@@ -71,11 +72,12 @@ def _stored(n, soil_water, snw, into, sign):  # type: ignore[no-untyped-def]
 
 
 @njit(**INNER)
-def _boundary(n, f, p, radiation, snw, density, resistance, surface, conductance):  # type: ignore[no-untyped-def]
+def _boundary(n, f, p, radiation, evaporated, snw, density, resistance, surface, conductance):  # type: ignore[no-untyped-def]
     """Upper boundary of the heat step."""
     for i in range(n):
-        warm, cool = p.surface_warming[i], p.canopy_cooling[i]
-        surface[i] = surface_temperature(f.tas[i] - 273.15, radiation[i], f.lai[i], snw[i], warm, cool)
+        celsius, sensible = f.tas[i] - 273.15, radiation[i] - LATENT_HEAT * evaporated[i] / 86400.0
+        warm, cool, offset = p.surface_warming[i], p.canopy_cooling[i], p.surface_offset[i]
+        surface[i] = surface_temperature(celsius, radiation[i], sensible, f.lai[i], snw[i], warm, cool, offset)
         first = 0.5 * THICKNESS[0] / resistance[0, i]
         conductance[i] = surface_conductance(snw[i], density[i], p.litter_depth[i], first)
 
@@ -158,7 +160,10 @@ def _heat_day(n, f, state, rows, soil, p):  # type: ignore[no-untyped-def]
     heat_coefficients(
         n, state.temperature, state.water, soil, p.conductivity_factor, rows.capacity, rows.latent, rows.resistance
     )
-    _boundary(n, f, p, rows.radiation, state.snw, state.density, rows.resistance, rows.surface, rows.conductance)
+    _boundary(
+        n, f, p, rows.radiation, rows.evaporated, state.snw, state.density, rows.resistance, rows.surface,
+        rows.conductance,
+    )  # fmt: skip
     heat_step(
         n, rows.surface, rows.conductance, state.temperature, rows.capacity, rows.latent, rows.resistance, rows.scratch,
         rows.residual[0],

@@ -20,7 +20,7 @@ from . import methane, parameters
 from ._kernel import BUDGETS, OUTPUTS, run_block, work_rows
 from ._validate import validated_forcing, validated_site
 from .heat import LAYERS, initial_temperature, settle_depths
-from .hydraulics import KPA_PER_M, soil_properties
+from .hydraulics import KPA_PER_M, retained, soil_properties
 from .methane_column import NODE_CENTRES, Column
 from .structure import Structure
 from .water import root_fractions
@@ -100,7 +100,7 @@ def simulate(
     site = validated_site(attributes, cells)
     values = _parameters(parameters, cells)
     p: Any = Parameters(**values)
-    soil_values = soil_properties(site)
+    soil_values = retained(soil_properties(site), values["retention_factor"])
     soil = Soil(**{name: np.ascontiguousarray(array) for name, array in soil_values.items()})
     column = _column(structure or Structure(), site, values, soil)
     roots = root_fractions(p.root_base)

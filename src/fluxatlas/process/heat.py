@@ -7,8 +7,8 @@ Casulli (2008, doi:10.1137/070695216) [R] ends in finitely many solves. Either w
 exactly what flows in. Water that moves takes the temperature of the layer it enters; advected heat is not modelled.
 
 Conductivity: Johansen (1975) after Peters-Lidard et al. (1998) [R+], with the ice-saturated and water-saturated
-values mixed linearly. Surface temperature: air temperature plus an offset by net radiation and leaves, of either sign
-[D], at most 0 degC under snow.
+values mixed linearly. Surface temperature: air temperature plus an offset by sensible heat, net radiation and leaves,
+of either sign [D], at most 0 degC under snow.
 """
 
 from __future__ import annotations
@@ -63,15 +63,18 @@ def heat_capacity(theta: Any, liquid: Any, solid: Any) -> Any:
 
 
 @formula
-def surface_temperature(celsius: Any, radiation: Any, lai: Any, snw: Any, warming: Any, cooling: Any) -> Any:
+def surface_temperature(
+    celsius: Any, radiation: Any, sensible: Any, lai: Any, snw: Any, warming: Any, cooling: Any, offset: Any
+) -> Any:
     """Daily mean temperature of the surface [degC].
 
-    Net ``radiation`` [W m-2] warms bare soil by ``warming`` and cools the ground under a closed canopy by ``cooling``
-    [K per 100 W m-2] against the air: floors of forests are cooler than the air over them (De Frenne et al. 2019,
-    doi:10.1038/s41559-019-0842-1) [R+].
+    What of the net ``radiation`` [W m-2] is not spent on evaporation, ``sensible`` [W m-2], warms open ground by
+    ``warming`` against the air; under a closed canopy ``radiation`` cools it by ``cooling`` (both [K] per 100 W m-2):
+    floors of forests are cooler than the air over them (De Frenne et al. 2019, doi:10.1038/s41559-019-0842-1) [R+].
+    ``offset`` [K] is what else a place has, such as slope. Snow hides all three.
     """
     open_sky = exp(-0.5 * lai)
-    bare = celsius + (warming * open_sky - cooling * (1.0 - open_sky)) * radiation / 100.0
+    bare = celsius + offset + (warming * sensible * open_sky - cooling * radiation * (1.0 - open_sky)) / 100.0
     covered = snow_cover(snw)
     return (1.0 - covered) * bare + covered * minimum(celsius, 0.0)
 

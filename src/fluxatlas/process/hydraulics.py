@@ -20,6 +20,7 @@ from ..variables import check_range, get
 FloatArray = npt.NDArray[np.float64]
 
 ATTRIBUTES = ("sand", "clay", "soc", "bdod")
+WATER_CONTENTS = ("theta_fc", "theta_wp", "theta_dry")
 PARTICLE_DENSITY = 2650.0  # kg m-3
 ORGANIC_DENSITY = 130.0  # kg m-3 of carbon in pure peat (Lawrence & Slater 2008) [R+]
 KPA_PER_M = 9.81  # suction of one metre of water, as rounded by Curry 2007
@@ -82,6 +83,16 @@ def soil_properties(attributes: Mapping[str, npt.ArrayLike]) -> dict[str, FloatA
         "drainage_days": np.interp(clay, (5.0, 60.0), (1.0, 5.0)),
         **_thermal(sand, clay, organic, phi),
     }
+
+
+def retained(properties: Mapping[str, FloatArray], factor: FloatArray) -> dict[str, FloatArray]:
+    """``properties`` of a soil that holds ``factor`` times the water at any suction below saturation.
+
+    What pedotransfer does not know: structure, stones, salts. The suction at saturation follows, so that water content
+    and suction stay those of one curve; no water content exceeds 98 % of the porosity.
+    """
+    held = {name: np.minimum(properties[name] * factor, 0.98 * properties["phi"]) for name in WATER_CONTENTS}
+    return {**properties, **held, "psi_sat": properties["psi_sat"] * factor ** properties["b"]}
 
 
 def _thermal(sand: FloatArray, clay: FloatArray, organic: FloatArray, phi: FloatArray) -> dict[str, FloatArray]:

@@ -39,7 +39,7 @@ def ch4(dates: pd.DatetimeIndex, lat: npt.ArrayLike, layers: Layers, series: Ann
     sine = np.sin(np.deg2rad(latitude))
     amplitude = np.where(latitude > 45, 20.0, np.where(latitude >= 0, 12.0, 13.0))
     peak = np.where(latitude > 45, 30.0, np.where(latitude >= 0, 60.0, 265.0))
-    day_of_year = dates.dayofyear.to_numpy(float)[:, None]
+    day_of_year = dates.day_of_year.to_numpy(float)[:, None]
     season = amplitude * np.cos(2 * np.pi * (day_of_year - peak) / 365.0)
     return annual + 70 * sine + 15 * (sine**2 - 1 / 3) + season
 

@@ -27,8 +27,9 @@ from .snow import snow_cover
 
 LAYERS = 8
 """Layers that exchange water, to 2 m; the deeper ones stay at field capacity."""
-EVAPORATING = (0.5, 0.3, 0.2)
-"""Share of the soil evaporation taken from each of the first three layers (10 cm)."""
+EVAPORATING = (0.4, 0.25, 0.2, 0.15)
+"""Share of the demand of soil evaporation on each of the first layers (20 cm); each gives by its own wetness, so that a
+dry crust does not end what comes from below (evaporating depth of 10-15 cm, Allen et al. 1998, FAO-56) [R+]."""
 SHEDDING = 5
 """Layers (30 cm) whose saturation decides how much rain is shed."""
 DRAINED = 0.30
@@ -83,8 +84,7 @@ def uptake_step(n, lai, snw, potential, temperature, water, soil, roots, p, dema
     """
     for i in range(n):
         share = vegetation_share(lai[i])
-        dryness = soil_limitation(water[0, i], soil.theta_fc[i])
-        demand[0, i] = potential[i] * (1.0 - share) * dryness * (1.0 - snow_cover(snw[i]))
+        demand[0, i] = potential[i] * (1.0 - share) * (1.0 - snow_cover(snw[i]))
         demand[1, i] = potential[i] * share
     for layer in range(LAYERS):
         mass = THICKNESS[layer] * DENSITY
@@ -94,7 +94,7 @@ def uptake_step(n, lai, snw, potential, temperature, water, soil, roots, p, dema
             limit = transpiration_limitation(theta, soil.theta_wp[i], soil.theta_fc[i], p.stress_threshold[i])
             wanted = demand[1, i] * roots[layer, i] * limit * liquid
             drawn = minimum(wanted, maximum(theta - soil.theta_wp[i], 0.0) * mass * liquid)
-            wanted = demand[0, i] * bare
+            wanted = demand[0, i] * bare * power(soil_limitation(theta, soil.theta_fc[i]), p.evaporation_shape[i])
             lost = minimum(wanted, maximum(theta - drawn / mass - soil.theta_dry[i], 0.0) * mass * liquid)
             water[layer, i] = theta - (drawn + lost) / mass
             evaporated[i] += drawn + lost

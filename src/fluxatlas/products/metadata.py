@@ -142,7 +142,7 @@ def dataset(
         "geospatial_lon_resolution": mosaic.grid.resolution,
         "time_coverage_start": f"{year}-01-01T00:00:00Z",
         "time_coverage_end": f"{year}-12-31T00:00:00Z",
-        "time_coverage_duration": f"P{pd.Timestamp(year, 12, 31).dayofyear}D",
+        "time_coverage_duration": f"P{pd.Timestamp(year, 12, 31).day_of_year}D",
         "time_coverage_resolution": "P1D",
     }
     for key, value in (("creator_email", settings.creator_email), ("creator_url", settings.creator_url)):

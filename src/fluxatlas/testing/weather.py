@@ -99,7 +99,7 @@ def knots(seed: int, place: Climate, days: pd.DatetimeIndex) -> Knots:
     time = (days - ORIGIN).days.to_numpy(float)
     z = {name: waves.series(place.lat, place.lon, time) for name, waves in _fields(seed).items()}
     sun = hours.Sun.of(days)
-    turn = 2 * np.pi * (days.dayofyear.to_numpy(float)[:, None] - place.peak) / 365.25
+    turn = 2 * np.pi * (days.day_of_year.to_numpy(float)[:, None] - place.peak) / 365.25
     summer = np.cos(turn)  # 1 at the warmest time of the year, -1 half a year later
     sine = np.abs(np.sin(np.deg2rad(place.lat)))
 

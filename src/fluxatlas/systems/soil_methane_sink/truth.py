@@ -39,7 +39,8 @@ def parameters(
     return {
         "albedo": 0.25 - 0.12 * forest,
         "root_base": 0.943 + 0.03 * forest,
-        "surface_warming": 0.8 + 0.6 * (1 - forest),
+        "surface_warming": 3.0 + 1.5 * (1 - forest),
+        "canopy_cooling": 0.6 * forest,
         "litter_depth": 0.004 + 0.045 * forest * (0.4 + carbon),
         "melt_factor": 5.2 - 2.6 * forest,
         "runoff_shape": 5.5 - 3.0 * clay,

@@ -159,7 +159,7 @@ def test_atmospheric_gases_are_made_once_where_a_file_is_given(tmp_path, dry_run
     assert "--input co2_mm_gl.csv --gas co2 --gap 0 --first-year 2000" in said
     made = "--series ch4=results/demo/ingest/atmosphere/ch4_global.csv"
     users = {line[line.index("fluxatlas ") :].split()[1] for line in said.splitlines() if made in line}
-    assert users == {"synthesize", "train", "infer"}
+    assert users == {"synthesize", "train", "infer", "evaluate"}
 
 
 def test_a_missing_archive_is_named(tmp_path) -> None:

@@ -75,7 +75,7 @@ def work(run: Run) -> dict[str, tuple[int, float]]:
         "train": (2 * members + baselines + 1, members * config.synthesize.site_days * epochs * wider),
         "infer": (tiles * (years + 1) + years, cells * days * (years + spun) * members * wider),
         "products": (variables * years * 2 + 2, cells * days * years * variables),
-        "evaluate": (5 if run.has_truth else 3, 0),
+        "evaluate": (len(run.tables) + int(run.has_truth), 0),
         "report": (len(run.figures) + 1, 0),
     }
 

@@ -360,6 +360,7 @@ def _others() -> list[Layout]:
             "srdb-data.csv",
             {"srdb-data.csv": respiration.encode()},
             "rs",
+            entry={"sites": []},
             time=1,
             value=9,
             column="Rs_annual",

@@ -158,6 +158,16 @@ def factor(units: str, target: str) -> float:
     return float(f"{ratio:.12g}")  # a ratio of powers of ten, freed from its rounding
 
 
+def linear(units: str, target: str) -> tuple[float, float]:
+    """(factor, offset) from numbers in ``units`` to ``target``; raises :class:`UnitError` where there is none."""
+    try:
+        pair = _registry().Quantity(np.array([0.0, 1.0]), _parse(units)).to(_parse(target)).magnitude
+    except Exception as problem:  # pint raises many kinds
+        raise UnitError(f"'{units}' is not convertible to '{target}'", hint="correct the unit") from problem
+    zero, one = (float(value) for value in pair)
+    return float(f"{one - zero:.12g}"), float(f"{zero:.12g}")
+
+
 def convert(values: npt.ArrayLike, units: str, name: str, *, where: str = "") -> npt.NDArray[np.floating[Any]]:
     """Convert ``values`` given in ``units`` to the canonical units of variable ``name``.
 

@@ -9,8 +9,9 @@ import pytest
 from fluxatlas.config.sites import QcRules, SiteEntry
 from fluxatlas.errors import FluxAtlasError, InputError, UnitError
 from fluxatlas.ingest.sites import chambers
+from fluxatlas.ingest.sites.magnitude import looks_like_percent
 from fluxatlas.ingest.sites.records import Ledger
-from fluxatlas.ingest.sites.units import looks_like_percent, methane_factor, sign_factor
+from fluxatlas.ingest.sites.units import methane_factor, sign_factor
 
 HEADER = (
     "site,lat,lon,elevation,igbp,datetime_utc,flux,flux_unit,flux_sign,flux_sd,soil_temperature,"

@@ -83,9 +83,19 @@ def test_soil_values_and_gap_filled_days(data_dir: Path) -> None:
     assert "tsl15" not in set(record.observations["variable"])  # 10 cm counts as 5 cm, and 5 cm itself is nearer
 
 
-def test_unknown_depths_are_assumed_and_said_so(data_dir: Path) -> None:
-    _, ledger = read([real(data_dir, "FI-Ken", "FULLSET_DD")], sites=place("FI-Ken"))
-    assert any("assumed TS_1 = 5 cm" in note for note in ledger.notes["FI-Ken"])
+def test_of_unknown_depths_the_first_sensor_alone_is_used_and_the_screen_says_so(data_dir: Path) -> None:
+    files = [real(data_dir, "FI-Ken", "FULLSET_DD")]
+    (record,), ledger = read(files, sites=place("FI-Ken"))
+    assert {name[:3] + name[-2:] for name in set(record.observations["variable"]) if name[:3] in ("tsl", "swc")} <= {
+        "tsl05",
+        "swc05",
+    }
+    (line,) = (line for line in ledger.told() if "depths of TS" in line)
+    assert line.startswith("FI-Ken: depths of TS are stated nowhere: sensor 1 is taken to be at 5 cm")
+    assert line.endswith("left out; state them with temperature_depths")
+    (record,), ledger = read(files, sites=place("FI-Ken"), temperature_depths={1: 4.0, 2: 20.0})
+    assert {"tsl05", "tsl15"} <= set(record.observations["variable"])
+    assert not [line for line in ledger.told() if "depths of TS" in line]
 
 
 def test_tower_and_era_files_of_one_site_are_joined(data_dir: Path) -> None:

@@ -62,7 +62,7 @@ def test_cosore_sites_of_japan(data_dir: Path, dataset: str, rows: int, median: 
     assert record.site["utc_offset"] == 9
     moisture = daily(record, "swc05")["value"]
     assert 0.1 < moisture.median() < 0.3
-    assert any("percent by its magnitude" in note for note in ledger.notes[record.name]) == percent
+    assert any("is read as percent" in note for note in ledger.notes[record.name]) == percent
 
 
 def test_cosore_howland(data_dir: Path) -> None:
@@ -206,7 +206,7 @@ def test_voigt_unit_override(data_dir: Path) -> None:
     carbon, ledger = run(voigt, "voigt", [path], units=units)
     ratio = daily(carbon[0], "fch4")["value"] / daily(plain[0], "fch4")["value"]
     assert ratio.to_numpy() == pytest.approx(16.043 / 12.011)
-    assert "flux is read as ug CH4-C m-2 h-1 (what if it were)" in ledger.notes[carbon[0].name]
+    assert "CH4_flux is read as ug CH4-C m-2 h-1 (what if it were)" in ledger.notes[carbon[0].name]
 
 
 @pytest.mark.parametrize(

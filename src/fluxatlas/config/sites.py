@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from .base import Block, UnitOverride
 from .leaves import leaf
@@ -29,6 +29,17 @@ class SiteInfo(Block):
     """Standard time minus UTC in hours; estimated as longitude / 15 where nobody states it."""
 
 
+_DEPTHS = ("plumber2", "ismn", "chambers", "cosore", "voigt", "stdfmt", "srdb")
+_PERIODS = "whose records become means of periods, not sites"
+UNUSED: dict[str, tuple[tuple[str, ...], str]] = {
+    "temperature_depths": (_DEPTHS, "whose files state the depths of sensors or have none"),
+    "moisture_depths": (_DEPTHS, "whose files state the depths of sensors or have none"),
+    "encoding": (("plumber2",), "whose files hold no text"),
+    **dict.fromkeys(("metadata", "attributes", "sites", "use"), (("srdb",), _PERIODS)),
+}
+"""Fields of an entry that some sources cannot use: the sources, and why."""
+
+
 class SiteEntry(Block):
     """One source of sites."""
 
@@ -45,11 +56,14 @@ class SiteEntry(Block):
     sites: list[SiteInfo] = []
     """Facts on sites given here instead of in a metadata file; they win over the file's."""
     temperature_depths: dict[int, float] = {}
-    """Depth in cm of soil temperature sensor 1, 2, ... where the file does not state it (default: 5, 15, 45)."""
+    """Depth in cm of soil temperature sensor 1, 2, ... where the file does not state it (fluxnet, ameriflux,
+    ameriflux_l2); where nobody does, sensor 1 is taken to be at 5 cm and the others are left out."""
     moisture_depths: dict[int, float] = {}
-    """Depth in cm of soil moisture sensor 1, 2, ... where the file does not state it (default: 5, 15, 45)."""
+    """Depth in cm of soil moisture sensor 1, 2, ... where the file does not state it (fluxnet, ameriflux,
+    ameriflux_l2); where nobody does, sensor 1 is taken to be at 5 cm and the others are left out."""
     units: dict[str, UnitOverride] = {}
-    """Unit by column for files whose label is wrong or missing: {name: {units: ..., reason: ...}}."""
+    """Unit by column (as the file calls it; the name without position stands for all of them) for files whose label is
+    wrong or missing: {name: {units: ..., reason: ...}}."""
     encoding: str = "utf-8"
     """Text encoding of the files, such as latin-1."""
     use: Literal["train", "evaluate"] = "train"
@@ -59,6 +73,13 @@ class SiteEntry(Block):
     @classmethod
     def _one_or_more(cls, value: Any) -> Any:
         return [value] if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _only_what_is_used(self) -> SiteEntry:
+        for name, (sources, why) in UNUSED.items():
+            if self.source in sources and getattr(self, name) != type(self).model_fields[name].get_default():
+                raise ValueError(f"'{name}' is not used with 'source: {self.source}', {why}")
+        return self
 
 
 class QcRules(Block):
@@ -118,10 +139,20 @@ class SitesBlock(Block):
     """Longest gap that the completion interpolates across, in days."""
 
 
+SYNTHETIC_DEPTHS = {1: 5.0, 2: 15.0, 3: 45.0}
+"""Depth in cm of the sensors of towers on the synthetic Earth."""
+
+
 def sites_for_synthetic_earth(folder: str, block: SitesBlock | None = None) -> SitesBlock:
     """``block`` (its rules) with the files that the synthetic Earth writes to ``folder``: towers and chambers."""
     entries = [
-        SiteEntry(source="fluxnet", path=[folder], metadata=f"{folder}/towers.csv"),
+        SiteEntry(
+            source="fluxnet",
+            path=[folder],
+            metadata=f"{folder}/towers.csv",
+            temperature_depths=SYNTHETIC_DEPTHS,
+            moisture_depths=SYNTHETIC_DEPTHS,
+        ),
         SiteEntry(source="chambers", path=[f"{folder}/chambers.csv"]),
     ]
     return (block or SitesBlock()).model_copy(update={"entries": entries})

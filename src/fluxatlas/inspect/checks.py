@@ -14,9 +14,8 @@ import numpy.typing as npt
 
 from .. import variables
 from ..config.sites import QcRules
-from ..errors import FluxAtlasError
+from ..ingest.sites.magnitude import by_magnitude
 from ..ingest.sites.qc import scaled_codes, spikes
-from ..ingest.sites.units import looks_like_percent
 from .report import Report, VariableSummary
 
 FloatArray = npt.NDArray[np.float64]
@@ -28,33 +27,6 @@ REPEATS = 5
 RULES = QcRules()
 MAYBE_ZERO = ("pr", "rsds", "snw", "snd", "mrro", "evspsbl", "swc", "cropFrac", "wetlandFrac")
 """Variables that may rightly be zero for long (by the start of the name)."""
-
-# canonical variable -> band in which the median of real data lies [canonical units]
-USUAL: dict[str, tuple[float, float]] = {
-    "tas": (225, 315),
-    "tasmin": (220, 312),
-    "tasmax": (228, 322),
-    "tsl": (230, 320),
-    "ps": (45000, 107000),
-    "sfcWind": (0.2, 20),
-    "rlds": (80, 500),
-    "huss": (5e-5, 0.03),
-    "hurs": (8, 105),
-    "ch4": (600, 4000),
-    "vpd": (5, 6000),
-}
-# canonical variable -> units it is often given in; the one that brings the median into the usual band is named
-CANDIDATES: dict[str, tuple[str, ...]] = {
-    "tas": ("K", "degC", "degF"),
-    "tsl": ("K", "degC", "degF"),
-    "ps": ("Pa", "hPa", "kPa"),
-    "sfcWind": ("m s-1", "mm s-1", "km h-1"),
-    "hurs": ("%", "1"),
-    "huss": ("1", "g kg-1"),
-    "rlds": ("W m-2", "J m-2 h-1"),
-    "ch4": ("ppb", "1"),
-    "vpd": ("Pa", "hPa", "kPa"),
-}
 
 
 @dataclass
@@ -133,11 +105,8 @@ def judge(report: Report, column: Column) -> VariableSummary:
 
 
 def _judge_values(report: Report, column: Column, values: FloatArray, finite: FloatArray) -> None:
-    mixed = _percent_or_fraction(report, column, finite)
-    if column.canonical and not mixed:
-        unit_wrong = _magnitude(report, column, finite)
-        if not unit_wrong:
-            _range(report, column, values)
+    if column.canonical and not _contradicted(report, column, finite):
+        _range(report, column, values)
     _constant(report, column, values)
     if column.canonical and column.ordered:
         _spikes(report, column, values)
@@ -192,53 +161,19 @@ def _apart(others: FloatArray, code: float, n: int) -> bool:
     return (n >= 2 and (code < low - 0.5 * (high - low) - 1e-9 or code > high + 0.5 * (high - low))) or code < 0 <= low
 
 
-def _percent_or_fraction(report: Report, column: Column, finite: FloatArray) -> bool:
-    """Soil moisture and humidity in the other scale than assumed, or in both; true where the scale is mixed."""
-    if column.family not in ("swc", "hurs"):
+def _contradicted(report: Report, column: Column, finite: FloatArray) -> bool:
+    """Whether the magnitude contradicts the unit, so that a range says nothing; a fraction and percent are told apart
+    for good."""
+    known: dict[str, Any] = {"units": column.units, "factor": column.factor, "offset": column.offset}
+    found = by_magnitude(finite, column.canonical, **known)
+    if found is None:
         return False
-    scale = column.factor  # to canonical: swc fraction, hurs percent
-    assumed_percent = scale < 0.5 if column.family == "swc" else scale <= 1.0
-    high = float(np.mean(finite > 1.5))
-    if looks_like_percent(finite):
-        if not assumed_percent:
-            text = f"in percent by magnitude (median {np.median(finite):.3g}), not a fraction"
-            report.warn("percent-not-fraction", text, column.name)
-            column.factor = 0.01 if column.family == "swc" else 1.0
+    report.warn(found.code, found.text, column.name)
+    if found.code in ("percent-not-fraction", "fraction-not-percent"):
+        zero, one = variables.convert(np.array([0.0, 1.0]), found.units, column.canonical)
+        column.factor, column.offset = float(one - zero), float(zero)
         return False
-    if int((finite > 1.5).sum()) >= REPEATS and float(np.median(finite)) <= 1.2 and finite.max() <= 130:
-        n = int((finite > 1.5).sum())
-        text = f"mixes units: {finite.size - n:,} values look like fractions, {n:,} ({100 * high:.2g} %) like percent"
-        report.warn("mixed-units", f"{text} (up to {finite.max():.4g})", column.name)
-        return True
-    if assumed_percent and finite.max() <= 1.2 and finite.max() > 0.05:
-        text = f"a fraction by magnitude (0-{finite.max():.3g}), not percent"
-        report.warn("fraction-not-percent", text, column.name)
-        column.factor = 1.0 if column.family == "swc" else 100.0
-    return False
-
-
-def _magnitude(report: Report, column: Column, finite: FloatArray) -> bool:
-    """Whether the unit contradicts the magnitude; the unit that would fit is named."""
-    name = column.canonical if column.canonical in USUAL else column.family
-    if name not in USUAL:
-        return False
-    low, high = USUAL[name]
-    median = float(np.median(finite))
-    if low <= median * column.factor + column.offset <= high:
-        return False
-    for units in CANDIDATES.get(name, ()):
-        try:
-            zero, one = variables.convert(np.array([0.0, 1.0]), units, column.canonical)
-        except FluxAtlasError:
-            continue
-        if low <= median * (one - zero) + zero <= high:
-            said = f"'{column.units}'" if column.units else "no unit"
-            text = f"the unit says {said} but the magnitude (median {median:.4g}) is that of {units}"
-            report.warn("unit-by-magnitude", text, column.name)
-            return True
-    shown = f"{median * column.factor + column.offset:.4g} {variables.get(column.canonical).units}"
-    report.warn("unusual-magnitude", f"the median of {shown} is unusual for {column.canonical}", column.name)
-    return False
+    return found.code in ("mixed-units", "unit-by-magnitude")
 
 
 def _range(report: Report, column: Column, values: FloatArray) -> None:

@@ -14,7 +14,7 @@ used only on days with every driver at every step.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ from .metadata import SiteFacts
 from .qc import missing
 from .quick import SMALLEST, quick_table
 from .records import Ledger, SiteRecord, observations
+from .stated import restate
 from .subdaily import C_PER_UMOL, observed_days, screened_weather, weather_days, whole_days
 from .text import decode, in_order, numbers, read_bytes, read_table, times
 from .units import METHANE, methane_factor
@@ -162,13 +163,20 @@ def record(
     ledger: Ledger,
     where: str,
     source: str = "ameriflux",
+    called: Mapping[str, str] | None = None,
 ) -> SiteRecord:
-    """The site of one file: observations and, where every driver is measured, weather."""
+    """The site of one file: observations and, where every driver is measured, weather.
+
+    ``called``: names in the file of columns that were renamed.
+    """
     stated = {k: v for k, v in found.facts.items() if k != "name"}
     row = facts.row(found.site, kind="tower", source=source, ledger=ledger, where=where, stated=stated)
     site = str(row["site"])
     ledger.note(site, f"AmeriFlux {found.version}: measured values in local standard time, not gap-filled")
     table, per_day = whole_days(found.table, where)
+    step = 86400.0 / per_day
+    told: dict[str, Any] = {"site": site, "where": where, "step": step, "called": called}
+    table = restate(table, LAYOUT, entry, rules, ledger, **told)
     chosen = choose_columns(table, rules)
     _count_empty(found.table, chosen, site, rules, ledger)
     parts = []
@@ -223,8 +231,7 @@ def _observed(
     """(column, variable, factor, offset) of every observation; depths [cm] ``stated`` by column."""
     found: list[tuple[str, str, float, float]] = []
     if ("FCH4", 1) in chosen:
-        unit = entry.units["FCH4"].units if "FCH4" in entry.units else METHANE
-        found.append((chosen["FCH4", 1], "fch4", methane_factor(unit, f"unit of FCH4, site '{site}'"), 0.0))
+        found.append((chosen["FCH4", 1], "fch4", *LAYOUT.of("fch4").conversion()))
     carbon = next((chosen[stem, 1] for stem in ("NEE", "FC") if (stem, 1) in chosen), None)
     if carbon:
         ledger.note(site, f"nee is {carbon}")
@@ -234,7 +241,7 @@ def _observed(
     for stem, kind, given in (("TS", "tsl", entry.temperature_depths), ("SWC", "swc", entry.moisture_depths)):
         conversion = LAYOUT.of(depths.variable(kind, 5)).conversion()
         levels = {level: column for (name, level), column in chosen.items() if name == stem}
-        at = depths.sensors(stem, levels, given, stated, lambda text: ledger.note(site, text))
+        at = depths.sensors(stem, levels, given, stated, entry, ledger, site)
         found += [(column, depths.variable(kind, depth), *conversion) for depth, column in at.items()]
     return found
 

@@ -10,7 +10,7 @@ expected are refused. Depths of soil temperature are in the file; those of moist
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -55,9 +55,12 @@ CLOCK = ("YEAR", "DOY", "HRMIN")
 _DEPTHS = ("TSdepth1", "TSdepth2")
 
 
-def read_file(path: str | Path, encoding: str = "utf-8") -> tuple[BaseFile, dict[int, float]]:
+def read_file(
+    path: str | Path, encoding: str = "utf-8", units: Container[str] = ()
+) -> tuple[BaseFile, dict[int, float]]:
     """One file as a BASE file (names, start of each step), and the depth [cm] of sensor 1, 2 where it is stated.
 
+    ``units``: columns whose unit is stated elsewhere, whatever the header says.
     Raises :class:`InputError` for a file without the header block, bad times or numbers, a gap-filled version, and
     :class:`UnitError` for an unexpected unit.
     """
@@ -75,7 +78,7 @@ def read_file(path: str | Path, encoding: str = "utf-8") -> tuple[BaseFile, dict
         raise InputError(
             "no line of column names (YEAR, ...)", where=where, hint="this is not an AmeriFlux Level 2 file"
         )
-    _check_units(lines[at], lines[at + 1] if at + 1 < len(lines) else "", where)
+    _check_units(lines[at], lines[at + 1] if at + 1 < len(lines) else "", units, where)
     body = [line if re.match(r"\s*\d{4}\s*,", line) else "" for line in lines[at + 1 :]]
     strange = [line for line, kept in zip(lines[at + 3 :], body[2:], strict=True) if line.strip() and not kept]
     if strange:
@@ -93,13 +96,15 @@ def read_file(path: str | Path, encoding: str = "utf-8") -> tuple[BaseFile, dict
     return found, _depths(values)
 
 
-def _check_units(names: str, units: str, where: str) -> None:
+def _check_units(names: str, units: str, stated: Container[str], where: str) -> None:
     cells = [cell.strip() for cell in units.split(",")]
     for name, unit in zip((cell.strip() for cell in names.split(",")), cells, strict=False):
         expected = COLUMNS.get(name, ("", unit))[1]
-        if unit != expected:
+        if unit != expected and name not in stated:
             raise UnitError(
-                f"column '{name}' is in '{unit[:20]}', expected '{expected}'", where=where, hint="convert the column"
+                f"column '{name}' is in '{unit[:20]}', expected '{expected}'",
+                where=where,
+                hint=f"state its unit with sites.entries.units.{name}, or convert the column",
             )
 
 
@@ -152,7 +157,7 @@ def read(files: Sequence[str], entry: SiteEntry, rules: QcRules, ledger: Ledger)
     facts = SiteFacts(entry)
     by_site: dict[str, list[tuple[BaseFile, dict[int, float], str]]] = {}
     for path in files:
-        found, at = read_file(path, entry.encoding)
+        found, at = read_file(path, entry.encoding, entry.units)
         by_site.setdefault(found.site, []).append((found, at, str(path)))
     return [_joined(parts, facts, entry, rules, ledger) for _, parts in sorted(by_site.items())]
 
@@ -177,8 +182,9 @@ def _joined(
             facts.site_id(first.site), "depths of soil moisture are not in the file: those of temperature are used"
         )
     told = entry.model_copy(update=depths)
-    made = record(replace(first, table=table), facts, told, rules, ledger, where, source="ameriflux_l2")
     in_file = {base: name for name, (base, _) in COLUMNS.items()}
+    joined = replace(first, table=table)
+    made = record(joined, facts, told, rules, ledger, where, source="ameriflux_l2", called=in_file)
     for variable, columns in ledger.sources.get(made.name, {}).items():
         ledger.sources[made.name][variable] = {in_file.get(name, name): pair for name, pair in columns.items()}
     return made

@@ -18,9 +18,11 @@ from ...config.sites import QcRules, SiteEntry
 from ...errors import InputError, UnitError
 from . import depths
 from .daily import daily_mean, local_day
+from .layouts import ColumnSpec
 from .metadata import SiteFacts
 from .qc import screen
 from .records import Ledger, SiteRecord, observations
+from .stated import true_unit
 from .text import numbers, read_table, times
 from .units import methane_factor, sign_factor
 
@@ -88,14 +90,15 @@ def _site(
     table = _without_repeats(table, site, where)
     day = local_day(table["datetime_utc"], float(row["utc_offset"]))
     common: dict[str, Any] = {"rules": rules, "ledger": ledger, "site": str(row["site"])}
-    factor = _flux_factors(table, entry, where)
+    _restate(table, entry, ledger, str(row["site"]))
+    factor = _flux_factors(table, where)
     flux = screen(table["flux"] * factor, "fch4", of="values", **common)
     sd = table["flux_sd"] * factor.abs() if "flux_sd" in table else None
     group = table.get("chamber")
     parts = [daily_mean(flux, day, "fch4", group=group, given_sd=sd, **common)]
     for stem, kind, known in (("soil_temperature", "tsl", TEMPERATURE), ("soil_moisture", "swc", MOISTURE)):
         if stem in table:
-            parts += _soil(table, day, stem, kind, known, common, where)
+            parts += _soil(table, day, stem, kind, known, {**common, "entry": entry, "where": where})
     return SiteRecord(row, observations(parts))
 
 
@@ -113,12 +116,19 @@ def _without_repeats(table: pd.DataFrame, site: str, where: str) -> pd.DataFrame
     return table.reset_index(drop=True)
 
 
-def _flux_factors(table: pd.DataFrame, entry: SiteEntry, where: str) -> pd.Series:
+def _restate(table: pd.DataFrame, entry: SiteEntry, ledger: Ledger, site: str) -> None:
+    """Put the units that the entry states in the place of those of the rows."""
+    columns = [name for name in ("flux", "soil_temperature", "soil_moisture") if name in table]
+    ledger.offer(entry, "units", columns)
+    for name in columns:
+        if name in entry.units:
+            table[f"{name}_unit"] = entry.units[name].units
+            ledger.note(site, f"{name} is read as {entry.units[name].units} ({entry.units[name].reason})")
+
+
+def _flux_factors(table: pd.DataFrame, where: str) -> pd.Series:
     """Factor of every row to mg CH4 m-2 d-1, positive upward."""
-    if "flux" in entry.units:
-        unit: pd.Series = pd.Series(methane_factor(entry.units["flux"].units, where), index=table.index)
-    else:
-        unit = table["flux_unit"].map({u: methane_factor(str(u), where) for u in table["flux_unit"].unique()})
+    unit = table["flux_unit"].map({u: methane_factor(str(u), where) for u in table["flux_unit"].unique()})
     sign = table["flux_sign"].map({s: sign_factor(str(s), where) for s in table["flux_sign"].unique()})
     return unit.astype("float64") * sign.astype("float64")
 
@@ -129,19 +139,21 @@ def _soil(
     stem: str,
     kind: str,
     known: dict[str, tuple[float, float]],
-    common: dict[str, Any],
-    where: str,
+    told: dict[str, Any],
 ) -> list[pd.DataFrame]:
     """Daily rows of soil temperature or moisture, one variable per standard depth that occurs.
 
     Of several depths that stand for one standard depth the nearest that was measured on a day counts.
     """
+    common = {key: told[key] for key in ("rules", "ledger", "site")}
     sensors: dict[str, tuple[float, str, pd.DataFrame]] = {}
     present = table[stem].notna()
     for _, part in table[present].groupby([f"{stem}_depth_cm", f"{stem}_unit"], dropna=False):
         depth, unit = float(part[f"{stem}_depth_cm"].iloc[0]), str(part[f"{stem}_unit"].iloc[0])
         if unit not in known:
-            raise UnitError(f"{stem} unit '{unit}' is unknown", where=where, hint=f"use one of {', '.join(known)}")
+            raise UnitError(
+                f"{stem} unit '{unit}' is unknown", where=told["where"], hint=f"use one of {', '.join(known)}"
+            )
         if depths.standard_depth(depth) is None:
             common["ledger"].note(common["site"], f"{stem} at {depth:g} cm is not used: no standard depth is near")
         sensors[str(len(sensors))] = depth, unit, part
@@ -151,6 +163,9 @@ def _soil(
         for name in names:
             _, unit, part = sensors[name]
             factor, offset = known[unit]
+            row = ColumnSpec(stem, unit, variable, factor, offset)
+            scale, shift = true_unit(part[stem], stem, row, variable, **told)
+            factor, offset = factor * scale, factor * shift + offset
             values = screen(part[stem], variable, factor=factor, offset=offset, of="values", **common)
             rows.append(daily_mean(values, day[part.index.to_numpy()], variable, **common))
     joined = observations(rows)

@@ -26,11 +26,12 @@ from . import depths
 from .daily import daily_mean, local_day
 from .layouts import ColumnSpec, Layout, celsius
 from .metadata import SiteFacts
-from .qc import missing, screen
+from .qc import screen
 from .rds import read_rds
 from .records import Ledger, SiteRecord, observations
+from .stated import restate
 from .text import check_columns, read_text
-from .units import METHANE, looks_like_percent, methane_factor
+from .units import METHANE, methane_factor
 
 IGBP = {
     "Evergreen needleleaf forest": "ENF",
@@ -124,7 +125,8 @@ def _dataset(folder: Path, facts: SiteFacts, entry: SiteEntry, rules: QcRules, l
     day = _days(table, float(row["utc_offset"]), str(folder))
     common: dict[str, Any] = {"rules": rules, "ledger": ledger, "site": site}
     parts = []
-    for column, variable, factor, offset in _columns(table, entry, rules, ledger, site):
+    table = restate(table, LAYOUT, entry, rules, ledger, site=site, where=str(folder / "data/data.RDS"))
+    for column, variable, factor, offset in _columns(table, ledger, site):
         values = screen(_floats(table, column), variable, factor=factor, offset=offset, of="values", **common)
         ports = table["CSR_PORT"]
         parts.append(daily_mean(values, day, variable, group=ports, min_values=rules.min_values, **common))
@@ -158,9 +160,7 @@ def _days(table: pd.DataFrame, utc_offset: float, where: str) -> pd.DatetimeInde
     return local_day(pd.DatetimeIndex(pd.to_datetime(np.rint(seconds), unit="s")), utc_offset)
 
 
-def _columns(
-    table: pd.DataFrame, entry: SiteEntry, rules: QcRules, ledger: Ledger, site: str
-) -> list[tuple[str, str, float, float]]:
+def _columns(table: pd.DataFrame, ledger: Ledger, site: str) -> list[tuple[str, str, float, float]]:
     """(column, variable, factor, offset) of everything that is used from a dataset."""
     found: list[tuple[str, str, float, float]] = []
     if "CSR_FLUX_CH4" in table and _floats(table, "CSR_FLUX_CH4").notna().any():
@@ -171,22 +171,5 @@ def _columns(
         row = LAYOUT.of(depths.variable(kind, 5))
         sensors = {str(c): float(m["depth"]) for c in table.columns if (m := re.fullmatch(row.pattern, str(c)))}
         for depth, column in depths.choose(sensors).items():
-            factor, offset = row.conversion()
-            if kind == "swc":
-                factor = _moisture_factor(table, column, entry, rules, ledger, site)
-            found.append((column, depths.variable(kind, depth), factor, offset))
+            found.append((column, depths.variable(kind, depth), *row.conversion()))
     return found
-
-
-def _moisture_factor(
-    table: pd.DataFrame, column: str, entry: SiteEntry, rules: QcRules, ledger: Ledger, site: str
-) -> float:
-    """0.01 for soil moisture in percent, 1 for a fraction: as the entry states, else by magnitude."""
-    if column in entry.units:
-        override = entry.units[column]
-        ledger.note(site, f"{column} is read as '{override.units}' ({override.reason})")
-        return 0.01 if override.units in ("%", "percent") else 1.0
-    percent = looks_like_percent(missing(_floats(table, column), rules)[0].to_numpy(float))
-    if percent:
-        ledger.note(site, f"{column} is in percent by its magnitude, against the database's definition: divided by 100")
-    return 0.01 if percent else 1.0

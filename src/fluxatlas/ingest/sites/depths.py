@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+
+from ...config.sites import SiteEntry
+from .records import Ledger
 
 STANDARD = {5: 5.0, 15: 10.0, 45: 20.0}
 """Standard depth [cm] -> largest distance [cm] of a sensor that may stand for it.
@@ -12,8 +15,8 @@ and 25 cm for 15 cm, 30 to 65 cm for 45 cm). Deeper sensors are not used. Our ch
 of a five-day wave of temperature stays below about 20 %.
 """
 
-DEFAULT = {1: 5.0, 2: 15.0, 3: 45.0}
-"""Depth [cm] assumed for sensor 1, 2, 3 where neither the file nor the entry states it."""
+FIRST = 5.0
+"""Depth [cm] assumed for the sensor nearest to the surface where nobody states it; our choice."""
 
 
 def standard_depth(depth: float) -> int | None:
@@ -48,23 +51,31 @@ def sensors(
     columns: Mapping[int, str],
     given: Mapping[int, float],
     stated: Mapping[str, tuple[float, float]],
-    note: Callable[[str], None],
+    entry: SiteEntry,
+    ledger: Ledger,
+    site: str,
 ) -> dict[int, str]:
     """Column for each standard depth [cm] of the numbered sensors ``columns`` of a quantity (``stem`` TS or SWC).
 
     Their depths are those ``given`` by the entry, else those ``stated`` by a BIF (shallowest and deepest, by column;
-    the mean of replicates has those of the replicates), else :data:`DEFAULT`; ``note`` is told what was assumed.
+    the mean of replicates has those of the replicates). Where nobody states them the first sensor is taken to be at
+    :data:`FIRST`, as networks number them from the surface down, and the others are left out.
     """
+    option = {"TS": "temperature_depths", "SWC": "moisture_depths"}[stem]
+    ledger.offer(entry, option, columns)
     told = {i: found for i, name in columns.items() if (found := _stated(name, stated))}
     if told and not given:
         for i, (low, high) in told.items():
             if high - low > 2:
-                note(f"{columns[i]} was at {low:g} to {high:g} cm: the mean is used")
+                ledger.note(site, f"{columns[i]} was at {low:g} to {high:g} cm: the mean is used")
         return choose({columns[i]: (low + high) / 2 for i, (low, high) in sorted(told.items())})
-    known = given or DEFAULT
     if columns and not given:
-        listed = ", ".join(f"{columns[i].replace('_F_MDS', '')} = {d:g} cm" for i, d in known.items() if i in columns)
-        note(f"depths of {stem} are not in the file: assumed {listed}")
+        others = [name.replace("_F_MDS", "") for i, name in sorted(columns.items()) if i != 1]
+        first = f"sensor 1 is taken to be at {FIRST:g} cm" if 1 in columns else ""
+        rest = f"{', '.join(others)} left out" if others else ""
+        does = ", ".join(part for part in (first, rest) if part)
+        ledger.warn(site, f"depths of {stem} are stated nowhere: {does}; state them with {option}")
+    known = given or {1: FIRST}
     return choose({columns[i]: d for i, d in sorted(known.items()) if i in columns})
 
 

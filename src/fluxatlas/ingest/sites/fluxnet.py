@@ -35,14 +35,25 @@ import pandas as pd
 from ...config.sites import QcRules, SiteEntry
 from ...errors import InputError
 from . import depths
-from .fluxnet_files import CALLED, FORMS, FluxnetFile, Inventory, half_hours_to_days, inventory, layout, read_file
+from .fluxnet_files import (
+    CALLED,
+    FORMS,
+    STEPS,
+    FluxnetFile,
+    Inventory,
+    half_hours_to_days,
+    inventory,
+    layout,
+    read_file,
+)
 from .fluxnet_weather import FORCING, ORDER, flag, forcing
 from .metadata import SiteFacts
 from .periods import period_table
 from .qc import error_floor, screen
 from .records import Ledger, SiteRecord, long_table, observations
+from .stated import restate
 from .subdaily import observed_days, whole_days
-from .units import METHANE, methane_factor
+from .units import METHANE
 
 _FORMS = FORMS
 __all__ = ["FORCING", "ORDER", "FluxnetFile", "half_hours_to_days", "read", "read_file", "read_periods"]
@@ -68,6 +79,14 @@ def _paths(found: Inventory, names: Sequence[str]) -> dict[str, list[str]]:
         for resolution, listed in found.data[name].items():
             paths.setdefault(resolution, []).extend(listed)
     return paths
+
+
+def _restated(
+    part: FluxnetFile, entry: SiteEntry, rules: QcRules, ledger: Ledger, site: str, where: str
+) -> FluxnetFile:
+    """A file with its columns in the units of its layout."""
+    told: dict[str, Any] = {"site": site, "where": where, "step": STEPS.get(part.resolution, 86400.0)}
+    return replace(part, table=restate(part.table, layout(part.resolution), entry, rules, ledger, **told))
 
 
 def _read_daily(paths: dict[str, list[str]], encoding: str) -> list[FluxnetFile]:
@@ -105,6 +124,7 @@ def read_periods(files: Sequence[str], entry: SiteEntry, rules: QcRules, ledger:
         for path in [*chosen, *paths.get("", ())]:
             part = read_file(path, entry.encoding)
             if part.resolution in ("MM", "WW", "YY") and not part.reanalysis:
+                part = _restated(part, entry, calm, ledger, facts.site_id(named), path)
                 stated = found.facts.get(named, {})
                 row = facts.row(named, kind="tower", source="fluxnet", ledger=ledger, where=path, stated=stated)
                 parts.append(_periods(part, row, found.depths.get(named, {}), entry, calm, ledger))
@@ -166,6 +186,7 @@ def _site(
     known = {k: v for name in named for k, v in found.depths.get(name, {}).items()}
     row = facts.row(site, kind="tower", source="fluxnet", ledger=ledger, where=where, stated=stated)
     parts = _read_daily(paths, entry.encoding)
+    parts = [_restated(part, entry, rules, ledger, site, where) for part in parts]
     longer = [name for name in ("MM", "WW", "YY") if name in {*paths, *(part.resolution for part in parts)}]
     if longer:
         ledger.note(site, f"{CALLED[longer[0]]} file: its means are in periods.parquet, the site table is daily")
@@ -282,13 +303,12 @@ def _chosen(
     rows, means = [], layout()
     for kind, stem, given in (("tsl", "TS", entry.temperature_depths), ("swc", "SWC", entry.moisture_depths)):
         conversion = means.of(depths.variable(kind, 5)).conversion()
-        sensors = _sensors(site, table, stem, given, ledger, known)
+        sensors = _sensors(site, table, stem, given, entry, ledger, known)
         rows += [(column, depths.variable(kind, depth), *conversion) for depth, column in sensors.items()]
     if "FCH4" in table:
-        unit = entry.units["FCH4"].units if "FCH4" in entry.units else METHANE
-        reason = f" ({entry.units['FCH4'].reason})" if "FCH4" in entry.units else ": not verified, see fluxnet.py"
-        ledger.note(site, f"FCH4 is read as {unit}{reason}")
-        rows.append(("FCH4", "fch4", methane_factor(unit, f"unit of FCH4, site '{site}'"), 0.0))
+        if "FCH4" not in entry.units:
+            ledger.note(site, f"FCH4 is read as {METHANE}: not verified, see fluxnet.py")
+        rows.append(("FCH4", "fch4", *means.of("fch4").conversion()))
     for column, variable in (("LE_F_MDS", "evspsbl"), ("NEE_VUT_REF", "nee")):
         if column in table:
             rows.append((column, variable, *means.of(variable).conversion()))
@@ -300,13 +320,14 @@ def _sensors(
     table: pd.DataFrame,
     stem: str,
     given: dict[int, float],
+    entry: SiteEntry,
     ledger: Ledger,
-    stated: dict[str, tuple[float, float]] | None = None,
+    stated: dict[str, tuple[float, float]],
 ) -> dict[int, str]:
     """Column for each standard depth: see :func:`depths.sensors`."""
     form = re.compile(rf"{stem}(?:_F_MDS)?_(\d+)")
     columns = {int(m[1]): str(name) for name in table.columns if (m := form.fullmatch(str(name)))}
-    return depths.sensors(stem, columns, given, stated or {}, lambda text: ledger.note(site, text))
+    return depths.sensors(stem, columns, given, stated, entry, ledger, site)
 
 
 def _observed(

@@ -30,6 +30,7 @@ from .inputs import NAMES
 from .layouts import ColumnSpec, Layout, celsius
 from .metadata import SiteFacts
 from .records import Ledger, SiteRecord, observations
+from .stated import restate
 from .subdaily import observed_days, whole_days
 from .text import decode, decode_mixed, in_order, numbers, read_bytes, read_table, read_text, times
 
@@ -210,7 +211,9 @@ def _station(
             ledger.note(site, f"{variable} is {quantity} at {100 * part.depth:g} cm ({part.sensor})")
             series = _flagged(part, variable, site, rules, ledger)
             series.index = series.index + pd.Timedelta(hours=round(float(row["utc_offset"])))
-            table, per_day = whole_days(series.rename(quantity).to_frame(), path)
+            one = series.rename(quantity).to_frame()
+            one = restate(one, LAYOUT, entry, rules, ledger, site=site, where=path)
+            table, per_day = whole_days(one, path)
             common: dict[str, Any] = {"rules": rules, "ledger": ledger, "site": site}
             rows.append(observed_days(table[quantity], variable, per_day, factor=factor, offset=offset, **common))
         for path in sensors.keys() - set(chosen.values()):

@@ -97,6 +97,7 @@ class SiteFacts:
     """What is known about the sites of one entry: its metadata file, overruled by the facts in the configuration."""
 
     def __init__(self, entry: SiteEntry) -> None:
+        self.entry = entry
         self.facts = read_metadata(entry.metadata) if entry.metadata else {}
         self.alias: dict[str, str] = {}
         for info in entry.sites:
@@ -123,6 +124,7 @@ class SiteFacts:
         Raises :class:`InputError` where nobody states the coordinates, or a fact is impossible.
         """
         site = self.site_id(name_in_file)
+        ledger.offer(self.entry, "sites", [site])
         facts = {**(stated or {}), **self.facts.get(site, {})}
         if "lat" not in facts or "lon" not in facts:
             raise InputError(

@@ -26,21 +26,29 @@ from ...constants import LATENT_HEAT
 from ...errors import InputError, UnitError
 from ...files import NETCDF, open_netcdf
 from .cosore import standard_time
+from .layouts import ColumnSpec, Layout
 from .metadata import SiteFacts
 from .qc import missing
 from .records import Ledger, SiteRecord, observations
+from .stated import restate
 from .subdaily import C_PER_UMOL, filled_days, screened_weather, weather_days, whole_days
 
-WEATHER = {
-    "tas": ("Tair", "K"),
-    "pr": ("Precip", "kg/m2/s"),
-    "rsds": ("SWdown", "W/m2"),
-    "rlds": ("LWdown", "W/m2"),
-    "huss": ("Qair", "kg/kg"),
-    "ps": ("Psurf", "Pa"),
-    "sfcWind": ("Wind", "m/s"),
-}
-FLUXES = {"nee": ("NEE", "umol/m2/s", C_PER_UMOL), "evspsbl": ("Qle", "W/m2", 1 / LATENT_HEAT)}
+LAYOUT = Layout(
+    (
+        ColumnSpec("Tair", "K", "tas"),
+        ColumnSpec("Precip", "kg/m2/s", "pr"),
+        ColumnSpec("SWdown", "W/m2", "rsds"),
+        ColumnSpec("LWdown", "W/m2", "rlds"),
+        ColumnSpec("Qair", "kg/kg", "huss"),
+        ColumnSpec("Psurf", "Pa", "ps"),
+        ColumnSpec("Wind", "m/s", "sfcWind"),
+        ColumnSpec("NEE", "umol/m2/s", "nee", C_PER_UMOL),
+        ColumnSpec("Qle", "W/m2", "evspsbl", 1 / LATENT_HEAT),
+        ColumnSpec(".*_qc", kind="flag"),
+    )
+)
+WEATHER = {row.variable: (row.pattern, row.units) for row in LAYOUT.columns[:7]}
+FLUXES = {row.variable: (row.pattern, row.units, row.factor) for row in LAYOUT.columns[7:9]}
 _SAME = {"mm/s": "kg/m2/s", "kgm-2s-1": "kg/m2/s", "kg/kg-1": "kg/kg", "kgkg-1": "kg/kg", "Wm-2": "W/m2"}
 _SAME |= {"ms-1": "m/s", "umolm-2s-1": "umol/m2/s", "1": "kg/kg", "umol/m^2/s": "umol/m2/s", "W/m^2": "W/m2"}
 
@@ -161,7 +169,8 @@ def _site(
     row = facts.row(site, kind="tower", source="plumber2", ledger=ledger, where=where, stated=stated)
     forcing, rows = None, []
     for part, path in parts:
-        table, per_day = whole_days(part.table, path)
+        told: dict[str, Any] = {"site": site, "where": path}
+        table, per_day = whole_days(restate(part.table, LAYOUT, entry, rules, ledger, **told), path)
         clean = table.apply(lambda column: missing(column, rules)[0])
         if "Tair" in part.units:
             if forcing is not None:
@@ -213,7 +222,8 @@ def _weather(
 
 
 def _check_unit(part: TowerFile, name: str, expected: str, entry: SiteEntry, where: str) -> None:
-    stated = entry.units[name].units if name in entry.units else part.units[name]
+    stated = part.units[name]
     plain = stated.replace(" ", "")
-    if plain != expected and _SAME.get(plain) != expected:
-        raise UnitError(f"'{name}' is in '{stated}', expected '{expected}'", where=where, hint="convert the file")
+    if plain != expected and _SAME.get(plain) != expected and name not in entry.units:
+        hint = f"state its unit with sites.entries.units.{name}, or convert the file"
+        raise UnitError(f"'{name}' is in '{stated}', expected '{expected}'", where=where, hint=hint)

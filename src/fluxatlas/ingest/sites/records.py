@@ -9,6 +9,8 @@ from typing import Any
 
 import pandas as pd
 
+from ...config.sites import SiteEntry
+
 SITE_COLUMNS = ("site", "lat", "lon", "elevation", "kind", "igbp", "utc_offset", "source", "use")
 ATTRIBUTE_COLUMNS = ("sand", "clay", "soc", "bdod", "phh2o", "cropFrac", "ndep", "lai")
 OBSERVATION_COLUMNS = ("time", "variable", "value", "sd", "qc", "n", "origin")
@@ -40,9 +42,17 @@ class Ledger:
     notes: dict[str, list[str]] = field(default_factory=dict)
     sources: dict[str, dict[str, dict[str, list[tuple[float, float]]]]] = field(default_factory=dict)
     """Per site and variable the columns that were read, with factor and offset to canonical units."""
+    restated: dict[tuple[str, str], tuple[float, float]] = field(default_factory=dict)
+    """By site and column: factor and offset from its true unit to that of its layout (:mod:`stated`)."""
+    offered: dict[tuple[object, str], dict[str, None]] = field(default_factory=dict)
+    """By entry and option the names that its files know, such as columns under ``units``."""
+    warnings: dict[str, list[str]] = field(default_factory=dict)
+    """What belongs on the screen too: a text, and the sites it is true of."""
 
     def source(self, site: str, variable: str, column: str, factor: float, offset: float) -> None:
         """Keep which ``column`` became ``variable``, by ``value * factor + offset``."""
+        scale, shift = self.restated.get((site, column), (1.0, 0.0))
+        factor, offset = factor * scale, factor * shift + offset
         pairs = self.sources.setdefault(site, {}).setdefault(variable, {}).setdefault(column, [])
         if (factor, offset) not in pairs:
             pairs.append((factor, offset))
@@ -61,6 +71,29 @@ class Ledger:
         lines = self.notes.setdefault(site, [])
         if text not in lines:
             lines.append(text)
+
+    def warn(self, site: str, text: str) -> None:
+        """Keep a decision that a user should also see on the screen."""
+        self.note(site, text)
+        sites = self.warnings.setdefault(text, [])
+        if site not in sites:
+            sites.append(site)
+
+    def told(self) -> list[str]:
+        """The warnings, one line each, with the sites they are true of."""
+        return [
+            f"{', '.join(sites[:4])}{f' and {len(sites) - 4:,} more sites' if len(sites) > 4 else ''}: {text}"
+            for text, sites in self.warnings.items()
+        ]
+
+    def offer(self, entry: SiteEntry, option: str, names: Iterable[object]) -> None:
+        """Keep which ``names`` the files of ``entry`` know for ``option``."""
+        known = self.offered.setdefault(((entry.source, *entry.path), option), {})
+        known |= dict.fromkeys(map(str, names))
+
+    def known(self, entry: SiteEntry, option: str) -> list[str]:
+        """The names that were offered."""
+        return list(self.offered.get(((entry.source, *entry.path), option), {}))
 
     def _counter(self, site: str, variable: str, of: str) -> Counter[str]:
         return self.counts.setdefault((site, variable, of), Counter())

@@ -23,13 +23,22 @@ import pandas as pd
 
 from ... import variables
 from ...config.sites import QcRules, SiteEntry
+from .layouts import ColumnSpec, Layout
 from .periods import period_table
 from .records import Ledger, SiteRecord
+from .stated import restate
 from .text import decode, decode_mixed, numbers, read_bytes, read_table
 
 _TEXTS = ("Manipulation", "Duplicate_record", "Quality_flag")
 _PLACE = ("Record_number", "Study_midyear", "YearsOfData", "Latitude", "Longitude")
 _NUMBERS = (*_PLACE, "Annual_coverage", "Rs_annual", "Rs_annual_err")
+LAYOUT = Layout(
+    (
+        ColumnSpec("Rs_annual", "g C m-2 yr-1", "rs", 1 / 365.25),
+        ColumnSpec("Rs_annual_err", "g C m-2 yr-1"),
+        ColumnSpec("Annual_coverage", "1"),
+    )
+)
 RELATIVE_SD = 0.2
 _PROBLEM = r"Q1[0-6]\b"
 
@@ -54,6 +63,7 @@ def _records(path: str, entry: SiteEntry, rules: QcRules, ledger: Ledger) -> pd.
     table = read_table(path, required=(*_TEXTS, *_NUMBERS), text=text)
     for name in _NUMBERS:
         table[name] = numbers(table, name, path)
+    table = restate(table, LAYOUT, entry, rules, ledger, site="SRDB", where=path)
     words = {name: table[name].astype("string").fillna("").str.strip() for name in _TEXTS}
     middle, years = table["Study_midyear"], table["YearsOfData"].fillna(1.0)
     flux = table["Rs_annual"] / 365.25

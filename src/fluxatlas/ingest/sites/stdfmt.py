@@ -24,6 +24,7 @@ from .layouts import ColumnSpec, Layout, celsius
 from .metadata import SiteFacts
 from .qc import error_floor, screen
 from .records import Ledger, SiteRecord, long_table, observations
+from .stated import restate
 from .text import in_order, numbers, read_table, read_text, times
 
 COLUMNS = (
@@ -86,6 +87,7 @@ def _site(path: str, facts: SiteFacts, entry: SiteEntry, rules: QcRules, ledger:
     row = facts.row(Path(path).name.split(".")[0], kind="tower", source="stdfmt", ledger=ledger, where=path)
     site = str(row["site"])
     table = read_file(path, entry.encoding)
+    table = restate(table, LAYOUT, entry, rules, ledger, site=site, where=path)
     parts = []
     for variable, column, (factor, offset) in _observed(table, path):
         values = screen(table[column], variable, factor=factor, offset=offset, rules=rules, ledger=ledger, site=site)

@@ -24,6 +24,7 @@ from .metadata import read_attributes
 from .periods import read_periods
 from .qc import bounds
 from .records import ATTRIBUTE_COLUMNS, SITE_COLUMNS, Ledger, SiteRecord, observations
+from .stated import refuse_unused
 
 COAST = 0.1
 """A site counts as on land if any point within this distance [degrees] is land: the mask knows no narrow coasts."""
@@ -218,6 +219,10 @@ def build(block: SitesBlock, output_dir: str | Path, inputs: Sequence[str] | Non
     ledger = Ledger()
     records = read_sites(block, ledger)
     longer = read_periods(block, ledger)
+    for entry in block.entries:
+        refuse_unused(entry, ledger)
+    for line in ledger.told():
+        print(f"warning: {line}", file=sys.stderr)
     sites, observed, forcing = assemble(records, block, ledger, periods=len(longer))
     origin = provenance("ingest sites", block.model_dump(mode="json"), {p: p for p in needed})
     folder = Path(output_dir)

@@ -1,16 +1,15 @@
-"""Units of CH4 flux: mass or amount, CH4 or CH4-C, per area, per time, all to mg CH4 m-2 d-1."""
+"""Units of columns: of CH4 flux (mass or amount, CH4 or CH4-C, per area, per time) to mg CH4 m-2 d-1, and of others."""
 
 from __future__ import annotations
 
 import re
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from ... import variables
 from ...errors import InputError, UnitError
-
-FloatArray = npt.NDArray[np.floating[Any]]
+from ..constraints.units import FluxUnit, parse_flux_unit
+from .layouts import ColumnSpec
 
 METHANE = "nmol m-2 s-1"
 """The unit of CH4 fluxes of towers and of COSORE."""
@@ -70,10 +69,33 @@ def sign_factor(sign: str, where: str = "") -> float:
     return signs[sign.strip()]
 
 
-def looks_like_percent(values: FloatArray) -> bool:
-    """Whether soil moisture is in percent, judged by magnitude: a water content above 1.2 m3 m-3 cannot be a fraction.
+def carbon_factor(unit: str, target: str) -> float | None:
+    """Factor between two units of a carbon flux per area, or None where one of them is none."""
+    pair = parse_flux_unit(unit), parse_flux_unit(target)
+    if any(one is None or one.per_cell or one.time == "month" for one in pair):
+        return None
+    source, goal = (_per_day(one) for one in pair if one)
+    return source / goal
 
-    The test asks for more than 5 % of the finite values above 1.2, so that single outliers do not decide.
+
+def _per_day(unit: FluxUnit) -> float:
+    return float(unit.per_day(np.array(["2001-01"], "datetime64[M]"))[0])
+
+
+def conversion(unit: str, row: ColumnSpec, step: float, where: str) -> tuple[float, float]:
+    """(factor, offset) from ``unit`` to the unit that ``row`` of a layout states, over steps of ``step`` seconds.
+
+    Raises :class:`UnitError` where the unit is not one of the variable.
     """
-    finite = values[np.isfinite(values)]
-    return bool(finite.size) and float(np.mean(finite > 1.2)) > 0.05
+    if unit.strip() == row.units:
+        return 1.0, 0.0
+    if row.variable == "fch4":
+        return methane_factor(unit, where) / methane_factor(row.units), 0.0
+    if (carbon := carbon_factor(unit, row.units)) is not None:
+        return carbon, 0.0
+    try:
+        return variables.linear(unit, "mm" if row.per_step else row.units)
+    except UnitError:
+        zero, one = (float(value) for value in variables.convert(np.array([0.0, 1.0]), unit, row.variable, where=where))
+        factor, offset = row.conversion(step)
+        return (one - zero) / factor, (zero - offset) / factor

@@ -25,11 +25,12 @@ from ...errors import InputError
 from . import depths, weather
 from .daily import daily_mean, local_day
 from .fluxnet_weather import ORDER
-from .layouts import ColumnSpec, Layout, celsius
+from .layouts import ColumnSpec, Layout, celsius, percent
 from .metadata import SiteFacts
 from .qc import screen
 from .rds import read_rds
 from .records import Ledger, SiteRecord, observations
+from .stated import restate
 from .text import numbers, read_table, read_text, times
 from .units import methane_factor
 
@@ -78,6 +79,8 @@ LAYOUT = Layout(
 )
 WEATHER = LAYOUT.columns[:6]
 """The hourly weather."""
+CAMPAIGNS = Layout((LAYOUT.of("fch4"), celsius("Soil_Temp_Flux_C", "tsl05"), percent("Soil_Moisture_VWC", "swc05")))
+"""The manual campaigns."""
 HOURS = 22
 """Smallest number of hourly values in a daily mean of the weather."""
 
@@ -161,29 +164,34 @@ def _site(
     where: str,
 ) -> SiteRecord:
     site = str(row["site"])
-    unit = entry.units["CH4_flux"].units if "CH4_flux" in entry.units else METHANE
-    reason = (
-        entry.units["CH4_flux"].reason if "CH4_flux" in entry.units else "the header says 'Methane, flux', not CH4-C"
-    )
-    ledger.note(site, f"flux is read as {unit} ({reason})")
     common: dict[str, Any] = {"rules": rules, "ledger": ledger, "site": site}
+    told: dict[str, Any] = {"entry": entry, "where": where, **common}
+    if not {"CH4_flux", MANUAL["CH4_flux"]} & set(entry.units):
+        ledger.note(site, f"flux is read as {METHANE} (the header says 'Methane, flux', not CH4-C)")
     parts: list[pd.DataFrame] = []
     forcing = None
     if hourly is not None:
         hourly = hourly.reset_index(drop=True)
         utc = times(hourly["Date"], "%Y-%m-%dT%H:%M", where)
         day = local_day(utc, float(row["utc_offset"]))
-        parts += _automatic(hourly, day, methane_factor(unit, where), common)
+        hourly = restate(hourly, LAYOUT, **told, step=3600.0, called={MANUAL["CH4_flux"]: short(entry, "CH4_flux")})
+        parts += _automatic(hourly, day, common)
         forcing = _weather(hourly, pd.DatetimeIndex(utc), day, common)
     if len(manual):
-        parts += _manual(manual, methane_factor(unit, where), common, where)
+        called = {name: short(entry, column) for column, name in MANUAL.items()}
+        parts += _manual(restate(manual, CAMPAIGNS, **told, called=called), common, where)
     joined = observations(parts)
     return SiteRecord(row, joined[~joined.duplicated(["time", "variable"])], forcing)
 
 
-def _automatic(table: pd.DataFrame, day: pd.DatetimeIndex, factor: float, common: dict[str, Any]) -> list[pd.DataFrame]:
+def short(entry: SiteEntry, column: str) -> str:
+    """The name by which ``entry`` knows a column of manual rows: that of the text or of the R data frame."""
+    return MANUAL[column] if MANUAL[column] in entry.units else column
+
+
+def _automatic(table: pd.DataFrame, day: pd.DatetimeIndex, common: dict[str, Any]) -> list[pd.DataFrame]:
     rules: QcRules = common["rules"]
-    chosen = [("CH4_Flux_ug_m2_h", "fch4", factor, 0.0)]
+    chosen = [("CH4_Flux_ug_m2_h", "fch4", *LAYOUT.of("fch4").conversion())]
     for kind, sensors in (("tsl", TEMPERATURE), ("swc", MOISTURE)):
         conversion = LAYOUT.of(depths.variable(kind, 5)).conversion()
         chosen += [(c, depths.variable(kind, d), *conversion) for d, c in depths.choose(sensors).items()]
@@ -196,7 +204,7 @@ def _automatic(table: pd.DataFrame, day: pd.DatetimeIndex, factor: float, common
     return parts
 
 
-def _manual(table: pd.DataFrame, factor: float, common: dict[str, Any], where: str) -> list[pd.DataFrame]:
+def _manual(table: pd.DataFrame, common: dict[str, Any], where: str) -> list[pd.DataFrame]:
     ledger: Ledger = common["ledger"]
     dated = table[table["Date"] != ""].reset_index(drop=True)
     if len(dated) < len(table):
@@ -205,11 +213,8 @@ def _manual(table: pd.DataFrame, factor: float, common: dict[str, Any], where: s
         return []
     day = pd.DatetimeIndex(times(dated["Date"], "%Y-%m-%d", where))
     parts = []
-    for column, variable, scale, offset in (
-        ("CH4_Flux_ug_m2_h", "fch4", factor, 0.0),
-        ("Soil_Temp_Flux_C", "tsl05", *LAYOUT.of("tsl05").conversion()),
-        ("Soil_Moisture_VWC", "swc05", 0.01, 0.0),
-    ):
+    for row in CAMPAIGNS.columns:
+        column, variable, (scale, offset) = row.pattern, row.variable, row.conversion()
         label = f"{variable} (manual)"
         values = screen(dated[column], variable, factor=scale, offset=offset, of="values", label=label, **common)
         parts.append(daily_mean(values, day, variable, group=dated["Location_ID"], **common))

@@ -8,11 +8,14 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import chdir, contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from . import __version__
 from .braces import listed, unfolded
 from .errors import ConfigError, FluxAtlasError
 from .paths import DEFAULT_CONFIG, SNAKEFILE
@@ -20,7 +23,6 @@ from .stages import STAGES
 
 app = typer.Typer(
     name="fluxatlas",
-    help="From raw climate forcing to daily land-flux products. The workflow itself is run with snakemake.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -28,9 +30,42 @@ app = typer.Typer(
 for name in (*STAGES, "config"):
     app.add_typer(importlib.import_module(f".{name}.commands", __package__).app, name=name)
 
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"fluxatlas {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say the version and end.")
+    ] = False,
+) -> None:
+    """From raw climate forcing to daily land-flux products. The workflow itself is run with snakemake."""
+
+
 ConfigFile = Annotated[
     Path, typer.Argument(help="The configuration of the run.", show_default="config/config.yaml of fluxatlas")
 ]
+
+Directory = Annotated[Path, typer.Option("--directory", "-d", help="Folder of the run, as for snakemake.")]
+Snakefile = Annotated[
+    Path, typer.Option("--snakefile", "-s", help="Another workflow.", show_default="that of fluxatlas")
+]
+
+
+@contextmanager
+def _inside(directory: Path, config: Path, snakefile: Path = SNAKEFILE) -> Iterator[tuple[Path, Path]]:
+    """Work in ``directory``, from where the other two files have the paths that are given back."""
+    if not directory.is_dir():
+        raise ConfigError("there is no such folder", where=str(directory), hint="correct --directory")
+    if not snakefile.is_file():
+        raise ConfigError("there is no such file", where=str(snakefile), hint="correct --snakefile")
+    files = config if str(config) == "-" else config.absolute(), snakefile.absolute()
+    with chdir(directory):
+        yield files
 
 
 @app.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
@@ -50,19 +85,21 @@ def run(
 def plan(
     config: ConfigFile = DEFAULT_CONFIG,
     cores: Annotated[int, typer.Option(min=1, help="Cores to expect the wall time for.")] = os.cpu_count() or 1,
+    directory: Directory = Path(),
 ) -> None:
     """Say what a run will cost (jobs, time, memory, disk) without running anything."""
     from .config import load
     from .plan import table
     from .run import Run
 
-    run = Run(load(config))
-    print(table(run, cores))
-    from .check.run import look_at
+    with _inside(directory, config) as (file, _):
+        run = Run(load(file))
+        print(table(run, cores))
+        from .check.run import look_at
 
-    findings = look_at(run)
-    if findings.problems:
-        print(f"\n{findings.refusal(str(config))}")
+        findings = look_at(run)
+        if findings.problems:
+            print(f"\n{findings.refusal(str(config))}")
 
 
 @app.command()
@@ -71,38 +108,46 @@ def check(
         Path, typer.Argument(help="The configuration of the run; '-': from standard input.")
     ] = DEFAULT_CONFIG,
     output: Annotated[Path | None, typer.Option(help="File for what is said, written where nothing is wrong.")] = None,
+    directory: Directory = Path(),
 ) -> None:
     """Look at everything that a run reads, before it is started: all problems at once, exit code 1 if there are any."""
     from .check.run import look
     from .files import write_text
 
-    findings, subject = look(config)
-    if findings.problems:
-        raise findings.refusal("the configuration" if str(config) == "-" else str(config))
-    if output:
-        write_text(output, findings.text(subject) + "\n")
+    with _inside(directory, config) as (file, _):
+        findings, subject = look(file)
+        if findings.problems:
+            raise findings.refusal("the configuration" if str(config) == "-" else str(config))
+        if output:
+            write_text(output, findings.text(subject) + "\n")
     print(findings.text(subject))
 
 
 @app.command()
-def status(config: ConfigFile = DEFAULT_CONFIG) -> None:
+def status(
+    config: ConfigFile = DEFAULT_CONFIG, directory: Directory = Path(), snakefile: Snakefile = SNAKEFILE
+) -> None:
     """Say what of a run is done, stale or missing, and why."""
     from .config import load
     from .run import Run
     from .status import read, table
 
-    print(table(Run(load(config)), read(str(config))))
+    with _inside(directory, config, snakefile) as (file, workflow):
+        print(table(Run(load(file)), read(file, workflow)))
 
 
 @app.command()
 def explain(
     target: Annotated[str, typer.Argument(help="A file of the run, such as results/demo/infer/N36W008/2002.nc.")],
     config: ConfigFile = DEFAULT_CONFIG,
+    directory: Directory = Path(),
+    snakefile: Snakefile = SNAKEFILE,
 ) -> None:
     """Name the leaf of the configuration (old -> new) or the file that makes a result stale."""
     from .explain import explain as words
 
-    print(words(target, str(config)))
+    with _inside(directory, config, snakefile) as (file, workflow):
+        print(words(target, file, workflow))
 
 
 @app.command()

@@ -33,22 +33,23 @@ class PlannedJob:
         return tuple(name for names in listed for name in names.split(", "))
 
 
-def explain(target: str, config_file: str) -> str:
+def explain(target: str, config: str | Path, snakefile: Path = SNAKEFILE) -> str:
     """Why ``target``, a file of the run, is stale or missing: one line for each cause, none twice.
 
     Raises :class:`FluxAtlasError` with Snakemake's own message where the workflow does not make ``target``.
     """
-    found = causes(target, parse(_dry_run(config_file))) or causes(target, parse(_dry_run(config_file, "--", target)))
+    whole, alone = ((config, snakefile), (config, snakefile, "--", target))
+    found = causes(target, parse(_dry_run(*whole))) or causes(target, parse(_dry_run(*alone)))
     if not found:
         return f"{target} is up to date"
     return "\n".join([f"{target} is to be made because of", *(f"  {line}" for line in found)])
 
 
-def _dry_run(config_file: str, *target: str) -> str:
+def _dry_run(config: str | Path, snakefile: Path, *target: str) -> str:
     """What Snakemake says that it would do, for the whole run or for ``target`` alone."""
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(SNAKEFILE), "-n", "--cores", "1"]
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile), "-n", "--cores", "1"]
     command += ["--workflow-profile", "none", "--rerun-incomplete"]  # its logger shortens long lists of files
-    command += ["--configfile", config_file, *target]
+    command += ["--configfile", str(config), *target]
     answer = subprocess.run(command, capture_output=True, text=True, check=False)
     if answer.returncode != 0:
         said = (answer.stdout + answer.stderr).strip()[-2000:]

@@ -7,6 +7,7 @@ own log below ``.snakemake/log``; a dry run and the options --verbose, --printsh
 from __future__ import annotations
 
 import copy
+import itertools
 import logging
 import re
 import shutil
@@ -199,7 +200,7 @@ class LogHandler(LogHandlerBase):
         """A message as Snakemake itself would show it."""
         self._erase()
         self.usual.setFormatter(self.formatter)
-        self.usual.emit(shortened(record))
+        self.usual.emit(explained(record, sys.argv[1:]) or shortened(record))
         self._draw()
 
     def _draw(self) -> None:
@@ -233,6 +234,26 @@ def shortened(record: logging.LogRecord) -> logging.LogRecord:
     if len(reason) > MOST_LETTERS:
         short.__dict__["reason"] = f"{reason[:MOST_LETTERS]} ... and {len(reason) - MOST_LETTERS:,} more characters"
     return short
+
+
+def explained(record: logging.LogRecord, words: list[str]) -> logging.LogRecord | None:
+    """In place of an error of Snakemake that the ``words`` behind ``--configfile`` explain: a message that does so."""
+    given = [word for word in words if word in ("--configfile", "--configfiles")]
+    if getattr(record, "event", None) != LogEvent.ERROR or not given:
+        return None
+    held = list(itertools.takewhile(lambda word: not word.startswith("-"), words[words.index(given[0]) + 1 :]))
+    targets = [word for word in held[1:] if not word.endswith((".yaml", ".yml", ".json"))]
+    absent = [word for word in held if not Path(word).is_file()]
+    if targets:
+        what = f"'{targets[0]}' was taken for a second configuration: {given[0]} takes all words up to the next option"
+        hint = f"write what is to be made first (snakemake {targets[0]} ...), or {given[0]}={held[0]} {targets[0]}"
+    elif absent:
+        what, hint = f"configuration file not found: {absent[0]}", "check the path"
+    else:
+        return None
+    answer = copy.copy(record)
+    answer.msg, answer.args = f"{what}\n  do:    {hint}", ()
+    return answer
 
 
 def last_lines(path: Path) -> list[str]:

@@ -25,14 +25,21 @@ class FileStatus:
     reason: str
 
 
-def read(config_file: str | None) -> list[FileStatus]:
-    """The status of every output of the run, from ``snakemake --summary``.
+def read(config: Path, snakefile: Path = SNAKEFILE) -> list[FileStatus]:
+    """The status of every output of the run in the working folder, from ``snakemake --summary``.
 
     Raises :class:`FluxAtlasError` with Snakemake's own message if the workflow cannot be read.
     """
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(SNAKEFILE), "--summary"]
-    if config_file:
-        command += ["--configfile", config_file]
+    command = [
+        sys.executable,
+        "-m",
+        "snakemake",
+        "--snakefile",
+        str(snakefile),
+        "--summary",
+        "--configfile",
+        str(config),
+    ]
     answer = subprocess.run(command, capture_output=True, text=True, check=False)
     if answer.returncode != 0:
         raise FluxAtlasError("snakemake cannot read the workflow", where=answer.stderr.strip()[-2000:])

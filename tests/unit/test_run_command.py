@@ -2,11 +2,13 @@
 
 import os
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
 from fluxatlas import cli
+from fluxatlas.braces import listed
 from fluxatlas.paths import SNAKEFILE
 
 
@@ -33,3 +35,17 @@ def test_a_configuration_that_is_not_there_is_one_message(words, monkeypatch, ca
         cli.main()
     assert end.value.code == 1
     assert f"where: {words[0]}" in capsys.readouterr().err
+
+
+def test_the_version_is_that_of_the_package(capsys, monkeypatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["fluxatlas", "--version"])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    assert end.value.code == 0 and capsys.readouterr().out == f"fluxatlas {version('fluxatlas')}\n"
+
+
+def test_words_of_a_file_are_a_command_line(tmp_path: Path) -> None:
+    words = ["ingest", "", "--settings", '{"a": "b c\n"}', "--x=ä"]
+    (tmp_path / "words").write_text("".join(f"{word}\0" for word in words), encoding="utf-8")
+    assert listed([f"@{tmp_path}/words"]) == words
+    assert listed(["@a", "b"]) == ["@a", "b"] and listed([]) == []

@@ -74,3 +74,53 @@ def test_the_text_of_a_failed_job_is_the_end_of_its_log(folder: Path) -> None:
     said = done.stdout + done.stderr
     assert done.returncode != 0 and "Error in rule atmosphere" in said and f"output: {TARGET}" in said, said
     assert "error: holds the complete years 1995-2000, not 2001" in said and "set -euo pipefail" not in said
+
+
+def _fluxatlas(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", "from fluxatlas.cli import main; main()", *words]
+    return subprocess.run(command, capture_output=True, text=True, cwd=folder)
+
+
+def test_status_explain_plan_and_check_work_in_any_folder(folder: Path) -> None:
+    _methane(folder, 2005)
+    place, target = ("c.yaml", "--directory", "."), f"{TARGET}: does not exist yet (rule atmosphere)"
+    elsewhere = (f"{folder.name}/c.yaml", "--directory", folder.name)
+    for start, words in ((folder, place), (folder.parent, elsewhere)):
+        said = _fluxatlas(start, "status", *words)
+        assert "N37W008     ." in said.stdout and not said.stderr, said
+    said = _fluxatlas(folder.parent, "explain", TARGET, *elsewhere, "--snakefile", str(REPOSITORY / "Snakefile"))
+    assert target in said.stdout, said
+    for command in ("plan", "check"):
+        said = _fluxatlas(folder.parent, command, *elsewhere)
+        assert "soil_methane_sink on 2 tiles" in said.stdout and "problem" not in said.stdout, said
+    for option, name in (("--directory", "nowhere"), ("--snakefile", "nowhere/Snakefile")):
+        said = _fluxatlas(folder, "status", "c.yaml", option, name)
+        assert said.returncode == 1 and f"where: {name}\n  do:    correct {option}" in said.stderr
+
+
+@pytest.mark.parametrize(
+    ("behind", "message"),
+    [
+        (
+            (TARGET,),
+            f"'{TARGET}' was taken for a second configuration: --configfile takes all words up to the next option",
+        ),
+        (("ch4.csv",), "'ch4.csv' was taken for a second configuration"),
+        (("gone.yaml",), "configuration file not found: gone.yaml"),
+    ],
+)
+def test_words_behind_configfile_that_are_not_configurations_are_explained(
+    folder: Path, behind: tuple[str, ...], message: str
+) -> None:
+    _methane(folder, 2005)
+    command = [sys.executable, "-m", "snakemake", "-n", "--snakefile", str(REPOSITORY / "Snakefile"), "--configfile"]
+    done = subprocess.run([*command, "c.yaml", *behind], capture_output=True, text=True, cwd=folder)
+    said = done.stdout + done.stderr
+    assert done.returncode == 1 and message in said and "  do:  " in said and "Traceback" not in said, said
+
+
+def test_the_order_that_the_message_names_works(folder: Path) -> None:
+    _methane(folder, 2005)
+    command = [sys.executable, "-m", "snakemake", "-n", "--snakefile", str(REPOSITORY / "Snakefile")]
+    done = subprocess.run([*command, "--configfile=c.yaml", TARGET], capture_output=True, text=True, cwd=folder)
+    assert done.returncode == 0 and "rule atmosphere" in done.stdout

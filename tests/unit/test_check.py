@@ -181,3 +181,19 @@ def test_one_mistake_gives_one_message(sound, change: dict, message: str) -> Non
 def test_of_the_synthetic_earth_little_is_looked_at(tmp_path: Path) -> None:
     findings, subject = look(Path("config/config.yaml"))
     assert not findings.problems and findings.seen == ["series of CH4 (1984-2023)"] and "4 tiles" in subject
+
+
+def test_the_years_of_training_are_looked_at_too(sound) -> None:
+    folder, config = sound
+    config["train"] = {"years": [1999, 2001]}
+    (problem,) = _found(folder, config)
+    assert "2 of 3 files do not exist (years 1999, 2000)" in str(problem) and "weather_1999.nc" in str(problem)
+    config["forcing"]["first_year"] = 2001
+    assert "needs forcing of 1999, 2000, which the archive does not hold" in str(_found(folder, config)[0])
+
+
+def test_a_layer_that_is_refused_leaves_the_sum_of_textures_alone(sound) -> None:
+    folder, config = sound
+    config["static"]["layers"]["clay"] = {"path": str(folder / "gone.tif")}
+    (problem,) = _found(folder, config)
+    assert "gone.tif" in str(problem)

@@ -101,3 +101,13 @@ def test_the_architecture_page_lists_them_in_this_order() -> None:
     page = (REPOSITORY / "docs" / "architecture.md").read_text(encoding="utf-8")
     layout = page[page.index("\nsrc/fluxatlas/  ") : page.index("\ntests/{unit")]
     assert tuple(re.findall(r"(?:^| )(\w+)(?:\.py|/)(?= |$)", "\n".join(layout.splitlines()[2:]), re.M)) == ORDER
+
+
+def test_functions_and_modules_stay_short() -> None:
+    long = [f"{path}: {n} lines" for path in MODULES.values() if (n := path.read_text("utf-8").count("\n")) >= 400]
+    for path in MODULES.values():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                lines = (node.end_lineno or 0) - node.lineno + 1
+                long += [f"{path}: {node.name} has {lines} lines"] * (lines > 60)
+    assert not long, long

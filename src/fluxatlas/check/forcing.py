@@ -31,7 +31,7 @@ def look(run: Run, place: BBox, findings: Findings) -> None:
     if run.config.forcing.fetch:
         findings.unseen.append("forcing that is still to be fetched")
         return
-    by_year = {year: run.forcing_files(year) for year in run.forcing_years}
+    by_year = {year: run.forcing_files(year) for year in run.raw_years}
     short = [year for year, names in by_year.items() if not all(Path(name).exists() for name in names)]
     listed = ", ".join(map(str, short[:LISTED_YEARS])) + (" ..." if len(short) > LISTED_YEARS else "")
     every = list(dict.fromkeys(name for names in by_year.values() for name in names))
@@ -40,12 +40,12 @@ def look(run: Run, place: BBox, findings: Findings) -> None:
         ("forcing.elevation", run.elevation_files),
         (
             "forcing.rain_pattern.path",
-            [name for year in run.forcing_years for name in pattern_inputs(run.config.forcing.rain_pattern, year)],
+            [name for year in run.raw_years for name in pattern_inputs(run.config.forcing.rain_pattern, year)],
         ),
     ):
         if findings.absent(key, names):
             return
-    whole = [year for year in run.forcing_years if year not in short]
+    whole = [year for year in run.raw_years if year not in short]
     if not whole:
         findings.unseen.append("what the forcing holds")
         return

@@ -34,8 +34,7 @@ def look(run: Run, frames: Sequence[Frame], findings: Findings) -> None:
 
 def _static(run: Run, frames: Sequence[Frame], findings: Findings) -> None:
     block: StaticBlock = run.static
-    needed = ("orog", *run.system.monthly, *run.system.attributes)
-    absent = [name for name in needed if name not in _given(block)]
+    absent = [name for name in run.system.layers if name not in _given(block)]
     if absent:
         findings.add(
             InputError(f"no layer for {', '.join(absent)}", where="static.layers", hint="add a file or constant")
@@ -64,7 +63,9 @@ def _given(block: StaticBlock) -> set[str]:
 
 def _texture(found: dict[str, list[npt.NDArray[Any]]], findings: Findings) -> None:
     """Sand and clay are parts of one soil: together they are no more than the whole."""
-    for sand, clay in zip(found.get("sand", []), found.get("clay", []), strict=True):
+    if not {"sand", "clay"} <= found.keys():
+        return
+    for sand, clay in zip(found["sand"], found["clay"], strict=True):
         total = sand + clay
         most = float(np.nanmax(total)) if np.isfinite(total).any() else 0.0
         if most > MOST_TEXTURE:

@@ -40,7 +40,7 @@ def look(run: Run, findings: Findings) -> None:
 
 def _series(run: Run, gas: str, findings: Findings) -> AnnualSeries | None:
     """The annual series of ``gas``, which must hold all years of the run; None where it cannot be read."""
-    key, years = f"atmosphere.series.{gas}", run.forcing_years
+    key, years = f"atmosphere.series.{gas}", run.raw_years
     given = run.config.atmosphere.series.get(gas)
     with findings.trying(key):
         if not given:

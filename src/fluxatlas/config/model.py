@@ -107,10 +107,13 @@ def contradictions(config: Config) -> list[str]:
             found.append(f"{key}: {problem.what}" + (f" ({problem.hint})" if problem.hint else ""))
     if not any(line.startswith("system:") for line in found):
         found += wrong_names(config, get_system(config.system))
-    outside = config.forcing.years_outside(config.period.forcing_years)
-    if outside:
-        years = ", ".join(map(str, outside))
-        found.append(f"period: needs forcing of {years} (spin-up included), which the archive does not hold")
+    for key, years, more in (
+        ("period", config.period.forcing_years, " (spin-up included)"),
+        ("train.years", range(config.train.years[0], config.train.years[1] + 1) if config.train.years else (), ""),
+    ):
+        outside = ", ".join(map(str, config.forcing.years_outside(years)))
+        if outside:
+            found.append(f"{key}: needs forcing of {outside}{more}, which the archive does not hold")
     return found
 
 

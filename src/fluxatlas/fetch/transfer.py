@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import importlib
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -17,6 +16,7 @@ from typing import Any
 from .. import __version__
 from ..errors import ConfigError, FetchError, FluxAtlasError
 from ..files import commit, write_text
+from ..loading import load_object
 from . import checksum as sums
 from .check import check
 from .datasets import describe
@@ -112,7 +112,7 @@ def provenance_file(target: Path) -> Path:
 def _route(name: str) -> Route:
     """The function of a route; imported now, since the providers' clients are heavy and optional."""
     try:
-        deliver: Route = importlib.import_module(f".routes.{name}", __package__).deliver
+        deliver: Route = load_object(f"{__package__}.routes.{name}:deliver")
     except ModuleNotFoundError as problem:
         raise ConfigError(
             f"the package '{problem.name}' is not installed",

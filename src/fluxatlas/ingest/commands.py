@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ..testing.commands import app as synthetic_earth
 from .constraints.commands import app as constraint
 from .sites.commands import app as sites
+
+if TYPE_CHECKING:
+    from ..config.forcing import ForcingBlock
 
 app = typer.Typer(no_args_is_help=True, help="Bring raw forcing and sites into canonical form.")
 app.add_typer(sites, name="sites")
@@ -36,9 +39,7 @@ def forcing(
     input: Annotated[
         list[Path] | None, typer.Option(help="Raw file of the year; repeat. Left out: all files, as the settings say.")
     ] = None,
-    next_input: Annotated[
-        list[Path] | None, typer.Option(help="Raw file with steps just before or after the year.")
-    ] = None,
+    next_input: Annotated[list[Path] | None, typer.Option(help="Raw file with steps next to the year.")] = None,
     pattern_input: Annotated[
         list[Path] | None, typer.Option(help="File of the source of 'rain_pattern' in that year; repeat for more.")
     ] = None,
@@ -55,7 +56,6 @@ def forcing(
     from ..freshness import write_digests
     from ..grid import get_grid
     from ..systems import get_system
-    from .inputs import forcing_inputs, neighbour_inputs, pattern_inputs
     from .pieces import PieceOptions, write_pieces
     from .source import open_source
 
@@ -67,15 +67,10 @@ def forcing(
     def say(text: str) -> None:
         typer.echo(f"forcing: {text}", err=True)
 
-    beside, pattern = next_input or [], pattern_input or []
-    if not input:
-        names = forcing_inputs(block, year), neighbour_inputs(block, year), pattern_inputs(block.rain_pattern, year)
-        input, beside, pattern = ([Path(name) for name in part] for part in names)
-    source = open_source(block, input, beside, relief, pattern)
-    say(f"{source.attrs['source']}, {len(input)} files")
-    origin = provenance(
-        "ingest", block.model_dump(mode="json"), {str(p): p for p in (*input, *beside, *pattern, relief)}
-    )
+    own, beside, pattern = (input, next_input or [], pattern_input or []) if input else _raw_files(block, year)
+    source = open_source(block, own, beside, relief, pattern)
+    say(f"{source.attrs['source']}, {len(own)} files")
+    origin = provenance("ingest", block.model_dump(mode="json"), {str(p): p for p in (*own, *beside, *pattern, relief)})
     paths = write_pieces(
         source,
         year,
@@ -92,6 +87,15 @@ def forcing(
     if digests:
         write_digests(digests, json.loads(origin["fluxatlas_inputs"]))
     say(f"{len(paths)} pieces of {year} in {time.monotonic() - began:.1f} s")
+
+
+def _raw_files(block: ForcingBlock, year: int) -> tuple[list[Path], list[Path], list[Path]]:
+    """The raw files of ``year`` that ``block`` names: its own, those just before and after it, those of the pattern."""
+    from .inputs import forcing_inputs, neighbour_inputs, pattern_inputs
+
+    names = forcing_inputs(block, year), neighbour_inputs(block, year), pattern_inputs(block.rain_pattern, year)
+    own, beside, pattern = ([Path(name) for name in part] for part in names)
+    return own, beside, pattern
 
 
 @app.command()

@@ -87,7 +87,7 @@ def build(block: StaticBlock, tile: Tile, system: System, bbox: BBox) -> xr.Data
     if "sftlf" not in layers:
         layers["sftlf"] = land_percent(frame)
     layers = {**_cover_layers(block, frame, layers["sftlf"]), **layers}
-    needed = ("orog", *system.monthly, *system.attributes)
+    needed = system.layers
     absent = [name for name in needed if name not in layers]
     if absent:
         raise InputError(f"no layer for {', '.join(absent)}", where="static.layers", hint="add a file or a constant")

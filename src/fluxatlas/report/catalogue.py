@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from ..errors import InputError, nearest
+from ..loading import load_object
 
 
 @dataclass(frozen=True)
@@ -49,8 +49,7 @@ class FigureRow:
 
     def function(self) -> Callable[..., Any]:
         """The function ``(inputs, settings) -> matplotlib Figure``."""
-        module, name = self.drawn_by.split(":")
-        found: Callable[..., Any] = getattr(importlib.import_module(f".{module}", __package__), name)
+        found: Callable[..., Any] = load_object(f"{__package__}.{self.drawn_by}")
         return found
 
 

@@ -171,6 +171,11 @@ class System:
         return tuple(dict.fromkeys(layer for driver in self.slow for layer in driver.layers))
 
     @property
+    def layers(self) -> tuple[str, ...]:
+        """Static layers that every cell needs: altitude, for the downscaling of the weather, and those declared."""
+        return ("orog", *self.monthly, *self.attributes)
+
+    @property
     def series(self) -> tuple[str, ...]:
         """Gases whose series the slow drivers need."""
         return tuple(driver.series for driver in self.slow if driver.series)

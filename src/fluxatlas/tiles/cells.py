@@ -58,7 +58,7 @@ def read_cells(path: str | Path, tile: Tile, system: System) -> ActiveCells:
     """
     attributes = files.read_netcdf(path)
     _check_tile(attributes, tile, str(path))
-    layers = [name for name in ("active", "orog", *system.monthly, *system.attributes) if name not in attributes]
+    layers = [name for name in ("active", *system.layers) if name not in attributes]
     if layers:
         raise InputError(f"no layer {', '.join(layers)}", where=str(path), hint="make the attributes again")
     index = np.flatnonzero(attributes["active"].to_numpy() == 1)

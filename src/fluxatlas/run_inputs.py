@@ -168,8 +168,12 @@ class RunInputs:
         from .config.sites import sites_for_synthetic_earth
 
         qc = self.config.sites.qc
-        limits = {kind.variable: kind.limits for kind in self.system.observations if kind.limits} | dict(qc.limits)
-        sites = self.config.sites.model_copy(update={"qc": qc.model_copy(update={"limits": limits})})
+        kinds = self.system.observations
+        limits = {kind.variable: kind.limits for kind in kinds if kind.limits} | dict(qc.limits)
+        cover = {kind.variable: list(kind.other_cover) for kind in kinds if kind.variable not in qc.limits}
+        cover = {name: classes for name, classes in cover.items() if classes} | dict(qc.other_cover)
+        own = qc.model_copy(update={"limits": limits, "other_cover": cover})
+        sites = self.config.sites.model_copy(update={"qc": own})
         return sites_for_synthetic_earth(f"{self.raw}/sites", sites) if self.has_synthetic_sites else sites
 
     @property

@@ -162,7 +162,7 @@ def test_min_days_leaves_sites_out(tmp_path: Path) -> None:
     files = [chamber_file(tmp_path / "a.csv", "A", days=4), chamber_file(tmp_path / "b.csv", "B", days=20)]
     report = table.build(block(*files, min_days=10), tmp_path / "out")
     assert report["totals"]["sites"] == 1
-    assert "left out: 4 observed days, 10 asked for" in report["sites"]["A"]["notes"]
+    assert "left out: 4 observed days, sites.min_days asks for 10" in report["sites"]["A"]["notes"]
     with pytest.raises(InputError, match="no site is left"):
         table.build(block(*files, min_days=100), tmp_path / "out")
 

@@ -104,6 +104,14 @@ class QcRules(Block):
     limits: dict[str, tuple[float, float]] = Field(default_factory=dict)
     """Range by variable (canonical units) that replaces that of the system, such as {fch4: [-100, 3000]} for wetlands.
     A possible value beyond it is of another kind of place: dropped, and counted as such."""
+    other_cover: dict[str, list[str]] = Field(default_factory=dict)
+    """IGBP classes by variable of places that are another kind of system, such as {nee: [URB]}; replaces that of the
+    system. Where 'limits' of a variable are given, those of the system do not count for it."""
+    other_share: float = Field(0.03, gt=0, le=1)
+    """A site with a larger share of its days beyond the limits is another kind of place too (our choice: the ten
+    wetlands that we tried have 1 to 99 %, nine of them 4 % or more, chambers of upland soils none)."""
+    other_sites: Literal["leave_out", "evaluate", "keep"] = "leave_out"
+    """What happens to a site of another kind of place: left out, used for evaluation only, or kept."""
     ismn_flags: list[str] = ["G"]
     """Flags of the International Soil Moisture Network that are accepted (C02, above 0.6, is true in organic soils)."""
     flux_sd: float = Field(0.15, ge=0)

@@ -78,12 +78,14 @@ class ObservationKind:
     """What is measured at sites: a variable of the network's outputs, and the range that belongs to this system.
 
     ``support`` says how daily cells become one observed number; only ``point-day`` exists so far. ``limits`` are in the
-    unit of the variable; an observation beyond them is of another kind of place.
+    unit of the variable; an observation beyond them is of another kind of place. So are the sites that measure it and
+    have one of the IGBP classes ``other_cover``.
     """
 
     variable: str
     limits: tuple[float, float] | None = None
     support: Literal["point-day"] = "point-day"
+    other_cover: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from . import depths
 from .daily import daily_mean, local_day
 from .layouts import ColumnSpec
 from .metadata import SiteFacts
-from .qc import screen
+from .qc import missing
 from .records import Ledger, SiteRecord, observations
 from .stated import true_unit
 from .text import numbers, read_table, times
@@ -92,7 +92,8 @@ def _site(
     common: dict[str, Any] = {"rules": rules, "ledger": ledger, "site": str(row["site"])}
     _restate(table, entry, ledger, str(row["site"]))
     factor = _flux_factors(table, where)
-    flux = screen(table["flux"] * factor, "fch4", of="values", **common)
+    whole = missing(table["flux"], rules)[0] * factor
+    flux = whole.where(whole.notna(), table["flux"])  # missing codes stay as they are
     sd = table["flux_sd"] * factor.abs() if "flux_sd" in table else None
     group = table.get("chamber")
     parts = [daily_mean(flux, day, "fch4", group=group, given_sd=sd, **common)]
@@ -166,7 +167,7 @@ def _soil(
             row = ColumnSpec(stem, unit, variable, factor, offset)
             scale, shift = true_unit(part[stem], stem, row, variable, **told)
             factor, offset = factor * scale, factor * shift + offset
-            values = screen(part[stem], variable, factor=factor, offset=offset, of="values", **common)
-            rows.append(daily_mean(values, day[part.index.to_numpy()], variable, **common))
+            here = day[part.index.to_numpy()]
+            rows.append(daily_mean(part[stem], here, variable, factor=factor, offset=offset, **common))
     joined = observations(rows)
     return [joined[~joined.duplicated(["time", "variable"])]]

@@ -26,7 +26,6 @@ from . import depths
 from .daily import daily_mean, local_day
 from .layouts import ColumnSpec, Layout, celsius
 from .metadata import SiteFacts
-from .qc import screen
 from .rds import read_rds
 from .records import Ledger, SiteRecord, observations
 from .stated import restate
@@ -127,9 +126,8 @@ def _dataset(folder: Path, facts: SiteFacts, entry: SiteEntry, rules: QcRules, l
     parts = []
     table = restate(table, LAYOUT, entry, rules, ledger, site=site, where=str(folder / "data/data.RDS"))
     for column, variable, factor, offset in _columns(table, ledger, site):
-        values = screen(_floats(table, column), variable, factor=factor, offset=offset, of="values", **common)
-        ports = table["CSR_PORT"]
-        parts.append(daily_mean(values, day, variable, group=ports, min_values=rules.min_values, **common))
+        raw, told = _floats(table, column), {"group": table["CSR_PORT"], "min_values": rules.min_values, **common}
+        parts.append(daily_mean(raw, day, variable, factor=factor, offset=offset, **told))
     return SiteRecord(row, observations(parts))
 
 

@@ -25,6 +25,18 @@ def bounds(variable: str, rules: QcRules) -> tuple[tuple[float, float], tuple[fl
     return (low, high), (max(low, limits[0]), min(high, limits[1]))
 
 
+def step_range(variable: str, rules: QcRules) -> tuple[float, float]:
+    """Possible range of one value within the day: that of a day, or a wider one where there is one.
+
+    Of a variable whose limits are given it is at least four times those.
+    """
+    row = variables.get(variable)
+    if row.step is None:
+        return bounds(variable, rules)[0]
+    (low, high), (least, most) = row.step, bounds(variable, rules)[1]
+    return (min(low, 4 * least), max(high, 4 * most)) if variable in rules.limits else row.step
+
+
 def error_floor(variable: str, value: pd.Series, rules: QcRules) -> pd.Series:
     """Least random uncertainty (standard deviation, canonical units) of daily ``value``.
 
@@ -106,6 +118,8 @@ def within_range(
         other = ~impossible & ((values < least) | (values > most))
     ledger.drop(site, label or variable, "out of range", int(impossible.sum()), of=of)
     ledger.drop(site, label or variable, f"outside {least:g} to {most:g} (qc.limits)", int(other.sum()), of=of)
+    if valid is None:
+        ledger.judged(site, variable, int(np.isfinite(values).sum()), int(other.sum()))
     return np.where(impossible | other, np.nan, values)
 
 

@@ -46,6 +46,10 @@ class Ledger:
     """By site and column: factor and offset from its true unit to that of its layout (:mod:`stated`)."""
     offered: dict[tuple[object, str], dict[str, None]] = field(default_factory=dict)
     """By entry and option the names that its files know, such as columns under ``units``."""
+    limits: dict[tuple[str, str], Counter[str]] = field(default_factory=dict)
+    """Per site and variable the daily values that were judged by the limits of the system, and those beyond them."""
+    left_out: dict[str, str] = field(default_factory=dict)
+    """What was read and not used as a whole (a site, a sensor, a file), with the reason."""
     warnings: dict[str, list[str]] = field(default_factory=dict)
     """What belongs on the screen too: a text, and the sites it is true of."""
 
@@ -65,6 +69,15 @@ class Ledger:
         """Count ``n`` values dropped for ``reason``."""
         if n:
             self._counter(site, variable, of)[reason] += int(n)
+
+    def judged(self, site: str, variable: str, n: int, beyond: int) -> None:
+        """Count ``n`` possible values judged by the limits of the system, of which so many lie ``beyond`` them."""
+        self.limits.setdefault((site, variable), Counter()).update(n=n, beyond=beyond)
+
+    def leave_out(self, name: str, reason: str) -> None:
+        """Keep that ``name`` (a site, a sensor, a file) is not used at all, and why."""
+        self.left_out[name] = reason
+        self.warn(name, f"left out: {reason}")
 
     def note(self, site: str, text: str) -> None:
         """Keep a decision that a user should be able to read later."""

@@ -15,7 +15,7 @@ import pandas as pd
 from ... import variables
 from ...config.sites import QcRules
 from ...errors import InputError
-from .qc import bounds, error_floor, screen, within_range
+from .qc import error_floor, screen, step_range, within_range
 from .records import Ledger, long_table
 
 FloatArray = npt.NDArray[np.floating[Any]]
@@ -91,15 +91,6 @@ def balanced_means(values: FloatArray, per_day: int) -> tuple[FloatArray, FloatA
     return mean.mean(axis=1), error, count.sum(axis=1), (count > 0).all(axis=1)
 
 
-def _valid_step(variable: str, rules: QcRules) -> tuple[float, float] | None:
-    """Possible range of one step where it is wider than that of a day, or four times the range of the system."""
-    step = variables.get(variable).step
-    if step is None or variable not in rules.limits:
-        return step
-    (low, high), (least, most) = step, bounds(variable, rules)[1]
-    return min(low, 4 * least), max(high, 4 * most)
-
-
 def observed_days(
     raw: pd.Series,
     variable: str,
@@ -126,7 +117,7 @@ def observed_days(
         ledger=ledger,
         site=site,
         of="values",
-        valid=_valid_step(variable, rules),
+        valid=step_range(variable, rules),
     )
     mean, error, n, even = balanced_means(values.to_numpy(float), per_day)
     touched = n > 0

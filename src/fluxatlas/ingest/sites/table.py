@@ -14,7 +14,7 @@ import pandas as pd
 
 from ... import variables
 from ...astronomy import extraterrestrial_radiation
-from ...config.sites import SitesBlock
+from ...config.sites import QcRules, SitesBlock
 from ...errors import InputError
 from ...files import atomic, provenance, write_text
 from ...land_mask import is_land
@@ -35,7 +35,7 @@ def read_sites(block: SitesBlock, ledger: Ledger) -> list[SiteRecord]:
 
     Raises :class:`InputError` for whatever a reader finds, for an empty block, a site that occurs twice or at sea.
     """
-    for name in block.qc.limits:
+    for name in (*block.qc.limits, *block.qc.other_cover):
         variables.get(name)
     if not block.entries:
         raise InputError("no sites are configured", where="sites.entries", hint="list at least one source of sites")
@@ -59,8 +59,40 @@ def read_sites(block: SitesBlock, ledger: Ledger) -> list[SiteRecord]:
             origin[record.name] = entry.source
             _check_position(record, block.sea_sites, ledger)
             record.site["use"] = entry.use
-            records.append(_with_attributes(record, attributes))
+            if _of_this_kind(record, block.qc, ledger):
+                records.append(_with_attributes(record, attributes))
     return records
+
+
+def _of_this_kind(record: SiteRecord, rules: QcRules, ledger: Ledger) -> bool:
+    """Whether the site stays: one of another kind of place does as ``qc.other_sites`` says, with a line in the report.
+
+    Limits test values, not sites: days of a wetland that are within those of upland soil are not days of upland soil.
+    """
+    reason = _other_kind(record, rules, ledger)
+    if not reason or rules.other_sites == "keep":
+        return True
+    if rules.other_sites == "leave_out":
+        ledger.leave_out(record.name, f"{reason}; qc.other_sites: evaluate or keep takes it")
+        return False
+    record.site["use"] = "evaluate"
+    ledger.warn(record.name, f"kept for evaluation only: {reason}")
+    return True
+
+
+def _other_kind(record: SiteRecord, rules: QcRules, ledger: Ledger) -> str:
+    """Why a site is of another kind of place than the system: by its land cover, else by its days beyond the limits."""
+    measured = set(record.observations["variable"])
+    for variable, classes in rules.other_cover.items():
+        cover = str(record.site.get("igbp", ""))
+        if cover in classes and (variable in measured or (record.name, variable) in ledger.limits):
+            return f"its land cover {cover} is another kind of place for {variable}"
+    for (site, variable), counts in ledger.limits.items():
+        if site == record.name and counts["beyond"] > rules.other_share * counts["n"]:
+            least, most = bounds(variable, rules)[1]
+            days = f"{counts['beyond']:,} of {counts['n']:,} days of {variable}"
+            return f"{days} are outside {least:g} to {most:g} (qc.limits), so it is another kind of place"
+    return ""
 
 
 def _check_position(record: SiteRecord, sea_sites: str, ledger: Ledger) -> None:
@@ -135,7 +167,7 @@ def assemble(
         if record.forcing is not None and forcing is not None:
             ledger.note(record.name, f"own meteorology on {len(forcing):,} of {len(record.forcing):,} days")
         if days < block.min_days and not (days == 0 and forcing is not None and len(forcing)):
-            ledger.note(record.name, f"left out: {days} observed days, {block.min_days} asked for")
+            ledger.leave_out(record.name, f"{days} observed days, sites.min_days asks for {block.min_days}")
             continue
         table = record.observations
         if block.complete_profiles and record.site["kind"] == "chamber":
@@ -159,7 +191,8 @@ def assemble(
 def _nothing_left(block: SitesBlock, ledger: Ledger) -> InputError:
     """What quality control dropped, or what the readers noted, where an entry has nothing left."""
     poor = [key for key, counter in ledger.counts.items() if len(counter) > 1]
-    done = [f"{site} {name}: {ledger.sentence(site, name, of)}" for site, name, of in poor]
+    done = [f"{name}: left out: {reason}" for name, reason in ledger.left_out.items()]
+    done += [f"{site} {name}: {ledger.sentence(site, name, of)}" for site, name, of in poor]
     for site, lines in ledger.notes.items():
         told = [line for line in lines if not line.startswith("left out")]
         done += [f"{site}: {told[-1]}" for _ in told[:1] if not poor]
@@ -221,9 +254,9 @@ def build(block: SitesBlock, output_dir: str | Path, inputs: Sequence[str] | Non
     longer = read_periods(block, ledger)
     for entry in block.entries:
         refuse_unused(entry, ledger)
+    sites, observed, forcing = assemble(records, block, ledger, periods=len(longer))
     for line in ledger.told():
         print(f"warning: {line}", file=sys.stderr)
-    sites, observed, forcing = assemble(records, block, ledger, periods=len(longer))
     origin = provenance("ingest sites", block.model_dump(mode="json"), {p: p for p in needed})
     folder = Path(output_dir)
     with atomic(folder / "sites.csv") as partial:
@@ -231,7 +264,12 @@ def build(block: SitesBlock, output_dir: str | Path, inputs: Sequence[str] | Non
     _write_parquet(observed, folder / "observations.parquet", origin)
     _write_parquet(forcing, folder / "forcing.parquet", origin)
     _write_parquet(longer, folder / "periods.parquet", origin)
-    report = {"provenance": origin, "sites": ledger.as_dict(), "totals": _totals(sites, observed, forcing, longer)}
+    report = {
+        "provenance": origin,
+        "sites": ledger.as_dict(),
+        "left_out": ledger.left_out,
+        "totals": _totals(sites, observed, forcing, longer),
+    }
     write_text(folder / "report.json", json.dumps(report, indent=1, sort_keys=True, default=float) + "\n")
     return report
 

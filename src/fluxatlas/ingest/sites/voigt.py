@@ -197,10 +197,9 @@ def _automatic(table: pd.DataFrame, day: pd.DatetimeIndex, common: dict[str, Any
         chosen += [(c, depths.variable(kind, d), *conversion) for d, c in depths.choose(sensors).items()]
     parts = []
     for column, variable, scale, offset in chosen:
-        values = screen(table[column].astype("float64"), variable, factor=scale, offset=offset, of="values", **common)
-        parts.append(
-            daily_mean(values, day, variable, group=table["Chamber_no"], min_values=rules.min_values, **common)
-        )
+        raw, ports = table[column].astype("float64"), table["Chamber_no"]
+        told: dict[str, Any] = {"group": ports, "min_values": rules.min_values, **common}
+        parts.append(daily_mean(raw, day, variable, factor=scale, offset=offset, **told))
     return parts
 
 
@@ -215,9 +214,8 @@ def _manual(table: pd.DataFrame, common: dict[str, Any], where: str) -> list[pd.
     parts = []
     for row in CAMPAIGNS.columns:
         column, variable, (scale, offset) = row.pattern, row.variable, row.conversion()
-        label = f"{variable} (manual)"
-        values = screen(dated[column], variable, factor=scale, offset=offset, of="values", label=label, **common)
-        parts.append(daily_mean(values, day, variable, group=dated["Location_ID"], **common))
+        told = {"group": dated["Location_ID"], "label": f"{variable} (manual)", **common}
+        parts.append(daily_mean(dated[column], day, variable, factor=scale, offset=offset, **told))
     return parts
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from . import variables
 from .errors import ConfigError, InputError, nearest
 from .paths import RESOURCES
 from .yaml_text import read_keys
@@ -26,21 +27,20 @@ class Gas:
     name: str
     units: str
     label: str
-    range: tuple[float, float]
     table: str | None
     offset: str | None
+
+    @property
+    def range(self) -> tuple[float, float]:
+        """The possible mole fractions, of the table of variables."""
+        return variables.get(self.name).valid
 
 
 @cache
 def gases() -> dict[str, Gas]:
     """All gases by name."""
     rows = read_keys(RESOURCES / "gases.yaml")
-    return {
-        name: Gas(
-            name, str(row["units"]), row["label"], (row["range"][0], row["range"][1]), row["table"], row["offset"]
-        )
-        for name, row in rows.items()
-    }
+    return {name: Gas(name, str(row["units"]), row["label"], row["table"], row["offset"]) for name, row in rows.items()}
 
 
 def get(name: str) -> Gas:

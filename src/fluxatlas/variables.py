@@ -6,7 +6,7 @@ The table itself is ``resources/variables.yaml``. Units are converted with pint;
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -20,6 +20,8 @@ from .yaml_text import read_keys
 
 FILL = -32768
 """Missing value of packed int16 data."""
+ROUNDED = 1.0
+"""Percent by which sand and clay, each rounded to whole percent, may exceed all of the soil."""
 
 
 @dataclass(frozen=True)
@@ -219,4 +221,22 @@ def check_range(values: npt.ArrayLike, name: str, *, where: str) -> None:
             f"the worst is {worst:g}",
             where=where,
             hint="check the unit and the missing-value code of the source",
+        )
+
+
+def check_texture(sand: npt.ArrayLike, clay: npt.ArrayLike, *, where: str, place: Callable[..., str] = str) -> None:
+    """Raise :class:`InputError` where ``sand`` and ``clay`` [%] of the fine earth, of one shape, exceed all of it.
+
+    :data:`ROUNDED` is let pass, NaN too. ``place`` turns the index of a value into words for the message.
+    """
+    total = np.asarray(sand, float) + np.asarray(clay, float)
+    with np.errstate(invalid="ignore"):
+        bad = total > 100 + ROUNDED
+    if bad.any():
+        first = tuple(int(i) for i in np.argwhere(bad)[0])
+        raise InputError(
+            f"sand and clay add up to {np.nanmax(total):.4g} % of the fine earth"
+            + (f" ({int(bad.sum())} of {total.size} values, the first {place(*first)})" if first else ""),
+            where=where,
+            hint="give both of one source, as mass fractions of the fine earth; one may have another unit",
         )

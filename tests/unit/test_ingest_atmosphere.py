@@ -114,7 +114,10 @@ def test_inspect_judges_every_layout_as_ingest_does(tmp_path: Path, name: str) -
         (monthly().replace("2000,5,2000.375,1716.00", "2000,5,2000.375,-9.99"), "1 periods are missing"),
         (monthly().replace("2000,5,", "2000,13,"), "year or month that is none"),
         (monthly().replace("1716.00", "n/a"), "is no number: 'n/a'"),
-        (monthly(value=1.7), "CH4 of 1.7 in 1999-01 is not within 300-3000"),
+        (monthly(value=1.7), "CH4 of 1.7 in 1999-01 is not within 600-4000"),
+        (monthly(value=1.7e6), "CH4 of 1.7e.06 in 1999-01 is not within 600-4000 .1e-9.: 1000 times too large"),
+        (monthly(value=330.0), "CH4 of 330 in 1999-01 is not within 600-4000"),  # nitrous oxide, or CO2 in ppm
+        (monthly().replace("CH4", "N2O"), "the name says CH4 but the header N2O"),
         (monthly(value=-999.0, months=3), "only missing values"),
         ("<!DOCTYPE html>\n<html>not found</html>\n", "no columns|holds"),
     ],
@@ -124,6 +127,29 @@ def test_every_defect_is_one_message_that_names_the_file(tmp_path: Path, text: s
     with pytest.raises(InputError, match=message) as caught:
         read_series(path)
     assert str(path) in str(caught.value) and "do:" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "header", "message"),
+    [
+        ("co2_mm_gl.csv", "# N2O expressed as a mole fraction in dry air, nanomol/mol, abbreviated as ppb\n", "N2O"),
+        ("co2_mm_gl.csv", "# dataset_parameter: n2o\n# as calibrated with CO2\n", "N2O"),
+        ("co2_mm_gl.csv", "# parameter: ch4\n", "CH4"),
+        ("co2_mm_gl.csv", "# CO2 expressed as a mole fraction, unlike N2O\n", ""),
+        ("co2_mm_gl.csv", "# of the laboratory in Boulder, CO\n", ""),
+        ("table.csv", "# N2O expressed as a mole fraction, as CO2 is\n", "N2O"),
+    ],
+)
+def test_the_header_says_which_gas_it_is(tmp_path: Path, name: str, header: str, message: str) -> None:
+    """Nitrous oxide [ppb] and carbon dioxide [ppm] are of one magnitude; so both readers ask the header."""
+    path = write(tmp_path, header + "year,month,average\n" + "".join(f"2001,{m},371\n" for m in range(1, 13)), name)
+    report = inspect_path(path)
+    if not message:
+        assert read_series(path).gas == "co2" and report.usable
+        return
+    with pytest.raises(InputError, match=f"the name says CO2 but the header {message}|which gas"):
+        read_series(path)
+    assert not report.usable
 
 
 def test_missing_file_other_encoding_and_unnamed_gas_are_refused(tmp_path: Path) -> None:

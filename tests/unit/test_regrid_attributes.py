@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from fluxatlas import variables
 from fluxatlas.cli import app
-from fluxatlas.config.static import LandCover, StaticBlock
+from fluxatlas.config.static import LandCover, Layer, StaticBlock
 from fluxatlas.errors import InputError
 from fluxatlas.grid import get_grid
 from fluxatlas.regrid.attributes import build, fill_nearest, land_percent, write
@@ -219,6 +219,36 @@ def test_active_cells_are_land_with_soil_in_the_box_where_all_is_known(block) ->
         assert np.isfinite(found[name].to_numpy()[..., active]).all(), name
 
 
+def test_sand_and_clay_are_no_more_than_the_soil(block) -> None:
+    """103 % of the fine earth is refused with its place; rounding of both to whole percent is not."""
+    reason = "of another map"
+    sand = {"path": block.layers["sand"].path, "units": "g kg-1"}
+    highest = float(build(block, TILE, SYSTEM, GLOBE)["sand"].where(lambda s: s > 0).max())
+
+    def with_clay(percent: float) -> StaticBlock:
+        layers = {**block.layers, "clay": Layer(constant=percent, reason=reason)}
+        return block.model_copy(update={"layers": layers})
+
+    with pytest.raises(InputError, match=r"sand and clay add up to 103 %(.|\n)*the first at 3\d\.\d+ N -?\d") as caught:
+        build(with_clay(round(103 - highest, 3)), TILE, SYSTEM, GLOBE)
+    assert sand["path"] in str(caught.value)
+    assert float(build(with_clay(100.9 - highest), TILE, SYSTEM, GLOBE)["active"].sum()) > 0
+
+
+def test_gaps_of_sand_and_clay_are_filled_from_one_cell(block, tmp_path) -> None:
+    """Where one of both is unknown, neither is combined with that of another soil: their sum stays below 100 %."""
+    land = is_land(*_points(48))
+    clay = np.where(land, 500 - 3 * np.indices(land.shape)[0], -32768).astype(np.int16)
+    clay[76:88, 84:110] = -32768  # overlaps the hole of the sand
+    layers = {**block.layers, "clay": Layer(path=_write_tif(tmp_path / "clay.tif", clay[None], 48, nodata=-32768))}
+    layers["clay"] = layers["clay"].model_copy(update={"units": "g kg-1"})
+    found = build(block.model_copy(update={"layers": layers}), TILE, SYSTEM, GLOBE)
+    inside = found["active"].to_numpy() == 1
+    assert "clay:" in found.attrs["filled_cells"]
+    total = (found["sand"] + found["clay"]).to_numpy()[inside]  # 40 + 0.3 i and 50 - 0.3 i percent in row i
+    np.testing.assert_allclose(total, 90.0, atol=1e-3)
+
+
 def test_crops_and_wetland_refer_to_land_and_upland_to_the_cell(block) -> None:
     found = build(block, TILE, SYSTEM, GLOBE)
     land = found["sftlf"].to_numpy()
@@ -280,7 +310,7 @@ def test_layers_of_one_file_name_in_several_folders_are_all_in_the_provenance(bl
         target = tmp_path / name / "mean.tif"
         target.parent.mkdir()
         target.write_bytes(Path(layers["sand"]["path"]).read_bytes())
-        moved[name] = {**layers["sand"], "path": str(target)}
+        moved[name] = {**layers["sand"], "path": str(target), "scale": 0.5}
     settings = StaticBlock.model_validate({**block.model_dump(mode="json"), "layers": {**layers, **moved}})
     write(settings, TILE, SYSTEM, GLOBE, tmp_path / "out.nc")
     with netCDF4.Dataset(tmp_path / "out.nc") as file:

@@ -77,6 +77,15 @@ def test_own_attributes_win_and_the_rest_is_of_the_cell(world) -> None:
     assert table.loc["low", "elevation"] == pytest.approx(100 * (GRID.lat()[GRID.index(36.8, -7.0)[0]] - 36))
 
 
+def test_own_sand_and_clay_of_the_cell_are_no_more_than_the_soil(world) -> None:
+    listed = pd.read_csv(world / "sites" / "sites.csv")
+    listed.loc[listed["site"] == "own", "sand"] = 97.0  # beside clay of 10 % in the cell
+    listed.to_csv(world / "sites" / "sites.csv", index=False)
+    table, _ = _run(world)
+    assert table.loc["own", ["sand", "clay"]].tolist() == [97.0, 3.0]
+    assert table.loc["bare", "clay"] == 10.0
+
+
 def test_leaf_area_is_the_cells_season_or_the_sites_constant(world) -> None:
     table, _ = _run(world)
     assert table.loc["bare", MONTHS].tolist() == list(range(1, 13))

@@ -39,6 +39,11 @@ OBSERVATORIES = {"MLO": 19.536, "BRW": 71.323, "SMO": -14.247, "SPO": -89.98}
 """Latitudes of NOAA's baseline observatories (MLO [V], others [R+]); other files state ``site_latitude`` or need it."""
 DECIMAL = 0.06
 """Years by which a decimal date may differ from the middle of its month (some give the beginning)."""
+FORMULA = r"(?<![A-Za-z0-9])(CH4|CO2|N2O|SF6)(?![A-Za-z0-9])"
+"""Gases that NOAA GML distributes series of; a header may speak of several."""
+SAYS_GAS = rf"{FORMULA}[ \t]+expressed as|(?:parameter|dataset)\w*\s*:\s*{FORMULA}"
+"""Where a header says what the series is of."""
+OTHER_UNIT = {1e3: ": 1000 times too small, of another unit", 1e-3: ": 1000 times too large, of another unit"}
 WIDEST = 20
 """More columns than any of these files has."""
 
@@ -116,6 +121,7 @@ def _cells(path: Path) -> tuple[str, pd.DataFrame, str]:
     comments = [line for line in text.splitlines() if line.lstrip().startswith("#")]
     rows = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
     gas = _gas(path.name, "\n".join(comments))
+    _check_header(gas, "\n".join(comments), str(path))
     if gas is None:
         hint = "keep the provider's header and name, such as ch4_mm_gl.csv"
         raise InputError("does not say which gas it is of", where=str(path), hint=hint)
@@ -166,6 +172,17 @@ def _gas(name: str, header: str) -> str | None:
         return start
     found = {gas for gas in gases.gases() if re.search(rf"\b{gas}\b", header, re.IGNORECASE)}
     return found.pop() if len(found) == 1 else None
+
+
+def _check_header(gas: str | None, header: str, where: str) -> None:
+    """Refuse a file whose header says another gas than its name; their values may be of one magnitude."""
+    pairs = re.findall(SAYS_GAS, header, re.IGNORECASE)
+    said = {(one or other).lower() for one, other in pairs} or set(re.findall(FORMULA, header.upper()))
+    said = {word.lower() for word in said}
+    if gas is not None and said and gas not in said:
+        names = " and ".join(sorted(word.upper() for word in said))
+        hint = f"give a file of {gas.upper()}, or call it by the gas that it holds"
+        raise InputError(f"the name says {gas.upper()} but the header {names}", where=where, hint=hint)
 
 
 def _table(rows: list[str], comments: list[str], where: str) -> tuple[list[str], list[list[str]]]:
@@ -273,7 +290,9 @@ def _checked(series: pd.DataFrame, gas: str, where: str, gap: int) -> tuple[pd.D
         what = (
             f"{gas.upper()} of {strange.iloc[0]:g} in {strange.index[0]} is not within {low:g}-{high:g} [{facts.units}]"
         )
-        raise InputError(what, where=where, hint=f"give the file in {facts.units} ({facts.label})")
+        usual = float(known.median())
+        other = next((text for factor, text in OTHER_UNIT.items() if low <= usual * factor <= high), "")
+        raise InputError(what + other, where=where, hint=f"give the file in {facts.units} ({facts.label})")
     found = series.reindex(whole)
     return found.assign(value=found["value"].interpolate("linear")), len(absent)
 

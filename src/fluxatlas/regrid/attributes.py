@@ -6,6 +6,7 @@ Layers are read with a margin around the tile, so that gaps at its edge are fill
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ Array = npt.NDArray[np.floating[Any]]
 Mask = npt.NDArray[np.bool_]
 BBox = tuple[float, float, float, float]
 
+TEXTURE = ("sand", "clay")
 SUBPOINTS = 4
 """Points per cell and axis at which the land mask is read."""
 
@@ -96,9 +98,12 @@ def build(block: StaticBlock, tile: Tile, system: System, bbox: BBox) -> xr.Data
         run &= layers[system.mask] >= block.minimum_mask
     inner = np.zeros(frame.shape, bool)
     inner[frame.inner] = True
-    filled, lacking = {}, {}
+    _check_texture(layers, block, frame, run & inner)
+    filled: dict[str, int] = {}
+    lacking: dict[str, int] = {}
     for name in needed:
-        layers[name], filled[name] = fill_nearest(layers[name], run & inner, block.fill_cells)
+        if name not in filled:
+            filled |= _fill(layers, TEXTURE if name in TEXTURE else (name,), run & inner, block.fill_cells)
         known = np.isfinite(layers[name]) if layers[name].ndim == 2 else np.isfinite(layers[name]).all(axis=0)
         lacking[name] = int((run & inner & ~known).sum())
         run &= known
@@ -109,6 +114,32 @@ def build(block: StaticBlock, tile: Tile, system: System, bbox: BBox) -> xr.Data
     if series:
         dataset["lai"].attrs |= series.attrs
     return dataset
+
+
+def _fill(layers: dict[str, Array], names: Sequence[str], wanted: Mask, reach: int) -> dict[str, int]:
+    """Fill the gaps of layers in place, of several (sand and clay) from one cell; the number of cells by name."""
+    names = [name for name in names if name in layers]
+    if len(names) == 1:
+        layers[names[0]], count = fill_nearest(layers[names[0]], wanted, reach)
+        return {names[0]: count}
+    before = np.stack([layers[name] for name in names])
+    after, _ = fill_nearest(before, wanted, reach)
+    layers |= dict(zip(names, after, strict=True))
+    counts = (np.isnan(before) & np.isfinite(after)).sum(axis=(1, 2))
+    return dict(zip(names, counts.tolist(), strict=True))
+
+
+def _check_texture(layers: dict[str, Array], block: StaticBlock, frame: Frame, where: Mask) -> None:
+    """Refuse a cell of ``where`` whose sand and clay are more than its soil."""
+    if not set(TEXTURE) <= set(layers):
+        return
+    sources = block.all_layers()
+    paths = dict.fromkeys(path for name in TEXTURE if name in sources for path in sources[name].paths)
+    variables.check_texture(
+        *(np.where(where, layers[name], np.nan) for name in TEXTURE),
+        where=", ".join(paths) or "static.layers",
+        place=lambda row, column: f"at {frame.lat[row]:.3f} N {frame.lon[column]:.3f} E",
+    )
 
 
 def _cover_layers(block: StaticBlock, frame: Frame, land: Array) -> dict[str, Array]:

@@ -128,6 +128,9 @@ def _with_attributes(record: SiteRecord, attributes: pd.DataFrame | None) -> Sit
         if name in ATTRIBUTE_COLUMNS:
             variables.check_range([value], name, where=f"attributes of site '{record.name}'")
     record.site |= known
+    if {"sand", "clay"} <= set(record.site):
+        sand, clay = (float(record.site[name]) for name in ("sand", "clay"))
+        variables.check_texture(sand, clay, where=f"attributes of site '{record.name}'")
     return record
 
 

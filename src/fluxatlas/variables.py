@@ -24,6 +24,9 @@ ROUNDED = 1.0
 """Percent by which sand and clay, each rounded to whole percent, may exceed all of the soil."""
 
 
+Array = npt.NDArray[np.floating[Any]]
+
+
 @dataclass(frozen=True)
 class Variable:
     """One row of the table; see the head of ``resources/variables.yaml`` for the meaning of each field."""
@@ -38,6 +41,7 @@ class Variable:
     step: tuple[float, float] | None = None
     possible: tuple[float, float] | None = None
     noise: float = 0.0
+    bound: tuple[float, float] | None = None
     transform: tuple[str, float] | None = None
     label: str = ""
 
@@ -81,6 +85,7 @@ def table() -> Mapping[str, Variable]:
             step=_pair(row["step"]) if "step" in row else None,
             possible=_pair(row["possible"]) if "possible" in row else None,
             noise=float(row.get("noise", 0.0)),
+            bound=_pair(row["bound"]) if "bound" in row else None,
             transform=(row["transform"][0], float(row["transform"][1])) if "transform" in row else None,
             label=row.get("label", row["long_name"]),
         )
@@ -222,6 +227,17 @@ def check_range(values: npt.ArrayLike, name: str, *, where: str) -> None:
             where=where,
             hint="check the unit and the missing-value code of the source",
         )
+
+
+def without_noise(values: Array, name: str) -> tuple[Array, int]:
+    """``values`` with noise just beyond the bounds of ``name`` brought to them, and how many there were; NaN stays."""
+    variable = get(name)
+    low, high = variable.bound or variable.valid
+    with np.errstate(invalid="ignore"):
+        near = (values < low) & (values >= variable.valid[0] - variable.noise)
+        near |= (values > high) & (values <= variable.valid[1] + variable.noise)
+    count = int(near.sum())
+    return (np.where(near, np.clip(values, low, high), values) if count else values), count
 
 
 def check_texture(sand: npt.ArrayLike, clay: npt.ArrayLike, *, where: str, place: Callable[..., str] = str) -> None:

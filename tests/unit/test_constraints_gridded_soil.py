@@ -10,7 +10,7 @@ import pytest
 import xarray as xr
 
 import constraint_files as made
-from fluxatlas.errors import InputError
+from fluxatlas.errors import InputError, UnitError
 from fluxatlas.grid import get_grid
 from fluxatlas.ingest.constraints.cells import CellAxes, CellMean
 from fluxatlas.ingest.constraints.ease import edges
@@ -288,3 +288,20 @@ def test_the_real_index_of_cell_files_is_refused(data_dir: Path) -> None:
     assert whole.sizes["location"] == 21 and whole.attrs["kind"] == "gldas"
     with pytest.raises(InputError, match="a place is in several files"):
         load_soil_moisture([folder / "0165.nc", folder / "0165.nc"])
+
+
+def test_noise_beyond_the_bounds_is_brought_to_them_and_counted(tmp_path: Path) -> None:
+    days = pd.date_range("2010-01-01", periods=1)
+    values = np.full((1, 4, 4), 60.0)
+    values[0, 0] = -0.5, 101.0, -30.0, 100.0
+    found = load_soil_moisture(made.esa_cci(tmp_path, days, values, np.zeros(values.shape, int), "ACTIVE"))
+    np.testing.assert_allclose(found.sat05.values[0, 0], [0.0, 1.0, np.nan, 1.0])
+    assert (found.attrs["clipped_sat05"], found.attrs["out_of_range_sat05"], found.attrs["kept_sat05"]) == (2, 1, 15)
+
+
+def test_fractions_that_call_themselves_percent_are_refused(tmp_path: Path) -> None:
+    days = pd.date_range("2010-01-01", periods=3)
+    values = RNG.random((3, 4, 4)) * 0.5
+    paths = made.esa_cci(tmp_path, days, values, np.zeros(values.shape, int), "ACTIVE")
+    with pytest.raises(UnitError, match=r"'sat05' is in '.*' but a fraction by magnitude .*, not percent"):
+        load_soil_moisture(paths)

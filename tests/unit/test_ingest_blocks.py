@@ -8,9 +8,10 @@ import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fluxatlas.ingest import mapping
+from fluxatlas.ingest import physical
 from fluxatlas.ingest.declaration import load_mapping
-from fluxatlas.ingest.mapping import MappedSource, _as_expected
+from fluxatlas.ingest.mapping import MappedSource
+from fluxatlas.ingest.physical import _as_expected
 
 DAYS = np.arange("2001-01-01", "2001-01-07", dtype="datetime64[D]").astype("datetime64[ns]")
 
@@ -18,7 +19,7 @@ DAYS = np.arange("2001-01-01", "2001-01-07", dtype="datetime64[D]").astype("date
 @pytest.fixture
 def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MappedSource:
     """Six days of rain with tiny negative values, one day per block."""
-    monkeypatch.setattr(mapping, "BLOCK_BYTES", 1)
+    monkeypatch.setattr("fluxatlas.ingest.mapping.BLOCK_BYTES", 1)
     rain = 1e-6 * np.random.default_rng(3).integers(-1, 9, (6, 4, 5))
     dims = "time", "latitude", "longitude"
     coords = {"time": DAYS, "latitude": [3.0, 2.0, 1.0, 0.0], "longitude": np.arange(5.0)}
@@ -62,5 +63,5 @@ def test_quick_check(values: list[float], mask: list[bool], band: int) -> None:
     days, cells = np.array(values, np.float32).reshape(2, 2, 3), np.array(mask).reshape(2, 3)
     fine = (np.isnan(days) == cells).all() and ((days >= 1) & (days <= 9) | np.isnan(days)).all()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(mapping, "BAND", band)
+        patch.setattr(physical, "BAND", band)
         assert _as_expected(days, 1.0, 9.0, cells) == fine

@@ -83,6 +83,8 @@ class ForcingBlock(Block):
     """Last year in the archive; empty: unknown."""
     overrides: dict[str, UnitOverride] = Field(default_factory=dict)
     """Raw variables whose unit label is wrong: {name: {units: ..., reason: ...}}."""
+    crossing: float = Field(0.05, ge=0.05, le=50)
+    """How far [K] tasmin may exceed tas or tasmax, and tas tasmax: up to it they are put in order and counted."""
     rain_pattern: RainPattern | None = None
     """For monthly data: a daily source whose wet days share out the rain of a month; empty: every third day is wet."""
     halo: int = Field(2, ge=1, le=20)

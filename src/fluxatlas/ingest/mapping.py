@@ -22,6 +22,7 @@ from .archive import Archive
 from .coordinates import BBox, SourceGrid, Window
 from .declaration import RULES, DeclaredMapping
 from .elevation import read_orog
+from .physical import EXTREMES, Physical, Where
 from .quantities import is_amount, scaled
 from .steps import StepReader
 
@@ -32,8 +33,6 @@ Values = npt.NDArray[np.float32]
 
 BLOCK_BYTES = 128 * 2**20
 """Memory of one raw variable of a block of days."""
-BAND = 1 << 16
-"""Values that are checked at once."""
 LONGEST_BLOCK = 73
 """Days of a block when memory does not limit it: a fifth of a year."""
 LONGEST_LOCAL_STEP = 6
@@ -44,9 +43,10 @@ class MappedSource:
     """Canonical daily variables of a data set described by a :class:`DeclaredMapping`.
 
     ``closing`` are files with the steps before or after the year that its days need. With ``day`` 'local' steps in UTC
-    are regrouped into days of local solar time. ``elevation`` is read where a rule needs the altitude. ``clipped``
-    counts tiny negative values set to zero so far, by variable, and ``repeated_days`` the days that the calendar of the
-    source lacks. Raises :class:`InputError` for unreadable or inconsistent files.
+    are regrouped into days of local solar time. ``elevation`` is read where a rule needs the altitude. ``physical``
+    checks and mends values and counts what it mended, up to ``crossing`` [K] for extremes of temperature;
+    ``repeated_days`` are the days that the calendar of the source lacks. Raises :class:`InputError` for unreadable or
+    inconsistent files.
     """
 
     _reach = np.timedelta64(2, "D")
@@ -62,6 +62,7 @@ class MappedSource:
         day: Literal["utc", "local"] = "utc",
         elevation: str | Path | None = None,
         elevation_variable: str = "",
+        crossing: float = 0.05,
     ) -> None:
         self.mapping = mapping
         self.overrides = dict(overrides or {})
@@ -81,13 +82,17 @@ class MappedSource:
             )
         snap = np.timedelta64(1, "M") if mapping.monthly else mapping.step
         self.archive = Archive([*files, *closing], snap if mapping.monthly or mapping.stamp == "inside" else None)
-        self.clipped: Counter[str] = Counter()
+        self.physical = Physical(crossing)
         self.repeated_days = 0
         self._relief = (elevation, elevation_variable)
         self._orog: tuple[Window, Values] | None = None
         self._reader = StepReader(self.archive, mapping, local=self.local)
         self._steps = mapping.steps
-        self._mask: dict[str, npt.NDArray[np.bool_]] = {}
+
+    @property
+    def clipped(self) -> Counter[str]:
+        """Values brought to a bound so far, by variable."""
+        return self.physical.clipped
 
     @property
     def grid(self) -> SourceGrid:
@@ -153,7 +158,7 @@ class MappedSource:
                 )
         for raw in sorted({raw for name in variables for raw in self.mapping.raw_of(name)}):
             self._check_times(raw, start, stop, window)  # the whole period, before anything is read
-        self._mask.clear()
+        self.physical.begin()
         self.repeated_days += calendars.repeated_days(start, stop, self.archive.calendar)
         day, end = start.astype("datetime64[D]"), stop.astype("datetime64[D]")
         while day < end:
@@ -173,18 +178,16 @@ class MappedSource:
         import xarray as xr
 
         dates = np.arange(start, stop, dtype="datetime64[D]").astype("datetime64[ns]")
-        result: dict[str, tuple[tuple[str, ...], Values]] = {}
+        result: dict[str, Values] = {}
         for name, values in self._values(start, stop, window, names):
-            result[name] = ("time", "lat", "lon"), self._checked(name, values, start, self._where(name, start, stop))
-        block = xr.Dataset(
-            {name: result[name] for name in names}, {"time": dates, "lat": window.lat, "lon": window.lon}
-        )
-        _check_extremes(block, self.mapping.title)
-        empty = [name for name in names if self._mask[name].all()]
+            result[name] = self.physical.daily(name, values, start, window, self._on(name))
+        self.physical.extremes(result, start, window, self._on(next(n for n in (*EXTREMES[-1], *names) if n in result)))
+        empty = [name for name in names if self.physical.missing_everywhere(name)]
         if empty and len(empty) < len(names):
             where = self._where(empty[0], start, stop)
             raise InputError(f"'{empty[0]}' is missing everywhere", where=where, hint="get the file again")
-        return block
+        coords = {"time": dates, "lat": window.lat, "lon": window.lon}
+        return xr.Dataset({name: (("time", "lat", "lon"), result[name]) for name in names}, coords)
 
     def _values(
         self, start: np.datetime64, stop: np.datetime64, window: Window, names: Sequence[str]
@@ -203,6 +206,10 @@ class MappedSource:
     def _where(self, name: str, start: np.datetime64, stop: np.datetime64) -> str:
         parts = self.mapping.raw_of(name)
         return self.archive.where(self.mapping.fields[parts[0]], start, stop) if parts else f"{self._relief[0]}"
+
+    def _on(self, name: str) -> Where:
+        """What says where the values of a day are, for a message."""
+        return lambda day: self._where(name, day, day + 1)
 
     def _altitude(self, window: Window) -> Values:
         """Altitude [m] (lat, lon) of the source's cells, read once per window."""
@@ -268,7 +275,14 @@ class MappedSource:
             values, units = daily.statistic(steps, "sum"), f"{units} d-1"
         else:
             values = daily.statistic(steps, kind)
-        return scaled(values, units, name, where).astype(np.float32, copy=False)
+        made_of = scaled(values, units, name, where).astype(np.float32, copy=False)
+        self._judge(raw, name, made_of, units, where)
+        return made_of
+
+    def _judge(self, raw: str, name: str, values: Values, units: str, where: str) -> None:
+        """Refuse a unit that the magnitude of ``values`` [canonical units] contradicts, unless the user states it."""
+        if raw not in self.overrides:
+            self.physical.magnitude(raw, name, values, units, where)
 
     def _by_rule(
         self, name: str, raws: Mapping[str, Values], dates: pd.DatetimeIndex, window: Window, where: str
@@ -280,7 +294,10 @@ class MappedSource:
         arguments = []
         for part, quantity in zip(made.sources, RULES[made.rule], strict=True):
             if part in raws:
-                arguments.append(scaled(raws[part], self._unit(part)[0], quantity, where))
+                units = self._unit(part)[0]
+                values = scaled(raws[part], units, quantity, where)
+                self._judge(part, quantity, values, units, where)
+                arguments.append(self.physical.argument(quantity, values, dates, window, self._on(name)))
             elif part == "orog":
                 arguments.append(np.broadcast_to(self._altitude(window), (dates.size, *window.shape)))
             else:
@@ -288,65 +305,3 @@ class MappedSource:
         rule: Callable[..., Values] = getattr(rules, made.rule)
         place = {"lat": window.lat, "dates": dates} if made.rule in rules.WITH_PLACE else {}
         return rule(*arguments, **place)
-
-    def _checked(self, name: str, values: Values, start: np.datetime64, where: str) -> Values:
-        """``values`` with tiny negatives clipped, after the checks of range and of missing data."""
-        row = table.get(name)
-        if row.noise:
-            negative = (values < 0) & (values >= -row.noise)
-            count = int(negative.sum())
-            self.clipped[name] += count
-            if count:
-                values = np.where(negative, np.float32(0), values)  # other variables may be made of the same raw values
-        low, high = row.valid
-        mask = self._mask.get(name, np.isnan(values[0]))
-        if _as_expected(values, low, high, mask):
-            self._mask[name] = mask
-            return values
-        with np.errstate(invalid="ignore"):
-            bad = (values < low) | (values > high)
-        if bad.any():
-            day, row, column = np.argwhere(bad)[0]
-            first = f"{where}; first on {start + int(day)} in cell ({row}, {column}) of the window"
-            table.check_range(values, name, where=first)
-        missing = np.isnan(values)
-        mask = self._mask.setdefault(name, np.asarray(missing.all(axis=0)))
-        strange = missing != mask
-        if strange.any():
-            day, row, column = np.argwhere(strange)[0]
-            raise InputError(
-                f"'{name}' is missing on some days only ({int(strange.any(axis=0).sum())} cells)",
-                where=f"{where}; first on {start + int(day)} in cell ({row}, {column}) of the window",
-                hint="the source must cover a cell on all days (values outside a stated valid_range are missing)",
-            )
-        return values
-
-
-def _as_expected(values: Values, low: float, high: float, mask: npt.NDArray[np.bool_]) -> bool:
-    """Whether exactly the cells of ``mask`` are missing on all days (day, lat, lon), and the others in low..high.
-
-    It is asked in bands that stay in the cache of the processor, which is several times faster than array by array.
-    """
-    rows = max(1, BAND // values.shape[-1])
-    for day in values:
-        for first in range(0, len(day), rows):
-            part = day[first : first + rows]
-            fine = missing = np.isnan(part)
-            if not np.array_equal(missing, mask[first : first + rows]):
-                return False
-            with np.errstate(invalid="ignore"):
-                fine |= (part >= low) & (part <= high)
-            if not fine.all():
-                return False
-    return True
-
-
-def _check_extremes(block: xr.Dataset, where: str) -> None:
-    """Raise :class:`InputError` unless tasmin <= tas <= tasmax (to 0.05 K) where they are present."""
-    for low, high in (("tasmin", "tas"), ("tas", "tasmax"), ("tasmin", "tasmax")):
-        if low in block and high in block:
-            excess = (block[low] - block[high]).max().item()
-            if excess > 0.05:
-                raise InputError(
-                    f"'{low}' exceeds '{high}' by {excess:.2f} K", where=where, hint="the mapping may swap variables"
-                )

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from ..config.forcing import ForcingBlock
 from ..errors import ConfigError, FluxAtlasError
 from .coordinates import BBox, SourceGrid, Window
+from .physical import Physical
 
 if TYPE_CHECKING:
-    from collections import Counter
-
     import xarray as xr
 
 
 class Source(Protocol):
     """What a source of forcing offers; see :class:`fluxatlas.ingest.mapping.MappedSource` for units and errors."""
 
-    clipped: Counter[str]
+    physical: Physical
     repeated_days: int
 
     @property
@@ -62,8 +61,8 @@ def open_source(
     mapping = load_mapping(name)
     if block.source == "synthetic_earth":
         mapping = mapping.model_copy(update=SYNTHETIC_EARTH)
-    rest = {"day": block.day, "elevation": elevation or block.elevation or None}
-    rest |= {"elevation_variable": block.elevation_variable}
+    rest: dict[str, Any] = {"day": block.day, "elevation": elevation or block.elevation or None}
+    rest |= {"elevation_variable": block.elevation_variable, "crossing": block.crossing}
     if not mapping.monthly:
         if block.rain_pattern is not None:
             raise ConfigError(
@@ -71,7 +70,7 @@ def open_source(
                 where="forcing.rain_pattern",
                 hint="leave the key out",
             )
-        return MappedSource(mapping, files, closing, block.overrides, **rest)  # type: ignore[arg-type]
+        return MappedSource(mapping, files, closing, block.overrides, **rest)
     days = None
     if block.rain_pattern is not None:
         finer = block.rain_pattern
@@ -83,7 +82,7 @@ def open_source(
                 hint="name a daily or finer source with pr",
             )
         days = MappedSource(own, pattern, (), finer.overrides)
-    return MonthlySource(mapping, files, closing, block.overrides, rain_pattern=days, **rest)  # type: ignore[arg-type]
+    return MonthlySource(mapping, files, closing, block.overrides, rain_pattern=days, **rest)
 
 
 def recognise(files: Sequence[str | Path]) -> str | None:

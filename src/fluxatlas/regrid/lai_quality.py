@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from ..config.lai import LaiQuality, LaiSeries
 from ..errors import InputError, UnitError
-from ..variables import check_range, same_units
+from ..variables import check_range, same_units, without_noise
 
 Array = npt.NDArray[Any]
 Mask = npt.NDArray[np.bool_]
@@ -132,7 +132,7 @@ class Encoding:
                     where=where,
                     hint="check product, 'scale' and 'nodata' of static.lai_series, or get the file again",
                 )
-        value = np.where(missing, np.nan, raw * self.scale + self.offset)
+        value, _ = without_noise(np.where(missing, np.nan, raw * self.scale + self.offset), "lai")
         check_range(value, "lai", where=where)
         return value, missing
 

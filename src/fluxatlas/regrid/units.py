@@ -104,7 +104,7 @@ def canonical(raw: Array, name: str, layer: Layer, code: Encoding, where: str) -
             values = np.asarray(variables.convert(values, code.units, name, where=where), float)
     elif not code.stated and name in SHARES:
         _check_percent(values, name, where)
-    values = _noise_removed(values, name)
+    values, _ = variables.without_noise(values, name)
     variables.check_range(values, name, where=where)
     return values
 
@@ -115,15 +115,6 @@ def _check_percent(values: Array, name: str, where: str) -> None:
     if 0 < most <= 1:
         what = f"'{name}' has no unit and no value above 1: fraction or percent?"
         raise UnitError(what, where=where, hint="declare units: '1' or units: '%'")
-
-
-def _noise_removed(values: Array, name: str) -> Array:
-    """Shares that miss 0 or 100 % by the rounding of single precision, brought there."""
-    if name not in SHARES:
-        return values
-    with np.errstate(invalid="ignore"):
-        near = (values < 0) & (values > -1e-3) | (values > 100) & (values < 100.001)
-    return np.where(near, np.clip(values, 0.0, 100.0), values) if near.any() else values
 
 
 def clay_from_expt(expt: Array) -> Array:

@@ -67,6 +67,7 @@ class SoilPoints:
         self.kind = kind or recognise(self.paths[0]).kind
         self.facts: SoilMoistureKind = soil_kind(self.kind)
         self._counts: dict[str, Counter[str]] = {}
+        self._clipped: Counter[str] = Counter()
         self.flags: dict[str, str] = {}
         spans, places = [], []
         self.names: list[str] = []
@@ -114,6 +115,7 @@ class SoilPoints:
         attrs: dict[str, Any] = {"title": self.facts.title, "kind": self.kind, "citation": self.facts.citation}
         for name, counts in self.counts().items():
             attrs |= {f"{reason}_{name}": count for reason, count in counts.items()}
+            attrs[f"clipped_{name}"] = self._clipped[name]
             attrs[f"quality_flag_{name}"] = self.flags.get(name, "none")
             depth = self.facts.depth.get(name.replace("sat", "swc"), "")
             attrs |= {f"layer_{name}": depth} if depth else {}
@@ -165,6 +167,8 @@ class SoilPoints:
                 bad = rejects(self._flat(cell, flag), kept_bits(cell.dataset[flag].attrs, self.facts.keep_bits))
                 self.flags[screen.name] = flag
             values = screen(self._flat(cell, raw), bad, str(path))
+            screen.check_magnitude(str(path))
+            self._clipped[screen.name] += screen.clipped
             self._counts.setdefault(screen.name, Counter()).update(screen.counts)
             made[screen.name] = self._mean(cell, values)
             if sd:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from ... import variables as table
 from ...errors import InputError, UnitError
+from ..sites.magnitude import by_magnitude
 from .soil_kinds import MISSING, SoilMoistureKind
 
 Array = npt.NDArray[np.floating[Any]]
@@ -29,8 +30,9 @@ REASONS = ("kept", "missing", "flagged", "out_of_range")
 class Screen:
     """Turns raw values of one raw variable into canonical ones; ``counts`` says what became of them.
 
-    ``name`` is the canonical variable: soil moisture as it is called by the kind (``swc05``), or ``sat05`` where the
-    file holds a degree of saturation in percent, which is no volume fraction without the porosity.
+    ``clipped`` are values brought to a bound, ``largest`` is the largest raw value. ``name`` is the canonical variable:
+    soil moisture as it is called by the kind (``swc05``), or ``sat05`` where the file holds a degree of saturation in
+    percent, which is no volume fraction without the porosity.
     """
 
     def __init__(self, facts: SoilMoistureKind, canonical: str, raw: str, units: str, where: str) -> None:
@@ -49,6 +51,7 @@ class Screen:
                 hint="soil moisture must be m3 m-3, % of saturation, or kg m-2 of a known layer (GLDAS)",
             )
         self.low, self.high = table.get(self.name).valid
+        self.units, self.largest, self.clipped = units, 0.0, 0
 
     def __call__(self, raw: Array, bad: npt.NDArray[np.bool_] | None, where: str) -> npt.NDArray[np.float64]:
         """Canonical values with rejected ones NaN; ``bad`` is where a flag rejects.
@@ -57,7 +60,10 @@ class Screen:
         """
         values = np.asarray(raw, np.float64)
         missing = ~np.isfinite(values) | (values == MISSING)
-        values = values * self.scale
+        self.largest = max(self.largest, float(np.max(values, initial=0.0, where=~missing)))
+        clean, noise = table.without_noise(values * self.scale, self.name)
+        values = np.asarray(clean, np.float64)
+        self.clipped += noise
         flagged = np.zeros_like(missing) if bad is None else bad & ~missing
         with np.errstate(invalid="ignore"):
             outside = ((values < self.low) | (values > self.high)) & ~missing & ~flagged
@@ -73,6 +79,16 @@ class Screen:
             )
         self.counts.update(found)
         return np.where(kept, values, np.nan)
+
+    def check_magnitude(self, where: str) -> None:
+        """Raise :class:`UnitError` where all values so far are fractions by magnitude and their unit says otherwise."""
+        found = by_magnitude(np.array([self.largest]), "swc05", units=self.units, factor=self.scale)
+        if self.scale < 0.1 and found is not None and found.units:
+            raise UnitError(
+                f"'{self.name}' is in '{self.units}' but {found.text}",
+                where=where,
+                hint="correct the unit in the files (m3 m-3)",
+            )
 
     def uncertainty(self, raw: Array, values: Array) -> npt.NDArray[np.float64]:
         """Standard deviation in the unit of the values; NaN where there is no value, or none is stated."""

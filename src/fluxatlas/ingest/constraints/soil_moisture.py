@@ -113,6 +113,8 @@ class SoilMoisture:
                 file.close()
         if day is not None:
             yield from self._finished(day, steps)
+        for screen in self._screens.values():
+            screen.check_magnitude(self._where)
         if not any(screen.counts["kept"] for screen in self._screens.values()):
             raise InputError(
                 "no value is left after the flags and ranges", where=self._where, hint=f"counts: {self.summary()}"
@@ -139,6 +141,7 @@ class SoilMoisture:
             attrs["overpass"] = self.overpass
         for name, counts in self.counts().items():
             attrs |= {f"{reason}_{name}": count for reason, count in counts.items()}
+            attrs[f"clipped_{name}"] = sum(s.clipped for s in self._screens.values() if s.name == name)
             attrs[f"quality_flag_{name}"] = self.flags.get(name, "none")
             depth = self.facts.depth.get(name.replace("sat", "swc"), "")
             attrs |= {f"layer_{name}": depth} if depth else {}

@@ -29,13 +29,13 @@ USUAL: dict[str, tuple[float, float]] = {
 }
 # canonical variable -> units it is often given in; the one that brings the median into the usual band is named
 CANDIDATES: dict[str, tuple[str, ...]] = {
-    "tas": ("K", "degC", "degF"),
+    **dict.fromkeys(("tas", "tasmin", "tasmax"), ("K", "degC", "degF")),
     "tsl": ("K", "degC", "degF"),
     "ps": ("Pa", "hPa", "kPa"),
     "sfcWind": ("m s-1", "mm s-1", "km h-1"),
     "hurs": ("%", "1"),
     "huss": ("1", "g kg-1"),
-    "rlds": ("W m-2", "J m-2 h-1"),
+    "rlds": ("W m-2", "J m-2 h-1", "MJ m-2 d-1"),
     "ch4": ("ppb", "1"),
     "vpd": ("Pa", "hPa", "kPa"),
 }

@@ -296,8 +296,10 @@ class MappedSource:
             if part in raws:
                 units = self._unit(part)[0]
                 values = scaled(raws[part], units, quantity, where)
-                self._judge(part, quantity, values, units, where)
-                arguments.append(self.physical.argument(quantity, values, dates, window, self._on(name)))
+                if made.rule != "wind_speed":  # components have either sign
+                    self._judge(part, quantity, values, units, where)
+                    values = self.physical.argument(quantity, values, dates, window, self._on(name))
+                arguments.append(values)
             elif part == "orog":
                 arguments.append(np.broadcast_to(self._altitude(window), (dates.size, *window.shape)))
             else:

@@ -32,6 +32,8 @@ ROUND_OFF = 1e-3
 """Crossing [K] of extremes that is round-off of the arithmetic, and neither mended nor counted."""
 TOO_MANY, MANY = 0.5, 100
 """Share of cells and days with crossed extremes (at least so many) beyond which the mapping must be wrong."""
+SUPERSATURATED = 1.5
+"""How much of its bound a relative humidity may be and still count as saturation."""
 EXTREMES = (("tasmin", "tas"), ("tas", "tasmax"), ("tasmin", "tasmax"))
 
 Where = Callable[[np.datetime64], str]
@@ -91,8 +93,12 @@ class Physical:
         if not row.noise:
             return values
         values, count = table.without_noise(values, name)
+        if row.bound:  # models publish what is saturated over ice as more than all over water
+            above = (values > row.bound[1]) & (values <= SUPERSATURATED * row.bound[1])
+            count += int(above.sum())
+            values = np.where(above, np.float32(row.bound[1]), values)
         self.clipped[name] += count
-        low, high = row.step or row.valid
+        low, high = row.valid
         with np.errstate(invalid="ignore"):
             bad = (values < low) | (values > high)
         if bad.any():

@@ -65,6 +65,8 @@ class Physical:
         Raises :class:`InputError` for values out of range and cells that are missing on some days only.
         """
         low, high = table.get(name).valid
+        if table.get(name).noise:
+            self.clipped[name] += 0  # said of every such variable
         mask = self._mask.get(name, np.isnan(values[0]))
         if _as_expected(values, low, high, mask):
             self._mask[name] = mask

@@ -27,25 +27,12 @@ from ..gases import AnnualSeries
 from ..loading import load_object
 from ..paths import RESOURCES
 from ..systems import SlowDriver
+from .noaa_text import VALUE, check_header, gas_of, station_of, table_of, text_of
 
 FloatArray = npt.NDArray[np.floating[Any]]
-VALUE = ("average", "mean", "value")
-TWO_LINES = {
-    7: ["year", "month", "decimal", "average", "interpolated", "trend", "ndays"],
-    8: ["year", "month", "decimal", "average", "deseasonalized", "ndays", "sdev", "unc"],
-}
-"""Columns of Mauna Loa's files by their number, where the header spreads their names over two lines."""
-OBSERVATORIES = {"MLO": 19.536, "BRW": 71.323, "SMO": -14.247, "SPO": -89.98}
-"""Latitudes of NOAA's baseline observatories (MLO [V], others [R+]); other files state ``site_latitude`` or need it."""
 DECIMAL = 0.06
 """Years by which a decimal date may differ from the middle of its month (some give the beginning)."""
-FORMULA = r"(?<![A-Za-z0-9])(CH4|CO2|N2O|SF6)(?![A-Za-z0-9])"
-"""Gases that NOAA GML distributes series of; a header may speak of several."""
-SAYS_GAS = rf"{FORMULA}[ \t]+expressed as|(?:parameter|dataset)\w*\s*:\s*{FORMULA}"
-"""Where a header says what the series is of."""
 OTHER_UNIT = {1e3: ": 1000 times too small, of another unit", 1e-3: ": 1000 times too large, of another unit"}
-WIDEST = 20
-"""More columns than any of these files has."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +76,7 @@ class Series:
 def looks_like(name: str, head: str) -> bool:
     """Whether a text file called ``name`` that begins with ``head`` is one of these."""
     known = re.match(rf"({'|'.join(gases.gases())})_(mm|annmean|[a-z]{{3}}_surface)", name.lower())
-    return bool(known) or ("gml.noaa.gov" in head.lower() and _gas(name, head) is not None)
+    return bool(known) or ("gml.noaa.gov" in head.lower() and gas_of(name, head) is not None)
 
 
 @lru_cache(maxsize=8)
@@ -117,100 +104,23 @@ def read_cells(path: str | Path) -> tuple[str, pd.DataFrame]:
 
 def _cells(path: Path) -> tuple[str, pd.DataFrame, str]:
     """Gas, table and header of a file."""
-    text = _text(path)
+    text = text_of(path)
     comments = [line for line in text.splitlines() if line.lstrip().startswith("#")]
     rows = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
-    gas = _gas(path.name, "\n".join(comments))
-    _check_header(gas, "\n".join(comments), str(path))
+    gas = gas_of(path.name, "\n".join(comments))
+    check_header(gas, "\n".join(comments), str(path))
     if gas is None:
         hint = "keep the provider's header and name, such as ch4_mm_gl.csv"
         raise InputError("does not say which gas it is of", where=str(path), hint=hint)
-    names, cells = _table(rows, comments, str(path))
+    names, cells = table_of(rows, comments, str(path))
     return gas, pd.DataFrame(cells, columns=names), "\n".join(comments)
 
 
 def _parse(path: Path, gap: int) -> Series:
     gas, table, header = _cells(path)
     values, filled = _periods(table, gas, str(path), gap)
-    site, latitude = _station(path, table, header)
+    site, latitude = station_of(path, table, header)
     return Series(gas, gases.get(gas).units, values, site, latitude, filled, _column(table))
-
-
-def _text(path: Path) -> str:
-    """The text of a file; headers may hold letters of Western European encodings, data may not."""
-    data = path.read_bytes()
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as problem:
-        rows = [line for line in data.splitlines() if not line.lstrip().startswith(b"#")]
-        if data.startswith((b"\xff\xfe", b"\xfe\xff")) or not all(line.isascii() for line in rows):
-            raise InputError(f"is no text in UTF-8 ({problem})", where=str(path), hint="download it again") from None
-        return data.decode("latin-1")
-
-
-def _station(path: Path, table: pd.DataFrame, header: str) -> tuple[str, float | None]:
-    """Code and latitude of a station; an empty code for a global mean."""
-    column = next((name for name in ("site", "site_code") if name in table), None)
-    named = re.match(r"[a-z0-9]{3}_(?:(?:mm|annmean)_([a-z]{3})\b|([a-z]{3})_surface)", path.name.lower())
-    codes = sorted(set(table[column])) if column else [(named[1] or named[2]).upper()] if named else []
-    if len(codes) > 1:
-        hint = "give the file of one site"
-        raise InputError(f"holds {len(codes)} sites: {', '.join(codes[:6])}", where=str(path), hint=hint)
-    site = codes[0].upper() if codes else ""
-    stated = re.search(r"site_latitude\s*:\s*(-?\d+(?:\.\d+)?)", header)
-    latitude = float(stated[1]) if stated else OBSERVATORIES.get(site)
-    if latitude is not None and abs(latitude) > 90:
-        hint = "correct 'site_latitude' in the header"
-        raise InputError(f"states a latitude of {latitude:g}", where=str(path), hint=hint)
-    return site, latitude
-
-
-def _gas(name: str, header: str) -> str | None:
-    """The gas by the file's name, else by its header; None where neither tells it."""
-    start = name.lower().partition("_")[0]
-    if start in gases.gases() and "_" in name:
-        return start
-    found = {gas for gas in gases.gases() if re.search(rf"\b{gas}\b", header, re.IGNORECASE)}
-    return found.pop() if len(found) == 1 else None
-
-
-def _check_header(gas: str | None, header: str, where: str) -> None:
-    """Refuse a file whose header says another gas than its name; their values may be of one magnitude."""
-    pairs = re.findall(SAYS_GAS, header, re.IGNORECASE)
-    said = {(one or other).lower() for one, other in pairs} or set(re.findall(FORMULA, header.upper()))
-    said = {word.lower() for word in said}
-    if gas is not None and said and gas not in said:
-        names = " and ".join(sorted(word.upper() for word in said))
-        hint = f"give a file of {gas.upper()}, or call it by the gas that it holds"
-        raise InputError(f"the name says {gas.upper()} but the header {names}", where=where, hint=hint)
-
-
-def _table(rows: list[str], comments: list[str], where: str) -> tuple[list[str], list[list[str]]]:
-    """Names of the columns, in lower case, and the cells below them."""
-    hint = "give a file as NOAA GML distributes it, monthly or annual"
-    if not rows:
-        raise InputError("holds no data", where=where, hint=hint)
-    split = (lambda line: [cell.strip() for cell in line.split(",")]) if "," in rows[-1] else str.split
-    first = split(rows[0])
-    if any(cell.lower() == "year" for cell in first):
-        names, rows = first, rows[1:]
-    else:  # the white-space form names its columns in the last comment, station files behind 'data_fields:'
-        named = [line for line in comments if re.search(r"\byear\b", line) and re.search(r"mean|average|value", line)]
-        spread = any(re.search(r"#\s+decimal\s.*(average|monthly)", line) for line in comments[-3:])
-        two = TWO_LINES.get(len(first), []) if spread and not named else []
-        last = named[-1].lstrip("# ").replace("data_fields:", "").replace("decimal date", "decimal") if named else ""
-        names = last.split() or two
-    names = [name.lower() for name in names]
-    if "year" not in names or not set(VALUE) & set(names) or len(names) > WIDEST or len(set(names)) < len(names):
-        raise InputError(f"has no columns year and {' or '.join(VALUE)} but {names[:8]}", where=where, hint=hint)
-    cells = [split(line) for line in rows]
-    for number, line in enumerate(cells, 1):
-        if len(line) != len(names):
-            what = f"row {number} has {len(line)} columns, not {len(names)}: {' '.join(line)[:60]!r}"
-            raise InputError(what, where=where, hint="the file is damaged or cut off: download it again")
-    if not cells:
-        raise InputError("holds no data below its header", where=where, hint="download it again")
-    return names, cells
 
 
 def _periods(table: pd.DataFrame, gas: str, where: str, gap: int) -> tuple[pd.DataFrame, int]:

@@ -55,6 +55,12 @@ class Physical:
         """Before another period: which cells have data is learnt from its first block."""
         self._mask.clear()
 
+    @property
+    def attrs(self) -> dict[str, np.int32]:
+        """What was mended so far, as attributes of a file."""
+        clipped = {f"clipped_{name}": np.int32(count) for name, count in self.clipped.items()}
+        return {**clipped, "crossed_extremes": np.int32(self.crossed)}
+
     def missing_everywhere(self, name: str) -> bool:
         """Whether no cell of the blocks so far has ``name``."""
         return bool(self._mask[name].all())

@@ -89,9 +89,9 @@ def write_pieces(
                 done = span.stop
                 del block  # its memory is used for the next one
                 say(f"{days[span][0]} to {days[span][-1]} written to {len(pieces)} pieces")
-            mended = {f"clipped_{name}": np.int32(count) for name, count in source.physical.clipped.items()}
-            mended |= {"crossed_extremes": np.int32(source.physical.crossed)}
-            writer.finish({**mended, "calendar_repeated_days": np.int32(source.repeated_days), **(attrs or {})})
+            writer.finish(
+                {**source.physical.attrs, "calendar_repeated_days": np.int32(source.repeated_days), **(attrs or {})}
+            )
     return paths
 
 

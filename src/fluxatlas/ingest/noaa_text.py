@@ -1,4 +1,4 @@
-"""Text files of mole fractions as NOAA GML writes them: the gas and station a file is of, and its table as it stands."""
+"""Text files of mole fractions as NOAA GML writes them: their gas and station, and their table as it stands."""
 
 from __future__ import annotations
 
@@ -18,10 +18,8 @@ TWO_LINES = {
 """Columns of Mauna Loa's files by their number, where the header spreads their names over two lines."""
 OBSERVATORIES = {"MLO": 19.536, "BRW": 71.323, "SMO": -14.247, "SPO": -89.98}
 """Latitudes of NOAA's baseline observatories (MLO [V], others [R+]); other files state ``site_latitude`` or need it."""
-FORMULA = r"(?<![A-Za-z0-9])(CH4|CO2|N2O|SF6)(?![A-Za-z0-9])"
-"""Gases that NOAA GML distributes series of; a header may speak of several."""
-SAYS_GAS = rf"{FORMULA}[ \t]+expressed as|(?:parameter|dataset)\w*\s*:\s*{FORMULA}"
-"""Where a header says what the series is of."""
+OTHER_GASES = ("n2o", "sf6")
+"""Gases of the provider's series beside those of :mod:`..gases`; a header may speak of several."""
 WIDEST = 20
 """More columns than any of these files has."""
 
@@ -66,9 +64,9 @@ def gas_of(name: str, header: str) -> str | None:
 
 def check_header(gas: str | None, header: str, where: str) -> None:
     """Refuse a file whose header says another gas than its name; their values may be of one magnitude."""
-    pairs = re.findall(SAYS_GAS, header, re.IGNORECASE)
-    said = {(one or other).lower() for one, other in pairs} or set(re.findall(FORMULA, header.upper()))
-    said = {word.lower() for word in said}
+    formula = rf"(?<![A-Za-z0-9])({'|'.join((*gases.gases(), *OTHER_GASES))})(?![A-Za-z0-9])"
+    pairs = re.findall(rf"{formula}[ \t]+expressed as|(?:parameter|dataset)\w*\s*:\s*{formula}", header.lower())
+    said = {one or other for one, other in pairs} or set(re.findall(formula, header.lower()))
     if gas is not None and said and gas not in said:
         names = " and ".join(sorted(word.upper() for word in said))
         hint = f"give a file of {gas.upper()}, or call it by the gas that it holds"

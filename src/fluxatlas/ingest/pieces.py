@@ -89,9 +89,8 @@ def write_pieces(
                 done = span.stop
                 del block  # its memory is used for the next one
                 say(f"{days[span][0]} to {days[span][-1]} written to {len(pieces)} pieces")
-            writer.finish(
-                {**source.physical.attrs, "calendar_repeated_days": np.int32(source.repeated_days), **(attrs or {})}
-            )
+            counts = {**source.physical.attrs, "calendar_repeated_days": np.int32(source.repeated_days)}
+            writer.finish({**counts, **(attrs or {})})
     return paths
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
@@ -9,6 +11,7 @@ from scipy.spatial.distance import cdist
 import train_toy as toy
 from fluxatlas.errors import InputError
 from fluxatlas.train.applicability import Applicability, feature_names, features
+from fluxatlas.train.pretrain import fit_applicability
 
 RNG = np.random.default_rng(2)
 POINTS = RNG.normal([10, -3, 500], [1, 0.1, 100], (80, 3))
@@ -67,3 +70,18 @@ def test_what_cannot_be_fitted_or_judged_is_refused() -> None:
         Applicability.fit(POINTS, GROUPS).evaluate(np.zeros((2, 5)))
     with pytest.raises(InputError, match="no tas, pr"):
         features({"rsds": np.ones((2, 1)), "huss": np.ones((2, 1)), "lai": np.ones((2, 1))}, {}, toy.SYSTEM.climate)
+
+
+def test_a_domain_within_one_block_is_judged_between_places(capsys) -> None:
+    data = toy.samples(n=8, days=365)
+    assert len(set(data.block)) > 1
+    apart = fit_applicability([data], toy.SYSTEM)
+    assert not capsys.readouterr().err
+    one = fit_applicability([replace(data, block=np.zeros_like(data.block))], toy.SYSTEM)
+    assert one is not None and "one spatial block: applicability is judged between places" in capsys.readouterr().err
+    points = features(data.drivers, data.statics, toy.SYSTEM.climate)
+    own = Applicability.fit(points, np.arange(8))  # no two series of the toy share a place
+    assert apart is not None and one.threshold == own.threshold and one.evaluate(points)[1].all()
+    place = replace(data, block=np.zeros_like(data.block), lat=data.lat * 0 + 40, lon=data.lon * 0 - 8)
+    assert fit_applicability([place], toy.SYSTEM) is None
+    assert "no dissimilarity and no flag of applicability" in capsys.readouterr().err

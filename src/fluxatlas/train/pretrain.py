@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -110,8 +111,11 @@ def pretrain(
 
 
 def fit_applicability(sets: Sequence[SequenceSet], system: System) -> applicability.Applicability | None:
-    """The index of the sites of ``sets`` that have all drivers; None where they form fewer than two blocks."""
-    points, groups = [], []
+    """The index of the sites of ``sets`` that have all drivers, None where these are not two places.
+
+    Where all lie in one spatial block, each place is a group of its own; both cases are said.
+    """
+    points, blocks, places = [], [], []
     names: tuple[str, ...] = ()
     for offset, data in enumerate(sets):
         if data.modules is not None:
@@ -124,7 +128,14 @@ def fit_applicability(sets: Sequence[SequenceSet], system: System) -> applicabil
             statics = {name: values[site] for name, values in data.statics.items()}
             names = applicability.feature_names(statics, system.climate)
             points.append(applicability.features(drivers, statics, system.climate)[0])
-            groups.append(1_000_000 * offset + int(data.block[segment.site]))
+            blocks.append((offset, float(data.block[segment.site])))
+            places.append((offset, float(data.lat[segment.site]), float(data.lon[segment.site])))
+    groups: list[tuple[float, ...]] = [*blocks] if len(set(blocks)) > 1 else [*places]
     if len(set(groups)) < 2:
+        print("train: all sites are one place: no dissimilarity and no flag of applicability", file=sys.stderr)
         return None
-    return applicability.Applicability.fit(np.array(points), np.array(groups), names)
+    if len(set(blocks)) < 2:
+        print("train: all sites lie in one spatial block: applicability is judged between places", file=sys.stderr)
+    return applicability.Applicability.fit(
+        np.array(points), np.unique(groups, axis=0, return_inverse=True)[1].ravel(), names
+    )

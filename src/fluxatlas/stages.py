@@ -4,7 +4,7 @@ STAGE_VERSIONS = {
     "ingest": 1,
     "regrid": 1,
     "synthesize": 2,
-    "train": 2,
+    "train": 3,
     "infer": 1,
     "products": 1,
     "evaluate": 2,

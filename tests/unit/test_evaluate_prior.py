@@ -1,14 +1,15 @@
 """The prior-predictive check: a process model whose prior is known, with sites that come from it and others."""
 
+import dataclasses
 from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from fluxatlas.evaluate import prior
 from fluxatlas.evaluate.prior import prior_table
 from fluxatlas.systems import get_system
+from fluxatlas.train import simulation
 from fluxatlas.train.data import Segment, SequenceSet
 from fluxatlas.train.sites import SiteData
 
@@ -20,7 +21,7 @@ class Level:
     """``tsl05`` = driver + a level drawn from N(0, 2); the same for all days of a draw."""
 
     def attributes_of(self, statics):
-        return {name: np.zeros(1) for name in SYSTEM.attributes}
+        return {name: np.zeros(len(statics["sand"])) for name in SYSTEM.attributes}
 
     def simulate(self, drivers, attributes, *, lat, dates, spinup_years, rng=None, exclude=None, sampled=False):
         return {"tsl05": drivers["tas"] + rng.normal(0, 2, len(lat))}
@@ -28,7 +29,7 @@ class Level:
 
 @pytest.fixture(autouse=True)
 def level(monkeypatch):
-    monkeypatch.setattr(prior, "load_object", lambda name: Level())
+    monkeypatch.setattr(simulation, "load_object", lambda name: Level())
 
 
 def _sites(levels, sd=0.0, noise=0.0, segments=((0, 200),), seed=0):
@@ -91,8 +92,18 @@ def test_sites_far_from_the_samples_are_named_with_the_static() -> None:
     assert list(table["outside"].iloc[:3]) == ["", "sand", "sand"]  # sand 20, 40, 60 against 22 with a spread of 1.6
 
 
-def test_sites_without_meteorology_are_passed_over() -> None:
-    data = _sites([0.0]).sets[0]
-    import dataclasses
+def test_sites_without_meteorology_run_under_their_profiles(monkeypatch) -> None:
+    class Profiles(Level):
+        def from_profiles(self, soil, drivers, attributes, *, rng=None, exclude=None, sampled=False):
+            return {"fch4": soil["tsl05"] + rng.normal(0, 1, soil["tsl05"].shape[1])}
 
-    assert prior_table(SiteData((dataclasses.replace(data, modules=("x",)),)), SYSTEM, draws=20, seed=1).empty
+    monkeypatch.setattr(simulation, "load_object", lambda name: Profiles())
+    data = _sites([0.0, 9.0]).sets[0]
+    profile = data.targets["tsl05"]
+    targets = {"fch4": profile + np.array([0.0, 9.0], np.float32)}
+    alone = dataclasses.replace(
+        data, modules=("x",), overrides={"tsl05": profile}, targets=targets, sd={"fch4": np.zeros_like(profile)}
+    )
+    table = prior_table(SiteData((alone,)), SYSTEM, draws=50, seed=1).set_index("site")
+    assert table.loc["s0", "mean_inside"] == 1 and table.loc["s1", "mean_inside"] == 0
+    assert set(table["target"]) == {"fch4"}

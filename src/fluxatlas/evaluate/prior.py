@@ -6,7 +6,7 @@ outside of them, or a site's soil outside of the samples, no fine-tuning with a 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from .. import files, variables
-from ..loading import load_object
 from ..systems import System
-from ..train.data import FloatArray, Segment, SequenceSet
+from ..train.data import FloatArray, SequenceSet
+from ..train.simulation import simulate_sites
 from ..train.sites import SiteData
 
 COLUMNS = [
@@ -27,27 +27,26 @@ COLUMNS = [
 INTERVAL = (0.05, 0.95)
 FAR = 4.0
 """Standard deviations of the samples beyond which a static of a site counts as outside of them."""
-SPINUP_YEARS = 2
 
 
 def prior_table(
     sites: SiteData, system: System, draws: int, seed: int, samples: SequenceSet | None = None
 ) -> pd.DataFrame:
-    """What the sites with meteorology measured against ``draws`` draws of parameters and structure, by site and target.
+    """What the sites measured against ``draws`` draws of parameters and structure, by site and target.
 
     ``low``, ``median``, ``high``: 5, 50 and 95 % of the simulated means over the measured days; ``mean_inside`` (0 or
     1) and ``days_inside`` (share) say whether mean and days lie within 5 to 95 % of the simulations, to which the
     random error that the observations state (``sd``) is added. ``outside`` names the statics of the site that lie
     further than :data:`FAR` standard deviations from the mean of ``samples``. Rows of the site ``all`` hold the mean of
-    the shares over sites and, in ``n``, their number. Sites without meteorology are passed over.
+    the shares over sites and, in ``n``, their number. Sites without meteorology are compared in what follows from the
+    profiles that they measured.
     """
     rows: list[dict[str, Any]] = []
     for data in sites.sets:
-        if data.modules is None:
-            far = _outside(data, samples)
-            for site, name in enumerate(data.sites):
-                found = _site(data, site, system, draws, (seed, site))
-                rows += [{"site": name, "outside": far[site], **row} for row in found]
+        far = _outside(data, samples)
+        for site, name in enumerate(data.sites):
+            found = _site(data, site, system, draws, (seed, site))
+            rows += [{"site": name, "outside": far[site], **row} for row in found]
     table = pd.DataFrame(rows, columns=COLUMNS)
     shares = table.groupby("target", sort=False)[["mean_inside", "days_inside"]].mean().reset_index()
     whole = shares.assign(site="all", n=table.groupby("target", sort=False).size().to_numpy())
@@ -62,13 +61,17 @@ def _site(data: SequenceSet, site: int, system: System, draws: int, seed: tuple[
     for segment in data.segments:
         days = slice(segment.start, segment.stop)
         if segment.site == site and any(np.isfinite(values[days]).any() for values in observed.values()):
-            simulated = _simulate(data, segment, system, draws, np.random.default_rng(seed))
+            simulated = simulate_sites(data, system, days, [site], draws, np.random.default_rng(seed))
             for name, values in observed.items():
+                if name not in simulated:
+                    continue
                 use = np.isfinite(values[days])
                 made[name].append(simulated[name][use])
                 sd = np.nan_to_num(data.sd[name][days, site][use]) if name in data.sd else np.zeros(use.sum())
                 seen[name].append(np.stack([values[days][use], sd]))
     for name, parts in made.items():
+        if not parts:
+            continue
         value, sd = np.concatenate(seen[name], axis=1)
         row = _row(np.concatenate(parts), value, sd, np.random.default_rng((*seed, 1)))
         yield {"target": name, "unit": variables.get(name).units, **row}
@@ -89,24 +92,6 @@ def _row(made: FloatArray, value: FloatArray, sd: FloatArray, rng: np.random.Gen
         "mean_inside": float(low <= mean <= high),
         "days_inside": float(((value >= least) & (value <= most)).mean()),
     }
-
-
-def _simulate(
-    data: SequenceSet, segment: Segment, system: System, draws: int, rng: np.random.Generator
-) -> Mapping[str, FloatArray]:
-    """Outputs (day, draw) of the process model over the days of ``segment``."""
-    model: Any = load_object(system.process)
-    days, site = slice(segment.start, segment.stop), segment.site
-    attributes = model.attributes_of({name: values[[site]] for name, values in data.statics.items()})
-    return model.simulate(
-        {name: np.repeat(values[days, site, None], draws, axis=1) for name, values in data.drivers.items()},
-        {name: np.repeat(attributes[name], draws) for name in system.attributes},
-        lat=np.repeat(data.lat[site], draws),
-        dates=data.dates[days],
-        spinup_years=SPINUP_YEARS,
-        rng=rng,
-        sampled=True,
-    )
 
 
 def _outside(data: SequenceSet, samples: SequenceSet | None) -> list[str]:

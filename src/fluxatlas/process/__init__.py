@@ -1,8 +1,9 @@
 """Process models of soil heat, water and methane: pure functions of arrays.
 
-``simulate`` runs the coupled column, ``soil_properties`` turns texture, carbon and density into soil properties,
-``parameters`` is the table of parameters, ``Structure`` names the structural choices. The differentiable pieces for the
-network's physical head are in :mod:`fluxatlas.process.methane_torch`, which alone imports torch.
+``simulate`` runs the coupled column, ``methane_under`` its last part under measured soil profiles, ``soil_properties``
+turns texture, carbon and density into soil properties, ``parameters`` is the table of parameters, ``Structure`` names
+the structural choices. The differentiable pieces for the network's physical head are in
+:mod:`fluxatlas.process.methane_torch`, which alone imports torch.
 
 What is compiled by numba is imported when it is first asked for, so that the names of the choices cost nothing.
 """
@@ -18,14 +19,25 @@ if TYPE_CHECKING:
     from . import parameters
     from .column import SimulationResult, State, simulate
     from .hydraulics import soil_properties
+    from .profiles import methane_under
     from .structure import Structure
 
-__all__ = ["CHOICES", "SimulationResult", "State", "Structure", "parameters", "simulate", "soil_properties"]
+__all__ = [
+    "CHOICES",
+    "SimulationResult",
+    "State",
+    "Structure",
+    "methane_under",
+    "parameters",
+    "simulate",
+    "soil_properties",
+]
 
 _HOMES = {
     "SimulationResult": "column",
     "State": "column",
     "Structure": "structure",
+    "methane_under": "profiles",
     "simulate": "column",
     "soil_properties": "hydraulics",
 }

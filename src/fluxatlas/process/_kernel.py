@@ -189,6 +189,13 @@ def _methane_day(n, f, state, rows, soil, p, column):  # type: ignore[no-untyped
 
 @cached
 @njit(**KERNEL)
+def methane_day(n, f, state, rows, soil, p, column):  # type: ignore[no-untyped-def]
+    """Methane of one day in ``n`` cells of a given ``state``; the results stand in ``rows``."""
+    _methane_day(n, f, state, rows, soil, p, column)
+
+
+@cached
+@njit(**KERNEL)
 def run_block(offset, n, steps, drivers, soil, p, roots, column, state, rows, daily, residuals, record):  # type: ignore[no-untyped-def]
     """Advance a block of ``n`` cells by ``steps`` days.
 

@@ -100,9 +100,8 @@ def simulate(
     site = validated_site(attributes, cells)
     values = _parameters(parameters, cells)
     p: Any = Parameters(**values)
-    soil_values = retained(soil_properties(site), values["retention_factor"])
-    soil = Soil(**{name: np.ascontiguousarray(array) for name, array in soil_values.items()})
-    column = _column(structure or Structure(), site, values, soil)
+    soil = soil_of(site, values)
+    column = methane_column(structure or Structure(), site, values, soil)
     roots = root_fractions(p.root_base)
     current = state.copy() if state is not None else _first_state(drivers.tas, soil)
     if current.temperature.shape != (LAYERS, cells):
@@ -155,7 +154,13 @@ def _first_state(tas: FloatArray, soil: Any) -> State:
     )
 
 
-def _column(structure: Structure, site: Mapping[str, Any], p: Mapping[str, Any], soil: Any) -> Column:
+def soil_of(site: Mapping[str, Any], values: Mapping[str, Any]) -> Soil:
+    """Properties of each soil from its attributes and the parameters ``values``."""
+    found = retained(soil_properties(site), values["retention_factor"])
+    return Soil(**{name: np.ascontiguousarray(array) for name, array in found.items()})
+
+
+def methane_column(structure: Structure, site: Mapping[str, Any], p: Mapping[str, Any], soil: Any) -> Column:
     """Static terms of the methane model."""
     codes = structure.codes(soil.phi.size)
     factor, exponent = methane.diffusivity_coefficients(

@@ -48,6 +48,26 @@ class ProcessModel(Protocol):
         ...
 
 
+class ProfileModel(ProcessModel, Protocol):
+    """A process model whose last part also runs under measured profiles, for systems with ``System.profiles``."""
+
+    def from_profiles(
+        self,
+        soil: Arrays,
+        drivers: Arrays,
+        attributes: Arrays,
+        *,
+        rng: np.random.Generator | None = None,
+        exclude: Mapping[str, Sequence[str]] | None = None,
+        sampled: bool = False,
+    ) -> dict[str, FloatArray]:
+        """Those of the outputs that follow from measured ``soil`` profiles (time, cell), NaN on days without them.
+
+        ``drivers`` and ``soil`` are what ``System.without_weather`` gives. Parameters and structure as in ``simulate``.
+        """
+        ...
+
+
 class Truth(Protocol):
     """What the soils of the synthetic Earth really do; see :mod:`fluxatlas.testing.truth`."""
 

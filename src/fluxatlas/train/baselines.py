@@ -18,13 +18,13 @@ import pandas as pd
 from sklearn.ensemble import HistGradientBoostingRegressor
 
 from ..config.train import TrainBlock
-from ..loading import load_object
 from ..systems import System
 from .data import FloatArray, SequenceSet
 from .finetune import Split, finetune, split_sites
 from .member import Member
 from .predict import site_table, table
 from .pretrain import new_network, pretrain
+from .simulation import simulate_sites
 from .sites import SiteData
 
 RUNNING_MEANS = (7, 30, 90)
@@ -158,15 +158,15 @@ def no_knowledge(
 
 
 def process_model(sites: SiteData, system: System) -> list[pd.DataFrame]:
-    """The process model with default parameters and structure, spun up twice, at the sites that have meteorology.
+    """The process model with default parameters and structure, spun up twice; under measured profiles at sites without
+    meteorology.
 
     Every observation is ``test``: the model has seen none.
     """
     found = []
     for data in sites.sets:
-        if data.modules is None:
-            unseen = np.ones((len(data.dates), len(data.sites)), bool)
-            found.append(table("process", 0, data, _simulated(data, system), unseen))
+        unseen = np.ones((len(data.dates), len(data.sites)), bool)
+        found.append(table("process", 0, data, _simulated(data, system), unseen))
     return found
 
 
@@ -177,17 +177,9 @@ def _simulated(data: SequenceSet, system: System) -> dict[str, FloatArray]:
         spans.setdefault((start, stop), []).append(site)
     shape = (len(data.dates), len(data.sites))
     found = {name: np.full(shape, np.nan, np.float32) for name in system.simulated}
-    model = load_object(system.process)
-    attributes = model.attributes_of(data.statics)
     for (start, stop), chosen in spans.items():
         days = slice(start, stop)
-        daily = model.simulate(
-            {name: values[days][:, chosen] for name, values in data.drivers.items()},
-            {name: attributes[name][chosen] for name in system.attributes},
-            lat=data.lat[chosen],
-            dates=data.dates[days],
-            spinup_years=2,
-        )
-        for name, values in found.items():
-            values[days, chosen] = daily[name]
+        daily = simulate_sites(data, system, days, chosen)
+        for name in found.keys() & daily.keys():
+            found[name][days, chosen] = daily[name]
     return found

@@ -7,9 +7,17 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from ...process import Structure, parameters, simulate, soil_properties
+from ...process import Structure, methane_under, parameters, simulate, soil_properties
 from ...process.hydraulics import PARTICLE_DENSITY
 from ..protocols import Arrays, FloatArray
+
+
+def _drawn(
+    count: int, rng: np.random.Generator | None, exclude: Mapping[str, Sequence[str]] | None, sampled: bool
+) -> tuple[Structure, dict[str, FloatArray]]:
+    """Structure and parameters of ``count`` cells: drawn where asked for, else the defaults."""
+    structure = Structure.sample(count, rng, exclude=exclude) if sampled and rng is not None else Structure()
+    return structure, dict(parameters.sample(count, rng)) if rng is not None else {}
 
 
 class MethaneColumn:
@@ -28,13 +36,25 @@ class MethaneColumn:
         sampled: bool = False,
     ) -> dict[str, FloatArray]:
         """See :class:`~fluxatlas.systems.protocols.ProcessModel`; raises as :func:`fluxatlas.process.simulate`."""
-        count = len(lat)
-        structure = Structure.sample(count, rng, exclude=exclude) if sampled and rng is not None else Structure()
-        drawn = parameters.sample(count, rng) if rng is not None else {}
+        structure, drawn = _drawn(len(lat), rng, exclude, sampled)
         result = simulate(
             drivers, attributes, drawn, lat=lat, dates=dates, structure=structure, spinup_years=spinup_years
         )
         return dict(result.daily)
+
+    def from_profiles(
+        self,
+        soil: Arrays,
+        drivers: Arrays,
+        attributes: Arrays,
+        *,
+        rng: np.random.Generator | None = None,
+        exclude: Mapping[str, Sequence[str]] | None = None,
+        sampled: bool = False,
+    ) -> dict[str, FloatArray]:
+        """See :class:`~fluxatlas.systems.protocols.ProcessModel` and :func:`fluxatlas.process.methane_under`."""
+        structure, drawn = _drawn(np.shape(drivers["tas"])[1], rng, exclude, sampled)
+        return dict(methane_under(soil, drivers, attributes, drawn, structure))
 
     def derive(self, attributes: Arrays) -> dict[str, FloatArray]:
         """Porosity and the other soil properties by pedotransfer (:func:`fluxatlas.process.soil_properties`)."""

@@ -225,7 +225,8 @@ def test_running_means_end_on_the_day(sites) -> None:
 
 
 def test_process_model_is_that_of_the_package(sites) -> None:
-    (found,) = process_model(sites, toy.SYSTEM)
+    found, chambers = process_model(sites, toy.SYSTEM)
+    assert set(chambers["variable"]) == {"fch4"} and np.isfinite(chambers["predicted"]).all()  # under their profiles
     assert set(found["model"]) == {"process"} and set(found["split"]) == {"test"}
     soil = found[found["variable"] == "tsl05"]
     assert np.corrcoef(soil["observed"], soil["predicted"])[0, 1] > 0.8

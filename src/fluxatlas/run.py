@@ -11,13 +11,16 @@ import sys
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import freshness
 from .config import leaves
 from .config.model import block_of
 from .errors import ConfigError
 from .run_inputs import RunInputs
+
+if TYPE_CHECKING:
+    from .products.about import About
 
 T = TypeVar("T")
 
@@ -201,6 +204,15 @@ class Run(RunInputs):
     def bbox(self) -> list[str]:
         """The domain as four numbers for a command line."""
         return [f"{edge:g}" for edge in self.config.domain.bbox]
+
+    @cached_property
+    def about(self) -> About:
+        """What products say of the run."""
+        from .citations import cited_inputs
+        from .products.about import About
+
+        inputs = tuple(cited_inputs(self))
+        return About(self.config.run.name, self.config.domain.title, self.is_synthetic, inputs)
 
     def describe(self) -> str:
         """One sentence: what is run."""

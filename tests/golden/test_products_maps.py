@@ -60,7 +60,7 @@ def test_maps_are_valid_and_lie_on_the_grid(world, daily, maps) -> None:
         with rasterio.open(path) as data:
             assert data.crs.to_epsg() == 4326 and np.isnan(data.nodata) and data.overviews(1) == [2]
             assert data.bounds == (-130, 30, -110, 50)
-            assert data.compression.name == "zstd" and data.units == ("mg m-2 d-1",)
+            assert data.compression.name == "deflate" and data.units == ("mg m-2 d-1",)
             x, y = data.xy(np.arange(data.height), np.arange(data.width))
             np.testing.assert_allclose(x, world.lon, atol=1e-9)
             np.testing.assert_allclose(y, world.lat, atol=1e-9)
@@ -78,6 +78,18 @@ def test_int16_maps_carry_scale_and_offset(daily, tmp_path) -> None:
         assert data.dtypes == ("int16",) and data.nodata == -32768
         values = data.read(1, masked=True) * data.scales[0] + data.offsets[0]
         np.testing.assert_allclose(values.filled(np.nan), _expected(daily)[0], atol=0.00025 + 1e-9)
+
+
+def test_compression_is_that_of_the_settings_for_maps_and_daily_files_alike(world, tmp_path) -> None:
+    for compression, of_maps in (("zlib", "deflate"), ("zstd", "zstd")):
+        block = ProductsBlock(compression=compression, monthly=False)
+        path = tmp_path / compression / "ch4ox_2001.nc"
+        path.parent.mkdir()
+        write_daily(path, "ch4ox", 2001, world.flux, world.attributes, block, system="soil_methane_sink")
+        (map_,) = write_maps(path, "ch4ox", 2001, tmp_path / compression, block)
+        with rasterio.open(map_) as data, xr.open_dataset(path, engine="netcdf4") as days:
+            assert data.compression.name == of_maps and days["ch4ox"].encoding[compression]
+            np.testing.assert_allclose(data.read(1), days["ch4ox"].mean("time"), rtol=1e-6)
 
 
 @pytest.mark.skipif(shutil.which("gdalinfo") is None, reason="gdalinfo is not installed")
@@ -104,7 +116,7 @@ def test_the_catalogue_is_valid_and_finds_every_file(world, daily, maps) -> None
     write_catalog(output, [daily], maps, run="test", system="soil_methane_sink")
     catalog = pystac.Catalog.from_file(str(output))
     items = list(catalog.get_items(recursive=True))
-    assert [item.id for item in items] == ["soil_methane_sink-2001"]
+    assert [item.id for item in items] == ["soil_methane_sink-test-2001"]
     validator = JsonSchemaSTACValidator()
     for part in (catalog, *catalog.get_children(), *items):
         assert validator.validate_core(part.to_dict(), part.STAC_OBJECT_TYPE, "1.1.0")
@@ -119,7 +131,13 @@ def test_the_catalogue_is_valid_and_finds_every_file(world, daily, maps) -> None
     for asset in items[0].assets.values():
         assert not asset.href.startswith("/")
         assert Path(asset.get_absolute_href()).is_file()
-    assert items[0].bbox == [-130, 30, -110, 50] and items[0].properties["proj:shape"] == [40, 40]
+    assert items[0].bbox == [-130, 30, -110, 50]
+    # what stands on the item would hold for the daily files too, which are no rasters
+    assert not [key for key in items[0].properties if key.startswith("proj:")]
+    for key, asset in items[0].assets.items():
+        found = asset.to_dict()
+        assert ("proj:shape" in found) == ("proj:transform" in found) == (not key.endswith("_daily"))
+        assert key.endswith("_daily") or found["proj:shape"] == [40, 40]
 
 
 def test_a_catalogue_that_was_moved_still_finds_its_files(world, daily, maps, tmp_path) -> None:
@@ -174,6 +192,6 @@ def test_the_commands_make_all_products(world, tmp_path) -> None:
         "cog/fch4_2001.tif",
         "daily/fch4_2001.nc",
         "stac/catalog.json",
-        "stac/soil_methane_sink/collection.json",
-        "stac/soil_methane_sink/soil_methane_sink-2001/soil_methane_sink-2001.json",
+        "stac/soil_methane_sink-fluxatlas/collection.json",
+        "stac/soil_methane_sink-fluxatlas/soil_methane_sink-fluxatlas-2001/soil_methane_sink-fluxatlas-2001.json",
     ]

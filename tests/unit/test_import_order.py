@@ -37,6 +37,7 @@ ORDER = (
         "progress",
         "inspect",
         "run_inputs",
+        "citations",
         "run",
         "farewell",
         "check",

@@ -29,11 +29,12 @@ rule daily:
         attributes=each("--attributes", RUN.paths.attributes(), tile=TILES),
         system=RUN.system.key,
         bbox=RUN.bbox,
+        about=RUN.about.to_json(),
         version=STAGE_VERSIONS["products"],
     shell:
         "fluxatlas products daily --settings {params.settings:q} --system {params.system:q}"
         " --variable {wildcards.variable:q} --year {wildcards.year:q} {params.flux:q} {params.attributes:q}"
-        " --bbox {params.bbox:q} --output {output:q} 2> {log:q}"
+        " --bbox {params.bbox:q} --about {params.about:q} --output {output:q} 2> {log:q}"
 
 
 rule maps:
@@ -88,10 +89,11 @@ rule budget:
             RUN.paths.regions(),
             tile=TILES if RUN.region_files else [],
         ),
+        domain=RUN.config.domain.title,
         version=STAGE_VERSIONS["products"],
     shell:
         "fluxatlas products budget --settings {params.settings:q} --system {params.system:q} {params.flux:q}"
-        " {params.attributes:q} {params.regions:q} --output {output.csv:q} --parquet {output.parquet:q} 2> {log:q}"
+        " {params.attributes:q} {params.regions:q} --domain {params.domain:q} --output {output.csv:q} --parquet {output.parquet:q} 2> {log:q}"
 
 
 rule stac:

@@ -18,8 +18,8 @@ class ProductsBlock(Block):
     """Daily variables to publish; an empty list means every output of the system."""
     monthly: bool = Field(True, json_schema_extra=leaf("maps", changes="inputs"))
     """Make a map (COG) of each month's mean beside the annual one."""
-    compression: Literal["zstd", "zlib"] = Field("zlib", json_schema_extra=leaf("daily"))
-    """Compression of the daily NetCDF; zlib can be read by every tool; zstd is faster, but many tools lack it."""
+    compression: Literal["zstd", "zlib"] = Field("zlib", json_schema_extra=leaf("daily", "maps"))
+    """Compression of daily files and maps; zlib (deflate): every tool reads it; zstd: faster, but many lack it."""
     level: int = Field(3, ge=1, le=9, json_schema_extra=leaf("daily", "maps"))
     """Compression level of the daily NetCDF and of the maps."""
     chunks: tuple[int, int, int] = Field((73, 60, 60), json_schema_extra=leaf("daily", "maps"))

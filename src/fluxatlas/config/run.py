@@ -35,11 +35,18 @@ class GridBlock(Block):
     """Edge of a tile in degrees; it must divide 90. A tile-year is one job: smaller tiles mean more, shorter jobs."""
 
 
+def edge_name(degrees: float, sides: str = "NS") -> str:
+    """``8W``, ``36.5N``, ``0``: an edge in degrees with the letter of its side."""
+    return f"{abs(degrees):.8g}{sides[degrees < 0] if degrees else ''}"
+
+
 class DomainBlock(Block):
     """The area to run."""
 
     jobs = ("attributes", "constraint", "daily", "fetch_forcing", *SyntheticEarthBlock.jobs)
 
+    name: str = Field("", json_schema_extra=leaf("daily", "budget", "summary"))
+    """What tables, figures and files call the area, such as 'Walnut Gulch'; empty: its edges, 'globe' for all land."""
     west: float = Field(-180.0, ge=-180, lt=180)
     """Western edge in degrees east."""
     south: float = Field(-60.0, ge=-90, lt=90)
@@ -53,6 +60,17 @@ class DomainBlock(Block):
     def bbox(self) -> tuple[float, float, float, float]:
         """West, south, east, north."""
         return self.west, self.south, self.east, self.north
+
+    @property
+    def title(self) -> str:
+        """The name, else ``globe`` for a box around all land but Antarctica, else the edges: ``36N-40N 8W-4W``."""
+        if self.name:
+            return self.name
+        if (self.west, self.east) == (-180, 180) and self.south <= -55 and self.north >= 83:
+            return "globe"
+        return (
+            f"{edge_name(self.south)}-{edge_name(self.north)} {edge_name(self.west, 'EW')}-{edge_name(self.east, 'EW')}"
+        )
 
     @model_validator(mode="after")
     def _edges_in_order(self) -> DomainBlock:

@@ -8,7 +8,7 @@ from functools import lru_cache
 from ..paths import RESOURCES
 
 TABLE = RESOURCES / "datasets.csv"
-COLUMNS = ("name", "title", "version", "citation", "doi", "licence", "access", "recipe", "mapping", "tag")
+COLUMNS = ("name", "title", "version", "citation", "doi", "licence", "access", "recipe", "mapping", "tag", "reader")
 
 
 @lru_cache

@@ -21,8 +21,9 @@ from .. import variables as variables_table
 from ..config.products import ProductsBlock
 from ..errors import ConfigError, InputError
 from ..systems import Flux, System
-from ..tiles.mosaic import Mosaic, PathLike, TileResult, assemble, read_layer
-from .regions import label, own_kinds, own_shares
+from ..tiles.mosaic import PathLike, TileResult, assemble, read_layer
+from .about import About
+from .regions import Labels, label, own_kinds, own_shares
 
 FEWEST_FOR_PERCENTILES = 20
 """Members from which the 5th and 95th percentile are given; with fewer, the smallest and the largest member."""
@@ -63,6 +64,7 @@ def budget_table(
     system: System,
     variables: Sequence[str] = (),
     regions: Sequence[PathLike] = (),
+    domain: str = About.domain,
 ) -> pd.DataFrame:
     """Budgets of all years, regions (``global``, ``zone``, ``biome``) and ``variables``, in the unit of each flux.
 
@@ -71,10 +73,10 @@ def budget_table(
     ``regions`` are files ``regrid/regions/<tile>.nc``: each kind in them is summed as well, with the remainder as
     ``no region``, so that the regions of a kind always sum to the globe.
 
-    ``global`` is everything that was run, be it a part of the globe. ``sd`` (missing for one member) has n - 1 in its
-    denominator; ``interval`` says what ``low`` and ``high`` are; ``area_m2`` is the area that the fluxes are per. Sign
-    as the variable's. Raises :class:`InputError` for tiles that do not fit together (see ``assemble``) or hold no
-    members, or where an active cell has no value.
+    ``global`` is everything that was run, be it a part of the globe; its region is called ``domain``. ``sd`` (missing
+    for one member) has n - 1 in its denominator; ``interval`` says what ``low`` and ``high`` are; ``area_m2`` is the
+    area that the fluxes are per. Sign as the variable's. Raises :class:`InputError` for tiles that do not fit together
+    (see ``assemble``) or hold no members, or where an active cell has no value.
     """
     settings = settings or ProductsBlock()
     fluxes = [system.get_flux(name) for name in variables or system.summed]
@@ -83,7 +85,8 @@ def budget_table(
     areas: dict[Key, float] = defaultdict(float)
     shares, own = {Path(path).stem: path for path in regions}, own_kinds(regions)
     for piece in mosaic.pieces:
-        _add_piece(piece, mosaic, settings.zones, fluxes, totals, areas)
+        labels = label(piece, mosaic.grid.lat(piece.rows), settings.zones, domain)
+        _add_piece(piece, labels, fluxes, totals, areas)
     for kind in own:
         for piece in mosaic.pieces:
             _add_own(piece, kind, own_shares(piece, shares, kind), fluxes, totals, areas)
@@ -99,15 +102,13 @@ def budget_table(
 
 def _add_piece(
     piece: TileResult,
-    mosaic: Mosaic,
-    zones: Sequence[float],
+    labels: Labels,
     fluxes: Sequence[Flux],
     totals: dict[Key, npt.NDArray[np.float64]],
     areas: dict[Key, float],
 ) -> None:
     """Add one tile's share to the totals (one number per member) and areas of each region."""
     area = piece.weight()
-    labels = label(piece, mosaic.grid.lat(piece.rows), zones)
     for year, variable, mass in _masses(piece, area, fluxes):
         for kind, (names, index) in labels.items():
             region_area = np.bincount(index.ravel(), area.ravel(), len(names))
@@ -172,9 +173,10 @@ def write_budget(
     system: System,
     variables: Sequence[str] = (),
     regions: Sequence[PathLike] = (),
+    domain: str = About.domain,
 ) -> pd.DataFrame:
     """Write :func:`budget_table` as CSV to ``output`` and as Parquet beside it (or to ``parquet``); return it."""
-    table = budget_table(flux, attributes, settings, system=system, variables=variables, regions=regions)
+    table = budget_table(flux, attributes, settings, system=system, variables=variables, regions=regions, domain=domain)
     files.write_text(output, table.to_csv(index=False, float_format="%.8g"))
     with files.atomic(parquet or Path(output).with_suffix(".parquet")) as partial:
         table.to_parquet(partial, index=False)

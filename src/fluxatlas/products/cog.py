@@ -26,6 +26,7 @@ from ..config.products import ProductsBlock
 from ..errors import InputError
 from ..tiles.mosaic import PathLike
 from ..variables import FILL
+from .about import About
 
 BLOCK = 256
 """Edge of a block of a map in cells."""
@@ -78,7 +79,8 @@ def open_daily(path: PathLike, variable: str, year: int) -> Daily:
     size = (lon.max() - lon.min()) / len(lon), (lat.max() - lat.min()) / len(lat)
     transform = Affine(size[0], 0.0, lon.min(), 0.0, -size[1], lat.max())
     with netCDF4.Dataset(path) as file:
-        attrs = {**file[variable].__dict__, "license": file.license, "history": file.history}
+        whole = {name: getattr(file, name, "") for name in ("title", "source", "license", "history", "fluxatlas_about")}
+        attrs = {**file[variable].__dict__, **whole}
     return Daily(Path(path), variable, year, days.month.to_numpy().astype(np.int64), transform, attrs)
 
 
@@ -144,12 +146,13 @@ def write_cog(
             file.write(values, 1)
             _describe(file, source, period, (scale, offset) if packed else None)
         with files.atomic(path) as partial:
-            _to_cog(plain, partial, values, settings.level)
+            _to_cog(plain, partial, values, settings)
 
 
 def _describe(file: Any, source: Daily, period: str, packing: tuple[float, float] | None) -> None:
     """Units, description, packing and tags of the map's only band."""
-    description = f"{source.attrs['long_name']}, mean of {period}"
+    about = About.from_json(source.attrs["fluxatlas_about"] or "{}")
+    description = about.title(f"{source.attrs['long_name']}, mean of {period}")
     file.set_band_description(1, description)
     file.units = (source.attrs["units"],)
     if packing:
@@ -159,8 +162,13 @@ def _describe(file: Any, source: Daily, period: str, packing: tuple[float, float
         TIFFTAG_IMAGEDESCRIPTION=description,
         TIFFTAG_COPYRIGHT=source.attrs["license"],
         TIFFTAG_SOFTWARE=f"fluxatlas {files.__version__}",
+        title=source.attrs["title"],
         variable=source.variable,
         period=period,
+        synthetic=str(about.synthetic).lower(),
+        run=about.run,
+        domain=about.domain,
+        inputs="\n".join(about.inputs),
         source=source.path.name,
         history=f"{source.attrs['history']}\n{_now()} fluxatlas {files.__version__} products cog",
     )
@@ -170,14 +178,14 @@ def _now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _to_cog(plain: Path, target: Path, values: npt.NDArray[Any], level: int) -> None:
+def _to_cog(plain: Path, target: Path, values: npt.NDArray[Any], settings: ProductsBlock) -> None:
     levels = max(1, int(np.ceil(np.log2(max(values.shape) / BLOCK))))
     rasterio_copy(
         plain,
         target,
         driver="COG",
-        compress="ZSTD",
-        level=level,
+        compress={"zlib": "DEFLATE", "zstd": "ZSTD"}[settings.compression],
+        level=settings.level,
         predictor="YES",
         blocksize=BLOCK,
         overviews="IGNORE_EXISTING",

@@ -14,6 +14,9 @@ Settings = Annotated[str, typer.Option(help="The block 'products' of the configu
 Flux = Annotated[list[Path], typer.Option(help="Flux file of a tile and year; repeat for more.")]
 Attributes = Annotated[list[Path], typer.Option(help="Attributes of a tile; repeat for all tiles.")]
 System = Annotated[str, typer.Option(help="System that was run.")]
+AboutRun = Annotated[
+    str, typer.Option(help="Name of the run and of its domain, whether it is made up, its inputs, as JSON.")
+]
 Bbox = Annotated[
     tuple[float, float, float, float] | None,
     typer.Option(help="West, south, east, north of the product; left out: the smallest box that holds all tiles."),
@@ -30,15 +33,18 @@ def daily(
     system: System,
     settings: Settings = "{}",
     bbox: Bbox = None,
+    about: AboutRun = "{}",
 ) -> None:
     """Put the tiles of one year together to one CF file."""
     from ..config.products import ProductsBlock
     from ..config.settings import read_settings
+    from .about import About
     from .daily import write_daily
 
     began = time.monotonic()
     block = read_settings(ProductsBlock, settings)
-    write_daily(output, variable, year, flux, attributes, block, system=system, bbox=bbox)
+    run = About.from_json(about)
+    write_daily(output, variable, year, flux, attributes, block, system=system, bbox=bbox, about=run)
     size = output.stat().st_size / 1e6
     typer.echo(f"{output}: {len(flux)} tiles, {size:.1f} MB, {time.monotonic() - began:.1f} s", err=True)
 
@@ -55,6 +61,7 @@ def budget(
     ] = None,
     regions: Annotated[list[Path] | None, typer.Option(help="Regions of a tile, <tile>.nc; repeat for all.")] = None,
     settings: Settings = "{}",
+    domain: Annotated[str, typer.Option(help="Name of all that was run together.")] = "domain",
 ) -> None:
     """Budgets of the domain, latitude zones, biomes and own regions with the spread of the ensemble."""
     from ..config.products import ProductsBlock
@@ -72,6 +79,7 @@ def budget(
         system=get_system(system),
         variables=variable or (),
         regions=regions or (),
+        domain=domain,
     )
     whole = table[table["region_kind"] == "global"]
     for row in whole.itertuples():

@@ -24,6 +24,7 @@ from ..errors import InputError, nearest
 from ..systems import System, get_system
 from ..tiles.mosaic import Bbox, Mosaic, PathLike, assemble
 from . import metadata
+from .about import About
 
 LARGEST_MISSING_SHARE = 0.01
 """Share of an active tile's values that may be missing (values that packing cannot hold) before it is an error."""
@@ -41,19 +42,22 @@ def write_daily(
     *,
     system: str,
     bbox: Bbox | None = None,
+    about: About | None = None,
 ) -> None:
     """Write ``products/daily/<variable>_<year>.nc`` (time, lat, lon), with ``<variable>_sd`` where the tiles have it.
 
-    ``flux`` are the tile-year files of ``year``, ``attributes`` those of the same tiles. Raises :class:`InputError`
-    where a tile-year is missing or does not fit (see :func:`~fluxatlas.tiles.mosaic.assemble`), where the tiles do
-    not hold ``variable``, are packed differently, or are empty over active cells.
+    ``flux`` are the tile-year files of ``year``, ``attributes`` those of the same tiles, ``about`` what the file says
+    of the run. Raises :class:`InputError` where a tile-year is missing or does not fit (see
+    :func:`~fluxatlas.tiles.mosaic.assemble`), where the tiles do not hold ``variable``, are packed differently, or are
+    empty over active cells.
     """
     settings = settings or ProductsBlock()
     mosaic = assemble(flux, attributes, bbox)
     paths = [piece.year(year) for piece in mosaic.pieces]
     described = get_system(system)
     model = _describe(paths, variable)
-    attrs = metadata.dataset(variable, year, mosaic, described, settings, _provenance(settings, described, paths))
+    provenance = _provenance(settings, described, paths)
+    attrs = metadata.dataset(variable, year, mosaic, described, settings, about or About(), provenance)
     with files.atomic(output) as partial, netCDF4.Dataset(partial, "w", format="NETCDF4") as target:
         target.setncatts(attrs)
         _write_axes(target, mosaic, year)

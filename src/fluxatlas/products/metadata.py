@@ -6,10 +6,11 @@ from typing import Any
 
 import pandas as pd
 
-from .. import variables
+from .. import __version__, variables
 from ..config.products import ProductsBlock
 from ..systems import System
 from ..tiles.mosaic import Mosaic
+from .about import SYNTHETIC_NOTE, About
 
 TIME_UNITS = "days since 1970-01-01 00:00:00"
 WGS84 = (
@@ -93,7 +94,13 @@ def static(name: str, source: dict[str, Any]) -> dict[str, Any]:
 
 
 def dataset(
-    variable: str, year: int, mosaic: Mosaic, system: System, settings: ProductsBlock, provenance: dict[str, str]
+    variable: str,
+    year: int,
+    mosaic: Mosaic,
+    system: System,
+    settings: ProductsBlock,
+    about: About,
+    provenance: dict[str, str],
 ) -> dict[str, str | float]:
     """Global attributes of ``<variable>_<year>.nc``.
 
@@ -105,28 +112,22 @@ def dataset(
     south, north, west, east = float(lat[-1]), float(lat[0]), float(lon[0]), float(lon[-1])
     attrs: dict[str, str | float] = {
         "Conventions": "CF-1.11, ACDD-1.3",
-        "title": f"{settings.title or system.title}: daily {row.long_name}, {year}",
-        "summary": (
-            f"Daily {row.long_name} [{row.units}] in {year} on a grid of {_spacing(mosaic.grid.resolution)} degree, "
-            "estimated by an ensemble of knowledge-guided neural networks that were pretrained on a process model "
-            "and fine-tuned on observations. Values are the mean of the ensemble; the spread of the ensemble and the "
-            "likeness of each cell to the training data are given beside them where they are known. Cells that are "
-            "not run (no land, or an attribute unknown) are missing."
-        ),
-        "keywords": ", ".join(_keywords(variable, system)),
-        "id": f"{system.name}_{variable}_{year}",
-        "source": f"fluxatlas {provenance['fluxatlas_version']}, system {system.name}",
+        "title": about.title(f"{settings.title or system.title}: daily {row.long_name}, {about.domain}, {year}"),
+        **_words(variable, year, mosaic, system, about),
+        "keywords": ", ".join([*_keywords(variable, system), *(["synthetic"] if about.synthetic else [])]),
+        "id": f"{about.run}_{system.name}_{variable}_{year}",
         "processing_level": "Model estimate, daily, gridded",
         "standard_name_vocabulary": "CF Standard Name Table v93",
         "creator_name": settings.creator,
         "creator_type": "group",
         "publisher_name": settings.creator,
         "publisher_type": "group",
-        "license": settings.license,
+        "license": about.licence(settings.license),
         "references": settings.references,
         "institution": settings.institution or settings.creator,
         "project": "fluxatlas",
         "product_version": provenance["fluxatlas_version"],
+        "fluxatlas_about": about.to_json(),
         "cdm_data_type": "Grid",
         "comment": f"Fluxes are per area of {system.area}: multiply by {_area(system)} to integrate.",
         "date_created": provenance["history"].split(" ", 1)[0],
@@ -148,6 +149,21 @@ def dataset(
     for key, value in (("creator_email", settings.creator_email), ("creator_url", settings.creator_url)):
         attrs |= {key: value, key.replace("creator", "publisher"): value}
     return {key: value for key, value in {**attrs, **provenance}.items() if value != ""}
+
+
+def _words(variable: str, year: int, mosaic: Mosaic, system: System, about: About) -> dict[str, str]:
+    """Summary and source: what the file holds, and what it was made of."""
+    row = variables.get(variable)
+    summary = (
+        f"Daily {row.long_name} [{row.units}] in {year} on a grid of {_spacing(mosaic.grid.resolution)} degree, "
+        "estimated by an ensemble of knowledge-guided neural networks that were pretrained on a process model "
+        "and fine-tuned on observations. Values are the mean of the ensemble; the spread of the ensemble and the "
+        "likeness of each cell to the training data are given beside them where they are known. Cells that are "
+        "not run (no land, or an attribute unknown) are missing."
+    )
+    source = [f"fluxatlas {__version__}, system {system.name}", *about.inputs]
+    note = f"{SYNTHETIC_NOTE} " if about.synthetic else ""
+    return {"summary": note + summary, "source": "\n".join(source)}
 
 
 def _spacing(resolution: float) -> str:

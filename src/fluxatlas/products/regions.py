@@ -8,6 +8,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
+from ..config.run import edge_name
 from ..errors import InputError
 from ..files import NETCDF, open_netcdf
 from ..paths import RESOURCES
@@ -20,11 +21,7 @@ Labels = dict[str, tuple[list[str], npt.NDArray[np.int64]]]
 
 def zone_name(south: float, north: float) -> str:
     """``30S-0``, ``30N-60N``: a latitude zone by its edges."""
-    return f"{_degrees(south)}-{_degrees(north)}"
-
-
-def _degrees(edge: float) -> str:
-    return "0" if edge == 0 else f"{abs(edge):g}{'N' if edge > 0 else 'S'}"
+    return f"{edge_name(south)}-{edge_name(north)}"
 
 
 def biome_names() -> dict[int, str]:
@@ -38,10 +35,10 @@ def biome_names() -> dict[int, str]:
     return dict(zip(table["biome"].astype(int), table["name"].astype(str), strict=True))
 
 
-def label(piece: TileResult, lat: npt.NDArray[np.float64], zones: Sequence[float]) -> Labels:
+def label(piece: TileResult, lat: npt.NDArray[np.float64], zones: Sequence[float], domain: str) -> Labels:
     """For each kind of region its names and the number of the region of each cell of ``piece``, shape (lat, lon).
 
-    Kinds: ``global`` (all that is run), ``zone`` (latitude, ``zones`` are the edges), ``biome``.
+    Kinds: ``global`` (all that is run, called ``domain``), ``zone`` (latitude, ``zones`` are the edges), ``biome``.
     """
     shape = piece.shape
     zone = np.clip(np.searchsorted(np.asarray(zones), lat, side="right") - 1, 0, len(zones) - 2)
@@ -51,7 +48,7 @@ def label(piece: TileResult, lat: npt.NDArray[np.float64], zones: Sequence[float
     classes = sorted(set(np.unique(biome)) | set(known) | {-1})
     names = ["unknown" if c < 0 else known.get(c, f"biome {c}") for c in classes]
     return {
-        "global": (["global"], np.zeros(shape, np.int64)),
+        "global": ([domain], np.zeros(shape, np.int64)),
         "zone": (
             [zone_name(south, north) for south, north in pairwise(zones)],
             np.broadcast_to(zone[:, None], shape),

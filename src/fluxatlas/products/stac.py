@@ -1,7 +1,9 @@
 """A static STAC catalogue of the products: one collection per run, one item per year, files as assets.
 
 The catalogue is self-contained: every link and asset is relative, so that the folder ``products`` can be moved or
-served as it is. Fields of the projection and raster extensions describe grid and bands.
+served as it is. Fields of the projection and raster extensions describe grid and bands of each map: on the item they
+would hold for the daily files too, which tools for rasters cannot read. Projection 1.1 (``proj:epsg``) is what both
+old and new tools understand.
 """
 
 from __future__ import annotations
@@ -11,26 +13,30 @@ import os
 import shutil
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pystac
 import rasterio
-from pystac.extensions.projection import ProjectionExtension
 
 from .. import files, variables
 from ..config.products import ProductsBlock
 from ..errors import InputError
 from ..systems import System, get_system
 from ..tiles.mosaic import PathLike
+from .about import SYNTHETIC_NOTE, About
 
 NETCDF = "application/netcdf"
 SCHEMAS = (
+    "https://stac-extensions.github.io/projection/v1.1.0/schema.json",
     "https://stac-extensions.github.io/raster/v1.1.0/schema.json",
     "https://stac-extensions.github.io/file/v2.1.0/schema.json",
 )
+
+LICENCE = "LICENCE.txt"
+"""The terms of a product of the synthetic Earth, for which no SPDX identifier stands."""
 
 
 @dataclass
@@ -59,19 +65,30 @@ def write_catalog(
     settings = settings or ProductsBlock()
     described, folder = get_system(system), Path(output).parent
     years = _sort(daily, maps)
+    about = _about(next(iter(next(iter(years.values())).daily.values())), run)
+    name = f"{described.name}-{run}"
     catalog = pystac.Catalog(
         id=run,
-        title=f"fluxatlas run {run}",
-        description=f"{described.title}: daily product with monthly and annual maps.",
+        title=about.title(f"fluxatlas run {run}"),
+        description=f"{described.title}, {about.domain}: daily product with monthly and annual maps.",
         catalog_type=pystac.CatalogType.SELF_CONTAINED,
     )
-    items = [_item(year, found, described, folder / described.name) for year, found in sorted(years.items())]
-    collection = _collection(described, settings, items)
+    title = about.title(f"{settings.title or described.title}, {about.domain}")
+    items = [_item(year, found, name, title, folder) for year, found in sorted(years.items())]
+    collection = _collection(name, title, described, settings, about, items)
     catalog.add_child(collection)
     collection.add_items(items)
     catalog.normalize_hrefs(str(folder))
-    _write(catalog, Path(output), folder / described.name)
+    _write(catalog, Path(output), folder / name)
+    if about.synthetic:
+        files.write_text(folder / name / LICENCE, f"{about.licence(settings.license)}\n")
     return catalog
+
+
+def _about(path: Path, run: str) -> About:
+    """What a daily file says of the run that made it; only the name ``run`` for one that says nothing."""
+    with files.open_netcdf(path) as data:
+        return replace(About.from_json(data.attrs.get("fluxatlas_about", "{}")), run=run)
 
 
 def _sort(daily: Iterable[PathLike], maps: Iterable[PathLike]) -> dict[int, Year]:
@@ -103,30 +120,25 @@ def _parts(path: Path) -> tuple[str, str]:
     return variable, period
 
 
-def _item(year: int, found: Year, system: System, folder: Path) -> pystac.Item:
-    first = next(iter(found.daily.values()))
-    with files.open_netcdf(first) as data:
+def _item(year: int, found: Year, collection: str, title: str, folder: Path) -> pystac.Item:
+    with files.open_netcdf(next(iter(found.daily.values()))) as data:
         lat, lon = data["lat_bnds"].to_numpy(), data["lon_bnds"].to_numpy()
-        shape = [data.sizes["lat"], data.sizes["lon"]]
     west, south, east, north = float(lon.min()), float(lat.min()), float(lon.max()), float(lat.max())
-    name = f"{system.name}-{year}"
+    start = datetime(year, 1, 1, tzinfo=UTC)
     item = pystac.Item(
-        id=name,
+        id=f"{collection}-{year}",
         geometry={
             "type": "Polygon",
             "coordinates": [[[west, south], [east, south], [east, north], [west, north], [west, south]]],
         },
         bbox=[west, south, east, north],
-        datetime=None,
-        start_datetime=datetime(year, 1, 1, tzinfo=UTC),
+        datetime=start,  # not null: some tools sort by it
+        start_datetime=start,
         end_datetime=datetime(year, 12, 31, 23, 59, 59, tzinfo=UTC),
-        properties={"title": f"{system.title}, {year}"},
+        properties={"title": f"{title}, {year}"},
+        stac_extensions=list(SCHEMAS),
     )
-    projection = ProjectionExtension.ext(item, add_if_missing=True)
-    step = (east - west) / shape[1]
-    projection.apply(epsg=4326, shape=shape, transform=[step, 0.0, west, 0.0, -step, north, 0.0, 0.0, 1.0])
-    item.stac_extensions.extend(SCHEMAS)
-    home = folder / name
+    home = folder / collection / item.id
     for variable, path in sorted(found.daily.items()):
         item.add_asset(f"{variable}_daily", _daily_asset(variable, path, home))
     for stem, path in sorted(found.maps.items()):
@@ -160,33 +172,51 @@ def _map_asset(path: Path, home: Path) -> pystac.Asset:
         if data.scales[0] != 1.0 or data.offsets[0] != 0.0:
             band |= {"scale": data.scales[0], "offset": data.offsets[0]}
         title = data.descriptions[0]
+        grid = {
+            "proj:epsg": data.crs.to_epsg(),
+            "proj:shape": list(data.shape),
+            "proj:transform": list(data.transform),
+            "proj:bbox": list(data.bounds),
+        }
     return pystac.Asset(
         href=_relative(path, home),
         title=title,
         media_type=pystac.MediaType.COG,
         roles=["data"],
-        extra_fields={"raster:bands": [band], "file:size": path.stat().st_size},
+        extra_fields={**grid, "raster:bands": [band], "file:size": path.stat().st_size},
     )
 
 
-def _collection(system: System, settings: ProductsBlock, items: Sequence[pystac.Item]) -> pystac.Collection:
+def _collection(
+    name: str, title: str, system: System, settings: ProductsBlock, about: About, items: Sequence[pystac.Item]
+) -> pystac.Collection:
     boxes = [item.bbox for item in items if item.bbox]
     west, south = (min(box[k] for box in boxes) for k in (0, 1))
     east, north = (max(box[k] for box in boxes) for k in (2, 3))
     start = min(item.common_metadata.start_datetime for item in items if item.common_metadata.start_datetime)
     end = max(item.common_metadata.end_datetime for item in items if item.common_metadata.end_datetime)
-    return pystac.Collection(
-        id=system.name,
-        title=settings.title or system.title,
-        description=f"{settings.title or system.title}. Ensemble mean and spread, daily; means as maps.",
-        license=settings.license,
-        keywords=[*(word for word in system.keywords if word != "flux"), "land surface", "daily"],
+    text = [SYNTHETIC_NOTE] * about.synthetic + [f"{title}. Ensemble mean and spread, daily; means as maps."]
+    text += [f"Made of: {'; '.join(about.inputs)}."] * bool(about.inputs)
+    collection = pystac.Collection(
+        id=name,
+        title=title,
+        description=" ".join(text),
+        license="other" if about.synthetic else settings.license,
+        keywords=[
+            *(word for word in system.keywords if word != "flux"),
+            *("land surface", "daily"),
+            *(["synthetic"] if about.synthetic else []),
+        ],
         providers=[
             pystac.Provider(settings.creator, roles=[pystac.ProviderRole.PRODUCER], url=settings.creator_url or None)
         ],
         extent=pystac.Extent(pystac.SpatialExtent([[west, south, east, north]]), pystac.TemporalExtent([[start, end]])),
         summaries=pystac.Summaries({"proj:epsg": [4326]}),
+        extra_fields={"fluxatlas:synthetic": about.synthetic, "fluxatlas:inputs": list(about.inputs)},
     )
+    if about.synthetic:
+        collection.add_link(pystac.Link("license", f"./{LICENCE}", "text/plain", about.licence(settings.license)))
+    return collection
 
 
 def _write(catalog: pystac.Catalog, output: Path, collection_folder: Path) -> None:

@@ -13,9 +13,6 @@ from .paths import RESOURCES
 from .run_inputs import RunInputs
 from .yaml_text import read_keys
 
-RELEASES = {"FLUXNET2015": "fluxnet2015", "FLUXNET-CH4": "fluxnet_ch4", "WARMWINTER": "icos_warm_winter"}
-"""Parts of file names that tell the release of a layout: rows of ``resources/datasets.csv``."""
-
 
 def cited_inputs(run: RunInputs) -> list[str]:
     """One line ``what: title. Citation`` for each input of ``run``.
@@ -96,10 +93,10 @@ def _static(run: RunInputs) -> Iterator[str]:
 
 def _sites(run: RunInputs) -> Iterator[str]:
     for entry in run.sites.entries:
-        names = " ".join(Path(path).name.upper() for path in site_inputs(SitesBlock(entries=[entry])))
-        release = next((row for part, row in RELEASES.items() if entry.source == "fluxnet" and part in names), "")
-        rows = [release, *(info.site.lower().replace("-", "_") for info in entry.sites)]
-        known = [_cite(datasets()[name]) for name in rows if name in datasets()]
+        files = [Path(path).name.upper() for path in site_inputs(SitesBlock(entries=[entry]))]
+        release = [_row("release", "auto", files)] if entry.source == "fluxnet" else []
+        names = [info.site.lower().replace("-", "_") for info in entry.sites]
+        known = [*filter(None, release), *(_cite(datasets()[name]) for name in names if name in datasets())]
         cited = "; ".join(known) or _row("sites", entry.source) or f"layout {entry.source}"
         yield f"sites: {cited} ({_files(entry.path)})"
         if entry.attributes:

@@ -33,7 +33,7 @@ from .layouts import ColumnSpec, Layout, celsius, percent
 from .metadata import SiteFacts
 from .qc import missing
 from .quick import SMALLEST, quick_table
-from .records import Ledger, SiteRecord, observations
+from .records import Ledger, SiteRecord, each, observations
 from .stated import restate
 from .subdaily import C_PER_UMOL, observed_days, screened_weather, weather_days, whole_days
 from .text import decode, in_order, numbers, read_bytes, read_table, times
@@ -152,7 +152,9 @@ def _unzip(data: bytes, where: str) -> tuple[str, bytes, dict[str, bytes]]:
 def read(files: Sequence[str], entry: SiteEntry, rules: QcRules, ledger: Ledger) -> list[SiteRecord]:
     """One site per file."""
     facts = SiteFacts(entry)
-    return [record(read_file(path, entry.encoding), facts, entry, rules, ledger, str(path)) for path in files]
+    return each(
+        files, lambda path: record(read_file(path, entry.encoding), facts, entry, rules, ledger, str(path)), ledger
+    )
 
 
 def record(
@@ -183,7 +185,7 @@ def record(
     for column, variable, factor, offset in _observed(site, chosen, found.depths, entry, ledger):
         common: dict[str, Any] = {"rules": rules, "ledger": ledger, "site": site}
         parts.append(observed_days(table[column], variable, per_day, factor=factor, offset=offset, **common))
-    return SiteRecord(row, observations(parts), _forcing(site, table, per_day, chosen, rules, ledger))
+    return SiteRecord(row, observations(parts), _forcing(site, table, per_day, chosen, rules, ledger), (where,))
 
 
 def choose_columns(table: pd.DataFrame, rules: QcRules) -> dict[tuple[str, int], str]:

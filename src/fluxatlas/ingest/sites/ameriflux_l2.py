@@ -24,7 +24,7 @@ from .ameriflux import LAYOUT as BASE
 from .ameriflux import BaseFile, record
 from .layouts import ColumnSpec, Layout
 from .metadata import SiteFacts
-from .records import Ledger, SiteRecord
+from .records import Ledger, SiteRecord, each
 from .text import in_order, numbers, read_table, read_text
 
 COLUMNS = {
@@ -159,7 +159,7 @@ def read(files: Sequence[str], entry: SiteEntry, rules: QcRules, ledger: Ledger)
     for path in files:
         found, at = read_file(path, entry.encoding, entry.units)
         by_site.setdefault(found.site, []).append((found, at, str(path)))
-    return [_joined(parts, facts, entry, rules, ledger) for _, parts in sorted(by_site.items())]
+    return each(sorted(by_site), lambda site: _joined(by_site[site], facts, entry, rules, ledger), ledger)
 
 
 def _joined(

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ...errors import InputError
+from .inputs import belongs
 
 LARGEST = 4 * 1024**3
 """Largest member that is unpacked [bytes]; what promises more is no file of a site."""
@@ -37,8 +38,8 @@ def unpack(archive: zipfile.ZipFile, name: str, where: str) -> bytes:
     return archive.read(name)
 
 
-def members(files: Sequence[str], wanted: re.Pattern[str]) -> list[str]:
-    """``files`` with each zip replaced by the paths of its members whose names match ``wanted``, sorted.
+def members(files: Sequence[str], source: str) -> list[str]:
+    """``files`` with each zip replaced by the paths of its members that belong to the layout ``source``, sorted.
 
     Raises :class:`InputError` for a damaged zip and for one without such a member.
     """
@@ -51,7 +52,7 @@ def members(files: Sequence[str], wanted: re.Pattern[str]) -> list[str]:
             raise InputError("file cannot be read (no such file)", where=str(path), hint="check the path")
         with opened(path, str(path)) as archive:
             names = [name for name in archive.namelist() if not name.endswith("/")]
-        inside = sorted(name for name in names if wanted.match(name.rsplit("/", 1)[-1]))
+        inside = sorted(name for name in names if belongs(name, source) and not name.lower().endswith(".zip"))
         if not inside:
             shown = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
             raise InputError(

@@ -50,7 +50,7 @@ from .fluxnet_weather import FORCING, ORDER, flag, forcing
 from .metadata import SiteFacts
 from .periods import period_table
 from .qc import error_floor, screen
-from .records import Ledger, SiteRecord, long_table, observations
+from .records import Ledger, SiteRecord, each, long_table, observations
 from .stated import restate
 from .subdaily import observed_days, whole_days
 from .units import METHANE
@@ -69,7 +69,11 @@ def read(files: Sequence[str], entry: SiteEntry, rules: QcRules, ledger: Ledger)
     sites: dict[str, list[str]] = {}
     for named in found.data:
         sites.setdefault(facts.site_id(named), []).append(named)
-    return [_site(site, _paths(found, sites[site]), found, facts, entry, rules, ledger) for site in sorted(sites)]
+
+    def made(site: str) -> SiteRecord:
+        return _site(site, _paths(found, sites[site]), found, facts, entry, rules, ledger)
+
+    return each(sorted(sites), made, ledger)
 
 
 def _paths(found: Inventory, names: Sequence[str]) -> dict[str, list[str]]:
@@ -117,7 +121,7 @@ def read_periods(files: Sequence[str], entry: SiteEntry, rules: QcRules, ledger:
 
     They are screened as days are, except for spikes, and counted under ``<site> (months)``.
     """
-    found, facts = inventory(files), SiteFacts(entry)
+    found, facts, used = inventory(files), SiteFacts(entry), dict[str, list[str]]()
     calm, parts = rules.model_copy(update={"spike_z": 0.0}), [period_table()]
     for named, paths in found.data.items():
         chosen = next((paths[name] for name in ("MM", "WW", "YY") if name in paths), [])
@@ -127,11 +131,12 @@ def read_periods(files: Sequence[str], entry: SiteEntry, rules: QcRules, ledger:
                 part = _restated(part, entry, calm, ledger, facts.site_id(named), path)
                 stated = found.facts.get(named, {})
                 row = facts.row(named, kind="tower", source="fluxnet", ledger=ledger, where=path, stated=stated)
+                used.setdefault(str(row["site"]), []).append(path)
                 parts.append(_periods(part, row, found.depths.get(named, {}), entry, calm, ledger))
-    return _each_once(pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True))
+    return _each_once(pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True), used)
 
 
-def _each_once(periods: pd.DataFrame) -> pd.DataFrame:
+def _each_once(periods: pd.DataFrame, files: dict[str, list[str]]) -> pd.DataFrame:
     """Each mean once, where a site's files lie there twice (packed and unpacked, FULLSET and SUBSET)."""
     keys = ["site", "variable", "start", "end"]
     groups = periods.groupby(keys)["value"]
@@ -140,7 +145,7 @@ def _each_once(periods: pd.DataFrame) -> pd.DataFrame:
         first = periods[apart].iloc[0]
         raise InputError(
             f"two files contradict each other on {first['variable']} from {first['start']:%Y-%m-%d}",
-            where=f"files of site '{first['site']}'",
+            where=f"site '{first['site']}': {', '.join(files[first['site']])}",
             hint="read one version of the file only",
         )
     return periods.drop_duplicates(keys, ignore_index=True)
@@ -200,17 +205,18 @@ def _site(
         measured.append(_measured(site, part.table[gappy], entry, rules, ledger, known, where))
         rest = part.table.drop(columns=_gappy(part.table))
         if not stated_days and len(rest.columns):
-            daily.append(FluxnetFile(site, "DD", half_hours_to_days(rest, rules.missing_codes, where)))
+            days = half_hours_to_days(rest, rules.missing_codes, where)
+            daily.append(FluxnetFile(site, "DD", days, path=part.path))
         elif stated_days and "TA_F" in rest:
-            daily.append(FluxnetFile(site, "DD", _extremes(rest, rules, where)))
+            daily.append(FluxnetFile(site, "DD", _extremes(rest, rules, where), path=part.path))
     if not daily and not measured:
         return SiteRecord(row, observations([]))
-    tower = _stack([part.table for part in daily if not part.reanalysis], where)
-    era = _stack([part.table for part in daily if part.reanalysis], where)
+    tower = _stack([part for part in daily if not part.reanalysis])
+    era = _stack([part for part in daily if part.reanalysis])
     table = tower.combine_first(era.mask(era.isin(rules.missing_codes))) if len(tower) else era
     observed = _observations(site, tower, entry, rules, ledger, known=known) if len(tower) else observations([])
     weather_of = forcing(site, table.sort_index(), float(row["lat"]), rules, ledger) if len(table) else None
-    rows = observations([observed, *_once(measured, where)])
+    rows = observations([observed, *_once(measured, ", ".join(part.path for part in parts))])
     return SiteRecord(row, rows[~rows.duplicated(["time", "variable"])], weather_of)
 
 
@@ -260,12 +266,12 @@ def _extremes(table: pd.DataFrame, rules: QcRules, where: str) -> pd.DataFrame:
     return daily[["TA_F_MIN", "TA_F_MAX"]]
 
 
-def _stack(tables: list[pd.DataFrame], where: str) -> pd.DataFrame:
+def _stack(parts: list[FluxnetFile]) -> pd.DataFrame:
     """Tables of several products and periods of one site as one; contradicting days are refused."""
-    if not tables:
+    if not parts:
         return pd.DataFrame()
-    joined = tables[0]
-    for table in tables[1:]:
+    joined = parts[0].table
+    for number, table in enumerate((part.table for part in parts[1:]), 2):
         shared = joined.columns.intersection(table.columns)
         days = joined.index.intersection(table.index)
         differ = ~np.isclose(joined.loc[days, shared], table.loc[days, shared], rtol=1e-4, atol=1e-3, equal_nan=True)
@@ -273,7 +279,7 @@ def _stack(tables: list[pd.DataFrame], where: str) -> pd.DataFrame:
             row, column = np.argwhere(differ)[0]
             raise InputError(
                 f"two files of one site contradict each other on {days[row]:%Y-%m-%d} in column '{shared[column]}'",
-                where=where,
+                where=", ".join(part.path for part in parts[:number]),
                 hint="read one version of the file only",
             )
         joined = joined.combine_first(table)

@@ -30,7 +30,6 @@ from ...constants import LATENT_HEAT
 from ...errors import InputError
 from . import badm
 from .archives import members
-from .inputs import NAMES
 from .layouts import ColumnSpec, Layout, celsius, percent
 from .quick import quick_file
 from .subdaily import C_PER_UMOL, days_of, whole_days
@@ -91,12 +90,14 @@ class FluxnetFile:
     """One file: site as its name says, resolution and columns indexed by local time.
 
     ``resolution``: 'HH' (also hourly), 'DD', 'WW', 'MM' or 'YY'. ``ends``: the first moment after each week, else None.
+    ``path``: where it was read.
     """
 
     site: str
     resolution: str
     table: pd.DataFrame
     ends: pd.DatetimeIndex | None = None
+    path: str = ""
 
     @property
     def reanalysis(self) -> bool:
@@ -137,7 +138,7 @@ def resolution_of(path: str | Path) -> str:
 def inventory(files: Sequence[str]) -> Inventory:
     """Sort the files of an entry, with those inside zips; BIF files are read at once, of each sort the finest only."""
     found = Inventory()
-    for path in members(files, NAMES["fluxnet"]):
+    for path in members(files, "fluxnet"):
         site = site_of(path)
         if not _FACTS.search(Path(path).name):
             found.data.setdefault(site, {}).setdefault(resolution_of(path), []).append(path)
@@ -157,7 +158,7 @@ def read_file(path: str | Path, encoding: str = "utf-8") -> FluxnetFile:
     site, named = site_of(path), resolution_of(path)
     quick = quick_file(path, _CLOCKS, wanted) if named in ("HH", "DD") else None
     if quick and (named == "HH" if quick[1] == 12 else named == "DD" and _daily(quick[0].index)):
-        return FluxnetFile(site, named, quick[0])
+        return FluxnetFile(site, named, quick[0], path=str(path))
     return _careful(path, site, str(path), encoding)
 
 
@@ -213,7 +214,7 @@ def _careful(path: str | Path, site: str, where: str, encoding: str) -> FluxnetF
             where=where,
             hint="give the daily file (DD); weeks have the columns TIMESTAMP_START and TIMESTAMP_END",
         )
-    return FluxnetFile(site, resolution, values, ends)
+    return FluxnetFile(site, resolution, values, ends, where)
 
 
 def _week_ends(table: pd.DataFrame, start: pd.Series, where: str) -> pd.Series:

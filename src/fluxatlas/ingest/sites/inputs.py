@@ -28,12 +28,15 @@ NAMES = {
         r"(VARINFO_)?FLUXNET[A-Za-z0-9-]*_(?!AUX)(?!.*_AUX)(?!README|DATA_POLICY).*\.csv|SITEINFO_.*\.csv)$"
     ),
     "ameriflux": re.compile(r"AMF_.*_BASE"),
-    "ameriflux_l2": re.compile(r"AMF_.*_L2_"),
+    "ameriflux_l2": re.compile(r"AMF_.*_L2_(?!GF_)"),
     "plumber2": re.compile(r".*_(Met|Flux)\.nc$"),
     "srdb": re.compile(r"srdb-data.*\.csv$"),
     "ismn": re.compile(r".*(\.stm|_static_variables\.csv)$"),
+    "stdfmt": re.compile(r".*\.stdfmt\.daily\.txt$"),
 }
 """Names of the files of a layout among others in a folder or a zip."""
+HEADS = {"chambers": (b"datetime_utc", b"flux_unit", b"flux_sign")}
+"""Columns in the head of a file of a layout whose files have any name."""
 ZIPS = {
     "fluxnet": re.compile(r"[A-Z][A-Z0-9]{2,9}_[A-Za-z0-9-]+_(FLUXNET|ARCHIVE).*\.zip$"),
     "ismn": re.compile(r"Data_sep[ae]rate_files_.*\.zip$", re.IGNORECASE),
@@ -72,9 +75,26 @@ def _below(path: Path, source: str) -> list[str]:
         return [str(path / name) for name in COSORE_FILES]
     if not path.is_dir():
         return [str(path)]
-    found = [p for p in sorted(path.rglob("*")) if p.suffix.lower() in SUFFIXES[source] and p.is_file()]
-    known = NAMES.get(source, re.compile(""))
-    return [str(p) for p in found if known.match(p.name) or (source in ZIPS and ZIPS[source].match(p.name))]
+    return [str(p) for p in sorted(path.rglob("*")) if p.is_file() and belongs(str(p), source) and _head(p, source)]
+
+
+def belongs(path: str, source: str) -> bool:
+    """Whether a file is one of the layout ``source`` by its name: the one rule for folders and for zips.
+
+    Files that begin with a dot or a tilde, which systems and editors leave behind, never are.
+    """
+    name = path.rsplit("/", 1)[-1]
+    known = [forms[source] for forms in (NAMES, ZIPS) if source in forms]
+    fits = not known or any(form.match(name) for form in known)
+    return fits and name.lower().endswith(SUFFIXES[source]) and name[0] not in ".~" and "__MACOSX/" not in path
+
+
+def _head(path: Path, source: str) -> bool:
+    if source not in HEADS:
+        return True
+    with path.open("rb") as file:
+        head = file.read(2**16)
+    return all(name in head for name in HEADS[source])
 
 
 def site_inputs(block: Any) -> list[str]:

@@ -26,10 +26,9 @@ from ...config.sites import QcRules, SiteEntry
 from ...errors import InputError
 from . import depths
 from .archives import members
-from .inputs import NAMES
 from .layouts import ColumnSpec, Layout, celsius
 from .metadata import SiteFacts
-from .records import Ledger, SiteRecord, observations
+from .records import Ledger, SiteRecord, UnusableError, each, observations
 from .stated import restate
 from .subdaily import observed_days, whole_days
 from .text import decode, decode_mixed, in_order, numbers, read_bytes, read_table, read_text, times
@@ -78,7 +77,7 @@ def read_file(path: str | Path, encoding: str = "utf-8") -> SensorFile:
     ceop = bool(re.match(r"\d{4}/\d\d/\d\d \d\d:\d\d \d{4}/", " ".join(lines[0][1])))
     station, rows = _ceop(lines, where) if ceop else _header(lines, where)
     if not rows:
-        raise InputError("the file holds no values", where=where, hint="leave it out")
+        raise UnusableError("the file holds no values", where=where, hint="leave it out")
     table = pd.DataFrame(rows, columns=["day", "clock", "value", "flag"])
     clock = times((table["day"] + " " + table["clock"]).rename("date and time"), "%Y/%m/%d %H:%M", where)
     table = table[["value", "flag"]].assign(value=numbers(table, "value", where))
@@ -168,19 +167,22 @@ def read(files: Sequence[str], entry: SiteEntry, rules: QcRules, ledger: Ledger)
     facts = SiteFacts(entry)
     stations: dict[str, list[tuple[SensorFile, str]]] = {}
     static: dict[Path, dict[str, float]] = {}
-    for path in members(files, NAMES["ismn"]):
+    series: list[str] = []
+    for path in members(files, "ismn"):
         if path.endswith("_static_variables.csv"):
             static[Path(path).parent] = read_static(path, entry.encoding)
-            continue
-        found = read_file(path, entry.encoding)
+        else:
+            series.append(path)
+    for found, path in each(series, lambda path: (read_file(path, entry.encoding), path), ledger):
         name = facts.site_id(f"{found.facts['network']}-{found.facts['station']}")
         stations.setdefault(name, []).append((found, path))
-    records = []
-    for name, parts in sorted(stations.items()):
-        record = _station(name, parts, facts, entry, rules, ledger)
-        record.site |= static.get(Path(parts[0][1]).parent, {})
-        records.append(record)
-    return records
+
+    def made(name: str) -> SiteRecord:
+        record = _station(name, stations[name], facts, entry, rules, ledger)
+        record.site |= static.get(Path(stations[name][0][1]).parent, {})
+        return record
+
+    return each(sorted(stations), made, ledger)
 
 
 def _station(
@@ -194,34 +196,49 @@ def _station(
     where = parts[0][1]
     places = {(p.facts["lat"], p.facts["lon"]) for p, _ in parts}
     if len(places) > 1:
-        raise InputError(
+        raise UnusableError(
             f"the files of station '{name}' give {len(places)} positions", where=where, hint="give the right one only"
         )
     stated = {k: parts[0][0].facts[k] for k in ("lat", "lon", "elevation")}
     row = facts.row(name, kind="station", source="ismn", ledger=ledger, where=where, stated=stated)
     site = str(row["site"])
-    rows = []
+    chosen: dict[str, tuple[SensorFile, str]] = {}
     for quantity, kind in USED.items():
-        factor, offset = LAYOUT.of(depths.variable(kind, 5)).conversion()
         sensors = {path: 100 * part.depth for part, path in parts if part.quantity == quantity}
-        chosen = depths.choose(sensors)
-        for depth, path in chosen.items():
-            part = next(p for p, other in parts if other == path)
-            variable = depths.variable(kind, depth)
-            ledger.note(site, f"{variable} is {quantity} at {100 * part.depth:g} cm ({part.sensor})")
-            series = _flagged(part, variable, site, rules, ledger)
-            series.index = series.index + pd.Timedelta(hours=round(float(row["utc_offset"])))
-            one = series.rename(quantity).to_frame()
-            one = restate(one, LAYOUT, entry, rules, ledger, site=site, where=path)
-            table, per_day = whole_days(one, path)
-            common: dict[str, Any] = {"rules": rules, "ledger": ledger, "site": site}
-            rows.append(observed_days(table[quantity], variable, per_day, factor=factor, offset=offset, **common))
-        for path in sensors.keys() - set(chosen.values()):
+        for depth, path in depths.choose(sensors).items():
+            chosen[path] = next(p for p, other in parts if other == path), depths.variable(kind, depth)
+        for path in sensors.keys() - chosen.keys():
             ledger.note(site, f"{quantity} at {sensors[path]:g} cm is not used: another sensor stands for that depth")
+    offset = float(row["utc_offset"])
+    common: dict[str, Any] = {"entry": entry, "rules": rules, "ledger": ledger, "site": site}
+    rows = each(chosen, lambda path: _sensor(*chosen[path], path, offset, **common), ledger)
     other = sorted({part.quantity for part, _ in parts} - set(USED))
     if other:
         ledger.note(site, f"not used: {', '.join(other)}")
     return SiteRecord(row, observations(rows))
+
+
+def _sensor(
+    part: SensorFile,
+    variable: str,
+    path: str,
+    utc_offset: float,
+    *,
+    entry: SiteEntry,
+    rules: QcRules,
+    ledger: Ledger,
+    site: str,
+) -> pd.DataFrame:
+    """Daily rows of ``variable`` from one sensor."""
+    quantity = part.quantity
+    ledger.note(site, f"{variable} is {quantity} at {100 * part.depth:g} cm ({part.sensor})")
+    series = _flagged(part, variable, site, rules, ledger)
+    series.index = series.index + pd.Timedelta(hours=round(utc_offset))
+    one = restate(series.rename(quantity).to_frame(), LAYOUT, entry, rules, ledger, site=site, where=path)
+    table, per_day = whole_days(one, path)
+    factor, offset = LAYOUT.of(depths.variable(USED[quantity], 5)).conversion()
+    known: dict[str, Any] = {"rules": rules, "ledger": ledger, "site": site}
+    return observed_days(table[quantity], variable, per_day, factor=factor, offset=offset, **known)
 
 
 def _flagged(part: SensorFile, variable: str, site: str, rules: QcRules, ledger: Ledger) -> pd.Series:

@@ -29,7 +29,7 @@ from .cosore import standard_time
 from .layouts import ColumnSpec, Layout
 from .metadata import SiteFacts
 from .qc import missing
-from .records import Ledger, SiteRecord, observations
+from .records import Ledger, SiteRecord, each, observations
 from .stated import restate
 from .subdaily import C_PER_UMOL, filled_days, screened_weather, weather_days, whole_days
 
@@ -151,7 +151,7 @@ def read(files: Sequence[str], entry: SiteEntry, rules: QcRules, ledger: Ledger)
     for path in files:
         found = read_file(path)
         by_site.setdefault(facts.site_id(found.site), []).append((found, str(path)))
-    return [_site(site, parts, facts, entry, rules, ledger) for site, parts in sorted(by_site.items())]
+    return each(sorted(by_site), lambda site: _site(site, by_site[site], facts, entry, rules, ledger), ledger)
 
 
 def _site(
@@ -174,7 +174,7 @@ def _site(
         clean = table.apply(lambda column: missing(column, rules)[0])
         if "Tair" in part.units:
             if forcing is not None:
-                raise InputError(f"site '{site}' has two Met files", where=path, hint="read one version of it only")
+                raise _twice(site, "Met", parts)
             forcing = _weather(site, clean, per_day, part, entry, rules, ledger, path)
         for variable, (name, unit, factor) in FLUXES.items():
             if name in part.units:
@@ -184,8 +184,14 @@ def _site(
                 rows.append(filled_days(clean[name], good, variable, per_day, factor=factor, **common))
     found = observations(rows)
     if found.duplicated(["time", "variable"]).any():
-        raise InputError(f"site '{site}' has two Flux files", where=where, hint="read one version of it only")
+        raise _twice(site, "Flux", parts)
     return SiteRecord(row, found, forcing)
+
+
+def _twice(site: str, kind: str, parts: list[tuple[TowerFile, str]]) -> InputError:
+    named = [path for _, path in parts if f"_{kind}" in Path(path).name] or [path for _, path in parts]
+    what = f"site '{site}' has two {kind} files"
+    return InputError(what, where=", ".join(named), hint="read one version of it only")
 
 
 def _weather(

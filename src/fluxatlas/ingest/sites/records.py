@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
 
 from ...config.sites import SiteEntry
+from ...errors import InputError
+
+T = TypeVar("T")
 
 SITE_COLUMNS = ("site", "lat", "lon", "elevation", "kind", "igbp", "utc_offset", "source", "use")
 ATTRIBUTE_COLUMNS = ("sand", "clay", "soc", "bdod", "phh2o", "cropFrac", "ndep", "lai")
 OBSERVATION_COLUMNS = ("time", "variable", "value", "sd", "qc", "n", "origin")
+
+
+class UnusableError(InputError):
+    """A valid file, sensor or site of which nothing can be made; among others it is left out and counted."""
 
 
 @dataclass
@@ -22,12 +29,13 @@ class SiteRecord:
 
     ``site``: the row of sites.csv (:data:`SITE_COLUMNS` and known attributes). ``observations``: long table with
     :data:`OBSERVATION_COLUMNS` in canonical units, one row per day and variable. ``forcing``: wide table indexed by day
-    with canonical forcing variables (NaN where missing), or None.
+    with canonical forcing variables (NaN where missing), or None. ``files``: those that it was made of.
     """
 
     site: dict[str, Any]
     observations: pd.DataFrame
     forcing: pd.DataFrame | None = None
+    files: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -132,6 +140,25 @@ class Ledger:
                 "text": self.sentence(site, variable, of),
             }
         return report
+
+
+def each(names: Iterable[str], make: Callable[[str], T], ledger: Ledger) -> list[T]:
+    """What ``make`` makes of each of ``names`` (files, sensors, sites); what is unusable is left out and counted.
+
+    Raises the first :class:`UnusableError` where nothing is left: a single file that cannot be used is refused.
+    """
+    made: list[T] = []
+    unusable: dict[str, UnusableError] = {}
+    for name in names:
+        try:
+            made.append(make(name))
+        except UnusableError as problem:
+            unusable[name] = problem
+    if unusable and not made:
+        raise next(iter(unusable.values()))
+    for name, found in unusable.items():
+        ledger.leave_out(name, found.what + (f" ({found.where})" if found.where not in ("", name) else ""))
+    return made
 
 
 def observations(parts: Iterable[pd.DataFrame]) -> pd.DataFrame:

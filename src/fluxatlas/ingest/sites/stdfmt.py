@@ -23,7 +23,7 @@ from .fluxnet_weather import ORDER
 from .layouts import ColumnSpec, Layout, celsius
 from .metadata import SiteFacts
 from .qc import error_floor, screen
-from .records import Ledger, SiteRecord, long_table, observations
+from .records import Ledger, SiteRecord, each, long_table, observations
 from .stated import restate
 from .text import in_order, numbers, read_table, read_text, times
 
@@ -80,7 +80,7 @@ def read_file(path: str | Path, encoding: str = "utf-8") -> pd.DataFrame:
 def read(files: Sequence[str], entry: SiteEntry, rules: QcRules, ledger: Ledger) -> list[SiteRecord]:
     """One site per file; the file name up to the first dot (``WKG``) is the site's name in the file."""
     facts = SiteFacts(entry)
-    return [_site(str(path), facts, entry, rules, ledger) for path in files]
+    return each(files, lambda path: _site(str(path), facts, entry, rules, ledger), ledger)
 
 
 def _site(path: str, facts: SiteFacts, entry: SiteEntry, rules: QcRules, ledger: Ledger) -> SiteRecord:

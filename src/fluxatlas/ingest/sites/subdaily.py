@@ -14,9 +14,8 @@ import pandas as pd
 
 from ... import variables
 from ...config.sites import QcRules
-from ...errors import InputError
 from .qc import error_floor, screen, step_range, within_range
-from .records import Ledger, long_table
+from .records import Ledger, UnusableError, long_table
 
 FloatArray = npt.NDArray[np.floating[Any]]
 
@@ -32,20 +31,20 @@ def whole_days(table: pd.DataFrame, where: str) -> tuple[pd.DataFrame, int]:
     """``table`` (numbers, indexed by unique ascending times) on every step of every day it touches; NaN where absent.
 
     Returns it with the number of steps per day. A table that is complete already is returned as it is, without a copy.
-    Raises :class:`InputError` where the step does not divide six hours, a time is off the step, or the span is absurd.
+    Raises :class:`UnusableError` where the step does not divide six hours, a time is off it, or the span is absurd.
     """
     times = table.index.to_numpy().astype("datetime64[s]").astype("int64")
     if len(times) < 2:
-        raise InputError("fewer than two rows: the time step is unknown", where=where, hint="give a longer file")
+        raise UnusableError("fewer than two rows: the time step is unknown", where=where, hint="give a longer file")
     step = int(np.median(np.diff(times)))
     if step < 60 or 21600 % step:
-        raise InputError(
-            f"the usual time step is {step / 60:g} minutes", where=where, hint="steps must divide six hours evenly"
-        )
+        few = ": too few values in a day" if step > 21600 else ""
+        what = f"the usual time step is {step / 60:g} minutes{few}"
+        raise UnusableError(what, where=where, hint="steps must divide six hours evenly")
     first, last = int(times[0] // 86400), int(times[-1] // 86400)
     per_day, days = 86400 // step, last - first + 1
     if days > LONGEST * 366:
-        raise InputError(
+        raise UnusableError(
             f"the times span {days / 365.25:,.0f} years",
             where=where,
             hint="one of them is wrong: check the first and last",
@@ -53,7 +52,7 @@ def whole_days(table: pd.DataFrame, where: str) -> tuple[pd.DataFrame, int]:
     place, rest = np.divmod(times - first * 86400, step)
     if rest.any():
         stray = table.index[int(np.flatnonzero(rest)[0])]
-        raise InputError(
+        raise UnusableError(
             f"{stray:%Y-%m-%d %H:%M} is not on the {step // 60}-minute steps of the file",
             where=where,
             hint="correct the time, or average the file to regular steps",

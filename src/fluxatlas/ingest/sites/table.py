@@ -50,13 +50,14 @@ def read_sites(block: SitesBlock, ledger: Ledger) -> list[SiteRecord]:
         reader = importlib.import_module(f".{entry.source}", __package__)
         attributes = read_attributes(entry.attributes) if entry.attributes else None
         for record in reader.read(files, entry, block.qc, ledger):
+            made_of = f"{entry.source}: {', '.join(record.files or entry.path)}"
             if record.name in origin:
                 raise InputError(
-                    f"site '{record.name}' comes from two sources ({origin[record.name]} and {entry.source})",
+                    f"site '{record.name}' comes from two sources ({origin[record.name]} and {made_of})",
                     where="sites.entries",
                     hint="leave one of them out, or give it another id under the entry's 'sites'",
                 )
-            origin[record.name] = entry.source
+            origin[record.name] = made_of
             _check_position(record, block.sea_sites, ledger)
             record.site["use"] = entry.use
             if _of_this_kind(record, block.qc, ledger):

@@ -42,11 +42,14 @@ class LinearCarbon:
         rng: np.random.Generator | None = None,
         exclude: Mapping[str, Sequence[str]] | None = None,
         sampled: bool = False,
+        among: tuple[int, slice] | None = None,
     ) -> dict[str, FloatArray]:
-        slope = np.ones(len(lat)) if rng is None else rng.uniform(0.8, 1.2, len(lat))
+        count, part = among or (len(lat), slice(None))
+        slope = np.ones(count) if rng is None else rng.uniform(0.8, 1.2, count)
         forms = [form for form in LIGHT_FORMS if form not in (exclude or {}).get("light", ())]
         if sampled and rng is not None:
-            slope = slope * np.where(rng.choice(forms, len(lat)) == "halved", 0.5, 1.0)
+            slope = slope * np.where(rng.choice(forms, count) == "halved", 0.5, 1.0)
+        slope = slope[part]
         return dict(carbon(drivers["rsds"], drivers["tas"], drivers["lai"], drivers["co2"], slope))
 
     def derive(self, attributes: Arrays) -> dict[str, FloatArray]:

@@ -205,6 +205,15 @@ def test_several_years_and_small_batches(inputs: Path, tmp_path: Path) -> None:
     assert np.corrcoef(one["tas"][366:666], piece[:, 0, 0])[0, 1] > 0.99
 
 
+@pytest.mark.parametrize("sites", [False, True])
+def test_the_size_of_batches_changes_no_sample(inputs: Path, tmp_path: Path, sites: bool) -> None:
+    options = {"site_days": 40 * 365, "spinup_years": 0, "draws": 7}
+    whole = make(inputs, tmp_path / "whole.nc", sites, **options)[1]
+    for batch in (1, 3, 64):
+        part = make(inputs, tmp_path / f"{batch}.nc", sites, batch=batch, **options)[1]
+        xr.testing.assert_equal(whole, part)
+
+
 def test_the_hidden_structure_is_left_out_on_the_synthetic_earth_only() -> None:
     demo, real = (
         Run(load(REPOSITORY / "config" / name)) for name in ("config.yaml", "examples/walnut_gulch_2008.yaml")

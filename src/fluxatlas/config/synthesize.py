@@ -35,8 +35,8 @@ class SynthesizeBlock(Block):
     """Forms that are never drawn, by choice. Left out: those of the hidden truth on the synthetic Earth, else none."""
     block_degrees: float = Field(1.0, gt=0, le=90)
     """Edge in degrees of the spatial blocks by which training and validation are kept apart."""
-    batch: int = Field(1024, ge=1, le=100_000)
-    """Series simulated at a time; bounds the memory."""
+    batch: int = Field(1024, ge=1, le=100_000, json_schema_extra=leaf(changes="speed"))
+    """Series simulated at a time; bounds the memory and changes no sample."""
     regrid: Literal["conservative", "bilinear"] = "bilinear"
     """How the forcing is brought to the sampled cells."""
     max_tiles: int = Field(40, ge=1, json_schema_extra=leaf(changes="inputs"))

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -117,8 +118,7 @@ class _Generator:
         with SamplesFile(output, self.system, self.settings.years * YEAR) as file:
             for number in range(ROUNDS):
                 rng = np.random.default_rng([self.settings.seed, number])
-                for weather in self._weather(self.wanted - kept, stratum, rng):
-                    samples = self._simulate(weather, rng)
+                for samples in self._samples(self.wanted - kept, stratum, rng):
                     file.append(samples.take(np.arange(min(len(samples), self.wanted - kept))))
                     kept = len(file)
                     if 10 * kept // self.wanted > told:
@@ -137,49 +137,61 @@ class _Generator:
             file.finish({**attrs, "site_days": days, "series_dropped": self.dropped, "strata": int(stratum.max()) + 1})
         return SamplesSummary(kept, days, self.dropped, time.perf_counter() - begin)
 
-    def _weather(self, count: int, stratum: npt.NDArray[np.int64], rng: np.random.Generator) -> Iterator[Weather]:
-        """Weather of ``count`` series (a few more, as each sampled cell has all its draws), in batches."""
+    def _samples(self, count: int, stratum: npt.NDArray[np.int64], rng: np.random.Generator) -> Iterator[Samples]:
+        """About ``count`` series (a few more, as each sampled cell has all its draws), in batches, those valid."""
         of_sites = round(self.settings.include_sites * count) if self.sites and self.sites.sites else 0
         places = draw(stratum, -(-(count - of_sites) // self.settings.draws), rng)
         for tile, year, chosen in self.cells.groups(places, rng):
             weather = self.cells.weather(tile, year, places[chosen])
-            yield from self._batches(weather, np.repeat(np.arange(len(chosen)), self.settings.draws))
+            yield from self._group(weather, np.repeat(np.arange(len(chosen)), self.settings.draws), rng)
         if of_sites and self.sites:
             for site, start, number in self.sites.groups(of_sites, rng):
-                yield from self._batches(self.sites.weather(site, start), np.zeros(number, np.int64))
+                yield from self._group(self.sites.weather(site, start), np.zeros(number, np.int64), rng)
 
-    def _batches(self, weather: Weather, repeats: npt.NDArray[np.int64]) -> Iterator[Weather]:
-        """The series ``repeats`` of ``weather``, at most a batch at a time."""
-        for begin in range(0, len(repeats), self.settings.batch):
-            part = repeats[begin : begin + self.settings.batch]
-            yield replace(
-                weather,
-                forcing={name: np.ascontiguousarray(v[:, part], np.float32) for name, v in weather.forcing.items()},
-                lat=weather.lat[part],
-                lon=weather.lon[part],
-                attributes={name: v[part] for name, v in weather.attributes.items()},
-                monthly={name: v[:, part] for name, v in weather.monthly.items()},
-            )
-
-    def _simulate(self, weather: Weather, rng: np.random.Generator) -> Samples:
-        """Draw soils, parameters and structures for the series of ``weather``, run them and keep the valid ones."""
-        known, monthly = self._complete(weather, rng)
+    def _group(self, weather: Weather, repeats: npt.NDArray[np.int64], rng: np.random.Generator) -> Iterator[Samples]:
+        """Samples of the series ``repeats`` of ``weather``; what is drawn is drawn for all before the first batch."""
+        whole = replace(
+            weather,
+            lat=weather.lat[repeats],
+            lon=weather.lon[repeats],
+            attributes={name: v[repeats] for name, v in weather.attributes.items()},
+            monthly={name: v[:, repeats] for name, v in weather.monthly.items()},
+        )
+        known, monthly = self._complete(whole, rng)
         soil = jitter(known, self.settings.jitter, self.limits, rng, self.system.perturb)
-        slow = slow_drivers(self.system.slow, weather.dates, weather.lat, monthly, self.series)
+        drawn = rng.bit_generator.state
+        for begin in range(0, len(repeats), self.settings.batch):
+            rng.bit_generator.state = drawn  # each batch draws for the whole group, and takes its part
+            part = slice(begin, begin + self.settings.batch)
+            batch = Weather(
+                weather.dates,
+                {name: np.ascontiguousarray(v[:, repeats[part]], np.float32) for name, v in weather.forcing.items()},
+                whole.lat[part],
+                whole.lon[part],
+                {name: v[part] for name, v in soil.items()},
+                {name: v[:, part] for name, v in monthly.items()},
+            )
+            more = {} if len(batch.lat) == len(repeats) else {"among": (len(repeats), part)}
+            yield self._simulate(batch, rng, **more)
+
+    def _simulate(self, weather: Weather, rng: np.random.Generator, **more: Any) -> Samples:
+        """Draw parameters and structures for the series of ``weather``, run them and keep the valid ones."""
+        slow = slow_drivers(self.system.slow, weather.dates, weather.lat, weather.monthly, self.series)
         drivers: dict[str, FloatArray] = {**weather.forcing, **slow}
         daily = load_object(self.system.process).simulate(
             drivers,
-            soil,
+            weather.attributes,
             lat=weather.lat,
             dates=weather.dates,
             spinup_years=self.settings.spinup_years,
             rng=rng,
             exclude=self.settings.exclude,
             sampled=self.settings.structures == "sampled",
+            **more,
         )
         series = {**drivers, **{name: daily[name] for name in self.system.simulated}}
         block = spatial_block(weather.lat, weather.lon, self.settings.block_degrees)
-        statics = derive_statics(soil, self.system)
+        statics = derive_statics(weather.attributes, self.system)
         samples = Samples(weather.dates[0], weather.lat, weather.lon, block, series, statics)
         valid = samples.valid()
         self.dropped += int((~valid).sum())

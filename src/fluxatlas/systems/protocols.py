@@ -31,11 +31,14 @@ class ProcessModel(Protocol):
         rng: np.random.Generator | None = None,
         exclude: Mapping[str, Sequence[str]] | None = None,
         sampled: bool = False,
+        among: tuple[int, slice] | None = None,
     ) -> dict[str, FloatArray]:
         """Daily outputs (time, cell) by name: all of ``System.simulated``.
 
         ``drivers`` (time, cell), ``attributes`` (cell,). With ``rng`` the parameters are drawn for every cell, and with
-        ``sampled`` the structure too, without the forms in ``exclude``; otherwise both are the defaults.
+        ``sampled`` the structure too, without the forms in ``exclude``; otherwise both are the defaults. ``among`` is
+        given where more cells belong together than are simulated at a time: their number, for which all is drawn, and
+        the part that these cells are, so that the draws do not depend on how many are simulated at a time.
         """
         ...
 

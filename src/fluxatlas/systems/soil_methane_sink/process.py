@@ -13,11 +13,20 @@ from ..protocols import Arrays, FloatArray
 
 
 def _drawn(
-    count: int, rng: np.random.Generator | None, exclude: Mapping[str, Sequence[str]] | None, sampled: bool
+    count: int,
+    rng: np.random.Generator | None,
+    exclude: Mapping[str, Sequence[str]] | None,
+    sampled: bool,
+    part: slice = slice(None),
 ) -> tuple[Structure, dict[str, FloatArray]]:
-    """Structure and parameters of ``count`` cells: drawn where asked for, else the defaults."""
-    structure = Structure.sample(count, rng, exclude=exclude) if sampled and rng is not None else Structure()
-    return structure, dict(parameters.sample(count, rng)) if rng is not None else {}
+    """Structure and parameters of a ``part`` of ``count`` cells: drawn where asked for, else the defaults."""
+    if rng is None:
+        return Structure(), {}
+    structure = Structure()
+    if sampled:
+        codes = Structure.sample(count, rng, exclude=exclude).codes(count)
+        structure = Structure(**{choice: values[part] for choice, values in codes.items()})
+    return structure, {name: values[part] for name, values in parameters.sample(count, rng).items()}
 
 
 class MethaneColumn:
@@ -34,9 +43,11 @@ class MethaneColumn:
         rng: np.random.Generator | None = None,
         exclude: Mapping[str, Sequence[str]] | None = None,
         sampled: bool = False,
+        among: tuple[int, slice] | None = None,
     ) -> dict[str, FloatArray]:
         """See :class:`~fluxatlas.systems.protocols.ProcessModel`; raises as :func:`fluxatlas.process.simulate`."""
-        structure, drawn = _drawn(len(lat), rng, exclude, sampled)
+        count, part = among or (len(lat), slice(None))
+        structure, drawn = _drawn(count, rng, exclude, sampled, part)
         result = simulate(
             drivers, attributes, drawn, lat=lat, dates=dates, structure=structure, spinup_years=spinup_years
         )

@@ -11,6 +11,7 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 from cycler import cycler
 
 mpl.use("Agg")
@@ -193,6 +194,22 @@ class MapFrame:
             axes.spines[side].set_visible(True)
 
 
+SITE_MARKS = {"tower": "^", "chamber": "o", "station": "s"}
+"""Marks of sites on maps by kind."""
+
+
+def draw_sites(axes: Axes, sites: pd.DataFrame) -> None:
+    """Mark the sites (``lat, lon, kind, use``) within the limits of ``axes``; those not trained on are hollow."""
+    (west, east), (south, north) = axes.get_xlim(), axes.get_ylim()
+    inside = sites[sites["lon"].between(west, east) & sites["lat"].between(south, north)]
+    kinds = inside["kind"].fillna("") if "kind" in inside else pd.Series("", inside.index)
+    for kind, part in inside.groupby(kinds):
+        trained = part["use"].ne("evaluate") if "use" in part else pd.Series(True, part.index)
+        face = ["white" if known else "none" for known in trained]
+        mark = SITE_MARKS.get(str(kind), "D")
+        axes.scatter(part["lon"], part["lat"], s=16, marker=mark, c=face, edgecolors=INK, linewidths=0.9, zorder=4)
+
+
 def _degrees(positive: str, negative: str) -> Any:
     def text(value: float, _: int) -> str:
         return f"{abs(value):g}°{positive if value > 0 else negative if value < 0 else ''}"
@@ -211,13 +228,21 @@ def _outline(
     return segments
 
 
+NARROWEST = 0.02
+"""Least span of a colour scale in parts of its largest value: what differs by less is one colour, not noise."""
+
+
 def limits(values: npt.NDArray[Any], low: float = 2, high: float = 98) -> tuple[float, float]:
-    """Percentiles of the finite values as limits of a colour scale."""
+    """Percentiles of the finite values as limits of a colour scale, at least :data:`NARROWEST` apart."""
     found = values[np.isfinite(values)]
     if not found.size:
         return 0.0, 1.0
     lower, upper = (float(x) for x in np.percentile(found, [low, high]))
-    return (lower, upper) if upper > lower else (lower - 0.5, upper + 0.5)
+    least = NARROWEST * max(abs(lower), abs(upper))
+    if upper - lower > least:
+        return lower, upper
+    middle, half = 0.5 * (lower + upper), 0.5 * least or 0.5
+    return middle - half, middle + half
 
 
 def colorbar(figure: Figure, mesh: Any, axes: Any, label: str, ticks: int = 5, aspect: float = 28) -> Any:
@@ -227,6 +252,7 @@ def colorbar(figure: Figure, mesh: Any, axes: Any, label: str, ticks: int = 5, a
     bar.set_label(label)
     bar.outline.set_linewidth(0.4)
     bar.locator = mpl.ticker.MaxNLocator(ticks)
+    bar.formatter = mpl.ticker.ScalarFormatter(useOffset=False, useMathText=True)
     bar.update_ticks()
     return bar
 

@@ -1,11 +1,13 @@
 """Figures: each is drawn from files as the stages write them, shows what it must, and says what it lacks."""
 
 import base64
+import dataclasses
 import re
 from itertools import pairwise
 from typing import get_args
 
 import matplotlib.pyplot as plt
+import netCDF4
 import numpy as np
 import pandas as pd
 import pytest
@@ -27,7 +29,7 @@ from fluxatlas.report import budget, maps, series, training
 from fluxatlas.report.catalogue import FIGURES, KINDS, PICTURES, Inputs, figure_row
 from fluxatlas.report.figures import write_figure
 from fluxatlas.report.summary import write_summary
-from fluxatlas.style import MapFrame, coarsen, house_style
+from fluxatlas.style import MapFrame, coarsen, colorbar, house_style, limits
 from fluxatlas.systems import get_system
 from stage_files import (
     make_world,
@@ -90,9 +92,88 @@ def test_every_figure_is_drawn_and_not_empty(name, inputs, tmp_path) -> None:
 def test_the_catalogue_the_configuration_and_the_captions_agree() -> None:
     assert tuple(FIGURES) and set(FIGURES) == set(get_args(FigureName))
     for name, row in FIGURES.items():
-        assert set(row.needs) <= set(KINDS)
+        assert set(row.reads) <= set(KINDS)
         caption = (REPOSITORY / "workflow" / "report" / f"{name}.rst").read_text(encoding="utf-8")
         assert caption.startswith("**") and len(caption) > 80
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    """A domain of 5 x 8 cells in two tiles of one degree, without dissimilarity; a layer that is all but constant."""
+    root = tmp_path_factory.mktemp("small")
+    box, rng = (-110.1875, 31.625, -109.875, 31.8125), np.random.default_rng(1)
+    world = make_world(root, grid="4km", tile_size=1, bbox=(-111, 31, -109, 32), years=(2001,))
+    for path, tile in zip(world.attributes, world.tiles, strict=True):
+        lat, lon = np.meshgrid(tile.lat, tile.lon, indexing="ij")
+        inside = (lon > box[0]) & (lon < box[2]) & (lat > box[1]) & (lat < box[3])
+        with netCDF4.Dataset(path, "a") as file:
+            file["active"][:] = inside
+            file["uplandFrac"][:] = 36.9 + 1e-5 * rng.random(inside.shape)
+        with netCDF4.Dataset(root / "infer" / tile.name / "2001.nc", "a") as file:
+            for name in ("ch4ox_member", "fch4_member"):
+                file[name][:] = np.where(inside, file[name][:], np.nan)
+            file["dissimilarity"][:], file["applicable"][:] = np.nan, -1
+    sites = root / "sites.csv"
+    rows = [("tower", "train", 31.7, -110.0), ("chamber", "evaluate", 31.75, -109.9), ("chamber", "train", 50.0, 8.0)]
+    pd.DataFrame(rows, columns=["kind", "use", "lat", "lon"]).assign(site=["A", "B", "C"]).to_csv(sites, index=False)
+    forcing = write_forcing(world, root / "forcing", resolution=0.0625)
+    return Inputs(
+        system="soil_methane_sink", flux=world.flux, attributes=world.attributes, forcing=forcing, sites=[sites]
+    )
+
+
+def _drawn(name, inputs):
+    with house_style(SMALL):
+        figure = figure_row(name).function()(inputs, SMALL)
+        figure.canvas.draw()
+    return figure
+
+
+def test_a_small_domain_fills_the_map_with_its_sites_and_no_empty_panel(small) -> None:
+    figure = _drawn("flux_map", small)
+    maps_ = [axis for axis in figure.axes if axis.get_title(loc="left")]
+    assert [axis.get_title(loc="left") for axis in maps_] == ["(a) Mean", "(b) Ensemble spread"]
+    assert "not known" in figure.get_supxlabel()
+    values = np.ma.filled(maps_[0].collections[1].get_array(), np.nan)
+    assert np.isfinite(values).mean() > 0.5  # of the two tiles it is 2.4 %
+    shown = [tuple(map(float, place)) for part in maps_[0].collections[3:] for place in part.get_offsets()]
+    assert sorted(shown) == [(-110.0, 31.7), (-109.9, 31.75)]  # the site in Germany is not on the map
+    box, edge = figure.get_tightbbox(), figure.bbox_inches
+    assert box.y1 < edge.y1 + 0.02 and box.y0 > -0.02
+
+
+def test_no_colour_bar_hides_its_numbers_behind_an_offset(small) -> None:
+    figure = _drawn("inputs_map", small)
+    for axis in figure.axes:
+        assert axis.xaxis.get_offset_text().get_text() == axis.yaxis.get_offset_text().get_text() == ""
+    low, high = limits(0.369 + 1e-5 * np.random.default_rng(1).random(100))
+    assert high - low == pytest.approx(0.02 * 0.369, rel=1e-3) and low < 0.369 < high
+    assert limits(np.full(3, np.nan)) == (0.0, 1.0) and limits(np.zeros(3)) == (-0.5, 0.5)
+    assert limits(np.arange(101.0)) == (2.0, 98.0)
+    with house_style(SMALL):
+        figure, axis = plt.subplots()
+        bar = colorbar(figure, axis.imshow([[0.369005, 0.369015]]), axis, "x")
+        figure.canvas.draw()
+        labels = [text.get_text() for text in bar.ax.get_xticklabels()]
+    plt.close(figure)
+    assert labels and all("0.369" in label for label in labels if label), labels
+
+
+def test_the_budget_names_the_domain_and_leaves_out_totals_that_are_not_published(
+    inputs, tmp_path, monkeypatch
+) -> None:
+    table = pd.read_csv(inputs.budget[0]).replace({"region": {"domain": "Walnut Gulch"}})
+    table.to_csv(tmp_path / "budget.csv", index=False)
+    figure = _drawn("budget", Inputs(system="soil_methane_sink", budget=[tmp_path / "budget.csv"]))
+    assert len(figure.axes) == 3 and figure.axes[0].get_title(loc="left") == "(a) Walnut Gulch by year"
+    monkeypatch.setattr(budget, "get_system", lambda name: dataclasses.replace(get_system(name), published=()))
+    assert len(_drawn("budget", Inputs(system="soil_methane_sink", budget=[tmp_path / "budget.csv"])).axes) == 2
+    for column in ("mean", "low", "high"):  # a flux that is negative, over many years
+        table[column] *= -1
+    pd.concat([table.assign(year=year) for year in range(1990, 2002)]).to_csv(tmp_path / "sink.csv", index=False)
+    figure = _drawn("budget", Inputs(system="soil_methane_sink", budget=[tmp_path / "sink.csv"]))
+    lowest, highest = figure.axes[0].get_ylim()
+    assert lowest < figure.axes[0].lines[0].get_ydata().min() and highest >= 0
 
 
 def test_a_plotting_option_changes_the_picture(inputs, tmp_path) -> None:

@@ -30,6 +30,7 @@ FIGURE_FILES = {
     ),
     "budget": ("<results>/products/budget.csv", {}),
     "towers": ("<results>/evaluate/towers.parquet", {}),
+    "sites": ("<results>/ingest/sites/sites.csv", {}),
 }
 
 for FIGURE in RUN.figures:
@@ -40,7 +41,7 @@ for FIGURE in RUN.figures:
         input:
             [
                 expand(FIGURE_FILES[kind][0], **FIGURE_FILES[kind][1])
-                for kind in FIGURES[FIGURE].needs
+                for kind in FIGURES[FIGURE].reads
             ],
         output:
             report(
@@ -62,7 +63,7 @@ for FIGURE in RUN.figures:
             settings=settings("figure"),
             figure=FIGURE,
             system=RUN.system.key,
-            files=each_of(FIGURE_FILES, FIGURES[FIGURE].needs),
+            files=each_of(FIGURE_FILES, FIGURES[FIGURE].reads),
             version=STAGE_VERSIONS["report"],
         shell:
             "fluxatlas report figure {params.figure:q} --settings {params.settings:q} --system {params.system:q}"

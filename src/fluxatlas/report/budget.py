@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -30,17 +31,19 @@ def budget(inputs: Inputs, settings: ReportBlock) -> Figure:
     kind = "biome" if (rows["region_kind"] == "biome").any() else "zone"
     parts = rows[rows["region_kind"] == kind].groupby("region")[["mean", "low", "high"]].mean()
     parts = parts.sort_values("mean", ascending=False)
-    figure, axes = plt.subplot_mosaic(
-        [["years", "parts"], ["published", "published"]], figsize=(WIDTH, 4.9), height_ratios=[1.25, 1]
-    )
+    rows_of_panels = [["years", "parts"], *([["published", "published"]] if system.published else [])]
+    heights = [1.25, 1][: len(rows_of_panels)]
+    figure, axes = plt.subplot_mosaic(rows_of_panels, figsize=(WIDTH, 2.2 * sum(heights)), height_ratios=heights)
     scale, text = _scale(float(whole[["low", "high"]].abs().to_numpy().max()), flux)
     label = f"{flux.label} ({text})"
     _draw_years(axes["years"], whole, scale)
-    axes["years"].set(title="Domain by year", ylabel=label)
+    name = textwrap.shorten(str(whole["region"].iloc[0]), 30, placeholder=" ...")
+    axes["years"].set(title=f"{name[:1].upper()}{name[1:]} by year", ylabel=label)
     _draw_parts(axes["parts"], parts, scale)
     axes["parts"].set(title=f"By {kind}", xlabel=label)
-    _published(axes["published"], whole, system)
-    panel_letters([axes[name] for name in ("years", "parts", "published")])
+    if system.published:
+        _published(axes["published"], whole, system)
+    panel_letters(list(axes.values()))
     return figure
 
 
@@ -71,11 +74,11 @@ def _draw_years(axis: Any, whole: pd.DataFrame, scale: float) -> None:
     if len(years) > 8:
         axis.fill_between(years, mean - error[0], mean + error[1], color=COLORS[0], alpha=0.2, linewidth=0)
         axis.plot(years, mean, ".-", color=COLORS[0])
-        axis.set_ylim(0, None)
+        axis.axhline(0, color=FAINT, linewidth=0.7)
         return
     axis.bar(years, mean, width=0.6, color=COLORS[0], alpha=0.85)
     axis.errorbar(years, mean, error, fmt="none", ecolor=INK, capsize=3, elinewidth=1)
-    axis.set_xticks(years)
+    axis.set(xticks=years, xlim=(years.min() - 0.9, years.max() + 0.9))
     axis.margins(y=0.12)
     axis.grid(visible=False, axis="x")
 
@@ -105,12 +108,9 @@ def _published(axis: Any, whole: pd.DataFrame, system: System) -> None:
         mean, low, high = (float(whole[name].mean()) for name in ("mean", "low", "high"))
         largest = max(largest, high)
         axis.errorbar(mean, len(published), xerr=[[mean - low], [high - mean]], fmt="o", color=COLORS[0], capsize=3)
-        title = "Published totals of the globe (shown, not tuned to)"
-    else:
-        title = f"Published totals of the globe (this domain: {100 * share:.2g} % of the land)"
+    note = "shown, not tuned to" if share >= COMPARABLE else f"the domain is {100 * share:.2g} % of the land"
     axis.set_yticks(range(len(names)), names)
     axis.invert_yaxis()
-    axis.set(
-        title=title, xlabel=f"{flux.label} ({_unit(str(flux.budget_unit), flux.substance)})", xlim=(0, 1.12 * largest)
-    )
+    label = f"{flux.label} ({_unit(str(flux.budget_unit), flux.substance)}); {note}"
+    axis.set(title="Published totals of the globe", xlabel=label, xlim=(0, 1.12 * largest))
     axis.grid(visible=False, axis="y")

@@ -27,6 +27,7 @@ class Inputs:
     history: list[Path] = field(default_factory=list)
     budget: list[Path] = field(default_factory=list)
     towers: list[Path] = field(default_factory=list)
+    sites: list[Path] = field(default_factory=list)
 
     def one(self, kind: str) -> Path:
         """The only file of a kind."""
@@ -41,11 +42,17 @@ KINDS = tuple(f.name for f in fields(Inputs) if f.name != "system")
 
 @dataclass(frozen=True)
 class FigureRow:
-    """One figure: ``module:function`` that draws it and the kinds of files it needs."""
+    """One figure: ``module:function`` that draws it, the kinds of files it needs, and those that it shows if given."""
 
     drawn_by: str
     needs: tuple[str, ...]
     title: str
+    shows: tuple[str, ...] = ()
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """All kinds of files that it reads."""
+        return self.needs + self.shows
 
     def function(self) -> Callable[..., Any]:
         """The function ``(inputs, settings) -> matplotlib Figure``."""
@@ -54,8 +61,8 @@ class FigureRow:
 
 
 FIGURES: dict[str, FigureRow] = {
-    "inputs_map": FigureRow("maps:inputs_map", ("attributes", "forcing"), "The domain"),
-    "flux_map": FigureRow("maps:flux_map", ("flux", "attributes"), "Annual mean"),
+    "inputs_map": FigureRow("maps:inputs_map", ("attributes", "forcing"), "The domain", ("sites",)),
+    "flux_map": FigureRow("maps:flux_map", ("flux", "attributes"), "Annual mean", ("sites",)),
     "truth_map": FigureRow("maps:truth_map", ("flux", "attributes", "truth"), "Estimate and truth"),
     "seasonal_cycle": FigureRow("series:seasonal_cycle", ("daily",), "Seasonal cycle by latitude"),
     "site_series": FigureRow("series:site_series", ("predictions",), "Flux at sites left out"),

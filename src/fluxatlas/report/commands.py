@@ -30,6 +30,7 @@ def figure(
     history: Files = None,
     budget: Files = None,
     towers: Files = None,
+    sites: Files = None,
     settings: Settings = "{}",
 ) -> None:
     """Draw one figure."""
@@ -50,6 +51,7 @@ def figure(
         history=history or [],
         budget=budget or [],
         towers=towers or [],
+        sites=sites or [],
         system=system,
     )
     write_figure(name, inputs, output, read_settings(ReportBlock, settings))
@@ -62,7 +64,7 @@ def list_figures() -> None:
     from .catalogue import FIGURES, PICTURES
 
     for name, row in (FIGURES | PICTURES).items():
-        typer.echo(f"{name:16s} {row.title:32s} {' '.join(f'--{kind}' for kind in row.needs)}")
+        typer.echo(f"{name:16s} {row.title:32s} {' '.join(f'--{kind}' for kind in row.reads)}")
 
 
 @app.command()

@@ -21,7 +21,7 @@ def write_figure(name: str, inputs: Inputs, output: str | Path, settings: Report
     if absent:
         options = ", ".join(f"--{kind}" for kind in absent)
         raise InputError(f"the figure '{name}' needs more files", hint=f"give {options}")
-    for kind in row.needs:
+    for kind in row.reads:
         for path in getattr(inputs, kind):
             if not Path(path).is_file():
                 raise InputError("file not found", where=str(path), hint=f"make it before the figure '{name}'")

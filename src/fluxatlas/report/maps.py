@@ -9,6 +9,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 from matplotlib.colors import BoundaryNorm, ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
@@ -19,7 +20,20 @@ from ..evaluate.metrics import scores
 from ..evaluate.truth import read_truth
 from ..files import open_netcdf
 from ..products.regions import biome_names
-from ..style import COLORS, MINUS, WIDTH, MapFrame, coarsen, colorbar, limits, panel_letters, signed, unit
+from ..style import (
+    COLORS,
+    FAINT,
+    MINUS,
+    WIDTH,
+    MapFrame,
+    coarsen,
+    colorbar,
+    draw_sites,
+    limits,
+    panel_letters,
+    signed,
+    unit,
+)
 from ..systems import Flux, get_system
 from ..tiles.mosaic import Mosaic, assemble
 from .catalogue import Inputs
@@ -43,12 +57,12 @@ def map_frame(mosaic: Mosaic) -> MapFrame:
     )
 
 
-def _panels(frame: MapFrame, count: int) -> tuple[Figure, list[Any]]:
-    """A row of ``count`` maps, or two columns where they are wide."""
+def _panels(frame: MapFrame, count: int, note: bool = False) -> tuple[Figure, list[Any]]:
+    """A row of ``count`` maps, or two columns where they are wide; with ``note`` there is room for a line below."""
     columns = count if frame.ratio > 0.6 else 1 if frame.ratio < 0.3 else 2
     columns = min(columns, 3)
     rows = -(-count // columns)
-    height = rows * (frame.ratio * (WIDTH / columns - 0.3) + 1.25)
+    height = rows * (frame.ratio * (WIDTH / columns - 0.3) + 1.25) + 0.4 * note
     figure, axes = plt.subplots(rows, columns, figsize=(WIDTH, min(height, 10)), squeeze=False, layout="compressed")
     flat = list(axes.ravel())
     for axis in flat[count:]:
@@ -78,28 +92,42 @@ def span_of_years(years: Sequence[int]) -> str:
 
 
 def flux_map(inputs: Inputs, settings: ReportBlock) -> Figure:
-    """Annual mean, its spread over the members, and how far each cell is from the training data."""
+    """Annual mean and, where they are known, its spread over the members and the distance from the training data."""
     flux = get_system(inputs.system).shown_flux
-    mosaic = assemble(inputs.flux, inputs.attributes)
+    mosaic = assemble(inputs.flux, inputs.attributes).around_active()
     frame, members = map_frame(mosaic), _members(mosaic, flux.variable, mosaic.years)
+    distance = mosaic.layer("dissimilarity", mosaic.years[-1])
+    known, many = bool(np.isfinite(distance).any()), len(members) > 1
     mean = members.mean(axis=0)
-    figure, axes = _panels(frame, 3)
+    figure, axes = _panels(frame, 1 + many + known, note=not (many and known))
     low, high = limits(mean)
     mesh = frame.draw(axes[0], mean, cmap=settings.colormap, vmin=min(0.0, low) if low < 0.3 * high else low, vmax=high)
+    mark_sites(axes[0], inputs)
     colorbar(figure, mesh, axes[0], f"{flux.label}, {span_of_years(mosaic.years)}\n({flux_unit(flux)})")
     axes[0].set_title("Mean")
-    spread = members.std(axis=0, ddof=1) if len(members) > 1 else np.full(mean.shape, np.nan)
-    mesh = frame.draw(axes[1], spread, cmap="cividis", vmin=0, vmax=limits(spread)[1])
-    colorbar(figure, mesh, axes[1], f"standard deviation, {len(members)} members\n({flux_unit(flux)})")
-    axes[1].set_title("Ensemble spread")
-    _draw_applicability(figure, axes[2], frame, mosaic)
+    if many:
+        spread = members.std(axis=0, ddof=1)
+        mesh = frame.draw(axes[1], spread, cmap="cividis", vmin=0, vmax=limits(spread)[1])
+        colorbar(figure, mesh, axes[1], f"standard deviation, {len(members)} members\n({flux_unit(flux)})")
+        axes[1].set_title("Ensemble spread")
+    if known:
+        _draw_applicability(figure, axes[-1], frame, distance, mosaic.layer("applicable", mosaic.years[-1]))
+    absent = ["one member: no spread"] * (not many) + ["dissimilarity to the training data is not known"] * (not known)
+    if absent:
+        figure.supxlabel("; ".join(absent).capitalize(), fontsize="small", color=FAINT)
     panel_letters(axes)
     return figure
 
 
-def _draw_applicability(figure: Figure, axes: Any, frame: MapFrame, mosaic: Mosaic) -> None:
-    year = mosaic.years[-1]
-    distance, flag = mosaic.layer("dissimilarity", year), mosaic.layer("applicable", year)
+def mark_sites(axes: Any, inputs: Inputs) -> None:
+    """The sites of the run on a map, where their table is given."""
+    for path in inputs.sites:
+        draw_sites(axes, pd.read_csv(path))
+
+
+def _draw_applicability(
+    figure: Figure, axes: Any, frame: MapFrame, distance: Array, flag: npt.NDArray[np.float64]
+) -> None:
     mesh = frame.draw(axes, distance, cmap="BuPu", vmin=0, vmax=limits(distance)[1])
     outside = (flag == 0).astype(float)
     center_lat, center_lon = (0.5 * (edge[1:] + edge[:-1]) for edge in (frame.lat, frame.lon))
@@ -125,7 +153,7 @@ def estimate_and_truth(mosaic: Mosaic, path: Path, variable: str) -> tuple[list[
 def truth_map(inputs: Inputs, settings: ReportBlock) -> Figure:
     """True and estimated annual mean and their difference, over the years both have."""
     flux = get_system(inputs.system).shown_flux
-    mosaic = assemble(inputs.flux, inputs.attributes)
+    mosaic = assemble(inputs.flux, inputs.attributes).around_active()
     frame = map_frame(mosaic)
     _, members, true = estimate_and_truth(mosaic, inputs.one("truth"), flux.variable)
     estimate = members.mean(axis=0)
@@ -149,18 +177,22 @@ def truth_map(inputs: Inputs, settings: ReportBlock) -> Figure:
 def inputs_map(inputs: Inputs, settings: ReportBlock) -> Figure:
     """Altitude, mean air temperature, share of the cell that fluxes are per, and biome of the domain."""
     system = get_system(inputs.system)
-    mosaic = assemble([], inputs.attributes)
+    mosaic = assemble([], inputs.attributes).around_active()
     frame = map_frame(mosaic)
     height = min(0.75 * frame.ratio * WIDTH + 2.7, 10)
     figure, axes = plt.subplots(2, 2, figsize=(WIDTH, height), layout="compressed")
     flat = list(axes.ravel())
+    flat[1].tick_params(labelleft=False)
+    flat[3].tick_params(labelleft=False)
     altitude = np.where(frame.land, mosaic.static("orog"), np.nan)
-    mesh = frame.draw(flat[0], altitude, cmap="cividis", vmin=0, vmax=limits(altitude)[1])
+    low, high = limits(altitude)
+    mesh = frame.draw(flat[0], altitude, cmap="cividis", vmin=min(0.0, low) if low < 0.3 * high else low, vmax=high)
+    mark_sites(flat[0], inputs)
     colorbar(figure, mesh, flat[0], "m")
     flat[0].set_title("Altitude")
     _draw_temperature(figure, flat[1], frame, inputs.forcing)
     share = np.where(frame.active, mosaic.static(system.mask or "sftlf"), np.nan)
-    mesh = frame.draw(flat[2], share, cmap=settings.colormap, vmin=limits(share)[0], vmax=100)
+    mesh = frame.draw(flat[2], share, cmap=settings.colormap, vmin=min(limits(share)[0], 90), vmax=100)
     colorbar(figure, mesh, flat[2], "% of the cell")
     flat[2].set_title(system.area.capitalize())
     _draw_biomes(figure, flat[3], frame, np.where(frame.active, mosaic.static("biome"), np.nan))
@@ -171,13 +203,21 @@ def inputs_map(inputs: Inputs, settings: ReportBlock) -> Figure:
 def _draw_temperature(figure: Figure, axes: Any, frame: MapFrame, forcing: Sequence[Path]) -> None:
     """Mean of all forcing pieces on their own grid, with the sea left blank where the source is missing."""
     lats, lons, values = _mean_of_pieces(forcing)
-    low, high = limits(values)
+    shown = np.ix_(_near(lats, frame.lat), _near(lons, frame.lon))
+    low, high = limits(values[shown])
     mesh = axes.pcolormesh(
         lons, lats, np.ma.masked_invalid(values), cmap="inferno", vmin=low, vmax=high, shading="nearest"
     )
     frame.finish(axes)
     colorbar(figure, mesh, axes, "°C, grid of the forcing")
     axes.set_title("Mean air temperature")
+
+
+def _near(centres: Array, edges: Array) -> npt.NDArray[np.bool_]:
+    """Which cells of the source lie in the map, those cut by its edge included; the nearest one at least."""
+    half = 0.5 * float(np.abs(np.diff(centres)).min()) if len(centres) > 1 else np.inf
+    near: npt.NDArray[np.bool_] = (centres > edges.min() - half) & (centres < edges.max() + half)
+    return near if near.any() else np.abs(centres - edges.mean()) <= np.abs(centres - edges.mean()).min()
 
 
 def _mean_of_pieces(forcing: Sequence[Path]) -> tuple[Array, Array, Array]:

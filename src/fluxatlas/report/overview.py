@@ -26,7 +26,7 @@ def overview(inputs: Inputs, settings: ReportBlock) -> Figure:
 
     With ``dpi`` 222 the picture is 1600 pixels wide.
     """
-    mosaic = assemble(inputs.flux, inputs.attributes)
+    mosaic = assemble(inputs.flux, inputs.attributes).around_active()
     flux = get_system(inputs.system).shown_flux
     years, members, true = estimate_and_truth(mosaic, inputs.one("truth"), flux.variable)
     estimate, frame = members.mean(axis=0), map_frame(mosaic)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +118,20 @@ class Mosaic:
         """Every year that any tile has, ascending."""
         return sorted({year for piece in self.pieces for year in piece.flux})
 
+    def around_active(self) -> Mosaic:
+        """This mosaic cut to a box a little wider than its active cells, where these fill less than half of it.
+
+        For maps: a domain smaller than its tiles would be a spot on them.
+        """
+        active = np.argwhere(self.static("active") == 1)
+        if not len(active):
+            return self
+        (first_row, first_column), (last_row, last_column) = active.min(axis=0).tolist(), active.max(axis=0).tolist()
+        rows = _widened(first_row, last_row, self.rows)
+        columns = _widened(first_column, last_column, self.columns)
+        smaller = replace(self, rows=rows, columns=columns)
+        return smaller if np.prod(smaller.shape) < 0.5 * np.prod(self.shape) else self
+
     def overlap(
         self, piece: TileResult, rows: slice | None = None
     ) -> tuple[tuple[slice, slice], tuple[slice, slice]] | None:
@@ -162,6 +176,12 @@ class Mosaic:
     def layer(self, name: str, year: int) -> npt.NDArray[np.float64]:
         """A layer without time of the flux files of ``year`` over the box, as ``<flux>_member``; NaN where missing."""
         return self.place((piece, read_layer(piece.year(year), name)) for piece in self.pieces)
+
+
+def _widened(first: int, last: int, within: slice) -> slice:
+    """Cells ``first`` to ``last`` of ``within`` and a tenth more on each side, as far as there are any; at least one."""
+    more = max(1, (last - first + 1) // 10)
+    return slice(max(within.start, within.start + first - more), min(within.stop, within.start + last + 1 + more))
 
 
 def read_layer(path: Path, name: str) -> npt.NDArray[np.float64]:

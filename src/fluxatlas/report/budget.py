@@ -31,9 +31,9 @@ def budget(inputs: Inputs, settings: ReportBlock) -> Figure:
     kind = "biome" if (rows["region_kind"] == "biome").any() else "zone"
     parts = rows[rows["region_kind"] == kind].groupby("region")[["mean", "low", "high"]].mean()
     parts = parts.sort_values("mean", ascending=False)
-    rows_of_panels = [["years", "parts"], *([["published", "published"]] if system.published else [])]
-    heights = [1.25, 1][: len(rows_of_panels)]
-    figure, axes = plt.subplot_mosaic(rows_of_panels, figsize=(WIDTH, 2.2 * sum(heights)), height_ratios=heights)
+    panels: Any = [["years", "parts"], *([["published", "published"]] if system.published else [])]
+    heights = [1.25, 1][: len(panels)]
+    figure, axes = plt.subplot_mosaic(panels, figsize=(WIDTH, 2.2 * sum(heights)), height_ratios=heights)
     scale, text = _scale(float(whole[["low", "high"]].abs().to_numpy().max()), flux)
     label = f"{flux.label} ({text})"
     _draw_years(axes["years"], whole, scale)

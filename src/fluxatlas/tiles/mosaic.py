@@ -179,7 +179,7 @@ class Mosaic:
 
 
 def _widened(first: int, last: int, within: slice) -> slice:
-    """Cells ``first`` to ``last`` of ``within`` and a tenth more on each side, as far as there are any; at least one."""
+    """Cells ``first`` to ``last`` of ``within`` and a tenth more on each side, at least one, where there are any."""
     more = max(1, (last - first + 1) // 10)
     return slice(max(within.start, within.start + first - more), min(within.stop, within.start + last + 1 + more))
 

@@ -17,6 +17,9 @@ from .errors import ConfigError
 from .files import write_text
 from .hashes import file_hash
 
+PLAIN = (".nc", ".nc4", ".h5", ".grib", ".grib2", ".grb", ".zip", ".tif", ".csv", ".txt")
+"""Ends of names that are not asked whether they are folders."""
+
 
 def _time(path: str) -> int | None:
     try:
@@ -26,6 +29,24 @@ def _time(path: str) -> int | None:
 
 
 _time_of_shared = cache(_time)
+
+
+@cache
+def _newest_in(folder: str) -> str:
+    """The file below ``folder`` that changed last; '' where there is none, or no folder."""
+    found = (os.path.join(root, name) for root, _, names in os.walk(folder) for name in names)  # noqa: PTH118
+    newest = max(((_time(path) or 0, path) for path in found), default=(0, ""))
+    return newest[1]
+
+
+def with_contents(paths: Iterable[str]) -> list[str]:
+    """``paths``, and for each that is a folder (a Zarr store) the file in it that changed last.
+
+    The time stamp of a folder does not tell that a file in it was written anew. All files of a store are asked once.
+    """
+    every = list(paths)
+    folders = [path for path in every if not path.endswith(PLAIN) and Path(path).is_dir()]
+    return [*every, *(newest for folder in folders if (newest := _newest_in(folder)))]
 
 
 def is_current(made: Iterable[str], inputs: Iterable[str]) -> bool:

@@ -87,12 +87,12 @@ class RunInputs:
         return self.paths("ingest", "raw")
 
     def files_of_year(self, year: int) -> list[str]:
-        """Every raw file that the pieces of ``year`` are made of."""
+        """Every raw file that the pieces of ``year`` are made of, and of a Zarr store the file that changed last."""
         from .ingest.inputs import pattern_inputs
 
         pattern = pattern_inputs(self.config.forcing.rain_pattern, year)
         own = self.forcing_files(year) + self.neighbour_files(year)
-        return list(dict.fromkeys(own + pattern + self.elevation_files))
+        return freshness.with_contents(dict.fromkeys(own + pattern + self.elevation_files))
 
     def forcing_files(self, year: int) -> list[str]:
         """Raw forcing files of ``year``."""
@@ -207,6 +207,10 @@ class RunInputs:
 
         constraint = self.config.constraints.sets[name]
         return constraint_inputs(constraint) or constraint.path
+
+    def constraint_inputs(self, name: str) -> list[str]:
+        """The files of :meth:`constraint_files`, and of a Zarr store the file that changed last."""
+        return freshness.with_contents(self.constraint_files(name))
 
     @property
     def atmosphere(self) -> dict[str, str]:

@@ -146,6 +146,24 @@ def test_the_same_bytes_with_a_new_time_stamp_wake_nothing(run) -> None:
     assert run.planned()["forcing"] == 1
 
 
+def test_a_store_that_changed_in_place_is_read_again(tmp_path) -> None:
+    """A chunk or the metadata of a Zarr store written anew; the folder itself looks as before."""
+    run = StandIns(tmp_path, forcing={"path": "era.zarr"})
+    chunks = [tmp_path / "era.zarr/t2m/c/0/0/0", tmp_path / "era.zarr/t2m/c/1/0/0"]
+    for path in (*chunks, tmp_path / "era.zarr/zarr.json", tmp_path / "era.zarr/t2m/zarr.json"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(os.urandom(64))
+    run.finish()
+    assert run.planned() == {}
+    before = (tmp_path / "era.zarr").stat().st_mtime_ns
+    chunks[0].write_bytes(os.urandom(64))
+    assert run.planned()["forcing"] >= 4
+    run.finish()
+    (tmp_path / "era.zarr/t2m/zarr.json").write_bytes(os.urandom(64))
+    assert run.planned()["forcing"] >= 4
+    assert (tmp_path / "era.zarr").stat().st_mtime_ns == before
+
+
 @pytest.mark.parametrize(
     ("period", "expected"),
     [

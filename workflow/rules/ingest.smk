@@ -91,7 +91,7 @@ if RUN.constraints:
 
     rule constraint:
         input:
-            lambda wc: RUN.constraint_files(wc.name),
+            lambda wc: RUN.constraint_inputs(wc.name),
         output:
             "<results>/ingest/constraints/{name}.nc",
         log:

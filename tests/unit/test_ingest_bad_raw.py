@@ -64,7 +64,14 @@ DEFECTS: dict[str, tuple[Callable[[xr.Dataset], xr.Dataset], str]] = {
         lambda d: xr.concat([d.isel(time=slice(0, 10)), d.isel(time=slice(9, None))], "time"),
         r"more than once",
     ),
-    "half hours": (with_time(lambda t: t + np.timedelta64(30, "m")), r"missing, the first at 2001-01-01 00:00"),
+    "half hours": (
+        with_time(lambda t: t + np.timedelta64(30, "m")),
+        r"missing, the first at 2001-01-01 00:00.*; all are stamped 30 min after the times(.|\n)*'stamp'",
+    ),
+    "three-hourly": (
+        lambda d: d.isel(time=slice(0, None, 3)),
+        r"missing, .*a step every 3 h, one every 1 h is expected(.|\n)*step_hours: 3",
+    ),
     "finer step": (
         lambda d: d.reindex(time=np.arange(START, STOP + 1, np.timedelta64(30, "m")).astype("datetime64[ns]")),
         "between the expected ones, the first at 2001-01-01 00:30",

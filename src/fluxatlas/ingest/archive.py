@@ -292,23 +292,27 @@ class Archive:
 
     def _check_complete(self, variable: str, wanted: Times, found: Times, paths: Sequence[Path]) -> None:
         """Raise :class:`InputError` unless ``found`` (sorted, each once, in ``paths``) equals ``wanted``."""
+        if np.array_equal(found, wanted):
+            return
+        misfit, way_on = step_misfit(wanted, found)
         missing = np.setdiff1d(wanted, found)
         if missing.size:
             last = f"; the data end at {self.label(found[-1])}" if found.size and missing[0] > found[-1] else ""
             near = paths[max(int(np.searchsorted(found, missing[0])) - 1, 0)] if paths else None
             raise InputError(
                 f"{missing.size} of {wanted.size} steps of '{variable}' from {self.label(wanted[0])} to "
-                f"{self.label(wanted[-1])} are missing, the first at {self.label(missing[0])}{last}",
+                f"{self.label(wanted[-1])} are missing, the first at {self.label(missing[0])}{last}{misfit}",
                 where=str(near) if near else self._reach(variable),
-                hint="get the missing files; a day that is accumulated ends at 00 UTC of the next one (--next-input)",
+                hint=way_on
+                or "get the missing files; a day that is accumulated ends at 00 UTC of the next one (--next-input)",
             )
         strange = np.setdiff1d(found, wanted)
         if strange.size:
             raise InputError(
                 f"{strange.size} steps of '{variable}' lie between the expected ones, the first at "
-                f"{self.label(strange[0])}",
+                f"{self.label(strange[0])}{misfit}",
                 where=str(paths[0]),
-                hint="the step length of the mapping does not fit these files",
+                hint=way_on or "the step length of the mapping does not fit these files (step_hours)",
             )
 
     def _reach(self, variable: str) -> str:
@@ -318,3 +322,33 @@ class Archive:
             return "none of the files reaches this time"
         first, last = min(f.times.min() for f in timed), max(f.times.max() for f in timed)
         return f"{timed[0].path}: the files reach from {self.label(first)} to {self.label(last)} only"
+
+
+def step_misfit(wanted: Times, found: Times) -> tuple[str, str]:
+    """What to add to a message, and what to do, where ``found`` times are of another step than ``wanted`` or displaced.
+
+    Both are sorted, each time once. Both texts are empty where single steps are missing or too many.
+    """
+    if wanted.size < 2 or found.size < 2:
+        return "", ""
+    expected, held = (float(np.median(np.diff(times.astype(np.int64)))) for times in (wanted, found))
+    if abs(held - expected) > 0.2 * expected:
+        key = "monthly: true" if held > 25 * 86400 else f"step_hours: {held / 3600:g}"
+        what = f"; the files hold a step every {_span(held)}, one every {_span(expected)} is expected"
+        return what, f"give files with the step of the mapping, or a mapping with {key}"
+    if np.isin(found, wanted).any():
+        return "", ""
+    after = int((found[0] - wanted[max(int(np.searchsorted(wanted, found[0])) - 1, 0)]).astype(np.int64))
+    what = f"; all are stamped {_span(after)} after the times that are expected"
+    return (
+        what,
+        "set 'stamp' of the mapping to the part of the step that the files are stamped at: start, middle or end",
+    )
+
+
+def _span(seconds: float) -> str:
+    """A length of time in words."""
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds / size:.4g} {unit}"
+    return f"{seconds:g} s"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import weakref
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -112,7 +112,7 @@ class Archive:
                 hint="give files of one data set on one grid",
             )
         same = all(np.array_equal(places, np.arange(places.size)) for places in order)
-        return file if same else replace(file, order=order)
+        return file if same else file.ordered(order)
 
     def codes(self, moments: Times) -> Times:
         """Codes of the source times from which ``moments`` of the standard calendar take their values."""

@@ -32,7 +32,7 @@ def read_orog(path: str | Path, window: Window, variable: str = "") -> npt.NDArr
             where=str(path),
             hint=f"set forcing.elevation_variable to one of {', '.join(held)}",
         )
-    here = _same_cells(file.grid, window, str(path))
+    here = file.placed(_same_cells(file.grid, window, str(path)))
     array = file.dataset[name]
     if "time" in file.dims:
         array = array.isel({file.dims["time"]: 0})
@@ -57,6 +57,9 @@ def read_orog(path: str | Path, window: Window, variable: str = "") -> npt.NDArr
 
 def _same_cells(grid: SourceGrid, window: Window, where: str) -> Window:
     """The cells of ``grid`` that are those of ``window``; raises :class:`InputError` unless all are there."""
+    halves = [abs(2 * size / own - 1) < 0.01 for size, own in zip(window.cell, grid.cell, strict=True)]
+    if any(halves):  # halves of the only row or column of the forcing, of a larger file
+        return _halves(grid, window, halves, where)
     height, width = window.cell
     hint = "give the elevation on the grid of the forcing"
     if max(abs(grid.cell[0] - height) / height, abs(grid.cell[1] - width) / width) > 0.01:
@@ -70,3 +73,17 @@ def _same_cells(grid: SourceGrid, window: Window, where: str) -> Window:
     ):
         raise InputError("it does not hold all cells of the forcing", where=where, hint=hint)
     return found
+
+
+def _halves(grid: SourceGrid, window: Window, halves: list[bool], where: str) -> Window:
+    """The cells of ``grid`` in which the two halves of a row or column of ``window`` lie."""
+    lat, lon = (
+        np.array([axis.mean()]) if half else axis for axis, half in zip((window.lat, window.lon), halves, strict=True)
+    )
+    cell = [size * (2 if half else 1) for size, half in zip(window.cell, halves, strict=True)]
+    whole = Window(window.rows[: lat.size], window.columns[: lon.size], lat, lon, (cell[0], cell[1]))
+    found = _same_cells(grid, whole, where)
+    rows, columns = (
+        np.repeat(index, 2) if half else index for index, half in zip((found.rows, found.columns), halves, strict=True)
+    )
+    return Window(rows, columns, window.lat, window.lon, window.cell)

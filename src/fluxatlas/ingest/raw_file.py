@@ -60,20 +60,21 @@ class RawFile:
     @classmethod
     def _of(cls, source: Path, dataset: xr.Dataset, snap: np.timedelta64 | None) -> RawFile:
         dims = {axis: _name(dataset, names, axis, source) for axis, names in (("lat", LAT), ("lon", LON))}
+        centres, order = _axes(dataset, dims, str(source))
         grid = SourceGrid(
-            regular_axis(dataset[dims["lat"]].values, "lat", str(source)),
-            regular_axis(dataset[dims["lon"]].values, "lon", str(source)),
+            regular_axis(centres["lat"], "lat", str(source)), regular_axis(centres["lon"], "lon", str(source))
         )
         time = time_name(dataset)
         if time is None:
-            return cls(source, dataset, grid, np.array([], "datetime64[s]"), dims)
+            return cls(source, dataset, grid, np.array([], "datetime64[s]"), dims, order=order)
         times, calendar = decode(dataset, time, source, snap)
         if dataset[time].ndim == 0:
             dataset = dataset.drop_vars(time).expand_dims(time)
         first, *more = dataset[time].dims if time in dataset.variables else (time,)
         if len(more) > 1:
             raise InputError(f"the time '{time}' has {len(more) + 1} dimensions", where=str(source), hint="select one")
-        return cls(source, dataset, grid, times, {**dims, "time": str(first)}, calendar, str(more[0]) if more else "")
+        steps = str(more[0]) if more else ""
+        return cls(source, dataset, grid, times, {**dims, "time": str(first)}, calendar, steps, order)
 
     def read(
         self, variable: str, steps: slice, window: Window, into: npt.NDArray[Any] | None = None
@@ -89,9 +90,7 @@ class RawFile:
         lat, lon, time = self.dims["lat"], self.dims["lon"], self.dims["time"]
         each = array.sizes[self.steps] if self.steps else 1
         outer = slice(steps.start // each, -(-steps.stop // each))
-        if self.order is not None:
-            rows, columns = self.order
-            window = replace(window, rows=rows[window.rows], columns=columns[window.columns])
+        window = self.placed(window)
 
         def block(rows: slice, columns: slice) -> npt.NDArray[Any]:
             try:
@@ -118,6 +117,18 @@ class RawFile:
             return values
         flat = values.reshape(-1, *values.shape[2:])
         return flat[steps.start - outer.start * each : steps.stop - outer.start * each]
+
+    def placed(self, window: Window) -> Window:
+        """``window`` of :attr:`grid` with the rows and columns of this file."""
+        if self.order is None:
+            return window
+        rows, columns = self.order
+        return replace(window, rows=rows[window.rows], columns=columns[window.columns])
+
+    def ordered(self, order: tuple[IntArray, IntArray]) -> RawFile:
+        """This file with the cells of a grid that has them at the positions ``order`` of :attr:`grid`."""
+        own = self.order or (np.arange(self.grid.lat.size), np.arange(self.grid.lon.size))
+        return replace(self, order=(own[0][order[0]], own[1][order[1]]))
 
     def _cube(self, array: xr.DataArray) -> xr.DataArray:
         """A variable as (expver, time, steps, lat, lon), those dimensions that it has; single others are dropped."""
@@ -172,3 +183,39 @@ def _merge_versions(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
     for other in values[1:]:
         np.copyto(merged, other, where=np.isnan(merged))
     return merged
+
+
+def _axes(
+    dataset: xr.Dataset, dims: Mapping[str, str], where: str
+) -> tuple[dict[str, npt.NDArray[Any]], tuple[IntArray, IntArray] | None]:
+    """Coordinates of the cells, and their rows and columns in the file where these are not counted up.
+
+    A single row or column is taken as two halves of it, so that it is an axis with a step like any other.
+    """
+    centres = {axis: dataset[name].values for axis, name in dims.items()}
+    single = [axis for axis in centres if np.size(centres[axis]) == 1]
+    if not single:
+        return centres, None
+    for axis in single:
+        size = _size(dataset, dims, axis)
+        if not size:
+            raise InputError(
+                f"it has one cell along {axis}, and does not say how large that is",
+                where=where,
+                hint=f"add its bounds ({dims[axis]}_bnds, named by the attribute 'bounds' of '{dims[axis]}')",
+            )
+        quarter = 0.25 * size * (-1 if axis == "lat" else 1)
+        centres[axis] = np.ravel(centres[axis]).astype(np.float64) + np.array([-quarter, quarter])
+    rows, columns = (np.zeros(2, int) if axis in single else np.arange(np.size(centres[axis])) for axis in centres)
+    return centres, (rows, columns)
+
+
+def _size(dataset: xr.Dataset, dims: Mapping[str, str], axis: str) -> float:
+    """Extent [degrees] of the only cell along ``axis``, by its bounds or the step of the other axis; 0 if unknown."""
+    name = dims[axis]
+    named = (str(dataset[name].attrs.get("bounds", "")), f"{name}_bnds", f"{name}_bounds")
+    bounds = next((dataset[each].values.ravel() for each in named if each in dataset.variables), np.empty(0))
+    if bounds.size == 2:
+        return abs(float(bounds[1] - bounds[0]))
+    other = np.ravel(dataset[dims["lon" if axis == "lat" else "lat"]].values)
+    return abs(float(other[1] - other[0])) if other.size > 1 else 0.0

@@ -1,0 +1,95 @@
+"""A grid of one cell, or of one row or column, is a regular grid whose cell has a size."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+
+import ingest_layouts as made
+from fluxatlas.config.forcing import ForcingBlock
+from fluxatlas.errors import InputError
+from fluxatlas.grid import get_grid
+from fluxatlas.ingest.elevation import read_orog
+from fluxatlas.ingest.pieces import write_pieces
+from fluxatlas.ingest.source import Source, open_source
+from fluxatlas.regrid.tile import at_points
+
+ROW, COLUMN, SIZE = 1, 2, 0.25  # the cell at 40.75 N 123.5 W
+TILE = get_grid("4km").tile("N40W124", 1)
+VARIABLES = ("tas", "pr")
+
+
+def cut(path: Path, bounds: bool, **where: slice) -> None:
+    """Keep some cells of a file, with the bounds of the axes that have one left if wanted."""
+    data = xr.load_dataset(path, decode_times=False, mask_and_scale=False).isel(where)
+    for axis in where if bounds else ():
+        edges = data[axis].values[:, None] + 0.5 * SIZE * np.array([-1, 1])
+        data[f"{axis}_bnds"] = (axis, "bnds"), edges
+        data[axis].attrs["bounds"] = f"{axis}_bnds"
+    data.to_netcdf(path)
+
+
+def source(folder: Path, bounds: bool, **where: slice) -> tuple[Source, dict[str, np.ndarray]]:
+    dates = made.all_days("standard", 2001, 2001)
+    truth = {name: values for name, values in made.weather(365).items() if name in VARIABLES}
+    files = made.cf_daily(folder, dates, truth)  # from south to north
+    for path in files:
+        cut(path, bounds, **where)
+    return open_source(ForcingBlock.model_construct(source="mapping", mapping="isimip"), files), truth
+
+
+HERE = {"lat": slice(made.LAT.size - 1 - ROW, made.LAT.size - ROW), "lon": slice(COLUMN, COLUMN + 1)}
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_one_cell_is_constant_all_over_itself(whole: bool, tmp_path: Path) -> None:
+    """The altitude is that of the cell, from a file of it alone or of all its neighbours."""
+    opened, truth = source(tmp_path, True, **HERE)
+    relief, metres = made.elevation(tmp_path / "relief.nc")
+    if not whole:
+        data = xr.load_dataset(relief).isel(
+            {
+                str(d): slice(ROW, ROW + 1) if "lat" in str(d) else slice(COLUMN, COLUMN + 1)
+                for d in xr.load_dataset(relief).dims
+            }
+        )
+        for axis in list(data.dims):
+            data[f"{axis}_bnds"] = (axis, "b"), data[axis].values[:, None] + 0.5 * SIZE * np.array([-1, 1])
+        data.to_netcdf(tmp_path / "one.nc")
+        relief = tmp_path / "one.nc"
+    box = (-123.6, 40.66, -123.4, 40.86)
+    (piece,) = write_pieces(opened, 2001, [TILE], VARIABLES, tmp_path / "out", elevation=relief, bbox=box)
+    with xr.open_dataset(piece) as data:
+        assert data.sizes == {"time": 365, "lat": 2, "lon": 2}
+        forcing = {name: data[name].values for name in VARIABLES}
+        place = tuple(data[name].values.astype(float) for name in ("lat", "lon", "orog"))
+    np.testing.assert_allclose(place[2], metres[ROW, COLUMN], rtol=1e-6)
+    lat, lon = np.array([40.63, 40.75, 40.87]), np.array([-123.62, -123.5, -123.38])
+    found = at_points(forcing, place, lat, lon, np.full(3, metres[ROW, COLUMN]))
+    for name, tolerance in (("tas", 0.006), ("pr", 2e-7)):
+        expected = np.repeat(truth[name][:, ROW, COLUMN, None], 3, axis=1)
+        np.testing.assert_allclose(found[name], expected, atol=tolerance)
+
+
+@pytest.mark.parametrize("axis", ["lat", "lon"])
+def test_one_row_or_column_has_the_step_of_the_other_axis(axis: str, tmp_path: Path) -> None:
+    opened, truth = source(tmp_path, False, **{axis: HERE[axis]})
+    found = opened.daily(2001, (-123.6, 40.7, -123.3, 40.8) if axis == "lat" else made.BOX, ["tas"])
+    values = truth["tas"][:, ROW] if axis == "lat" else truth["tas"][:, :, COLUMN]
+    row = found.tas.isel({axis: 0}).sel({"lon" if axis == "lat" else "lat": -123.5 if axis == "lat" else 40.75})
+    np.testing.assert_allclose(row, values[:, COLUMN if axis == "lat" else ROW], rtol=1e-6)
+    np.testing.assert_array_equal(found.tas.isel({axis: 0}), found.tas.isel({axis: 1}))
+    assert abs(float(found[axis][0] - found[axis][1])) == pytest.approx(SIZE / 2)
+
+
+def test_one_cell_of_unknown_size_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"one cell along lat, and does not say how large(.|\n)*lat_bnds"):
+        source(tmp_path, False, **HERE)
+
+
+def test_altitude_of_other_cells_is_refused(tmp_path: Path) -> None:
+    opened, _ = source(tmp_path, True, **HERE)
+    relief, _ = made.elevation(tmp_path / "relief.nc", made.LAT + 0.1, made.LON)
+    with pytest.raises(InputError, match="does not hold all cells"):
+        read_orog(relief, opened.grid.window((-123.6, 40.66, -123.4, 40.86)))

@@ -87,19 +87,19 @@ def plan(
     cores: Annotated[int, typer.Option(min=1, help="Cores to expect the wall time for.")] = os.cpu_count() or 1,
     directory: Directory = Path(),
 ) -> None:
-    """Say what a run will cost (jobs, time, memory, disk) without running anything."""
-    from .config import load
+    """Say what a run will cost (jobs, time, memory, disk), then what `fluxatlas check` says; nothing is run."""
+    from .check.run import look
+    from .config.model import contradictions, parse
     from .plan import table
     from .run import Run
 
     with _inside(directory, config) as (file, _):
-        run = Run(load(file))
-        print(table(run, cores))
-        from .check.run import look_at
-
-        findings = look_at(run)
-        if findings.problems:
-            print(f"\n{findings.refusal(str(config))}")
+        if not contradictions(settings := parse(file)):
+            print(table(Run(settings), cores), flush=True)
+        findings, subject = look(file)
+    if findings.problems:
+        raise findings.refusal(str(config))
+    print(f"\n{findings.text(subject)}")
 
 
 @app.command()

@@ -197,3 +197,19 @@ def test_a_layer_that_is_refused_leaves_the_sum_of_textures_alone(sound) -> None
     config["static"]["layers"]["clay"] = {"path": str(folder / "gone.tif")}
     (problem,) = _found(folder, config)
     assert "gone.tif" in str(problem)
+
+
+def test_plan_says_the_same_below_its_table(sound) -> None:
+    folder, config = sound
+    path = folder / "config.yaml"
+    path.write_text(yaml.safe_dump(config))
+    check, plan = (CliRunner().invoke(app, [command, str(path)]) for command in ("check", "plan"))
+    assert plan.exit_code == 0 and plan.output.startswith("soil_methane_sink on") and plan.output.endswith(check.output)
+    for change in ({"forcing": {"elevation": str(folder / "gone.nc")}}, {"report": {"colormap": "viridiss"}}):
+        for block, values in change.items():
+            config[block] = {**config.get(block, {}), **values}
+        path.write_text(yaml.safe_dump(config))
+        check, plan = (CliRunner().invoke(app, [command, str(path)]) for command in ("check", "plan"))
+        assert check.exit_code == plan.exit_code == 1 and str(plan.exception) == str(check.exception)
+        assert ("core-hours" in plan.output) == ("report" not in change)
+    assert "2 problems before the first job" in str(plan.exception)

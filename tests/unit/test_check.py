@@ -213,3 +213,18 @@ def test_plan_says_the_same_below_its_table(sound) -> None:
         assert check.exit_code == plan.exit_code == 1 and str(plan.exception) == str(check.exception)
         assert ("core-hours" in plan.output) == ("report" not in change)
     assert "2 problems before the first job" in str(plan.exception)
+
+
+def test_large_data_of_r_are_left_to_the_jobs(sound) -> None:
+    folder, config = sound
+    (folder / "large.rds").write_bytes(b"\x1f\x8b" + bytes(1_000_000))
+    (folder / "small.rds").write_bytes(b"\x1f\x8b" + bytes(100))
+    large, small = ({"source": "voigt", "path": str(folder / f"{name}.rds")} for name in ("large", "small"))
+    config["sites"]["entries"].append(large)
+    path = folder / "config.yaml"
+    path.write_text(yaml.safe_dump(config))
+    findings, _ = look(path)
+    assert not findings.problems and "1 of 1 files of sites.entries[2]" in findings.unseen
+    config["sites"]["entries"][2] = small
+    (problem,) = _found(folder, config)
+    assert "cannot be read as R data" in str(problem)

@@ -22,6 +22,8 @@ from .findings import Findings
 
 MOST_BYTES = 8 * 2**20
 """Of the files of an entry of sites so much is read, at least one file."""
+R_DATA = 16
+"""How many times slower than others R data are read, which are packed text by text."""
 
 
 def look(run: Run, findings: Findings) -> None:
@@ -73,6 +75,8 @@ def _sites(run: Run, series: list[AnnualSeries], findings: Findings) -> None:
             whole &= len(part) == len(files)
             if len(part) < len(files):
                 findings.unseen.append(f"{len(files) - len(part)} of {len(files)} files of sites.entries[{number}]")
+            if not part:
+                continue
             one = entry if len(part) == len(files) else entry.model_copy(update={"path": part})
             block = run.config.sites.model_copy(update={"entries": [one]})
             records += read_sites(block, Ledger())
@@ -88,11 +92,16 @@ def _sites(run: Run, series: list[AnnualSeries], findings: Findings) -> None:
 
 
 def _first_files(entry: SiteEntry, files: list[str]) -> list[str]:
-    """The files of ``entry`` up to :data:`MOST_BYTES`; all of a layout whose sites are spread over several files."""
+    """The files of ``entry`` up to :data:`MOST_BYTES`; all of a layout whose sites are spread over several files.
+
+    Of others at least one, but no large R data: a minute for 10 MB would be no quick look.
+    """
     if entry.source == "cosore":
         return files
-    sizes = np.cumsum([Path(name).stat().st_size if Path(name).is_file() else 0 for name in files])
-    return files[: max(1, int((sizes <= MOST_BYTES).sum()))]
+    slow = [R_DATA if name.lower().endswith(".rds") else 1 for name in files]
+    sizes = [Path(name).stat().st_size if Path(name).is_file() else 0 for name in files]
+    count = int((np.cumsum(np.multiply(sizes, slow)) <= MOST_BYTES).sum())
+    return files[: max(count, int(slow[0] == 1))]
 
 
 def _years(records: list[SiteRecord], series: AnnualSeries, findings: Findings) -> None:

@@ -174,12 +174,16 @@ class RunInputs:
         cover = {name: classes for name, classes in cover.items() if classes} | dict(qc.other_cover)
         own = qc.model_copy(update={"limits": limits, "other_cover": cover})
         sites = self.config.sites.model_copy(update={"qc": own})
-        return sites_for_synthetic_earth(f"{self.raw}/sites", sites) if self.has_synthetic_sites else sites
+        if not self.has_synthetic_sites:
+            return sites
+        towers, chambers = self.system.measured_by("tower"), bool(self.system.measured_by("chamber"))
+        return sites_for_synthetic_earth(f"{self.raw}/sites", sites, towers=towers, chambers=chambers)
 
     @property
     def synthetic_site_files(self) -> list[str]:
-        """Raw site files of the synthetic Earth: the list of towers, a file per tower, the chamber table."""
-        names = self.config.synthetic_earth.site_files(self.training_years[0], self.training_years[-1])
+        """Raw site files of the synthetic Earth: the list of towers, a file per tower, the chamber table if any."""
+        years, chambers = self.training_years, bool(self.system.measured_by("chamber"))
+        names = self.config.synthetic_earth.site_files(years[0], years[-1], chambers)
         return [f"{self.raw}/sites/{name}" for name in names]
 
     @cached_property

@@ -26,7 +26,7 @@ class AtmosphereBlock(Block):
     jobs = ("atmosphere",)
 
     series: dict[str, GasSeries] = Field(default_factory=dict)
-    """Series by gas (ch4, co2): {ch4: {path: ch4_mm_gl.csv}}. Left out: the table of fluxatlas, where it has one."""
+    """Series by gas, such as {ch4: {path: ch4_mm_gl.csv}}. Left out: the table of fluxatlas, where it has one."""
 
     @field_validator("series")
     @classmethod

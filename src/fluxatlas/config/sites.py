@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -151,16 +152,18 @@ SYNTHETIC_DEPTHS = {1: 5.0, 2: 15.0, 3: 45.0}
 """Depth in cm of the sensors of towers on the synthetic Earth."""
 
 
-def sites_for_synthetic_earth(folder: str, block: SitesBlock | None = None) -> SitesBlock:
-    """``block`` (its rules) with the files that the synthetic Earth writes to ``folder``: towers and chambers."""
-    entries = [
-        SiteEntry(
-            source="fluxnet",
-            path=[folder],
-            metadata=f"{folder}/towers.csv",
-            temperature_depths=SYNTHETIC_DEPTHS,
-            moisture_depths=SYNTHETIC_DEPTHS,
-        ),
-        SiteEntry(source="chambers", path=[f"{folder}/chambers.csv"]),
-    ]
+def sites_for_synthetic_earth(
+    folder: str, block: SitesBlock | None = None, *, towers: Collection[str], chambers: bool
+) -> SitesBlock:
+    """``block`` (its rules) with the files that the synthetic Earth writes to ``folder``: towers, which measure the
+    variables ``towers``, and ``chambers``."""
+
+    def depths(kind: str) -> dict[int, float]:
+        return {i: depth for i, depth in SYNTHETIC_DEPTHS.items() if f"{kind}{depth:02.0f}" in towers}
+
+    listed = f"{folder}/towers.csv"
+    soil = {"temperature_depths": depths("tsl"), "moisture_depths": depths("swc")}
+    entries = [SiteEntry(source="fluxnet", path=[folder], metadata=listed, **soil)]
+    if chambers:
+        entries.append(SiteEntry(source="chambers", path=[f"{folder}/chambers.csv"]))
     return (block or SitesBlock()).model_copy(update={"entries": entries})

@@ -24,9 +24,9 @@ class SyntheticEarthBlock(Block):
     sea_missing: bool = True
     """Leave the weather of cells without land missing, as ERA5-Land does; false fills them too."""
     towers: int = Field(6, ge=1, le=200)
-    """Number of flux towers (soil temperature, soil moisture and their own meteorology)."""
+    """Number of flux towers (their own meteorology and what the system observes at towers)."""
     chambers: int = Field(12, ge=2, le=500)
-    """Number of chamber sites (methane flux, soil temperature and moisture)."""
+    """Number of chamber sites; there are none where the system observes nothing with chambers."""
     chamber_noise: float = Field(1.0, ge=0, le=5)
     """Factor on the random error of a chamber flux, whose sd is 0.15 + 0.2 |F| mg m-2 d-1."""
     tower_gaps: float = Field(0.12, ge=0, lt=0.9)
@@ -34,10 +34,10 @@ class SyntheticEarthBlock(Block):
     chamber_days_per_week: float = Field(3.0, gt=0, le=7)
     """Mean number of days per week with a chamber measurement in the growing season (a quarter of it in winter)."""
 
-    def site_files(self, start: int, end: int) -> list[str]:
+    def site_files(self, start: int, end: int, chambers: bool = True) -> list[str]:
         """Names of the raw site files that ``fluxatlas ingest synthetic-earth sites`` writes for these years."""
         towers = [f"FLX_XX-T{n:02d}_FLUXNET2015_FULLSET_DD_{start}-{end}_1-1.csv" for n in range(1, self.towers + 1)]
-        return ["towers.csv", *towers, "chambers.csv"]
+        return ["towers.csv", *towers, *(["chambers.csv"] if chambers else [])]
 
 
 STATIC_FILES = tuple(

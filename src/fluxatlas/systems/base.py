@@ -79,13 +79,14 @@ class ObservationKind:
 
     ``support`` says how daily cells become one observed number; only ``point-day`` exists so far. ``limits`` are in the
     unit of the variable; an observation beyond them is of another kind of place. So are the sites that measure it and
-    have one of the IGBP classes ``other_cover``.
+    have one of the IGBP classes ``other_cover``. ``instrument`` is what measures it on the synthetic Earth.
     """
 
     variable: str
     limits: tuple[float, float] | None = None
     support: Literal["point-day"] = "point-day"
     other_cover: tuple[str, ...] = ()
+    instrument: Literal["tower", "chamber"] = "tower"
 
 
 @dataclass(frozen=True)
@@ -216,6 +217,10 @@ class System:
     def simulated(self) -> tuple[str, ...]:
         """What the process model gives for the network to learn: outputs of the sub-modules, then of the head."""
         return (*self.intermediates, *self.head_fluxes)
+
+    def measured_by(self, instrument: str) -> tuple[str, ...]:
+        """Observed variables that an ``instrument`` (``tower`` or ``chamber``) of the synthetic Earth measures."""
+        return tuple(kind.variable for kind in self.observations if kind.instrument == instrument)
 
     def get_flux(self, variable: str) -> Flux:
         """The flux called ``variable``; raises :class:`ConfigError` where the system has none of that name."""

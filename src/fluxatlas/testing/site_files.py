@@ -1,9 +1,10 @@
 """Raw files of the sites of the synthetic Earth: FLUXNET2015 FULLSET daily tables, a chamber table, a list of towers.
 
-Towers have soil temperature and moisture at 5, 15 and 45 cm (sensors 1, 2, 3) and complete meteorology; days without
-measurement are -9999 in soil variables and gap-filled (QC 0, with an error) in meteorology. Days are local days.
-Chambers have flux, soil temperature and soil moisture; two declared ways of stating the flux occur
-(:data:`FLUX_FORMS`), and two units of temperature and moisture.
+What is measured is what the system observes. Towers have complete meteorology, and what the system observes with towers
+of soil temperature and moisture at 5, 15 and 45 cm (sensors 1, 2, 3) and of the fluxes :data:`FLUX_COLUMNS`; days
+without measurement are -9999 in soil and flux, gap-filled (QC 0, with an error) in meteorology. Days are local days.
+Chambers, where the system observes with them, have flux, soil temperature and soil moisture; two declared ways of
+stating the flux occur (:data:`FLUX_FORMS`), and two units of temperature and moisture.
 """
 
 from __future__ import annotations
@@ -16,13 +17,17 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from ..config.sites import QcRules
+from ..errors import ConfigError
 from ..files import write_text
 from ..humidity import saturation_vapour_pressure
+from ..ingest.sites.fluxnet_files import layout
+from ..ingest.sites.qc import error_floor
 from ..systems import System
 from .earth import SyntheticEarth
 from .sites import Box, Sites, chamber_days, chamber_noise, local_days, place_sites, site_truth, tower_gaps
 from .waves import rng
-from .weather import hourly
+from .weather import daily, hourly
 
 Array = npt.NDArray[np.floating[Any]]
 
@@ -37,8 +42,13 @@ LAYOUT = (
     "TA_F_DAY_QC", "SW_IN_F", "SW_IN_F_QC", "LW_IN_F", "LW_IN_F_QC", "VPD_F", "VPD_F_QC", "PA_F", "PA_F_QC", "P_F",
     "P_F_QC", "WS_F", "WS_F_QC", "TS_F_MDS_1", "TS_F_MDS_2", "TS_F_MDS_3", "TS_F_MDS_1_QC", "TS_F_MDS_2_QC",
     "TS_F_MDS_3_QC", "SWC_F_MDS_1", "SWC_F_MDS_2", "SWC_F_MDS_3", "SWC_F_MDS_1_QC", "SWC_F_MDS_2_QC", "SWC_F_MDS_3_QC",
+    "LE_F_MDS", "LE_F_MDS_QC", "NEE_VUT_REF", "NEE_VUT_REF_QC", "FCH4",
 )  # fmt: skip
-"""Columns of a tower's file: those of FLUXNET2015 FULLSET DD that this world has, in the product's order."""
+"""Columns of a tower's file: those of FLUXNET2015 FULLSET DD that this world may have, in the product's order."""
+FLUX_COLUMNS = {"evspsbl": "LE_F_MDS", "nee": "NEE_VUT_REF", "fch4": "FCH4"}
+"""Column of a flux of towers; units are those of the layout."""
+CHAMBER_FLUX = "fch4"
+"""The flux that chamber tables hold."""
 _SENSOR_ERROR = {"tsl": 0.15, "swc": 0.008}
 _DEPTHS = ("05", "15", "45")
 _GAP_ERRORS = {"TA_F": 0.8, "SW_IN_F": 0.08, "LW_IN_F": 6.0, "VPD_F": 0.12, "PA_F": 0.1, "P_F": 0.3, "WS_F": 0.2}
@@ -48,7 +58,11 @@ _RELATIVE = ("SW_IN_F", "VPD_F", "P_F", "WS_F")
 def write_sites(
     earth: SyntheticEarth, system: System, box: Box, start: int, end: int, folder: str | Path
 ) -> list[Path]:
-    """Write all site files for the years ``start`` to ``end`` into ``folder``; returns their paths."""
+    """Write all site files for the years ``start`` to ``end`` into ``folder``; returns their paths.
+
+    Raises :class:`ConfigError` for a system that observes what these files cannot hold.
+    """
+    _refuse_others(system)
     dates = pd.date_range(f"{start}-01-01", f"{end}-12-31", freq="D")
     towers, chambers = place_sites(earth, box)
     folder = Path(folder)
@@ -59,6 +73,8 @@ def write_sites(
         path = folder / f"FLX_{name}_FLUXNET2015_FULLSET_DD_{start}-{end}_1-1.csv"
         write_text(path, table.to_csv(index=False))
         written.append(path)
+    if not system.measured_by("chamber"):
+        return written
     path = folder / "chambers.csv"
     buffer = io.StringIO()
     buffer.write(
@@ -69,12 +85,23 @@ def write_sites(
     return [*written, path]
 
 
+def _refuse_others(system: System) -> None:
+    at_towers = {*FLUX_COLUMNS, *(f"{kind}{depth}" for kind in _SENSOR_ERROR for depth in _DEPTHS)}
+    for instrument, known in (("tower", at_towers), ("chamber", {CHAMBER_FLUX})):
+        if others := sorted(set(system.measured_by(instrument)) - known):
+            raise ConfigError(
+                f"the {instrument} files of the synthetic Earth cannot hold {', '.join(others)}",
+                where=f"observations of the system '{system.key}'",
+                hint=f"they hold {', '.join(sorted(known))}; give sites of your own in 'sites.entries'",
+            )
+
+
 def tower_tables(
     earth: SyntheticEarth, system: System, towers: Sites, dates: pd.DatetimeIndex
 ) -> dict[str, pd.DataFrame]:
     """A table in the layout of FLUXNET2015 FULLSET DD for each tower, local days ``dates``."""
     true = site_truth(earth, system, towers, dates)
-    soil = {name: local_days(true[name], towers.utc_offset) for name in true if name[:3] in _SENSOR_ERROR}
+    measured = {name: local_days(true[name], towers.utc_offset) for name in system.measured_by("tower")}
     padded = pd.date_range(dates[0] - pd.Timedelta(days=1), dates[-1] + pd.Timedelta(days=1), freq="D")
     hours = hourly(earth.seed, towers.place, padded)
     tables = {}
@@ -84,8 +111,9 @@ def tower_tables(
         weather = _local_weather({k: v[part, number].astype(float).reshape(-1, 24) for k, v in hours.items()})
         gaps = tower_gaps(earth, name, len(dates))
         columns = {"TIMESTAMP": dates.strftime("%Y%m%d").to_numpy()} | _with_gap_filling(earth, name, weather, gaps)
-        columns |= _soil_columns(earth, name, {k: v[:, number] for k, v in soil.items()}, gaps)
-        tables[name] = pd.DataFrame(columns)[list(LAYOUT)]
+        here = {variable: values[:, number] for variable, values in measured.items()}
+        columns |= _soil_columns(earth, name, here, gaps) | _flux_columns(earth, name, here, gaps)
+        tables[name] = pd.DataFrame(columns)[[column for column in LAYOUT if column in columns]]
     return tables
 
 
@@ -154,7 +182,9 @@ def _soil_columns(
     for stem, kind, factor, offset in (("TS_F_MDS", "tsl", 1.0, -273.15), ("SWC_F_MDS", "swc", 100.0, 0.0)):
         values = {}
         for number, depth in enumerate(_DEPTHS, start=1):
-            true = soil[f"{kind}{depth}"]
+            true = soil.get(f"{kind}{depth}")
+            if true is None:
+                continue
             measured = (true + _SENSOR_ERROR[kind] * draw.standard_normal(true.size)) * factor + offset
             values[f"{stem}_{number}"] = np.where(gaps, MISSING, measured.round(3))
         columns |= values
@@ -162,14 +192,32 @@ def _soil_columns(
     return columns
 
 
+def _flux_columns(
+    earth: SyntheticEarth, name: str, fluxes: dict[str, Array], gaps: npt.NDArray[np.bool_]
+) -> dict[str, Array]:
+    """Fluxes in the units of the layout with the random error that ingest states for them, -9999 in gaps."""
+    draw, columns = rng(earth.seed, f"sites.{name}.flux"), {}
+    for variable, column in FLUX_COLUMNS.items():
+        if variable not in fluxes:
+            continue
+        true = pd.Series(fluxes[variable].astype(float))
+        measured = true + error_floor(variable, true, QcRules()) * draw.standard_normal(true.size)
+        factor, offset = layout().of(variable).conversion()
+        columns[column] = np.where(gaps, MISSING, ((measured - offset) / factor).round(5))
+        if f"{column}_QC" in LAYOUT:
+            columns[f"{column}_QC"] = np.where(gaps, MISSING, 1.0)
+    return columns
+
+
 def chamber_table(earth: SyntheticEarth, system: System, chambers: Sites, dates: pd.DatetimeIndex) -> pd.DataFrame:
     """The measurements of all chamber sites, one row each; columns as in ``docs/synthetic_earth.md``."""
     true = site_truth(earth, system, chambers, dates)
+    warmth = true["tsl05"] if "tsl05" in true else daily(earth.seed, chambers.place, dates)["tas"]
     facts = chambers.table()
     parts = []
     for number, name in enumerate(chambers.names):
         here = {variable: values[:, number].astype(float) for variable, values in true.items()}
-        part = _chamber(earth, name, number, here, dates)
+        part = _chamber(earth, name, number, here, warmth[:, number].astype(float), dates)
         part["datetime_utc"] -= pd.Timedelta(hours=int(chambers.utc_offset[number]))
         for column in ("igbp", "elevation", "lon", "lat", "site"):
             part.insert(0, column, facts[column].iloc[number])
@@ -180,21 +228,25 @@ def chamber_table(earth: SyntheticEarth, system: System, chambers: Sites, dates:
 
 
 def _chamber(
-    earth: SyntheticEarth, name: str, number: int, here: dict[str, Array], dates: pd.DatetimeIndex
+    earth: SyntheticEarth, name: str, number: int, here: dict[str, Array], warmth: Array, dates: pd.DatetimeIndex
 ) -> pd.DataFrame:
-    """Rows of one site, with local times; the flux, temperature and moisture are those of the day."""
-    visited = chamber_days(earth, name, here["tsl05"])
+    """Rows of one site, with local times; the flux, temperature and moisture are those of the day.
+
+    ``warmth`` [K] decides on which days it is visited.
+    """
+    visited = chamber_days(earth, name, warmth)
     here = {variable: values[visited] for variable, values in here.items()}
     draw = rng(earth.seed, f"sites.{name}.table")
     count = int(visited.sum())
     unit, sign, factor = FLUX_FORMS[number % len(FLUX_FORMS)]
-    flux, sd = chamber_noise(earth, name, here["fch4"])
-    warm = here["tsl05"] + _SENSOR_ERROR["tsl"] * draw.standard_normal(count)
-    wet = np.maximum(here["swc05"] + 1.5 * _SENSOR_ERROR["swc"] * draw.standard_normal(count), 0.001)
+    flux, sd = chamber_noise(earth, name, here[CHAMBER_FLUX])
+    unknown = np.full(count, np.nan)
+    warm = here.get("tsl05", unknown) + _SENSOR_ERROR["tsl"] * draw.standard_normal(count)
+    wet = np.maximum(here.get("swc05", unknown) + 1.5 * _SENSOR_ERROR["swc"] * draw.standard_normal(count), 0.001)
     kelvin, percent = number % 4 == 3, number % 3 == 1
     broken = draw.random(count) < 0.05  # the moisture probe was left at home
     minutes = draw.integers(9 * 60, 15 * 60, count)
-    return pd.DataFrame(
+    table = pd.DataFrame(
         {
             "datetime_utc": dates[visited] + pd.to_timedelta(minutes, unit="min"),
             "flux": (flux * factor).round(4),
@@ -209,3 +261,5 @@ def _chamber(
             "soil_moisture_unit": "%" if percent else "m3 m-3",
         }
     )
+    absent = [stem for stem, name in (("soil_temperature", "tsl05"), ("soil_moisture", "swc05")) if name not in here]
+    return table[[column for column in table if not str(column).startswith(tuple(absent))]]

@@ -55,7 +55,7 @@ SOIL_METHANE_SINK = System(
     ),
     outputs=("fch4", "ch4ox", "tsl05", "swc05"),
     observations=(
-        ObservationKind("fch4", limits=(-25.0, 37.0), other_cover=("WET", "WAT")),
+        ObservationKind("fch4", limits=(-25.0, 37.0), other_cover=("WET", "WAT"), instrument="chamber"),
         *(ObservationKind(f"{kind}{depth}") for kind in ("tsl", "swc") for depth in ("05", "15", "45")),
     ),
     heads=("diffusion_oxidation", "free"),

@@ -11,10 +11,11 @@ import pytest
 from pydantic import ValidationError
 
 from fluxatlas.config.sites import SiteEntry, SitesBlock
-from fluxatlas.errors import ConfigError, UnitError
+from fluxatlas.errors import ConfigError, InputError, UnitError
 from fluxatlas.ingest.sites import table
 from fluxatlas.ingest.sites.layouts import ColumnSpec, celsius
 from fluxatlas.ingest.sites.magnitude import by_magnitude
+from fluxatlas.ingest.sites.metadata import read_attributes
 from fluxatlas.ingest.sites.records import Ledger
 from fluxatlas.ingest.sites.units import conversion
 from site_contract import block, tables
@@ -244,6 +245,28 @@ def test_pressure_and_humidity_of_another_unit_make_the_same_weather(tmp_path: P
         found[label] = pd.read_parquet(folder / "out/forcing.parquet")
     assert len(found["usual"]) == 30
     pd.testing.assert_frame_equal(found["usual"], found["other"], rtol=1e-5)
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.1])
+def test_a_deficit_in_kilopascals_is_asked_about(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], scale: float
+) -> None:
+    """From 60 % of humidity at 15 deg C: 6.8 hPa, or 0.68 kPa."""
+    course = np.sin(np.arange(1440) / 48 * 2 * np.pi)
+    saturation = 6.112 * np.exp(17.62 * (15 + 5 * course) / (243.12 + 15 + 5 * course))  # hPa, Magnus (WMO 2008)
+    drivers = {"TA": 15 + 5 * course, "VPD": scale * saturation * (0.4 + 0.2 * course), "PA": 95.0, "P": 0.0}
+    entry = base(tmp_path, **drivers, SW_IN=100.0, LW_IN=300.0, WS=2.0)
+    entry["sites"] = [{"site": "US-Abc", "lat": 40, "lon": -100}]
+    means_of = SitesBlock.model_validate({"entries": [entry], "min_segment_days": 5})
+    table.build(means_of, tmp_path / "out")
+    assert ("VPD stays below a tenth of saturation" in capsys.readouterr().err) == (scale < 1)
+
+
+def test_texture_in_fractions_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "soils.csv"
+    path.write_text("site,sand,clay\nA,0.4,0.2\nB,0.55,0.1\n")
+    with pytest.raises(InputError, match="sand and clay are fractions by magnitude"):
+        read_attributes(path)
 
 
 def test_a_column_in_two_scales_is_left_out_until_its_unit_is_stated(tmp_path: Path) -> None:

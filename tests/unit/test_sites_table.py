@@ -14,6 +14,7 @@ from fluxatlas.config.sites import QcRules, SitesBlock
 from fluxatlas.errors import FluxAtlasError, InputError
 from fluxatlas.ingest.sites import completion, depths, qc, table
 from fluxatlas.ingest.sites.inputs import site_inputs
+from fluxatlas.ingest.sites.metadata import read_metadata
 from fluxatlas.ingest.sites.records import Ledger, SiteRecord, observations
 from fluxatlas.paths import RESOURCES
 
@@ -321,3 +322,32 @@ def test_command_line(tmp_path: Path) -> None:
         failed = CliRunner().invoke(app, ["build", "--settings", bad, "--output-dir", str(tmp_path)])
         assert isinstance(failed.exception, FluxAtlasError)
         assert said in str(failed.exception)
+
+
+@pytest.mark.parametrize(
+    ("header", "row"),
+    [
+        ("site,lat,lon,elevation,igbp,utc_offset", "XX-Tst,50,10,5,ENF,1"),
+        ("SITE_ID,LOCATION_LAT,LOCATION_LONG,LOCATION_ELEV,IGBP,UTC_OFFSET", "XX-Tst,50,10,5,ENF,1"),
+        ("sitename,Longitude,LATITUDE,elv,igbp_land_use,utc offset", "XX-Tst,10,50,5,ENF,1"),
+        ("Site ID,Lat,Long,Elevation (m),IGBP,UTC_offset", "XX-Tst,50,10,5,ENF,1"),
+        ("Flux_name,LC,Lat,lon,flux_site,alt,utc_offset", "Tharandt,ENF,50,10,XX-Tst,5,1"),
+    ],
+)
+def test_site_lists_of_many_makers(tmp_path: Path, header: str, row: str) -> None:
+    path = tmp_path / "list.csv"
+    path.write_text(f"{header}\n{row}\n")
+    facts = {"site": "XX-Tst", "lat": 50.0, "lon": 10.0, "elevation": 5.0, "igbp": "ENF", "utc_offset": 1.0}
+    assert read_metadata(path) == {"XX-Tst": facts}
+
+
+def test_numbers_of_another_legend_are_no_igbp_classes(tmp_path: Path) -> None:
+    path = tmp_path / "list.csv"
+    path.write_text("site,lat,lon,LC\nA,50,10,4\n")
+    assert read_metadata(path) == {"A": {"site": "A", "lat": 50.0, "lon": 10.0}}
+
+
+def test_the_site_list_of_cardamom(data_dir: Path) -> None:
+    found = read_metadata(data_dir / "flux_towers/CARDAMOM-framework_CARDAMOM_v2.2/location_fluxnet.csv")
+    assert len(found) == 204
+    assert found["AR-SLu"] == {"site": "AR-SLu", "lat": -33.4648, "lon": -66.4598, "igbp": "MF"}

@@ -31,6 +31,11 @@ class Block(BaseModel):
     jobs: ClassVar[tuple[str, ...]] = ()
     """The jobs (rules of the workflow) that read its leaves, where a leaf does not name its own; see ``leaves``."""
 
+    def given(self, *names: str) -> list[str]:
+        """Those of the fields ``names`` that are not left at their default."""
+        fields = type(self).model_fields
+        return [name for name in names if getattr(self, name) != fields[name].get_default(call_default_factory=True)]
+
     @model_validator(mode="wrap")
     @classmethod
     def _name_the_nearest_key(cls, data: Any, handler: Callable[[Any], Any]) -> Any:
@@ -51,14 +56,28 @@ class Block(BaseModel):
         raise ValidationError.from_exception_data(cls.__name__, errors)
 
 
+def _reason(text: str) -> str:
+    if len(text.strip()) < SHORTEST_REASON:
+        raise ValueError(
+            f"a reason has {SHORTEST_REASON} letters or more, so that it can be understood later: '{text}'"
+        )
+    return text
+
+
+SHORTEST_REASON = 10
+"""Letters that a reason has at least."""
+Reason = Annotated[str, AfterValidator(_reason)]
+"""Why something is not what a file says or a rule asks for."""
+
+
 class UnitOverride(Block):
     """The true unit of a variable or column that the file labels wrongly or not at all."""
 
     moved: ClassVar[Mapping[str, str]] = {"unit": "units"}
     units: str = Field(min_length=1)
     """The unit that the values really have."""
-    reason: str = Field(min_length=10)
-    """Why it is not that of the file; it is kept in what is made from it."""
+    reason: Reason
+    """Why it is not that of the file, in ten letters or more; it is kept in what is made from it."""
 
 
 def _unknown_key(key: str, value: Any, block: type[Block]) -> InitErrorDetails:

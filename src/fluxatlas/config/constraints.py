@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from ..paths import matches
-from .base import Block
+from .base import SHORTEST_REASON, Block
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
@@ -58,11 +58,21 @@ class Constraint(Block):
     @model_validator(mode="after")
     def _reasons(self) -> Constraint:
         overruled = [key for key in ("units", "sign", "start") if getattr(self, key)]
-        if overruled and len(self.reason) < 10:
-            raise ValueError(f"'{overruled[0]}' overrules the file and needs a 'reason'")
+        if overruled and len(self.reason.strip()) < SHORTEST_REASON:
+            raise ValueError(
+                f"'{overruled[0]}' overrules the file and needs a 'reason' of {SHORTEST_REASON} letters or more"
+            )
+        if self.reason and not overruled:
+            raise ValueError("a 'reason' belongs to 'units', 'sign' or 'start': nothing else is overruled")
         if self.first_year and self.last_year and self.first_year > self.last_year:
             raise ValueError(f"first_year {self.first_year} lies after last_year {self.last_year}")
         return self
+
+    def unused(self, family: str, *, points: bool = False) -> list[str]:
+        """Options that are given and do nothing for a product of ``family``, or of series at ``points``."""
+        fluxes = ("variable", "units", "sign", "start", "add_fire", "step")
+        cells = ("grid", "minimum_share", "overpass")
+        return self.given(*(cells if family == "inversion" else fluxes), *((*cells, "gaps") if points else ()))
 
     @property
     def years(self) -> tuple[int | None, int | None]:

@@ -33,6 +33,8 @@ class RainPattern(Block):
     def _complete(self) -> RainPattern:
         if self.source == "mapping" and not self.mapping:
             raise ValueError("source 'mapping' needs: mapping")
+        if self.mapping and self.source != "mapping":
+            raise ValueError(f"'mapping' is read with 'source: mapping', not with '{self.source}'")
         return self
 
     @property
@@ -103,7 +105,11 @@ class ForcingBlock(Block):
         if self.source == "synthetic_earth":
             if self.fetch:
                 raise ValueError("the synthetic Earth makes its own weather: nothing is to be fetched")
+            if unused := self.given("path", "mapping", "recipe", "elevation", "elevation_variable"):
+                raise ValueError(f"the synthetic Earth makes its own weather: '{unused[0]}' does nothing")
             return self
+        if self.mapping and self.source != "mapping":
+            raise ValueError(f"'mapping' is read with 'source: mapping', not with '{self.source}'")
         if self.fetch and not (isinstance(self.path, str) and "{" not in self.path):
             raise ValueError("with 'fetch' the 'path' is one folder, without placeholders")
         missing = [key for key in ("path", "elevation") if not getattr(self, key)]

@@ -78,7 +78,7 @@ class SiteEntry(Block):
     @model_validator(mode="after")
     def _only_what_is_used(self) -> SiteEntry:
         for name, (sources, why) in UNUSED.items():
-            if self.source in sources and getattr(self, name) != type(self).model_fields[name].get_default():
+            if self.source in sources and self.given(name):
                 raise ValueError(f"'{name}' is not used with 'source: {self.source}', {why}")
         return self
 

@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from ..errors import nearest
-from .base import Block
+from .base import SHORTEST_REASON, Block
 from .lai import LaiSeries, lai_inputs
 from .providers import DEPTHS, SOIL, SUFFIXES, depth_files, depth_shares, interval, presets
 
@@ -79,8 +79,15 @@ class Layer(Block):
     def _one_source(self) -> Layer:
         if (self.constant is None) == (not self.paths):
             raise ValueError("give either 'path' or 'constant'")
-        if self.constant is not None and len(self.reason) < 10:
-            raise ValueError("a constant needs a 'reason'")
+        if self.constant is not None and len(self.reason.strip()) < SHORTEST_REASON:
+            raise ValueError(f"a constant needs a 'reason' of {SHORTEST_REASON} letters or more")
+        others = [name for name in type(self).model_fields if name not in ("path", "constant", "reason")]
+        if self.constant is not None and (unused := self.given(*others)):
+            raise ValueError(f"'{unused[0]}' is of a file, which a constant does not have")
+        if self.constant is None and self.reason:
+            raise ValueError("a 'reason' belongs to a 'constant'")
+        if self.columns and not self.table:
+            raise ValueError("'columns' are those of a 'table'")
         if self.provider and (self.units or self.scale != 1 or self.offset):
             raise ValueError(f"provider '{self.provider}' sets the unit: leave out 'units', 'scale' and 'offset'")
         if (self.provider == "hwsd") > bool(self.table):
@@ -102,6 +109,8 @@ class Layer(Block):
             covered = sum(depth_shares([found for found in intervals if found], self.depth))
             if abs(covered - 1) > 1e-6:
                 raise ValueError(f"the intervals hold {100 * covered:.0f} % of the 'depth' {list(self.depth)} cm")
+        elif self.depths:
+            raise ValueError("'depths' are what '{depth}' in 'path' stands for")
         return self
 
     @property

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ...config.constraints import Constraint, constraint_inputs
-from ...errors import InputError
+from ...errors import ConfigError, InputError
 from ...files import atomic, file_hash, provenance
 from ...grid import get_grid
 from ..coordinates import BBox
@@ -60,12 +60,21 @@ def build(settings: Constraint, output: str | Path, bbox: BBox = GLOBE, say: Say
 
 
 def kind_of(settings: Constraint, path: Path) -> Recognised:
-    """What ``path`` is, as stated or recognised; raises :class:`InputError` where it is not known."""
+    """What ``path`` is, as stated or recognised.
+
+    Raises :class:`InputError` where it is not known, :class:`ConfigError` for options that do nothing for its kind.
+    """
     if settings.kind == "auto":
-        return recognise(path)
-    if settings.kind in KINDS:
-        return Recognised("inversion", settings.kind, KINDS[settings.kind].title)
-    return Recognised("soil_moisture", settings.kind, SOIL_KINDS[settings.kind].title)
+        found = recognise(path)
+    elif settings.kind in KINDS:
+        found = Recognised("inversion", settings.kind, KINDS[settings.kind].title)
+    else:
+        found = Recognised("soil_moisture", settings.kind, SOIL_KINDS[settings.kind].title)
+    points = found.family != "inversion" and are_points(path)
+    if unused := settings.unused(found.family, points=points):
+        what = f"'{unused[0]}' does nothing for {found.title}" + (" at points" if points else "")
+        raise ConfigError(what, where=str(path), hint="leave it out, or correct 'kind' (docs/constraints.md)")
+    return found
 
 
 def _fluxes(settings: Constraint, kind: str, paths: list[Path], partial: Path, attrs: dict[str, Any], say: Say) -> None:

@@ -278,6 +278,7 @@ def _forcing(
     if humid == "RH":
         steps["huss"] = weather.humidity_from_relative(steps["hurs"], steps["ps"], steps["tas"])
     else:
+        weather.judge_deficit(str(take["VPD"].name), steps["vpd"], steps["tas"], steps["tas"], ledger, site)
         steps["huss"] = weather.humidity_from_deficit(steps["vpd"], steps["ps"], steps["tas"], steps["tas"])
     days = weather_days(steps, per_day)
     poor = days.notna().all(axis=1) & (share.reshape(-1, per_day).mean(axis=1) < rules.forcing_min_qc)

@@ -51,6 +51,9 @@ def forcing(site: str, table: pd.DataFrame, lat: float, rules: QcRules, ledger: 
     joined = temperature[0] if len(temperature) == 1 else temperature[0].combine_first(temperature[1])
     frame |= {str(name): joined[name] for name in joined}
     vpd = frame.pop("vpd")
+    weather.judge_deficit(
+        next(c for c in FORCING["vpd"] if c in table), vpd, frame["tasmin"], frame["tasmax"], ledger, site
+    )
     frame["huss"] = weather.humidity_from_deficit(vpd, frame["ps"], frame["tasmin"], frame["tasmax"])
     return pd.DataFrame(frame)[list(ORDER)].rename_axis("time")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +18,23 @@ from .records import ATTRIBUTE_COLUMNS, Ledger
 from .text import decode, numbers, read_bytes, read_table
 
 SYNONYMS = {
-    "site": ("site", "SiteCode", "sitename", "SITE_ID", "fluxnetid", "ID", "site_id"),
-    "lat": ("lat", "Latitude", "latitude", "LAT", "LOCATION_LAT", "location_lat"),
-    "lon": ("lon", "Longitude", "longitude", "LON", "LOCATION_LONG", "location_long"),
-    "elevation": ("elevation", "elv", "elev", "Elevation", "LOCATION_ELEV"),
-    "igbp": ("igbp", "IGBPCode", "igbp_land_use", "IGBP"),
-    "utc_offset": ("utc_offset", "UTC_OFFSET"),
+    "site": ("site", "sitecode", "siteid", "fluxnetid", "fluxsite", "fluxid", "sitename", "fluxname", "id"),
+    "lat": ("lat", "latitude", "locationlat", "sitelat", "ylat"),
+    "lon": ("lon", "long", "longitude", "locationlong", "locationlon", "sitelon", "sitelong", "xlong"),
+    "elevation": ("elevation", "elv", "elev", "locationelev", "elevationm", "altitude", "alt"),
+    "igbp": ("igbp", "igbpcode", "igbplanduse", "igbpclass", "lc", "landcover"),
+    "utc_offset": ("utcoffset",),
 }
-"""Names under which site lists state a fact: ours, FLUXNET/ICOS site lists, FluxDataKit, UpCH4."""
+"""Names, letters and digits in lower case, under which site lists state a fact, the best first: ours, FLUXNET and
+ICOS site lists, FluxDataKit, CARDAMOM, UpCH4."""
+
+
+def columns_of(names: Iterable[str]) -> dict[str, str]:
+    """The columns that state a fact, by fact; capitals, spaces, dashes and underscores do not matter."""
+    plain = {re.sub(r"[^a-z0-9]", "", str(name).lower()): str(name) for name in reversed(list(names))}
+    return {ours: plain[word] for ours, words in SYNONYMS.items() for word in words[::-1] if word in plain}
+
+
 LIMITS = {"elevation": (-500.0, 9000.0), "utc_offset": (-12.0, 14.0)}
 """Possible values of the facts on a site that is used; lists of many sites hold wrong ones."""
 
@@ -37,16 +48,15 @@ def read_metadata(path: str | Path) -> dict[str, dict[str, Any]]:
     if badm.is_table(data):
         return {site: {k: v for k, v in f.items() if k != "name"} for site, f in badm.site_facts(data, where).items()}
     table = read_table(path, required=(), keep=lambda name: True, text=decode(data, where))
-    renamed = {
-        name: ours
-        for ours, known in SYNONYMS.items()
-        for name in [next((k for k in known if k in table.columns), None)]
-        if name is not None
-    }
+    renamed = {name: ours for ours, name in columns_of(table.columns).items()}
     table = table[list(renamed)].rename(columns=renamed)
+    if "igbp" in table and table["igbp"].dtype.kind in "fiu":
+        table = table.drop(columns="igbp")  # classes of another legend
     for name in ("site", "lat", "lon"):
         if name not in table.columns:
-            raise InputError(f"column '{name}' is missing", where=where, hint=f"call it one of {SYNONYMS[name]}")
+            held = ", ".join(renamed) or "none that is known"
+            hint = f"call it one of {', '.join(SYNONYMS[name])}; the file has {held}"
+            raise InputError(f"column '{name}' is missing", where=where, hint=hint)
     for name in ("lat", "lon", "elevation", "utc_offset"):
         if name in table.columns:
             table[name] = numbers(table, name, where).replace(-9999.0, np.nan)
@@ -72,6 +82,9 @@ def read_attributes(path: str | Path) -> pd.DataFrame:
     columns = [name for name in ("elevation", *ATTRIBUTE_COLUMNS) if name in table.columns]
     for name in columns:
         table[name] = numbers(table, name, str(path))
+    if {"sand", "clay"} <= set(columns) and 0 < float((table["sand"] + table["clay"]).max()) <= 1:
+        hint = "give them in percent of the fine earth"
+        raise InputError("sand and clay are fractions by magnitude (up to 1 together)", where=str(path), hint=hint)
     more = [name for name in ("igbp", "attribute_note") if name in table.columns]
     return table.set_index("site")[columns + more]
 

@@ -7,6 +7,10 @@ import pandas as pd
 
 from ...astronomy import daylight_fraction
 from ...humidity import huss_from_relative_humidity, huss_from_vapour_pressure, saturation_vapour_pressure
+from .records import Ledger
+
+ENOUGH = 60
+"""Values (days or steps) from which on a deficit is judged."""
 
 
 def humidity_from_deficit(deficit: pd.Series, pressure: pd.Series, coldest: pd.Series, warmest: pd.Series) -> pd.Series:
@@ -20,6 +24,25 @@ def humidity_from_deficit(deficit: pd.Series, pressure: pd.Series, coldest: pd.S
     saturation = 0.5 * (cold + warm)
     vapour = np.clip(saturation - deficit.to_numpy(float), 0.01 * saturation, saturation)
     return pd.Series(huss_from_vapour_pressure(vapour, pressure.to_numpy(float)), index=deficit.index)
+
+
+def judge_deficit(
+    name: str, deficit: pd.Series, coldest: pd.Series, warmest: pd.Series, ledger: Ledger, site: str
+) -> None:
+    """Warn where a deficit [Pa] stays below a tenth of saturation throughout: kPa that were read as hPa look so.
+
+    Magnitude alone cannot tell, because air in the cold has little room; of :data:`ENOUGH` values hardly any place has
+    none below 90 % of relative humidity.
+    """
+    cold, warm = (saturation_vapour_pressure(kelvin.to_numpy(float)) for kelvin in (coldest, warmest))
+    share = deficit.to_numpy(float) / (0.5 * (cold + warm))
+    share = share[np.isfinite(share)]
+    if share.size >= ENOUGH and 0.005 < float(np.quantile(share, 0.99)) < 0.1:
+        ledger.warn(
+            site,
+            f"{name} stays below a tenth of saturation (relative humidity above 90 %): if it is in kPa, state it with "
+            f"sites.entries.units.{name}",
+        )
 
 
 def humidity_from_relative(relative: pd.Series, pressure: pd.Series, tas: pd.Series) -> pd.Series:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from ...errors import FluxAtlasError, InputError
 from ...ingest.sites import badm
-from ...ingest.sites.metadata import SYNONYMS, read_attributes, read_metadata
+from ...ingest.sites.metadata import columns_of, read_attributes, read_metadata
 from ...ingest.sites.records import ATTRIBUTE_COLUMNS
 from ...ingest.sites.text import check_columns
 from .. import places, times
@@ -58,7 +58,7 @@ def recognise(probe: Probe) -> Report | None:
     for columns, role in legends:
         if columns <= set(comma) or columns <= set(tab):
             return _legend(probe, role)
-    if len(comma) >= 3 and any(name in comma for name in SYNONYMS["site"]):
+    if len(comma) >= 3 and "site" in columns_of(comma):
         return _site_list(probe, comma)
     return _positions_only(probe, comma)
 
@@ -131,7 +131,7 @@ def _legend(probe: Probe, role: str) -> Report:
 def _site_list(probe: Probe, header: list[str]) -> Report | None:
     """A list of sites with positions, or of attributes by site: the tables that a sites entry may name."""
     attributes = "site" in header and sum(name in header for name in ATTRIBUTE_COLUMNS) >= 2
-    placed = all(any(name in header for name in SYNONYMS[key]) for key in ("lat", "lon"))
+    placed = {"lat", "lon"} <= set(columns_of(header))
     if not attributes and not placed:
         return None
     report = Report(str(probe.path), "site-list", "list of sites")

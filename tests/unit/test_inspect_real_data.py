@@ -30,6 +30,7 @@ DOCUMENTS = ("*.md", "*LICENSE*", "*MANIFEST.tsv", "*/DESCRIPTION", "*/README", 
 
 # pattern (the first that fits counts) -> format and status
 EXPECTED: list[tuple[str, str, str]] = [
+    ("flux_towers/gregory*/metadata_ebc_filt.csv", "site-list", "part"),
     *((pattern, "documentation", "not_input") for pattern in DOCUMENTS),
     (f"{EU}/*ERAI_DD*.csv", "fluxnet-daily", "usable"),
     (f"{EU}/*FULLSET_DD*.csv", "fluxnet-daily", "usable"),
@@ -59,7 +60,7 @@ EXPECTED: list[tuple[str, str, str]] = [
     (f"{VIC}/*/flux_obs/AMF*", "ameriflux-l2", "usable"),
     (f"{VIC}/*/flux_obs/*.txt", "documentation", "not_input"),
     (f"{TOWERS}/CARDAMOM*/validation_data/*.csv", "cardamom-fluxval", "no_reader"),
-    (f"{TOWERS}/CARDAMOM*/location_fluxnet.csv", "site-list", "unusable"),
+    (f"{TOWERS}/CARDAMOM*/location_fluxnet.csv", "site-list", "part"),
     (LIVNEH, "netcdf-grid", "usable"),
     (f"{WALNUT}/parameters/*.nc", "netcdf-layers", "usable"),
     (f"{WALNUT}/parameters/*.txt", "documentation", "not_input"),

@@ -10,6 +10,11 @@ import difflib
 from collections.abc import Iterable
 
 
+def counted(number: int, noun: str, several: str = "") -> str:
+    """``1 tile``, ``2 tiles``, ``1,000 tiles``; ``several`` is the plural where it is not ``noun`` with an s."""
+    return f"{number:,} {noun if number == 1 else several or f'{noun}s'}"
+
+
 class FluxAtlasError(Exception):
     """A problem the user can mend.
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from . import freshness
 from .config import leaves
 from .config.model import block_of
-from .errors import ConfigError
+from .errors import ConfigError, counted
 from .run_inputs import RunInputs
 
 if TYPE_CHECKING:
@@ -218,9 +218,9 @@ class Run(RunInputs):
         """One sentence: what is run."""
         period = self.config.period
         return (
-            f"{self.system.key} on {len(self.tiles)} tiles of {self.config.grid.tile_size} degrees "
+            f"{self.system.key} on {counted(len(self.tiles), 'tile')} of {self.config.grid.tile_size} degrees "
             f"({self.grid.name}, {sum(self.land.values()):,} land cells), {period.start}-{period.end}, "
-            f"{len(self.members)} members{self._training()}, into {self.paths.root}"
+            f"{counted(len(self.members), 'member')}{self._training()}, into {self.paths.root}"
         )
 
     def _training(self) -> str:

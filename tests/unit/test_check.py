@@ -108,7 +108,7 @@ def test_a_sound_run_gives_a_short_summary(sound) -> None:
     assert done.exit_code == 0 and len(done.output.splitlines()) <= 4, str(done.exception)
     for part in (
         ": fine",
-        "1 files of forcing",
+        "1 file of forcing",
         "9 static layers",
         "2 sites",
         "CH4 (1995-2005)",

@@ -3,13 +3,16 @@
 import copy
 import subprocess
 import sys
+from datetime import date
 
 import pytest
 import yaml
+from pydantic import ValidationError
 
 from fluxatlas.config import Config, load
 from fluxatlas.config.generate import DEMO, files, schema
-from fluxatlas.errors import ConfigError
+from fluxatlas.config.run import DomainBlock, PeriodBlock
+from fluxatlas.errors import ConfigError, counted
 
 
 def _demo(**changes):
@@ -188,3 +191,23 @@ def test_reading_the_configuration_imports_nothing_heavy() -> None:
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "[]", out.stdout
+
+
+@pytest.mark.parametrize(("west", "east"), [(170, -170), (170, 190), (-190, -170)])
+def test_a_box_across_the_date_line_is_told_how_to_run_it(west: float, east: float) -> None:
+    boxes = "west: 170, east: 180 and west: -180, east: -170"
+    with pytest.raises(ValidationError, match=f"crosses the date line: make two runs, {boxes}"):
+        DomainBlock.model_validate({"west": west, "east": east, "south": 50, "north": 60})
+    for one in boxes.split(" and "):
+        DomainBlock.model_validate({**yaml.safe_load(f"{{{one}}}"), "south": 50, "north": 60})
+
+
+@pytest.mark.parametrize("start", ["2001-03", "2001-03-01", date(2001, 3, 1)])
+def test_a_period_is_made_of_whole_years(start: object) -> None:
+    with pytest.raises(ValidationError, match=r"start is 2001-03\S*, but a run is made of whole years: give 2001"):
+        PeriodBlock.model_validate({"start": start, "end": 2002})
+
+
+def test_one_of_a_thing_is_not_called_several() -> None:
+    assert [counted(n, "tile") for n in (0, 1, 2, 1000)] == ["0 tiles", "1 tile", "2 tiles", "1,000 tiles"]
+    assert counted(2, "series", "series") == "2 series"

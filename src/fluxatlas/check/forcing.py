@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import FluxAtlasError
+from ..errors import FluxAtlasError, counted
 from ..ingest.coordinates import Window
 from ..ingest.inputs import forcing_inputs, pattern_inputs
 from ..ingest.source import Source, open_source
@@ -51,7 +51,8 @@ def look(run: Run, place: BBox, findings: Findings) -> None:
         return
     with findings.trying("forcing"):
         _values(run, whole[0], place, findings)
-        findings.seen.append(f"{len(every)} files of forcing ({block.source}; values of one day of {whole[0]})")
+        held = f"{counted(len(every), 'file')} of forcing"
+        findings.seen.append(f"{held} ({block.source}; values of one day of {whole[0]})")
 
 
 def _files(run: Run, year: int) -> list[str]:

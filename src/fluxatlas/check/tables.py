@@ -11,7 +11,7 @@ import pandas as pd
 from ..config.constraints import Constraint, constraint_inputs
 from ..config.sites import SiteEntry
 from ..drivers import AnnualSeries
-from ..errors import InputError
+from ..errors import InputError, counted
 from ..ingest.atmosphere import annual_series, read_series, write_series
 from ..ingest.constraints.build import kind_of
 from ..ingest.sites.inputs import entry_files
@@ -84,7 +84,7 @@ def _sites(run: Run, series: list[AnnualSeries], findings: Findings) -> None:
         findings.add(
             InputError("no sites are configured", where="sites.entries", hint="list at least one source of sites")
         )
-    findings.seen.append(f"{len(records)} sites")
+    findings.seen.append(counted(len(records), "site"))
     used = [record for record in records if record.site.get("use") != "evaluate"]
     for gas in series:
         _years(used, gas, findings)
@@ -153,4 +153,4 @@ def _constraint(name: str, constraint: Constraint, findings: Findings) -> None:
         raise InputError("no file matches the pattern", where=where, hint="correct 'path', or get the files")
     if not findings.absent(f"constraints.sets.{name}", files):
         kind_of(constraint, Path(files[0]))
-        findings.seen.append(f"constraint {name} ({len(files)} files, the first one's kind)")
+        findings.seen.append(f"constraint {name} ({counted(len(files), 'file')}, the first one's kind)")

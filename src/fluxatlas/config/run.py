@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import re
+from datetime import date
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -72,6 +74,27 @@ class DomainBlock(Block):
             f"{edge_name(self.south)}-{edge_name(self.north)} {edge_name(self.west, 'EW')}-{edge_name(self.east, 'EW')}"
         )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _date_line(cls, given: Any) -> Any:
+        """Refuse a box across the date line, and say which two boxes it is."""
+        west, east = (given.get(side) for side in ("west", "east")) if isinstance(given, dict) else (None, None)
+        if not isinstance(west, int | float) or not isinstance(east, int | float):
+            return given
+        if -180 < east < west < 180:
+            parts = (west, 180), (-180, east)
+        elif west < 180 < east <= west + 360:
+            parts = (west, 180), (-180, east - 360)
+        elif west < -180 < east <= west + 360:
+            parts = (west + 360, 180), (-180, east)
+        else:
+            return given
+        boxes = " and ".join(f"west: {a:g}, east: {b:g}" for a, b in parts)
+        raise ValueError(
+            f"the box from {west:g} to {east:g} E is empty, or crosses the date line: make two runs, {boxes} "
+            "(tiles end at the date line)"
+        )
+
     @model_validator(mode="after")
     def _edges_in_order(self) -> DomainBlock:
         if self.west >= self.east or self.south >= self.north:
@@ -90,6 +113,15 @@ class PeriodBlock(Block):
     """'previous': spin up on the years before the first one; 'repeat': on the first year again and again."""
     spinup_years: int = Field(1, ge=1, le=30, json_schema_extra=_YEARS)
     """Years of spin-up before the first year of the product."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _whole_years(cls, given: Any) -> Any:
+        """Refuse dates: a run is made of whole years."""
+        for key in ("start", "end") if isinstance(given, dict) else ():
+            if isinstance(given.get(key), str | date) and re.fullmatch(r"\d{4}-\d\d?(-\d\d?)?", str(given[key])):
+                raise ValueError(f"{key} is {given[key]}, but a run is made of whole years: give {str(given[key])[:4]}")
+        return given
 
     @model_validator(mode="after")
     def _years_in_order(self) -> PeriodBlock:

@@ -15,7 +15,7 @@ import pandas as pd
 
 from .. import files, variables
 from ..config.infer import InferBlock
-from ..errors import ConfigError, InputError, MemberMismatchError
+from ..errors import ConfigError, InputError, MemberMismatchError, counted
 from ..grid import Tile
 from ..ingest.atmosphere import series_of
 from ..tiles.cells import ActiveCells, read_cells
@@ -160,7 +160,7 @@ class TileJob:
         return report
 
     def spin_up(self, state_out: PathLike) -> TileSummary:
-        results = self._blocks(None, None, f"spin-up {self.tile.name}, {len(self.forcing)} years")
+        results = self._blocks(None, None, f"spin-up {self.tile.name}, {counted(len(self.forcing), 'year')}")
         self._write_state(state_out, results, self.days[-1][-1], spinup=True, state_in=None)
         return self._report(results)
 

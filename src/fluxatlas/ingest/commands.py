@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..errors import counted
 from ..testing.commands import app as synthetic_earth
 from .constraints.commands import app as constraint
 from .sites.commands import app as sites
@@ -69,7 +70,7 @@ def forcing(
 
     own, beside, pattern = (input, next_input or [], pattern_input or []) if input else _raw_files(block, year)
     source = open_source(block, own, beside, relief, pattern)
-    say(f"{source.attrs['source']}, {len(own)} files")
+    say(f"{source.attrs['source']}, {counted(len(own), 'file')}")
     origin = provenance("ingest", block.model_dump(mode="json"), {str(p): p for p in (*own, *beside, *pattern, relief)})
     paths = write_pieces(
         source,

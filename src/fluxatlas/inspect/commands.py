@@ -6,7 +6,7 @@ import json
 import sys
 from pathlib import Path
 
-from ..errors import ConfigError
+from ..errors import ConfigError, counted
 
 
 def run(paths: list[Path], *, plot: Path | None, as_json: bool, everything: bool) -> int:
@@ -28,7 +28,7 @@ def run(paths: list[Path], *, plot: Path | None, as_json: bool, everything: bool
         print("\n\n".join(render(report, color=color, everything=everything) for report in reports))
         if len(reports) > 1:
             usable = sum(report.usable for report in reports)
-            print(f"\n{len(reports)} files: {usable} can be used as input, {len(reports) - usable} cannot")
+            print(f"\n{counted(len(reports), 'file')}: {usable} can be used as input, {len(reports) - usable} cannot")
     if plot is not None:
         draw(reports[0], plot)
     return 0 if all(report.usable for report in reports) else 1

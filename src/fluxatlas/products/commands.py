@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from ..errors import counted
+
 app = typer.Typer(no_args_is_help=True, help="Make files for users: daily NetCDF, maps, catalogue, budgets.")
 
 Settings = Annotated[str, typer.Option(help="The block 'products' of the configuration as JSON.")]
@@ -46,7 +48,7 @@ def daily(
     run = About.from_json(about)
     write_daily(output, variable, year, flux, attributes, block, system=system, bbox=bbox, about=run)
     size = output.stat().st_size / 1e6
-    typer.echo(f"{output}: {len(flux)} tiles, {size:.1f} MB, {time.monotonic() - began:.1f} s", err=True)
+    typer.echo(f"{output}: {counted(len(flux), 'tile')}, {size:.1f} MB, {time.monotonic() - began:.1f} s", err=True)
 
 
 @app.command()

@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from .. import files
 from ..config.lai import LaiSeries
-from ..errors import GridError, InputError
+from ..errors import GridError, InputError, counted
 from ..weights import AxisWeights, Method, axis_weights
 from .apply import separable
 from .frame import Frame
@@ -99,7 +99,8 @@ def _reasons(why: Counter[str]) -> str:
 def _inputs(stacks: list[Stack]) -> str:
     """Number of files and a hash of their names and sizes (their contents would have to be read whole)."""
     paths = sorted({Path(part.path) for stack in stacks for part in (stack.lai, stack.quality) if part})
-    return f"{len(paths)} files, names and sizes {files.settings_hash([(p.name, p.stat().st_size) for p in paths])}"
+    sizes = files.settings_hash([(p.name, p.stat().st_size) for p in paths])
+    return f"{counted(len(paths), 'file')}, names and sizes {sizes}"
 
 
 def _add(block: Stack, product: Product, window: str, series: LaiSeries, frame: Frame, into: tuple[Any, ...]) -> None:

@@ -13,7 +13,7 @@ import pandas as pd
 import xarray as xr
 
 from .. import files
-from ..errors import GridError, InputError
+from ..errors import GridError, InputError, counted
 from ..freshness import write_years
 from ..grid import Tile
 from ..systems import System
@@ -57,7 +57,8 @@ def write(
     with files.atomic(output_dir / "sites_forcing.parquet") as partial:
         series.to_parquet(partial, index=False)
     write_years(output_dir, years)
-    _say(f"{len(table)} sites, {own['site'].nunique()} with their own meteorology, {len(gridded)} from the grid")
+    own_weather = own["site"].nunique()
+    _say(f"{counted(len(table), 'site')}, {own_weather} with their own meteorology, {len(gridded)} from the grid")
 
 
 def _say(text: str) -> None:

@@ -16,6 +16,7 @@ from matplotlib.patches import Patch
 
 from .. import variables
 from ..config.report import ReportBlock
+from ..errors import counted
 from ..evaluate.metrics import scores
 from ..evaluate.truth import read_truth
 from ..files import open_netcdf
@@ -108,7 +109,7 @@ def flux_map(inputs: Inputs, settings: ReportBlock) -> Figure:
     if many:
         spread = members.std(axis=0, ddof=1)
         mesh = frame.draw(axes[1], spread, cmap="cividis", vmin=0, vmax=limits(spread)[1])
-        colorbar(figure, mesh, axes[1], f"standard deviation, {len(members)} members\n({flux_unit(flux)})")
+        colorbar(figure, mesh, axes[1], f"standard deviation, {counted(len(members), 'member')}\n({flux_unit(flux)})")
         axes[1].set_title("Ensemble spread")
     if known:
         _draw_applicability(figure, axes[-1], frame, distance, mosaic.layer("applicable", mosaic.years[-1]))

@@ -11,6 +11,7 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
 from ..config.report import ReportBlock
+from ..errors import counted
 from ..evaluate.metrics import scores
 from ..style import COLORS, WIDTH, colorbar, limits, panel_letters
 from ..systems import get_system
@@ -40,7 +41,7 @@ def overview(inputs: Inputs, settings: ReportBlock) -> Figure:
     colorbar(figure, mesh, list(axes[:2]), label, aspect=52)
     spread = members.std(axis=0, ddof=1) if len(members) > 1 else np.full(estimate.shape, np.nan)
     mesh = frame.draw(axes[2], spread, cmap="cividis", vmin=0, vmax=limits(spread)[1])
-    colorbar(figure, mesh, axes[2], f"sd of {len(members)} members", ticks=3, aspect=23)
+    colorbar(figure, mesh, axes[2], f"sd of {counted(len(members), 'member')}", ticks=3, aspect=23)
     axes[2].set_title("Spread")
     for axis in axes[1:3]:
         axis.tick_params(labelleft=False)

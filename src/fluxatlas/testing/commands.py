@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..errors import counted
+
 if TYPE_CHECKING:
     from .earth import SyntheticEarth
 
@@ -49,7 +51,7 @@ def weather(
 
     earth = _earth(settings)
     paths = [write_closing(earth, bbox, year, output_dir)] if closing else write_year(earth, bbox, year, output_dir)
-    _say(f"wrote {len(paths)} files of weather for {year} to {output_dir}")
+    _say(f"wrote {counted(len(paths), 'file')} of weather for {year} to {output_dir}")
 
 
 @app.command()
@@ -100,4 +102,4 @@ def truth(
     from .truth_maps import write_truth
 
     write_truth(_earth(settings), get_system(system), attributes, list(range(start, end + 1)), output)
-    _say(f"wrote the truth of {len(attributes)} tiles to {output}")
+    _say(f"wrote the truth of {counted(len(attributes), 'tile')} to {output}")

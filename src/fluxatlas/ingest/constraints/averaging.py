@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from ...errors import InputError
+from ...errors import InputError, counted
 
 Array = npt.NDArray[np.float64]
 
@@ -95,7 +95,7 @@ class Averager:
             return
         name = "month" if self.unit == "M" else "day"
         why = f"; incomplete: {lacking[0]}" if lacking else ""
-        text = f"{absent} {name}{'s' if absent > 1 else ''} absent before {start}, the first is {last + 1}{why}"
+        text = f"{counted(absent, name)} absent before {start}, the first is {last + 1}{why}"
         if not self.keep_gaps:
             raise InputError(
                 f"a gap in time: {text}",

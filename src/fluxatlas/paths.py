@@ -93,9 +93,3 @@ class RunPaths:
 
     def daily(self, variable: str = "{variable}", year: int | str = "{year}") -> str:
         return self("products", "daily", f"{variable}_{year}.nc")
-
-    def log(self, *parts: str) -> str:
-        return self("logs", *parts) + ".log"
-
-    def benchmark(self, *parts: str) -> str:
-        return self("benchmarks", *parts) + ".tsv"

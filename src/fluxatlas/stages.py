@@ -5,7 +5,7 @@ STAGE_VERSIONS = {
     "regrid": 1,
     "synthesize": 2,
     "train": 3,
-    "infer": 1,
+    "infer": 2,
     "products": 1,
     "evaluate": 2,
     "report": 1,

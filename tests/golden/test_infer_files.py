@@ -12,6 +12,7 @@ from fluxatlas import variables
 from fluxatlas.config.infer import InferBlock
 from fluxatlas.grid import get_grid
 from fluxatlas.infer.tile import run_tile
+from fluxatlas.train.member import Member
 from fluxatlas.variables import FILL
 
 TILE = get_grid("0.25deg").tile("N36W126", 6)
@@ -107,3 +108,32 @@ def test_nothing_temporary_is_left(folder: Path) -> None:
     assert sorted(path.name for path in folder.iterdir()) == [
         "0.pt", "1.pt", "2.pt", "2001.nc", "attributes.nc", "flux.nc", "state.nc"
     ]  # fmt: skip
+
+
+def test_cells_with_soil_beyond_the_samples_are_marked_and_the_layer_is_named(folder: Path, tmp_path, capsys) -> None:
+    """Members that know sands of 40 to 41 % only: every cell whose sand lies further off is not applicable."""
+    members = []
+    for seed in range(2):
+        member = Member.load(world.write_member(tmp_path / f"{seed}.pt", seed, grid="0.25deg"))
+        index = member.network.scaler.position["sand"]
+        member.network.scaler.mean[index], member.network.scaler.spread[index] = 40.0, 1.0
+        member.save(tmp_path / f"{seed}.pt")
+        members.append(tmp_path / f"{seed}.pt")
+    run_tile(
+        TILE,
+        forcing=folder / "2001.nc",
+        attributes=folder / "attributes.nc",
+        members=members,
+        output=tmp_path / "flux.nc",
+        state_out=tmp_path / "state.nc",
+        settings=InferBlock(chunk_cells=20),
+    )
+    sand = world.decode(folder / "attributes.nc")["sand"].to_numpy()
+    applicable = world.open_raw(tmp_path / "flux.nc")["applicable"].to_numpy()
+    active = applicable >= 0
+    far = active & (np.abs(sand - 40) > 4)
+    assert far.any() and (applicable[far] == 0).all()
+    said = capsys.readouterr().err
+    assert (
+        f"in {far.sum()} of {active.sum()} cells 'sand' lies more than 4 standard deviations from the samples" in said
+    )

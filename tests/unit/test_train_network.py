@@ -8,6 +8,7 @@ import torch
 import train_toy as toy
 from fluxatlas.errors import ConfigError, InputError
 from fluxatlas.train.networks import Architecture, HierarchicalNetwork
+from fluxatlas.train.scaler import unbend
 
 
 @pytest.fixture(scope="module")
@@ -103,3 +104,19 @@ def test_absent_inputs_are_named(data) -> None:
 def test_unknown_parts_are_refused_with_the_nearest(wrong, message) -> None:
     with pytest.raises(ConfigError, match=message):
         HierarchicalNetwork(toy.SYSTEM, Architecture(**wrong))
+
+
+def test_statics_beyond_the_samples_are_held_at_their_edge_and_named(data) -> None:
+    network, batch = network_for(data), batch_of(data)
+    used = next(name for part in toy.SYSTEM.submodules for name in part.statics if name in ("sand", "phh2o", "soc"))
+    index = network.scaler.position[used]
+    centre, spread = float(network.scaler.mean[index]), float(network.scaler.spread[index])
+
+    def run(z: float) -> torch.Tensor:
+        bent = torch.full_like(batch.statics[used], centre + z * spread)
+        statics = {**batch.statics, used: unbend(used, bent)}
+        assert bool(network.beyond(statics)[used].all()) == (abs(z) > 4)
+        return network(batch.drivers, statics)[0]["fch4"]
+
+    assert torch.equal(run(40.0), run(4.001)) and torch.equal(run(-9.0), run(-4.001))
+    assert not torch.equal(run(3.9), run(3.0))

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from .. import variables
 from ..config.infer import InferBlock
@@ -64,7 +65,8 @@ class BlockResult:
 
     ``state`` (member, layer, cell, hidden) per sub-module; ``annual`` (member, cell) float32 per flux, mean of the last
     year; ``dissimilarity`` (cell,) float32, ``applicable`` (cell,) int8 (-1 unknown); ``outside``: how many values of
-    each variable leave its valid range; ``seconds`` by part of the work.
+    each variable leave its valid range; ``beyond``: how many cells have each static beyond the samples of a member;
+    ``seconds`` by part of the work.
     """
 
     block: Block
@@ -73,6 +75,7 @@ class BlockResult:
     dissimilarity: Array = field(default_factory=lambda: np.empty(0, np.float32))
     applicable: npt.NDArray[np.int8] = field(default_factory=lambda: np.empty(0, np.int8))
     outside: dict[str, int] = field(default_factory=dict)
+    beyond: dict[str, int] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
 
 
@@ -223,16 +226,29 @@ class _BlockRun:
             self.outcome.outside[name] += outside
 
     def _judge(self, climate: Mapping[str, Array]) -> None:
-        """Dissimilarity averaged over the members that have an index; applicable where most of these say so."""
+        """Dissimilarity averaged over the members that have an index; applicable where most of these say so and no
+        static lies beyond the samples."""
         n = len(self.index)
         indices = [member.applicability for member in self.own.members if member.applicability is not None]
         self.outcome.dissimilarity = np.full(n, np.nan, np.float32)
         self.outcome.applicable = np.full(n, -1, np.int8)
+        beyond = self._beyond()
         if indices:
             table = features(climate, self.statics, self.own.system.climate)
             found = [index.evaluate(table) for index in indices]
             self.outcome.dissimilarity = np.mean([value for value, _ in found], axis=0).astype(np.float32)
-            self.outcome.applicable = (2 * np.sum([flag for _, flag in found], axis=0) > len(found)).astype(np.int8)
+            most = 2 * np.sum([flag for _, flag in found], axis=0) > len(found)
+            self.outcome.applicable = (most & ~beyond).astype(np.int8)
+
+    def _beyond(self) -> npt.NDArray[np.bool_]:
+        """Cells (cell,) where a static lies beyond the samples of any member; counts them by static."""
+        tensors = {name: torch.as_tensor(values) for name, values in self.statics.items()}
+        far: dict[str, npt.NDArray[np.bool_]] = {}
+        for member in self.own.members:
+            for name, mask in member.network.beyond(tensors).items():
+                far[name] = far.get(name, np.zeros(len(self.index), bool)) | mask.numpy()
+        self.outcome.beyond = {name: int(mask.sum()) for name, mask in far.items()}
+        return np.any(list(far.values()), axis=0) if far else np.zeros(len(self.index), bool)
 
     def result(self) -> BlockResult:
         states = [state for state in self.states if state is not None]

@@ -21,6 +21,7 @@ from ..ingest.atmosphere import series_of
 from ..tiles.cells import ActiveCells, read_cells
 from ..tiles.piece import dates_of
 from ..train.member import Member
+from ..train.scaler import FAR
 from .blocks import run_blocks
 from .kernel import BlockResult, Job, forget_context
 from .memory import of_tile, refuse_above
@@ -41,6 +42,7 @@ class TileSummary:
     members: int
     seconds: dict[str, float] = field(default_factory=dict)
     outside: dict[str, int] = field(default_factory=dict)
+    beyond: dict[str, int] = field(default_factory=dict)
 
 
 def run_tile(
@@ -204,13 +206,23 @@ class TileJob:
     def _report(self, results: list[BlockResult]) -> TileSummary:
         report = TileSummary(len(self.cells), len(self.cells) * sum(map(len, self.days)), len(self.members))
         for result in results:
-            for total, part in ((report.seconds, result.seconds), (report.outside, result.outside)):
+            for total, part in (
+                (report.seconds, result.seconds),
+                (report.outside, result.outside),
+                (report.beyond, result.beyond),
+            ):
                 for name, value in part.items():
                     total[name] = total.get(name, 0) + value  # type: ignore[assignment, operator]
         for name, count in report.outside.items():
             if count:
                 low, high = variables.get(name).valid
                 print(f"warning: {count} values of '{name}' lie outside [{low:g}, {high:g}]", file=sys.stderr)
+        for name, count in report.beyond.items():
+            if count:
+                said = f"in {count} of {len(self.cells)} cells '{name}' lies more than {FAR:g} standard deviations from"
+                print(
+                    f"warning: {said} the samples; it is held there and the cells are not applicable", file=sys.stderr
+                )
         return report
 
 

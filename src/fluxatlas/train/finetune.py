@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import torch
 
 from ..config.train import TrainBlock
 from ..errors import InputError
@@ -21,7 +23,9 @@ from .knowledge import Knowledge
 from .loop import Mixture, Schedule, Trainer
 from .losses import Objective
 from .member import Member
+from .networks import HierarchicalNetwork
 from .pretrain import device_of, fit_applicability, split_samples
+from .scaler import FAR
 from .sites import SiteData
 from .splits import folds, hold_out, time_folds
 
@@ -138,6 +142,7 @@ def finetune(
     system, seed, device = pretrained.system, settings.seed + member, device_of(settings)
     split = split_sites(sites, system.flux, settings, member, seed)
     network = copy.deepcopy(pretrained.network).to(device)
+    _say_beyond(network, sites)
     objectives = (
         Objective(system, "finetune", Knowledge.of(system, "finetune", settings.knowledge)),
         Objective(system, "pretrain", Knowledge.of(system, "pretrain", settings.knowledge)),
@@ -170,6 +175,17 @@ def finetune(
     described["hidden_sites"] = _hidden_sites(sites, split)
     index = fit_applicability([synthetic, *split.training], system)
     return Member(network, pretrained.grid, index, described), history, split
+
+
+def _say_beyond(network: HierarchicalNetwork, sites: SiteData) -> None:
+    """Name the sites with statics beyond the samples, which the network holds at their edge."""
+    for part in sites.sets:
+        far = network.beyond({name: torch.as_tensor(values) for name, values in part.statics.items()})
+        for number, site in enumerate(part.sites):
+            names = [name for name, mask in far.items() if mask[number]]
+            if names:
+                said = f"site {site}: {', '.join(names)} beyond {FAR:g} standard deviations of the samples, held there"
+                print(said, file=sys.stderr, flush=True)
 
 
 def _hidden_sites(sites: SiteData, split: Split) -> list[str]:

@@ -17,6 +17,9 @@ from torch import Tensor, nn
 from .. import variables
 from ..errors import InputError
 
+FAR = 4.0
+"""Standard deviations of the samples beyond which a static is held: nothing was learned there to go on from."""
+
 
 def bend(name: str, values: Tensor) -> Tensor:
     """The transformed variable, any shape; physical units in."""
@@ -72,6 +75,14 @@ class Scaler(nn.Module):
         """Z-score of ``values`` in physical units; same shape."""
         index = self.position[name]
         return (bend(name, values) - self.mean[index]) / self.spread[index]
+
+    def scale_static(self, name: str, values: Tensor) -> Tensor:
+        """Z-score of a static, held at :data:`FAR` standard deviations; same shape."""
+        return self.scale(name, values).clamp(-FAR, FAR)
+
+    def beyond(self, name: str, values: Tensor) -> Tensor:
+        """Where (cell,) a static is held by :meth:`scale_static`."""
+        return self.scale(name, values).abs() > FAR
 
     def bent(self, name: str, scaled: Tensor) -> Tensor:
         """The bent variable of a z-score; same shape."""

@@ -152,8 +152,15 @@ class HierarchicalNetwork(nn.Module):
         outputs.update(self.head.function(known))
         return outputs, carried
 
+    def beyond(self, statics: Series) -> dict[str, Tensor]:
+        """Where (cell,) each of the ``statics`` (cell,) lies beyond the samples and is held at their edge."""
+        used = {name for part in self.submodules for name in part.statics}
+        return {name: self.scaler.beyond(name, values) for name, values in statics.items() if name in used}
+
     def features(self, part: Submodule, known: Series) -> Tensor:
-        """Scaled inputs of ``part``, (time, cell, feature), in the order drivers, upstream, statics."""
+        """Scaled inputs of ``part``, (time, cell, feature), in the order drivers, upstream, statics.
+
+        Statics beyond what the scaler knows are held at its edge, never extrapolated."""
         lacking = [name for name in (*part.drivers, *part.upstream, *part.statics) if name not in known]
         if lacking:
             raise InputError(
@@ -161,7 +168,7 @@ class HierarchicalNetwork(nn.Module):
                 hint="give them as drivers or statics, or override the outputs of the sub-module and do not run it",
             )
         series = [self.scaler.scale(name, known[name]) for name in (*part.drivers, *part.upstream)]
-        fixed = [self.scaler.scale(name, known[name]).expand_as(series[0]) for name in part.statics]
+        fixed = [self.scaler.scale_static(name, known[name]).expand_as(series[0]) for name in part.statics]
         return torch.stack([*series, *fixed], dim=-1)
 
     def _outputs(self, part: Submodule, raw: Tensor, known: Series, overrides: Series) -> dict[str, Tensor]:

@@ -187,6 +187,15 @@ def test_a_column_is_stated_by_its_name_or_that_without_position(tmp_path: Path,
     assert found["swc05"] == pytest.approx(0.25)
 
 
+def test_a_flux_a_thousand_times_too_small_is_asked_about(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    means(base(tmp_path, FCH4_1_1_1=0.02), tmp_path)
+    said = capsys.readouterr().err
+    assert "FCH4_1_1_1: hardly any value is above 0.028 mg m-2 d-1" in said
+    assert "state its unit with sites.entries.units.FCH4_1_1_1" in said
+    means(base(tmp_path, FCH4_1_1_1=20.0), tmp_path)
+    assert "hardly any value" not in capsys.readouterr().err
+
+
 def test_missing_codes_are_no_values_in_another_unit(tmp_path: Path) -> None:
     values = np.full(1440, 283.15)
     values[:5] = -9999

@@ -39,6 +39,8 @@ CANDIDATES: dict[str, tuple[str, ...]] = {
     "ch4": ("ppb", "1"),
     "vpd": ("Pa", "hPa", "kPa"),
 }
+FAINT: dict[str, float] = {"fch4": 0.1}
+"""What measured values of a flux exceed at times [canonical units]; less is another prefix (umol read as nmol)."""
 REPEATS = 5
 """So many values above what a fraction can be are not single outliers."""
 
@@ -80,6 +82,9 @@ def by_magnitude(
         assumed_percent = factor < 0.5 if family == "swc" else factor <= 1.0
         if (found := _scale(finite, assumed_percent)) or family == "swc":
             return found
+    if variable in FAINT and (largest := float(np.quantile(np.abs(finite * factor + offset), 0.99))) < FAINT[variable]:
+        text = f"hardly any value is above {largest:.2g} {variables.get(variable).units}, less than instruments resolve"
+        return Finding("unusual-magnitude", text) if largest > 0 else None
     return _unit(finite, variable, units, factor, offset)
 
 

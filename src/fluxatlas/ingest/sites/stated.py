@@ -95,7 +95,7 @@ def true_unit(
         ledger.warn(site, f"{name} is left out: it {found.text}; {state}")
         return np.nan, np.nan
     if not found.certain:
-        ledger.note(site, f"{name}: {found.text}; if it is wrong, {state}")
+        ledger.warn(site, f"{name}: {found.text}; if its unit is another one, {state}")
         return 1.0, 0.0
     unit = {"%": "percent", "1": "a fraction"}.get(found.units, found.units)
     ledger.warn(site, f"{name} is read as {unit}: {found.text}")

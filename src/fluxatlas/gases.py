@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -84,3 +85,14 @@ class AnnualSeries:
         length = np.where(dates.is_leap_year, 366.0, 365.0)
         decimal_year = dates.year.to_numpy(float) + (dates.day_of_year.to_numpy(float) - 0.5) / length
         return np.interp(decimal_year, np.asarray(self.years, float) + 0.5, self.values)
+
+
+def year_spans(years: Iterable[int]) -> str:
+    """Years in words: ``1984-1986, 1990``."""
+    spans: list[list[int]] = []
+    for year in sorted(set(years)):
+        if spans and spans[-1][-1] == year - 1:
+            spans[-1][1:] = [year]
+        else:
+            spans.append([year])
+    return ", ".join("-".join(map(str, span)) for span in spans)

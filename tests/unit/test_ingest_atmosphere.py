@@ -322,6 +322,11 @@ def test_years_gaps_gases_and_places_that_do_not_do_are_refused_and_nothing_is_w
     for source, years, message in (
         (good, [1998, 1999], "complete years 1999-2001, not 1998"),
         (good, [2001, 2002], "not 2002: it|complete years 1999-2001, not 2002"),
+        (
+            good,
+            [1996, 1997, 2000, 2003, 2004],
+            r"not 1996-1997, 2003-2004\n(.|\n)*needs 1996-1997, 2000, 2003",
+        ),
         (gappy, [2000], "1 periods are missing"),
         (unknown, [2000], "latitude of station ABC"),
         (other, [1958], "holds CO2, expected CH4"),

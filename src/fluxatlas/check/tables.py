@@ -12,6 +12,7 @@ from ..config.constraints import Constraint, constraint_inputs
 from ..config.sites import SiteEntry
 from ..drivers import AnnualSeries
 from ..errors import InputError, counted
+from ..gases import year_spans
 from ..ingest.atmosphere import annual_series, read_series, write_series
 from ..ingest.constraints.build import kind_of
 from ..ingest.sites.inputs import entry_files
@@ -49,7 +50,7 @@ def _series(run: Run, gas: str, findings: Findings) -> AnnualSeries | None:
             series = annual_series(gas)
             absent = [year for year in years if year not in series.years]
             if absent:
-                what = f"no atmospheric {gas.upper()} for {absent[0]}"
+                what = f"no atmospheric {gas.upper()} for {year_spans(absent)}"
                 hint = f"choose years within {series.years[0]}-{series.years[-1]} or give a longer series ({key})"
                 findings.add(InputError(what, where=series.source, hint=hint), "period")
         else:

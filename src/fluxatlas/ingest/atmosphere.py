@@ -23,7 +23,7 @@ import pandas as pd
 
 from .. import files, gases
 from ..errors import ConfigError, InputError
-from ..gases import AnnualSeries
+from ..gases import AnnualSeries, year_spans
 from ..loading import load_object
 from ..paths import RESOURCES
 from ..systems import SlowDriver
@@ -234,8 +234,9 @@ def write_series(
     absent = [year for year in years if year not in known]
     if absent:
         span = f"the complete years {known.min()}-{known.max()}" if len(known) else "no complete year"
-        hint = "choose other years, or a longer series: it is not extended"
-        raise InputError(f"holds {span}, not {absent[0]}", where=str(source), hint=hint)
+        hint = f"give a longer series (it is not extended), or choose other years: the run needs {year_spans(years)}"
+        hint += ", with those of its spin-up and training"
+        raise InputError(f"holds {span}, not {year_spans(absent)}", where=str(source), hint=hint)
     values, note = series.values["value"], ""
     correction = gases.get(gas).offset
     if series.site and not correction:

@@ -150,8 +150,6 @@ def test_every_file_is_recognised(data_dir: Path) -> None:
 
 
 DEFECTS: list[tuple[str, str, str, str]] = [
-    # atmosphere
-    (f"{NOAA}/ch4_mm_gl.csv", "missing-code", "trend_unc", "-9.99"),
     # towers
     (f"{EU}/BE-Lcr/FLX_BE-Lcr_FLUXNET2015_ERAI_DD_1989-2020_beta-3.csv", "empty-rows", "", "2020-12-31 (366 rows)"),
     (f"{EU}/RU-Fyo/FLX_RU-Fyo_FLUXNET2015_ERAI_DD_1989-2020_beta-3.csv", "missing-code", "TA_ERA", "-9999 (366"),
@@ -160,16 +158,13 @@ DEFECTS: list[tuple[str, str, str, str]] = [
     (f"{EU}/BE-Vie/ref_da/et_Vie_FLUXNET2015.nc", "unit-contradicts-step", "et", "mm per 30.44 d"),
     (f"{EU}/GF-Guy/ref_da/et_Guy_FLUXNET2015.nc", "all-missing", "et", "no value"),
     (f"{EU}/GF-Guy/ref_da/et_Guy_FLUXNET2015.nc", "no-energy-balance", "et", "energy balance"),
-    (f"{KIT}/US-Wi7_2005-2005_FLUXNET2015_Flux.nc", "flag-without-variable", "", "Qg,"),
-    (f"{KIT}/US-Wi7_2005-2005_FLUXNET2015_Met.nc", "gap-filled", "", "above 2"),
-    (f"{KIT}/FLX_US-Wi7_FLUXNET2015_FULLSET_DD_2005-2005_1-4.csv", "gap-filled", "", "TA_F"),
-    (f"{TOWERS}/chuhousen_amerifluxr/AMF_US-CRT_BASE-BADM_2-5.zip", "not-gap-filled", "", "FC 9,144 of 17,520"),
-    (f"{TOWERS}/chuhousen_amerifluxr/AMF_US-CRT_BASE-BADM_2-5.zip", "not-gap-filled", "", "FCH4 5,073"),
-    (f"{TOWERS}/chuhousen_amerifluxr/AMF_US-CRT_BASE-BADM_2-5.zip", "not-gap-filled", "", "LE 9,221"),
-    (f"{VIC}/WKG/stdfmt/WKG.stdfmt.daily.txt", "zero-as-missing", "SWnet", "0.00"),
+    (f"{KIT}/FLX_US-Wi7_FLUXNET2015_FULLSET_DD_2005-2005_1-4.csv", "gap-filled", "", "evspsbl, nee"),
+    (f"{TOWERS}/chuhousen_amerifluxr/AMF_US-CRT_BASE-BADM_2-5.zip", "missing-code", "FC", "-9999 (8,376 of 17,520)"),
+    (f"{TOWERS}/chuhousen_amerifluxr/AMF_US-CRT_BASE-BADM_2-5.zip", "missing-code", "FCH4", "-9999 (12,447 of 17,520)"),
+    (f"{TOWERS}/chuhousen_amerifluxr/AMF_US-CRT_BASE-BADM_2-5.zip", "missing-code", "LE", "-9999 (8,299 of 17,520)"),
     (f"{VIC}/WHS/stdfmt/WHS.stdfmt.daily.txt", "missing-code", "LWdown", "-9999 (839 of 2,013)"),
     (f"{VIC}/WKG/flux_obs/AMF_USWkg_2004_L2_WG_V006.csv", "all-missing", "NEE", "no value"),
-    (f"{VIC}/WHS/flux_obs/AMF_USWhs_2007_L2_WG_V004.csv", "missing-code", "SH", "-6999"),
+    (f"{VIC}/WHS/flux_obs/AMF_USWhs_2007_L2_WG_V004.csv", "missing-code", "TA", "-9999 (245 of 8,902)"),
     (f"{CARDAMOM}/validation_AR-SLu.csv", "unit-missing", "", "ET"),
     (f"{CARDAMOM}/validation_FI-Jok.csv", "time-gap", "", "missing steps"),
     (f"{TOWERS}/leap-stc_metaflux/base/CH-Oe1_MM.csv", "derived", "", "RECO"),
@@ -183,17 +178,14 @@ DEFECTS: list[tuple[str, str, str, str]] = [
     (CITIES, "fraction-not-percent", "hurs", "fraction"),
     (CITIES, "contradicting-labels", "rlds", "net"),
     # soil methane
-    (f"{VOIGT}/SoilChamber_1.rds", "mixed-units", "Soil_Moisture_VWC", "58.78"),
     (f"{VOIGT}/SoilChamber_1.rds", "spikes", "Longwave_Radiation_In", "14940.6"),
     (f"{VOIGT}/SoilChamber_1.rds", "out-of-range", "Longwave_Radiation_In", "-208.2"),
-    (f"{VOIGT}/SoilChamber_2.rds", "percent-not-fraction", "Soil_Moisture_VWC", "percent"),
     (f"{COSORE}/d20190610_SIHI_H2", "scaled-missing-code", "CSR_FLUX_CH4", "3,279 values are exactly -231458.33"),
     (f"{COSORE}/d20200328_UEYAMA_HOKUROKU", "percent-not-fraction", "CSR_SM5", "percent"),
     (f"{COSORE}/d20200808_MINIAT", "percent-not-fraction", "CSR_SM15", "percent"),
     (f"{COSORE}/d20200825_MINIAT", "percent-not-fraction", "CSR_SM15", "percent"),
     (f"{COSORE}/d20200808_MINIAT", "out-of-range", "CSR_T5", "301.265"),
     (f"{COSORE}/d20190617_SCOTT_WKG", "all-missing", "CSR_FLUX_CH4", "no value"),
-    (f"{COSORE}/d20190617_SCOTT_WHS", "no-ch4", "", "no CH4"),
     ("soil_ch4/COMPASS-DOE_grossMethane/2019_CH4data.csv", "missing-code", "FCH4", "-9999 (502 of 1,218)"),
     ("soil_ch4/tomc-GIS_Soil-GHG-flux-upscaling/aarhus_soil_ghg.csv", "unit-missing", "", "units of the fluxes"),
     # soil moisture
@@ -202,19 +194,16 @@ DEFECTS: list[tuple[str, str, str, str]] = [
     (f"{HAWAII}/GLDAS/GLDAS_TESTDATA_HAWAII/0165.nc", "amount-not-content", "SoilMoi0_10cm_inst", "kg m-2"),
     (f"{HAWAII}/SMAP/SMAP_V5_PM/netcdf/0165.nc", "sparse", "soil_moisture_pm", "0.8 %"),
     (f"{ISMN}/SCAN/PuaAkala/SCAN_SCAN_PuaAkala_sm_0.050800_0.050800_Hydraprobe-Analog-(2.5-Volt)_20170101_20181231.stm",
-     "flagged-values", "", "C02"),
+     "flagged-values", "", "5,037 flag C"),
     (f"{ISMN}/ISMN_qualityflags_description.txt", "not-utf8", "", "not UTF-8"),
     # static layers
     ("static/bpbond_srdb/fractional_land.0.5-deg.nc", "longitude-0-360", "", "0.25 to 359.75"),
     (CAPACITY, "zero-as-missing", "band 1", "are 0"),
-    ("static/cran_kgc/kmz.rda", "no-coordinates", "", "grid"),
     (f"{COWEETA}/land_cover/land_cover.tif", "no-nodata", "", "no missing value"),
     (f"{COWEETA}/coweeta_basin.shp", "projected", "", "26917"),
     (f"{COWEETA}/land_cover/MODIS/modis_LAI_08-01-2010_08-01-2011_35.0838x-83.4885_35.0173x-83.4117.nc",
      "calendar", "time", "julian"),
     # wetlands
-    (f"{CH4}/FLX_BW-Gum_FLUXNET-CH4_DD_2018-2018_1-1.csv", "no-water-table", "", "WTD"),
-    (f"{CH4}/FLX_RU-Che_FLUXNET-CH4_DD_2014-2016_1-1.csv", "no-water-table", "", "WTD"),
     (f"{CH4}/FLX_SE-Deg_FLUXNET-CH4_DD_2014-2018_1-1.csv", "units-not-in-file", "", "no units"),
     ("wetland_ch4/Lyreshka_MethaneData/Annual_CH4_estimates.rds", "not-utf8", "", "0x85"),
     (f"{WET}/gcp_monthly_sum.csv", "time-start-unknown", "", "month number 1"),
@@ -258,10 +247,18 @@ def test_time_coverage(data_dir: Path, path: str, start: str, end: str, step: st
 
 def test_ranges_and_positions_of_the_lists(data_dir: Path) -> None:
     """Numbers that the lists of sources state."""
-    voigt = {v.name: v for v in report_of(data_dir / VOIGT / "SoilChamber_1.rds").variables}
-    flux = voigt["CH4_Flux_ug_m2_h"]
-    assert flux.n - flux.missing == 45024
-    assert (flux.minimum, flux.maximum) == pytest.approx((-273.6, 780), abs=0.5)
+    voigt = report_of(data_dir / VOIGT / "SoilChamber_1.rds").variables
+    flux = [v for v in voigt if v.name == "CH4_Flux_ug_m2_h"]  # automatic and manual
+    assert sum(v.n - v.missing for v in flux) == 45024 - 80  # of the manual rows each once, and those with a date
+    assert min(v.minimum or 0 for v in flux) == pytest.approx(-273.6, abs=0.5)
+    assert max(v.maximum or 0 for v in flux) == pytest.approx(780, abs=0.5)
+    wet = {v.units: (v.minimum, v.maximum) for v in voigt if v.name == "Soil_Moisture_VWC"}
+    assert wet["%"][1] == pytest.approx(58.78)  # of the campaigns in percent, of the automatic chambers a fraction
+    assert wet["m3 m-3"][1] is not None and wet["m3 m-3"][1] < 1
+    scott = report_of(data_dir / COSORE / "d20190617_SCOTT_WHS")
+    assert any("no CH4 flux" in note for note in scott.details["ingest_notes"])
+    wisconsin = report_of(data_dir / KIT / "US-Wi7_2005-2005_FLUXNET2015_Met.nc")
+    assert any("LWdown 0 %" in note for note in wisconsin.details["ingest_notes"])  # measured or well filled
     hokuroku = report_of(data_dir / COSORE / "d20200328_UEYAMA_HOKUROKU")
     flux = next(v for v in hokuroku.variables if v.name == "CSR_FLUX_CH4")
     assert (flux.minimum, flux.median, flux.maximum) == pytest.approx((-5.69, -1.67, 0.6), abs=0.05)

@@ -1,15 +1,22 @@
-"""Running the site readers of ingest on one file, to say what they make of it."""
+"""Running the site readers of ingest on one file: what they see in it, and what they make of it."""
 
 from __future__ import annotations
 
 import importlib
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
+
+import numpy as np
+import pandas as pd
 
 from ..config.sites import QcRules, SiteEntry
 from ..errors import FluxAtlasError
+from ..ingest.sites.layouts import Layout
 from ..ingest.sites.records import Ledger, SiteRecord
+from . import places, times
+from .frames import judge_frame, specs_of
 from .probe import Probe
 from .report import MappingRow, Report, refused
 
@@ -17,19 +24,37 @@ STAND_IN: dict[str, Any] = {"lat": 45.0, "lon": 0.0}
 """Position that stands for one that the file does not state."""
 
 
-def through(
-    report: Report, probe: Probe, source: str, *, files: Sequence[str] = (), nothing: str = "no_reader"
-) -> Report:
-    """The verdict of the reader called ``source`` on ``files`` (default: the probed one).
+@dataclass
+class Witness(Ledger):
+    """A ledger that keeps what the readers show it: tables, their layouts, seconds over which amounts are summed."""
 
-    ``nothing``: the status where it keeps nothing. A site whose coordinates are not in the file gets a stand-in.
+    tables: list[tuple[pd.DataFrame, Layout, float | None]] = field(default_factory=list)
+
+    def saw(self, table: pd.DataFrame, layout: Layout, step: float | None = None) -> None:
+        self.tables.append((table, layout, step))
+
+
+def through(
+    report: Report,
+    probe: Probe,
+    source: str,
+    *,
+    files: Sequence[str] = (),
+    nothing: str = "no_reader",
+    zone: str = "",
+    units_from: str = "format",
+) -> Report:
+    """What the reader called ``source`` sees in ``files`` (default: the probed one), and its verdict.
+
+    ``nothing``: the status where it keeps nothing; ``zone`` of its times; ``units_from``: who states the units. A site
+    whose coordinates are not in the file gets a stand-in.
     """
     paths = list(files) or [str(probe.path)]
     entry: dict[str, Any] = {"source": source, "path": paths}
     if probe.kind == "text":
         entry["encoding"] = probe.encoding
     reader: Any = importlib.import_module(f"fluxatlas.ingest.sites.{source}")
-    made, ledger = SiteEntry.model_validate(entry), Ledger()
+    made, ledger, periods = SiteEntry.model_validate(entry), Witness(), pd.DataFrame()
     try:
         try:
             records: list[SiteRecord] = reader.read(paths, made, QcRules(), ledger)
@@ -40,26 +65,77 @@ def through(
             text = "coordinates are not in the file: name a 'metadata' CSV or list the site in the entry"
             report.note("position-not-in-file", text)
             made = SiteEntry.model_validate({**entry, "sites": [{"site": named[1], **STAND_IN}]})
-            ledger = Ledger()
+            ledger = Witness()
             records = reader.read(paths, made, QcRules(), ledger)
+        if not sum(len(r.observations) + _days(r) for r in records) and hasattr(reader, "read_periods"):
+            ledger.tables.clear()
+            periods = reader.read_periods(paths, made, QcRules(), ledger)
     except FluxAtlasError as problem:
+        _show(report, ledger, zone, units_from)
         return refused(report, problem)
-    if not sum(len(r.observations) + _days(r) for r in records) and hasattr(reader, "read_periods"):
-        return _longer(report, reader, paths[0], made)
-    return _verdict(report, records, ledger, f"sites.entries: {{source: {source}}}", nothing)
+    _show(report, ledger, zone, units_from)
+    _places(report, records, periods)
+    key = f"sites.entries: {{source: {source}}}"
+    return _longer(report, periods, ledger, key) if len(periods) else _verdict(report, records, ledger, key, nothing)
 
 
-def _longer(report: Report, reader: Any, path: str, entry: SiteEntry) -> Report:
-    """The verdict for means over longer than a day, which go to the table of periods."""
-    ledger = Ledger()
-    try:
-        periods = reader.read_periods([path], entry, QcRules(), ledger)
-    except FluxAtlasError as problem:
-        return refused(report, problem)
-    for listed in ledger.as_dict().values():
-        report.details.setdefault("ingest_notes", []).extend(listed.get("notes", [])[:5])
-    if periods.empty:
-        return report.decide("no_reader", "ingest reads it but uses nothing of it")
+def _show(report: Report, ledger: Witness, zone: str, units_from: str) -> None:
+    """Times and columns of what the reader saw; of tables with the same columns (sensors of a station) the first."""
+    stamps = [
+        np.asarray(t.index, "datetime64[s]") for t, _, _ in ledger.tables if isinstance(t.index, pd.DatetimeIndex)
+    ]
+    if stamps:
+        times.judge(report, np.unique(np.concatenate(stamps)), zone=zone)
+    shown: list[list[str]] = []
+    for table, layout, given in ledger.tables:
+        names = [str(name) for name in table.columns if layout.find(str(name))]
+        if names in shown:
+            report.details["further_tables"] = report.details.get("further_tables", 0) + 1
+            continue
+        shown.append(names)
+        timed = isinstance(table.index, pd.DatetimeIndex)
+        steps = np.diff(np.unique(table.index.to_numpy("datetime64[s]"))).astype(float) if timed else np.array([])
+        step = given or (float(np.median(steps)) if steps.size else 86400.0)
+        ordered = timed and table.index.is_unique
+        judge_frame(
+            report,
+            table[names],
+            specs_of(layout, names, step=step, units_from=units_from),
+            stamps=pd.DatetimeIndex(table.index) if timed else None,
+            ordered=ordered,
+            subdaily=timed and (step < 86400 or not ordered),
+            day_steps=max(1, round(86400 / step)) if ordered else 1,
+        )
+    if units_from == "format" and shown:
+        report.note("units-not-in-file", "the file states no units: those of the documentation are shown")
+    _counted(report, ledger)
+
+
+def _counted(report: Report, ledger: Ledger) -> None:
+    """Notes of the reader, what its quality control counted, and where that dropped most of a column."""
+    poor = []
+    for site, listed in ledger.as_dict().items():
+        report.details.setdefault("ingest_notes", []).extend(listed["notes"][:5] if site else [])
+        for name, levels in listed["variables"].items():
+            text = "; ".join(level["text"] for level in levels.values())
+            report.details.setdefault("ingest_counts", {})[name] = text
+            poor += [name for level in levels.values() if level["dropped"].get("gap-filled", 0) > 0.5 * level["read"]]
+            if name.endswith(" flags") and any(level["dropped"] for level in levels.values()):
+                report.warn("flagged-values", f"{name}: {text}")
+    if poor:
+        report.warn("gap-filled", f"mostly gap-filled, and so left out by ingest: {', '.join(dict.fromkeys(poor))}")
+
+
+def _places(report: Report, records: list[SiteRecord], periods: pd.DataFrame) -> None:
+    rows = periods.drop_duplicates("site") if len(periods) else pd.DataFrame([record.site for record in records])
+    if len(rows) and "position-not-in-file" not in report.codes():
+        places.judge(report, rows["lat"], rows["lon"], [str(name) for name in rows["site"]], sea=len(rows) < 2000)
+    if len(rows) == 1:
+        report.details["site"] = str(rows["site"].iloc[0])
+
+
+def _longer(report: Report, periods: pd.DataFrame, ledger: Ledger, key: str) -> Report:
+    """The verdict on means over longer than a day, which go to the table of periods."""
     counts = ", ".join(f"{n:,} of {name}" for name, n in sorted(periods["variable"].value_counts().items()))
     units = {v.name: v.units for v in report.variables}
     for name in sorted(set(periods["variable"])):
@@ -68,16 +144,14 @@ def _longer(report: Report, reader: Any, path: str, entry: SiteEntry) -> Report:
         if columns:
             report.mapping.append(MappingRow(str(name), list(columns), ", ".join(labels), "means of periods"))
     text = f"ingest makes {len(periods):,} means over longer than a day of it ({counts}): periods.parquet"
-    return report.decide("usable", text, f"sites.entries: {{source: {entry.source}}}")
+    return report.decide("usable", text, key)
 
 
 def _verdict(report: Report, records: list[SiteRecord], ledger: Ledger, key: str, nothing: str) -> Report:
     """Usable where a reader kept anything, else ``nothing``."""
-    for record in records[:1]:
-        from_record(report, record, ledger)
     for record in records:
         mapping_of(report, record, ledger)
-        if record.forcing is not None and not _days(record) and "no-own-weather" not in report.codes():
+        if record.forcing is not None and not _days(record):
             report.note("no-own-weather", "no day has complete meteorology")
     n = sum(len(record.observations) for record in records)
     days = sum(_days(record) for record in records)
@@ -101,16 +175,6 @@ def kept(record: SiteRecord) -> str:
     if record.forcing is not None:
         parts.append(f"{_days(record):,} complete days of meteorology")
     return "ingest makes " + (", ".join(parts) if parts else "nothing") + " of it"
-
-
-def from_record(report: Report, record: SiteRecord, ledger: Ledger) -> None:
-    """Notes and counts of the reader."""
-    listed: dict[str, Any] = ledger.as_dict().get(record.name, {})
-    report.details["ingest_notes"] = list(listed.get("notes", []))
-    report.details["ingest_counts"] = {
-        name: "; ".join(level["text"] for level in levels.values())
-        for name, levels in listed.get("variables", {}).items()
-    }
 
 
 DERIVED = {

@@ -15,6 +15,7 @@ from .report import Report, refused
 MOST_SIBLINGS = 300
 
 FORMATS = (
+    "sites",
     "folders",
     "archives",
     "r_data",
@@ -22,14 +23,8 @@ FORMATS = (
     "netcdf",
     "rasters",
     "vectors",
-    "fluxnet",
-    "ameriflux",
-    "cosore",
-    "ismn",
-    "sites_text",
     "noaa",
     "soil_tables",
-    "known_tables",
     "documentation",
     "tables",
 )

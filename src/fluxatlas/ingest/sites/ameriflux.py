@@ -175,6 +175,8 @@ def record(
     row = facts.row(found.site, kind="tower", source=source, ledger=ledger, where=where, stated=stated)
     site = str(row["site"])
     ledger.note(site, f"AmeriFlux {found.version}: measured values in local standard time, not gap-filled")
+    if called is None:
+        ledger.saw(found.table, LAYOUT)
     table, per_day = whole_days(found.table, where)
     step = 86400.0 / per_day
     told: dict[str, Any] = {"site": site, "where": where, "step": step, "called": called}

@@ -44,6 +44,7 @@ COLUMNS = {
     "SWC2": ("SWC_2", "%"),
 }
 """Column -> (its name in BASE files, the unit that the header must state)."""
+IN_FILE = {base: name for name, (base, _) in COLUMNS.items()}
 _BASE = {name: (base_row, unit) for name, (base, unit) in COLUMNS.items() if (base_row := BASE.find(base))}
 LAYOUT = Layout(
     (
@@ -158,6 +159,7 @@ def read(files: Sequence[str], entry: SiteEntry, rules: QcRules, ledger: Ledger)
     by_site: dict[str, list[tuple[BaseFile, dict[int, float], str]]] = {}
     for path in files:
         found, at = read_file(path, entry.encoding, entry.units)
+        ledger.saw(found.table.rename(columns=IN_FILE), LAYOUT)
         by_site.setdefault(found.site, []).append((found, at, str(path)))
     return each(sorted(by_site), lambda site: _joined(by_site[site], facts, entry, rules, ledger), ledger)
 
@@ -182,9 +184,8 @@ def _joined(
             facts.site_id(first.site), "depths of soil moisture are not in the file: those of temperature are used"
         )
     told = entry.model_copy(update=depths)
-    in_file = {base: name for name, (base, _) in COLUMNS.items()}
     joined = replace(first, table=table)
-    made = record(joined, facts, told, rules, ledger, where, source="ameriflux_l2", called=in_file)
+    made = record(joined, facts, told, rules, ledger, where, source="ameriflux_l2", called=IN_FILE)
     for variable, columns in ledger.sources.get(made.name, {}).items():
-        ledger.sources[made.name][variable] = {in_file.get(name, name): pair for name, pair in columns.items()}
+        ledger.sources[made.name][variable] = {IN_FILE.get(name, name): pair for name, pair in columns.items()}
     return made

@@ -18,7 +18,7 @@ from ...config.sites import QcRules, SiteEntry
 from ...errors import InputError, UnitError
 from . import depths
 from .daily import daily_mean, local_day
-from .layouts import ColumnSpec
+from .layouts import ColumnSpec, Layout
 from .metadata import SiteFacts
 from .qc import missing
 from .records import Ledger, SiteRecord, observations
@@ -40,6 +40,22 @@ OPTIONAL = (
 )
 TEMPERATURE = {"degC": (1.0, 273.15), "C": (1.0, 273.15), "°C": (1.0, 273.15), "K": (1.0, 0.0)}
 MOISTURE = {"m3 m-3": (1.0, 0.0), "1": (1.0, 0.0), "%": (0.01, 0.0), "percent": (0.01, 0.0)}
+
+
+def layout(table: pd.DataFrame) -> Layout:
+    """The columns of a table with the units and the sign that its rows state, where all of them state the same."""
+
+    def row(column: str, variable: str, known: dict[str, tuple[float, float]]) -> ColumnSpec:
+        units = sorted(set(table[f"{column}_unit"].dropna().astype(str))) if f"{column}_unit" in table else []
+        if len(units) != 1 or units[0] not in known:
+            return ColumnSpec(column, ", ".join(units))
+        return ColumnSpec(column, units[0], variable, *known[units[0]])
+
+    flux = row("flux", "fch4", {})
+    if len(pairs := table[["flux_unit", "flux_sign"]].astype(str).drop_duplicates()) == 1:
+        unit, sign = pairs.iloc[0]
+        flux = ColumnSpec("flux", unit, "fch4", methane_factor(unit) * sign_factor(sign))
+    return Layout((flux, row("soil_temperature", "tsl05", TEMPERATURE), row("soil_moisture", "swc05", MOISTURE)))
 
 
 def read_file(path: str, encoding: str = "utf-8") -> pd.DataFrame:
@@ -76,6 +92,8 @@ def read(files: Sequence[str], entry: SiteEntry, rules: QcRules, ledger: Ledger)
     """All sites of the tables of an entry; a site may be spread over several of them."""
     facts = SiteFacts(entry)
     tables = [read_file(path, entry.encoding).assign(file=str(path)) for path in files]
+    for table in tables:
+        ledger.saw(table.set_index("datetime_utc"), layout(table))
     whole = pd.concat(tables, ignore_index=True)
     return [_site(str(site), part, facts, entry, rules, ledger) for site, part in whole.groupby("site", sort=True)]
 
@@ -92,7 +110,7 @@ def _site(
     common: dict[str, Any] = {"rules": rules, "ledger": ledger, "site": str(row["site"])}
     _restate(table, entry, ledger, str(row["site"]))
     factor = _flux_factors(table, where)
-    whole = missing(table["flux"], rules)[0] * factor
+    whole = (missing(table["flux"], rules)[0] * factor).rename("flux")
     flux = whole.where(whole.notna(), table["flux"])  # missing codes stay as they are
     sd = table["flux_sd"] * factor.abs() if "flux_sd" in table else None
     group = table.get("chamber")

@@ -120,8 +120,9 @@ def _dataset(folder: Path, facts: SiteFacts, entry: SiteEntry, rules: QcRules, l
     ledger.note(site, f"{described.get('CSR_SITE_NAME', '')} ({described.get('CSR_PRIMARY_PUB', '') or 'unpublished'})")
     table = read_rds(folder / "data/data.RDS", ("CSR_PORT", "CSR_TIMESTAMP_BEGIN"), entry.encoding)
     table = table.sort_values(["CSR_PORT", "CSR_TIMESTAMP_BEGIN"], ignore_index=True)
+    ledger.saw(table.set_axis(_utc(table, str(folder))), LAYOUT)
     table = _untreated(table, treated_ports(folder / "PORTS.txt"), site, ledger)
-    day = _days(table, float(row["utc_offset"]), str(folder))
+    day = local_day(_utc(table, str(folder)), float(row["utc_offset"]))
     common: dict[str, Any] = {"rules": rules, "ledger": ledger, "site": site}
     parts = []
     table = restate(table, LAYOUT, entry, rules, ledger, site=site, where=str(folder / "data/data.RDS"))
@@ -151,11 +152,11 @@ def _untreated(table: pd.DataFrame, treated: set[int], site: str, ledger: Ledger
     return table[~out].reset_index(drop=True)
 
 
-def _days(table: pd.DataFrame, utc_offset: float, where: str) -> pd.DatetimeIndex:
+def _utc(table: pd.DataFrame, where: str) -> pd.DatetimeIndex:
     seconds = _floats(table, "CSR_TIMESTAMP_BEGIN")
     if seconds.isna().any() or not seconds.between(0, 4e9).all():
         raise InputError("CSR_TIMESTAMP_BEGIN is missing or out of range", where=where, hint="check data.RDS")
-    return local_day(pd.DatetimeIndex(pd.to_datetime(np.rint(seconds), unit="s")), utc_offset)
+    return pd.DatetimeIndex(pd.to_datetime(np.rint(seconds), unit="s"))
 
 
 def _columns(table: pd.DataFrame, ledger: Ledger, site: str) -> list[tuple[str, str, float, float]]:

@@ -90,6 +90,7 @@ def _restated(
 ) -> FluxnetFile:
     """A file with its columns in the units of its layout."""
     told: dict[str, Any] = {"site": site, "where": where, "step": STEPS.get(part.resolution, 86400.0)}
+    ledger.saw(part.table, layout(part.resolution), told["step"])
     return replace(part, table=restate(part.table, layout(part.resolution), entry, rules, ledger, **told))
 
 

@@ -48,10 +48,9 @@ _FORM = "(_F|_ERA|_F_MDS|_CORR)?"
 
 
 @cache
-def layout(resolution: str = "DD", product: str = "") -> Layout:
+def layout(resolution: str = "DD") -> Layout:
     """The columns of the products' documentation, which differ in carbon and precipitation."""
-    umol = resolution == "HH" or product == "FLUXNET-CH4"
-    carbon = ("umol m-2 s-1", "nee", C_PER_UMOL) if umol else ("g C m-2 d-1", "nee", 1.0)
+    carbon = ("umol m-2 s-1", "nee", C_PER_UMOL) if resolution == "HH" else ("g C m-2 d-1", "nee", 1.0)
     carbon = ("g C m-2 yr-1", "nee", 1 / 365.25) if resolution == "YY" else carbon
     rain = {"HH": "mm per half hour", "YY": "mm yr-1"}.get(resolution, "mm d-1")
     return Layout(

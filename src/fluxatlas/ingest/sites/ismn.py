@@ -174,6 +174,7 @@ def read(files: Sequence[str], entry: SiteEntry, rules: QcRules, ledger: Ledger)
         else:
             series.append(path)
     for found, path in each(series, lambda path: (read_file(path, entry.encoding), path), ledger):
+        ledger.saw(found.table[["value"]].set_axis([found.quantity], axis=1), LAYOUT)
         name = facts.site_id(f"{found.facts['network']}-{found.facts['station']}")
         stations.setdefault(name, []).append((found, path))
 

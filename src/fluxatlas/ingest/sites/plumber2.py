@@ -150,6 +150,7 @@ def read(files: Sequence[str], entry: SiteEntry, rules: QcRules, ledger: Ledger)
     by_site: dict[str, list[tuple[TowerFile, str]]] = {}
     for path in files:
         found = read_file(path)
+        ledger.saw(found.table, LAYOUT)
         by_site.setdefault(facts.site_id(found.site), []).append((found, str(path)))
     return each(sorted(by_site), lambda site: _site(site, by_site[site], facts, entry, rules, ledger), ledger)
 

@@ -11,6 +11,7 @@ import pandas as pd
 
 from ...config.sites import SiteEntry
 from ...errors import InputError
+from .layouts import Layout
 
 T = TypeVar("T")
 
@@ -60,6 +61,13 @@ class Ledger:
     """What was read and not used as a whole (a site, a sensor, a file), with the reason."""
     warnings: dict[str, list[str]] = field(default_factory=dict)
     """What belongs on the screen too: a text, and the sites it is true of."""
+
+    def saw(self, table: pd.DataFrame, layout: Layout, step: float | None = None) -> None:
+        """Be shown the columns of a file as they stand there, before anything is done with them.
+
+        ``table``: indexed by time where it has times; amounts are over ``step`` seconds (default: those between the
+        times). Here nothing happens; ``fluxatlas inspect`` looks at them.
+        """
 
     def source(self, site: str, variable: str, column: str, factor: float, offset: float) -> None:
         """Keep which ``column`` became ``variable``, by ``value * factor + offset``."""

@@ -63,6 +63,7 @@ def _records(path: str, entry: SiteEntry, rules: QcRules, ledger: Ledger) -> pd.
     table = read_table(path, required=(*_TEXTS, *_NUMBERS), text=text)
     for name in _NUMBERS:
         table[name] = numbers(table, name, path)
+    ledger.saw(table, LAYOUT)
     table = restate(table, LAYOUT, entry, rules, ledger, site="SRDB", where=path)
     words = {name: table[name].astype("string").fillna("").str.strip() for name in _TEXTS}
     middle, years = table["Study_midyear"], table["YearsOfData"].fillna(1.0)

@@ -87,6 +87,7 @@ def _site(path: str, facts: SiteFacts, entry: SiteEntry, rules: QcRules, ledger:
     row = facts.row(Path(path).name.split(".")[0], kind="tower", source="stdfmt", ledger=ledger, where=path)
     site = str(row["site"])
     table = read_file(path, entry.encoding)
+    ledger.saw(table, LAYOUT)
     table = restate(table, LAYOUT, entry, rules, ledger, site=site, where=path)
     parts = []
     for variable, column, (factor, offset) in _observed(table, path):

@@ -72,13 +72,12 @@ LAYOUT = Layout(
         celsius(r"Soil_Temp(_(?P<depth>\d+)cm)?_C|Soil_Temp_Flux_C", "tsl05"),
         ColumnSpec(r"Soil_Moisture(_(?P<depth>\d+)cm|_VWC|_GF_VWC)", "m3 m-3", "swc05"),
         ColumnSpec("Precip_mm", "mm per hour", "pr", per_step=True),
-        celsius("Air_Temp_C", "tas"),
-        ColumnSpec("Longwave_Radiation_Out", "W m-2", "rlds"),
-        ColumnSpec("Vapor_Pressure_Deficit_kPa", "kPa", "vpd", 1000.0),
     )
 )
 WEATHER = LAYOUT.columns[:6]
 """The hourly weather."""
+CHAMBERS, HOURLY = Layout(LAYOUT.columns[6:9]), Layout((*WEATHER, LAYOUT.of("pr")))
+"""The automatic chambers, and the hours of the weather beside them."""
 CAMPAIGNS = Layout((LAYOUT.of("fch4"), celsius("Soil_Temp_Flux_C", "tsl05"), percent("Soil_Moisture_VWC", "swc05")))
 """The manual campaigns."""
 HOURS = 22
@@ -174,11 +173,15 @@ def _site(
         hourly = hourly.reset_index(drop=True)
         utc = times(hourly["Date"], "%Y-%m-%dT%H:%M", where)
         day = local_day(utc, float(row["utc_offset"]))
+        ledger.saw(hourly.set_axis(pd.DatetimeIndex(utc)), CHAMBERS)
+        ledger.saw(hourly[~utc.duplicated()].set_axis(pd.DatetimeIndex(utc.drop_duplicates())).sort_index(), HOURLY)
         hourly = restate(hourly, LAYOUT, **told, step=3600.0, called={MANUAL["CH4_flux"]: short(entry, "CH4_flux")})
         parts += _automatic(hourly, day, common)
         forcing = _weather(hourly, pd.DatetimeIndex(utc), day, common)
     if len(manual):
         called = {name: short(entry, column) for column, name in MANUAL.items()}
+        dated = manual[manual["Date"] != ""]
+        ledger.saw(dated.set_index(pd.to_datetime(dated["Date"], errors="coerce")), CAMPAIGNS)
         parts += _manual(restate(manual, CAMPAIGNS, **told, called=called), common, where)
     joined = observations(parts)
     return SiteRecord(row, joined[~joined.duplicated(["time", "variable"])], forcing)

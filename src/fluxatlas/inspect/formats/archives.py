@@ -1,22 +1,19 @@
-"""Zip files: AmeriFlux BASE packages, packed NetCDF of the climate data store, Excel workbooks."""
+"""Zip files that are not those of sites: packed NetCDF of the climate data store, Excel workbooks."""
 
 from __future__ import annotations
 
-import re
 import tempfile
 import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
 
 from ...errors import FluxAtlasError, InputError
-from ...ingest.sites.inputs import ZIPS
 from ...ingest.sites.workbook import sheets
 from ...ingest.source import recognise as recognise_mapping
 from ..probe import Probe
-from ..readers import through
 from ..registry import inspect_path, refused
 from ..report import Report
-from . import ameriflux, vectors
+from . import tables, vectors
 
 MOST_BYTES = 1024 * 2**20
 """Unpacked size above which the members of a zip are only listed."""
@@ -53,15 +50,6 @@ def _archive(report: Report, probe: Probe, packed: zipfile.ZipFile, names: list[
     total = sum(info.file_size for info in packed.infolist())
     if not names:
         return report.decide("unusable", "the zip holds no files")
-    base = next((name for name in names if re.search(r"AMF_.*_BASE_.*\.csv$", name)), None)
-    if base is not None and packed.getinfo(base).file_size < MOST_BYTES:
-        report.format, report.product = "ameriflux-base", "AmeriFlux BASE (zip)"
-        text = packed.read(base).decode("utf-8", "replace").replace("\r\n", "\n")
-        return ameriflux.base(report, probe, text, text[:2000].split("\n"))
-    layout = next((source for source, form in ZIPS.items() if form.fullmatch(probe.name)), "")
-    if layout:
-        report.format, report.product = f"{layout}-zip", f"{layout.upper()} archive (zip)"
-        return through(report, probe, layout)
     if any(name.lower().endswith(".shp") for name in names):
         report.format = "shapefile-zip"
         return vectors.shapes(report)
@@ -111,7 +99,7 @@ def _workbook(report: Report, probe: Probe) -> Report:
     report.details |= {"sheets": list(found), "extents": extents, "first_row": first[:30]}
     if {"SITE_ID", "GROUP_ID", "VARIABLE", "DATAVALUE"} <= set(first):
         report.format, report.product = "ameriflux-bif", "AmeriFlux BADM interchange file (BIF)"
-        return ameriflux.badm_facts(report)
+        return tables.badm_facts(report)
     if any("Carbon Budget" in sheet for sheet in found):
         report.product = "Excel workbook of the Global Carbon Budget"
     return report.decide("no_reader", "an Excel workbook: no reader yet; save its sheet as CSV")

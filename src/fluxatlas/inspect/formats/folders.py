@@ -7,22 +7,20 @@ from pathlib import Path
 from ...errors import InputError
 from ..probe import Probe
 from ..report import Report, refused
-from . import cosore
+from .sites import is_cosore
 
 ZARR = (".zgroup", ".zmetadata", ".zarray", "zarr.json")
 
 
 def is_dataset(path: Path) -> bool:
     """Whether a folder is one data set and not a folder of files."""
-    return cosore.is_dataset(path) or any((path / name).exists() for name in ZARR)
+    return is_cosore(path) or any((path / name).exists() for name in ZARR)
 
 
 def recognise(probe: Probe) -> Report | None:
-    """COSORE folders; a plain folder is refused, as its files are inspected one by one. Zarr is left to netcdf."""
+    """A plain folder is refused, as its files are inspected one by one. Zarr is left to netcdf."""
     if not probe.is_folder or any((probe.path / name).exists() for name in ZARR):
         return None
-    if cosore.is_dataset(probe.path):
-        return cosore.recognise(probe)
     try:
         empty = not any(probe.path.iterdir())
     except OSError as problem:

@@ -1,4 +1,4 @@
-"""NetCDF of single sites and points: PLUMBER2 towers, series derived from FLUXNET, time-series cell files."""
+"""NetCDF of points without a reader: series derived from FLUXNET, time-series cell files."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import xarray as xr
 from .. import places
 from ..datasets import Axes
 from ..probe import Probe
-from ..readers import through
 from ..report import Report
 
 DERIVED = {"nee", "gpp", "reco", "et"}
@@ -20,9 +19,6 @@ def decide(report: Report, dataset: xr.Dataset, roles: Axes, probe: Probe) -> Re
     if roles.layout not in ("point", "points"):
         return None
     names = {str(name) for name in dataset.data_vars}
-    named = any("Fluxnet_name" in dataset[name].attrs for name in names)
-    if roles.layout == "point" and (named or "site_code" in dataset.attrs):
-        return _plumber(report, dataset, probe)
     if roles.layout == "point" and DERIVED & names and "station_name" in {*names, *map(str, dataset.coords)}:
         return _derived(report, dataset, next(iter(DERIVED & names)))
     if "gpi" in names:
@@ -31,36 +27,6 @@ def decide(report: Report, dataset: xr.Dataset, roles: Axes, probe: Probe) -> Re
     if str(dataset.attrs.get("featureType", "")) == "timeSeries" or roles.layout == "points":
         return _cells(report, dataset, roles)
     return None
-
-
-def _plumber(report: Report, dataset: xr.Dataset, probe: Probe) -> Report:
-    report.format, report.product = "plumber2", "PLUMBER2 / FluxnetLSM tower"
-    report.version = str(dataset.attrs.get("Fluxnet_dataset_version", ""))
-    report.details["site"] = str(dataset.attrs.get("site_code", ""))
-    names = {str(name) for name in dataset.data_vars}
-    lonely = sorted(name for name in names if name.endswith("_qc") and name.removesuffix("_qc") not in names)
-    if lonely:
-        absent = ", ".join(name.removesuffix("_qc") for name in lonely)
-        report.warn("flag-without-variable", f"quality flags without their variable: {absent} absent")
-    filled = {}
-    for name in sorted(names):
-        share = dataset[name].attrs.get("Gap-filled_%")
-        if share is not None and not name.endswith("_qc"):
-            filled[name] = float(np.asarray(share, np.float64).ravel()[0])
-    poor = [f"{name} {value:.0f} %" for name, value in filled.items() if value > 50]
-    report.details["gap_filled_percent"] = filled
-    if poor:
-        report.warn("gap-filled", f"mostly gap-filled: {', '.join(poor)}")
-    flags = {name: report_flag(report, name) for name in names if name.endswith("_qc")}
-    high = sorted(name for name, value in flags.items() if value is not None and value > 2)
-    if high:
-        report.warn("gap-filled", f"median flag above 2 (worse than medium quality): {', '.join(high)}")
-    return through(report, probe, "plumber2")
-
-
-def report_flag(report: Report, name: str) -> float | None:
-    """Median of a flag that was summarised."""
-    return next((v.median for v in report.variables if v.name == name), None)
 
 
 def _derived(report: Report, dataset: xr.Dataset, name: str) -> Report:

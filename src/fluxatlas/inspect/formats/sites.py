@@ -1,0 +1,179 @@
+"""Files of sites: which reader of ingest takes a file; what is in it is what that reader sees."""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...errors import FluxAtlasError
+from ...files import NETCDF, open_netcdf
+from ...ingest.sites import chambers, cosore, fluxnet_files, stdfmt, voigt
+from ...ingest.sites.inputs import COSORE_FILES, NAMES, ZIPS
+from ..probe import Probe
+from ..readers import through
+from ..report import Report, refused
+
+LOCAL = "local standard time"
+_DATE = re.compile(r"^\s*(\d{4})\s+(\d{1,2})\s+(\d{1,2})\s")
+_CEOP = re.compile(r"^\d{4}/\d\d/\d\d \d\d:\d\d \d{4}/\d\d/\d\d \d\d:\d\d\s+\S+\s+\S+\s+\S+(\s+[-\d.]+){6}\s+\S")
+_HEAD = re.compile(r"^\S+\s+\S+\s+\S.*(\s+-?\d+(\.\d+)?){5}\s+\S")
+_VALUE = re.compile(r"^\d{4}/\d\d/\d\d \d\d:\d\d\s+[-\d.]+\s")
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A layout of site files: its reader, name, product and how it is known; the rest as for :func:`through`."""
+
+    source: str
+    format: str
+    product: str
+    fits: Callable[[Probe], bool]
+    zone: str = LOCAL
+    nothing: str = "no_reader"
+    units_from: str = "format"
+
+
+def _fluxnet(probe: Probe) -> bool:
+    header, layout = probe.header(), fluxnet_files.layout()
+    clock = {"TIMESTAMP", "TIMESTAMP_START"} & set(header)
+    known = sum(layout.find(name) is not None for name in header)
+    return bool(clock) and known > 1 and not {"Site", "Lat"} <= set(header) and not _base(probe)
+
+
+def _base(probe: Probe) -> bool:
+    commented = any(line.startswith("# Site:") for line in probe.lines[:5])
+    return (commented or bool(NAMES["ameriflux"].match(probe.name))) and "TIMESTAMP_START" in probe.header()
+
+
+def _ismn(probe: Probe) -> bool:
+    headed = bool(_HEAD.match(probe.first_row)) and len(probe.lines) > 1 and bool(_VALUE.match(probe.lines[1]))
+    return headed or bool(_CEOP.match(probe.first_row))
+
+
+def _stdfmt(probe: Probe) -> bool:
+    return bool(_DATE.match(probe.first_row)) and len(probe.first_row.split()) == len(stdfmt.COLUMNS)
+
+
+def _chambers(probe: Probe) -> bool:
+    header = set(probe.header())
+    return set(chambers.REQUIRED) <= header or {"datetime_utc", "flux", "flux_unit"} <= header
+
+
+def _plumber(probe: Probe) -> bool:
+    try:
+        with NETCDF, open_netcdf(probe.path, decode_times=False) as data:
+            tower = "site_code" in data.attrs or any("Fluxnet_name" in data[name].attrs for name in data.data_vars)
+            return tower and all(data[name].size == 1 for name in ("latitude", "longitude") if name in data)
+    except (FluxAtlasError, OSError, ValueError, KeyError, RuntimeError, TypeError, AttributeError, IndexError):
+        return False
+
+
+def _level2(probe: Probe) -> bool:
+    return probe.lines[0].startswith("Sitename:") and any(line.startswith("YEAR,") for line in probe.lines[:60])
+
+
+TEXT = (
+    Kind("ameriflux_l2", "ameriflux-l2", "AmeriFlux Level 2", _level2, units_from="file"),
+    Kind("ameriflux", "ameriflux-base", "AmeriFlux BASE", _base),
+    Kind("fluxnet", "fluxnet", "FLUXNET2015 / ICOS", _fluxnet, nothing="unusable"),
+    Kind("ismn", "ismn-stm", "ISMN station series", _ismn, "UTC"),
+    Kind("stdfmt", "stdfmt", "VIC tower file, daily (stdfmt)", _stdfmt, "not stated", "unusable"),
+    Kind("chambers", "chambers", "plain chamber table", _chambers, "UTC", "unusable", "file"),
+    Kind("srdb", "srdb", "SRDB global soil respiration database",
+         lambda probe: {"Record_number", "Rs_annual"} <= set(probe.header())),
+)  # fmt: skip
+VOIGT = Kind("voigt", "voigt", "CH4 uptake of upland soils, chambers (Voigt et al. 2023)", lambda probe: True, "UTC",
+             "unusable", "file")  # fmt: skip
+PLUMBER = Kind("plumber2", "plumber2", "PLUMBER2 / FluxnetLSM tower", _plumber, units_from="file")
+
+
+def recognise(probe: Probe) -> Report | None:
+    """A file or a folder of one of the layouts that the site readers of ingest know."""
+    if probe.is_folder:
+        return _folder(probe) if is_cosore(probe.path) else None
+    if probe.kind in ("hdf5", "netcdf3"):
+        return read(PLUMBER, probe) if _plumber(probe) else None
+    if probe.kind == "zip":
+        return _zip(probe)
+    if probe.kind != "text":
+        return None
+    if probe.first_row.startswith("/*"):
+        return _pangaea(probe)
+    if probe.first_row.startswith("quantity_name;unit;depth_from"):
+        report = Report(str(probe.path), "ismn-static", "ISMN static variables of a station")
+        return report.decide("part", "soil of an ISMN station: give the folder with its series", "sites.entries")
+    if probe.name in COSORE_FILES[:2] and "CSR_" in probe.text[:20_000]:
+        return _cosore_text(probe)
+    kind = next((kind for kind in TEXT if kind.fits(probe)), None)
+    return None if kind is None else read(kind, probe)
+
+
+def read(kind: Kind, probe: Probe) -> Report:
+    """The report on a file of ``kind``."""
+    report = Report(str(probe.path), kind.format, kind.product)
+    if kind.source == "fluxnet":
+        called = fluxnet_files.CALLED.get(fluxnet_files.resolution_of(probe.path), "")
+        report.format = f"fluxnet-{called}" if called else "fluxnet"
+        report.product = "FLUXNET-CH4" if "FCH4" in probe.header() else report.product
+    return through(report, probe, kind.source, nothing=kind.nothing, zone=kind.zone, units_from=kind.units_from)
+
+
+def _zip(probe: Probe) -> Report | None:
+    """An archive as a network hands it out; a BASE-BADM zip is known by what it holds."""
+    layout = next((source for source, form in ZIPS.items() if form.fullmatch(probe.name)), "")
+    if layout:
+        report = Report(str(probe.path), f"{layout}-zip", f"{layout.upper()} archive (zip)")
+        return through(report, probe, layout, zone={"ismn": "UTC"}.get(layout, LOCAL))
+    try:
+        with zipfile.ZipFile(probe.path) as packed:
+            names = packed.namelist()
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+        return None
+    return read(TEXT[1], probe) if any(re.search(r"AMF_.*_BASE_.*\.csv$", name) for name in names) else None
+
+
+def _pangaea(probe: Probe) -> Report:
+    """PANGAEA text: the campaigns of Voigt et al., else something that has no reader."""
+    try:
+        voigt.read_tab(probe.path, probe.encoding)
+    except FluxAtlasError as problem:
+        report = refused(Report(str(probe.path), "pangaea", "PANGAEA text"), problem)
+        report.status = "no_reader" if "*/" in probe.text else report.status
+        return report
+    return read(VOIGT, probe)
+
+
+def is_cosore(path: Path) -> bool:
+    """Whether a folder holds a COSORE data set."""
+    return all((path / name).exists() for name in COSORE_FILES)
+
+
+def _folder(probe: Probe) -> Report:
+    report = Report(str(probe.path), "cosore", "COSORE data set")
+    files = [str(probe.path / name) for name in COSORE_FILES]
+    return through(report, probe, "cosore", files=files, nothing="unusable", zone="UTC")
+
+
+def _cosore_text(probe: Probe) -> Report:
+    """The description or the chambers of a data set, whose folder is to be given."""
+    report = Report(str(probe.path), "cosore-text", "COSORE metadata")
+    try:
+        if probe.name == COSORE_FILES[0]:
+            cosore.read_description(probe.path)
+        else:
+            report.details["treated_ports"] = sorted(cosore.treated_ports(probe.path))
+    except FluxAtlasError as problem:
+        return refused(report, problem)
+    return report.decide("part", "belongs to a COSORE data set: give the folder", "sites.entries: {source: cosore}")
+
+
+def cosore_data(probe: Probe) -> Report:
+    """A ``data.RDS`` on its own."""
+    report = Report(str(probe.path), "cosore-data", "COSORE data")
+    if probe.path.parent.name == "data" and is_cosore(probe.path.parent.parent):
+        text = "the measurements of a COSORE data set: give its folder"
+        return report.decide("part", text, "sites.entries: {source: cosore}")
+    return report.decide("unusable", "DESCRIPTION.txt and PORTS.txt of the data set are not beside it")

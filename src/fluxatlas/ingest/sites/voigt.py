@@ -180,8 +180,7 @@ def _site(
         forcing = _weather(hourly, pd.DatetimeIndex(utc), day, common)
     if len(manual):
         called = {name: short(entry, column) for column, name in MANUAL.items()}
-        dated = manual[manual["Date"] != ""]
-        ledger.saw(dated.set_index(pd.to_datetime(dated["Date"], errors="coerce")), CAMPAIGNS)
+        ledger.saw(manual.set_index(pd.to_datetime(manual["Date"], errors="coerce")), CAMPAIGNS)
         parts += _manual(restate(manual, CAMPAIGNS, **told, called=called), common, where)
     joined = observations(parts)
     return SiteRecord(row, joined[~joined.duplicated(["time", "variable"])], forcing)

@@ -80,33 +80,35 @@ def through(
 
 
 def _show(report: Report, ledger: Witness, zone: str, units_from: str) -> None:
-    """Times and columns of what the reader saw; of tables with the same columns (sensors of a station) the first."""
-    stamps = [
-        np.asarray(t.index, "datetime64[s]") for t, _, _ in ledger.tables if isinstance(t.index, pd.DatetimeIndex)
-    ]
-    if stamps:
+    """Times and columns of what the reader saw; tables with the same columns (of several sites or sensors) are one."""
+    indices = [table.index for table, _, _ in ledger.tables if isinstance(table.index, pd.DatetimeIndex)]
+    if indices:
+        stamps = [np.asarray(index.dropna(), "datetime64[s]") for index in indices]
         times.judge(report, np.unique(np.concatenate(stamps)), zone=zone)
-    shown: list[list[str]] = []
+    alike: dict[tuple[str, ...], list[pd.DataFrame]] = {}
+    layouts: dict[tuple[str, ...], tuple[Layout, float | None]] = {}
     for table, layout, given in ledger.tables:
-        names = [str(name) for name in table.columns if layout.find(str(name))]
-        if names in shown:
-            report.details["further_tables"] = report.details.get("further_tables", 0) + 1
-            continue
-        shown.append(names)
+        found = tuple(str(name) for name in table.columns if layout.find(str(name)))
+        alike.setdefault(found, []).append(table[list(found)])
+        layouts[found] = layout, given
+    for found, tables in alike.items():
+        names, (layout, given) = list(found), layouts[found]
+        table = tables[0] if len(tables) == 1 else pd.concat(tables)
         timed = isinstance(table.index, pd.DatetimeIndex)
-        steps = np.diff(np.unique(table.index.to_numpy("datetime64[s]"))).astype(float) if timed else np.array([])
+        known = np.asarray(pd.DatetimeIndex(table.index).dropna() if timed else [], "datetime64[s]")
+        steps = np.diff(np.unique(known)).astype(float)
         step = given or (float(np.median(steps)) if steps.size else 86400.0)
         ordered = timed and table.index.is_unique
         judge_frame(
             report,
-            table[names],
+            table,
             specs_of(layout, names, step=step, units_from=units_from),
             stamps=pd.DatetimeIndex(table.index) if timed else None,
             ordered=ordered,
             subdaily=timed and (step < 86400 or not ordered),
             day_steps=max(1, round(86400 / step)) if ordered else 1,
         )
-    if units_from == "format" and shown:
+    if units_from == "format" and alike:
         report.note("units-not-in-file", "the file states no units: those of the documentation are shown")
     _counted(report, ledger)
 

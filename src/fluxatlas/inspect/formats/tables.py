@@ -14,7 +14,7 @@ import pandas as pd
 
 from ...errors import FluxAtlasError, InputError
 from ...ingest.sites import badm
-from ...ingest.sites.metadata import SYNONYMS, read_attributes, read_metadata
+from ...ingest.sites.metadata import columns_of, read_attributes, read_metadata
 from ...ingest.sites.records import ATTRIBUTE_COLUMNS
 from ...ingest.sites.text import check_columns
 from ...paths import RESOURCES
@@ -160,7 +160,7 @@ def _site_list(probe: Probe, header: list[str]) -> Report | None:
     lower = {name.lower() for name in header}
     attributes = "site" in header and sum(name in header for name in ATTRIBUTE_COLUMNS) >= 2
     placed = set(LAT[:2]) & lower and set(LON[::2]) & lower and len(header) <= 40
-    named = all(any(name in header for name in SYNONYMS[key]) for key in ("site", "lat", "lon"))
+    named = {"site", "lat", "lon"} <= set(columns_of(header))
     if len(header) < 3 or not (attributes or placed or named):
         return None
     report = Report(str(probe.path), "site-list", "list of sites")

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pandas as pd
 
 from ...config.sites import SiteEntry
 from ...errors import InputError
-from .layouts import Layout
+
+if TYPE_CHECKING:
+    from .layouts import Layout
 
 T = TypeVar("T")
 

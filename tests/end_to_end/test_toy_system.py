@@ -139,7 +139,7 @@ def test_everything_the_workflow_names_is_there_and_nothing_of_the_flagship(run:
     figures = {path.stem for path in (folder / toy.paths("report", "figures")).glob("*.png")}
     assert figures == set(toy.figures) and "flux_map" in figures and "truth_map" not in figures
     page = (folder / toy.paths("report", "summary.md")).read_text()
-    assert page.startswith("# Net carbon exchange of a toy") and "Tg yr-1 of C" in page
+    assert page.startswith("# Synthetic Earth (not real): Net carbon exchange of a toy") and "Tg yr-1 of C" in page
     names = [path.name for path in (folder / "results").rglob("*") if path.is_file()]
     assert not [name for name in names if "ch4" in name or "tsl" in name or "swc" in name]
     with xr.open_dataset(folder / toy.paths("synthesize", "samples.nc"), engine="netcdf4") as samples:

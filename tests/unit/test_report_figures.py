@@ -397,12 +397,13 @@ def test_the_page_holds_the_numbers_of_the_tables(world, inputs, tmp_path) -> No
     assert "<h1>a &lt; b</h1>" in text and "](../figures/skill.png)" in plain
     (address,) = re.findall(r'src="data:image/png;base64,([^"]+)"', text)
     assert base64.b64decode(address) == (tmp_path / "figures" / "skill.png").read_bytes()
+    assert not re.search(r"\bnan\b", plain)
     assert "<b>Skill at sites left out.</b>" in text and "flatters fine-tuning" in text
     write_summary(tmp_path / "real.html", system=SYSTEM, skill=inputs.skill[0])
     assert "flatters" not in (tmp_path / "real.html").read_text()
     assert "| infer | 2 | 42.5 | 30.0 | 800 |" in plain
     whole = pd.read_csv(inputs.budget[0]).query("region_kind == 'global' and variable == 'ch4ox'").iloc[0]
-    assert f"| 2001 | ch4ox | {whole['mean']:.4g} |" in plain and f"{whole['mean']:.4g}" in text
+    assert f"| 2001 | CH4 uptake | {whole['mean']:.3g} |" in plain and f"{whole['mean']:.3g}" in text
     with pytest.raises(InputError, match="file not found"):
         write_summary(page, system=SYSTEM, budget=tmp_path / "none.csv")
     with pytest.raises(InputError, match="file not found"):

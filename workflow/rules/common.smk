@@ -17,6 +17,7 @@ from fluxatlas.errors import FluxAtlasError
 from fluxatlas.farewell import absent_results, farewell
 from fluxatlas.freshness import years_record
 from fluxatlas.hashes import settings_hash
+from fluxatlas.report.opening import open_on
 from fluxatlas.run import Run, commands_on_path
 from fluxatlas.stages import STAGE_VERSIONS
 from fluxatlas.yaml_text import read_keys
@@ -199,4 +200,7 @@ def make_report():
             "--config",
             *(f"{key}={json.dumps(value)}" for key, value in given.items()),
         ]
-    return None if subprocess.run(command, capture_output=True).returncode else page
+    if subprocess.run(command, capture_output=True).returncode:
+        return None
+    open_on(page, "summary.html")
+    return page

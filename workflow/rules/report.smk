@@ -74,6 +74,8 @@ rule summary:
     input:
         budget="<results>/products/budget.csv",
         skill="<results>/evaluate/skill.csv",
+        protocols="<results>/evaluate/protocols.csv",
+        prior="<results>/evaluate/prior.csv" if "prior" in RUN.tables else [],
         towers="<results>/evaluate/towers.csv" if RUN.tower_variables else [],
         seams="<results>/evaluate/seams.csv",
         truth="<results>/evaluate/truth.csv" if RUN.has_truth else [],
@@ -97,6 +99,8 @@ rule summary:
     params:
         title=RUN.system.title,
         system=RUN.system.key,
+        about=RUN.about.to_json(),
+        prior=lambda wc, input: repeat("--prior", input.prior),
         truth=lambda wc, input: repeat("--truth", input.truth),
         towers=lambda wc, input: repeat("--towers", input.towers),
         figures=lambda wc, input: repeat("--figure", input.figures),
@@ -104,5 +108,6 @@ rule summary:
         version=STAGE_VERSIONS["report"],
     shell:
         "fluxatlas report summary --title {params.title:q} --system {params.system:q} --budget {input.budget:q} --skill {input.skill:q}"
+        " --about {params.about:q} --protocols {input.protocols:q} {params.prior:q}"
         " {params.towers:q} --seams {input.seams:q} {params.truth:q} {params.figures:q}"
         " --benchmarks {params.benchmarks:q} --output {output.html:q} 2> {log:q}"

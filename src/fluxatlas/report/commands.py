@@ -74,13 +74,17 @@ def summary(
     title: Annotated[str, typer.Option(help="Heading of the page; empty: that of the system.")] = "",
     budget: Table = None,
     skill: Table = None,
+    protocols: Table = None,
+    prior: Table = None,
     truth: Table = None,
     towers: Table = None,
     seams: Table = None,
     figure: Annotated[list[Path] | None, typer.Option(help="Figure to show; repeat for more.")] = None,
+    about: Annotated[str, typer.Option(help="Name of the run and of its domain, its inputs, as JSON.")] = "{}",
     benchmarks: Annotated[Path | None, typer.Option(help="Folder of the benchmark files.")] = None,
 ) -> None:
     """Write one page with the key numbers of the run."""
+    from ..products.about import About
     from ..systems import get_system
     from .summary import write_summary
 
@@ -88,8 +92,11 @@ def summary(
         output,
         system=get_system(system),
         title=title,
+        about=About.from_json(about),
         budget=budget,
         skill=skill,
+        protocols=protocols,
+        prior=prior,
         truth=truth,
         towers=towers,
         seams=seams,

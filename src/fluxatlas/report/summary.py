@@ -7,21 +7,32 @@ import html
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from .. import files
 from ..errors import InputError
 from ..paths import REPOSITORY
-from ..stages import STAGES
-from ..style import model_name, model_order
+from ..products.about import SYNTHETIC_NOTE, About
 from ..systems import System
 from .catalogue import FIGURES
+from .sections import (
+    Section,
+    budget_section,
+    cost_section,
+    prior_section,
+    protocols_section,
+    seams_section,
+    skill_section,
+    towers_section,
+    truth_section,
+)
+from .verdicts import judgement, total
 
 PathLike = str | Path
+Opening = list[tuple[str, list[str]]]
 
 CSS = """\
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #222; }
@@ -32,22 +43,16 @@ figure { margin: 1.5rem 0; } img { max-width: 100%; } figcaption, .note { color:
 """
 
 
-@dataclass(frozen=True)
-class Section:
-    """A heading, a sentence that says what the numbers are, and a table of text."""
-
-    title: str
-    note: str
-    table: pd.DataFrame
-
-
 def write_summary(
     output: PathLike,
     *,
     system: System,
     title: str = "",
+    about: About | None = None,
     budget: PathLike | None = None,
     skill: PathLike | None = None,
+    protocols: PathLike | None = None,
+    prior: PathLike | None = None,
     truth: PathLike | None = None,
     towers: PathLike | None = None,
     seams: PathLike | None = None,
@@ -61,21 +66,38 @@ def write_summary(
     Snakemake's benchmark files, left out where it does not exist. Raises :class:`InputError` for a missing file.
     """
     makers = (
-        (budget, lambda table: _budget(table, system)),
-        (skill, lambda table: _skill(table, system, synthetic=truth is not None)),
-        (truth, _truth),
-        (towers, _towers),
-        (seams, _seams),
+        (budget, budget_section),
+        (protocols, protocols_section),
+        (skill, partial(skill_section, synthetic=truth is not None)),
+        (prior, prior_section),
+        (truth, truth_section),
+        (towers, towers_section),
+        (seams, seams_section),
     )
-    sections = [make(_read(path)) for path, make in makers if path]
+    sections = [make(_read(path), system) for path, make in makers if path]
     if benchmarks and Path(benchmarks).is_dir():
-        sections.append(_cost(Path(benchmarks)))
+        sections.append(cost_section(Path(benchmarks)))
+    about = about or About()
+    opening = _opening(about, system, _read(budget) if budget else None, _read(protocols) if protocols else None)
     page, folder = Path(output), Path(output).parent
     links = [(Path(path).stem, Path(os.path.relpath(path, folder)).as_posix()) for path in figures]
     embedded = [(Path(path).stem, _embedded(path)) for path in figures]
-    title = title or system.title
-    files.write_text(page, _html(title, sections, embedded))
-    files.write_text(page.with_suffix(".md"), _markdown(title, sections, links))
+    title = about.title(title or system.title)
+    files.write_text(page, _html(title, opening, sections, embedded))
+    files.write_text(page.with_suffix(".md"), _markdown(title, opening, sections, links))
+
+
+def _opening(about: About, system: System, budget: pd.DataFrame | None, protocols: pd.DataFrame | None) -> Opening:
+    """What the page begins with: headings and the lines below each, the findings in one sentence first."""
+    found = [total(budget, system)] if budget is not None else []
+    found += [judgement(protocols, system)] if protocols is not None else []
+    years = sorted(set(budget["year"])) if budget is not None else []
+    period = f"{years[0]}–{years[-1]}" if len(years) > 1 else "".join(map(str, years))
+    facts = [f"run {about.run}", about.domain, period, f"fluxatlas {files.__version__} ({files.commit()})"]
+    note = [SYNTHETIC_NOTE] if about.synthetic else []
+    sentence = "; ".join(filter(None, found))
+    parts = [("", [*note, *([f"{sentence}."] if sentence else []), " · ".join(filter(None, facts))])]
+    return [*parts, ("Made of", list(about.inputs))] if about.inputs else parts
 
 
 def _embedded(path: PathLike) -> str:
@@ -91,142 +113,21 @@ def _read(path: PathLike) -> pd.DataFrame:
     return pd.read_csv(path)
 
 
-def _number(value: Any) -> float:
-    return float(value)
-
-
-def _budget(table: pd.DataFrame, system: System) -> Section:
-    whole = table[table["region_kind"] == "global"]
-    rows = [
-        {
-            "year": str(row.year),
-            "variable": row.variable,
-            "mean": f"{row.mean:.4g}",
-            "interval": f"{row.low:.4g} to {row.high:.4g}",
-            "unit": f"{row.unit} of {system.get_flux(str(row.variable)).substance}",
-            f"{system.area} [km2]": f"{_number(row.area_m2) / 1e6:,.0f}",
-        }
-        for row in whole.itertuples()
-    ]
-    interval = whole["interval"].iloc[0] if "interval" in whole and len(whole) else "interval of the members"
-    return Section("Budget of the domain", f"Mean of the ensemble; interval: {interval}.", pd.DataFrame(rows))
-
-
-SPLIT_NOTE = "Each site is predicted by models that have not seen it. R2 is negative where the mean would do better."
-SYNTHETIC_NOTE = (
-    " Read this with care: in the hidden truth of the synthetic Earth the oxidation rate is more than twice the median"
-    " of the process model's prior (docs/synthetic_earth.md). The prior is therefore biased from the start, which"
-    " flatters fine-tuning. Heat and water of this world follow the same equations as the process model, which"
-    " flatters that model in soil temperature and soil water."
-)
-"""What the makers of the synthetic Earth know and the reader of a skill table must."""
-
-
-def _skill(table: pd.DataFrame, system: System, synthetic: bool = False) -> Section:
-    test = table[(table["split"] == "test") & (table["member"].astype(str) == "all")]
-    rows = []
-    for target in dict.fromkeys([system.flux, *test["target"]]):
-        here = test[test["target"] == target]
-        for model in model_order(here["model"]):
-            for row in here[here["model"] == model].itertuples():
-                rows.append(
-                    {
-                        "model": model_name(str(model)),
-                        "target": target,
-                        "values": str(row.scale).replace("_", " "),
-                        "sites": str(row.sites),
-                        "n": str(row.n),
-                        "R2": f"{row.r2:.2f}",
-                        "r": f"{row.r:.2f}",
-                        "RMSE": f"{row.rmse:.3f}",
-                        "bias": f"{row.bias:+.3f}",
-                        "unit": "m3 m-3" if row.unit == "1" else row.unit,
-                    }
-                )
-    note = SPLIT_NOTE + (SYNTHETIC_NOTE if synthetic else "")
-    return Section("Skill at sites left out", note, pd.DataFrame(rows))
-
-
-def _truth(table: pd.DataFrame) -> Section:
-    rows = [
-        {
-            "year": str(row.year),
-            "variable": row.variable,
-            "cells": f"{row.cells:,}",
-            "r": f"{row.r:.2f}",
-            "R2": f"{row.r2:.2f}",
-            "RMSE": f"{row.rmse:.3f}",
-            "bias": f"{row.bias:+.3f}",
-            "within members": f"{row.within_members:.0%} (expected {row.expected_within:.0%})",
-            "total (true)": f"{row.total:.4g} ({row.true_total:.4g})",
-        }
-        for row in table.itertuples()
-    ]
-    note = "Annual means of the product against the synthetic Earth's hidden truth, in the units of the product."
-    return Section("Against the truth", note, pd.DataFrame(rows))
-
-
-def _towers(table: pd.DataFrame) -> Section:
-    rows = [
-        {
-            "site": str(row.site),
-            "variable": row.variable,
-            "days": str(row.n),
-            "r": f"{row.r:.2f}",
-            "RMSE": f"{row.rmse:.3f}",
-            "bias": f"{row.bias:+.3f}",
-            "r of anomalies": f"{row.r_anomaly:.2f}",
-        }
-        for row in table.sort_values(["variable", "site"]).itertuples()
-    ]
-    return Section("Product against towers", "The product's cell that holds the tower, day by day.", pd.DataFrame(rows))
-
-
-def _seams(table: pd.DataFrame) -> Section:
-    whole = table[table["edge"] == "all"]
-    rows = [
-        {"year": str(r.year), "variable": r.variable, "pairs": str(r.pairs), "across / inside": f"{r.ratio:.2f}"}
-        for r in whole.itertuples()
-    ]
-    return Section("Seams", "Mean step across the edges of tiles over the mean step beside them.", pd.DataFrame(rows))
-
-
-def _cost(folder: Path) -> Section:
-    """Wall time, processor time and memory by stage from Snakemake's benchmark files."""
-    rows = []
-    for path in sorted(folder.rglob("*.tsv")):
-        table = pd.read_csv(path, sep="\t", na_values="-")
-        stage = path.relative_to(folder).parts[0].removesuffix(".tsv")
-        rows.append({"stage": stage, "s": table["s"].mean(), "rss": table["max_rss"].max()})
-    found = pd.DataFrame(rows, columns=["stage", "s", "rss"])
-    order = list(dict.fromkeys(_stage_order(found["stage"])))
-    lines = [
-        {
-            "stage": stage,
-            "jobs": str(len(part)),
-            "wall time of all jobs [s]": f"{part['s'].sum():.1f}",
-            "longest job [s]": f"{part['s'].max():.1f}",
-            "largest memory [MB]": f"{part['rss'].max():.0f}",
-        }
-        for stage in order
-        for part in [found[found["stage"] == stage]]
-    ]
-    note = f"Sum over all stages: {found['s'].sum():.0f} s of wall time, as measured by Snakemake for each job."
-    return Section("What the run cost", note, pd.DataFrame(lines))
-
-
-def _stage_order(stages: pd.Series) -> list[str]:
-    present = list(stages)
-    return [*(s for s in STAGES if s in present), *sorted(set(present) - set(STAGES))]
-
-
-def _html(title: str, sections: Sequence[Section], figures: Sequence[tuple[str, str]]) -> str:
+def _html(title: str, opening: Opening, sections: Sequence[Section], figures: Sequence[tuple[str, str]]) -> str:
     parts = [
         "<!doctype html>",
         f'<html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title>',
         f"<style>{CSS}</style></head><body>",
         f"<h1>{html.escape(title)}</h1>",
     ]
+    for heading, lines in opening:
+        if heading:
+            listed = "".join(f"<li>{html.escape(line)}</li>" for line in lines)
+            parts.append(
+                f"<details><summary>{html.escape(heading)} ({len(lines)} inputs)</summary><ul>{listed}</ul></details>"
+            )
+        else:
+            parts += [f"<p>{html.escape(line)}</p>" for line in lines]
     for section in sections:
         parts += [f"<h2>{html.escape(section.title)}</h2>", f'<p class="note">{html.escape(section.note)}</p>']
         parts.append(section.table.to_html(index=False, border=0, justify="right"))
@@ -237,8 +138,10 @@ def _html(title: str, sections: Sequence[Section], figures: Sequence[tuple[str, 
     return "\n".join([*parts, "</body></html>", ""])
 
 
-def _markdown(title: str, sections: Sequence[Section], figures: Sequence[tuple[str, str]]) -> str:
+def _markdown(title: str, opening: Opening, sections: Sequence[Section], figures: Sequence[tuple[str, str]]) -> str:
     parts = [f"# {title}", ""]
+    for heading, lines in opening:
+        parts += [f"{heading}:", "", *(f"- {line}" for line in lines), ""] if heading else [f"{x}\n" for x in lines]
     for section in sections:
         parts += [f"## {section.title}", "", section.note, "", *_rows(section.table), ""]
     for name, link in figures:

@@ -1,0 +1,108 @@
+"""What the tables of a run say in words: the total, and whether its skill at unseen sites is good or bad."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any
+
+import pandas as pd
+
+from .. import variables
+from ..style import model_name, model_order
+from ..systems import System
+
+NETWORK = "network"
+
+
+def number(value: Any, digits: int = 3) -> str:
+    """A number with ``digits`` significant digits, plain where that can be read; a dash where there is none."""
+    found = float(value)
+    if not math.isfinite(found):
+        return "–"
+    if found == 0:
+        return "0"
+    if 1e-4 <= abs(found) < 1e7:
+        return f"{found:,.{max(0, digits - 1 - math.floor(math.log10(abs(found))))}f}"
+    return f"{found:.{digits - 1}e}"
+
+
+def fixed(value: Any, places: int = 2, sign: bool = False) -> str:
+    """A number with ``places`` decimals, such as a coefficient; a dash where there is none."""
+    found = float(value)
+    return f"{found:{'+' if sign else ''}.{places}f}" if math.isfinite(found) else "–"
+
+
+def percent(share: Any) -> str:
+    """A share [0-1] in percent; a dash where there is none."""
+    return f"{fixed(100 * float(share), 0)} %" if math.isfinite(float(share)) else "–"
+
+
+def between(low: Any, high: Any, text: Any = number) -> str:
+    """`` (low to high)``; empty where there is no interval."""
+    return f" ({text(low)} to {text(high)})" if math.isfinite(float(low)) and math.isfinite(float(high)) else ""
+
+
+def called(name: str, system: System) -> str:
+    """What a variable is called: the label of the flux or of the variable table; a name that nobody knows stays."""
+    label = next((f.label for f in system.fluxes if f.variable == name), "")
+    if not label and name in variables.table():
+        label = variables.get(name).label
+    return re.sub(r"\$[_^]?\{?([^$}]*)\}?\$", r"\1", label or name)
+
+
+def total(budget: pd.DataFrame, system: System) -> str:
+    """One clause: the mean total of the shown flux over the years with the range of the members; empty without rows."""
+    flux = system.shown_flux
+    rows = budget[(budget["region_kind"] == "global") & (budget["variable"] == flux.variable)]
+    if rows.empty:
+        return ""
+    mean, low, high = (rows[name].mean() for name in ("mean", "low", "high"))
+    unit = f"{rows['unit'].iloc[0]} of {flux.substance}"
+    words = called(flux.variable, system)
+    return f"{words[:1].upper()}{words[1:]}: {number(mean)} {unit}{between(low, high)}"
+
+
+def judgement(protocols: pd.DataFrame, system: System) -> str:
+    """One clause on the network at unseen sites; empty where it was not scored there.
+
+    Bad is said to be bad: an R2 below zero, where the mean of all sites would do better, and every model that does
+    better on the same days. A difference whose interval holds zero is not called one.
+    """
+    rows = protocols[(protocols["target"] == system.flux) & (protocols["subset"] == "all")]
+    rows = rows[rows["protocol"] == "balanced"]
+    own = rows[rows["against"].isna() & (rows["model"] == NETWORK) & (rows["score"] == "r2")]
+    if own.empty:
+        return ""
+    row: Any = own.iloc[0]
+    words = "bad: the mean of all sites does better" if row["value"] < 0 else "better than the mean of all sites"
+    parts = [
+        f"R2 {fixed(row['value'])}{between(row['low'], row['high'], fixed)} over {int(row['sites'])} sites, {words}"
+    ]
+    pairs = rows[rows["against"].notna() & (rows["score"] == "rmse")].set_index("against")
+    found: dict[str, list[str]] = {}
+    for name in model_order(pairs.index):
+        found.setdefault(comparison(pairs.loc[name]), []).append(_spoken(str(name)))
+    parts += [f"{word} {' and '.join(found[word])}" for word in COMPARISONS if word in found]
+    if any(word.startswith("seems") for word in found):
+        parts.append("too few places for intervals")
+    return f"at sites it has not seen the network has {'; '.join(parts)}"
+
+
+COMPARISONS = ("worse than", "seems worse than", "better than", "seems better than", "not told apart from")
+
+
+def comparison(row: Any) -> str:
+    """One of :data:`COMPARISONS` for a difference of RMSE: by its interval, else by its sign."""
+    value, low, high = (float(row[name]) for name in ("value", "low", "high"))
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return "seems worse than" if value > 0 else "seems better than"
+    if low > 0:
+        return "worse than"
+    return "better than" if high < 0 else "not told apart from"
+
+
+def _spoken(model: str) -> str:
+    """The name of a model within a sentence."""
+    name = model_name(model)
+    return f"the network {name}" if name.startswith("without") else name.replace(", prior", " with its prior")

@@ -29,6 +29,7 @@ from fluxatlas.report import budget, maps, series, training
 from fluxatlas.report.catalogue import FIGURES, KINDS, PICTURES, Inputs, figure_row
 from fluxatlas.report.figures import write_figure
 from fluxatlas.report.summary import write_summary
+from fluxatlas.report.verdicts import number
 from fluxatlas.style import MapFrame, coarsen, colorbar, house_style, limits
 from fluxatlas.systems import get_system
 from stage_files import (
@@ -403,7 +404,7 @@ def test_the_page_holds_the_numbers_of_the_tables(world, inputs, tmp_path) -> No
     assert "flatters" not in (tmp_path / "real.html").read_text()
     assert "| infer | 2 | 42.5 | 30.0 | 800 |" in plain
     whole = pd.read_csv(inputs.budget[0]).query("region_kind == 'global' and variable == 'ch4ox'").iloc[0]
-    assert f"| 2001 | CH4 uptake | {whole['mean']:.3g} |" in plain and f"{whole['mean']:.3g}" in text
+    assert f"| 2001 | CH4 uptake | {number(whole['mean'])} |" in plain and number(whole["mean"]) in text
     with pytest.raises(InputError, match="file not found"):
         write_summary(page, system=SYSTEM, budget=tmp_path / "none.csv")
     with pytest.raises(InputError, match="file not found"):

@@ -22,8 +22,8 @@ from fluxatlas.paths import REPOSITORY
 PAGES = [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
 FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"`((?:fluxatlas|snakemake) [^`\n]+)`")
-PROMISES = re.compile(r"[<>|]|\.\.\.(?!\w)")
-"""Marks of a form (``fluxatlas <stage> ...``), which is not a command."""
+PROMISES = re.compile(r"[<>|]|\.\.\.(?!\w)|^fluxatlas @")
+"""Marks of a form (``fluxatlas <stage> ...``, ``fluxatlas @FILE``), which is not a command."""
 
 
 def _blocks(*kinds: str) -> Iterator[Any]:

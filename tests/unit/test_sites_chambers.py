@@ -193,3 +193,15 @@ def test_errors_name_the_line_of_the_file(tmp_path: Path, above: str) -> None:
         read(tmp_path, text)
     wrong = next(n for n, line in enumerate(text.split("\n"), 1) if line.endswith("degC,0.2"))
     assert caught.value.what == f"line {wrong} has 14 cells, the header has 16"
+
+
+def test_a_unit_that_the_entry_puts_right_is_not_refused_before(tmp_path: Path) -> None:
+    """A table whose own unit is unclear is read with the unit that the entry states."""
+    path = tmp_path / "chambers.csv"
+    head = "site,lat,lon,elevation,igbp,datetime_utc,flux,flux_unit,flux_sign\n"
+    row = "A,48,11,500,ENF,2001-06-01T{:02d}:00Z,-1.5,mg m-2 d-1,upward_positive\n"
+    path.write_text(head + "".join(row.format(h) for h in range(0, 24, 4)), encoding="utf-8")
+    units = {"flux": {"units": "mg CH4 m-2 d-1", "reason": "by letter from the authors"}}
+    entry = SiteEntry.model_validate({"source": "chambers", "path": str(path), "units": units})
+    (record,) = chambers.read([str(path)], entry, QcRules(), Ledger())
+    assert record.observations["value"].tolist() == [-1.5]

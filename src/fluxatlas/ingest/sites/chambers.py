@@ -10,6 +10,7 @@ Units: any CH4 flux unit that says whether mass is CH4 or CH4-C (:func:`fluxatla
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import pandas as pd
@@ -54,7 +55,8 @@ def layout(table: pd.DataFrame) -> Layout:
     flux = row("flux", "fch4", {})
     if len(pairs := table[["flux_unit", "flux_sign"]].astype(str).drop_duplicates()) == 1:
         unit, sign = pairs.iloc[0]
-        flux = ColumnSpec("flux", unit, "fch4", methane_factor(unit) * sign_factor(sign))
+        with suppress(InputError, UnitError):  # what an entry may put right, else read() refuses it
+            flux = ColumnSpec("flux", unit, "fch4", methane_factor(unit) * sign_factor(sign))
     return Layout((flux, row("soil_temperature", "tsl05", TEMPERATURE), row("soil_moisture", "swc05", MOISTURE)))
 
 

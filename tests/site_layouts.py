@@ -269,7 +269,15 @@ def _ismn() -> list[Layout]:
     return [
         Layout("ismn-ceop", "ismn", series, {series: ceop.encode()}, rows=0, value=12, **more),
         Layout("ismn-header", "ismn", series, {series: head.encode()}, rows=1, value=2, **more),
-        Layout("ismn-static", "ismn", listed, {series: head.encode(), listed: static.encode()}, "swc05", separator=";"),
+        Layout(
+            "ismn-static",
+            "ismn",
+            listed,
+            {series: head.encode(), listed: static.encode()},
+            "swc05",
+            entry={"sites": []},
+            separator=";",
+        ),
         Layout("ismn-zip", "ismn", pack, {pack: packed}, "swc05", entry={"sites": []}, packed=True),
     ]
 

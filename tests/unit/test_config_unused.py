@@ -13,11 +13,13 @@ from pydantic import ValidationError
 from fluxatlas.config.base import UnitOverride
 from fluxatlas.config.constraints import Constraint
 from fluxatlas.config.forcing import ForcingBlock, RainPattern
+from fluxatlas.config.model import Config
 from fluxatlas.config.static import Layer
 from fluxatlas.errors import ConfigError
 from fluxatlas.ingest.constraints.build import kind_of
 
 WHY = "there is no map of it"
+WHOLE = {"system": "soil_methane_sink"}
 
 
 @pytest.mark.parametrize(
@@ -29,8 +31,9 @@ WHY = "there is no map of it"
         (Layer, {"path": "a.tif", "reason": WHY}, "'reason' belongs to a 'constant'"),
         (Layer, {"path": "a.tif", "columns": {"code": "A"}}, "'columns' are those of a 'table'"),
         (Layer, {"path": "a.tif", "depths": ["0-5cm"]}, "'depths' are what"),
-        (ForcingBlock, {"path": "x_{year}.nc"}, "'path' does nothing"),
-        (ForcingBlock, {"elevation": "x.nc"}, "'elevation' does nothing"),
+        (Config, {**WHOLE, "forcing": {"path": "x_{year}.nc"}}, "'path' does nothing"),
+        (Config, {**WHOLE, "forcing": {"elevation": "x.nc"}}, "'elevation' does nothing"),
+        (ForcingBlock, {"elevation_variable": "z"}, "'elevation_variable' does nothing"),
         (ForcingBlock, {"source": "era5", "path": "x", "elevation": "y", "mapping": "z"}, "'mapping' is read with"),
         (RainPattern, {"source": "era5", "path": "x", "mapping": "z"}, "'mapping' is read with"),
         (Constraint, {"path": "a.nc", "units": "kg C m-2 s-1", "reason": "short"}, "'reason' of 10 letters or more"),

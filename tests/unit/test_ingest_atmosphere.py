@@ -95,7 +95,7 @@ def test_every_layout_of_the_provider(tmp_path: Path, name, text, first, value, 
 def test_inspect_judges_every_layout_as_ingest_does(tmp_path: Path, name: str) -> None:
     report = inspect_path(write(tmp_path, flasks() if "mlo" in name else monthly(), name))
     column = "value" if "mlo" in name else "average"
-    assert (report.status, report.reader, report.mapping[0].source) == ("usable", "forcing.ch4", [column])
+    assert (report.status, report.reader, report.mapping[0].source) == ("usable", "atmosphere.series.ch4", [column])
     assert report.time.step == "1 month" and {row.name for row in report.variables} >= {column}
     gappy = monthly().replace("2000,5,", "#2000,5,")
     assert "1 periods are missing" in inspect_path(write(tmp_path, gappy, "ch4_mm_gl.csv")).verdict

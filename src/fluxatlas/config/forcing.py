@@ -105,9 +105,11 @@ class ForcingBlock(Block):
         if self.source == "synthetic_earth":
             if self.fetch:
                 raise ValueError("the synthetic Earth makes its own weather: nothing is to be fetched")
-            if unused := self.given("path", "mapping", "recipe", "elevation", "elevation_variable"):
+            if unused := self.given("mapping", "recipe", "elevation_variable"):
                 raise ValueError(f"the synthetic Earth makes its own weather: '{unused[0]}' does nothing")
-            return self
+            return (
+                self  # its path and elevation are filled in for the jobs; config.model refuses them in a configuration
+            )
         if self.mapping and self.source != "mapping":
             raise ValueError(f"'mapping' is read with 'source: mapping', not with '{self.source}'")
         if self.fetch and not (isinstance(self.path, str) and "{" not in self.path):

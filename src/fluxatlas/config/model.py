@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from ..errors import ConfigError, FluxAtlasError
 from ..grid import check_tile_size, get_grid
@@ -80,6 +80,14 @@ class Config(Block):
     """Comparison with sites, towers and, for the synthetic Earth, the truth."""
     report: ReportBlock = Field(default_factory=ReportBlock)
     """Figures and pages."""
+
+    @model_validator(mode="after")
+    def _synthetic_weather(self) -> Config:
+        """The synthetic Earth fills in where its weather is; a path given by hand would be read by nothing."""
+        unused = self.forcing.given("path", "elevation") if self.forcing.source == "synthetic_earth" else []
+        if unused:
+            raise ValueError(f"forcing: the synthetic Earth makes its own weather: '{unused[0]}' does nothing")
+        return self
 
 
 def block_of(job: str) -> str:

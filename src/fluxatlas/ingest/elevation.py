@@ -57,7 +57,8 @@ def read_orog(path: str | Path, window: Window, variable: str = "") -> npt.NDArr
 
 def _same_cells(grid: SourceGrid, window: Window, where: str) -> Window:
     """The cells of ``grid`` that are those of ``window``; raises :class:`InputError` unless all are there."""
-    halves = [abs(2 * size / own - 1) < 0.01 for size, own in zip(window.cell, grid.cell, strict=True)]
+    axes = zip(window.cell, grid.cell, (window.lat, window.lon), strict=True)
+    halves = [axis.size == 2 and abs(2 * size / own - 1) < 0.01 for size, own, axis in axes]
     if any(halves):  # halves of the only row or column of the forcing, of a larger file
         return _halves(grid, window, halves, where)
     height, width = window.cell

@@ -59,7 +59,7 @@ def daily_mean(
     frame["value"] = screened[np.argsort(order)]
     frame["variance"] = np.nan if given_sd is None else given_sd.to_numpy(float) ** 2
     measured = frame.assign(n=missing(raw, rules)[0].notna().to_numpy()).groupby("day")["n"].sum()
-    frame = _own_kind(frame[frame["value"].notna()], variable, rules, ledger, site)
+    frame = _own_kind(frame[frame["value"].notna()], variable, rules, ledger, site, label or variable)
     ledger.read(site, variable, frame["day"].nunique())
     by_day = frame.groupby("day")
     n = by_day["value"].size()
@@ -78,7 +78,9 @@ def daily_mean(
     return long_table(variable, mean, sd=np.maximum(error.fillna(0.0), floor), qc=qc, n=n)
 
 
-def _own_kind(frame: pd.DataFrame, variable: str, rules: QcRules, ledger: Ledger, site: str) -> pd.DataFrame:
+def _own_kind(
+    frame: pd.DataFrame, variable: str, rules: QcRules, ledger: Ledger, site: str, label: str
+) -> pd.DataFrame:
     """``frame`` without chambers that stand on another kind of ground: most of their days are beyond the limits.
 
     A chamber is taken or left as a whole. Where none would remain all stay, and the site is judged by its days.
@@ -91,7 +93,7 @@ def _own_kind(frame: pd.DataFrame, variable: str, rules: QcRules, ledger: Ledger
         return frame
     inside = ~frame["group"].isin(other)
     reason = f"of chambers mostly outside {least:g} to {most:g} (qc.limits)"
-    ledger.drop(site, variable, reason, int((~inside).sum()), of="values")
+    ledger.drop(site, label, reason, int((~inside).sum()), of="values")
     ledger.warn(
         site,
         f"chambers left out, most of whose days have {variable} outside {least:g} to {most:g}: "

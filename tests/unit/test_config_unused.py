@@ -19,7 +19,7 @@ from fluxatlas.errors import ConfigError
 from fluxatlas.ingest.constraints.build import kind_of
 
 WHY = "there is no map of it"
-WHOLE = {"system": "soil_methane_sink"}
+WHOLE = {"system": "soil_methane_sink", "period": {"start": 2001, "end": 2001}}
 
 
 @pytest.mark.parametrize(
@@ -31,8 +31,8 @@ WHOLE = {"system": "soil_methane_sink"}
         (Layer, {"path": "a.tif", "reason": WHY}, "'reason' belongs to a 'constant'"),
         (Layer, {"path": "a.tif", "columns": {"code": "A"}}, "'columns' are those of a 'table'"),
         (Layer, {"path": "a.tif", "depths": ["0-5cm"]}, "'depths' are what"),
-        (Config, {**WHOLE, "forcing": {"path": "x_{year}.nc"}}, "'path' does nothing"),
-        (Config, {**WHOLE, "forcing": {"elevation": "x.nc"}}, "'elevation' does nothing"),
+        (Config, {**WHOLE, "forcing": {"source": "synthetic_earth", "path": "x_{year}.nc"}}, "'path' does nothing"),
+        (Config, {**WHOLE, "forcing": {"source": "synthetic_earth", "elevation": "x.nc"}}, "'elevation' does nothing"),
         (ForcingBlock, {"elevation_variable": "z"}, "'elevation_variable' does nothing"),
         (ForcingBlock, {"source": "era5", "path": "x", "elevation": "y", "mapping": "z"}, "'mapping' is read with"),
         (RainPattern, {"source": "era5", "path": "x", "mapping": "z"}, "'mapping' is read with"),

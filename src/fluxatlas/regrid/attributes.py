@@ -103,7 +103,8 @@ def build(block: StaticBlock, tile: Tile, system: System, bbox: BBox) -> xr.Data
     lacking: dict[str, int] = {}
     for name in needed:
         if name not in filled:
-            filled |= _fill(layers, TEXTURE if name in TEXTURE else (name,), run & inner, block.fill_cells)
+            together = tuple(other for other in TEXTURE if other in layers) if name in TEXTURE else (name,)
+            filled |= _fill(layers, together, run & inner, block.fill_cells)
         known = np.isfinite(layers[name]) if layers[name].ndim == 2 else np.isfinite(layers[name]).all(axis=0)
         lacking[name] = int((run & inner & ~known).sum())
         run &= known

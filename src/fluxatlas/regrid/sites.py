@@ -100,7 +100,8 @@ def _attributes(site: pd.Series, tile: Tile | None, cells: xr.Dataset | None, sy
         if np.isnan(row[name]) and cell is not None:
             row[name] = float(cell[layer])
             origin.append(f"{name}:grid")
-    if len({f"{name}:grid" for name in TEXTURE} & set(origin)) == 1:  # one of both is the site's own: not beyond all
+    mixed = len({f"{name}:grid" for name in TEXTURE} & set(origin)) == 1 and set(TEXTURE) <= set(row)
+    if mixed:  # one of both is the site's own: not beyond all
         gridded = next(name for name in TEXTURE if f"{name}:grid" in origin)
         row[gridded] = min(row[gridded], 100.0 - sum(row[name] for name in TEXTURE if name != gridded))
     for layer in system.monthly:

@@ -41,6 +41,9 @@ MODEL_NAMES = {
 }
 """How models are called in figures, best known first; others keep the name of the table."""
 
+PROTOCOL_NAMES = {"balanced": "all sites alike", "between": "means of sites", "within": "course within sites"}
+"""How the protocols that are shown of skill at unseen sites are called."""
+
 MODEL_COLORS = dict(zip(MODEL_NAMES, COLORS, strict=False))
 
 

@@ -251,3 +251,29 @@ def test_a_cluster_is_drawn_as_a_whole() -> None:
     drawn = sites.resamples(50, 1)
     assert drawn.shape == (51, 12) and (drawn.sum(axis=1) == 12).all()
     assert (drawn[:, 0::2] == drawn[:, 1::2]).all() and (drawn[0] == 1).all()
+
+
+def _rows(split):
+    known = {"model": "network", "member": 0, "site": "a", "variable": "fch4", "observed": -1.0, "predicted": -1.0}
+    return pd.DataFrame([{**known, "time": pd.Timestamp("2001-01-01"), "sd": 0.1, "split": split}])
+
+
+def test_what_cannot_be_scored_is_said_and_nothing_is_written(tmp_path) -> None:
+    seen = _rows("train")
+    path, places, output = tmp_path / "p.parquet", tmp_path / "sites.csv", tmp_path / "protocols.csv"
+    seen.to_parquet(path)
+    pd.DataFrame({"site": ["a"], "lat": [1.0], "lon": [2.0]}).to_csv(places)
+
+    def run(predictions, sites):
+        arguments = ["--predictions", str(predictions), "--sites", str(sites), "--output", str(output)]
+        return CliRunner().invoke(app, ["evaluate", "unseen", *arguments, "--site-output", str(tmp_path / "s.csv")])
+
+    for result, words in (
+        (run(path, places), "no prediction of an unseen site"),
+        (run(tmp_path / "none.parquet", places), "file not found"),
+    ):
+        assert result.exit_code == 1 and words in result.output + str(result.exception)
+    _rows("test").to_parquet(path)
+    result = run(path, tmp_path / "none.csv")
+    assert result.exit_code == 1 and "file not found" in result.output + str(result.exception)
+    assert not output.exists() and not (tmp_path / "s.csv").exists()

@@ -425,3 +425,20 @@ def test_the_commands_draw_and_list(inputs, tmp_path) -> None:
     with pytest.raises(ConfigError, match="did you mean 'dpi'"):
         wrong = [*system, "--output", str(output), "--settings", '{"dpy": 60}']
         run.invoke(app, ["report", "figure", "budget", *wrong], catch_exceptions=False)
+
+
+def test_skill_with_intervals_of_a_single_model_says_that_there_is_no_other(inputs, tmp_path) -> None:
+    table = pd.read_csv(inputs.protocols[0])
+    alone = table[(table["model"] == "network") & table["against"].isna()]
+    alone.to_csv(tmp_path / "alone.csv", index=False)
+    with house_style(SMALL):
+        drawn = figure_row("unseen").function()(
+            Inputs(system="soil_methane_sink", protocols=[tmp_path / "alone.csv"]), SMALL
+        )
+    assert any("no other model" in text.get_text() for axis in drawn.axes for text in axis.texts)
+    alone.assign(target="tsl05").to_csv(tmp_path / "other.csv", index=False)
+    with pytest.raises(InputError, match="no scores of a flux at unseen sites"):
+        write_figure(
+            "unseen", Inputs(system="soil_methane_sink", protocols=[tmp_path / "other.csv"]), tmp_path / "x.png", SMALL
+        )
+    assert not (tmp_path / "x.png").exists()

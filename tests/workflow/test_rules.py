@@ -198,7 +198,7 @@ def test_the_global_example_validates_and_dry_runs_on_stand_ins(tmp_path) -> Non
 
 def test_every_example_validates() -> None:
     for path in sorted((REPOSITORY / "config" / "examples").glob("*.yaml")):
-        assert "tile" in Run(load(path)).describe()
+        assert re.search(r" on [\d,]+ tiles? of \d+ degrees ", Run(load(path)).describe())
 
 
 def test_lists_of_files_are_one_word_that_the_command_line_unfolds_as_bash_does() -> None:

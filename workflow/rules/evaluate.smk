@@ -93,12 +93,13 @@ if "prior" in RUN.tables:
             settings=settings("prior"),
             system=RUN.system.key,
             series=RUN.series_options,
+            gap=option("sites", "completion_gap_days"),
             version=STAGE_VERSIONS["evaluate"],
         shell:
             "fluxatlas evaluate prior --settings {params.settings:q} --system {params.system:q}"
             " --sites-attributes {input.sites_attributes:q} --sites-forcing {input.sites_forcing:q}"
             " --observations {input.observations:q} --samples {input.samples:q} {params.series:q}"
-            " --output {output:q} 2> {log:q}"
+            " --completion-gap-days {params.gap:q} --output {output:q} 2> {log:q}"
 
 
 if RUN.tower_variables:

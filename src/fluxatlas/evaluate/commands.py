@@ -60,6 +60,9 @@ def prior(
     samples: Annotated[Path | None, typer.Option(help="Synthetic samples, to say which sites lie outside.")] = None,
     settings: Settings = "{}",
     series: Annotated[list[str] | None, typer.Option(help="Series of the atmosphere as gas=path; repeat.")] = None,
+    gap: Annotated[
+        int, typer.Option("--completion-gap-days", min=0, help="Longest gap of measured soil data to interpolate.")
+    ] = 7,
 ) -> None:
     """Could the process model have made what the sites measured, with some parameters of its prior?"""
     from ..config.evaluate import EvaluateBlock
@@ -73,7 +76,7 @@ def prior(
     block, declared = read_settings(EvaluateBlock, settings), get_system(system)
     known = series_of(declared.slow, series or ())
     sites = read_sites(
-        sites_attributes, sites_forcing, observations, declared, block.cluster_distance_km, known, evaluate=True
+        sites_attributes, sites_forcing, observations, declared, block.cluster_distance_km, known, gap, evaluate=True
     )
     made = read_samples(samples, declared) if samples else None
     table = write_prior(output, sites, declared, block.prior_draws, block.seed, made)

@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
+import torch
 
 from .. import files, variables
 from ..systems import System
 from ..train.data import FloatArray, SequenceSet
+from ..train.scaler import Scaler
 from ..train.simulation import simulate_sites
 from ..train.sites import SiteData
 
@@ -25,8 +26,6 @@ COLUMNS = [
     *("mean_inside", "days_inside", "unit", "outside"),
 ]
 INTERVAL = (0.05, 0.95)
-FAR = 4.0
-"""Standard deviations of the samples beyond which a static of a site counts as outside of them."""
 
 
 def prior_table(
@@ -34,12 +33,12 @@ def prior_table(
 ) -> pd.DataFrame:
     """What the sites measured against ``draws`` draws of parameters and structure, by site and target.
 
-    ``low``, ``median``, ``high``: 5, 50 and 95 % of the simulated means over the measured days; ``mean_inside`` (0 or
-    1) and ``days_inside`` (share) say whether mean and days lie within 5 to 95 % of the simulations, to which the
-    random error that the observations state (``sd``) is added. ``outside`` names the statics of the site that lie
-    further than :data:`FAR` standard deviations from the mean of ``samples``. Rows of the site ``all`` hold the mean of
-    the shares over sites and, in ``n``, their number. Sites without meteorology are compared in what follows from the
-    profiles that they measured.
+    ``low``, ``median``, ``high``: 5, 50 and 95 % of the simulated means over the measured days; ``mean_inside`` (0
+    or 1) and ``days_inside`` (share) say whether mean and days lie within 5 to 95 % of the simulations, to which
+    the random error that the observations state (``sd``) is added. ``outside`` names the statics of the site that
+    lie further than :data:`~fluxatlas.train.scaler.FAR` standard deviations from ``samples``, as a network sees
+    them. Rows of the site ``all`` hold the mean of the shares over sites and, in ``n``, their number. Sites without
+    meteorology are compared in what follows from the profiles that they measured.
     """
     rows: list[dict[str, Any]] = []
     for data in sites.sets:
@@ -97,10 +96,11 @@ def _row(made: FloatArray, value: FloatArray, sd: FloatArray, rng: np.random.Gen
 def _outside(data: SequenceSet, samples: SequenceSet | None) -> list[str]:
     """Names of the statics of each site that lie far outside of the samples, joined by blanks."""
     far: list[list[str]] = [[] for _ in data.sites]
-    for name, values in (samples.statics if samples else {}).items():
-        spread = max(float(values.std()), 1e-9)
-        beyond: npt.NDArray[np.bool_] = np.abs(data.statics[name] - values.mean()) > FAR * spread
-        for site in np.flatnonzero(beyond):
+    known = samples.statics if samples else {}
+    scaler = Scaler(known)
+    scaler.fit(known)
+    for name in known:
+        for site in np.flatnonzero(scaler.beyond(name, torch.as_tensor(data.statics[name])).numpy()):
             far[site].append(name)
     return [" ".join(names) for names in far]
 

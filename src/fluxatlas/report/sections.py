@@ -9,15 +9,9 @@ from typing import Any
 import pandas as pd
 
 from ..stages import STAGES
-from ..style import model_name, model_order
+from ..style import PROTOCOL_NAMES, model_name, model_order
 from ..systems import System
 from .verdicts import between, called, comparison, fixed, number, percent
-
-PROTOCOL_NAMES = {
-    "balanced": "R2, all sites alike",
-    "between": "R2, means of sites",
-    "within": "R2, course within sites",
-}
 
 
 @dataclass(frozen=True)
@@ -52,13 +46,6 @@ SCALE_NAMES = {"daily": "days", "site_mean": "means of sites"}
 SPLIT_NOTE = (
     "Each site is predicted by models that have not seen it. R2 is negative where the mean would do better: bad skill."
 )
-SYNTHETIC_NOTE = (
-    " Read this with care: in the hidden truth of the synthetic Earth the oxidation rate is more than twice the median"
-    " of the process model's prior (docs/synthetic_earth.md). The prior is therefore biased from the start, which"
-    " flatters fine-tuning. Heat and water of this world follow the same equations as the process model, which"
-    " flatters that model in soil temperature and soil water."
-)
-"""What the makers of the synthetic Earth know and the reader of a skill table must."""
 
 
 def skill_section(table: pd.DataFrame, system: System, synthetic: bool = False) -> Section:
@@ -83,7 +70,7 @@ def skill_section(table: pd.DataFrame, system: System, synthetic: bool = False) 
                         "unit": "m3 m-3" if row.unit == "1" else row.unit,
                     }
                 )
-    note = SPLIT_NOTE + (SYNTHETIC_NOTE if synthetic else "")
+    note = SPLIT_NOTE + (f" Read this with care: {system.truth_note}" if synthetic and system.truth_note else "")
     return Section("Skill at sites left out", note, pd.DataFrame(rows))
 
 
@@ -97,7 +84,7 @@ def protocols_section(table: pd.DataFrame, system: System) -> Section:
         line = {"model": model_name(str(model))}
         for protocol, words in PROTOCOL_NAMES.items():
             known = (protocol, model) in r2.index
-            line[words] = _with_interval(r2.loc[(protocol, model)]) if known else "–"
+            line[f"R2, {words}"] = _with_interval(r2.loc[(protocol, model)]) if known else "–"
         line["network's RMSE less this one's"] = _with_interval(pairs.loc[model]) if model in pairs.index else ""
         line["the network is"] = f"{comparison(pairs.loc[model])} it" if model in pairs.index else ""
         rows.append(line)

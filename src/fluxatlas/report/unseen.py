@@ -12,15 +12,10 @@ from matplotlib.figure import Figure
 from ..config.report import ReportBlock
 from ..errors import InputError
 from ..evaluate.scales import SCALES
-from ..style import FAINT, WIDTH, model_color, model_name, model_order, panel_letters, unit
+from ..style import FAINT, PROTOCOL_NAMES, WIDTH, model_color, model_name, model_order, panel_letters, unit
 from ..systems import get_system
 from .catalogue import Inputs
 
-SHARES = {
-    "balanced": "all sites alike",
-    "between": "means of sites",
-    "within": "course within sites",
-}
 LOWEST = -1.5
 """R2 below which a model is drawn at the edge: how bad it is no longer matters."""
 
@@ -51,7 +46,7 @@ def unseen(inputs: Inputs, settings: ReportBlock) -> Figure:
 def _draw_shares(axis: Any, own: pd.DataFrame, models: list[str]) -> None:
     rows = own[own["score"] == "r2"].set_index(["protocol", "model"])
     step = 0.8 / len(models)
-    for place, protocol in enumerate(SHARES):
+    for place, protocol in enumerate(PROTOCOL_NAMES):
         for number, model in enumerate(models):
             if (protocol, model) in rows.index:
                 row: Any = rows.loc[(protocol, model)]
@@ -64,7 +59,7 @@ def _draw_shares(axis: Any, own: pd.DataFrame, models: list[str]) -> None:
             "noise ceiling", (-0.45, best), (0, 2), textcoords="offset points", fontsize="x-small", color=FAINT
         )
     axis.axhline(0, color=FAINT, linewidth=0.8)
-    axis.set_xticks(range(len(SHARES)), [name.replace(" ", "\n", 1) for name in SHARES.values()])
+    axis.set_xticks(range(len(PROTOCOL_NAMES)), [name.replace(" ", "\n", 1) for name in PROTOCOL_NAMES.values()])
     axis.set(ylim=(LOWEST - 0.1, 1.08), ylabel="R$^2$", title="Skill at unseen sites")
 
 

@@ -154,6 +154,7 @@ class System:
     profiles: tuple[tuple[str, ...], ...] = ()  # measured intermediates, top first, that can stand in for the weather
     without_weather: str | None = None  # module:function of what is assumed at sites with such profiles alone
     truth: str | None = None  # module:object of the hidden truth on the synthetic Earth (systems/protocols.py)
+    truth_note: str = ""  # what the reader of a table of skill must know of that truth, in sentences
     withheld: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # forms of that truth, by structural choice
     published: tuple[Published, ...] = ()  # global totals to show
     reference: str = ""  # how it was asked for, where that is not its name

@@ -86,6 +86,12 @@ SOIL_METHANE_SINK = System(
     profiles=(("tsl05", "tsl15", "tsl45"), ("swc05", "swc15", "swc45")),
     without_weather=f"{_HERE}.chambers:without_weather",
     truth=f"{_HERE}.truth:TRUTH",
+    truth_note=(
+        "in the hidden truth of the synthetic Earth the oxidation rate is more than twice the median of the process"
+        " model's prior (docs/synthetic_earth.md). The prior is therefore biased from the start, which flatters"
+        " fine-tuning. Heat and water of this world follow the same equations as the process model, which flatters that"
+        " model in soil temperature and soil water."
+    ),
     withheld={
         "diffusivity": ("moldrup_wlr",),
         "temperature": ("memo",),

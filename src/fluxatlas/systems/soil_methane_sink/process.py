@@ -30,7 +30,7 @@ def _drawn(
 
 
 class MethaneColumn:
-    """:class:`~fluxatlas.systems.protocols.ProcessModel` over :mod:`fluxatlas.process`; the default is Curry (2007)."""
+    """:class:`~fluxatlas.systems.protocols.ProfileModel` over :mod:`fluxatlas.process`; the default is Curry (2007)."""
 
     def simulate(
         self,
@@ -63,7 +63,7 @@ class MethaneColumn:
         exclude: Mapping[str, Sequence[str]] | None = None,
         sampled: bool = False,
     ) -> dict[str, FloatArray]:
-        """See :class:`~fluxatlas.systems.protocols.ProcessModel` and :func:`fluxatlas.process.methane_under`."""
+        """See :class:`~fluxatlas.systems.protocols.ProfileModel` and :func:`fluxatlas.process.methane_under`."""
         structure, drawn = _drawn(np.shape(drivers["tas"])[1], rng, exclude, sampled)
         return dict(methane_under(soil, drivers, attributes, drawn, structure))
 

@@ -209,20 +209,26 @@ def test_gru_and_lstm_are_those_of_torch_bit_by_bit(name, torchs) -> None:
     assert torch.equal(state, last if name == "gru" else torch.cat(last, dim=-1))
 
 
-def test_ea_lstm_is_the_loop_of_its_paper() -> None:
-    """Equations 7 to 12 of Kratzert et al. (2019), day by day."""
-    cell, x = cell_of("ea_lstm", 2), series(15)
+@pytest.mark.parametrize(("dtype", "close"), [(torch.float64, 1e-12), (torch.float32, 2e-5)])
+def test_ea_lstm_is_the_loop_of_its_paper(dtype, close) -> None:
+    """Equations 7 to 12 of Kratzert et al. (2019), day by day, and their gradients; in float32 by a fused kernel."""
+    cell, x = cell_of("ea_lstm", 2, dtype), series(15, dtype=dtype)
     statics, below = x[0, :, -STATICS:], x[..., :-STATICS]
     for layer in cell.layers:
-        gate, hidden, memory, found = torch.sigmoid(layer.gate(statics)), *torch.zeros(2, 3, HIDDEN).double(), []
+        gate, (hidden, memory), found = torch.sigmoid(layer.gate(statics)), torch.zeros(2, 3, HIDDEN, dtype=dtype), []
         for day in below:
             forget, inner, out = (layer.inner(day) + layer.recurrent(hidden)).chunk(3, dim=-1)
             memory = torch.sigmoid(forget) * memory + gate * torch.tanh(inner)
             hidden = torch.sigmoid(out) * torch.tanh(memory)
             found.append(hidden)
         below = torch.stack(found)
-    torch.testing.assert_close(cell(x)[0], below, rtol=0, atol=1e-12)
-    torch.testing.assert_close(cell(x)[1][1], torch.cat([hidden, memory], dim=-1), rtol=0, atol=1e-12)
+    values, state = cell.train()(x)
+    torch.testing.assert_close(values, below, rtol=0, atol=close)
+    torch.testing.assert_close(state[1], torch.cat([hidden, memory], dim=-1), rtol=0, atol=close)
+    weights = [*cell.parameters()]
+    expected = torch.autograd.grad(below.square().sum(), weights)
+    for one, other in zip(torch.autograd.grad(values.square().sum(), weights), expected, strict=True):
+        torch.testing.assert_close(one, other, rtol=10 * close, atol=10 * close)
 
 
 def test_ea_lstm_needs_statics() -> None:

@@ -103,7 +103,8 @@ def write_member(path: Path, seed: int, hidden: int = 8, grid: str = "4km", laye
     names = feature_names(dict.fromkeys(SYSTEM.statics), SYSTEM.climate)
     rng = np.random.default_rng(seed)
     points = rng.normal(size=(60, len(names)))
-    index = Applicability.fit(points, np.arange(60) % 6, names)
+    library = Applicability.of_library(1e4 * rng.normal(size=(400, len(names))), len(SYSTEM.climate) + 1, names)
+    index = library.with_sites(points, np.arange(60) % 12, np.ones(len(names)))
     Member(network, grid, index, {"seed": seed}).save(path)
     return path
 

@@ -14,6 +14,7 @@ from scipy.ndimage import gaussian_filter
 from fluxatlas import variables
 from fluxatlas.grid import get_grid
 from fluxatlas.land_mask import is_land
+from fluxatlas.train.flags import INSIDE, MEANINGS, NEAR, NO_CELL, OUTSIDE, UNJUDGED
 
 FLUX = ("fch4", "ch4ox")
 STATE = ("tsl05", "swc05")
@@ -211,19 +212,20 @@ def write_flux(file, tile, days, daily, annual, distance, active, **attrs):
         file.createVariable(f"{name}_member", "f4", dims, fill_value=np.float32(np.nan))[:] = np.where(
             active, data, np.nan
         )
-    file.createVariable("dissimilarity", "f4", ("lat", "lon"), fill_value=np.float32(np.nan))[:] = np.where(
-        active, distance, np.nan
-    )
-    flag = file.createVariable("applicable", "i1", ("lat", "lon"), fill_value=np.int8(-1))
+    layers = {"dissimilarity": distance, "point_density": np.round(9 * np.maximum(0, 0.8 - distance))}
+    for name, data in layers.items():
+        variable = file.createVariable(name, "f4", ("lat", "lon"), fill_value=np.float32(np.nan))
+        variable[:] = np.where(active, data, np.nan)
+    flag = file.createVariable("applicable", "i1", ("lat", "lon"), fill_value=np.int8(NO_CELL))
     flag.set_auto_maskandscale(False)
     flag.setncatts(
         {
-            "long_name": "whether the cell is like the training data",
-            "flag_values": np.array([0, 1], np.int8),
-            "flag_meanings": "outside_training_data like_training_data",
+            "long_name": "whether the cell is inside the library of samples and near observed sites",
+            "flag_values": np.array([UNJUDGED, OUTSIDE, INSIDE, NEAR], np.int8),
+            "flag_meanings": MEANINGS,
         }
     )
-    flag[:] = np.where(active, (distance < 0.8).astype(np.int8), -1)
+    flag[:] = np.where(active, np.where(distance < 0.8, NEAR, INSIDE), NO_CELL)
 
 
 # --- files of the sites, of training and of the truth ----------------------------------------------------------------

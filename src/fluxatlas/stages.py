@@ -4,9 +4,9 @@ STAGE_VERSIONS = {
     "ingest": 2,
     "regrid": 2,
     "synthesize": 2,
-    "train": 3,
-    "infer": 2,
-    "products": 2,
+    "train": 4,
+    "infer": 3,
+    "products": 3,
     "evaluate": 2,
     "report": 2,
 }

@@ -12,6 +12,7 @@ from fluxatlas import variables
 from fluxatlas.config.infer import InferBlock
 from fluxatlas.grid import get_grid
 from fluxatlas.infer.tile import run_tile
+from fluxatlas.train.flags import INSIDE, NEAR, NO_CELL, OUTSIDE
 from fluxatlas.train.member import Member
 from fluxatlas.variables import FILL
 
@@ -43,7 +44,7 @@ def test_the_file_holds_what_the_contract_lists(folder: Path) -> None:
         found = {name: variable.dimensions for name, variable in file.variables.items()}
     daily = dict.fromkeys(DAILY, ("time", "lat", "lon"))
     annual = dict.fromkeys(("fch4_member", "ch4ox_member"), ("member", "lat", "lon"))
-    flags = dict.fromkeys(("dissimilarity", "applicable"), ("lat", "lon"))
+    flags = dict.fromkeys(("dissimilarity", "point_density", "applicable"), ("lat", "lon"))
     axes = {name: (name,) for name in ("time", "lat", "lon", "member")}
     assert found == {**daily, **annual, **flags, **axes}
 
@@ -73,12 +74,12 @@ def test_cells_that_are_not_active_are_missing_and_all_others_are_there(folder: 
     active = world.decode(folder / "attributes.nc")["active"].to_numpy() == 1
     assert 0 < active.sum() < active.size and not active[:, TILE.lon < WEST].any()
     file = world.decode(folder / "flux.nc")
-    for name in (*DAILY, "fch4_member", "ch4ox_member", "dissimilarity"):
+    for name in (*DAILY, "fch4_member", "ch4ox_member", "dissimilarity", "point_density"):
         assert (np.isfinite(file[name].to_numpy()) == active).all(), name
     raw = world.open_raw(folder / "flux.nc")
     assert (raw["fch4"].to_numpy()[:, ~active] == FILL).all()
-    assert (raw["applicable"].to_numpy()[~active] == -1).all()
-    assert set(np.unique(raw["applicable"].to_numpy()[active])) <= {0, 1}
+    assert (raw["applicable"].to_numpy()[~active] == NO_CELL).all()
+    assert set(np.unique(raw["applicable"].to_numpy()[active])) <= {OUTSIDE, INSIDE, NEAR}
 
 
 def test_provenance_names_settings_and_every_input(folder: Path) -> None:
@@ -111,7 +112,7 @@ def test_nothing_temporary_is_left(folder: Path) -> None:
 
 
 def test_cells_with_soil_beyond_the_samples_are_marked_and_the_layer_is_named(folder: Path, tmp_path, capsys) -> None:
-    """Members that know sands of 40 to 41 % only: every cell whose sand lies further off is not applicable."""
+    """Members that know sands of 40 to 41 % only: every cell whose sand lies further off is outside the library."""
     members = []
     for seed in range(2):
         member = Member.load(world.write_member(tmp_path / f"{seed}.pt", seed, grid="0.25deg"))
@@ -130,9 +131,9 @@ def test_cells_with_soil_beyond_the_samples_are_marked_and_the_layer_is_named(fo
     )
     sand = world.decode(folder / "attributes.nc")["sand"].to_numpy()
     applicable = world.open_raw(tmp_path / "flux.nc")["applicable"].to_numpy()
-    active = applicable >= 0
+    active = applicable != NO_CELL
     far = active & (np.abs(sand - 40) > 4)
-    assert far.any() and (applicable[far] == 0).all()
+    assert far.any() and (applicable[far] == OUTSIDE).all()
     said = capsys.readouterr().err
     assert (
         f"in {far.sum()} of {active.sum()} cells 'sand' lies more than 4 standard deviations from the samples" in said

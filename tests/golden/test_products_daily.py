@@ -35,7 +35,7 @@ def test_packed_integers_are_copied_as_they_are(world, product) -> None:
             columns = slice(tile.columns.start - world.tiles[0].columns.start, None)
             with netCDF4.Dataset(path) as piece:
                 piece.set_auto_maskandscale(False)
-                for name in ("fch4", "fch4_sd", "dissimilarity", "applicable"):
+                for name in ("fch4", "fch4_sd", "dissimilarity", "point_density", "applicable"):
                     part = whole[name][..., rows, columns][..., : tile.shape[0], : tile.shape[1]]
                     np.testing.assert_array_equal(part, piece[name][:])
                 assert piece["fch4"].scale_factor == whole["fch4"].scale_factor
@@ -46,7 +46,7 @@ def test_what_a_reader_sees(world, product) -> None:
         np.testing.assert_array_equal(data.lat, world.lat)
         assert data.sizes == {"time": 365, "lat": 40, "lon": 40, "nv": 2}
         assert (data.fch4.notnull().all("time").to_numpy() == world.active).all()
-        assert data.fch4.attrs["ancillary_variables"] == "fch4_sd dissimilarity applicable"
+        assert data.fch4.attrs["ancillary_variables"] == "fch4_sd dissimilarity point_density applicable"
         assert data.fch4.attrs["cell_methods"] == "time: mean"
         assert data.fch4.encoding["chunksizes"] == (73, 16, 15) and data.fch4.encoding["zlib"]
         np.testing.assert_allclose(data.lat_bnds.mean("nv"), data.lat, atol=1e-9)
@@ -117,7 +117,10 @@ def test_zstd_and_a_box_across_the_tiles(world, tmp_path) -> None:
         assert float(data.lat_bnds.min()) == 36 and float(data.lon_bnds.max()) == -116
         expected = tiles.tsl05.sel(lat=data.lat, lon=data.lon)
         np.testing.assert_array_equal(data.tsl05, expected)
-        assert data.tsl05.attrs["ancillary_variables"] == "dissimilarity applicable" and "tsl05_sd" not in data
+        assert (
+            data.tsl05.attrs["ancillary_variables"] == "dissimilarity point_density applicable"
+            and "tsl05_sd" not in data
+        )
 
 
 def _spoilt(world, tmp_path, change):

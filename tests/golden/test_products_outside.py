@@ -94,7 +94,9 @@ def test_cdo_reads_the_daily_file(product, seen, cell) -> None:
     dates = _run("cdo", "-s", "showdate", product).split()
     assert dates == [str(day)[:10] for day in seen.time.to_numpy()]
     names = _run("cdo", "-s", "showname", product).split()
-    assert {"ch4ox", "ch4ox_sd", "uplandFrac", "dissimilarity", "applicable"} == set(names)  # areacella: the grid's own
+    assert {"ch4ox", "ch4ox_sd", "uplandFrac", "dissimilarity", "point_density", "applicable"} == set(
+        names
+    )  # areacella: the grid's own
     row, column = cell[0] + 1, cell[1] + 1
     box = f"-selindexbox,{column},{column},{row},{row}"
     value = float(_run("cdo", "-s", "outputf,%.9g,1", box, f"-seltimestep,{DAY}", "-selname,ch4ox", product))

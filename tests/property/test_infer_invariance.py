@@ -58,7 +58,7 @@ def assert_same(one: xr.Dataset, two: xr.Dataset) -> None:
         off = np.abs(a - b)[np.isfinite(a)]
         assert off.max() <= 1.001 * one[name].encoding["scale_factor"], name
         assert (off > 1e-9).mean() < 0.01, name
-    for name in ("fch4_member", "ch4ox_member", "dissimilarity"):
+    for name in ("fch4_member", "ch4ox_member", "dissimilarity", "point_density"):
         np.testing.assert_allclose(one[name], two[name], rtol=2e-5, atol=2e-5)
     np.testing.assert_array_equal(one["applicable"], two["applicable"])
 

@@ -201,7 +201,9 @@ def test_a_tile_of_ocean_gives_complete_files_of_missing_values(good: Path, tmp_
     assert report.cells == 0
     file = world.decode(tmp_path / "flux.nc")
     assert file["fch4"].shape == (365, 4, 4)
-    assert all(np.isnan(file[name]).all() for name in ("fch4", "fch4_sd", "fch4_member", "dissimilarity"))
+    assert all(
+        np.isnan(file[name]).all() for name in ("fch4", "fch4_sd", "fch4_member", "dissimilarity", "point_density")
+    )
     second = run(
         good, tmp_path / "next.nc", attributes=ocean, forcing=good / "2002.nc", state_in=tmp_path / "flux.state.nc"
     )

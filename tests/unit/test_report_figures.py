@@ -32,6 +32,7 @@ from fluxatlas.report.summary import write_summary
 from fluxatlas.report.verdicts import number
 from fluxatlas.style import MapFrame, coarsen, colorbar, house_style, limits
 from fluxatlas.systems import get_system
+from fluxatlas.train.flags import UNJUDGED
 from stage_files import (
     make_world,
     write_forcing,
@@ -113,7 +114,7 @@ def small(tmp_path_factory):
         with netCDF4.Dataset(root / "infer" / tile.name / "2001.nc", "a") as file:
             for name in ("ch4ox_member", "fch4_member"):
                 file[name][:] = np.where(inside, file[name][:], np.nan)
-            file["dissimilarity"][:], file["applicable"][:] = np.nan, -1
+            file["dissimilarity"][:], file["applicable"][:] = np.nan, UNJUDGED
     sites = root / "sites.csv"
     rows = [("tower", "train", 31.7, -110.0), ("chamber", "evaluate", 31.75, -109.9), ("chamber", "train", 50.0, 8.0)]
     pd.DataFrame(rows, columns=["kind", "use", "lat", "lon"]).assign(site=["A", "B", "C"]).to_csv(sites, index=False)

@@ -29,7 +29,7 @@ from ..regrid import TileRegridder
 from ..systems import System
 from ..tiles.cells import ActiveCells, read_cells
 from ..tiles.piece import ForcingPiece, make_regridder, read_piece
-from ..train.applicability import features
+from ..train.applicability import Verdict, features, of_ensemble
 from ..train.member import Member
 from .engine import Array, Engine, make_engine
 from .packing import pack
@@ -64,16 +64,14 @@ class BlockResult:
     """What a block gives back beside its daily values.
 
     ``state`` (member, layer, cell, hidden) per sub-module; ``annual`` (member, cell) float32 per flux, mean of the last
-    year; ``dissimilarity`` (cell,) float32, ``applicable`` (cell,) int8 (-1 unknown); ``outside``: how many values of
-    each variable leave its valid range; ``beyond``: how many cells have each static beyond the samples of a member;
-    ``seconds`` by part of the work.
+    year; ``verdict`` on the cells (none for a spin-up); ``outside``: how many values of each variable leave its valid
+    range; ``beyond``: how many cells have each static beyond the samples of a member; ``seconds`` by part of the work.
     """
 
     block: Block
     state: EnsembleState
     annual: dict[str, Array] = field(default_factory=dict)
-    dissimilarity: Array = field(default_factory=lambda: np.empty(0, np.float32))
-    applicable: npt.NDArray[np.int8] = field(default_factory=lambda: np.empty(0, np.int8))
+    verdict: Verdict | None = None
     outside: dict[str, int] = field(default_factory=dict)
     beyond: dict[str, int] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
@@ -226,19 +224,10 @@ class _BlockRun:
             self.outcome.outside[name] += outside
 
     def _judge(self, climate: Mapping[str, Array]) -> None:
-        """Dissimilarity averaged over the members that have an index; applicable where most of these say so and no
-        static lies beyond the samples."""
-        n = len(self.index)
-        indices = [member.applicability for member in self.own.members if member.applicability is not None]
-        self.outcome.dissimilarity = np.full(n, np.nan, np.float32)
-        self.outcome.applicable = np.full(n, -1, np.int8)
-        beyond = self._beyond()
-        if indices:
-            table = features(climate, self.statics, self.own.system.climate)
-            found = [index.evaluate(table) for index in indices]
-            self.outcome.dissimilarity = np.mean([value for value, _ in found], axis=0).astype(np.float32)
-            most = 2 * np.sum([flag for _, flag in found], axis=0) > len(found)
-            self.outcome.applicable = (most & ~beyond).astype(np.int8)
+        """What the members say together of the cells under the ``climate`` (time, cell) of the year."""
+        table = features(climate, self.statics, self.own.system.climate)
+        indices = [member.applicability for member in self.own.members]
+        self.outcome.verdict = of_ensemble(indices, table, self._beyond())
 
     def _beyond(self) -> npt.NDArray[np.bool_]:
         """Cells (cell,) where a static lies beyond the samples of any member; counts them by static."""

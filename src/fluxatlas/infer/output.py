@@ -14,6 +14,7 @@ from .. import files, variables
 from ..config.infer import InferBlock
 from ..systems import System
 from ..tiles.cells import ActiveCells
+from ..train.flags import INSIDE, MEANINGS, NEAR, NO_CELL, OUTSIDE, UNJUDGED
 from ..variables import FILL
 from .kernel import BlockResult
 from .store import Store
@@ -127,17 +128,30 @@ def _write_annual(
 def _write_applicability(
     file: netCDF4.Dataset, results: list[BlockResult], cells: ActiveCells, settings: InferBlock
 ) -> None:
-    size = cells.tile.shape[0] * cells.tile.shape[1]
-    dissimilarity, applicable = np.full(size, np.nan, np.float32), np.full(size, -1, np.int8)
-    for result in results:
-        index = cells.index[result.block.start : result.block.stop]
-        dissimilarity[index], applicable[index] = result.dissimilarity, result.applicable
-    variable = _variable(file, "dissimilarity", "f4", ("lat", "lon"), np.float32(np.nan), settings)
     source = "Meyer & Pebesma 2021, doi:10.1111/2041-210X.13650"
-    long_name = "dissimilarity of climate and soil from the training data, mean over the members"
-    variable.setncatts({"long_name": long_name, "units": "1", "references": source})
-    variable[:] = dissimilarity.reshape(cells.tile.shape)
-    variable = _variable(file, "applicable", "i1", ("lat", "lon"), np.int8(-1), settings)
-    flags = {"flag_values": np.array([0, 1], np.int8), "flag_meanings": "outside_training_data like_training_data"}
-    variable.setncatts({"long_name": "whether the cell is like the training data", **flags})
-    variable[:] = applicable.reshape(cells.tile.shape)
+    missing, flags = np.float32(np.nan), np.array([UNJUDGED, OUTSIDE, INSIDE, NEAR], np.int8)
+    layers: dict[str, tuple[str, Any, dict[str, Any]]] = {
+        "dissimilarity": (
+            "dissimilarity of climate and soil from the nearest observed site, mean over the members",
+            missing,
+            {"units": "1", "references": source},
+        ),
+        "point_density": (
+            "number of observed sites that are alike in climate and soil, mean over the members",
+            missing,
+            {"units": "1", "references": source},
+        ),
+        "applicable": (
+            "whether the cell is inside the library of samples and near observed sites",
+            np.int8(NO_CELL),
+            {"flag_values": flags, "flag_meanings": MEANINGS},
+        ),
+    }
+    for name, (long_name, fill, attrs) in layers.items():
+        filled = np.full(cells.tile.shape, fill).ravel()
+        for result in results:
+            assert result.verdict is not None
+            filled[cells.index[result.block.start : result.block.stop]] = getattr(result.verdict, name)
+        variable = _variable(file, name, filled.dtype.str[1:], ("lat", "lon"), fill, settings)
+        variable.setncatts({"long_name": long_name, **attrs})
+        variable[:] = filled.reshape(cells.tile.shape)

@@ -221,7 +221,8 @@ class TileJob:
             if count:
                 said = f"in {count} of {len(self.cells)} cells '{name}' lies more than {FAR:g} standard deviations from"
                 print(
-                    f"warning: {said} the samples; it is held there and the cells are not applicable", file=sys.stderr
+                    f"warning: {said} the samples; it is held there and the cells are outside the library",
+                    file=sys.stderr,
                 )
         return report
 

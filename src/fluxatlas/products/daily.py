@@ -29,7 +29,7 @@ from .about import About
 LARGEST_MISSING_SHARE = 0.01
 """Share of an active tile's values that may be missing (values that packing cannot hold) before it is an error."""
 
-QUALITY = ("dissimilarity", "applicable")
+QUALITY = ("dissimilarity", "point_density", "applicable")
 
 
 def write_daily(
@@ -152,7 +152,7 @@ def _create(
 
 
 def _write_static(target: netCDF4.Dataset, mosaic: Mosaic, year: int, settings: ProductsBlock) -> None:
-    """The layers that make the area of a flux, dissimilarity and the flag of applicability."""
+    """The layers that make the area of a flux, and those of applicability."""
     plain = {"dtype": np.dtype("f4"), "_FillValue": np.float32(np.nan)}
     for name in mosaic.pieces[0].weight_layers:
         _create(target, name, plain, metadata.static(name, {}), settings, flat=True)[:] = mosaic.static(name).astype(
@@ -164,7 +164,7 @@ def _write_static(target: netCDF4.Dataset, mosaic: Mosaic, year: int, settings: 
             if name not in tile.variables:
                 raise InputError(f"no variable '{name}'", where=str(first), hint="run `infer` for this tile-year again")
             source = {**tile[name].__dict__, "dtype": tile[name].dtype}
-        fill = source.setdefault("_FillValue", np.int8(-1) if name == "applicable" else np.float32(np.nan))
+        fill = source["_FillValue"]
         raw = mosaic.place(((p, _raw(p.year(year), name)) for p in mosaic.pieces), fill=fill)
         _create(target, name, source, metadata.static(name, source), settings, flat=True)[:] = raw
 

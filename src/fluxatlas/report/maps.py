@@ -37,6 +37,7 @@ from ..style import (
 )
 from ..systems import Flux, get_system
 from ..tiles.mosaic import Mosaic, assemble
+from ..train.flags import NEAR, OUTSIDE, UNJUDGED
 from .catalogue import Inputs
 
 Array = npt.NDArray[np.float64]
@@ -93,7 +94,7 @@ def span_of_years(years: Sequence[int]) -> str:
 
 
 def flux_map(inputs: Inputs, settings: ReportBlock) -> Figure:
-    """Annual mean and, where they are known, its spread over the members and the distance from the training data."""
+    """Annual mean and, where they are known, its spread over the members and the distance from the observed sites."""
     flux = get_system(inputs.system).shown_flux
     mosaic = assemble(inputs.flux, inputs.attributes).around_active()
     frame, members = map_frame(mosaic), _members(mosaic, flux.variable, mosaic.years)
@@ -113,7 +114,7 @@ def flux_map(inputs: Inputs, settings: ReportBlock) -> Figure:
         axes[1].set_title("Ensemble spread")
     if known:
         _draw_applicability(figure, axes[-1], frame, distance, mosaic.layer("applicable", mosaic.years[-1]))
-    absent = ["one member: no spread"] * (not many) + ["dissimilarity to the training data is not known"] * (not known)
+    absent = ["one member: no spread"] * (not many) + ["dissimilarity to the observed sites is not known"] * (not known)
     if absent:
         figure.supxlabel("; ".join(absent).capitalize(), fontsize="small", color=FAINT)
     panel_letters(axes)
@@ -130,11 +131,15 @@ def _draw_applicability(
     figure: Figure, axes: Any, frame: MapFrame, distance: Array, flag: npt.NDArray[np.float64]
 ) -> None:
     mesh = frame.draw(axes, distance, cmap="BuPu", vmin=0, vmax=limits(distance)[1])
-    outside = (flag == 0).astype(float)
+    cells = np.isfinite(flag)
+    near = (flag == NEAR).astype(float)
     center_lat, center_lon = (0.5 * (edge[1:] + edge[:-1]) for edge in (frame.lat, frame.lon))
-    if outside.any():
-        axes.contour(center_lon, center_lat, coarsen(outside, frame.step), [0.5], colors=[COLORS[1]], linewidths=0.9)
-    colorbar(figure, mesh, axes, f"distance from the training data\n(outlined: unlike, {_share(flag == 0, flag >= 0)})")
+    if near.any() and (near < cells).any():
+        axes.contour(center_lon, center_lat, coarsen(near, frame.step), [0.5], colors=[COLORS[1]], linewidths=0.9)
+    judged = bool((flag > OUTSIDE).any()) or not (flag == UNJUDGED).any()
+    words = f"outlined: near, {_share(near > 0, cells)}" if judged else "too few sites to say what is near"
+    words += f"; outside the samples: {_share(flag == OUTSIDE, cells)}" if (flag == OUTSIDE).any() else ""
+    colorbar(figure, mesh, axes, f"distance from the observed sites\n({words})")
     axes.set_title("Dissimilarity")
 
 

@@ -18,13 +18,14 @@ import torch
 from ..config.train import TrainBlock
 from ..errors import InputError
 from ..files import commit, settings_hash
+from . import applicability
 from .data import SequenceSet, Window
 from .knowledge import Knowledge
 from .loop import Mixture, Schedule, Trainer
 from .losses import Objective
 from .member import Member
 from .networks import HierarchicalNetwork
-from .pretrain import device_of, fit_applicability, split_samples
+from .pretrain import device_of, split_samples
 from .scaler import FAR
 from .sites import SiteData
 from .splits import folds, hold_out, time_folds
@@ -173,7 +174,7 @@ def finetune(
     network.to("cpu").eval()
     described = {**pretrained.meta, "stage": "finetune", "member": member, "commit": commit(), **(meta or {})}
     described["hidden_sites"] = _hidden_sites(sites, split)
-    index = fit_applicability([synthetic, *split.training], system)
+    index = applicability.fit(network, synthetic, system, [*split.training, *split.validation])
     return Member(network, pretrained.grid, index, described), history, split
 
 

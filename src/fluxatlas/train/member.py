@@ -15,7 +15,7 @@ from ..systems import System, get_system
 from .applicability import Applicability
 from .networks import Architecture, HierarchicalNetwork
 
-FORMAT = 1
+FORMAT = 2
 """Version of the file's layout."""
 
 
@@ -25,7 +25,7 @@ class Member:
 
     ``drivers`` maps the daily inputs, in order, to their units; ``statics`` are the fixed inputs in order; ``grid`` is
     the name of the grid it was trained for; ``meta`` holds plain values: training span, data hashes, version, commit,
-    settings. ``applicability`` is None only for a member whose training set was too small to fit one.
+    settings. ``applicability`` is None only where no sample was as long as a year.
     """
 
     network: HierarchicalNetwork
@@ -58,7 +58,7 @@ class Member:
             "statics": list(self.statics),
             "submodules": _describe(self.network),
             "grid": self.grid,
-            "applicability": _pack(self.applicability),
+            "applicability": self.applicability and self.applicability.packed(),
             "meta": self.meta,
         }
         with files.atomic(path) as partial:
@@ -82,7 +82,8 @@ class Member:
         if version != FORMAT:
             raise InputError(f"member format {version}, not {FORMAT}", where=str(source), hint="train it again")
         network = HierarchicalNetwork(get_system(content["system"]), Architecture(**content["architecture"]))
-        member = cls(network, content["grid"], _unpack(content["applicability"]), content["meta"])
+        known = content["applicability"]
+        member = cls(network, content["grid"], known and Applicability.unpacked(known), content["meta"])
         member._compare(content, str(source))
         network.load_state_dict(content["weights"])
         network.eval()
@@ -137,29 +138,3 @@ def _describe(network: HierarchicalNetwork) -> list[list[Any]]:
         [part.name, list(part.drivers), list(part.upstream), list(part.statics), list(part.outputs)]
         for part in network.submodules
     ]
-
-
-def _pack(index: Applicability | None) -> dict[str, Any] | None:
-    if index is None:
-        return None
-    return {
-        "points": torch.as_tensor(index.points),
-        "mean": torch.as_tensor(index.mean),
-        "spread": torch.as_tensor(index.spread),
-        "mean_distance": index.mean_distance,
-        "threshold": index.threshold,
-        "names": list(index.names),
-    }
-
-
-def _unpack(content: Mapping[str, Any] | None) -> Applicability | None:
-    if content is None:
-        return None
-    return Applicability(
-        content["points"].numpy(),
-        content["mean"].numpy(),
-        content["spread"].numpy(),
-        content["mean_distance"],
-        content["threshold"],
-        tuple(content["names"]),
-    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -107,35 +106,4 @@ def pretrain(
     network.to("cpu").eval()
     described = {"stage": "pretrain", "member": member, "commit": commit(), **(meta or {})}
     described |= {"span": samples.span, "site_days": samples.site_days}
-    return Member(network, grid, fit_applicability([training], system), described), history
-
-
-def fit_applicability(sets: Sequence[SequenceSet], system: System) -> applicability.Applicability | None:
-    """The index of the sites of ``sets`` that have all drivers, None where these are not two places.
-
-    Where all lie in one spatial block, each place is a group of its own; both cases are said.
-    """
-    points, blocks, places = [], [], []
-    names: tuple[str, ...] = ()
-    for offset, data in enumerate(sets):
-        if data.modules is not None:
-            continue
-        for segment in data.segments:
-            span, site = slice(segment.start, segment.stop), slice(segment.site, segment.site + 1)
-            if segment.stop - segment.start < 330:
-                continue
-            drivers = {name: values[span, site] for name, values in data.drivers.items()}
-            statics = {name: values[site] for name, values in data.statics.items()}
-            names = applicability.feature_names(statics, system.climate)
-            points.append(applicability.features(drivers, statics, system.climate)[0])
-            blocks.append((offset, float(data.block[segment.site])))
-            places.append((offset, float(data.lat[segment.site]), float(data.lon[segment.site])))
-    groups: list[tuple[float, ...]] = [*blocks] if len(set(blocks)) > 1 else [*places]
-    if len(set(groups)) < 2:
-        print("train: all sites are one place: no dissimilarity and no flag of applicability", file=sys.stderr)
-        return None
-    if len(set(blocks)) < 2:
-        print("train: all sites lie in one spatial block: applicability is judged between places", file=sys.stderr)
-    return applicability.Applicability.fit(
-        np.array(points), np.unique(groups, axis=0, return_inverse=True)[1].ravel(), names
-    )
+    return Member(network, grid, applicability.fit(network, training, system), described), history

@@ -6,7 +6,7 @@ fluxes with the identity ``nee = reco - gpp``; every cell of land is run.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,7 @@ from torch import Tensor
 from fluxatlas.systems import Flux, KnowledgeTerm, ObservationKind, Phase, Submodule, System
 from fluxatlas.systems.protocols import Arrays, FloatArray, Head, NetworkParts, Probe
 from fluxatlas.systems.slow import CARBON_DIOXIDE, LEAF_AREA
+from fluxatlas.theta import Prior, Theta
 
 LIGHT_FORMS = ("linear", "halved")
 LIGHT, WARMTH, BASE = 0.02, 0.12, 1.5
@@ -39,17 +40,10 @@ class LinearCarbon:
         lat: FloatArray,
         dates: pd.DatetimeIndex,
         spinup_years: int,
-        rng: np.random.Generator | None = None,
-        exclude: Mapping[str, Sequence[str]] | None = None,
-        sampled: bool = False,
-        among: tuple[int, slice] | None = None,
+        theta: Theta | None = None,
     ) -> dict[str, FloatArray]:
-        count, part = among or (len(lat), slice(None))
-        slope = np.ones(count) if rng is None else rng.uniform(0.8, 1.2, count)
-        forms = [form for form in LIGHT_FORMS if form not in (exclude or {}).get("light", ())]
-        if sampled and rng is not None:
-            slope = slope * np.where(rng.choice(forms, count) == "halved", 0.5, 1.0)
-        slope = slope[part]
+        given = theta.all() if theta else {}
+        slope = given.get("slope", np.ones(len(lat))) * np.where(given.get("light", np.zeros(len(lat))), 0.5, 1.0)
         return dict(carbon(drivers["rsds"], drivers["tas"], drivers["lai"], drivers["co2"], slope))
 
     def derive(self, attributes: Arrays) -> dict[str, FloatArray]:
@@ -70,6 +64,11 @@ def no_uptake_in_the_dark(probe: Probe) -> Tensor:
     return (probe.outputs["gpp"] * dark).sum() / dark.sum().clamp_min(1)
 
 
+def priors() -> Mapping[str, Prior]:
+    """One parameter."""
+    return {"slope": Prior(1.0, 0.8, 1.2, between=0.5)}
+
+
 MODEL = LinearCarbon()
 PARTS = NetworkParts(
     heads={"exchange": Head(exchange, reads=("gpp", "reco"), makes=("nee",))},
@@ -84,8 +83,13 @@ TOY = System(
     statics=("clay", "soc"),
     climate=("tas", "rsds"),
     strata=("tas", "clay"),
-    submodules=(Submodule("carbon", ("tas", "rsds", "lai", "co2"), (), ("clay", "soc"), ("gpp", "reco")),),
+    submodules=(
+        Submodule(
+            "carbon", ("tas", "rsds", "lai", "co2"), (), ("clay", "soc"), ("gpp", "reco"), ("slope",), ("light",)
+        ),
+    ),
     process="toy_system:MODEL",
+    priors="toy_system:priors",
     network="toy_system:PARTS",
     fluxes=(
         Flux("nee", 1.0, "net carbon exchange", "Tg yr-1", "C"),

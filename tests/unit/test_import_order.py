@@ -29,7 +29,8 @@ ORDER = (
         "braces",
         "variables",
     ),
-    *("gases", "humidity", "astronomy", "land_mask", "calendars", "times", "weights", "process", "systems", "drivers"),
+    *("gases", "humidity", "astronomy", "land_mask", "calendars", "times", "weights", "theta"),
+    *("process", "systems", "drivers"),
     *("config", "style", "ingest", "regrid", "fetch", "tiles", "synthesize", "train", "infer", "products", "evaluate"),
     *(
         "report",

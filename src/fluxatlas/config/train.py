@@ -47,6 +47,8 @@ class TrainBlock(Block):
     """Recurrent layers of each sub-module."""
     dropout: float = Field(0.0, ge=0, lt=0.9)
     """Dropout of hidden units while training."""
+    code: int = Field(12, ge=0, le=256)
+    """Numbers into which each sub-module condenses the parameters of the process model; 0: it is not told them."""
     head: str = ""
     """How the fluxes are made, a head of the system; empty: its first, by physics. 'free' is an ablation."""
     options: dict[str, str] = Field(default_factory=dict)

@@ -15,7 +15,9 @@ import pandas as pd
 import torch
 
 from .. import files, variables
+from ..loading import load_object
 from ..systems import System
+from ..theta import draw
 from ..train.data import FloatArray, SequenceSet
 from ..train.scaler import Scaler
 from ..train.simulation import simulate_sites
@@ -55,12 +57,13 @@ def prior_table(
 def _site(data: SequenceSet, site: int, system: System, draws: int, seed: tuple[int, int]) -> Iterator[dict[str, Any]]:
     """One row per target that the site measured; its segments share their draws, as they are one place."""
     observed = {name: values[:, site] for name, values in data.targets.items() if np.isfinite(values[:, site]).any()}
+    theta = draw(load_object(system.priors)(), system.choices, draws, np.random.default_rng(seed))
     made: dict[str, list[FloatArray]] = {name: [] for name in observed}
     seen: dict[str, list[FloatArray]] = {name: [] for name in observed}
     for segment in data.segments:
         days = slice(segment.start, segment.stop)
         if segment.site == site and any(np.isfinite(values[days]).any() for values in observed.values()):
-            simulated = simulate_sites(data, system, days, [site], draws, np.random.default_rng(seed))
+            simulated = simulate_sites(data, system, days, [site], theta, draws)
             for name, values in observed.items():
                 if name not in simulated:
                     continue

@@ -12,8 +12,10 @@ import pandas as pd
 
 from ..errors import InputError, nearest
 from ..paths import RESOURCES
+from ..theta import Prior, draw
 
 FloatArray = npt.NDArray[np.float64]
+KINDS = ("uniform", "loguniform", "lognormal")
 
 
 @lru_cache
@@ -22,8 +24,8 @@ def _table() -> pd.DataFrame:
 
 
 def table() -> pd.DataFrame:
-    """One row per parameter (index ``name``): default, lower, upper, prior, spread, unit, process, meaning, source,
-    tag.
+    """One row per parameter (index ``name``): default, lower, upper, prior, spread, between, unit, process, meaning,
+    source, tag.
     """
     return _table().copy()
 
@@ -39,20 +41,25 @@ def defaults(n: int | None = None) -> dict[str, Any]:
     return {name: float(value) if n is None else np.full(n, value) for name, value in values.items()}  # type: ignore[misc]
 
 
+@lru_cache
+def priors() -> Mapping[str, Prior]:
+    """The prior of every parameter in the order of the table.
+
+    Raises :class:`InputError` for a kind of prior that does not exist.
+    """
+    found = {}
+    for name, row in _table().iterrows():
+        if row["prior"] not in KINDS:
+            raise InputError(f"unknown prior '{row['prior']}' of '{name}'", where="resources/parameters.csv")
+        spread = 1.0 if pd.isna(row["spread"]) else float(row["spread"])
+        bounds = float(row["default"]), float(row["lower"]), float(row["upper"])
+        found[str(name)] = Prior(*bounds, kind=row["prior"], spread=spread, between=float(row["between"]))
+    return found
+
+
 def sample(n: int, rng: np.random.Generator) -> dict[str, FloatArray]:
     """``n`` independent draws of every parameter from its prior, arrays of shape (n,)."""
-    return {str(name): _draw(row, n, rng) for name, row in _table().iterrows()}
-
-
-def _draw(row: pd.Series, n: int, rng: np.random.Generator) -> FloatArray:
-    low, high = float(row["lower"]), float(row["upper"])
-    if row["prior"] == "uniform":
-        return rng.uniform(low, high, n)
-    if row["prior"] == "loguniform":
-        return np.clip(np.exp(rng.uniform(np.log(low), np.log(high), n)), low, high)
-    if row["prior"] == "lognormal":
-        return np.clip(float(row["default"]) * float(row["spread"]) ** rng.standard_normal(n), low, high)
-    raise InputError(f"unknown prior '{row['prior']}' of '{row.name}'", where="resources/parameters.csv")
+    return dict(draw(priors(), {}, n, rng).values)
 
 
 def complete(given: Mapping[str, npt.ArrayLike], n: int) -> dict[str, FloatArray]:

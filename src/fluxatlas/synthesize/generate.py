@@ -10,7 +10,6 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,9 +24,10 @@ from ..grid import Grid
 from ..ingest.atmosphere import series_of
 from ..loading import load_object
 from ..systems import System
+from ..theta import Theta, draw
 from ..tiles.soil import derive_statics
 from .samples_file import Samples, SamplesFile
-from .sampling import draw, jitter, spatial_block, strata
+from .sampling import draw_places, jitter, spatial_block, strata
 from .weather import YEAR, FloatArray, GridWeather, PathLike, SiteWeather, Weather
 
 Arrays = dict[str, FloatArray]
@@ -106,6 +106,7 @@ class _Generator:
         self.system, self.settings, self.cells, self.sites, self.series = system, settings, cells, sites, series
         self.wanted = -(-settings.site_days // (settings.years * YEAR))
         self.limits = {name: variables.get(name).valid for name in system.attributes}
+        self.priors = load_object(system.priors)()
         self.dropped = 0
         self.pool = {name: np.concatenate([a[name] for a in cells.attributes]) for name in system.attributes}
         self.pool_monthly = {
@@ -140,7 +141,7 @@ class _Generator:
     def _samples(self, count: int, stratum: npt.NDArray[np.int64], rng: np.random.Generator) -> Iterator[Samples]:
         """About ``count`` series (a few more, as each sampled cell has all its draws), in batches, those valid."""
         of_sites = round(self.settings.include_sites * count) if self.sites and self.sites.sites else 0
-        places = draw(stratum, -(-(count - of_sites) // self.settings.draws), rng)
+        places = draw_places(stratum, -(-(count - of_sites) // self.settings.draws), rng)
         for tile, year, chosen in self.cells.groups(places, rng):
             weather = self.cells.weather(tile, year, places[chosen])
             yield from self._group(weather, np.repeat(np.arange(len(chosen)), self.settings.draws), rng)
@@ -159,9 +160,9 @@ class _Generator:
         )
         known, monthly = self._complete(whole, rng)
         soil = jitter(known, self.settings.jitter, self.limits, rng, self.system.perturb)
-        drawn = rng.bit_generator.state
+        sampled = self.settings.structures == "sampled"
+        theta = draw(self.priors, self.system.choices, len(repeats), rng, self.settings.exclude, sampled)
         for begin in range(0, len(repeats), self.settings.batch):
-            rng.bit_generator.state = drawn  # each batch draws for the whole group, and takes its part
             part = slice(begin, begin + self.settings.batch)
             batch = Weather(
                 weather.dates,
@@ -171,11 +172,10 @@ class _Generator:
                 {name: v[part] for name, v in soil.items()},
                 {name: v[:, part] for name, v in monthly.items()},
             )
-            more = {} if len(batch.lat) == len(repeats) else {"among": (len(repeats), part)}
-            yield self._simulate(batch, rng, **more)
+            yield self._simulate(batch, theta.take(part))
 
-    def _simulate(self, weather: Weather, rng: np.random.Generator, **more: Any) -> Samples:
-        """Draw parameters and structures for the series of ``weather``, run them and keep the valid ones."""
+    def _simulate(self, weather: Weather, theta: Theta) -> Samples:
+        """Run the series of ``weather`` with parameters and structures ``theta``, and keep the valid ones."""
         slow = slow_drivers(self.system.slow, weather.dates, weather.lat, weather.monthly, self.series)
         drivers: dict[str, FloatArray] = {**weather.forcing, **slow}
         daily = load_object(self.system.process).simulate(
@@ -184,15 +184,12 @@ class _Generator:
             lat=weather.lat,
             dates=weather.dates,
             spinup_years=self.settings.spinup_years,
-            rng=rng,
-            exclude=self.settings.exclude,
-            sampled=self.settings.structures == "sampled",
-            **more,
+            theta=theta,
         )
         series = {**drivers, **{name: daily[name] for name in self.system.simulated}}
         block = spatial_block(weather.lat, weather.lon, self.settings.block_degrees)
         statics = derive_statics(weather.attributes, self.system)
-        samples = Samples(weather.dates[0], weather.lat, weather.lon, block, series, statics)
+        samples = Samples(weather.dates[0], weather.lat, weather.lon, block, series, statics, theta)
         valid = samples.valid()
         self.dropped += int((~valid).sum())
         return samples.take(np.flatnonzero(valid))

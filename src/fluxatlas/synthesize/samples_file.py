@@ -16,6 +16,7 @@ import pandas as pd
 
 from .. import files, variables
 from ..systems import System
+from ..theta import Theta
 
 FloatArray = npt.NDArray[np.floating[Any]]
 IntArray = npt.NDArray[np.int64]
@@ -26,7 +27,8 @@ CHUNK = 64
 
 @dataclass(frozen=True)
 class Samples:
-    """Series of one batch from ``first_day`` on: ``series`` (time, n), ``statics`` (n,), ``block`` (n,)."""
+    """Series of one batch from ``first_day`` on: ``series`` (time, n), ``statics`` (n,), ``block`` (n,), and the
+    parameters and structure of the process model ``theta`` (n,) that made them."""
 
     first_day: pd.Timestamp
     lat: FloatArray
@@ -34,6 +36,7 @@ class Samples:
     block: IntArray
     series: dict[str, FloatArray]
     statics: dict[str, FloatArray]
+    theta: Theta
 
     def __len__(self) -> int:
         return len(self.lat)
@@ -47,6 +50,7 @@ class Samples:
             self.block[chosen],
             {name: values[:, chosen] for name, values in self.series.items()},
             {name: values[chosen] for name, values in self.statics.items()},
+            self.theta.take(chosen),
         )
 
     def valid(self) -> npt.NDArray[np.bool_]:
@@ -91,7 +95,7 @@ class SamplesFile:
         span = slice(self._count, self._count + len(samples))
         first_day = (samples.first_day - pd.Timestamp("1970-01-01")).days
         fixed = {"lat": samples.lat, "lon": samples.lon, "block": samples.block, "draw": self._number(samples)}
-        for name, values in {**fixed, **samples.statics}.items():
+        for name, values in {**fixed, **samples.statics, **samples.theta.all()}.items():
             self._file[name][span] = values
         self._file["first_day"][span] = np.full(len(samples), first_day)
         for name, values in samples.series.items():
@@ -126,6 +130,14 @@ class SamplesFile:
             file.createVariable(name, kind, ("site",)).setncatts(attrs)
         for name in samples.statics:
             file.createVariable(name, "f4", ("site",)).setncatts(variables.get(name).attrs)
+        for name in samples.theta.values:
+            about = {"long_name": f"parameter {name} of the process model"}
+            file.createVariable(name, "f4", ("site",)).setncatts(about)
+        for name in samples.theta.forms:
+            forms = self.system.choices[name]
+            code: netCDF4.Variable = file.createVariable(name, "i1", ("site",))
+            code.setncatts({"long_name": f"form of {name} in the process model", "flag_meanings": " ".join(forms)})
+            code.flag_values = np.arange(len(forms), dtype=np.int8)
         for name in samples.series:
             variable: netCDF4.Variable = file.createVariable(
                 name,

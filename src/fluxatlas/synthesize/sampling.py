@@ -33,7 +33,7 @@ def strata(features: FloatArray, classes: int) -> IntArray:
     return np.unique(mixed, return_inverse=True)[1].astype(np.int64)
 
 
-def draw(stratum: IntArray, count: int, rng: np.random.Generator) -> IntArray:
+def draw_places(stratum: IntArray, count: int, rng: np.random.Generator) -> IntArray:
     """``count`` positions into ``stratum``, spread evenly: every stratum is drawn from before any is again.
 
     Places of a stratum come in random order; with more draws than places the whole turn begins anew.

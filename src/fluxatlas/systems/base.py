@@ -19,8 +19,9 @@ class Submodule:
     """One recurrent part of the network hierarchy.
 
     ``drivers`` are daily inputs, ``upstream`` are outputs of earlier sub-modules, ``statics`` are inputs fixed in time;
-    ``outputs`` are its daily outputs in physical units (names of the variable table). ``pretrain`` and ``finetune``
-    weigh the loss of its outputs in the two stages of training.
+    ``outputs`` are its daily outputs in physical units (names of the variable table). ``parameters`` and ``choices``
+    are those of the process model that its outputs depend on. ``pretrain`` and ``finetune`` weigh the loss of its
+    outputs in the two stages of training.
     """
 
     name: str
@@ -28,6 +29,8 @@ class Submodule:
     upstream: tuple[str, ...]
     statics: tuple[str, ...]
     outputs: tuple[str, ...]
+    parameters: tuple[str, ...] = ()
+    choices: tuple[str, ...] = ()
     pretrain: float = 0.3
     finetune: float = 0.05
 
@@ -136,13 +139,16 @@ class System:
     strata: tuple[str, ...]  # forcing (means) and attributes by which synthetic samples are spread
     submodules: tuple[Submodule, ...]
     process: str  # module:object of the process model (systems/protocols.py)
+    priors: str  # module:function () -> Prior (fluxatlas.theta) by name of each of its parameters
     network: str  # module:object of heads, bounds and knowledge functions (systems/protocols.py)
     fluxes: tuple[Flux, ...]  # what is estimated; the first is the one sites measure
     outputs: tuple[str, ...]  # daily variables of the product
     observations: tuple[ObservationKind, ...]  # what is measured at sites
     heads: tuple[str, ...]  # names of the heads of the network; the first is the default
     options: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # choices of the network; first: the default
-    choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # forms of the process model by choice
+    choices: Mapping[str, tuple[str, ...]] = field(
+        default_factory=dict
+    )  # forms of the process model by choice; first: the default
     knowledge: tuple[KnowledgeTerm, ...] = ()
     phases: tuple[Phase, ...] = (Phase("all"),)  # of fine-tuning
     perturb: Mapping[str, Perturbation] = field(default_factory=dict)  # by attribute; others: scaled
@@ -218,6 +224,11 @@ class System:
     def simulated(self) -> tuple[str, ...]:
         """What the process model gives for the network to learn: outputs of the sub-modules, then of the head."""
         return (*self.intermediates, *self.head_fluxes)
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """Parameters and structural choices of the process model that the network is told."""
+        return tuple(dict.fromkeys(n for part in self.submodules for n in (*part.parameters, *part.choices)))
 
     def measured_by(self, instrument: str) -> tuple[str, ...]:
         """Observed variables that an ``instrument`` (``tower`` or ``chamber``) of the synthetic Earth measures."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
+
+from ..theta import Theta
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,17 +30,12 @@ class ProcessModel(Protocol):
         lat: FloatArray,
         dates: pd.DatetimeIndex,
         spinup_years: int,
-        rng: np.random.Generator | None = None,
-        exclude: Mapping[str, Sequence[str]] | None = None,
-        sampled: bool = False,
-        among: tuple[int, slice] | None = None,
+        theta: Theta | None = None,
     ) -> dict[str, FloatArray]:
         """Daily outputs (time, cell) by name: all of ``System.simulated``.
 
-        ``drivers`` (time, cell), ``attributes`` (cell,). With ``rng`` the parameters are drawn for every cell, and with
-        ``sampled`` the structure too, without the forms in ``exclude``; otherwise both are the defaults. ``among`` is
-        given where more cells belong together than are simulated at a time: their number, for which all is drawn, and
-        the part that these cells are, so that the draws do not depend on how many are simulated at a time.
+        ``drivers`` (time, cell), ``attributes`` (cell,); ``theta`` parameters and structure of every cell, otherwise
+        the defaults.
         """
         ...
 
@@ -60,13 +57,11 @@ class ProfileModel(ProcessModel, Protocol):
         drivers: Arrays,
         attributes: Arrays,
         *,
-        rng: np.random.Generator | None = None,
-        exclude: Mapping[str, Sequence[str]] | None = None,
-        sampled: bool = False,
+        theta: Theta | None = None,
     ) -> dict[str, FloatArray]:
         """Those of the outputs that follow from measured ``soil`` profiles (time, cell), NaN on days without them.
 
-        ``drivers`` and ``soil`` are what ``System.without_weather`` gives. Parameters and structure as in ``simulate``.
+        ``drivers`` and ``soil`` are what ``System.without_weather`` gives. ``theta`` as in ``simulate``.
         """
         ...
 
@@ -113,13 +108,15 @@ class Probe:
     """What a knowledge function may look at.
 
     ``outputs`` of the network (time, cell) for the batch at hand, ``known`` its drivers (time, cell) and statics
-    (cell,), and the ``network`` itself, to be run under made-up conditions for the first ``sites`` cells of the batch.
+    (cell,), and the ``network`` itself, to be run under made-up conditions for the first ``sites`` cells of the batch
+    with their parameters ``theta`` (cell,).
     """
 
     network: Any
     outputs: Mapping[str, Tensor]
     known: Mapping[str, Tensor]
     sites: int
+    theta: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -50,7 +50,8 @@ class Batch:
     """Tensors of one step: series (time, cell) of which the first ``warmup`` days do not count, statics (cell,).
 
     ``targets`` are NaN where missing or not to count; ``sd`` is the random uncertainty of a target; ``site`` the number
-    of each cell's site in its set and ``weight`` (cell,) the weight of its flux observations.
+    of each cell's site in its set and ``weight`` (cell,) the weight of its flux observations; ``theta`` (cell,) are the
+    parameters and structure of the process model, where they are known.
     """
 
     drivers: dict[str, Tensor]
@@ -62,6 +63,7 @@ class Batch:
     weight: Tensor
     warmup: int
     modules: tuple[str, ...] | None = None
+    theta: dict[str, Tensor] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,8 @@ class SequenceSet:
     (drivers only outside the segments); ``statics`` (site,). ``block`` numbers the spatial block of each site.
     ``modules`` names the sub-modules to run, None for all. ``weight`` (site,) weighs flux observations. ``first_day``
     (site,) is where each series begins, if not all on the first of ``dates`` (synthetic ones: years are drawn).
+    ``theta`` (site,): parameters and codes of the structure of the process model that made the series; empty for those
+    of nature.
     """
 
     dates: pd.DatetimeIndex
@@ -88,6 +92,7 @@ class SequenceSet:
     modules: tuple[str, ...] | None = None
     weight: FloatArray | None = None
     first_day: pd.DatetimeIndex | None = None
+    theta: Arrays = field(default_factory=dict)
 
     @property
     def span(self) -> list[str]:
@@ -158,13 +163,14 @@ class SequenceSet:
                 cut = {name: np.where(counts, values, np.float32(np.nan)) for name, values in cut.items()}
             return {name: torch.as_tensor(values, dtype=torch.float32, device=device) for name, values in cut.items()}
 
+        def fixed(arrays: Arrays) -> dict[str, Tensor]:
+            cut = {name: np.ascontiguousarray(values[site]) for name, values in arrays.items()}
+            return {name: torch.as_tensor(values, dtype=torch.float32, device=device) for name, values in cut.items()}
+
         weight = np.ones(len(self.sites), np.float32) if self.weight is None else self.weight
         return Batch(
             drivers=take(self.drivers),
-            statics={
-                name: torch.as_tensor(values[site], dtype=torch.float32, device=device)
-                for name, values in self.statics.items()
-            },
+            statics=fixed(self.statics),
             targets=take(self.targets, mask=True),
             sd=take(self.sd),
             overrides=take(self.overrides),
@@ -172,6 +178,7 @@ class SequenceSet:
             weight=torch.as_tensor(weight[site], dtype=torch.float32, device=device),
             warmup=warmup,
             modules=self.modules,
+            theta=fixed(self.theta),
         )
 
     def batches(
@@ -193,7 +200,7 @@ def read_samples(path: str | Path, system: System) -> SequenceSet:
     drivers = (*system.forcing, *system.slow_drivers)
     targets = system.simulated
     with open_netcdf(path) as dataset:
-        lacking = [name for name in (*drivers, *system.statics, *targets) if name not in dataset]
+        lacking = [name for name in (*drivers, *system.statics, *targets, *system.told) if name not in dataset]
         if lacking:
             raise InputError(f"the samples lack {', '.join(lacking)}", where=str(path), hint="synthesize them again")
 
@@ -218,4 +225,5 @@ def read_samples(path: str | Path, system: System) -> SequenceSet:
             targets={name: arrays[name] for name in targets},
             segments=tuple(Segment(site, 0, days) for site in range(count)),
             first_day=pd.DatetimeIndex(dataset["first_day"].values) if "first_day" in dataset else None,
+            theta={name: dataset[name].values.astype(np.float32) for name in system.told},
         )

@@ -51,14 +51,19 @@ class Knowledge:
         return cls(system, weights)
 
     def evaluate(
-        self, network: HierarchicalNetwork, outputs: Mapping[str, Tensor], known: Mapping[str, Tensor]
+        self,
+        network: HierarchicalNetwork,
+        outputs: Mapping[str, Tensor],
+        known: Mapping[str, Tensor],
+        theta: Mapping[str, Tensor] | None = None,
     ) -> dict[str, Tensor]:
-        """Raw value of every term; ``known`` holds drivers (time, cell) and statics (cell,), ``outputs`` the network's.
+        """Raw value of every term; ``known`` holds drivers (time, cell) and statics (cell,), ``outputs`` the network's,
+        ``theta`` what it was told (cell,).
 
         A term of weight 0 is evaluated without gradient. Raises :class:`ConfigError` naming a term whose variable is
         absent.
         """
-        probe = Probe(network, outputs, known, SITES)
+        probe = Probe(network, outputs, known, SITES, theta or {})
         functions = load_object(self.system.network).knowledge
         values: dict[str, Tensor] = {}
         for term in self.system.knowledge:

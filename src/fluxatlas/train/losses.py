@@ -72,7 +72,8 @@ class Objective:
 
     def terms(self, network: HierarchicalNetwork, batch: Batch, probe: bool = True) -> dict[str, Tensor]:
         """Raw value of every term for ``batch``; without ``probe`` the knowledge terms are left out."""
-        outputs, _ = network(batch.drivers, batch.statics, overrides=batch.overrides, modules=batch.modules)
+        given = {"overrides": batch.overrides, "modules": batch.modules, "theta": batch.theta}
+        outputs, _ = network(batch.drivers, batch.statics, **given)
         counted = {name: values[batch.warmup :] for name, values in outputs.items()}
         targets = {name: values[batch.warmup :] for name, values in batch.targets.items()}
         sd = {name: values[batch.warmup :] for name, values in batch.sd.items()}
@@ -85,7 +86,7 @@ class Objective:
             found[part.name] = self._intermediate(network, part.outputs, counted, targets, batch)
         if probe:
             known = {name: values[batch.warmup :] for name, values in batch.drivers.items()} | batch.statics
-            found |= self.knowledge.evaluate(network, counted, known)
+            found |= self.knowledge.evaluate(network, counted, known, batch.theta)
         return found
 
     def _flux(

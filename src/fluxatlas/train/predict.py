@@ -40,7 +40,8 @@ def predict(
             for n in order[begin : begin + group]
         ]
         batch = data.batch(windows, warmup, device)
-        outputs, _ = network(batch.drivers, batch.statics, overrides=batch.overrides, modules=batch.modules)
+        given = {"overrides": batch.overrides, "modules": batch.modules, "theta": batch.theta}
+        outputs, _ = network(batch.drivers, batch.statics, **given)
         for name, values in outputs.items():
             target = found.setdefault(name, np.full(shape, np.nan, np.float32))
             series = values[warmup:].cpu().numpy()

@@ -9,22 +9,18 @@ import numpy as np
 
 from ..loading import load_object
 from ..systems import System
+from ..theta import Theta
 from .data import FloatArray, SequenceSet
 
 SPINUP_YEARS = 2
 
 
 def simulate_sites(
-    data: SequenceSet,
-    system: System,
-    days: slice,
-    sites: Sequence[int],
-    draws: int = 1,
-    rng: np.random.Generator | None = None,
+    data: SequenceSet, system: System, days: slice, sites: Sequence[int], theta: Theta | None = None, draws: int = 1
 ) -> dict[str, FloatArray]:
     """Outputs (day, site x draw) of the process model on ``days`` of the numbered ``sites``, draws of a site together.
 
-    With ``rng`` parameters and structure are drawn from the prior, otherwise they are the defaults. Where the sites
+    ``theta`` holds parameters and structure of every site and draw, otherwise they are the defaults. Where the sites
     have no weather (``data.modules``), the model runs under the profiles they measured and gives what follows.
     """
     model: Any = load_object(system.process)
@@ -32,9 +28,8 @@ def simulate_sites(
     given = model.attributes_of(data.statics)
     attributes = {name: np.asarray(given[name])[chosen] for name in system.attributes}
     drivers = {name: values[days][:, chosen] for name, values in data.drivers.items()}
-    options = {"rng": rng, "sampled": rng is not None}
     if data.modules is not None:
         soil = {name: values[days][:, chosen] for name, values in data.overrides.items()}
-        return dict(model.from_profiles(soil, drivers, attributes, **options))
+        return dict(model.from_profiles(soil, drivers, attributes, theta=theta))
     where = {"lat": data.lat[chosen], "dates": data.dates[days], "spinup_years": SPINUP_YEARS}
-    return dict(model.simulate(drivers, attributes, **where, **options))
+    return dict(model.simulate(drivers, attributes, **where, theta=theta))

@@ -12,6 +12,18 @@ from ..base import Flux, KnowledgeTerm, ObservationKind, Perturbation, Phase, Pu
 from ..slow import LEAF_AREA, METHANE
 
 _SOIL = ("sand", "clay", "soc", "phi")
+_WEATHER = (
+    *("albedo", "priestley_taylor", "interception_capacity", "root_base", "stress_threshold", "evaporation_shape"),
+    *("surface_warming", "canopy_cooling", "surface_offset", "conductivity_factor", "litter_depth"),
+    *("melt_factor", "snow_below", "rain_above", "snow_fresh_density", "snow_max_density", "snow_settling"),
+    *("snow_viscosity", "runoff_shape", "drainage_factor", "retention_factor"),
+)
+_METHANE = (
+    *("litter_depth", "retention_factor", "oxidation_rate", "oxidation_depth", "oxidation_width", "oxidation_q10"),
+    *("oxidation_optimum", "oxidation_minimum", "suction_low", "suction_high", "suction_shape", "wetness_optimum"),
+    *("nitrogen_threshold", "nitrogen_sensitivity", "crop_reduction", "ph_optimum", "ph_width"),
+    *("production_rate", "production_q10", "production_depth", "production_dry"),
+)
 _HERE = "fluxatlas.systems.soil_methane_sink"
 
 SOIL_METHANE_SINK = System(
@@ -30,6 +42,7 @@ SOIL_METHANE_SINK = System(
             upstream=(),
             statics=_SOIL,
             outputs=("tsl05", "tsl15", "tsl45", "snw", "snd"),
+            parameters=_WEATHER,
         ),
         Submodule(
             name="hydrology",
@@ -37,6 +50,7 @@ SOIL_METHANE_SINK = System(
             upstream=("tsl05", "tsl15", "snw"),
             statics=_SOIL,
             outputs=("swc05", "swc15", "swc45", "evspsbl"),
+            parameters=_WEATHER,
         ),
         Submodule(
             name="biogeochemistry",
@@ -44,10 +58,13 @@ SOIL_METHANE_SINK = System(
             upstream=("tsl05", "tsl15", "snd", "swc05", "swc15"),
             statics=("sand", "clay", "soc", "phi", "phh2o", "cropFrac", "ndep"),
             outputs=("difs", "oxk", "ch4prod"),
+            parameters=_METHANE,
+            choices=tuple(CHOICES),
             finetune=0.0,
         ),
     ),
     process=f"{_HERE}.process:MODEL",
+    priors="fluxatlas.process.parameters:priors",
     network=f"{_HERE}.network:PARTS",
     fluxes=(
         Flux("fch4", 0.5, "net CH$_4$ flux, upward", "Tg yr-1", "CH4"),

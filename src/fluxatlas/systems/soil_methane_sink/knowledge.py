@@ -9,8 +9,7 @@ half-saturation of 0.11 uM about 0.97.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -103,26 +102,24 @@ def diffusion_limit_term(probe: Probe) -> Tensor:
 
 def substrate_term(probe: Probe) -> Tensor:
     """:func:`substrate` of a probe of atmospheric methane."""
-    uptake = respond(probe.network, probe.known, probe.sites, ch4=METHANE)
+    uptake = respond(probe, ch4=METHANE)
     return substrate(uptake, probe.known["phi"].new_tensor(METHANE))
 
 
 def temperature_term(probe: Probe) -> Tensor:
     """:func:`temperature` of a probe of soil temperature."""
-    uptake = respond(probe.network, probe.known, probe.sites, celsius=TEMPERATURES)
+    uptake = respond(probe, celsius=TEMPERATURES)
     return temperature(uptake, probe.known["phi"].new_tensor(TEMPERATURES))
 
 
 def moisture_term(probe: Probe) -> Tensor:
     """:func:`moisture` of a probe of water-filled pore space."""
-    uptake = respond(probe.network, probe.known, probe.sites, saturation=SATURATIONS)
+    uptake = respond(probe, saturation=SATURATIONS)
     return moisture(uptake, probe.known["phi"].new_tensor(SATURATIONS))
 
 
 def respond(
-    network: Any,
-    known: Mapping[str, Tensor],
-    sites: int,
+    probe: Probe,
     celsius: Sequence[float] | None = None,
     saturation: Sequence[float] | None = None,
     ch4: Sequence[float] | None = None,
@@ -133,7 +130,8 @@ def respond(
     sea-level pressure, dry air, the time mean of the leaf area index.
     """
     grid = next(values for values in (celsius, saturation, ch4) if values is not None)
-    count, cells = len(grid), min(sites, len(known["phi"]))
+    network, known = probe.network, probe.known
+    count, cells = len(grid), min(probe.sites, len(known["phi"]))
     statics = {name: known[name][:cells].repeat(count) for name in network.system.statics}
     like = statics["phi"]
 
@@ -151,9 +149,10 @@ def respond(
         "ps": nothing + 101325.0,
         "huss": nothing,
     }
+    theta = {name: values[:cells].repeat(count) for name, values in probe.theta.items()}
     last = network.submodules[-1]
     overrides = {name: soil for name in network.system.intermediates if name.startswith("tsl")}
     overrides |= {name: water for name in network.system.intermediates if name.startswith("swc")}
     overrides |= {"snw": nothing, "snd": nothing}
-    outputs, _ = network(drivers, statics, overrides=overrides, modules=(last.name,))
+    outputs, _ = network(drivers, statics, overrides=overrides, modules=(last.name,), theta=theta)
     return outputs["ch4ox"][-1].reshape(count, cells)

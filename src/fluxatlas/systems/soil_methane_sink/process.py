@@ -2,31 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
 import numpy as np
 import pandas as pd
 
-from ...process import Structure, methane_under, parameters, simulate, soil_properties
+from ...process import Structure, methane_under, simulate, soil_properties
 from ...process.hydraulics import PARTICLE_DENSITY
+from ...theta import Theta
 from ..protocols import Arrays, FloatArray
-
-
-def _drawn(
-    count: int,
-    rng: np.random.Generator | None,
-    exclude: Mapping[str, Sequence[str]] | None,
-    sampled: bool,
-    part: slice = slice(None),
-) -> tuple[Structure, dict[str, FloatArray]]:
-    """Structure and parameters of a ``part`` of ``count`` cells: drawn where asked for, else the defaults."""
-    if rng is None:
-        return Structure(), {}
-    structure = Structure()
-    if sampled:
-        codes = Structure.sample(count, rng, exclude=exclude).codes(count)
-        structure = Structure(**{choice: values[part] for choice, values in codes.items()})
-    return structure, {name: values[part] for name, values in parameters.sample(count, rng).items()}
 
 
 class MethaneColumn:
@@ -40,16 +22,13 @@ class MethaneColumn:
         lat: FloatArray,
         dates: pd.DatetimeIndex,
         spinup_years: int,
-        rng: np.random.Generator | None = None,
-        exclude: Mapping[str, Sequence[str]] | None = None,
-        sampled: bool = False,
-        among: tuple[int, slice] | None = None,
+        theta: Theta | None = None,
     ) -> dict[str, FloatArray]:
         """See :class:`~fluxatlas.systems.protocols.ProcessModel`; raises as :func:`fluxatlas.process.simulate`."""
-        count, part = among or (len(lat), slice(None))
-        structure, drawn = _drawn(count, rng, exclude, sampled, part)
+        given = theta or Theta({}, {})
+        structure = Structure(**given.forms)
         result = simulate(
-            drivers, attributes, drawn, lat=lat, dates=dates, structure=structure, spinup_years=spinup_years
+            drivers, attributes, given.values, lat=lat, dates=dates, structure=structure, spinup_years=spinup_years
         )
         return dict(result.daily)
 
@@ -59,13 +38,11 @@ class MethaneColumn:
         drivers: Arrays,
         attributes: Arrays,
         *,
-        rng: np.random.Generator | None = None,
-        exclude: Mapping[str, Sequence[str]] | None = None,
-        sampled: bool = False,
+        theta: Theta | None = None,
     ) -> dict[str, FloatArray]:
         """See :class:`~fluxatlas.systems.protocols.ProfileModel` and :func:`fluxatlas.process.methane_under`."""
-        structure, drawn = _drawn(np.shape(drivers["tas"])[1], rng, exclude, sampled)
-        return dict(methane_under(soil, drivers, attributes, drawn, structure))
+        given = theta or Theta({}, {})
+        return dict(methane_under(soil, drivers, attributes, given.values, Structure(**given.forms)))
 
     def derive(self, attributes: Arrays) -> dict[str, FloatArray]:
         """Porosity and the other soil properties by pedotransfer (:func:`fluxatlas.process.soil_properties`)."""

@@ -20,6 +20,7 @@ from ...systems import Submodule, System
 from ...systems.protocols import Head, NetworkParts
 from ..scaler import Scaler
 from .bounds import to_physical
+from .told import Told
 
 CELLS: dict[str, type[nn.GRU] | type[nn.LSTM]] = {"gru": nn.GRU, "lstm": nn.LSTM}
 
@@ -30,6 +31,8 @@ Series = Mapping[str, Tensor]
 class Architecture:
     """What a network is made of, apart from its system; plain values, stored in the member file.
 
+    ``code`` is the number of values that each sub-module condenses the parameters of the process model into; 0: it is
+    not told them (see :mod:`fluxatlas.train.networks.told`).
     ``head`` and ``options`` are names of the system's :class:`~fluxatlas.systems.protocols.NetworkParts`; those left
     out are its defaults.
     """
@@ -38,6 +41,7 @@ class Architecture:
     hidden: int = 32
     layers: int = 1
     dropout: float = 0.0
+    code: int = 0
     head: str = ""
     options: Mapping[str, str] = field(default_factory=dict)
 
@@ -48,9 +52,9 @@ class Architecture:
 class RecurrentPart(nn.Module):
     """One sub-module: a recurrent cell and a linear read-out of its state and of its inputs.
 
-    ``forward``: features (time, cell, feature) and a state (layer, cell, width), or None for zeros, to raw outputs
-    (time, cell, output) and the state after the last step. ``width`` is ``hidden``; for an LSTM ``2 * hidden``: hidden
-    and cell state side by side.
+    ``forward``: features (time, cell, feature), a state (layer, cell, width) or None for zeros, and a code (cell, code)
+    or None, to raw outputs (time, cell, output) and the state after the last step. ``width`` is ``hidden``; for an LSTM
+    ``2 * hidden``: hidden and cell state side by side.
     """
 
     def __init__(self, features: int, outputs: int, architecture: Architecture) -> None:
@@ -59,13 +63,16 @@ class RecurrentPart(nn.Module):
             hint = f"choose from {sorted(CELLS)}"
             raise ConfigError(f"unknown cell '{architecture.cell}'{nearest(architecture.cell, CELLS)}", hint=hint)
         between = architecture.dropout if architecture.layers > 1 else 0.0
+        features += architecture.code
         self.cell = CELLS[architecture.cell](features, architecture.hidden, architecture.layers, dropout=between)
         self.dropout = nn.Dropout(architecture.dropout)
         self.readout = nn.Linear(architecture.hidden + features, outputs)
         with torch.no_grad():
             self.readout.bias.zero_()
 
-    def forward(self, features: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor]:
+    def forward(self, features: Tensor, state: Tensor | None, code: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        if code is not None:
+            features = torch.cat([features, code.expand(len(features), -1, -1)], dim=-1)
         if isinstance(self.cell, nn.LSTM):
             begin = None if state is None else tuple(half.contiguous() for half in state.chunk(2, dim=-1))
             hidden, (last, memory) = self.cell(features, begin)
@@ -73,6 +80,20 @@ class RecurrentPart(nn.Module):
         else:
             hidden, last = self.cell(features, state)
         return self.readout(torch.cat([self.dropout(hidden), features], dim=-1)), last
+
+    @torch.no_grad()
+    def fold(self, code: Tensor, into: RecurrentPart) -> None:
+        """Copy the weights ``into`` a part without a code that does what this one does with ``code`` (code,)."""
+        width, own = len(code), dict(self.named_parameters())
+        for name, weight in into.named_parameters():
+            given: Tensor = own[name]
+            if name in ("cell.weight_ih_l0", "readout.weight"):
+                given = given[:, :-width]
+            elif name == "cell.bias_ih_l0":
+                given = given + own["cell.weight_ih_l0"][:, -width:] @ code
+            elif name == "readout.bias":
+                given = given + own["readout.weight"][:, -width:] @ code
+            weight.copy_(given)
 
 
 class HierarchicalNetwork(nn.Module):
@@ -95,14 +116,22 @@ class HierarchicalNetwork(nn.Module):
         self.submodules = (*system.submodules[:-1], extended)
         inputs = [name for part in self.submodules for name in (*part.drivers, *part.upstream, *part.statics)]
         self.scaler = Scaler([*inputs, *(name for part in self.submodules for name in part.outputs)])
+        self.told: Any = nn.ModuleDict()
+        if self.architecture.code:
+            priors = load_object(system.priors)()
+            self.told.update({part.name: Told(part, priors, system.choices, self.architecture.code)
+                              for part in self.submodules if part.parameters or part.choices})  # fmt: skip
         self.parts = nn.ModuleDict(
             {
                 part.name: RecurrentPart(
-                    len(part.drivers) + len(part.upstream) + len(part.statics), len(part.outputs), self.architecture
+                    len(part.drivers) + len(part.upstream) + len(part.statics), len(part.outputs), self._part(part)
                 )
                 for part in self.submodules
             }
         )
+
+    def _part(self, part: Submodule) -> Architecture:
+        return self.architecture if part.name in self.told else replace(self.architecture, code=0)
 
     @property
     def state_width(self) -> int:
@@ -116,6 +145,7 @@ class HierarchicalNetwork(nn.Module):
         state: Series | None = None,
         overrides: Series | None = None,
         modules: Sequence[str] | None = None,
+        theta: Series | None = None,
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Run the hierarchy over a block of days.
 
@@ -127,6 +157,7 @@ class HierarchicalNetwork(nn.Module):
         overrides: series (time, cell) that replace an output of a sub-module where finite, before it is used further.
         modules: names of the sub-modules to run (default all). The outputs of the others must come complete in
             ``overrides`` where they are needed: a site that measured them needs no meteorology.
+        theta: parameters and codes of the structure of the process model (cell,); those not given are the defaults.
 
         Returns outputs (time, cell) in physical units, of the sub-modules and of the head, and the state after the last
         day. Raises :class:`InputError` naming an absent input.
@@ -139,8 +170,10 @@ class HierarchicalNetwork(nn.Module):
             if modules is not None and part.name not in modules:
                 found = {name: overrides[name] for name in part.outputs if name in overrides}
             else:
+                features = self.features(part, known)
+                code = self.told[part.name](theta or {}, features.shape[1]) if part.name in self.told else None
                 raw, carried[part.name] = self.parts[part.name](
-                    self.features(part, known), None if state is None else state[part.name]
+                    features, None if state is None else state[part.name], code
                 )
                 found = self._outputs(part, raw, known, overrides)
             outputs.update(found)
@@ -151,6 +184,20 @@ class HierarchicalNetwork(nn.Module):
             raise InputError(f"the head '{self.architecture.head}' lacks {names}", hint="give it as driver")
         outputs.update(self.head.function(known))
         return outputs, carried
+
+    def bind(self, theta: Mapping[str, float]) -> HierarchicalNetwork:
+        """The network of one set of parameters ``theta`` and codes by name (others: the defaults), at no cost per step:
+        what does not change is folded into the biases."""
+        bound = HierarchicalNetwork(self.system, replace(self.architecture, code=0))
+        bound.scaler.load_state_dict(self.scaler.state_dict())
+        given = {name: self.scaler.mean.new_tensor([value]) for name, value in theta.items()}
+        own: Any
+        for name, own in self.parts.items():
+            if name in self.told:
+                own.fold(self.told[name](given, 1)[0], bound.parts[name])
+            else:
+                bound.parts[name].load_state_dict(own.state_dict())
+        return bound.train(self.training)
 
     def beyond(self, statics: Series) -> dict[str, Tensor]:
         """Where (cell,) each of the ``statics`` (cell,) lies beyond the samples and is held at their edge."""

@@ -8,8 +8,10 @@ import torch
 
 from fluxatlas.drivers import slow_drivers
 from fluxatlas.ingest.atmosphere import series_of
+from fluxatlas.loading import load_object
 from fluxatlas.systems import get_system
 from fluxatlas.systems.soil_methane_sink.network import diffusion_oxidation, diffusivity
+from fluxatlas.theta import draw
 from fluxatlas.train.data import Segment, SequenceSet
 
 SYSTEM = get_system("soil_methane_sink")
@@ -95,4 +97,5 @@ def samples(n: int = 12, days: int = 400, seed: int = 0) -> SequenceSet:
         statics=small(fixed),
         targets=small(targets),
         segments=tuple(Segment(k, 0, days) for k in range(n)),
+        theta=small(draw(load_object(SYSTEM.priors)(), SYSTEM.choices, n, rng).all()),
     )

@@ -3,7 +3,7 @@
 STAGE_VERSIONS = {
     "ingest": 2,
     "regrid": 2,
-    "synthesize": 2,
+    "synthesize": 3,
     "train": 4,
     "infer": 3,
     "products": 3,

@@ -8,6 +8,7 @@ import torch
 import train_toy as toy
 from fluxatlas.errors import ConfigError
 from fluxatlas.systems import KnowledgeTerm, System
+from fluxatlas.systems.protocols import Probe
 from fluxatlas.systems.soil_methane_sink import knowledge
 from fluxatlas.train.knowledge import Knowledge
 from fluxatlas.train.networks import Architecture, HierarchicalNetwork
@@ -102,7 +103,8 @@ def test_training_on_a_term_alone_makes_the_response_obey(batch) -> None:
     values = []
     for _ in range(60):
         optimizer.zero_grad()
-        value = knowledge.temperature(knowledge.respond(network, known, 3, celsius=knowledge.TEMPERATURES), CELSIUS)
+        probe = Probe(network, {}, known, 3)
+        value = knowledge.temperature(knowledge.respond(probe, celsius=knowledge.TEMPERATURES), CELSIUS)
         value.backward()
         optimizer.step()
         values.append(float(value.detach()))

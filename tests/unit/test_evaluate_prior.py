@@ -7,8 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from fluxatlas.evaluate import prior
 from fluxatlas.evaluate.prior import prior_table
 from fluxatlas.systems import get_system
+from fluxatlas.theta import Prior
 from fluxatlas.train import simulation
 from fluxatlas.train.data import Segment, SequenceSet
 from fluxatlas.train.sites import SiteData
@@ -18,18 +20,20 @@ DAYS = pd.date_range("2001-01-01", periods=200)
 
 
 class Level:
-    """``tsl05`` = driver + a level drawn from N(0, 2); the same for all days of a draw."""
+    """``tsl05`` = driver + a level that is N(0, 2) beforehand; the same for all days of a draw."""
 
     def attributes_of(self, statics):
         return {name: np.zeros(len(statics["sand"])) for name in SYSTEM.attributes}
 
-    def simulate(self, drivers, attributes, *, lat, dates, spinup_years, rng=None, exclude=None, sampled=False):
-        return {"tsl05": drivers["tas"] + rng.normal(0, 2, len(lat))}
+    def simulate(self, drivers, attributes, *, lat, dates, spinup_years, theta):
+        return {"tsl05": drivers["tas"] + 2 * np.log(theta.values["level"])}
 
 
 @pytest.fixture(autouse=True)
 def level(monkeypatch):
     monkeypatch.setattr(simulation, "load_object", lambda name: Level())
+    level = Prior(1.0, 1e-9, 1e9, "lognormal", float(np.e))
+    monkeypatch.setattr(prior, "load_object", lambda name: lambda: {"level": level})
 
 
 def _sites(levels, sd=0.0, noise=0.0, segments=((0, 200),), seed=0):
@@ -94,8 +98,8 @@ def test_sites_far_from_the_samples_are_named_with_the_static() -> None:
 
 def test_sites_without_meteorology_run_under_their_profiles(monkeypatch) -> None:
     class Profiles(Level):
-        def from_profiles(self, soil, drivers, attributes, *, rng=None, exclude=None, sampled=False):
-            return {"fch4": soil["tsl05"] + rng.normal(0, 1, soil["tsl05"].shape[1])}
+        def from_profiles(self, soil, drivers, attributes, *, theta):
+            return {"fch4": soil["tsl05"] + np.log(theta.values["level"])}
 
     monkeypatch.setattr(simulation, "load_object", lambda name: Profiles())
     data = _sites([0.0, 9.0]).sets[0]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fluxatlas.errors import InputError
-from fluxatlas.synthesize.sampling import draw, jitter, spatial_block, strata
+from fluxatlas.synthesize.sampling import draw_places, jitter, spatial_block, strata
 from fluxatlas.systems import get_system
 
 SYSTEM = get_system("soil_methane_sink")
@@ -34,22 +34,22 @@ def test_equal_values_are_never_parted() -> None:
 
 def test_every_stratum_is_drawn_before_any_twice_however_rare() -> None:
     stratum = np.array([0] * 1000 + [1] * 3 + [2])
-    chosen = draw(stratum, 3, fresh())
+    chosen = draw_places(stratum, 3, fresh())
     assert set(stratum[chosen]) == {0, 1, 2}
-    counts = np.bincount(stratum[draw(stratum, 7, fresh())])
+    counts = np.bincount(stratum[draw_places(stratum, 7, fresh())])
     np.testing.assert_array_equal(counts, [3, 3, 1])
 
 
 def test_all_places_are_drawn_once_before_any_twice() -> None:
     stratum = np.array([0, 0, 1, 1, 1, 2])
-    chosen = draw(stratum, 15, np.random.default_rng(1))
+    chosen = draw_places(stratum, 15, np.random.default_rng(1))
     counts = np.bincount(chosen, minlength=6)
     assert len(chosen) == 15 and counts.min() == 2 and counts.max() == 3
 
 
 def test_drawing_follows_its_seed() -> None:
     stratum = np.arange(500) % 7
-    one, two, other = (draw(stratum, 50, np.random.default_rng(seed)) for seed in (1, 1, 2))
+    one, two, other = (draw_places(stratum, 50, np.random.default_rng(seed)) for seed in (1, 1, 2))
     np.testing.assert_array_equal(one, two)
     assert (one != other).any()
 

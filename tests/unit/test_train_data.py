@@ -66,7 +66,7 @@ def test_warm_up_and_padding_do_not_count(data) -> None:
 def write(data, path, **changes):
     series = {**data.drivers, **data.targets}
     content = {name: (("site", "time"), values.T) for name, values in series.items()}
-    content |= {name: ("site", values) for name, values in data.statics.items()}
+    content |= {name: ("site", values) for name, values in {**data.statics, **data.theta}.items()}
     content |= changes
     coords = {"time": data.dates, "lat": ("site", data.lat), "lon": ("site", data.lon), "block": ("site", data.block)}
     dataset = xr.Dataset({k: v for k, v in content.items() if v is not None}, coords)
@@ -78,6 +78,8 @@ def test_samples_are_read_as_written(data, tmp_path) -> None:
     read = read_samples(write(data, tmp_path / "samples.nc"), toy.SYSTEM)
     for name, values in data.values().items():
         np.testing.assert_array_equal(read.values()[name], values)
+    for name, values in data.theta.items():
+        np.testing.assert_array_equal(read.theta[name], values)
     assert read.site_days == 3200 and (np.unique(read.block).size == np.unique(data.block).size)
 
 

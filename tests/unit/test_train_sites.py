@@ -255,7 +255,7 @@ def test_commands_write_what_the_contract_says(files, tmp_path) -> None:
     folder, *_ = files
     samples = toy.samples(n=6, days=365)
     content = {name: (("site", "time"), v.T) for name, v in {**samples.drivers, **samples.targets}.items()}
-    content |= {name: ("site", v) for name, v in samples.statics.items()}
+    content |= {name: ("site", v) for name, v in {**samples.statics, **samples.theta}.items()}
     coords = {"time": samples.dates, **{k: ("site", getattr(samples, k)) for k in ("lat", "lon", "block")}}
     xr.Dataset(content, coords).to_netcdf(tmp_path / "samples.nc")
     chosen = ("no_knowledge", "no_pretraining")

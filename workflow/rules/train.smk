@@ -1,6 +1,6 @@
 # train: pretrain each member on synthetic samples, fine-tune it on sites without its own fold; baselines beside them.
 # In:  <results>/synthesize/samples.nc, site tables
-# Out: <results>/train/members/{member}.pt, <results>/train/predictions/{member}.parquet, .../baselines/{baseline}.parquet
+# Out: <results>/train/members/{member}.pt, .../emulation/{member}.csv, <results>/train/predictions/{member}.parquet, .../baselines/{baseline}.parquet
 
 
 rule pretrain:
@@ -9,6 +9,7 @@ rule pretrain:
     output:
         member="<results>/train/pretrained/{member}.pt",
         history="<results>/train/history/{member}_pretrain.csv",
+        emulation="<results>/train/emulation/{member}.csv",
     log:
         "<results>/logs/train/pretrain_{member}.log",
     benchmark:
@@ -30,7 +31,7 @@ rule pretrain:
     shell:
         "fluxatlas train pretrain --settings {params.settings:q} --system {params.system:q} --grid {params.grid:q}"
         " --member {wildcards.member:q} --samples {input:q} --output {output.member:q} --history {output.history:q}"
-        " --checkpoint {params.checkpoint:q} --threads {threads:q} 2> {log:q}"
+        " --emulation {output.emulation:q} --checkpoint {params.checkpoint:q} --threads {threads:q} 2> {log:q}"
 
 
 rule finetune:

@@ -132,6 +132,7 @@ def no_pretraining(
     alone = settings.model_copy(
         update={
             "rehearsal": 0.0,
+            "code": 0,
             "finetune_rate": settings.pretrain_rate,
             "finetune_epochs": 2 * settings.finetune_epochs,
         }

@@ -79,6 +79,7 @@ def pretrain(
     output: Output,
     history: History,
     system: SystemName,
+    emulation: Annotated[Path | None, typer.Option(help="Scores at samples held out to write (CSV).")] = None,
     member: Number = 0,
     settings: Settings = "{}",
     grid: GridName = "4km",
@@ -91,11 +92,14 @@ def pretrain(
     from ..grid import get_grid
     from ..systems import get_system
     from .data import read_samples
+    from .emulation import emulation_table
     from .pretrain import pretrain as run
+    from .pretrain import split_samples
 
     declared = get_system(system)
+    data = read_samples(samples, declared)
     trained, table = run(
-        read_samples(samples, declared),
+        data,
         declared,
         block,
         member,
@@ -104,6 +108,11 @@ def pretrain(
         _meta(block, samples=samples),
     )
     write_text(history, table.to_csv(index=False))
+    if emulation:
+        held_out = split_samples(data, block, block.seed + member)[1]
+        scores = emulation_table(trained.network, held_out, declared)
+        print(scores.to_string(index=False, float_format="{:.3g}".format), file=sys.stderr, flush=True)
+        write_text(emulation, scores.to_csv(index=False, float_format="%.6g"))
     trained.save(output)
     _done(output, started)
 

@@ -171,7 +171,7 @@ def finetune(
         label=f"member {member}:",
     )
     history = trainer.run()
-    network.to("cpu").eval()
+    network = network.to("cpu").bind({}).eval()
     described = {**pretrained.meta, "stage": "finetune", "member": member, "commit": commit(), **(meta or {})}
     described["hidden_sites"] = _hidden_sites(sites, split)
     index = applicability.fit(network, synthetic, system, [*split.training, *split.validation])

@@ -1,0 +1,109 @@
+"""Networks that are told the parameters of the process model: what they read, and members bound to one set."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+import train_toy as toy
+from fluxatlas.config.train import TrainBlock
+from fluxatlas.loading import load_object
+from fluxatlas.train.data import Segment, SequenceSet
+from fluxatlas.train.emulation import emulation_table
+from fluxatlas.train.networks import Architecture, HierarchicalNetwork
+from fluxatlas.train.pretrain import pretrain, split_samples
+
+PRIORS = load_object(toy.SYSTEM.priors)()
+DEFAULTS = {name: prior.default for name, prior in PRIORS.items()}
+
+
+@pytest.fixture(scope="module")
+def batch():
+    data = toy.samples(n=6, days=40)
+    return data, data.batch(data.windows(40), warmup=0)
+
+
+def _network(data, **architecture) -> HierarchicalNetwork:
+    torch.manual_seed(1)
+    network = HierarchicalNetwork(toy.SYSTEM, Architecture(hidden=8, **architecture)).eval()
+    network.scaler.fit(data.values())
+    return network
+
+
+@pytest.mark.parametrize("cell", ["gru", "lstm"])
+@pytest.mark.parametrize("layers", [1, 2])
+def test_a_bound_network_does_what_the_told_one_does(batch, cell, layers) -> None:
+    data, tensors = batch
+    network = _network(data, cell=cell, layers=layers, code=5)
+    theta = {"oxidation_rate": 9e-5, "litter_depth": 0.07, "moisture": 2.0, "melt_factor": 5.5}
+    told = {name: torch.full((6,), value) for name, value in theta.items()}
+    with torch.no_grad():
+        ours, state = network(tensors.drivers, tensors.statics, theta=told)
+        bound = network.bind(theta)
+        theirs, end = bound(tensors.drivers, tensors.statics)
+    assert bound.architecture.code == 0
+    assert sum(w.numel() for w in bound.parameters()) < sum(w.numel() for w in network.parameters())
+    for name, values in ours.items():
+        torch.testing.assert_close(theirs[name], values, rtol=2e-4, atol=1e-6)
+    for name, values in state.items():
+        torch.testing.assert_close(end[name], values, rtol=1e-4, atol=1e-5)
+
+
+def test_what_is_not_told_is_the_default(batch) -> None:
+    data, tensors = batch
+    network = _network(data, code=5)
+    given = {name: torch.full((6,), DEFAULTS[name]) for name in DEFAULTS}
+    with torch.no_grad():
+        silent, _ = network(tensors.drivers, tensors.statics)
+        told, _ = network(tensors.drivers, tensors.statics, theta=given | {"profile": torch.zeros(6)})
+    for name, values in told.items():
+        torch.testing.assert_close(silent[name], values)
+
+
+@pytest.mark.parametrize("name", toy.SYSTEM.told)
+def test_every_parameter_and_choice_reaches_the_flux_or_the_soil(batch, name) -> None:
+    """A change of one parameter at one cell changes that cell and no other."""
+    data, tensors = batch
+    network = _network(data, code=5)
+    theta = dict(tensors.theta)
+    with torch.no_grad():
+        before, _ = network(tensors.drivers, tensors.statics, theta=theta)
+        theta[name] = theta[name].clone()
+        theta[name][2] = 1 - theta[name][2].clamp_max(1) if name in toy.SYSTEM.choices else PRIORS[name].upper
+        after, _ = network(tensors.drivers, tensors.statics, theta=theta)
+    moved = {out for out in after if not torch.equal(after[out][:, 2], before[out][:, 2])}
+    assert moved
+    rest = [0, 1, 3, 4, 5]
+    assert all(torch.equal(after[out][:, rest], before[out][:, rest]) for out in after)
+
+
+def _worlds(n: int, days: int, rng: np.random.Generator) -> SequenceSet:
+    """The toy world where uptake follows a parameter that differs between series: 4 to 1."""
+    data = toy.samples(n=n, days=days, seed=3)
+    factor = rng.choice([0.5, 2.0], n).astype(np.float32)
+    targets = dict(data.targets)
+    targets["oxk"] = targets["oxk"] * factor**2
+    known = {**data.drivers, **data.statics, **targets}
+    fluxes = toy.diffusion_oxidation({k: torch.as_tensor(np.asarray(v, np.float64)) for k, v in known.items()})
+    targets |= {k: v.numpy().astype(np.float32) for k, v in fluxes.items()}
+    theta = {name: np.full(n, DEFAULTS.get(name, 0.0), np.float32) for name in toy.SYSTEM.told}
+    theta["oxidation_rate"] = (4e-5 * factor**2).astype(np.float32)
+    segments = tuple(Segment(k, 0, days) for k in range(n))
+    dates = pd.date_range("2000-01-01", periods=days)
+    sites = tuple(map(str, range(n)))
+    return SequenceSet(
+        dates, sites, data.lat, data.lon, np.arange(n), data.drivers, data.statics, targets, segments, theta=theta
+    )
+
+
+def test_told_networks_learn_the_model_and_silent_ones_its_average() -> None:
+    """Held-out series of two kinds that only the parameter tells apart."""
+    data = _worlds(48, 60, np.random.default_rng(5))
+    settings = {"hidden": 8, "pretrain_epochs": 40, "sequence_days": 60, "warmup_days": 0, "batch": 12, "patience": 40}
+    scores = {}
+    for code in (0, 4):
+        block = TrainBlock(**settings, pretrain_rate=0.02, code=code)
+        member, _ = pretrain(data, toy.SYSTEM, block, 0, "4km")
+        table = emulation_table(member.network, split_samples(data, block, block.seed)[1], toy.SYSTEM)
+        scores[code] = table.set_index("variable").loc["ch4ox", "r2_mean"]
+    assert scores[4] > 0.8 and scores[0] < 0.5

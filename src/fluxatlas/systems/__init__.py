@@ -19,6 +19,7 @@ from .base import (
     Published,
     SlowDriver,
     Submodule,
+    Support,
     System,
 )
 
@@ -35,6 +36,7 @@ __all__ = [
     "Published",
     "SlowDriver",
     "Submodule",
+    "Support",
     "System",
     "get_system",
 ]

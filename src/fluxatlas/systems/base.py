@@ -9,9 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
-from ..errors import ConfigError
+from ..errors import ConfigError, nearest
+
+Support = Literal["day", "interval", "year_sum", "area_mean", "region_month", "anomaly", "chamber", "off_season"]
+"""Names of the observation operators (``fluxatlas.train.operators`` has a function of each name)."""
+SUPPORTS: tuple[str, ...] = get_args(Support)
 
 
 @dataclass(frozen=True)
@@ -80,16 +84,25 @@ class KnowledgeTerm:
 class ObservationKind:
     """What is measured at sites: a variable of the network's outputs, and the range that belongs to this system.
 
-    ``support`` says how daily cells become one observed number; only ``point-day`` exists so far. ``limits`` are in the
-    unit of the variable; an observation beyond them is of another kind of place. So are the sites that measure it and
-    have one of the IGBP classes ``other_cover``. ``instrument`` is what measures it on the synthetic Earth.
+    ``support`` names the observation operator that makes one observed number of daily cells (docs/learning.md).
+    ``limits`` are in the unit of the variable; an observation beyond them is of another kind of place. So are the sites
+    that measure it and have one of the IGBP classes ``other_cover``. ``instrument`` is what measures it on the
+    synthetic Earth. Raises :class:`ConfigError` for a ``support`` that does not exist.
     """
 
     variable: str
     limits: tuple[float, float] | None = None
-    support: Literal["point-day"] = "point-day"
+    support: Support = "day"
     other_cover: tuple[str, ...] = ()
     instrument: Literal["tower", "chamber"] = "tower"
+
+    def __post_init__(self) -> None:
+        if self.support not in SUPPORTS:
+            raise ConfigError(
+                f"'{self.support}' is not how '{self.variable}' can be observed{nearest(self.support, SUPPORTS)}",
+                where="ObservationKind.support",
+                hint=f"choose from {', '.join(SUPPORTS)}",
+            )
 
 
 @dataclass(frozen=True)

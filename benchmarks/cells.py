@@ -21,7 +21,8 @@ from statistics import median
 import torch
 from torch import nn
 
-from fluxatlas.train.networks.cells import CELLS, SequenceCell, Sizes, make_cell
+from fluxatlas.train.networks.cells import CELLS, make_cell
+from fluxatlas.train.networks.sequence import SequenceCell, Sizes
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULT = Path(__file__).parent / "results" / "cells.md"
@@ -56,7 +57,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(1)
-    sizes = Sizes(FEATURES, STATICS, options.hidden, window=options.window)
+    sizes = Sizes(FEATURES - STATICS, STATICS, options.hidden, window=options.window)
     networks: dict[str, nn.Module] = {
         "nn.GRU": nn.GRU(FEATURES, options.hidden),
         "nn.LSTM": nn.LSTM(FEATURES, options.hidden),

@@ -8,20 +8,13 @@ from torch import nn
 from torch.nn.functional import conv1d, scaled_dot_product_attention
 
 from fluxatlas.errors import ConfigError
-from fluxatlas.train.networks.cells import (
-    CELLS,
-    EaLstm,
-    ITransformer,
-    SequenceCell,
-    Sizes,
-    Tcn,
-    Transformer,
-    doubling,
-    make_cell,
-    sliding_attention,
-)
+from fluxatlas.train.networks.attention import ITransformer, Transformer, sliding_attention
+from fluxatlas.train.networks.cells import CELLS, make_cell
+from fluxatlas.train.networks.sequence import SequenceCell, Sizes
+from fluxatlas.train.networks.stepwise import Tcn, doubling
 
-FEATURES, STATICS, HIDDEN, WINDOW = 6, 2, 8, 12
+VARIATES, STATICS, HIDDEN, WINDOW = 4, 2, 8, 12
+FEATURES = VARIATES + STATICS
 NAMES = list(CELLS)
 BOUNDED = ["tcn", "transformer", "itransformer"]
 VARIANTS = [(name, layers) for name in NAMES for layers in (1, 2)]
@@ -29,7 +22,7 @@ VARIANTS = [(name, layers) for name in NAMES for layers in (1, 2)]
 
 def cell_of(name: str, layers: int = 1, dtype: torch.dtype = torch.float64, **sizes) -> SequenceCell:
     torch.manual_seed(11)
-    sizes = {"features": FEATURES, "statics": STATICS, "hidden": HIDDEN, "window": WINDOW, **sizes}
+    sizes = {"variates": VARIATES, "fixed": STATICS, "hidden": HIDDEN, "window": WINDOW, **sizes}
     return make_cell(name, Sizes(layers=layers, **sizes)).to(dtype).eval()
 
 
@@ -231,9 +224,27 @@ def test_ea_lstm_is_the_loop_of_its_paper(dtype, close) -> None:
         torch.testing.assert_close(one, other, rtol=10 * close, atol=10 * close)
 
 
-def test_ea_lstm_needs_statics() -> None:
-    with pytest.raises(ConfigError, match="'ea_lstm' reads statics"):
-        EaLstm(Sizes(features=4, statics=0, hidden=8))
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("name", NAMES)
+def test_a_part_without_statics_runs(name) -> None:
+    cell, x = cell_of(name, 2, fixed=0), series(20)[..., :VARIATES]
+    before = run(cell, x)
+    assert ((run(cell, x + 1.0) - before).abs() > 1e-6).any()
+    cell(x)[0].square().sum().backward()
+    assert all(value.grad.abs().sum() > 0 for value in cell.parameters() if value.numel())
+
+
+@pytest.mark.parametrize("fixed", [STATICS, 0])
+@pytest.mark.parametrize(("name", "layers"), VARIANTS)
+def test_constants_that_are_the_same_everywhere_fold_into_the_biases(name, layers, fixed) -> None:
+    code = torch.tensor([0.7, -1.2, 2.0]).double()
+    told, plain = cell_of(name, layers, fixed=fixed + 3), cell_of(name, layers, fixed=fixed)
+    x = series(30)[..., : VARIATES + fixed]
+    told.fold(code, plain)
+    expected = run(told, torch.cat([x, code.expand(30, 3, 3)], dim=-1))
+    torch.testing.assert_close(run(plain, x), expected, rtol=0, atol=1e-12)
+    other = run(told, torch.cat([x, 2 * code.expand(30, 3, 3)], dim=-1))
+    assert ((other - expected).abs().amax(dim=(0, 1)) > 1e-4).any()
 
 
 def test_tcn_is_a_stack_of_dilated_convolutions() -> None:
@@ -312,7 +323,7 @@ def test_itransformer_is_attention_between_variates() -> None:
     day = 25
     window = x[day - WINDOW + 1 : day + 1, :, :-STATICS]
     moving = torch.einsum("wcv,dw->cvd", window, cell.window.weight)
-    tokens = torch.cat([moving, x[0, :, -STATICS:, None] * cell.fixed], dim=1) + cell.names
+    tokens = torch.cat([moving + cell.names, cell.place(x[0, :, None, -STATICS:])], dim=1)
     inner = layer.norm1(tokens)
     mixed = inner @ layer.self_attn.in_proj_weight.T + layer.self_attn.in_proj_bias
     query, key, value = (part.unflatten(-1, (heads, -1)) for part in mixed.chunk(3, dim=-1))
@@ -332,7 +343,7 @@ def test_itransformer_tells_variates_apart() -> None:
 @pytest.mark.parametrize("window", [2, 3, 30])
 def test_windows_of_any_length(kind, window) -> None:
     torch.manual_seed(0)
-    cell, x = kind(Sizes(FEATURES, STATICS, 6, layers=2, window=window)).double().eval(), series(70)
+    cell, x = kind(Sizes(VARIATES, STATICS, 6, layers=2, window=window)).double().eval(), series(70)
     whole, state = run(cell, x), None
     for day, expected in zip(x, whole, strict=True):
         hidden, state = cell.step(day, state)

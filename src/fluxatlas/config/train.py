@@ -11,6 +11,7 @@ from .leaves import leaf
 
 STATES = {"gru": 1, "lstm": 2}
 """Numbers of the recurrent state per hidden unit, by cell."""
+Cell = Literal["gru", "lstm", "ea_lstm", "tcn", "transformer", "itransformer"]
 Baseline = Literal["process", "trees", "no_pretraining", "no_knowledge"]
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from .base import Block
+from .leaves import leaf
 
 
 class SyntheticEarthBlock(Block):
@@ -15,6 +18,9 @@ class SyntheticEarthBlock(Block):
         "hidden_truth",
     )  # fmt: skip
 
+    world: Literal["kind", "realistic"] = Field("kind", json_schema_extra=leaf("synthetic_sites", "hidden_truth"))
+    """'kind': soils follow their attributes, errors are white; 'realistic': sites differ without reason or memory in
+    space, several chambers that come and go at each site, errors that last for days (docs/synthetic_earth.md)."""
     seed: int = Field(73, ge=0)
     """Seed of the whole world: terrain, soils, cover, weather, hidden truth, sites and noise."""
     resolution: float = Field(0.25, ge=0.1, le=1.0)

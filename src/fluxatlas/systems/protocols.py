@@ -70,10 +70,20 @@ class Truth(Protocol):
     """What the soils of the synthetic Earth really do; see :mod:`fluxatlas.testing.truth`."""
 
     def parameters(
-        self, temperature: FloatArray, attributes: Arrays, monthly: Arrays, waves: Callable[[str], FloatArray]
+        self,
+        temperature: FloatArray,
+        attributes: Arrays,
+        monthly: Arrays,
+        waves: Callable[[str], FloatArray],
+        scatter: Callable[[str], FloatArray] | None = None,
     ) -> dict[str, FloatArray]:
         """Hidden parameters (cell,) of places with a mean ``temperature`` [degC], attributes (cell,) and monthly layers
-        (12, cell); ``waves(name)`` is a smooth random field (cell,) of unit variance."""
+        (12, cell); ``waves(name)`` is a smooth random field (cell,) of unit variance.
+
+        ``scatter(name)`` is given in the world ``realistic`` alone: normal deviates (cell,) without memory in space.
+        The truth makes of them what no attribute tells: between sites the logarithm of the flux of the year has an sd
+        of 0.9, 70 % of its variance unexplained.
+        """
         ...
 
     def simulate(

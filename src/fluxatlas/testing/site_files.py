@@ -25,7 +25,7 @@ from ..ingest.sites.fluxnet_files import layout
 from ..ingest.sites.qc import error_floor
 from ..systems import System
 from .earth import SyntheticEarth
-from .sites import Box, Sites, chamber_days, chamber_noise, local_days, place_sites, site_truth, tower_gaps
+from .sites import Box, Sites, chamber_visits, deviates, local_days, place_sites, site_truth, tower_gaps
 from .waves import rng
 from .weather import daily, hourly
 
@@ -177,7 +177,7 @@ def _soil_columns(
     earth: SyntheticEarth, name: str, soil: dict[str, Array], gaps: npt.NDArray[np.bool_]
 ) -> dict[str, Array]:
     """TS [degC] and SWC [%] with sensor error, -9999 in gaps, and their QC columns."""
-    draw = rng(earth.seed, f"sites.{name}.soil")
+    draw, always = rng(earth.seed, f"sites.{name}.soil"), np.ones(gaps.size, bool)
     columns: dict[str, Array] = {}
     for stem, kind, factor, offset in (("TS_F_MDS", "tsl", 1.0, -273.15), ("SWC_F_MDS", "swc", 100.0, 0.0)):
         values = {}
@@ -185,7 +185,7 @@ def _soil_columns(
             true = soil.get(f"{kind}{depth}")
             if true is None:
                 continue
-            measured = (true + _SENSOR_ERROR[kind] * draw.standard_normal(true.size)) * factor + offset
+            measured = (true + _SENSOR_ERROR[kind] * deviates(earth, draw, always)) * factor + offset
             values[f"{stem}_{number}"] = np.where(gaps, MISSING, measured.round(3))
         columns |= values
         columns |= {f"{column}_QC": np.where(gaps, MISSING, 1.0) for column in values}
@@ -196,12 +196,12 @@ def _flux_columns(
     earth: SyntheticEarth, name: str, fluxes: dict[str, Array], gaps: npt.NDArray[np.bool_]
 ) -> dict[str, Array]:
     """Fluxes in the units of the layout with the random error that ingest states for them, -9999 in gaps."""
-    draw, columns = rng(earth.seed, f"sites.{name}.flux"), {}
+    draw, always, columns = rng(earth.seed, f"sites.{name}.flux"), np.ones(gaps.size, bool), {}
     for variable, column in FLUX_COLUMNS.items():
         if variable not in fluxes:
             continue
         true = pd.Series(fluxes[variable].astype(float))
-        measured = true + error_floor(variable, true, QcRules()) * draw.standard_normal(true.size)
+        measured = true + error_floor(variable, true, QcRules()) * deviates(earth, draw, always)
         factor, offset = layout().of(variable).conversion()
         columns[column] = np.where(gaps, MISSING, ((measured - offset) / factor).round(5))
         if f"{column}_QC" in LAYOUT:
@@ -234,25 +234,28 @@ def _chamber(
 
     ``warmth`` [K] decides on which days it is visited.
     """
-    visited = chamber_days(earth, name, warmth)
-    here = {variable: values[visited] for variable, values in here.items()}
+    visits = chamber_visits(earth, name, here[CHAMBER_FLUX], warmth)
+    visited = np.isin(np.arange(len(dates)), visits.day)
+    once = np.flatnonzero(visited)
+    of_day = np.searchsorted(once, visits.day)  # chambers of a day share its soil probe
+    here = {variable: values[visits.day] for variable, values in here.items()}
     draw = rng(earth.seed, f"sites.{name}.table")
-    count = int(visited.sum())
+    count = visits.day.size
     unit, sign, factor = FLUX_FORMS[number % len(FLUX_FORMS)]
-    flux, sd = chamber_noise(earth, name, here[CHAMBER_FLUX])
     unknown = np.full(count, np.nan)
-    warm = here.get("tsl05", unknown) + _SENSOR_ERROR["tsl"] * draw.standard_normal(count)
-    wet = np.maximum(here.get("swc05", unknown) + 1.5 * _SENSOR_ERROR["swc"] * draw.standard_normal(count), 0.001)
+    warm = here.get("tsl05", unknown) + _SENSOR_ERROR["tsl"] * deviates(earth, draw, visited)[of_day]
+    wet = here.get("swc05", unknown) + 1.5 * _SENSOR_ERROR["swc"] * deviates(earth, draw, visited)[of_day]
+    wet = np.maximum(wet, 0.001)
     kelvin, percent = number % 4 == 3, number % 3 == 1
     broken = draw.random(count) < 0.05  # the moisture probe was left at home
     minutes = draw.integers(9 * 60, 15 * 60, count)
     table = pd.DataFrame(
         {
-            "datetime_utc": dates[visited] + pd.to_timedelta(minutes, unit="min"),
-            "flux": (flux * factor).round(4),
+            "datetime_utc": dates[visits.day] + pd.to_timedelta(minutes, unit="min"),
+            "flux": (visits.flux * factor).round(4),
             "flux_unit": unit,
             "flux_sign": sign,
-            "flux_sd": np.abs(sd * factor).round(4),
+            "flux_sd": np.abs(visits.sd * factor).round(4),
             "soil_temperature": (warm - (0.0 if kelvin else 273.15)).round(2),
             "soil_temperature_depth_cm": 5,
             "soil_temperature_unit": "K" if kelvin else "degC",
@@ -261,5 +264,7 @@ def _chamber(
             "soil_moisture_unit": "%" if percent else "m3 m-3",
         }
     )
+    if visits.chamber is not None:
+        table["chamber"] = [f"C{chamber + 1}" for chamber in visits.chamber]
     absent = [stem for stem, name in (("soil_temperature", "tsl05"), ("soil_moisture", "swc05")) if name not in here]
     return table[[column for column in table if not str(column).startswith(tuple(absent))]]

@@ -2,7 +2,8 @@
 
 Sites are spread over strata: from random points on upland soil the next site is always the one least like those
 already chosen in climate, soil, cover and position. Errors of chambers have the standard deviation 0.15 + 0.2 |F|
-mg m-2 d-1 (science notes, 7.14 [D]).
+mg m-2 d-1 (science notes, 7.14 [D]). They are white and of one chamber that stands for its cell in the world ``kind``,
+last for days and are those of several chambers, each with a level of its own, in the world ``realistic``.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from scipy.signal import lfilter
 
 from ..errors import InputError
 from ..systems import System
@@ -26,6 +28,10 @@ from .waves import rng
 Array = npt.NDArray[np.floating[Any]]
 Box = tuple[float, float, float, float]
 
+WEEK_CORRELATION = 0.55
+"""Correlation at a lag of a week of errors of the world ``realistic``; real residuals have 0.4 to 0.7."""
+CHAMBER_CV = 0.5
+"""Coefficient of variation between chambers of a site of the world ``realistic``; real ones have 0.2 to 0.75."""
 _CANDIDATES = 600
 
 
@@ -156,10 +162,77 @@ def chamber_days(earth: SyntheticEarth, name: str, warmth: Array) -> npt.NDArray
     return visited
 
 
-def chamber_noise(earth: SyntheticEarth, name: str, flux: Array) -> tuple[Array, Array]:
-    """A measured flux [mg m-2 d-1] for each true one, and the standard deviation of its error."""
-    sd = earth.settings.chamber_noise * (0.15 + 0.2 * np.abs(flux))
-    return flux + sd * rng(earth.seed, f"sites.{name}.noise").standard_normal(flux.size), sd
+def deviates(earth: SyntheticEarth, draw: np.random.Generator, days: npt.NDArray[np.bool_]) -> Array:
+    """Errors of unit variance for the days of a mask (day,) that are measured, shape (measured,).
+
+    White in the world ``kind``; a first-order autoregressive series over all days with the correlation
+    :data:`WEEK_CORRELATION` at a lag of seven days in the world ``realistic``.
+    """
+    if earth.settings.world == "kind":
+        return draw.standard_normal(int(days.sum()))
+    step = WEEK_CORRELATION ** (1 / 7)
+    shocks = draw.standard_normal(days.size) * np.sqrt(1 - step**2)
+    shocks[:1] /= np.sqrt(1 - step**2)  # begins in equilibrium
+    return np.asarray(lfilter([1.0], [1.0, -step], shocks)[days])
+
+
+@dataclass(frozen=True)
+class Visits:
+    """Measurements of a chamber site, one row each: number of the day, measured flux, sd of its error [mg m-2 d-1].
+
+    ``chamber`` numbers the chambers; ``None`` in the world ``kind``, where a single one stands for the cell.
+    """
+
+    day: npt.NDArray[np.int64]
+    flux: Array
+    sd: Array
+    chamber: npt.NDArray[np.int64] | None = None
+
+
+def chamber_visits(earth: SyntheticEarth, name: str, flux: Array, warmth: Array) -> Visits:
+    """What is measured at a chamber site of which ``flux`` [mg m-2 d-1] and ``warmth`` [K] are known for all days.
+
+    In the world ``realistic`` each of several chambers measures the flux times a factor of its own, with an error that
+    lasts for days, half of whose variance it shares with the others; chambers come and go.
+    """
+    visited = chamber_days(earth, name, warmth)
+    draw = rng(earth.seed, f"sites.{name}.noise")
+    if earth.settings.world == "kind":
+        day, chamber = np.flatnonzero(visited), None
+        error = deviates(earth, draw, visited)
+        own = flux[day]
+    else:
+        factors = chamber_factors(earth, name)
+        there = _presence(earth, name, visited, factors.size)
+        always = np.ones(visited.size, bool)
+        parts = np.stack([deviates(earth, draw, always) for _ in range(1 + factors.size)], axis=1)
+        day, chamber = np.nonzero(there)
+        error = ((parts[:, :1] + parts[:, 1:]) / np.sqrt(2))[there]
+        own = flux[day] * factors[chamber]
+    sd = earth.settings.chamber_noise * (0.15 + 0.2 * np.abs(own))
+    return Visits(day, own + sd * error, sd, chamber)
+
+
+def chamber_factors(earth: SyntheticEarth, name: str) -> Array:
+    """What each of 3 to 6 chambers of a site measures of the flux of the cell: log-normal, mean 1, CV
+    :data:`CHAMBER_CV`.
+    """
+    draw = rng(earth.seed, f"sites.{name}.chambers")
+    spread = np.sqrt(np.log1p(CHAMBER_CV**2))
+    return np.asarray(np.exp(spread * draw.standard_normal(int(draw.integers(3, 7))) - spread**2 / 2))
+
+
+def _presence(earth: SyntheticEarth, name: str, visited: npt.NDArray[np.bool_], chambers: int) -> npt.NDArray[np.bool_]:
+    """Which chambers (day, chamber) measure on the days of a visit: each for 0.3 to 1 of the record, one of them for
+    all of it, and one time in five not although it is there.
+    """
+    draw = rng(earth.seed, f"sites.{name}.presence")
+    length = np.ceil(draw.uniform(0.3, 1.0, chambers) * visited.size)
+    length[draw.integers(chambers)] = visited.size
+    start = np.floor(draw.random(chambers) * (visited.size - length + 1))
+    day = np.arange(visited.size)[:, None]
+    works = draw.random((visited.size, chambers)) < 0.8
+    return np.asarray(visited[:, None] & (day >= start) & (day < start + length) & works)
 
 
 def tower_gaps(earth: SyntheticEarth, name: str, days: int) -> npt.NDArray[np.bool_]:

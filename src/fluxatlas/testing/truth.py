@@ -22,7 +22,7 @@ from ..systems.protocols import Truth
 from . import surface
 from .climate import Climate
 from .earth import SyntheticEarth
-from .waves import Waves
+from .waves import Waves, scatter
 from .weather import daily
 
 Array = npt.NDArray[np.floating[Any]]
@@ -38,7 +38,11 @@ def hidden_parameters(
     def waves(name: str) -> Array:
         return Waves(earth.seed, name, [(60, 1.0)], count=60).at(place.lat, place.lon)
 
-    return dict(_of(system).parameters(place.temperature, attributes, {"lai": lai}, waves))
+    def without_memory(name: str) -> Array:
+        return scatter(earth.seed, name, place.lat, place.lon)
+
+    found = without_memory if earth.settings.world == "realistic" else None
+    return dict(_of(system).parameters(place.temperature, attributes, {"lai": lai}, waves, found))
 
 
 def _of(system: System) -> Truth:

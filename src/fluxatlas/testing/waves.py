@@ -15,6 +15,7 @@ from zlib import crc32
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import ndtri
 
 Array = npt.NDArray[np.floating[Any]]
 
@@ -25,6 +26,28 @@ _CHUNK = 20_000
 def rng(seed: int, name: str) -> np.random.Generator:
     """A random generator that depends on the seed of the world and the name of its use alone."""
     return np.random.default_rng([seed, crc32(name.encode())])
+
+
+CELL = 24
+"""Cells per degree of :func:`scatter`: those of the grid '4km'."""
+_MIX = ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB))
+
+
+def scatter(seed: int, name: str, lat: npt.ArrayLike, lon: npt.ArrayLike) -> Array:
+    """Normal deviates (cell,) without any memory in space: one for each cell of 1/24 degree, whatever is asked for.
+
+    The number of the cell goes through the finalizer of SplitMix64 (Steele et al. 2014, doi:10.1145/2660193.2660195),
+    which makes of neighbouring numbers unrelated ones, and through the inverse of the normal distribution.
+    """
+    row = np.floor((np.asarray(lat, float) + 90) * CELL).astype(np.uint64)
+    column = np.floor(np.mod(np.asarray(lon, float) + 180, 360) * CELL).astype(np.uint64)
+    key = rng(seed, name).integers(0, 2**64, dtype=np.uint64)
+    with np.errstate(over="ignore"):
+        mixed = key + (row * np.uint64(360 * CELL) + column) * np.uint64(0x9E3779B97F4A7C15)
+        for shift, factor in _MIX:
+            mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)
+        mixed ^= mixed >> np.uint64(31)
+    return np.asarray(ndtri(((mixed >> np.uint64(11)).astype(float) + 0.5) / 2**53))
 
 
 def unit_vectors(lat: npt.ArrayLike, lon: npt.ArrayLike) -> tuple[Array, Array, Array]:

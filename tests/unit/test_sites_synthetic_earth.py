@@ -17,6 +17,7 @@ from fluxatlas.systems.slow import LEAF_AREA
 from fluxatlas.testing.earth import SyntheticEarth
 from fluxatlas.testing.site_files import write_sites
 from fluxatlas.testing.sites import local_days, place_sites, site_truth
+from fluxatlas.testing.waves import scatter
 from toy_system import TOY
 
 FACTORS = {("ug CH4-C m-2 h-1", "uptake_positive"): -0.032057, ("nmol m-2 s-1", "upward_positive"): 1.3861}
@@ -131,3 +132,29 @@ def test_what_no_file_can_hold_is_refused_before_anything_is_written(kind: Obser
     with pytest.raises(ConfigError, match=f"cannot hold {kind.variable}"):
         write_sites(earth, _observing(kind), (-112, 33, -108, 37), 2010, 2010, tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+class UnevenTruth(CarbonTruth):
+    """The same where plants breathe more in some cells than in others, for no reason."""
+
+    def parameters(self, temperature, attributes, monthly, waves, scatter=None):
+        base = super().parameters(temperature, attributes, monthly, waves)["base"]
+        return {"base": base * np.exp(0.3 * scatter("base")) if scatter else base}
+
+
+UNEVEN_TRUTH = UnevenTruth()
+
+
+def test_the_realistic_world_of_another_system_is_the_one_it_declares(tmp_path: Path) -> None:
+    box, dates = (-112.0, 33.0, -108.0, 37.0), pd.date_range("2010-01-01", "2010-12-31")
+    real = SyntheticEarth(SyntheticEarthBlock(world="realistic", towers=12, chambers=2))
+    plain = _observing(ObservationKind("nee"))
+    uneven = replace(plain, truth=f"{__name__}:UNEVEN_TRUTH")
+    towers, _ = place_sites(real, box)
+    kind = site_truth(SyntheticEarth(SyntheticEarthBlock(towers=12, chambers=2)), uneven, towers, dates)["nee"]
+    shift = site_truth(real, uneven, towers, dates)["nee"] - kind
+    base = 1.5 * np.exp(0.3 * scatter(73, "base", towers.place.lat, towers.place.lon)) - 1.5
+    np.testing.assert_allclose(shift, np.broadcast_to(base, shift.shape), atol=1e-5)
+    assert write_sites(real, uneven, box, 2010, 2010, tmp_path / "sites")
+    with pytest.raises(ConfigError, match="no world 'realistic'"):
+        write_sites(real, plain, box, 2010, 2010, tmp_path / "none")

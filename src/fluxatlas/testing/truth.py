@@ -6,6 +6,7 @@ sees.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from typing import Any
 
@@ -33,7 +34,10 @@ _CELLS = 768
 def hidden_parameters(
     earth: SyntheticEarth, system: System, place: Climate, attributes: Mapping[str, Array], lai: Array
 ) -> dict[str, Array]:
-    """The hidden parameters at ``place``, each of shape (cell,); ``lai`` is the monthly climatology (12, cell)."""
+    """The hidden parameters at ``place``, each of shape (cell,); ``lai`` is the monthly climatology (12, cell).
+
+    Raises :class:`ConfigError` for a system without truth, and for the world ``realistic`` where its truth has none.
+    """
 
     def waves(name: str) -> Array:
         return Waves(earth.seed, name, [(60, 1.0)], count=60).at(place.lat, place.lon)
@@ -41,8 +45,13 @@ def hidden_parameters(
     def without_memory(name: str) -> Array:
         return scatter(earth.seed, name, place.lat, place.lon)
 
-    found = without_memory if earth.settings.world == "realistic" else None
-    return dict(_of(system).parameters(place.temperature, attributes, {"lai": lai}, waves, found))
+    declared = _of(system)
+    if earth.settings.world == "kind":
+        return dict(declared.parameters(place.temperature, attributes, {"lai": lai}, waves))
+    if "scatter" not in inspect.signature(declared.parameters).parameters:
+        hint = "let Truth.parameters take 'scatter' (fluxatlas.systems.protocols), or set synthetic_earth.world: kind"
+        raise ConfigError(f"the truth of the system '{system.key}' has no world 'realistic'", hint=hint)
+    return dict(declared.parameters(place.temperature, attributes, {"lai": lai}, waves, without_memory))
 
 
 def _of(system: System) -> Truth:

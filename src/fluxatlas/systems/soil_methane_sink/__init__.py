@@ -105,9 +105,9 @@ SOIL_METHANE_SINK = System(
     truth=f"{_HERE}.truth:TRUTH",
     truth_note=(
         "in the hidden truth of the synthetic Earth the oxidation rate is more than twice the median of the process"
-        " model's prior, in its world 'realistic' one and a half times (docs/synthetic_earth.md). The prior is therefore"
-        " biased from the start, which flatters fine-tuning. Heat and water of this world follow the same equations as the process model, which flatters that"
-        " model in soil temperature and soil water."
+        " model's prior, in its world 'realistic' 1.5 times (docs/synthetic_earth.md). The prior is therefore"
+        " biased from the start, which flatters fine-tuning. Heat and water of this world follow the same equations as"
+        " the process model, which flatters that model in soil temperature and soil water."
     ),
     withheld={
         "diffusivity": ("moldrup_wlr",),

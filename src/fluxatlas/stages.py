@@ -1,7 +1,7 @@
 """The stages in the order of the work: names of rules files, subpackages, subcommands and result folders."""
 
 STAGE_VERSIONS = {
-    "ingest": 2,
+    "ingest": 3,
     "regrid": 2,
     "synthesize": 3,
     "train": 4,

@@ -175,6 +175,7 @@ def check(status: int, said: str, expected: str, layout: Layout, folder: Path) -
     ]
     assert any(text.startswith("kept ") and text in said for text in texts)
     assert sorted(path.name for path in out.iterdir()) == [
+        "chambers.parquet",
         "forcing.parquet",
         "observations.parquet",
         "periods.parquet",

@@ -41,6 +41,7 @@ rule sites:
     output:
         sites="<results>/ingest/sites/sites.csv",
         observations="<results>/ingest/sites/observations.parquet",
+        chambers="<results>/ingest/sites/chambers.parquet",
         forcing="<results>/ingest/sites/forcing.parquet",
         periods="<results>/ingest/sites/periods.parquet",
         report="<results>/ingest/sites/report.json",

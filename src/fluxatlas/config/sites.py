@@ -136,6 +136,9 @@ class SitesBlock(Block):
     """Sources of sites, in order; a site may occur in one entry only."""
     qc: QcRules = Field(default_factory=QcRules)
     """Quality control."""
+    chambers: Literal["adjusted", "mean"] = "adjusted"
+    """How the series of several chambers become that of their site: 'adjusted' is free of which of them ran on a day
+    (every chamber has the same weight on every day), 'mean' is the mean over those that did."""
     min_days: int = Field(1, ge=1)
     """Sites with fewer observed days are left out (counted in the report)."""
     min_segment_days: int = Field(30, ge=1)

@@ -188,6 +188,7 @@ def _soil(
             scale, shift = true_unit(part[stem], stem, row, variable, **told)
             factor, offset = factor * scale, factor * shift + offset
             here = day[part.index.to_numpy()]
-            rows.append(daily_mean(part[stem], here, variable, factor=factor, offset=offset, **common))
+            told_of = {"group": part.get("chamber"), "factor": factor, "offset": offset, **common}
+            rows.append(daily_mean(part[stem], here, variable, **told_of))
     joined = observations(rows)
     return [joined[~joined.duplicated(["time", "variable"])]]

@@ -18,7 +18,7 @@ def _sites() -> None:
 def build(
     settings: Annotated[str, typer.Option(help="The block 'sites' of the configuration as JSON.")],
     output_dir: Annotated[
-        str, typer.Option(help="Folder for sites.csv, observations.parquet, forcing.parquet, report.json.")
+        str, typer.Option(help="Folder for sites.csv, observations.parquet, chambers.parquet, report.json and others.")
     ],
     input: Annotated[
         list[str] | None, typer.Option(help="A file that may be read; all must be named (repeat).")
@@ -36,5 +36,7 @@ def build(
             weather = name.startswith(("TA_", "SW_", "LW_", "VPD_", "PA_", "P_", "WS_"))
             if not weather or any(level["dropped"] for level in counts.values()):
                 typer.echo(f"{site} {name}: " + "; ".join(level["text"] for level in counts.values()), err=True)
+        for name, found in lines.get("chambers", {}).items():
+            typer.echo(f"{site} {name}: {found['text']}", err=True)
     totals = report["totals"]
     typer.echo(f"{totals['sites']} sites, {totals['forcing_days']:,} days of own meteorology", err=True)

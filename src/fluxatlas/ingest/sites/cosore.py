@@ -4,7 +4,7 @@ One folder per dataset: ``DESCRIPTION.txt`` (site and time zone), ``PORTS.txt`` 
 ``data/data.RDS``. CSR_FLUX_CH4 is nmol CH4 m-2 s-1, positive to the atmosphere; CSR_T<depth in cm> deg C;
 CSR_SM<depth> m3 m-3 by definition, in percent in some datasets, which is told by magnitude and noted. Times are UTC
 seconds; a day is that of the site's standard time. Chambers with a treatment (trenched, fertilised, ...) are left out.
-A day's value is the mean over chambers of each chamber's mean. doi:10.1111/gcb.15353.
+Every port is a series of its own (:mod:`composition`). doi:10.1111/gcb.15353.
 """
 
 from __future__ import annotations

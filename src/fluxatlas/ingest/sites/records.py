@@ -11,6 +11,7 @@ import pandas as pd
 
 from ...config.sites import SiteEntry
 from ...errors import InputError
+from .composition import Composition
 
 if TYPE_CHECKING:
     from .layouts import Layout
@@ -63,6 +64,11 @@ class Ledger:
     """What was read and not used as a whole (a site, a sensor, a file), with the reason."""
     warnings: dict[str, list[str]] = field(default_factory=dict)
     """What belongs on the screen too: a text, and the sites it is true of."""
+
+    chambers: str = "adjusted"
+    """How the series of several chambers become that of their site (``sites.chambers``)."""
+    compositions: dict[tuple[str, str], Composition] = field(default_factory=dict)
+    """Per site and variable what was found of its chambers."""
 
     def saw(self, table: pd.DataFrame, layout: Layout, step: float | None = None) -> None:
         """Be shown the columns of a file as they stand there, before anything is done with them.
@@ -138,7 +144,8 @@ class Ledger:
         return f"kept {kept:,} of {counter['read']:,} {of}" + (f": {listed}" if listed else "")
 
     def as_dict(self) -> dict[str, Any]:
-        """The ledger for report.json: per site ``variables`` (read, kept, dropped, text) and ``notes``."""
+        """The ledger for report.json: per site ``variables`` (read, kept, dropped, text), ``notes``
+        and, of several chambers, what was found of them by variable (``chambers``)."""
         report: dict[str, Any] = {site: {"variables": {}, "notes": list(lines)} for site, lines in self.notes.items()}
         for (site, variable, of), counter in self.counts.items():
             rows = report.setdefault(site, {"variables": {}, "notes": []})["variables"]
@@ -149,6 +156,10 @@ class Ledger:
                 "dropped": dropped,
                 "text": self.sentence(site, variable, of),
             }
+        for (site, variable), found in self.compositions.items():
+            if len(found.chambers) > 1:
+                report.setdefault(site, {"variables": {}, "notes": []})
+                report[site].setdefault("chambers", {})[variable] = found.as_dict()
         return report
 
 

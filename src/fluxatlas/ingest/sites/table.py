@@ -19,6 +19,7 @@ from ...errors import InputError
 from ...files import atomic, provenance, write_text
 from ...land_mask import is_land
 from .completion import complete_profile
+from .composition import chamber_table
 from .inputs import entry_files, site_inputs
 from .metadata import read_attributes
 from .periods import read_periods
@@ -39,6 +40,7 @@ def read_sites(block: SitesBlock, ledger: Ledger) -> list[SiteRecord]:
         variables.get(name)
     if not block.entries:
         raise InputError("no sites are configured", where="sites.entries", hint="list at least one source of sites")
+    ledger.chambers = block.chambers
     records: list[SiteRecord] = []
     origin: dict[str, str] = {}
     for entry in block.entries:
@@ -239,7 +241,7 @@ def _forcing_table(parts: list[pd.DataFrame]) -> pd.DataFrame:
 
 
 def build(block: SitesBlock, output_dir: str | Path, inputs: Sequence[str] | None = None) -> dict[str, Any]:
-    """Read all sources and write sites.csv, observations.parquet, forcing.parquet and report.json to ``output_dir``.
+    """Read all sources and write sites.csv, {observations,chambers,forcing,periods}.parquet and report.json.
 
     ``inputs`` are the files (or folders of them) a workflow declared: a file that is read without being among them is
     an :class:`InputError`, since the workflow would not notice its changes. Returns the report.
@@ -266,6 +268,7 @@ def build(block: SitesBlock, output_dir: str | Path, inputs: Sequence[str] | Non
     with atomic(folder / "sites.csv") as partial:
         sites.to_csv(partial, index=False, float_format="%.8g")
     _write_parquet(observed, folder / "observations.parquet", origin)
+    _write_parquet(chamber_table(ledger.compositions, sites["site"]), folder / "chambers.parquet", origin)
     _write_parquet(forcing, folder / "forcing.parquet", origin)
     _write_parquet(longer, folder / "periods.parquet", origin)
     report = {

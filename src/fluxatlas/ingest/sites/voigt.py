@@ -6,7 +6,8 @@ and 953119). Flux is ug m-2 h-1 of the parameter "Methane, flux", taken as mass 
 would say); override with ``units: CH4_flux``. Soil moisture is a fraction in automatic and percent in manual rows.
 Long-wave radiation has spikes near 14 900 W m-2 and one of -208, which the valid range drops. Manual rows that stand in
 both files are read once. Times are UTC; Canadian sites keep UTC-7 and the Finnish UTC+2 as standard time, manual rows
-carry local dates. The weather of Trail Valley Creek is complete in summer 2019 only (no radiation in 2021).
+carry local dates. Automatic chambers and collars of Trail Valley Creek are chambers of one site; its weather is
+complete in summer 2019 only (no radiation in 2021).
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from ... import variables
 from ...config.sites import QcRules, SiteEntry
 from ...errors import InputError
 from . import depths, weather
-from .daily import daily_mean, local_day
+from .daily import chamber_days, local_day, site_days
 from .fluxnet_weather import ORDER
 from .layouts import ColumnSpec, Layout, celsius, percent
 from .metadata import SiteFacts
@@ -167,7 +168,7 @@ def _site(
     told: dict[str, Any] = {"entry": entry, "where": where, **common}
     if not {"CH4_flux", MANUAL["CH4_flux"]} & set(entry.units):
         ledger.note(site, f"flux is read as {METHANE} (the header says 'Methane, flux', not CH4-C)")
-    parts: list[pd.DataFrame] = []
+    parts: list[tuple[str, pd.DataFrame]] = []
     forcing = None
     if hourly is not None:
         hourly = hourly.reset_index(drop=True)
@@ -182,8 +183,11 @@ def _site(
         called = {name: short(entry, column) for column, name in MANUAL.items()}
         ledger.saw(manual.set_index(pd.to_datetime(manual["Date"], errors="coerce")), CAMPAIGNS)
         parts += _manual(restate(manual, CAMPAIGNS, **told, called=called), common, where)
-    joined = observations(parts)
-    return SiteRecord(row, joined[~joined.duplicated(["time", "variable"])], forcing)
+    tables: dict[str, list[pd.DataFrame]] = {}
+    for variable, part in parts:
+        tables.setdefault(variable, []).append(part)
+    days = [site_days(pd.concat(found, ignore_index=True), variable, **common) for variable, found in tables.items()]
+    return SiteRecord(row, observations(days), forcing)
 
 
 def short(entry: SiteEntry, column: str) -> str:
@@ -191,7 +195,8 @@ def short(entry: SiteEntry, column: str) -> str:
     return MANUAL[column] if MANUAL[column] in entry.units else column
 
 
-def _automatic(table: pd.DataFrame, day: pd.DatetimeIndex, common: dict[str, Any]) -> list[pd.DataFrame]:
+def _automatic(table: pd.DataFrame, day: pd.DatetimeIndex, common: dict[str, Any]) -> list[tuple[str, pd.DataFrame]]:
+    """The variables of the automatic chambers with the series of each."""
     rules: QcRules = common["rules"]
     chosen = [("CH4_Flux_ug_m2_h", "fch4", *LAYOUT.of("fch4").conversion())]
     for kind, sensors in (("tsl", TEMPERATURE), ("swc", MOISTURE)):
@@ -201,11 +206,12 @@ def _automatic(table: pd.DataFrame, day: pd.DatetimeIndex, common: dict[str, Any
     for column, variable, scale, offset in chosen:
         raw, ports = table[column].astype("float64"), table["Chamber_no"]
         told: dict[str, Any] = {"group": ports, "min_values": rules.min_values, **common}
-        parts.append(daily_mean(raw, day, variable, factor=scale, offset=offset, **told))
+        parts.append((variable, chamber_days(raw, day, variable, factor=scale, offset=offset, **told)))
     return parts
 
 
-def _manual(table: pd.DataFrame, common: dict[str, Any], where: str) -> list[pd.DataFrame]:
+def _manual(table: pd.DataFrame, common: dict[str, Any], where: str) -> list[tuple[str, pd.DataFrame]]:
+    """The variables of the manual campaigns with the series of each collar."""
     ledger: Ledger = common["ledger"]
     dated = table[table["Date"] != ""].reset_index(drop=True)
     if len(dated) < len(table):
@@ -217,7 +223,7 @@ def _manual(table: pd.DataFrame, common: dict[str, Any], where: str) -> list[pd.
     for row in CAMPAIGNS.columns:
         column, variable, (scale, offset) = row.pattern, row.variable, row.conversion()
         told = {"group": dated["Location_ID"], "label": f"{variable} (manual)", **common}
-        parts.append(daily_mean(dated[column], day, variable, factor=scale, offset=offset, **told))
+        parts.append((variable, chamber_days(dated[column], day, variable, factor=scale, offset=offset, **told)))
     return parts
 
 

@@ -56,11 +56,14 @@ def test_warm_up_takes_the_days_before_or_the_season_a_year_later(data) -> None:
 
 def test_warm_up_and_padding_do_not_count(data) -> None:
     batch = data.batch([Window(0, 100, 5), Window(1, 100, 3)], warmup=2)
-    counts = torch.isfinite(batch.targets["fch4"])
-    assert counts[:, 0].tolist() == [False] * 2 + [True] * 5
-    assert counts[:, 1].tolist() == [False] * 2 + [True] * 3 + [False] * 2
+    observed = next(one for one in batch.observations if one.operator.variable == "fch4")
+    entries = observed.operator.parts["fch4"]
+    places = sorted(zip(entries.cell.tolist(), entries.time.tolist(), strict=True))
+    assert places == [(0, day) for day in range(2, 7)] + [(1, day) for day in range(2, 5)]
+    assert observed.cluster.tolist() == entries.cell.tolist()
     assert torch.isfinite(batch.drivers["tas"]).all()
-    assert batch.targets["fch4"][2, 1] == pytest.approx(float(data.targets["fch4"][100, 1]))
+    outputs = {"fch4": np.stack([data.targets["fch4"][98:105, site] for site in (0, 1)], axis=1)}
+    assert torch.equal(observed.apply(outputs), observed.value)
 
 
 def write(data, path, **changes):

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
+import numpy as np
+import pandas as pd
 import pytest
 import torch
 
 import train_toy as toy
+from fluxatlas.systems import ObservationKind
+from fluxatlas.train.data import Batch, Segment, SequenceSet
 from fluxatlas.train.knowledge import Knowledge
 from fluxatlas.train.losses import Objective, flux_loss, masked_huber, site_bias
 from fluxatlas.train.networks import Architecture, HierarchicalNetwork
+from fluxatlas.train.operators import ObservationSet, Spans, interval, year_sum
+from fluxatlas.train.scaler import Scaler
+from toy_system import TOY
 
 NAN = float("nan")
 
@@ -26,7 +34,9 @@ def test_masked_huber_counts_only_what_is_there() -> None:
 def test_nothing_observed_is_zero_with_zero_gradient() -> None:
     predicted = torch.ones(3, 2, requires_grad=True)
     target = torch.full((3, 2), NAN)
-    loss = flux_loss(predicted, target, 0.5, target, torch.ones(2)) + site_bias(predicted, target, torch.ones(2), 0.5)
+    none = torch.zeros(0)
+    bias = site_bias(predicted[:0, 0], none, none.long(), torch.ones(2), 0.5)
+    loss = flux_loss(predicted, target, 0.5, target, torch.ones(2)) + bias
     loss.backward()
     assert float(loss.detach()) == 0 and (predicted.grad == 0).all()
 
@@ -44,10 +54,10 @@ def test_uncertain_days_and_long_sites_weigh_less() -> None:
 
 
 def test_site_bias_sees_the_mean_alone() -> None:
-    target = torch.tensor([[0.0, 1.0], [2.0, 3.0]])
-    swing = torch.tensor([[1.0, -1.0], [-1.0, 1.0]])
-    assert float(site_bias(target + swing, target, torch.ones(2), 0.5)) == pytest.approx(0, abs=1e-6)
-    assert float(site_bias(target + 0.5, target, torch.ones(2), 0.5)) == pytest.approx(
+    target, cluster = torch.tensor([0.0, 1.0, 2.0, 3.0]), torch.tensor([0, 1, 0, 1])
+    swing = torch.tensor([1.0, -1.0, -1.0, 1.0])
+    assert float(site_bias(target + swing, target, cluster, torch.ones(2), 0.5)) == pytest.approx(0, abs=1e-6)
+    assert float(site_bias(target + 0.5, target, cluster, torch.ones(2), 0.5)) == pytest.approx(
         0.5 / float(target.std()), rel=1e-5
     )
 
@@ -61,11 +71,135 @@ def test_every_term_is_weighed_and_warm_up_does_not_count(stage) -> None:
     batch = data.batch(data.windows(30)[:3], warmup=20)
     terms = objective.terms(network, batch)
     assert set(terms) == set(objective.weights())
-    for values in batch.targets.values():  # what the mask hides is of no consequence
-        values[:20] = 1e6
-    again = objective.terms(network, batch)
+    wrong = {name: np.where(np.arange(60)[:, None] < 20, 1e6, values) for name, values in data.targets.items()}
+    windows = [window for window in data.windows(30) if window.start == 30][:3]
+    batch = data.batch(windows, warmup=20)
+    terms = objective.terms(network, batch)
+    again = objective.terms(network, replace(data, targets=wrong).batch(windows, warmup=20))  # before the window
     assert {name: float(value.detach()) for name, value in again.items()} == {
         name: float(value.detach()) for name, value in terms.items()
     }
     total = sum(objective.weights()[name] * float(value.detach()) for name, value in terms.items())
     assert float(objective.total(terms).detach()) == pytest.approx(total, rel=1e-5)
+
+
+def world() -> SequenceSet:
+    """Three months of four sites of the toy system, with gaps, uncertainties, and weights; site 2 without the flux."""
+    rng = np.random.default_rng(8)
+    shape = (90, 4)
+    targets = {"nee": rng.normal(-1, 2, shape), "gpp": rng.gamma(2, 2, shape), "reco": rng.gamma(2, 1.5, shape)}
+    for values in targets.values():
+        values[rng.random(shape) < 0.3] = np.nan
+    targets["nee"][:, 2] = np.nan
+    sd = {"nee": np.where(rng.random(shape) < 0.2, np.nan, rng.uniform(0.1, 2, shape))}
+    drivers = {name: rng.normal(size=shape) for name in ("tas", "rsds", "lai", "co2")}
+    statics = {name: rng.normal(size=4) for name in ("clay", "soc")}
+
+    def small(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        return {name: np.asarray(values, np.float32) for name, values in arrays.items()}
+
+    return SequenceSet(
+        dates=pd.date_range("2003-12-01", periods=90),
+        sites=("a", "b", "c", "d"),
+        lat=np.arange(4.0),
+        lon=np.arange(4.0),
+        block=np.arange(4),
+        drivers=small(drivers),
+        statics=small(statics),
+        targets=small(targets),
+        sd=small(sd),
+        segments=tuple(Segment(site, 2 * site, 90 - 3 * site) for site in range(4)),
+        weight=np.array([1, 0.5, 2, 0.3], np.float32),
+    )
+
+
+class Stand:
+    """In the place of a network: every output is a driver times one weight."""
+
+    def __init__(self, data: SequenceSet) -> None:
+        self.scaler = Scaler(("gpp", "reco"))
+        self.scaler.fit(data.targets)
+        self.slope = torch.tensor(0.7, requires_grad=True)
+
+    def __call__(self, drivers, statics, **_) -> tuple[dict[str, torch.Tensor], None]:
+        made = zip(("nee", "gpp", "reco"), drivers.values(), strict=False)
+        found = {name: self.slope * driver + statics["clay"] for name, driver in made}
+        return {name: values if name == "nee" else values.abs() for name, values in found.items()}, None
+
+
+RECORDED = (  # flux, carbon, site_bias, gradient of the total in pretraining and fine-tuning, observed fluxes
+    (0.8553782105445862, 1.5724530220031738, 0.1602076143026352, 0.02993720769882202, 0.22019727528095245, 56),
+    (0.7558398842811584, 1.2802668809890747, 0.26959171891212463, -0.11104395985603333, 0.09189674258232117, 64),
+    (0.961336612701416, 1.334109902381897, 0.6997838616371155, 0.09455379843711853, 0.2719336152076721, 33),
+)
+"""Of the first three batches, before losses knew of operators: outputs were compared with tables of targets."""
+
+
+@pytest.mark.parametrize("stage", ["pretrain", "finetune"])
+def test_losses_of_single_days_are_what_they_were_without_operators(stage) -> None:
+    data = world()
+    network = Stand(data)
+    objective = Objective(TOY, stage, Knowledge.of(TOY, stage))
+    batches: list[Batch] = list(data.batches(3, 25, 7, None))
+    for batch, (flux, carbon, bias, slope, tuned, count) in zip(batches[:3], RECORDED, strict=True):
+        network.slope.grad = None
+        terms = objective.terms(network, batch, probe=False)
+        objective.total(terms).backward()
+        wanted = {"flux": flux, "carbon": carbon} | ({"site_bias": bias} if stage == "finetune" else {})
+        assert {name: float(value.detach()) for name, value in terms.items()} == pytest.approx(wanted, rel=1e-6)
+        assert float(network.slope.grad) == pytest.approx(slope if stage == "pretrain" else tuned, rel=1e-5)
+        assert objective.observations(batch) == count
+
+
+def test_means_of_months_are_trained_on_beside_days() -> None:
+    """A system that declares them: the term is half the whitened square per month, of windows that hold the month."""
+    data = world()
+    months = Spans.months(data.dates, ["2003-12-01", "2004-01-01", "2004-02-01", "2004-01-01"])
+    value, sd = np.array([-1.0, 0.5, 0.2, 0.7]), np.array([0.5, 1.0, 2.0, 0.5])
+    sites = np.array([0, 1, 1, 2])
+    monthly = ObservationSet.of(interval("nee", months, sites), value, sd)
+    yearly = ObservationSet.of(year_sum("nee", data.dates, [2004], [0]), [1.0], [1.0])  # of which there are two months
+    data = replace(data, periods=(monthly, yearly))
+    system = replace(TOY, observations=(*TOY.observations, ObservationKind("nee", support="interval")))
+    objective = Objective(system, "finetune", Knowledge.of(system, "finetune"))
+    network = Stand(data)
+    batch = data.batch(data.windows(90), warmup=5)
+    terms = objective.terms(network, batch, probe=False)
+    assert set(terms) == set(objective.weights()) - {"darkness"}
+    made = 0.7 * data.drivers["tas"] + data.statics["clay"]
+    inside = [0, 1, 3]  # February has 29 days and the axis of site 1 ends on the 25th
+    table = pd.DataFrame(made, index=data.dates).resample("MS").mean()
+    when = ["2003-12-01", "2004-01-01", "", "2004-01-01"]
+    whitened = [(table.loc[when[k], sites[k]] - value[k]) / sd[k] for k in inside]
+    assert float(terms["observed"].detach()) == pytest.approx(0.5 * np.mean(np.square(whitened)), rel=1e-5)
+    assert objective.observations(batch) == int(np.isfinite(_counted(data)).sum()) + len(inside)
+    objective.total(terms).backward()
+    assert torch.isfinite(network.slope.grad)
+    short = data.batch(data.windows(20), warmup=5)  # no month lies in twenty days
+    assert float(objective.terms(network, short, probe=False)["observed"].detach()) == 0
+
+
+def _counted(data: SequenceSet) -> np.ndarray:
+    """The flux on the days of the segments."""
+    return np.concatenate([data.targets["nee"][start:stop, site] for site, start, stop in data.segments])
+
+
+def test_a_site_with_months_alone_has_windows() -> None:
+    data = world()
+    months = Spans.months(data.dates, ["2004-01-01"])
+    monthly = ObservationSet.of(interval("nee", months, [2]), [1.0], [1.0])
+    bare = {name: np.full_like(values, np.nan) for name, values in data.targets.items()}
+    assert replace(data, targets=bare).windows(90) == []
+    found = replace(data, targets=bare, periods=(monthly,))
+    assert [data.segments[window.segment].site for window in found.windows(90)] == [2]
+    assert [one.size for one in found.batch(found.windows(90), 3).observations] == [0, 0, 0, 1]
+
+
+def test_months_with_hidden_days_are_hidden() -> None:
+    data = world()
+    months = Spans.months(data.dates, ["2003-12-01", "2004-01-01", "2004-01-01"])
+    monthly = ObservationSet.of(interval("nee", months, [0, 0, 1]), np.ones(3), np.ones(3))
+    day = np.zeros((90, 4), bool)
+    day[40, 0] = True  # in January
+    hidden = replace(data, periods=(monthly,)).observed(lambda _, values: np.where(day, np.float32(np.nan), values))
+    assert hidden.periods[0].rows.tolist() == [0, 2]

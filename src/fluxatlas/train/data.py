@@ -22,6 +22,7 @@ from torch import Tensor
 from ..errors import InputError
 from ..files import open_netcdf
 from ..systems import System
+from .operators import ObservationSet, day
 
 FloatArray = npt.NDArray[np.floating[Any]]
 Arrays = Mapping[str, FloatArray]
@@ -49,15 +50,14 @@ class Window(NamedTuple):
 class Batch:
     """Tensors of one step: series (time, cell) of which the first ``warmup`` days do not count, statics (cell,).
 
-    ``targets`` are NaN where missing or not to count; ``sd`` is the random uncertainty of a target; ``site`` the number
-    of each cell's site in its set and ``weight`` (cell,) the weight of its flux observations; ``theta`` (cell,) are the
-    parameters and structure of the process model, where they are known.
+    ``observations`` are what is compared, their operators on the axis of the series with the warm-up; ``site`` is the
+    number of each cell's site in its set and ``weight`` (cell,) the weight of its flux observations; ``theta`` (cell,)
+    are the parameters and structure of the process model, where they are known.
     """
 
     drivers: dict[str, Tensor]
     statics: dict[str, Tensor]
-    targets: dict[str, Tensor]
-    sd: dict[str, Tensor]
+    observations: tuple[ObservationSet, ...]
     overrides: dict[str, Tensor]
     site: Tensor
     weight: Tensor
@@ -75,7 +75,8 @@ class SequenceSet:
     ``modules`` names the sub-modules to run, None for all. ``weight`` (site,) weighs flux observations. ``first_day``
     (site,) is where each series begins, if not all on the first of ``dates`` (synthetic ones: years are drawn).
     ``theta`` (site,): parameters and codes of the structure of the process model that made the series; empty for those
-    of nature.
+    of nature. ``targets`` are observed day by day; ``periods`` are sets of other observations of single sites, their
+    operators on ``dates`` and sites.
     """
 
     dates: pd.DatetimeIndex
@@ -93,6 +94,7 @@ class SequenceSet:
     weight: FloatArray | None = None
     first_day: pd.DatetimeIndex | None = None
     theta: Arrays = field(default_factory=dict)
+    periods: tuple[ObservationSet, ...] = ()
 
     @property
     def span(self) -> list[str]:
@@ -117,13 +119,27 @@ class SequenceSet:
         return {name: values[..., chosen] for name, values in everything.items()}
 
     def observed(self, keep: Callable[[str, FloatArray], FloatArray]) -> SequenceSet:
-        """The set with targets replaced by ``keep(name, values)``, such as with some days set to NaN."""
-        return replace(self, targets={name: keep(name, values) for name, values in self.targets.items()})
+        """The set with targets replaced by ``keep(name, values)``, such as with some days set to NaN.
+
+        Of periods those are left that hold no such day.
+        """
+        targets = {name: keep(name, values) for name, values in self.targets.items()}
+        return replace(self, targets=targets, periods=tuple(self._open(one, keep) for one in self.periods))
+
+    def _open(self, one: ObservationSet, keep: Callable[[str, FloatArray], FloatArray]) -> ObservationSet:
+        """``one`` without the observations on days that ``keep`` hides."""
+        hidden = np.isnan(keep(one.operator.variable, np.zeros((len(self.dates), len(self.sites)), np.float32)))
+        before = np.concatenate([np.zeros((1, len(self.sites)), np.int64), np.cumsum(hidden, axis=0)])
+        cell, begin, stop = one.extent
+        return one.where(before[stop, cell] == before[begin, cell])
 
     @cached_property
     def _observations(self) -> npt.NDArray[np.int64]:
-        """Number of days with a target before each day, (time + 1, site)."""
+        """Number of days with a target, or on which a period begins, before each day, (time + 1, site)."""
         seen = np.any([np.isfinite(values) for values in self.targets.values()], axis=0)
+        for one in self.periods:
+            cell, begin, _ = one.extent
+            seen[begin[one.rows], cell[one.rows]] = True
         return np.concatenate([np.zeros((1, seen.shape[1]), np.int64), np.cumsum(seen, axis=0)])
 
     def windows(self, length: int, rng: np.random.Generator | None = None) -> list[Window]:
@@ -151,16 +167,18 @@ class SequenceSet:
         site = np.array([segment.site for segment in segments])
         begin, stop = (np.array([segment[k] for segment in segments]) for k in (1, 2))
         first = np.array([window.start for window in windows])
-        day = first[None, :] + np.arange(-warmup, length)[:, None]
-        early = np.maximum(begin - day, 0)
-        index = np.clip(day + YEAR * (-(-early // YEAR)), begin, stop - 1)
+        number = first[None, :] + np.arange(-warmup, length)[:, None]
+        early = np.maximum(begin - number, 0)
+        index = np.clip(number + YEAR * (-(-early // YEAR)), begin, stop - 1)
         index = np.where((early > 0) & (stop - begin < YEAR), begin, index)
-        counts = (day >= first) & (day < first + np.array([window.length for window in windows]))
+        size = np.array([window.length for window in windows])
+        observed = [
+            *self._days(index, site, (number >= first) & (number < first + size)),
+            *(one.within(site, first, size, warmup) for one in self.periods),
+        ]
 
-        def take(arrays: Arrays, mask: bool = False) -> dict[str, Tensor]:
+        def take(arrays: Arrays) -> dict[str, Tensor]:
             cut = {name: values[index, site[None, :]] for name, values in arrays.items()}
-            if mask:
-                cut = {name: np.where(counts, values, np.float32(np.nan)) for name, values in cut.items()}
             return {name: torch.as_tensor(values, dtype=torch.float32, device=device) for name, values in cut.items()}
 
         def fixed(arrays: Arrays) -> dict[str, Tensor]:
@@ -171,8 +189,7 @@ class SequenceSet:
         return Batch(
             drivers=take(self.drivers),
             statics=fixed(self.statics),
-            targets=take(self.targets, mask=True),
-            sd=take(self.sd),
+            observations=tuple(one.to(device) for one in observed),
             overrides=take(self.overrides),
             site=torch.as_tensor(site, device=device),
             weight=torch.as_tensor(weight[site], dtype=torch.float32, device=device),
@@ -180,6 +197,21 @@ class SequenceSet:
             modules=self.modules,
             theta=fixed(self.theta),
         )
+
+    def _days(
+        self, index: npt.NDArray[np.int64], site: npt.NDArray[np.int64], counts: npt.NDArray[np.bool_]
+    ) -> Iterator[ObservationSet]:
+        """The targets of days ``index`` (time, cell) of each cell's ``site``, where they are known and ``counts``."""
+        weight = np.ones(len(self.sites), np.float32) if self.weight is None else self.weight
+        time, cell = np.nonzero(counts)
+        when, where = index[time, cell], site[cell]
+        for name, targets in self.targets.items():
+            values = targets[when, where]
+            seen = slice(None) if np.isfinite(values).all() else np.isfinite(values)  # samples have no gaps: no copies
+            sd = self.sd[name][when[seen], where[seen]] if name in self.sd else None
+            yield ObservationSet.of(
+                day(name, time[seen], cell[seen]), values[seen], sd, cluster=cell[seen], weight=weight[where[seen]]
+            )
 
     def batches(
         self, size: int, length: int, warmup: int, rng: np.random.Generator | None, device: str | torch.device = "cpu"

@@ -1,4 +1,7 @@
-"""Losses: fluxes on a compressed scale with weights, intermediate variables on their scaled form; missing is masked."""
+"""Losses: fluxes on a compressed scale with weights, intermediate variables on their scaled form.
+
+What is compared are sets of observations and what their operators make of the outputs, never outputs as such.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +16,12 @@ from ..systems import System
 from .data import Batch
 from .knowledge import Knowledge
 from .networks import HierarchicalNetwork
+from .operators import ObservationSet
 
 BIAS_WEIGHT = 0.2
 """Weight of the bias of a site's mean flux, relative to the loss of its days."""
+OBSERVED_WEIGHT = 1.0
+"""Weight of observations other than of single days (months, regions, ...), relative to the loss of days."""
 
 
 def masked_huber(predicted: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
@@ -29,10 +35,9 @@ def masked_huber(predicted: Tensor, target: Tensor, weight: Tensor | None = None
 def flux_loss(
     predicted: Tensor, target: Tensor, scale: float, sd: Tensor | None = None, site: Tensor | None = None
 ) -> Tensor:
-    """Huber loss of ``asinh(F / scale)`` over observed days, (time, cell); ``scale`` and ``sd`` in the unit of the
-    flux.
+    """Huber loss of ``asinh(F / scale)`` over observations (n,); ``scale`` and ``sd`` in the unit of the flux.
 
-    A day weighs ``s^2 / (s^2 + sd^2)`` by its random uncertainty ``sd`` (missing: known well), a cell by ``site``.
+    One weighs ``s^2 / (s^2 + sd^2)`` by its random uncertainty ``sd`` (missing: known well), and ``site`` by its place.
     """
     weight = torch.ones_like(target)
     if sd is not None:
@@ -42,16 +47,14 @@ def flux_loss(
     return masked_huber(torch.asinh(predicted / scale), torch.asinh(target / scale), weight)
 
 
-def site_bias(predicted: Tensor, target: Tensor, weight: Tensor, scale: float) -> Tensor:
-    """Mean over cells of the absolute difference of the means of observed days, per standard deviation of all days (at
-    least a fifth of the flux's ``scale``)."""
-    mask = torch.isfinite(target)
-    days = mask.sum(dim=0)
-    values = target[mask]
-    if values.numel() < 2:
+def site_bias(predicted: Tensor, target: Tensor, cluster: Tensor, weight: Tensor, scale: float) -> Tensor:
+    """Mean over clusters, by ``weight`` (cluster,), of the absolute difference of the means of their observations (n,),
+    per standard deviation of all (at least a fifth of the flux's ``scale``)."""
+    if target.numel() < 2:
         return predicted.sum() * 0.0
-    spread = values.std().clamp_min(0.2 * scale)
-    bias = torch.where(mask, predicted - target, 0.0).sum(dim=0) / days.clamp_min(1)
+    spread = target.std().clamp_min(0.2 * scale)
+    days = torch.bincount(cluster, minlength=weight.numel())
+    bias = torch.zeros_like(weight).index_add(0, cluster, predicted - target) / days.clamp_min(1)
     seen = (days > 0) * weight
     return (bias.abs() * seen).sum() / seen.sum().clamp_min(1e-9) / spread
 
@@ -68,35 +71,47 @@ class Objective:
         """Weight of every term by name."""
         parts = {part.name: getattr(part, self.stage) for part in self.system.submodules}
         bias = {"site_bias": BIAS_WEIGHT} if self.stage == "finetune" else {}
-        return {"flux": 1.0, **bias, **parts, **self.knowledge.weights}
+        other = any(kind.support != "day" for kind in self.system.observations)
+        return {
+            "flux": 1.0,
+            **bias,
+            **({"observed": OBSERVED_WEIGHT} if other else {}),
+            **parts,
+            **self.knowledge.weights,
+        }
 
     def terms(self, network: HierarchicalNetwork, batch: Batch, probe: bool = True) -> dict[str, Tensor]:
         """Raw value of every term for ``batch``; without ``probe`` the knowledge terms are left out."""
         given = {"overrides": batch.overrides, "modules": batch.modules, "theta": batch.theta}
         outputs, _ = network(batch.drivers, batch.statics, **given)
-        counted = {name: values[batch.warmup :] for name, values in outputs.items()}
-        targets = {name: values[batch.warmup :] for name, values in batch.targets.items()}
-        sd = {name: values[batch.warmup :] for name, values in batch.sd.items()}
-        found = {"flux": self._flux(counted, targets, sd, batch.weight)}
-        if self.stage == "finetune" and self.system.flux in targets:
-            flux = self.system.fluxes[0]
-            bias = site_bias(counted[flux.variable], targets[flux.variable], batch.weight, flux.scale)
-            found["site_bias"] = bias
+        days = {one.operator.variable: one for one in batch.observations if one.operator.kind == "day"}
+        found = {"flux": self._flux(outputs, days)}
+        if self.stage == "finetune" and self.system.flux in days:
+            flux, one = self.system.fluxes[0], days[self.system.flux]
+            predicted = one.apply(outputs)
+            found["site_bias"] = site_bias(predicted, one.value, one.cluster, batch.weight, flux.scale)
+        if "observed" in self.weights():
+            found["observed"] = self._observed(outputs, batch)
         for part in self.system.submodules:
-            found[part.name] = self._intermediate(network, part.outputs, counted, targets, batch)
+            found[part.name] = self._intermediate(network, part.outputs, outputs, days, batch)
         if probe:
+            counted = {name: values[batch.warmup :] for name, values in outputs.items()}
             known = {name: values[batch.warmup :] for name, values in batch.drivers.items()} | batch.statics
             found |= self.knowledge.evaluate(network, counted, known, batch.theta)
         return found
 
-    def _flux(
-        self, outputs: Mapping[str, Tensor], targets: Mapping[str, Tensor], sd: Mapping[str, Tensor], weight: Tensor
-    ) -> Tensor:
+    def _flux(self, outputs: Mapping[str, Tensor], days: Mapping[str, ObservationSet]) -> Tensor:
         losses = [
-            flux_loss(outputs[name], targets[name], flux.scale, sd.get(name), weight)
+            flux_loss(days[name].apply(outputs), days[name].value, flux.scale, days[name].sd, days[name].weight)
             for flux in self.system.fluxes
-            if (name := flux.variable) in targets and name in self.system.head_fluxes
+            if (name := flux.variable) in days and name in self.system.head_fluxes
         ]
+        return torch.stack(losses).mean() if losses else outputs[self.system.flux].sum() * 0.0
+
+    def _observed(self, outputs: Mapping[str, Tensor], batch: Batch) -> Tensor:
+        """Mean over the sets that are not of single days of half the whitened square per observation."""
+        others = [one for one in batch.observations if one.operator.kind != "day" and one.size]
+        losses = [one.misfit(one.draws(outputs)) / one.size for one in others]
         return torch.stack(losses).mean() if losses else outputs[self.system.flux].sum() * 0.0
 
     @staticmethod
@@ -104,20 +119,23 @@ class Objective:
         network: HierarchicalNetwork,
         names: tuple[str, ...],
         outputs: Mapping[str, Tensor],
-        targets: Mapping[str, Tensor],
+        days: Mapping[str, ObservationSet],
         batch: Batch,
     ) -> Tensor:
+        scale = network.scaler.scale
         losses = [
-            masked_huber(network.scaler.scale(name, outputs[name]), network.scaler.scale(name, targets[name]))
+            masked_huber(scale(name, days[name].apply(outputs)), scale(name, days[name].value))
             for name in names
-            if name in targets and name in outputs and name not in batch.overrides
+            if name in days and name in outputs and name not in batch.overrides
         ]
         return torch.stack(losses).sum() / len(names) if losses else next(iter(outputs.values())).sum() * 0.0
 
     def observations(self, batch: Batch) -> int:
         """Number of observed fluxes in ``batch``: what its loss weighs among those of other batches."""
-        names = [name for name in self.system.head_fluxes if name in batch.targets]
-        return sum(int(torch.isfinite(batch.targets[name][batch.warmup :]).sum()) for name in names)
+        fluxes = self.system.head_fluxes
+        return sum(
+            one.size for one in batch.observations if one.operator.kind != "day" or one.operator.variable in fluxes
+        )
 
     def total(self, terms: Mapping[str, Tensor]) -> Tensor:
         """Weighted sum of ``terms``."""

@@ -92,6 +92,11 @@ class Operator:
     chamber: Tensor | None = None
     prior_sd: float = float("inf")
 
+    @property
+    def variable(self) -> str:
+        """The first variable it reads."""
+        return next(iter(self.parts), "")
+
     def __call__(self, outputs: Mapping[str, Tensor | npt.NDArray[Any]], effects: Tensor | None = None) -> Tensor:
         """Predicted numbers (size,) from ``outputs`` (time, cell) by variable, in their units; NaN where not covered.
 

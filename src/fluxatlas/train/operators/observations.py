@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -121,11 +122,16 @@ class ObservationSet:
         Raises as :class:`~fluxatlas.train.operators.Operator` when called.
         """
         operators = [self.operator, *([self.second] if self.second else [])]
-        return torch.stack([one.alike(one(outputs, effects), self.rows) for one in operators])
+        return torch.stack([self._of(one, outputs, effects) for one in operators])
 
     def apply(self, outputs: Outputs, effects: Tensor | None = None) -> Tensor:
         """Predictions (n,) of ``outputs`` (time, cell), the mean of two draws; raises as :meth:`draws`."""
+        if self.second is None:
+            return self._of(self.operator, outputs, effects)
         return self.draws(outputs, effects).mean(dim=0)
+
+    def _of(self, operator: Operator, outputs: Outputs, effects: Tensor | None) -> Tensor:
+        return operator.alike(operator(outputs, effects), self.rows)
 
     def residuals(self, predicted: Tensor) -> Tensor:
         """``predicted`` (..., n) less the observations, in their unit; NaN where they do not count."""
@@ -178,13 +184,26 @@ class ObservationSet:
         """The set on ``device``."""
         return moved(self, device)
 
+    def where(self, mask: npt.ArrayLike) -> ObservationSet:
+        """The set of which only those count that ``mask`` (n,) holds to be True, and that counted before."""
+        return ObservationSet.of(
+            self.operator,
+            self.raw.numpy(),
+            self.sd.numpy(),
+            cluster=self.cluster.numpy(),
+            mask=np.isin(np.arange(self.operator.size), self.rows.numpy()) & np.asarray(mask, bool),
+            errors=self.errors,
+            weight=None if self.weight is None else self.weight.numpy(),
+            second=self.second,
+        )
+
     def within(self, site: IntArray, first: IntArray, length: IntArray, warmup: int) -> ObservationSet:
         """The observations that lie wholly in windows of days: window w (window,) holds ``length`` days from day
         ``first`` of cell ``site``, and is column w of outputs that begin ``warmup`` days earlier.
 
         Clusters are then the windows. Raises :class:`InputError` for observations about several cells.
         """
-        cell, begin, stop = _extent(self.operator)
+        cell, begin, stop = self.extent
         rows = self.rows.numpy()
         inside = (
             (cell[rows][:, None] == site[None, :])
@@ -202,6 +221,28 @@ class ObservationSet:
             weight=None if self.weight is None else self.weight.numpy()[row],
         )
 
+    @cached_property
+    def extent(self) -> tuple[IntArray, IntArray, IntArray]:
+        """Cell, first day and day after the last of each observation (n,); of those without entries -1, 0 and 0.
+
+        Raises :class:`InputError` for observations about several cells.
+        """
+        operator = self.operator
+        cell, highest = np.full(operator.size, np.iinfo(np.int64).max), np.full(operator.size, -1)
+        begin, stop = np.full(operator.size, np.iinfo(np.int64).max), np.zeros(operator.size, np.int64)
+        for entries in operator.parts.values():
+            row = np.arange(operator.size) if entries.row is None else entries.row.numpy()
+            np.minimum.at(cell, row, entries.cell.numpy())
+            np.maximum.at(highest, row, entries.cell.numpy())
+            np.minimum.at(begin, row, entries.time.numpy())
+            np.maximum.at(stop, row, entries.time.numpy() + 1)
+        if ((highest >= 0) & (cell != highest)).any():
+            raise InputError(
+                f"observations of '{operator.kind}' are about several cells and cannot be cut into windows of one",
+                hint="run their points together",
+            )
+        return np.where(highest >= 0, cell, -1), np.where(highest >= 0, begin, 0), stop
+
 
 def _comparable(rows: IntArray, operator: Operator) -> IntArray:
     """Those of ``rows`` that are not alone in their group."""
@@ -209,21 +250,3 @@ def _comparable(rows: IntArray, operator: Operator) -> IntArray:
         return rows
     group = operator.group.numpy()[rows]
     return rows[np.bincount(group)[group] >= LEAST_IN_GROUP]
-
-
-def _extent(operator: Operator) -> tuple[IntArray, IntArray, IntArray]:
-    """Cell, first day and day after the last of each observation (n,); of those without entries -1, 0 and 0."""
-    cell, highest = np.full(operator.size, np.iinfo(np.int64).max), np.full(operator.size, -1)
-    begin, stop = np.full(operator.size, np.iinfo(np.int64).max), np.zeros(operator.size, np.int64)
-    for entries in operator.parts.values():
-        row = np.arange(operator.size) if entries.row is None else entries.row.numpy()
-        np.minimum.at(cell, row, entries.cell.numpy())
-        np.maximum.at(highest, row, entries.cell.numpy())
-        np.minimum.at(begin, row, entries.time.numpy())
-        np.maximum.at(stop, row, entries.time.numpy() + 1)
-    if ((highest >= 0) & (cell != highest)).any():
-        raise InputError(
-            f"observations of '{operator.kind}' are about several cells and cannot be cut into windows of one",
-            hint="run their points together",
-        )
-    return np.where(highest >= 0, cell, -1), np.where(highest >= 0, begin, 0), stop

@@ -258,7 +258,7 @@ class _Search:
                 for (site, _), one in zip(having, series, strict=True):
                     site.series[name] = one
         after = [(one.error.sigma, one.error.effective) for site in self.sites for one in site.series.values()]
-        changes = np.abs(np.array(after) - before) / np.maximum(np.abs(before), 1e-12)
+        changes = np.abs(np.array(after) - before) / np.maximum(np.abs(before), 1e-300)
         return float(changes.max(initial=0.0))
 
     def _move(self, arrow: _Arrow) -> bool:

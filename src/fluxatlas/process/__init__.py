@@ -2,8 +2,9 @@
 
 ``simulate`` runs the coupled column, ``methane_under`` its last part under measured soil profiles, ``soil_properties``
 turns texture, carbon and density into soil properties, ``parameters`` is the table of parameters, ``Structure`` names
-the structural choices. The differentiable pieces for the network's physical head are in
-:mod:`fluxatlas.process.methane_torch`, which alone imports torch.
+the structural choices. The differentiable column of the network's physical head is
+:mod:`fluxatlas.process.methane_column_torch`, with its pieces in :mod:`fluxatlas.process.methane_torch`; they alone
+import torch.
 
 What is compiled by numba is imported when it is first asked for, so that the names of the choices cost nothing.
 """

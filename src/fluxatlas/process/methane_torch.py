@@ -6,6 +6,8 @@ equal. All arguments are tensors that broadcast; gradients are finite everywhere
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -53,29 +55,29 @@ def soil_diffusivity(phi: Tensor, eps: Tensor, b: Tensor, free_air: Tensor, mode
     ``phi`` and ``eps`` porosity and air-filled porosity [1], ``b`` exponent of the retention curve [1],
     ``free_air`` [m2 s-1].
     """
-    code("diffusivity", model)  # refuses an unknown name
+    number = code("diffusivity", model)  # refuses an unknown name
     if model == "tem":
         raise InputError("the diffusivity model 'tem' depends on texture", hint="choose one that depends on pore space")
-    if model == "curry":
-        factor, exponent = phi ** (4 / 3 - 1.5 - 3.0 / b), 1.5 + 3.0 / b
-    elif model == "buckingham_burdine_campbell":
-        factor, exponent = phi ** (-3.0 / b), 2.0 + 3.0 / b
-    else:
-        factor, exponent = _fixed_exponent(model, phi)
-    relative = factor * eps.clamp_min(1e-6) ** exponent
-    return (relative * free_air).clamp_min(LEAST_DIFFUSIVITY)
+    factor, exponent = diffusivity_coefficients(torch.full_like(phi, number), phi, b, phi, phi)
+    return (factor * eps.clamp_min(1e-6) ** exponent * free_air).clamp_min(LEAST_DIFFUSIVITY)
 
 
-def _fixed_exponent(model: str, phi: Tensor) -> tuple[Tensor, Tensor]:
-    """Coefficients of the models whose exponent does not depend on the soil: ``A = a phi^m`` and n."""
-    a, m, n = {
-        "millington_quirk": (1.0, -2.0, 10 / 3),
-        "moldrup_wlr": (1.0, -0.5, 2.5),
-        "millington_1959": (1.0, 0.0, 4 / 3),
-        "penman": (0.66, 0.0, 1.0),
-        "campbell": (0.9, 0.0, 2.3),
-    }[model]
-    return a * phi**m, torch.full_like(phi, n)
+def diffusivity_coefficients(
+    codes: Tensor, phi: Tensor, b: Tensor, sand: Tensor, clay: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Factor A and exponent n of the relative diffusivity ``A eps^n``, all of one shape; see
+    :func:`fluxatlas.process.methane.diffusivity_coefficients`."""
+    one, per_b = torch.ones_like(phi), 3.0 / b
+    texture = 0.66 * (0.45 * sand + 0.14 * clay + 0.20 * (100.0 - sand - clay)) / 100.0
+    factor = [phi ** (4 / 3 - 1.5 - per_b), phi**-2.0, phi**-0.5, phi**-per_b, one, 0.66 * one, 0.9 * one, texture]
+    exponent = [1.5 + per_b, one * (10 / 3), 2.5 * one, 2.0 + per_b, one * (4 / 3), one, 2.3 * one, 0.0 * one]
+    return choose(codes, factor), choose(codes, exponent)
+
+
+def choose(codes: Tensor, forms: Sequence[Tensor]) -> Tensor:
+    """The value of ``forms[code]`` of each cell; ``codes`` broadcast to their shape."""
+    values = torch.stack(list(forms))
+    return values.gather(0, codes.long().expand(values.shape[1:])[None])[0]
 
 
 def snow_resistance(snw: Tensor, snd: Tensor, tas: Tensor, ps: Tensor) -> Tensor:

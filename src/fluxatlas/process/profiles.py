@@ -29,14 +29,16 @@ def methane_under(
     attributes: Mapping[str, npt.ArrayLike],
     given: Mapping[str, npt.ArrayLike],
     structure: Structure | None = None,
-) -> dict[str, npt.NDArray[np.float32]]:
+    dtype: npt.DTypeLike = np.float32,
+) -> dict[str, FloatArray]:
     """Uptake, production and net flux of methane of each day by itself: diffusion is in balance within hours.
 
     ``soil`` holds temperature [K] and water [1] at :data:`DEPTHS` and snow (``snw`` [kg m-2], ``snd`` [m]), ``drivers``
     ``tas`` [K], ``ps`` [Pa], ``huss`` [1] and ``ch4`` [1e-9], all (time, cell); ``attributes`` and the parameters
     ``given`` as for :func:`fluxatlas.process.simulate`. Between the depths temperature and water are interpolated,
-    above and below them they are those of the nearest. Gives :data:`OUTPUTS` (time, cell) in canonical units, NaN on
-    days where anything is missing; ``fch4`` is positive upward. Raises :class:`InputError` as ``simulate`` does.
+    above and below them they are those of the nearest. Gives :data:`OUTPUTS` (time, cell) in canonical units as
+    ``dtype``, NaN on days where anything is missing; ``fch4`` is positive upward. Raises :class:`InputError` as
+    ``simulate`` does.
     """
     steps, n = np.shape(drivers["tas"])
     site = validated_site(attributes, n)
@@ -53,7 +55,7 @@ def methane_under(
     snow = {name: np.asarray(soil[name], np.float64) for name in ("snw", "snd")}
     given_all = np.stack([*profile["tsl"], *profile["swc"], *weather.values(), *snow.values()])
     known: npt.NDArray[np.bool_] = np.isfinite(given_all).all(axis=0)
-    found = np.full((len(OUTPUTS), steps, n), np.nan, np.float32)
+    found = np.full((len(OUTPUTS), steps, n), np.nan, dtype)
     rows: Any = work_rows(n)
     for day in map(int, np.flatnonzero(known.any(axis=1))):
         here = known[day]

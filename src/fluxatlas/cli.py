@@ -163,6 +163,28 @@ def inspect(
     raise typer.Exit(run(paths, plot=plot, as_json=as_json, everything=everything))
 
 
+@app.command("evaluate-sites")
+def evaluate_sites(
+    files: Annotated[list[Path], typer.Argument(help="Files or folders of sites (docs/sites.md).", metavar="FILES...")],
+    members: Annotated[list[Path], typer.Option(help="Folder 'train' of a run, or member files; repeat for more.")],
+    output: Annotated[Path, typer.Option(help="Folder for tables and figure.")] = Path("evaluate-sites"),
+    attributes: Annotated[Path | None, typer.Option(help="Soil and vegetation by site (CSV).")] = None,
+    metadata: Annotated[Path | None, typer.Option(help="Positions by site, where the files have none (CSV).")] = None,
+    static_layers: Annotated[
+        Path | None, typer.Option(help="Folder regrid/attributes of a run, for what the table lacks.")
+    ] = None,
+    series: Annotated[list[str] | None, typer.Option(help="Series of the atmosphere as gas=path; repeat.")] = None,
+    allow_seen: Annotated[
+        bool, typer.Option("--allow-seen", help="Keep sites that the members were trained on.")
+    ] = False,
+) -> None:
+    """Score trained members at sites that they have not seen, beside the process model on the same days."""
+    from .evaluate_sites import Wish, run
+
+    print(run(Wish(members, files, output, attributes, metadata, static_layers, series or (), allow_seen)))
+    print(f"wrote {output}", file=sys.stderr)
+
+
 @app.command()
 def fetch(
     recipe: Annotated[str, typer.Argument(help="Name of a recipe, or a YAML file of your own.")] = "",

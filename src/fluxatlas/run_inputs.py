@@ -167,13 +167,8 @@ class RunInputs:
         """The sites block with its paths filled in."""
         from .config.sites import sites_for_synthetic_earth
 
-        qc = self.config.sites.qc
-        kinds = self.system.observations
-        limits = {kind.variable: kind.limits for kind in kinds if kind.limits} | dict(qc.limits)
-        cover = {kind.variable: list(kind.other_cover) for kind in kinds if kind.variable not in qc.limits}
-        cover = {name: classes for name, classes in cover.items() if classes} | dict(qc.other_cover)
-        own = qc.model_copy(update={"limits": limits, "other_cover": cover})
-        sites = self.config.sites.model_copy(update={"qc": own})
+        block = self.config.sites
+        sites = block.model_copy(update={"qc": rules_of(self.system, block.qc)})
         if not self.has_synthetic_sites:
             return sites
         towers, chambers = self.system.measured_by("tower"), bool(self.system.measured_by("chamber"))
@@ -230,3 +225,12 @@ class RunInputs:
             refuse_wildcards(f"atmosphere.series.{gas}", [path])
         for name in self.constraints:
             refuse_wildcards(f"constraints.sets.{name}", self.constraint_files(name))
+
+
+def rules_of(system: System, rules: Any) -> Any:
+    """Quality control ``rules`` (:class:`~fluxatlas.config.sites.QcRules`) with what they leave to ``system``."""
+    kinds = system.observations
+    limits = {kind.variable: kind.limits for kind in kinds if kind.limits} | dict(rules.limits)
+    cover = {kind.variable: list(kind.other_cover) for kind in kinds if kind.variable not in rules.limits}
+    cover = {name: classes for name, classes in cover.items() if classes} | dict(rules.other_cover)
+    return rules.model_copy(update={"limits": limits, "other_cover": cover})

@@ -38,6 +38,7 @@ ORDER = (
         "progress",
         "inspect",
         "run_inputs",
+        "evaluate_sites",
         "citations",
         "run",
         "farewell",

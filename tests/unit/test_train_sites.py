@@ -247,6 +247,9 @@ def test_finetuning_keeps_or_improves_the_score_and_hides_the_fold(sites) -> Non
         if gone
     ]
     assert member.meta["hidden_sites"] == hidden and 1 <= len(hidden) < SITES
+    assert {site for site, _, _ in member.meta["sites"]} == {f"s{k}" for k in range(SITES)} - set(hidden)
+    places = {s: (x, y) for d in sites.sets for s, x, y in zip(d.sites, d.lat, d.lon, strict=True)}
+    assert all(places[site] == (lat, lon) for site, lat, lon in member.meta["sites"])
     again = finetune(start, samples, sites, SETTINGS, 1)[0].network.state_dict()
     assert all(torch.equal(value, again[name]) for name, value in member.network.state_dict().items())
 

@@ -38,7 +38,8 @@ def write(
 
     A site in one of ``tiles`` gets the attributes of the nearest active cell for what it does not know itself, and,
     unless it has its own meteorology, the forcing interpolated to its position and brought to its altitude. Other sites
-    keep what they have. Raises :class:`InputError` for an absent file, column or variable.
+    keep what they have; without ``years`` there is no forcing of the grid. Raises :class:`InputError` for an absent
+    file, column or variable.
     """
     sites = _read(sites_dir / "sites.csv", ("site", "lat", "lon", "elevation", "kind"))
     own = _read(sites_dir / "forcing.parquet", ("site", "time"))
@@ -56,7 +57,8 @@ def write(
         table.to_csv(partial, index=False)
     with files.atomic(output_dir / "sites_forcing.parquet") as partial:
         series.to_parquet(partial, index=False)
-    write_years(output_dir, years)
+    if years:
+        write_years(output_dir, years)
     own_weather = own["site"].nunique()
     _say(f"{counted(len(table), 'site')}, {own_weather} with their own meteorology, {len(gridded)} from the grid")
 
@@ -132,7 +134,7 @@ def _gridded(
     """Forcing from the grid, one table per site of ``table`` that lies in a tile."""
     found: list[pd.DataFrame] = []
     for tile, group in _by_tile(table, home):
-        if tile is None:
+        if tile is None or not years:
             continue
         parts = [_year(folder / tile.name / f"{year}.nc", group, system) for year in years]
         for site in group["site"]:

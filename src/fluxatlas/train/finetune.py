@@ -173,6 +173,7 @@ def finetune(
     history = trainer.run()
     network = network.to("cpu").bind({}).eval()
     described = {**pretrained.meta, "stage": "finetune", "member": member, "commit": commit(), **(meta or {})}
+    described["sites"] = sites.places(split.hidden)
     described["hidden_sites"] = _hidden_sites(sites, split)
     index = applicability.fit(network, synthetic, system, [*split.training, *split.validation])
     return Member(network, pretrained.grid, index, described), history, split

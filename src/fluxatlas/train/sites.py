@@ -7,6 +7,7 @@ gaps in the meteorology do. What was not measured is assumed by the system (``Sy
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -44,6 +45,15 @@ class SiteData:
     @property
     def block(self) -> npt.NDArray[np.int64]:
         return np.concatenate([data.block for data in self.sets])
+
+    def places(self, hidden: Sequence[npt.NDArray[np.bool_]]) -> list[list[Any]]:
+        """Name, latitude and longitude of the sites of which not every day is ``hidden`` (time, site) in each set."""
+        return [
+            [site, float(lat), float(lon)]
+            for data, mask in zip(self.sets, hidden, strict=True)
+            for number, (site, lat, lon) in enumerate(zip(data.sites, data.lat, data.lon, strict=True))
+            if not mask[:, number].all()
+        ]
 
     def count(self, variable: str) -> npt.NDArray[np.int64]:
         """Observed days of ``variable`` per site, in the order of :attr:`sites`."""
@@ -124,7 +134,7 @@ def _usable(table: pd.DataFrame, system: System, observed: set[str], evaluate: b
         table = table[table["use"] != "evaluate"]
     complete = np.isfinite(table[needed].to_numpy(float)).all(axis=1)
     for site in table.index[~complete]:
-        absent = table.columns[table.loc[site].isna()].intersection(needed)
+        absent = dict.fromkeys(re.sub(r"_\d\d$", "", name) for name in needed if pd.isna(table.loc[site, name]))
         _say(f"site {site} is left out: no {', '.join(absent)}")
     return table[complete]
 

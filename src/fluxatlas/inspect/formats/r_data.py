@@ -26,17 +26,14 @@ OPEN: dict[str, Callable[..., Any]] = {"gzip": gzip.open, "bzip2": bz2.open, "xz
 
 def recognise(probe: Probe) -> Report | None:
     """A file in R's serialization, packed or not."""
-    packed = probe.kind in OPEN and probe.suffix in (".rds", ".rda", ".rdata", "")
-    if probe.kind != "rdata" and not packed:
+    if not _is_r(probe):
         return None
     report = Report(str(probe.path), "r-data", "R data")
     try:
-        with OPEN.get(probe.kind, open)(probe.path, "rb") as stream:
-            data = stream.read(MOST_BYTES + 1)
-    except (OSError, EOFError, zlib.error, lzma.LZMAError, ValueError) as problem:
-        what = f"cannot be read as R data ({problem})"
-        return refused(report, InputError(what, hint="the file is probably truncated: delete it and download it again"))
-    if all(name.encode() in data for name in voigt.MANUAL.values()):
+        data = _content(probe)
+    except InputError as problem:
+        return refused(report, problem)
+    if _is_voigt(data):
         return sites.read(sites.VOIGT, probe)
     if b"CSR_TIMESTAMP_BEGIN" in data:
         return sites.cosore_data(probe)
@@ -53,6 +50,32 @@ def recognise(probe: Probe) -> Report | None:
     ]
     kind = tables.kind_of(probe.name, [str(name) for name in table]) or {}
     return tables.judge(report, table.drop(columns=lists), kind)
+
+
+def layout_of(probe: Probe) -> str:
+    """The reader of ingest that takes a file in R's serialization, '' where none does or it is none.
+
+    Raises :class:`InputError` for a damaged file.
+    """
+    return "voigt" if _is_r(probe) and _is_voigt(_content(probe)) else ""
+
+
+def _is_r(probe: Probe) -> bool:
+    return probe.kind == "rdata" or (probe.kind in OPEN and probe.suffix in (".rds", ".rda", ".rdata", ""))
+
+
+def _is_voigt(data: bytes) -> bool:
+    return all(name.encode() in data for name in voigt.MANUAL.values())
+
+
+def _content(probe: Probe) -> bytes:
+    """At most :data:`MOST_BYTES` and one unpacked bytes."""
+    try:
+        with OPEN.get(probe.kind, open)(probe.path, "rb") as stream:
+            return bytes(stream.read(MOST_BYTES + 1))
+    except (OSError, EOFError, zlib.error, lzma.LZMAError, ValueError) as problem:
+        what, hint = "cannot be read as R data", "the file is probably truncated: delete it and download it again"
+        raise InputError(f"{what} ({problem})", where=str(probe.path), hint=hint) from None
 
 
 def _table(report: Report, probe: Probe, several: bool) -> pd.DataFrame | None:

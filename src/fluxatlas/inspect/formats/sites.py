@@ -90,6 +90,24 @@ VOIGT = Kind("voigt", "voigt", "CH4 uptake of upland soils, chambers (Voigt et a
 PLUMBER = Kind("plumber2", "plumber2", "PLUMBER2 / FluxnetLSM tower", _plumber, units_from="file")
 
 
+def layout_of(probe: Probe) -> str:
+    """The reader of ingest (``source`` of an entry) that takes a file or folder, '' where none does.
+
+    Looks at names and heads alone; R data are told apart in :mod:`r_data`.
+    """
+    if probe.is_folder:
+        return "cosore" if is_cosore(probe.path) else ""
+    if probe.kind in ("hdf5", "netcdf3"):
+        return "plumber2" if _plumber(probe) else ""
+    if probe.kind == "zip":
+        return _archive(probe) or ("ameriflux" if _holds_base(probe) else "")
+    if probe.kind != "text":
+        return ""
+    if probe.first_row.startswith("/*"):
+        return "voigt"
+    return next((kind.source for kind in TEXT if kind.fits(probe)), "")
+
+
 def recognise(probe: Probe) -> Report | None:
     """A file or a folder of one of the layouts that the site readers of ingest know."""
     if probe.is_folder:
@@ -121,18 +139,26 @@ def read(kind: Kind, probe: Probe) -> Report:
     return through(report, probe, kind.source, nothing=kind.nothing, zone=kind.zone, units_from=kind.units_from)
 
 
+def _archive(probe: Probe) -> str:
+    """The layout of an archive that a network names."""
+    return next((source for source, form in ZIPS.items() if form.fullmatch(probe.name)), "")
+
+
 def _zip(probe: Probe) -> Report | None:
     """An archive as a network hands it out; a BASE-BADM zip is known by what it holds."""
-    layout = next((source for source, form in ZIPS.items() if form.fullmatch(probe.name)), "")
-    if layout:
+    if layout := _archive(probe):
         report = Report(str(probe.path), f"{layout}-zip", f"{layout.upper()} archive (zip)")
         return through(report, probe, layout, zone={"ismn": "UTC"}.get(layout, LOCAL))
+    return read(TEXT[1], probe) if _holds_base(probe) else None
+
+
+def _holds_base(probe: Probe) -> bool:
     try:
         with zipfile.ZipFile(probe.path) as packed:
             names = packed.namelist()
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
-        return None
-    return read(TEXT[1], probe) if any(re.search(r"AMF_.*_BASE_.*\.csv$", name) for name in names) else None
+        return False
+    return any(re.search(r"AMF_.*_BASE_.*\.csv$", name) for name in names)
 
 
 def _pangaea(probe: Probe) -> Report:

@@ -1,0 +1,313 @@
+"""``fluxatlas evaluate-sites``: trained members at sites that they have not seen, from raw files to scores by protocol.
+
+Files of any layout that ``fluxatlas inspect`` knows go through the readers of ingest with the rules of the system;
+every member and the process model predict the same days; :mod:`~fluxatlas.evaluate.unseen` scores them.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from .config.evaluate import EvaluateBlock
+from .config.report import ReportBlock
+from .config.sites import QcRules, SiteEntry, SitesBlock
+from .errors import FluxAtlasError, InputError, MemberMismatchError, counted, nearest
+from .evaluate.unseen import FEWEST_CLUSTERS, write_unseen
+from .grid import Tile, get_grid
+from .ingest.atmosphere import series_of
+from .ingest.sites.inputs import NAMES, belongs
+from .ingest.sites.metadata import read_attributes
+from .ingest.sites.table import build
+from .inspect.formats import r_data, sites
+from .inspect.probe import Probe
+from .inspect.registry import expand
+from .paths import RESOURCES
+from .regrid.sites import write as write_attributes
+from .report.catalogue import Inputs
+from .report.figures import write_figure
+from .run_inputs import rules_of
+from .style import PROTOCOL_NAMES
+from .systems import System
+from .train.baselines import process_model
+from .train.member import Member
+from .train.predict import site_table, write_table
+from .train.sites import SiteData, read_sites
+from .train.splits import distances
+
+SAME_PLACE_KM = 1.0
+"""A site nearer than this to one of the members' own is that one, whatever it is called."""
+NO_DAYS = ("srdb",)
+"""Layouts whose records are no days."""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is asked for: ``members`` and ``files``, and the options of the command."""
+
+    members: Sequence[Path]
+    files: Sequence[Path]
+    output: Path
+    attributes: Path | None = None
+    metadata: Path | None = None
+    static_layers: Path | None = None
+    series: Sequence[str] = ()
+    allow_seen: bool = False
+
+
+def run(wish: Wish, settings: EvaluateBlock | None = None) -> str:
+    """Write ``protocols.csv``, ``site_scores.csv``, ``predictions.parquet``, ``sites.csv`` and ``unseen.png`` (not
+    where sites are not unseen) to ``wish.output``; returns a short table in words.
+
+    Raises :class:`InputError` for files that no reader takes and where no site can be predicted,
+    :class:`MemberMismatchError` for members of different systems; nothing is written then.
+    """
+    block = settings or EvaluateBlock()
+    members = load_members(wish.members)
+    system = members[0].system
+    with tempfile.TemporaryDirectory() as temporary:
+        work, made = Path(temporary), Path(temporary) / "made"
+        read = _build(entries(wish, work), system, work / "sites")
+        unseen = _leave_out_seen(read, members, wish.allow_seen, block.cluster_distance_km)
+        data = _site_data(wish, members[0], work, block)
+        hidden = [np.ones((len(part.dates), len(part.sites)), bool) for part in data.sets]
+        tables = [site_table("network", n, member.network, data, hidden) for n, member in enumerate(members)]
+        write_table([*tables, *process_model(data, system)], made / "predictions.parquet")
+        shutil.copy(work / "sites_attributes.csv", made / "sites.csv")
+        found = write_unseen(
+            made / "protocols.csv", made / "site_scores.csv", [made / "predictions.parquet"], made / "sites.csv", block
+        )
+        if unseen and (found["target"] == system.flux).any():
+            inputs = Inputs(system=system.key, protocols=[made / "protocols.csv"])
+            write_figure("unseen", inputs, made / "unseen.png", ReportBlock())
+        wish.output.mkdir(parents=True, exist_ok=True)
+        for path in sorted(made.iterdir()):
+            shutil.move(path, wish.output / path.name)
+    return words(found, system, len(members))
+
+
+def load_members(given: Sequence[Path]) -> list[Member]:
+    """The members in the folders ``train`` of runs, or in files.
+
+    Raises :class:`InputError` where there is none and :class:`MemberMismatchError` where they are of two systems.
+    """
+    paths: list[Path] = []
+    for path in given:
+        below = [*path.glob("members/*.pt"), *path.glob("*.pt")] if path.is_dir() else [path]
+        if not below:
+            hint = "give the folder 'train' of a finished run, such as results/demo/train, or member files"
+            raise InputError("the folder holds no members", where=str(path), hint=hint)
+        paths += sorted(below, key=lambda file: (len(file.stem), file.stem))
+    members = [Member.load(path) for path in paths]
+    for path, member in zip(paths, members, strict=True):
+        if member.system.key != members[0].system.key:
+            what = f"the member is of system '{member.system.key}', that of {paths[0]} of '{members[0].system.key}'"
+            raise MemberMismatchError(what, where=str(path), hint="evaluate one system at a time")
+    return members
+
+
+def entries(wish: Wish, work: Path) -> list[SiteEntry]:
+    """One entry per layout (and encoding) of the files, with what is known of the sites; tables go to ``work``.
+
+    Raises :class:`InputError` for a file that no reader of sites takes, and where a folder holds none that one does.
+    """
+    found: dict[tuple[str, str], dict[Path, str]] = {}  # a file that is named twice is read once
+    for path in wish.files:
+        for each, source, encoding in _layouts(path):
+            found.setdefault((source, encoding), {}).setdefault(each.resolve(), str(each))
+    known = _known_attributes(wish.attributes)
+    known.to_csv(work / "attributes.csv", index_label="site")
+    told = {"attributes": str(work / "attributes.csv"), "metadata": str(wish.metadata) if wish.metadata else None}
+    return [
+        SiteEntry.model_validate(
+            {"source": source, "path": [*paths.values()], **told, **({"encoding": code} if code else {})}
+        )
+        for (source, code), paths in found.items()
+    ]
+
+
+def _layouts(path: Path) -> Iterator[tuple[Path, str, str]]:
+    """File or data set, layout and encoding (empty: UTF-8) of what lies at ``path``."""
+    if not path.exists():
+        raise InputError("file not found", where=str(path), hint="check the path")
+    taken: list[tuple[Path, str, str]] = []
+    others: list[Path] = []
+    for each in expand([path]):
+        try:
+            probe = Probe(each)
+            source = r_data.layout_of(probe) or sites.layout_of(probe)
+        except FluxAtlasError:
+            if each == path:
+                raise
+            others.append(each)
+            continue
+        if source and source not in NO_DAYS:
+            latin = probe.kind == "text" and probe.encoding != "utf-8"
+            taken.append((each, source, probe.encoding if latin else ""))
+        else:
+            others.append(each)
+    if not taken:
+        what = "the folder holds no file" if path.is_dir() else "this is no file"
+        hint = f"look at it with `fluxatlas inspect {path}`; docs/sites.md has the layouts"
+        raise InputError(f"{what} with days of sites that a reader takes", where=str(path), hint=hint)
+    layouts = {source for _, source, _ in taken if source in NAMES}
+    parts = [(each, source) for each in others for source in layouts if belongs(str(each), source)]
+    if passed := len(others) - len({each for each, _ in parts}):
+        _say(f"{path}: {counted(passed, 'other file')} passed over")
+    yield from taken
+    yield from ((each, source, "") for each, source in parts)
+
+
+def _known_attributes(table: Path | None) -> pd.DataFrame:
+    """Attributes by site: those of ``table``, then those that fluxatlas carries."""
+    carried = [read_attributes(path) for path in sorted(RESOURCES.glob("sites_*.csv"))]
+    tables = [*([read_attributes(table)] if table else []), *carried]
+    known = tables[0] if tables else pd.DataFrame(index=pd.Index([], name="site"))
+    for other in tables[1:]:
+        known = known.combine_first(other)
+    return known
+
+
+def _build(listed: list[SiteEntry], system: System, folder: Path) -> Path:
+    """The site table of the entries in ``folder``, by the rules of ``system``."""
+    block = SitesBlock(entries=listed, qc=rules_of(system, QcRules()), sea_sites="warn")
+    try:
+        build(block, folder)
+    except InputError as problem:
+        if not problem.what.startswith("no coordinates"):
+            raise
+        hint = "give a table of sites with --metadata (site, lat, lon, elevation, igbp, utc_offset)"
+        raise InputError(problem.what, where=problem.where, hint=hint) from None
+    return folder
+
+
+def _leave_out_seen(folder: Path, members: Sequence[Member], allowed: bool, near_km: float) -> bool:
+    """Take the sites that a member was trained on out of the tables in ``folder``, or say that they are among them.
+
+    Returns whether what is left is unseen.
+    """
+    own: dict[str, tuple[float, float]] = {}
+    for member in members:
+        own |= {str(site): (lat, lon) for site, lat, lon in member.meta.get("sites", [])}
+    table = pd.read_csv(folder / "sites.csv", dtype={"site": str})
+    if not own or table.empty:
+        return True
+    lat, lon = (np.array([place[axis] for place in own.values()]) for axis in (0, 1))
+    apart = distances(np.r_[table["lat"], lat], np.r_[table["lon"], lon])[: len(table), len(table) :].min(axis=1)
+    seen = table["site"].isin(list(own)) | (apart < SAME_PLACE_KM)
+    near = table["site"][~seen & (apart < near_km)]
+    if len(near):
+        _say(f"{', '.join(near)}: within {near_km:g} km of a site that the members were trained on")
+    names = ", ".join(table["site"][seen])
+    if seen.any() and allowed:
+        _say(f"warning: the members were trained on {names}: their scores are not those of unseen sites")
+    elif seen.all():
+        hint = "give other files, or --allow-seen for scores that are not those of unseen sites"
+        raise InputError(f"the members were trained on all of these sites: {names}", hint=hint)
+    elif seen.any():
+        _say(f"left out, the members were trained on them: {names}")
+        table[~seen].to_csv(folder / "sites.csv", index=False)
+        weather = pd.read_parquet(folder / "forcing.parquet")
+        weather[~weather["site"].isin(table["site"][seen])].to_parquet(folder / "forcing.parquet", index=False)
+    return not (seen.any() and allowed)
+
+
+def _site_data(wish: Wish, member: Member, work: Path, block: EvaluateBlock) -> SiteData:
+    """All sites that can be predicted; raises :class:`InputError` that says what the others lack."""
+    system, folder = member.system, wish.static_layers
+    tiles = _tiles(folder, member.grid) if folder else []
+    write_attributes(tiles, [], system, folder or work, work, work / "sites", work)
+    table = pd.read_csv(work / "sites_attributes.csv", dtype={"site": str}).set_index("site")
+    needed = [*system.attributes, *system.monthly]
+    lacking = {str(site): [name for name in needed if pd.isna(row[name])] for site, row in table.iterrows()}
+    if all(lacking.values()):
+        site, names = next(iter(lacking.items()))
+        more = f"; {counted(len(lacking) - 1, 'other site')} too" if len(lacking) > 1 else ""
+        given = read_attributes(wish.attributes).index if wish.attributes else ()
+        what = f"no {', '.join(names)} of site '{site}'{nearest(site, given)}{more}"
+        hint = "give a table with --attributes (site, " + ", ".join(needed) + ") or --static-layers of a run around it"
+        raise InputError(what, where=str(wish.attributes or ""), hint=hint)
+    try:
+        return read_sites(
+            work / "sites_attributes.csv",
+            work / "sites_forcing.parquet",
+            work / "sites" / "observations.parquet",
+            system,
+            block.cluster_distance_km,
+            series_of(system.slow, wish.series),
+            evaluate=True,
+        )
+    except InputError as problem:
+        if not problem.where.startswith(str(work)):
+            raise
+        hint = "the lines above say what each site lacks: weather of its own, or measured soil in its place"
+        raise InputError("no site can be predicted", where=", ".join(map(str, wish.files)), hint=hint) from None
+
+
+def _tiles(folder: Path, grid: str) -> list[Tile]:
+    """The tiles whose attributes are in ``folder``."""
+    from .files import open_netcdf
+
+    found = []
+    for path in sorted(folder.glob("*.nc")):
+        with open_netcdf(path) as data:
+            size = round(data.sizes["lat"] * get_grid(grid).resolution)
+        found.append(get_grid(grid).tile(path.stem, size))
+    if not found:
+        hint = "give the folder regrid/attributes of a run"
+        raise InputError("no attributes of tiles", where=str(folder), hint=hint)
+    return found
+
+
+ROWS = (
+    *((f"R2, {name}", protocol, "r2") for protocol, name in PROTOCOL_NAMES.items()),
+    ("RMSE, means of sites", "between", "rmse"),
+    ("bias, all sites alike", "balanced", "bias"),
+    ("r, median of sites", "sites", "r_q50"),
+    ("RMSE, median of sites", "sites", "rmse_q50"),
+    ("R2, noise ceiling", "ceiling", "r2"),
+)
+"""What :func:`words` shows: label, protocol and score."""
+
+
+def words(table: pd.DataFrame, system: System, members: int) -> str:
+    """The scores of ``table`` (``protocols.csv``) as a short text, a block per target, the first flux first."""
+    lines: list[str] = []
+    for target in sorted(set(table["target"]), key=lambda name: name != system.flux):
+        part = table[(table["target"] == target) & (table["subset"] == "all")]
+        own = part[part["against"] == ""].set_index(["protocol", "scale", "score", "model"])
+        models = list(dict.fromkeys(part["model"]))
+        size = part.loc[part["protocol"] == "pooled"].iloc[0]
+        where = f"{counted(int(size['sites']), 'site')} in {counted(int(size['clusters']), 'cluster')}"
+        interval = (
+            "90 % intervals" if own["low"].notna().any() else f"fewer than {FEWEST_CLUSTERS} clusters: no intervals"
+        )
+        lines += [f"{target} [{size['unit']}]: {where}, {counted(members, 'member')}; {interval}"]
+        lines += [f"  {'':24}{'sites':>6}" + "".join(f"{model:>26}" for model in models)]
+        for label, protocol, score in ROWS:
+            keys = [(protocol, "daily", score, model) for model in models]
+            rows = [own.loc[key] if key in own.index else None for key in keys]
+            many = max([int(row["sites"]) for row in rows if row is not None], default=0)
+            lines += [f"  {label:24}{many:>6}" + "".join(f"{_cell(row):>26}" for row in rows)]
+        better = part[(part["score"] == "better") & (part["against"] != "")]
+        for row in better.itertuples():
+            lines += [f"  the model '{row.model}' has a smaller error than '{row.against}' at {row.value:.0%} of sites"]
+    return "\n".join(lines)
+
+
+def _cell(row: pd.Series | None) -> str:
+    if row is None or not np.isfinite(row["value"]):
+        return "-"
+    known = np.isfinite([row["low"], row["high"]]).all()
+    return f"{row['value']:.2f}" + (f" [{row['low']:.2f}, {row['high']:.2f}]" if known else "")
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import numpy as np
@@ -76,13 +78,12 @@ def call(monkeypatch, *words: object) -> int:
 @pytest.fixture(scope="module")
 def evaluated(run, tmp_path_factory) -> tuple[Path, str]:
     folder = tmp_path_factory.mktemp("scores")
-    patch, words = pytest.MonkeyPatch(), []
-    patch.setattr("builtins.print", lambda text, **_: words.append(str(text)))
     files = chambers(folder / "files"), soils(folder / "soil.csv", list(PLACES))
-    words_ = ("--members", run, "--output", folder / "out", "--attributes", files[1], files[0], files[0].parent)
-    assert call(patch, *words_) == 0  # the same file twice
-    patch.undo()
-    return folder / "out", "\n".join(words)
+    said = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(said):
+        options = ["--members", run, "--output", folder / "out", "--attributes", files[1]]
+        assert call(patch, *options, files[0], files[0].parent) == 0  # the same file twice
+    return folder / "out", said.getvalue()
 
 
 def test_observations_are_those_of_the_file_and_all_models_predict_their_days(evaluated) -> None:

@@ -231,3 +231,8 @@ def test_importance_is_that_of_the_network_itself(samples, network) -> None:
     weight = importance(network, samples, toy.SYSTEM)
     assert np.isfinite(weight).all() and np.mean(weight**2) == pytest.approx(1) and weight.std() > 0.1
     np.testing.assert_array_equal(weight, importance(network, samples, toy.SYSTEM))
+    told = HierarchicalNetwork(toy.SYSTEM, Architecture(hidden=4, code=2))
+    told.scaler.load_state_dict(network.scaler.state_dict())
+    np.testing.assert_allclose(  # parameters of the samples are not among what is exchanged
+        importance(told, samples, toy.SYSTEM), importance(told.bind({}), samples, toy.SYSTEM), rtol=1e-3
+    )

@@ -307,7 +307,8 @@ def importance(network: HierarchicalNetwork, samples: SequenceSet, system: Syste
 
 
 def _last_years(samples: SequenceSet) -> SequenceSet:
-    """The last year of at most :data:`EXCHANGED` samples that are as long, spread over all."""
+    """The last year of at most :data:`EXCHANGED` samples that are as long, spread over all; their parameters are those
+    of the network."""
     long = [segment for segment in samples.segments if segment.stop - segment.start >= WHOLE_YEAR]
     chosen = [long[index] for index in np.unique(np.linspace(0, len(long) - 1, EXCHANGED).round().astype(int))]
     columns = [segment.site for segment in chosen]
@@ -324,4 +325,5 @@ def _last_years(samples: SequenceSet) -> SequenceSet:
         sd={},
         weight=None,
         first_day=None,
+        theta={},
     )

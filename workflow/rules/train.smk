@@ -1,4 +1,4 @@
-# train: pretrain each member on synthetic samples, fine-tune it on sites without its own fold; baselines beside them.
+# train: pretrain each member on synthetic samples, adapt it to the sites (its fold is predicted without its own sites); baselines beside them.
 # In:  <results>/synthesize/samples.nc, site tables
 # Out: <results>/train/members/{member}.pt, .../emulation/{member}.csv, <results>/train/predictions/{member}.parquet, .../baselines/{baseline}.parquet
 
@@ -45,6 +45,8 @@ rule finetune:
     output:
         member="<results>/train/members/{member}.pt",
         predictions="<results>/train/predictions/{member}.parquet",
+        intervals="<results>/train/intervals/{member}.csv",
+        parameters="<results>/train/parameters/{member}.csv",
         history="<results>/train/history/{member}_finetune.csv",
     log:
         "<results>/logs/train/finetune_{member}.log",
@@ -68,7 +70,8 @@ rule finetune:
         "fluxatlas train finetune --settings {params.settings:q} --member {wildcards.member:q}"
         " --pretrained {input.pretrained:q} --samples {input.samples:q} --sites-attributes {input.sites_attributes:q}"
         " --sites-forcing {input.sites_forcing:q} --observations {input.observations:q} --output {output.member:q}"
-        " --predictions {output.predictions:q} --history {output.history:q} --checkpoint {params.checkpoint:q}"
+        " --predictions {output.predictions:q} --intervals {output.intervals:q} --parameters {output.parameters:q}"
+        " --history {output.history:q} --checkpoint {params.checkpoint:q}"
         " {params.series:q} --completion-gap-days {params.gap:q} --threads {threads:q} 2> {log:q}"
 
 

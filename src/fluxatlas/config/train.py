@@ -65,8 +65,12 @@ class TrainBlock(Block):
     """Passes over the synthetic samples."""
     pretrain_rate: float = Field(5e-3, gt=0, le=0.1)
     """Highest learning rate of pretraining (cosine decay)."""
+    ladder: Literal["prior", "calibrated", "network"] = Field(
+        "calibrated", json_schema_extra=leaf("finetune", "baseline")
+    )
+    """How much is learnt from sites: nothing, parameters of the process model, or weights of the network too."""
     finetune_epochs: int = Field(20, ge=1, json_schema_extra=leaf("finetune", "baseline"))
-    """Passes over the sites in each of the two stages: last sub-module alone, then all."""
+    """With ladder: network. Passes over the sites in each phase of the system, such as: last sub-module, then all."""
     finetune_rate: float = Field(2e-3, gt=0, le=0.1, json_schema_extra=leaf("finetune", "baseline"))
     """Highest learning rate of the first stage; the second uses a tenth."""
     rehearsal: float = Field(0.5, ge=0, lt=1, json_schema_extra=leaf("finetune", "baseline"))

@@ -19,6 +19,7 @@ from sklearn.ensemble import HistGradientBoostingRegressor
 
 from ..config.train import TrainBlock
 from ..systems import System
+from .adapt import adapt
 from .data import FloatArray, SequenceSet
 from .finetune import Split, finetune, split_sites
 from .member import Member
@@ -153,8 +154,7 @@ def no_knowledge(
     start, _ = pretrain(samples, system, plain, 0, grid)
     found = []
     for member in range(settings.members):
-        trained, _, split = finetune(start, samples, sites, plain, member)
-        found.append(site_table("network_no_knowledge", member, trained.network, sites, split.hidden))
+        found.append(adapt(start, samples, sites, plain, member, label="network_no_knowledge").predictions)
     return found
 
 

@@ -126,6 +126,8 @@ def finetune(
     observations: Observations,
     output: Output,
     predictions: Annotated[Path, typer.Option(help="Predictions at all sites to write (Parquet).")],
+    intervals: Annotated[Path, typer.Option(help="Intervals of the sites' means to write (CSV).")],
+    parameters: Annotated[Path, typer.Option(help="Parameters before and after calibration to write (CSV).")],
     history: History,
     member: Number = 0,
     settings: Settings = "{}",
@@ -134,14 +136,14 @@ def finetune(
     gap: Gap = 7,
     threads: Threads = 1,
 ) -> None:
-    """Fine-tune a pretrained member on the sites outside its own fold and predict all sites."""
+    """Adapt a pretrained member to the sites, and predict those of its fold with what the others teach."""
     block, started = _begin(settings, threads), time.monotonic()
     from ..files import write_text
     from ..ingest.atmosphere import series_of
+    from .adapt import adapt
     from .data import read_samples
-    from .finetune import finetune as run
     from .member import Member
-    from .predict import site_table, write_table
+    from .predict import write_table
     from .sites import read_sites
 
     begin = Member.load(pretrained)
@@ -156,10 +158,12 @@ def finetune(
         **{gas: Path(given.source) for gas, given in known.items() if not given.carried},
     )
     data = read_samples(samples, begin.system)
-    trained, table, split = run(begin, data, sites, block, member, checkpoint, meta)
-    write_text(history, table.to_csv(index=False))
-    write_table([site_table("network", member, trained.network, sites, split.hidden)], predictions)
-    trained.save(output)
+    found = adapt(begin, data, sites, block, member, checkpoint, meta)
+    write_text(history, found.history.to_csv(index=False))
+    write_text(intervals, found.intervals.to_csv(index=False, float_format="%.6g"))
+    write_text(parameters, found.parameters.to_csv(index=False, float_format="%.6g"))
+    write_table([found.predictions], predictions)
+    found.member.save(output)
     _done(output, started)
 
 

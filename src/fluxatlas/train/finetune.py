@@ -18,7 +18,6 @@ import torch
 from ..config.train import TrainBlock
 from ..errors import InputError
 from ..files import commit, settings_hash
-from . import applicability
 from .data import SequenceSet, Window
 from .knowledge import Knowledge
 from .loop import Mixture, Schedule, Trainer
@@ -51,7 +50,7 @@ def split_sites(data: SiteData, flux: str, settings: TrainBlock, fold: int, seed
     fold %= count
     of_fold = _fold_masks(data, flux, settings, count)
     hidden = tuple(mask == fold for mask in of_fold)
-    kept = [_without(part, mask) for part, mask in zip(data.sets, hidden, strict=True)]
+    kept = [without(part, mask) for part, mask in zip(data.sets, hidden, strict=True)]
     alive = np.concatenate([np.isfinite(part.targets[flux]).any(axis=0) for part in kept])
     if not alive.any():
         raise InputError(f"no observation of '{flux}' is left to train on", hint="check the observations and the folds")
@@ -83,7 +82,8 @@ def _fold_masks(data: SiteData, flux: str, settings: TrainBlock, count: int) -> 
     return masks
 
 
-def _without(data: SequenceSet, hidden: Mask) -> SequenceSet:
+def without(data: SequenceSet, hidden: Mask) -> SequenceSet:
+    """The set without the observations where ``hidden`` (time, site)."""
     return data.observed(lambda _, values: np.where(hidden, np.float32(np.nan), values))
 
 
@@ -135,7 +135,7 @@ def finetune(
     meta: dict[str, Any] | None = None,
     frozen_stage: bool = True,
 ) -> tuple[Member, pd.DataFrame, Split]:
-    """Fine-tune ``pretrained`` as member number ``member``; returns the member, the history and what was hidden.
+    """Fine-tune the weights of ``pretrained`` as member number ``member``; returns it, the history and what was hidden.
 
     The phases are those of the system (``System.phases``); without ``frozen_stage`` all sub-modules learn at once at
     the full rate. The weights of the best validation score are kept; they may be the pretrained ones.
@@ -143,7 +143,6 @@ def finetune(
     system, seed, device = pretrained.system, settings.seed + member, device_of(settings)
     split = split_sites(sites, system.flux, settings, member, seed)
     network = copy.deepcopy(pretrained.network).to(device)
-    _say_beyond(network, sites)
     objectives = (
         Objective(system, "finetune", Knowledge.of(system, "finetune", settings.knowledge)),
         Objective(system, "pretrain", Knowledge.of(system, "pretrain", settings.knowledge)),
@@ -171,15 +170,13 @@ def finetune(
         label=f"member {member}:",
     )
     history = trainer.run()
-    network = network.to("cpu").bind({}).eval()
+    network.to("cpu").eval()
     described = {**pretrained.meta, "stage": "finetune", "member": member, "commit": commit(), **(meta or {})}
-    described["sites"] = sites.places(split.hidden)
-    described["hidden_sites"] = _hidden_sites(sites, split)
-    index = applicability.fit(network, synthetic, system, [*split.training, *split.validation])
-    return Member(network, pretrained.grid, index, described), history, split
+    described["hidden_sites"] = hidden_sites(sites, split)
+    return Member(network, pretrained.grid, pretrained.applicability, described), history, split
 
 
-def _say_beyond(network: HierarchicalNetwork, sites: SiteData) -> None:
+def say_beyond(network: HierarchicalNetwork, sites: SiteData) -> None:
     """Name the sites with statics beyond the samples, which the network holds at their edge."""
     for part in sites.sets:
         far = network.beyond({name: torch.as_tensor(values) for name, values in part.statics.items()})
@@ -190,7 +187,8 @@ def _say_beyond(network: HierarchicalNetwork, sites: SiteData) -> None:
                 print(said, file=sys.stderr, flush=True)
 
 
-def _hidden_sites(sites: SiteData, split: Split) -> list[str]:
+def hidden_sites(sites: SiteData, split: Split) -> list[str]:
+    """Sites that are hidden on all days."""
     return [
         site
         for part, hidden in zip(sites.sets, split.hidden, strict=True)

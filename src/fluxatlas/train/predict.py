@@ -16,7 +16,7 @@ from .data import YEAR, FloatArray, SequenceSet, Window
 from .networks import HierarchicalNetwork
 from .sites import SiteData
 
-COLUMNS = ("model", "member", "site", "time", "variable", "observed", "sd", "predicted", "split")
+COLUMNS = ("model", "member", "site", "time", "variable", "observed", "sd", "predicted", "low", "high", "split")
 
 
 @torch.no_grad()
@@ -57,11 +57,12 @@ def table(
     data: SequenceSet,
     predicted: Mapping[str, FloatArray],
     hidden: npt.NDArray[np.bool_],
+    interval: tuple[Mapping[str, FloatArray], Mapping[str, FloatArray]] = ({}, {}),
 ) -> pd.DataFrame:
     """Observed against predicted, one row per observed day and variable, in the columns of docs/contracts.md.
 
     ``hidden`` (time, site) marks what the model did not see: its ``split`` is ``test``. Variables that the data
-    override are no prediction and left out.
+    override are no prediction and left out. ``interval``: low and high (time, site) of 90 % by variable, where known.
     """
     frames: list[pd.DataFrame] = []
     for name, observed in data.targets.items():
@@ -69,6 +70,7 @@ def table(
             continue
         day, site = np.nonzero(np.isfinite(observed) & np.isfinite(predicted[name]))
         sd: Any = data.sd[name][day, site] if name in data.sd else np.nan
+        low, high = (bound[name][day, site].astype(np.float64) if name in bound else np.nan for bound in interval)
         frames.append(
             pd.DataFrame(
                 {
@@ -80,6 +82,8 @@ def table(
                     "observed": observed[day, site].astype(np.float64),
                     "sd": np.asarray(sd, np.float64),
                     "predicted": predicted[name][day, site].astype(np.float64),
+                    "low": low,
+                    "high": high,
                     "split": np.where(hidden[day, site], "test", "train"),
                 }
             )

@@ -1,0 +1,182 @@
+"""From a pretrained network to a member of the ensemble: as much is learnt from sites as they can teach.
+
+The rungs of the ladder, each holding the one before:
+
+| rung | what is learnt from sites |
+|---|---|
+| ``prior`` | nothing: parameters are those of the prior |
+| ``calibrated`` | the parameters of the process model, which the network is told, and how places differ in them |
+| ``network`` | weights of the network too, by the phases of the system (:mod:`fluxatlas.train.finetune`) |
+
+Folds are for evaluation: the predictions of a fold come from parameters (and weights) that have not seen it. The member
+itself learns from all sites: members differ in their seed, in the structure of the process model, in the blocks of
+sites drawn with replacement, and in their draw from what is then known of the parameters.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ..config.train import TrainBlock
+from ..files import commit
+from . import applicability
+from .calibrated import (
+    Predicted,
+    Structured,
+    bootstrap,
+    calibrate_sites,
+    parameter_table,
+    predict_places,
+    structure_of,
+)
+from .calibration import Posterior
+from .data import SequenceSet
+from .finetune import Split, finetune, hidden_sites, say_beyond, split_sites, without
+from .member import Member
+from .networks import HierarchicalNetwork
+from .places import Effective, effective
+from .predict import table
+from .pretrain import split_samples
+from .sites import SiteData
+
+INTERVALS = (
+    *("member", "site", "target", "unit", "seen", "n", "observed_mean", "predicted_mean", "low", "high"),
+    *("mean_inside", "days_inside"),
+)
+"""Columns of the table of intervals."""
+HISTORY = ("phase", "epoch", "total", "validation", "best", "seconds")
+
+
+@dataclass(frozen=True)
+class Adapted:
+    """A member and what is known of it: ``history`` of its weights (empty where none moved), ``predictions`` and
+    ``intervals`` of a fold that it has not seen, ``parameters`` before and after."""
+
+    member: Member
+    history: pd.DataFrame
+    predictions: pd.DataFrame
+    intervals: pd.DataFrame
+    parameters: pd.DataFrame
+
+
+def adapt(
+    pretrained: Member,
+    samples: SequenceSet,
+    sites: SiteData,
+    settings: TrainBlock,
+    member: int,
+    checkpoint: str | Path | None = None,
+    meta: dict[str, Any] | None = None,
+    label: str = "network",
+) -> Adapted:
+    """Make member number ``member`` of ``pretrained``; ``settings.ladder`` is the highest rung.
+
+    ``predictions`` are those of the model called ``label``. Raises as :func:`fluxatlas.train.finetune.split_sites` and
+    :func:`fluxatlas.train.calibration.calibrate`.
+    """
+    system, seed = pretrained.system, settings.seed + member
+    split = split_sites(sites, system.flux, settings, member, seed)
+    model = Structured(system, structure_of(samples, system, member, settings.seed))
+    say_beyond(pretrained.network, sites)
+    fold = [without(part, mask) for part, mask in zip(sites.sets, split.hidden, strict=True)]
+    posterior = _posterior(fold, model, settings, f"member {member}, without its fold")
+    network, history = pretrained.network, pd.DataFrame(columns=list(HISTORY))
+    if settings.ladder == "network":
+        told = SiteData(tuple(_told(part, posterior, model) for part in sites.sets))
+        tuned, history, _ = finetune(pretrained, samples, told, settings, member, checkpoint, meta)
+        network = tuned.network
+    predictions, intervals = _fold(network, sites, split, posterior, model, settings, member, label)
+    whole = posterior
+    if settings.ladder != "prior":
+        weights = bootstrap(sites.sets, member, settings.seed)
+        whole = calibrate_sites(sites.sets, model, weights)
+        _say(f"member {member}, of all sites", whole)
+    training, held_out = split_samples(samples, settings, seed)
+    u = whole.draw_shared(1, np.random.default_rng([settings.seed, member, 19]))[0]
+    if member == 0:
+        u = np.sqrt(1 - whole.between) * whole.mean
+    found = effective(network, held_out, model, u, seed)
+    return Adapted(
+        _member(pretrained, network, model, found, training, sites, split, settings, member, meta),
+        history,
+        predictions,
+        intervals,
+        parameter_table(whole, model).assign(member=member),
+    )
+
+
+def _posterior(parts: list[SequenceSet], model: Structured, settings: TrainBlock, what: str) -> Posterior:
+    """The posterior of ``parts``, or the prior where nothing is to be learnt."""
+    if settings.ladder == "prior":
+        return calibrate_sites([], model)
+    found = calibrate_sites(parts, model)
+    _say(what, found)
+    return found
+
+
+def _say(what: str, posterior: Posterior) -> None:
+    said = "" if posterior.converged else f"; {posterior.message}"
+    text = f"{what}: {len(posterior.names)} parameters calibrated at {len(posterior.sites)} sites{said}"
+    print(text, file=sys.stderr, flush=True)
+
+
+def _told(data: SequenceSet, posterior: Posterior, model: Structured) -> SequenceSet:
+    """The set with the parameters of its sites: their own where calibrated, else those of an average place."""
+    average = posterior.unseen()[0]
+    u = [posterior.place(site).mean if site in posterior.sites else average for site in data.sites]
+    theta = {name: np.asarray(values, np.float32) for name, values in model.theta(np.stack(u)).all().items()}
+    return replace(data, theta=theta)
+
+
+def _fold(
+    network: HierarchicalNetwork,
+    sites: SiteData,
+    split: Split,
+    posterior: Posterior,
+    model: Structured,
+    settings: TrainBlock,
+    member: int,
+    label: str,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Predictions and intervals at all sites."""
+    frames, rows = [], []
+    for data, hidden in zip(sites.sets, split.hidden, strict=True):
+        found: Predicted = predict_places(network, data, posterior, model, settings.seed + member)
+        frames.append(table(label, member, data, found.mean, hidden, (found.low, found.high)))
+        rows += found.rows
+    intervals = pd.DataFrame(rows).assign(member=member)
+    return pd.concat(frames, ignore_index=True), intervals.reindex(columns=list(INTERVALS))
+
+
+def _member(
+    pretrained: Member,
+    network: HierarchicalNetwork,
+    model: Structured,
+    found: Effective,
+    training: SequenceSet,
+    sites: SiteData,
+    split: Split,
+    settings: TrainBlock,
+    member: int,
+    meta: dict[str, Any] | None,
+) -> Member:
+    """``network`` bound to the effective parameters, with what it must say of itself."""
+    theta = {name: float(values[0]) for name, values in model.theta(found.u[None]).all().items()}
+    bound = network.bind(theta).eval()
+    described = {**pretrained.meta, "stage": "adapt", "member": member, "commit": commit(), **(meta or {})}
+    described |= {
+        "sites": sites.places([np.zeros_like(mask) for mask in split.hidden]),
+        "hidden_sites": hidden_sites(sites, split),
+        "ladder": settings.ladder,
+        "theta": theta,
+        "mean_over_places": found.ratio,
+        "places": {name: list(line) for name, line in found.spread.items()},
+    }
+    index = applicability.fit(bound, training, model.system, [*sites.sets])
+    return Member(bound, pretrained.grid, index, described)

@@ -212,6 +212,9 @@ def write_flux(file, tile, days, daily, annual, distance, active, **attrs):
         file.createVariable(f"{name}_member", "f4", dims, fill_value=np.float32(np.nan))[:] = np.where(
             active, data, np.nan
         )
+        sd = data.std(axis=0, ddof=1) if members > 1 else np.full(data.shape[1:], np.nan)
+        year = file.createVariable(f"{name}_year_sd", "f4", dims[1:], fill_value=np.float32(np.nan))
+        year[:] = np.where(active, sd, np.nan)
     layers = {"dissimilarity": distance, "point_density": np.round(9 * np.maximum(0, 0.8 - distance))}
     for name, data in layers.items():
         variable = file.createVariable(name, "f4", ("lat", "lon"), fill_value=np.float32(np.nan))

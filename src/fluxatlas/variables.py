@@ -18,6 +18,9 @@ from .errors import InputError, UnitError, nearest
 from .paths import RESOURCES
 from .yaml_text import read_keys
 
+UNCERTAINTY = "standard uncertainty at a place (members of the ensemble, and places that are alike)"
+"""What ``<flux>_sd`` is."""
+
 FILL = -32768
 """Missing value of packed int16 data."""
 ROUNDED = 1.0

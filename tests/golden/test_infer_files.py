@@ -44,6 +44,7 @@ def test_the_file_holds_what_the_contract_lists(folder: Path) -> None:
         found = {name: variable.dimensions for name, variable in file.variables.items()}
     daily = dict.fromkeys(DAILY, ("time", "lat", "lon"))
     annual = dict.fromkeys(("fch4_member", "ch4ox_member"), ("member", "lat", "lon"))
+    annual |= dict.fromkeys(("fch4_year_sd", "ch4ox_year_sd"), ("lat", "lon"))
     flags = dict.fromkeys(("dissimilarity", "point_density", "applicable"), ("lat", "lon"))
     axes = {name: (name,) for name in ("time", "lat", "lon", "member")}
     assert found == {**daily, **annual, **flags, **axes}

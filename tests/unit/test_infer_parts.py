@@ -8,7 +8,7 @@ import pytest
 from fluxatlas import variables
 from fluxatlas.errors import ConfigError, MemoryLimitError
 from fluxatlas.infer.engine import make_engine
-from fluxatlas.infer.kernel import spread
+from fluxatlas.infer.kernel import uncertainty
 from fluxatlas.infer.memory import predict, refuse_above
 from fluxatlas.infer.packing import pack
 from fluxatlas.infer.sharing import MOST_THREADS, choose_scheduler, make_blocks
@@ -69,10 +69,15 @@ def test_scheduler_is_chosen_by_workers() -> None:
     assert choose_scheduler("processes", 2, 9) == "processes"
 
 
-def test_spread_is_the_sample_standard_deviation_and_unknown_for_one_member() -> None:
-    values = np.random.default_rng(1).normal(size=(3, 4, 5)).astype(np.float32)
-    np.testing.assert_allclose(spread(values), np.std(values.astype(float), axis=0, ddof=1), rtol=1e-5)
-    assert np.isnan(spread(values[:1])).all()
+def test_uncertainty_is_the_spread_of_members_and_of_places() -> None:
+    values = np.random.default_rng(0).normal(0, 1, (4, 3, 2)).astype(np.float32)
+    none, lines = np.zeros((4, 2), np.float32), np.array([[0.1, 0.5]] * 4, np.float32)
+    members = np.std(values.astype(float), axis=0, ddof=1)
+    np.testing.assert_allclose(uncertainty(values, none), members, rtol=1e-5)
+    places = np.mean((0.1 + 0.5 * np.abs(values.astype(float))) ** 2, axis=0)
+    np.testing.assert_allclose(uncertainty(values, lines), np.sqrt(members**2 + places), rtol=1e-5)
+    assert np.isnan(uncertainty(values[:1], none[:1])).all()
+    np.testing.assert_allclose(uncertainty(values[:1], lines[:1]), 0.1 + 0.5 * np.abs(values[0]), rtol=1e-5)
 
 
 def test_unknown_back_end_names_the_nearest() -> None:

@@ -134,7 +134,7 @@ def _drawn(name, inputs):
 def test_a_small_domain_fills_the_map_with_its_sites_and_no_empty_panel(small) -> None:
     figure = _drawn("flux_map", small)
     maps_ = [axis for axis in figure.axes if axis.get_title(loc="left")]
-    assert [axis.get_title(loc="left") for axis in maps_] == ["(a) Mean", "(b) Ensemble spread"]
+    assert [axis.get_title(loc="left") for axis in maps_] == ["(a) Mean", "(b) Uncertainty"]
     assert "not known" in figure.get_supxlabel()
     values = np.ma.filled(maps_[0].collections[1].get_array(), np.nan)
     assert np.isfinite(values).mean() > 0.5  # of the two tiles it is 2.4 %

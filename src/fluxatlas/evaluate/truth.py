@@ -55,7 +55,8 @@ def truth_table(
 
     ``within_members`` is the share of the area where the truth lies between the smallest and largest member; for n
     members as good as draws from the same distribution it would be ``expected_within`` = (n - 1) / (n + 1).
-    ``within_2sd`` is the share within two standard deviations of the mean, ``mean_sd`` their mean. Totals are in the
+    ``within_2sd`` is the share within two standard uncertainties (``<flux>_year_sd``) of the mean, ``mean_sd`` their
+    mean. Totals are in the
     budget unit of each flux over the cells that have both. Raises :class:`InputError` where truth and product share no
     year, variable or cell.
     """
@@ -66,7 +67,13 @@ def truth_table(
         if year in mosaic.years:
             members = mosaic.layer(f"{variable}_member", year)
             rows.append(
-                {"year": year, "variable": variable, **_compare(true, members, area, year, system.get_flux(variable))}
+                {
+                    "year": year,
+                    "variable": variable,
+                    **_compare(
+                        true, members, mosaic.layer(f"{variable}_year_sd", year), area, year, system.get_flux(variable)
+                    ),
+                }
             )
     if not rows:
         raise InputError(
@@ -78,6 +85,7 @@ def truth_table(
 def _compare(
     true: npt.NDArray[np.float64],
     members: npt.NDArray[np.float64],
+    uncertainty: npt.NDArray[np.float64],
     area: npt.NDArray[np.float64],
     year: int,
     flux: Flux,
@@ -87,7 +95,7 @@ def _compare(
         raise InputError(f"truth and product of {year} share no cell", hint="check that they are of the same domain")
     t, m, w = true[both], members[:, both], area[both]
     mean, n = m.mean(axis=0), len(m)
-    sd = m.std(axis=0, ddof=1) if n > 1 else np.zeros_like(mean)
+    sd = np.nan_to_num(uncertainty[both])
     found: dict[str, Any] = scores(t, mean, w)
     found["cells"] = found.pop("n")
     mass = w * (366 if calendar.isleap(year) else 365) * mass_factor(flux)

@@ -64,13 +64,15 @@ class BlockResult:
     """What a block gives back beside its daily values.
 
     ``state`` (member, layer, cell, hidden) per sub-module; ``annual`` (member, cell) float32 per flux, mean of the last
-    year; ``verdict`` on the cells (none for a spin-up); ``outside``: how many values of each variable leave its valid
-    range; ``beyond``: how many cells have each static beyond the samples of a member; ``seconds`` by part of the work.
+    year, and ``annual_sd`` (cell,) its standard uncertainty at a place; ``verdict`` on the cells (none for a spin-up);
+    ``outside``: how many values of each variable leave its valid range; ``beyond``: how many cells have each static
+    beyond the samples of a member; ``seconds`` by part of the work.
     """
 
     block: Block
     state: EnsembleState
     annual: dict[str, Array] = field(default_factory=dict)
+    annual_sd: dict[str, Array] = field(default_factory=dict)
     verdict: Verdict | None = None
     outside: dict[str, int] = field(default_factory=dict)
     beyond: dict[str, int] = field(default_factory=dict)
@@ -91,6 +93,11 @@ class Context:
     @property
     def system(self) -> System:
         return self.members[0].system
+
+    def places(self, flux: str) -> Array:
+        """(member, 2): a and b of the standard deviation ``a + b |flux|`` between places; 0 where a member has none."""
+        lines = [member.meta.get("places", {}).get(flux, (0.0, 0.0)) for member in self.members]
+        return np.array(lines, np.float32)
 
     def piece(self, path: str) -> ForcingPiece:
         """The piece at ``path``; the last two are kept, since threads may be in two years of a spin-up."""
@@ -167,6 +174,7 @@ class _BlockRun:
                     climate[name].append(drivers[name])
         if store:
             self.outcome.annual = {k: (v / len(piece.dates)).astype(np.float32) for k, v in sums.items()}
+            self.outcome.annual_sd = {k: uncertainty(v, self.own.places(k)) for k, v in self.outcome.annual.items()}
             with self._timed("applicability"):
                 self._judge({name: np.concatenate(values) for name, values in climate.items()})
 
@@ -215,7 +223,7 @@ class _BlockRun:
             self._write(store, name, variables.get(name), days, values.mean(axis=0))
             if name in self.own.system.flux_names:
                 sums[name] += values.sum(axis=1, dtype=np.float64)
-                self._write(store, f"{name}_sd", variables.get(name), days, spread(values))
+                self._write(store, f"{name}_sd", variables.get(name), days, uncertainty(values, self.own.places(name)))
 
     def _write(self, store: Store, name: str, variable: variables.Variable, days: slice, values: Array) -> None:
         packed, outside = pack(values, variable)
@@ -245,8 +253,16 @@ class _BlockRun:
         return self.outcome
 
 
-def spread(values: Array) -> Array:
-    """Standard deviation over members of (member, ...), with n - 1; NaN for one member, whose spread is unknown."""
-    if len(values) < 2:
+def uncertainty(values: Array, places: Array) -> Array:
+    """Standard uncertainty of the mean over members of ``values`` (member, ...) at a place.
+
+    The standard deviation over the members (n - 1), and what places differ by that are alike in all that is known:
+    ``a + b |value|`` by ``places`` (member, 2). NaN for one member that does not know the latter.
+    """
+    line = places.reshape(len(values), 2, *[1] * (values.ndim - 1))
+    between = ((line[:, 0] + line[:, 1] * np.abs(values)) ** 2).mean(axis=0)
+    if len(values) > 1:
+        between = between + values.var(axis=0, ddof=1)
+    elif not places.any():
         return np.full(values.shape[1:], np.nan, np.float32)
-    return values.std(axis=0, ddof=1)
+    return np.sqrt(between).astype(np.float32)

@@ -15,7 +15,7 @@ from ..config.infer import InferBlock
 from ..systems import System
 from ..tiles.cells import ActiveCells
 from ..train.flags import INSIDE, MEANINGS, NEAR, NO_CELL, OUTSIDE, UNJUDGED
-from ..variables import FILL
+from ..variables import FILL, UNCERTAINTY
 from .kernel import BlockResult
 from .store import Store
 
@@ -76,7 +76,7 @@ def _daily_variable(file: netCDF4.Dataset, name: str, settings: InferBlock) -> n
     variable = _variable(file, name, "i2", dims, FILL, settings)
     attrs = row.attrs
     if name.endswith("_sd"):
-        attrs["long_name"] = f"standard deviation over the ensemble: {row.long_name}"
+        attrs["long_name"] = f"{UNCERTAINTY}: {row.long_name}"
         attrs["standard_name"] = f"{row.standard_name} standard_error" if row.standard_name else None
     variable.setncatts({k: v for k, v in attrs.items() if v is not None})
     variable.setncatts({"scale_factor": row.packing[0], "add_offset": row.packing[1]})
@@ -123,6 +123,12 @@ def _write_annual(
         for result in results:
             filled[:, cells.index[result.block.start : result.block.stop]] = result.annual[name]
         variable[:] = filled.reshape(members, *cells.tile.shape)
+        sd = _variable(file, f"{name}_year_sd", "f4", ("lat", "lon"), np.float32(np.nan), settings)
+        sd.setncatts({"long_name": f"{UNCERTAINTY} in the mean of the year: {row.long_name}", "units": row.units})
+        flat = np.full(cells.tile.shape[0] * cells.tile.shape[1], np.nan, np.float32)
+        for result in results:
+            flat[cells.index[result.block.start : result.block.stop]] = result.annual_sd[name]
+        sd[:] = flat.reshape(cells.tile.shape)
 
 
 def _write_applicability(

@@ -10,6 +10,7 @@ from .. import __version__, variables
 from ..config.products import ProductsBlock
 from ..systems import System
 from ..tiles.mosaic import Mosaic
+from ..variables import UNCERTAINTY
 from .about import SYNTHETIC_NOTE, About
 
 TIME_UNITS = "days since 1970-01-01 00:00:00"
@@ -66,7 +67,8 @@ def field(name: str, source: dict[str, Any], ancillary: list[str]) -> dict[str, 
     if variables.get(base).units == "K":
         attrs["units_metadata"] = "temperature: on_scale" if name == base else "temperature: difference"
     if name != base:
-        attrs["long_name"] = f"standard deviation over the ensemble: {attrs['long_name']}"
+        attrs["long_name"] = f"{UNCERTAINTY}: {attrs['long_name']}"
+        attrs["comment"] = "90 % interval: value -/+ 1.645 standard uncertainties"
         if "standard_name" in attrs:
             attrs["standard_name"] += " standard_error"
     attrs |= {key: source[key] for key in ("scale_factor", "add_offset") if key in source}
@@ -157,7 +159,7 @@ def _words(variable: str, year: int, mosaic: Mosaic, system: System, about: Abou
     summary = (
         f"Daily {row.long_name} [{row.units}] in {year} on a grid of {_spacing(mosaic.grid.resolution)} degree, "
         "estimated by an ensemble of knowledge-guided neural networks that were pretrained on a process model "
-        "and fine-tuned on observations. Values are the mean of the ensemble; the spread of the ensemble and the "
+        "and fine-tuned on observations. Values are the mean of the ensemble; their standard uncertainty and the "
         "likeness of each cell to the observed sites are given beside them where they are known. Cells that are "
         "not run (no land, or an attribute unknown) are missing."
     )

@@ -16,7 +16,6 @@ from matplotlib.patches import Patch
 
 from .. import variables
 from ..config.report import ReportBlock
-from ..errors import counted
 from ..evaluate.metrics import scores
 from ..evaluate.truth import read_truth
 from ..files import open_netcdf
@@ -79,6 +78,11 @@ def _members(mosaic: Mosaic, variable: str, years: Sequence[int]) -> Array:
     return _mean(mosaic.layer(f"{variable}_member", year) for year in years)
 
 
+def uncertainty(mosaic: Mosaic, variable: str, years: Sequence[int]) -> Array:
+    """Standard uncertainty (lat, lon) of the mean of a year at a place, averaged over ``years``; NaN if unknown."""
+    return _mean(mosaic.layer(f"{variable}_year_sd", year) for year in years)
+
+
 def _mean(fields: Iterable[Array]) -> Array:
     """Mean of fields of one shape, holding no more than two at a time."""
     count, total = 0, np.zeros(())
@@ -94,12 +98,13 @@ def span_of_years(years: Sequence[int]) -> str:
 
 
 def flux_map(inputs: Inputs, settings: ReportBlock) -> Figure:
-    """Annual mean and, where they are known, its spread over the members and the distance from the observed sites."""
+    """Annual mean and, where they are known, its uncertainty at a place and the distance from the observed sites."""
     flux = get_system(inputs.system).shown_flux
     mosaic = assemble(inputs.flux, inputs.attributes).around_active()
     frame, members = map_frame(mosaic), _members(mosaic, flux.variable, mosaic.years)
     distance = mosaic.layer("dissimilarity", mosaic.years[-1])
-    known, many = bool(np.isfinite(distance).any()), len(members) > 1
+    spread = uncertainty(mosaic, flux.variable, mosaic.years)
+    known, many = bool(np.isfinite(distance).any()), bool(np.isfinite(spread).any())
     mean = members.mean(axis=0)
     figure, axes = _panels(frame, 1 + many + known, note=not (many and known))
     low, high = limits(mean)
@@ -108,13 +113,14 @@ def flux_map(inputs: Inputs, settings: ReportBlock) -> Figure:
     colorbar(figure, mesh, axes[0], f"{flux.label}, {span_of_years(mosaic.years)}\n({flux_unit(flux)})")
     axes[0].set_title("Mean")
     if many:
-        spread = members.std(axis=0, ddof=1)
         mesh = frame.draw(axes[1], spread, cmap="cividis", vmin=0, vmax=limits(spread)[1])
-        colorbar(figure, mesh, axes[1], f"standard deviation, {counted(len(members), 'member')}\n({flux_unit(flux)})")
-        axes[1].set_title("Ensemble spread")
+        colorbar(figure, mesh, axes[1], f"standard uncertainty at a place\n({flux_unit(flux)})")
+        axes[1].set_title("Uncertainty")
     if known:
         _draw_applicability(figure, axes[-1], frame, distance, mosaic.layer("applicable", mosaic.years[-1]))
-    absent = ["one member: no spread"] * (not many) + ["dissimilarity to the observed sites is not known"] * (not known)
+    absent = ["one member: no uncertainty"] * (not many) + ["dissimilarity to the observed sites is not known"] * (
+        not known
+    )
     if absent:
         figure.supxlabel("; ".join(absent).capitalize(), fontsize="small", color=FAINT)
     panel_letters(axes)

@@ -11,19 +11,18 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
 from ..config.report import ReportBlock
-from ..errors import counted
 from ..evaluate.metrics import scores
 from ..style import COLORS, WIDTH, colorbar, limits, panel_letters
 from ..systems import get_system
 from ..tiles.mosaic import assemble
 from .catalogue import Inputs
-from .maps import estimate_and_truth, flux_unit, map_frame, span_of_years
+from .maps import estimate_and_truth, flux_unit, map_frame, span_of_years, uncertainty
 
 Array = npt.NDArray[np.float64]
 
 
 def overview(inputs: Inputs, settings: ReportBlock) -> Figure:
-    """Estimated and true annual mean on one scale, the ensemble's spread, and estimate against truth by cell.
+    """Estimated and true annual mean on one scale, the uncertainty, and estimate against truth by cell.
 
     With ``dpi`` 222 the picture is 1600 pixels wide.
     """
@@ -39,10 +38,10 @@ def overview(inputs: Inputs, settings: ReportBlock) -> Figure:
         axis.set_title(title)
     label = f"{flux.label}, {span_of_years(years)} ({flux_unit(flux)})"
     colorbar(figure, mesh, list(axes[:2]), label, aspect=52)
-    spread = members.std(axis=0, ddof=1) if len(members) > 1 else np.full(estimate.shape, np.nan)
+    spread = uncertainty(mosaic, flux.variable, years)
     mesh = frame.draw(axes[2], spread, cmap="cividis", vmin=0, vmax=limits(spread)[1])
-    colorbar(figure, mesh, axes[2], f"sd of {counted(len(members), 'member')}", ticks=3, aspect=23)
-    axes[2].set_title("Spread")
+    colorbar(figure, mesh, axes[2], "standard uncertainty", ticks=3, aspect=23)
+    axes[2].set_title("Uncertainty")
     for axis in axes[1:3]:
         axis.tick_params(labelleft=False)
     _draw_cells(axes[3], estimate, true, mosaic.weight(), frame.ratio)

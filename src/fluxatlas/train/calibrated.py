@@ -22,6 +22,7 @@ from ..theta import Prior, Theta
 from .calibration import Posterior, calibrate
 from .data import FloatArray, SequenceSet
 from .error_model import Observed
+from .gauss_newton import Options
 from .networks import HierarchicalNetwork
 from .predict import predict
 from .simulation import simulate_sites
@@ -31,6 +32,9 @@ DRAWS = 16
 NOISES = 16
 """Draws of the errors for each of these, for intervals of days."""
 INTERVAL = (0.05, 0.95)
+DIFFERENCE = 0.2
+"""Change of a parameter for its Jacobian, in standard deviations of its prior: thresholds, as of snow and drought, and
+output in single precision make smaller ones rough."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +121,9 @@ def calibrate_sites(
     """The posterior of the parameters of ``model`` at the observed sites of ``parts`` (``weights`` by site)."""
     forward = SitesModel(parts, model)
     counted = {site: weight for site, weight in (weights or {}).items() if site in forward.observations}
-    return calibrate(forward, forward.observations, tuple(model.priors), model.between, weights=counted or None)
+    options = Options(difference=DIFFERENCE)
+    names = tuple(model.priors)
+    return calibrate(forward, forward.observations, names, model.between, weights=counted or None, options=options)
 
 
 def bootstrap(parts: Sequence[SequenceSet], number: int, seed: int) -> dict[str, float] | None:
@@ -132,8 +138,8 @@ def bootstrap(parts: Sequence[SequenceSet], number: int, seed: int) -> dict[str,
 
 @dataclass(frozen=True)
 class Predicted:
-    """Predictions of one set of sites: ``mean``, ``low`` and ``high`` (time, site) by variable, and rows of the table of
-    intervals of the means of sites."""
+    """Predictions of one set of sites: ``mean``, ``low`` and ``high`` (time, site) by variable, and the ``rows`` of the
+    table of intervals of the means of sites."""
 
     mean: dict[str, FloatArray]
     low: dict[str, FloatArray]
@@ -192,7 +198,8 @@ def _interval(
     """The row of a site, and low and high (2, day) of its observed days; ``values`` (draw, day)."""
     observed = data.targets[name][seen, site].astype(float)
     stated = np.nan_to_num(data.sd[name][seen, site]) if name in data.sd else 0.0
-    sigma = posterior.pool[name].sigma if name in posterior.pool else 0.0
+    errors = posterior.errors.get(data.sites[site], posterior.pool)
+    sigma = errors[name].sigma if name in errors else 0.0
     noise = np.sqrt(sigma**2 + stated**2) * rng.standard_normal((NOISES, *values.shape))
     days = np.quantile((values + noise).reshape(-1, values.shape[1]), INTERVAL, axis=0)
     means = np.quantile(values.mean(axis=1), INTERVAL)

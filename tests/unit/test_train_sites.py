@@ -297,6 +297,10 @@ def test_commands_write_what_the_contract_says(files, tmp_path) -> None:
             tmp_path / "m.pt",
             "--predictions",
             tmp_path / "p.parquet",
+            "--intervals",
+            tmp_path / "i.csv",
+            "--parameters",
+            tmp_path / "theta.csv",
             "--history",
             tmp_path / "m.csv",
             "--checkpoint",
@@ -326,6 +330,11 @@ def test_commands_write_what_the_contract_says(files, tmp_path) -> None:
     assert tuple(found.columns) == COLUMNS and set(found["split"]) == {"train", "test"}
     assert set(found["site"]) == {f"s{k}" for k in range(SITES)}
     assert set(found.loc[found["split"] == "test", "site"]) == set(member.meta["hidden_sites"])
+    intervals, parameters = (pd.read_csv(tmp_path / name) for name in ("i.csv", "theta.csv"))
+    assert tuple(intervals.columns) == INTERVALS and set(intervals["site"]) == {f"s{k}" for k in range(SITES)}
+    assert set(intervals.loc[intervals["seen"] == 0, "site"]) == set(member.meta["hidden_sites"])
+    assert set(parameters["parameter"]) == set(load_object(toy.SYSTEM.priors)())
+    assert set(member.meta["theta"]) == set(toy.SYSTEM.told) and set(member.meta["places"]) == {"fch4", "ch4ox"}
     others = pd.read_parquet(tmp_path / "b.parquet")
     assert set(others["model"]) == {"network_no_pretraining", "network_no_knowledge"}
     for _, part in others[(others["split"] == "test") & (others["variable"] == "fch4")].groupby("model"):

@@ -22,7 +22,7 @@ READ_BY = {
     "infer": ("infer/*.py", "tiles/*.py"),
     "spinup": ("infer/tile.py", "infer/kernel.py", "infer/blocks.py"),
     "pretrain": ("train/pretrain.py", "train/loop.py"),
-    "finetune": ("train/finetune.py", "train/splits.py", "train/loop.py"),
+    "finetune": ("train/adapt.py", "train/finetune.py", "train/splits.py", "train/loop.py"),
     "baseline": ("train/*.py",),
     "synthesize": ("synthesize/*.py",),
     "daily": ("products/daily.py", "products/metadata.py"),

@@ -15,7 +15,9 @@ import train_toy as toy
 from fluxatlas.cli import app
 from fluxatlas.config.train import TrainBlock
 from fluxatlas.errors import InputError
+from fluxatlas.loading import load_object
 from fluxatlas.process.hydraulics import soil_properties
+from fluxatlas.train.adapt import INTERVALS
 from fluxatlas.train.baselines import process_model, tree_features, trees
 from fluxatlas.train.finetune import finetune, split_sites
 from fluxatlas.train.member import Member

@@ -172,6 +172,7 @@ def finetune(
     history = trainer.run()
     network.to("cpu").eval()
     described = {**pretrained.meta, "stage": "finetune", "member": member, "commit": commit(), **(meta or {})}
+    described["sites"] = sites.places(split.hidden)
     described["hidden_sites"] = hidden_sites(sites, split)
     return Member(network, pretrained.grid, pretrained.applicability, described), history, split
 

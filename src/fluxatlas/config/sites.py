@@ -30,13 +30,29 @@ class SiteInfo(Block):
     """Standard time minus UTC in hours; estimated as longitude / 15 where nobody states it."""
 
 
+class TableColumns(Block):
+    """What the columns of a chamber table in a layout of its own are."""
+
+    columns: dict[str, str] = Field(min_length=1)
+    """Column of the file by what it is called in the plain chamber table (docs/sites.md), and datetime_local for times
+    or dates in the site's own standard time."""
+    constants: dict[str, str | float] = {}
+    """What is the same in all rows, such as {site: XX-Abc, flux_unit: nmol m-2 s-1, flux_sign: upward_positive}."""
+    only: dict[str, list[str]] = {}
+    """Rows that are read: values by column of the file, such as {treatment: [control]}."""
+    time_format: str | None = None
+    """How times are written, as for strptime, such as '%m/%d/%Y %H:%M'; without it ISO 8601."""
+
+
 _DEPTHS = ("plumber2", "ismn", "chambers", "cosore", "voigt", "stdfmt", "srdb")
+_OTHERS = ("fluxnet", "ameriflux", "ameriflux_l2")
 _PERIODS = "whose records become means of periods, not sites"
 UNUSED: dict[str, tuple[tuple[str, ...], str]] = {
     "temperature_depths": (_DEPTHS, "whose files state the depths of sensors or have none"),
     "moisture_depths": (_DEPTHS, "whose files state the depths of sensors or have none"),
     "encoding": (("plumber2",), "whose files hold no text"),
     **dict.fromkeys(("metadata", "attributes", "sites", "use"), (("srdb",), _PERIODS)),
+    "table": ((*_OTHERS, *_DEPTHS[:2], *_DEPTHS[3:]), "whose columns are known"),
 }
 """Fields of an entry that some sources cannot use: the sources, and why."""
 
@@ -65,6 +81,8 @@ class SiteEntry(Block):
     units: dict[str, UnitOverride] = {}
     """Unit by column (as the file calls it; the name without position stands for all of them) for files whose label is
     wrong or missing: {name: {units: ..., reason: ...}}."""
+    table: TableColumns | None = None
+    """Which column is what, for chamber tables in a layout of their own ('source: chambers')."""
     encoding: str = "utf-8"
     """Text encoding of the files, such as latin-1."""
     use: Literal["train", "evaluate"] = "train"

@@ -15,10 +15,11 @@ from typing import Any
 
 import pandas as pd
 
-from ...config.sites import QcRules, SiteEntry
+from ...config.sites import QcRules, SiteEntry, TableColumns
 from ...errors import InputError, UnitError
 from . import depths
 from .daily import daily_mean, local_day
+from .declared import LOCAL, read_declared
 from .layouts import ColumnSpec, Layout
 from .metadata import SiteFacts
 from .qc import missing
@@ -39,6 +40,8 @@ OPTIONAL = (
     "chamber",
     "utc_offset",
 )
+DECLARED = ("site", "flux", "flux_unit", "flux_sign")
+"""What a table in a layout of its own must hold, or the entry state, beside a time; the entry may have positions."""
 TEMPERATURE = {"degC": (1.0, 273.15), "C": (1.0, 273.15), "°C": (1.0, 273.15), "K": (1.0, 0.0)}
 MOISTURE = {"m3 m-3": (1.0, 0.0), "1": (1.0, 0.0), "%": (0.01, 0.0), "percent": (0.01, 0.0)}
 
@@ -60,12 +63,17 @@ def layout(table: pd.DataFrame) -> Layout:
     return Layout((flux, row("soil_temperature", "tsl05", TEMPERATURE), row("soil_moisture", "swc05", MOISTURE)))
 
 
-def read_file(path: str, encoding: str = "utf-8") -> pd.DataFrame:
+def read_file(path: str, encoding: str = "utf-8", declared: TableColumns | None = None) -> pd.DataFrame:
     """The table with numbers and UTC times checked, lines starting with '#' left out; values as they are in the file.
 
+    With ``declared`` the file has a layout of its own (:mod:`declared`); its times may be local (``datetime_local``).
     Raises :class:`InputError` for a missing column, a bad number or time, or a site whose facts contradict each other.
     """
-    table = read_table(path, required=REQUIRED, keep=lambda name: name in OPTIONAL, encoding=encoding, comment="#")
+    if declared is None:
+        table = read_table(path, required=REQUIRED, keep=lambda name: name in OPTIONAL, encoding=encoding, comment="#")
+        table["datetime_utc"] = times(table["datetime_utc"], None, path)
+    else:
+        table = read_declared(path, declared, (*REQUIRED, *OPTIONAL), DECLARED, encoding)
     for name in ("lat", "lon", "elevation", "flux", "flux_sd", "utc_offset"):
         if name in table:
             table[name] = numbers(table, name, path)
@@ -77,7 +85,8 @@ def read_file(path: str, encoding: str = "utf-8") -> pd.DataFrame:
             table[stem] = numbers(table, stem, path)
             table[f"{stem}_depth_cm"] = numbers(table, f"{stem}_depth_cm", path)
     table["site"] = table["site"].astype(str).str.strip()
-    table["datetime_utc"] = times(table["datetime_utc"], None, path)
+    if declared is not None and not {"lat", "lon"} <= set(table):
+        return table  # the entry has them
     facts = table.groupby("site")[["lat", "lon"]].nunique(dropna=False).max(axis=1)
     if (facts > 1).any():
         raise InputError(
@@ -93,9 +102,10 @@ def read_file(path: str, encoding: str = "utf-8") -> pd.DataFrame:
 def read(files: Sequence[str], entry: SiteEntry, rules: QcRules, ledger: Ledger) -> list[SiteRecord]:
     """All sites of the tables of an entry; a site may be spread over several of them."""
     facts = SiteFacts(entry)
-    tables = [read_file(path, entry.encoding).assign(file=str(path)) for path in files]
+    tables = [read_file(path, entry.encoding, entry.table).assign(file=str(path)) for path in files]
+    clock = LOCAL if entry.table is not None and LOCAL in entry.table.columns else "datetime_utc"
     for table in tables:
-        ledger.saw(table.set_index("datetime_utc"), layout(table))
+        ledger.saw(table.set_index(clock), layout(table))
     whole = pd.concat(tables, ignore_index=True)
     return [_site(str(site), part, facts, entry, rules, ledger) for site, part in whole.groupby("site", sort=True)]
 
@@ -107,6 +117,8 @@ def _site(
     stated = {k: table[k].iloc[0] for k in ("lat", "lon", "elevation", "igbp", "utc_offset") if k in table}
     stated = {k: v for k, v in stated.items() if pd.notna(v)}
     row = facts.row(site, kind="chamber", source="chambers", ledger=ledger, where=where, stated=stated)
+    if LOCAL in table:
+        table["datetime_utc"] = table[LOCAL] - pd.Timedelta(hours=float(row["utc_offset"]))
     table = _without_repeats(table, site, where)
     day = local_day(table["datetime_utc"], float(row["utc_offset"]))
     common: dict[str, Any] = {"rules": rules, "ledger": ledger, "site": str(row["site"])}
@@ -124,10 +136,11 @@ def _site(
 
 
 def _without_repeats(table: pd.DataFrame, site: str, where: str) -> pd.DataFrame:
-    """Rows in time order; one chamber measured twice at one time must not have two fluxes."""
+    """Rows in time order; one chamber measured twice at one time must not have two fluxes (on one day it may)."""
     keys = ["datetime_utc"] + (["chamber"] if "chamber" in table else [])
     table = table.drop(columns="file").drop_duplicates().sort_values(keys, kind="stable")
-    if "chamber" in table and table.duplicated(keys).any():
+    dates = LOCAL in table and bool((table[LOCAL] == table[LOCAL].dt.floor("D")).all())
+    if "chamber" in table and not dates and table.duplicated(keys).any():
         first = table.loc[table.duplicated(keys), "datetime_utc"].iloc[0]
         raise InputError(
             f"site '{site}' has different rows for one chamber at {first:%Y-%m-%d %H:%M}",

@@ -92,7 +92,7 @@ class Composition:
             )
             if rows.any()
         ]
-        before, after = self.share
+        before, after = (max(share, 0.0) for share in self.share)
         lines = [
             f"{len(self.chambers)} chambers, {how}: mean {level:.3g}, sd between chambers {between:.2g}",
             f"which of them ran makes {before:.0%} of the variance of plain daily means, {after:.0%} of the series",

@@ -90,7 +90,7 @@ def read(probe: Probe, separator: str = ",") -> pd.DataFrame:
 
 
 def judge(report: Report, table: pd.DataFrame, kind: Mapping[str, Any]) -> Report:
-    """Times, positions and columns of ``table``, as its ``kind`` or their names explain them; no reader takes it."""
+    """Times, positions and columns of ``table``, as its ``kind`` or their names explain them."""
     if kind:
         report.format, report.product = kind["format"], kind["product"]
     report.details |= {"rows": len(table), "columns": len(table.columns)}
@@ -110,8 +110,8 @@ def judge(report: Report, table: pd.DataFrame, kind: Mapping[str, Any]) -> Repor
     judge_frame(report, data, {name: Spec(unit) for name, unit in units.items()}, stamps=series, ordered=ordered)
     for level, code, message in kind.get("notes", []):
         report.add(level, code, message)
-    other = "a table of a kind that no reader takes; chamber data fit the plain chamber table"
-    return report.decide("no_reader", kind.get("verdict", other))
+    other = "a table of a kind that no reader takes; of chamber data 'table' of an entry of sites says what columns are"
+    return report.decide(kind.get("status", "no_reader"), kind.get("verdict", other), kind.get("reader", ""))
 
 
 def _clock(column: pd.Series, form: str) -> np.ndarray | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -95,10 +96,10 @@ def write_piece(path: Path, tile: Tile, year: int, halo: int = 2) -> Path:
     return path
 
 
-def write_member(path: Path, seed: int, hidden: int = 8, grid: str = "4km", layers: int = 1, cell: str = "gru") -> Path:
+def write_member(path: Path, seed: int, hidden: int = 8, grid: str = "4km", **architecture: Any) -> Path:
     """A member with random weights whose scaler knows the made-up weather, and an applicability index fitted to it."""
     torch.manual_seed(seed)
-    network = HierarchicalNetwork(SYSTEM, Architecture(cell=cell, hidden=hidden, layers=layers))
+    network = HierarchicalNetwork(SYSTEM, Architecture(hidden=hidden, **architecture))
     network.scaler.fit(_scaler_data(np.random.default_rng(0)))
     names = feature_names(dict.fromkeys(SYSTEM.statics), SYSTEM.climate)
     rng = np.random.default_rng(seed)
@@ -118,6 +119,7 @@ def _scaler_data(rng: np.random.Generator) -> dict[str, np.ndarray]:
         "phi": (0.35, 0.6), "lai": (0.3, 4), "ch4": (1750, 1900), "tsl05": (270, 300), "tsl15": (272, 298),
         "tsl45": (276, 294), "snw": (0, 40), "snd": (0, 0.2), "swc05": (0.05, 0.4), "swc15": (0.1, 0.4),
         "swc45": (0.1, 0.4), "evspsbl": (0, 5e-5), "difs": (1e-7, 6e-6), "oxk": (1e-5, 2e-4), "ch4prod": (0, 0.1),
+        "ch4ox": (0, 3),
     }  # fmt: skip
     return data | {name: rng.uniform(*limits, 200) for name, limits in ranges.items()}
 

@@ -11,11 +11,22 @@ import csv
 import math
 from dataclasses import dataclass
 
-from .config.train import STATES
 from .errors import FluxAtlasError
 from .grid import Tile
+from .loading import load_object
 from .paths import RESOURCES
 from .run import Run
+from .train.states import Shape
+
+CELL_COSTS = {
+    "gru": (1.0, 1.0),
+    "lstm": (1.0, 0.3),
+    "ea_lstm": (1.0, 0.3),
+    "tcn": (3.0, 0.6),
+    "transformer": (23.0, 4.0),
+    "itransformer": (26.0, 8.5),
+}
+"""Cost of inference and of training with each cell, of those with the GRU: benchmarks/results/cells.md."""
 
 SOURCE_STEPS = {"era5_land": 0.1, "era5": 0.25, "livneh": 0.0625}
 """Cell size [degrees] of the sources whose grid is known."""
@@ -66,14 +77,15 @@ def work(run: Run) -> dict[str, tuple[int, float]]:
     variables = len(run.variables)
     baselines = len(config.train.baselines)
     wider = (config.train.hidden / 32) ** 0.93  # measured between 32 and 64 hidden units
+    inferred, trained = (wider * cost for cost in CELL_COSTS[config.train.cell])
     spun = len(config.period.spinup_sequence)
     made = forcing_years + 4 if run.is_synthetic else 0
     return {
         "ingest": (forcing_years + 1 + made, degrees * forcing_years),
         "regrid": (tiles + 1, cells),
         "synthesize": (1, config.synthesize.site_days),
-        "train": (2 * members + baselines + 1, members * config.synthesize.site_days * epochs * wider),
-        "infer": (tiles * (years + 1) + years, cells * days * (years + spun) * members * wider),
+        "train": (2 * members + baselines + 1, members * config.synthesize.site_days * epochs * trained),
+        "infer": (tiles * (years + 1) + years, cells * days * (years + spun) * members * inferred),
         "products": (variables * years * 2 + 2, cells * days * years * variables),
         "evaluate": (len(run.tables) + int(run.has_truth), 0),
         "report": (len(run.figures) + 1, 0),
@@ -98,7 +110,7 @@ def _inference_memory(run: Run) -> float:
     """Predicted peak memory [MB] of the largest tile-year; the same number that inference checks before it starts."""
     from .infer.memory import of_tile
 
-    train, step = run.config.train, source_step(run)
+    train, step, shape = run.config.train, source_step(run), _network_shape(run)
     days = 366 if any(calendar.isleap(year) for year in run.years) else 365
     largest = 0
     for name, land in run.land.items():
@@ -113,11 +125,20 @@ def _inference_memory(run: Run) -> float:
                 piece_cells=_piece_cells(run, tile, step),
                 days=days,
                 members=train.members,
-                state_width=train.hidden * STATES[train.cell],
-                layers=train.layers,
+                shape=shape,
             ),
         )
     return largest / 1e6
+
+
+def _network_shape(run: Run) -> Shape:
+    """The shape of the networks that ``train`` makes."""
+    train, parts = run.config.train, run.system.submodules
+    variates = [len(part.drivers) + len(part.upstream) for part in parts]
+    if train.cell == "itransformer":  # the one whose size depends on what the head adds; this loads torch
+        heads = load_object(run.system.network).heads
+        variates[-1] += len(heads[train.head or run.system.heads[0]].drivers)
+    return Shape(train.cell, train.hidden, train.layers, train.window_days, tuple(variates))
 
 
 def _piece_cells(run: Run, tile: Tile, step: float) -> int:

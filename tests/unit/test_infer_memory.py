@@ -39,12 +39,16 @@ print(1024 * int(status["VmHWM"].split()[0]))
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory is read from /proc")
-def test_prediction_is_near_the_measured_peak(tmp_path: Path) -> None:
+@pytest.mark.parametrize("cell", ["gru", "tcn"])
+def test_prediction_is_near_the_measured_peak(tmp_path: Path, cell: str) -> None:
     """Between 0.9 and 1.8 times the peak of a process, with blocks large enough to matter (about 300 MB)."""
     tile = get_grid("0.25deg").tile("N30W130", 10)
     world.write_piece(tmp_path / "2001.nc", tile, 2001)
     world.write_attributes(tmp_path / "attributes.nc", tile)
-    members = [world.write_member(tmp_path / f"{seed}.pt", seed, 48, tile.grid.name) for seed in range(2)]
+    members = [
+        world.write_member(tmp_path / f"{seed}.pt", seed, 48 if cell == "gru" else 16, tile.grid.name, cell=cell)
+        for seed in range(2)
+    ]
     settings = InferBlock(block_cells=2000, time_chunk=366)
     run = TileJob(tile, [tmp_path / "2001.nc"], tmp_path / "attributes.nc", members, settings, "")
     done = subprocess.run(
@@ -61,6 +65,10 @@ PLANS = {
     "processes": {"infer": {"workers": 16}},
     "wished processes": {"infer": {"workers": 2, "scheduler": "processes", "block_cells": 300}},
     "a wide LSTM of two layers": {"train": {"cell": "lstm", "hidden": 64, "layers": 2, "members": 2}},
+    "an EA-LSTM": {"train": {"cell": "ea_lstm", "hidden": 16, "members": 2}},
+    "a TCN": {"train": {"cell": "tcn", "hidden": 16, "layers": 2, "members": 2, "window_days": 40}},
+    "a Transformer": {"train": {"cell": "transformer", "hidden": 16, "members": 2, "window_days": 90}},
+    "an iTransformer": {"train": {"cell": "itransformer", "hidden": 16, "members": 2, "head": "free"}},
     "a finer source": {"synthetic_earth": {"resolution": 0.1}, "forcing": {"halo": 4}},
     "a domain within the tile": {"domain": {"west": -5, "south": 36, "east": -4.1, "north": 37.3}},
     "a leap year": {"period": {"start": 2004, "end": 2004}, "infer": {"time_chunk": 366}},
@@ -79,11 +87,10 @@ def test_the_plan_says_what_inference_checks(tmp_path: Path, changes: dict[str, 
     tile, config = run.tile(name), run.config
     _write_attributes(tmp_path / "attributes.nc", tile, run.land[name])
     _write_piece(tmp_path / "piece.nc", config, run.years[0])
+    train = config.train
+    built = {"layers": train.layers, "cell": train.cell, "window": train.window_days, "head": train.head}
     members = [
-        world.write_member(
-            tmp_path / f"{seed}.pt", seed, config.train.hidden, layers=config.train.layers, cell=config.train.cell
-        )
-        for seed in range(config.train.members)
+        world.write_member(tmp_path / f"{seed}.pt", seed, train.hidden, **built) for seed in range(train.members)
     ]
     allowed = config.infer.model_copy(update={"memory_mb": 100_000})
     job = TileJob(tile, [tmp_path / "piece.nc"], tmp_path / "attributes.nc", members, allowed, "")

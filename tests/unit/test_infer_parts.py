@@ -86,9 +86,16 @@ def test_unknown_back_end_names_the_nearest() -> None:
 
 
 def test_memory_grows_with_every_shape() -> None:
-    base = {"tile_cells": 57_600, "land_cells": 30_000, "hidden": 32, "members": 3, "workers": 2, "days": 365}
-    base |= {"block": 384, "time_chunk": 73, "piece_cells": 400, "forcing": 9, "outputs": 6, "submodules": 3}
-    base |= {"layers": 1}
+    base = {
+        "tile_cells": 57_600,
+        "land_cells": 30_000,
+        "state": 96,
+        "working": 14_000,
+        "members": 3,
+        "workers": 2,
+        "days": 365,
+    }
+    base |= {"block": 384, "time_chunk": 73, "piece_cells": 400, "forcing": 9, "outputs": 6}
     reference = predict(**base, processes=False)
     for key, value in base.items():
         assert predict(**{**base, key: 2 * value}, processes=False) > reference, key

@@ -8,6 +8,7 @@ import torch
 import train_toy as toy
 from fluxatlas.errors import ConfigError, InputError
 from fluxatlas.train.networks import Architecture, HierarchicalNetwork
+from fluxatlas.train.networks.cells import CELLS
 from fluxatlas.train.scaler import unbend
 
 
@@ -18,7 +19,7 @@ def data():
 
 def network_for(data, **architecture) -> HierarchicalNetwork:
     torch.manual_seed(3)
-    network = HierarchicalNetwork(toy.SYSTEM, Architecture(hidden=5, **architecture))
+    network = HierarchicalNetwork(toy.SYSTEM, Architecture(hidden=6, window=30, **architecture))
     network.scaler.fit(data.values())
     return network
 
@@ -27,7 +28,9 @@ def batch_of(data, warmup=0):
     return data.batch(data.windows(40), warmup)
 
 
-@pytest.mark.parametrize("architecture", [{}, {"cell": "lstm"}, {"layers": 2, "dropout": 0.1}, {"head": "free"}])
+@pytest.mark.parametrize(
+    "architecture", [*({"cell": cell} for cell in CELLS), {"layers": 2, "dropout": 0.1}, {"head": "free"}]
+)
 def test_every_parameter_has_a_finite_gradient(data, architecture) -> None:
     network, batch = network_for(data, **architecture), batch_of(data)
     outputs, _ = network(batch.drivers, batch.statics)
@@ -36,11 +39,14 @@ def test_every_parameter_has_a_finite_gradient(data, architecture) -> None:
     ).backward()
     for name, parameter in network.named_parameters():
         assert parameter.grad is not None and torch.isfinite(parameter.grad).all(), name
-        if "bias_ih_l0" in name or "weight_ih_l0" in name:
+        if name.endswith(("bias_ih_l0", "weight_ih_l0", "readout.weight")) or architecture.get("cell", "gru") not in (
+            "gru",
+            "lstm",
+        ):
             assert parameter.grad.abs().sum() > 0, name
 
 
-@pytest.mark.parametrize("architecture", [{}, {"cell": "lstm"}, {"layers": 2}])
+@pytest.mark.parametrize("architecture", [*({"cell": cell} for cell in CELLS), {"layers": 2}])
 def test_two_halves_with_carried_state_equal_one_run(data, architecture) -> None:
     network, batch = network_for(data, **architecture).eval(), batch_of(data)
     whole, last = network(batch.drivers, batch.statics)
@@ -50,11 +56,9 @@ def test_two_halves_with_carried_state_equal_one_run(data, architecture) -> None
         joined = torch.cat([first[name], second[name]])
         assert torch.allclose(joined, values, rtol=1e-5, atol=1e-6 * float(values.detach().abs().max())), name
     assert all(torch.allclose(end[name], last[name], atol=1e-5) for name in last)
-    width = 2 if architecture.get("cell") == "lstm" else 1
-    shape = (architecture.get("layers", 1), batch.site.numel(), width * network.architecture.hidden)
-    assert {name: tuple(value.shape) for name, value in last.items()} == {
-        part.name: shape for part in network.submodules
-    }
+    shapes = {name: (shape[0], batch.site.numel(), shape[1]) for name, shape in network.state_shapes.items()}
+    assert {name: tuple(value.shape) for name, value in last.items()} == shapes
+    assert network.shape.state == sum(first * last for first, last in network.state_shapes.values())
 
 
 def test_overrides_replace_where_finite_and_pass_on(data) -> None:

@@ -11,6 +11,7 @@ from fluxatlas.loading import load_object
 from fluxatlas.train.data import Segment, SequenceSet
 from fluxatlas.train.emulation import emulation_table
 from fluxatlas.train.networks import Architecture, HierarchicalNetwork
+from fluxatlas.train.networks.cells import CELLS
 from fluxatlas.train.pretrain import pretrain, split_samples
 
 PRIORS = load_object(toy.SYSTEM.priors)()
@@ -30,11 +31,11 @@ def _network(data, **architecture) -> HierarchicalNetwork:
     return network
 
 
-@pytest.mark.parametrize("cell", ["gru", "lstm"])
+@pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("layers", [1, 2])
 def test_a_bound_network_does_what_the_told_one_does(batch, cell, layers) -> None:
     data, tensors = batch
-    network = _network(data, cell=cell, layers=layers, code=5)
+    network = _network(data, cell=cell, layers=layers, code=5, window=20)
     theta = {"oxidation_rate": 9e-5, "litter_depth": 0.07, "moisture": 2.0, "melt_factor": 5.5}
     told = {name: torch.full((6,), value) for name, value in theta.items()}
     with torch.no_grad():

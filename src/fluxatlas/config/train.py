@@ -9,8 +9,6 @@ from pydantic import Field, field_validator
 from .base import Block, Folder
 from .leaves import leaf
 
-STATES = {"gru": 1, "lstm": 2}
-"""Numbers of the recurrent state per hidden unit, by cell."""
 Cell = Literal["gru", "lstm", "ea_lstm", "tcn", "transformer", "itransformer"]
 Baseline = Literal["process", "trees", "no_pretraining", "no_knowledge"]
 
@@ -40,12 +38,14 @@ class TrainBlock(Block):
     seed: int = Field(1, ge=0)
     """Seed of everything random; member m uses seed + m."""
 
-    cell: Literal["gru", "lstm"] = "gru"
-    """Recurrent cell of the sub-modules."""
+    cell: Cell = "gru"
+    """How the sub-modules remember the days before (docs/learning.md, Sequence cells)."""
+    window_days: int = Field(365, ge=2, le=3660)
+    """Days that the cells tcn, transformer and itransformer see, the day itself included; the others need no limit."""
     hidden: int = Field(32, ge=2, le=1024)
     """Units of each sub-module."""
     layers: int = Field(1, ge=1, le=4)
-    """Recurrent layers of each sub-module."""
+    """Layers of the cell of each sub-module."""
     dropout: float = Field(0.0, ge=0, lt=0.9)
     """Dropout of hidden units while training."""
     code: int = Field(12, ge=0, le=256)

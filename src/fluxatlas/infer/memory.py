@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..config.infer import InferBlock
 from ..errors import MemoryLimitError
 from ..systems import System
+from ..train.states import Shape
 from .sharing import choose_scheduler, make_blocks
 
 PROCESS = 420e6
@@ -22,13 +23,12 @@ def of_tile(
     piece_cells: int,
     days: int,
     members: int,
-    state_width: int,
-    layers: int,
+    shape: Shape,
 ) -> int:
     """Peak bytes of a tile-year; what ``plan`` says and what inference checks before it starts.
 
     ``tile_cells`` and ``land_cells`` of the target grid, ``piece_cells`` of the source grid in the forcing piece;
-    ``state_width`` and ``layers`` are those of the networks. Work on a Dask cluster of its own is not counted.
+    ``shape`` of the networks. Work on a Dask cluster of its own is not counted.
     """
     blocks = len(make_blocks(land_cells, settings.block_cells, settings.workers))
     scheduler = choose_scheduler(settings.scheduler, settings.workers, blocks)
@@ -37,14 +37,13 @@ def of_tile(
         land_cells=land_cells,
         days=days,
         members=members,
-        hidden=state_width,
+        state=shape.state,
+        working=shape.working(min(settings.time_chunk, days)),
         block=settings.block_cells,
         time_chunk=settings.time_chunk,
         piece_cells=piece_cells,
         forcing=len(system.forcing),
         outputs=len(system.outputs) + sum(name not in system.intermediates for name in system.outputs),
-        submodules=len(system.submodules),
-        layers=layers,
         workers=1 if scheduler == "serial" else settings.workers,
         processes=scheduler == "processes",
     )
@@ -56,33 +55,33 @@ def predict(
     land_cells: int,
     days: int,
     members: int,
-    hidden: int,
+    state: int,
+    working: float,
     block: int,
     time_chunk: int,
     piece_cells: int,
     forcing: int,
     outputs: int,
-    submodules: int,
-    layers: int,
     workers: int,
     processes: bool,
 ) -> int:
     """Peak bytes of a tile-year over the whole job.
 
     ``tile_cells`` and ``land_cells`` of the target grid, ``piece_cells`` of the source grid in the piece; ``outputs``
-    counts daily variables on disk; ``hidden`` is the width of the state of each of ``submodules``. Blocks are held by
-    ``workers`` at once; with ``processes`` each also holds its own libraries and forcing piece, beside those of the
-    main process.
+    counts daily variables on disk; ``state`` are the numbers of a network's state and ``working`` those that it holds
+    while it runs, per cell. Blocks are held by ``workers`` at once; with ``processes`` each also holds its own
+    libraries and forcing piece, beside those of the main process.
     """
     copies = workers + 1 if processes else 1
     piece = piece_cells * days * FLOAT * (forcing + 2)  # two more while one variable is decoded
     attributes = tile_cells * FLOAT * 40 + land_cells * FLOAT * 25
-    state = 3 * land_cells * members * submodules * layers * hidden * FLOAT  # read, returned, joined
+    states = 3 * land_cells * members * state * FLOAT  # read, returned, joined
     concurrent = min(block, land_cells) * workers
-    working = concurrent * min(time_chunk, days) * FLOAT * (6 * hidden + 4 * forcing + (members + 4) * outputs)
-    working += concurrent * days * FLOAT * 12  # climate for the applicability index
+    daily = 4 * forcing + (members + 4) * outputs
+    running = concurrent * FLOAT * (working + min(time_chunk, days) * daily)
+    running += concurrent * days * FLOAT * 12  # climate for the applicability index
     writing = tile_cells * min(time_chunk, days) * 2 * 3 + land_cells * FLOAT * (members + 1) * outputs
-    return int(copies * (PROCESS + piece + attributes) + state + working + writing)
+    return int(copies * (PROCESS + piece + attributes) + states + running + writing)
 
 
 def refuse_above(predicted: int, allowed_mb: int, *, where: str) -> None:

@@ -121,8 +121,7 @@ class TileJob:
             piece_cells=max(self._piece_cells(path) for path in set(self.forcing)),
             days=max(map(len, self.days)),
             members=len(self.members),
-            state_width=self.network.state_width,
-            layers=self.network.architecture.layers,
+            shape=self.network.shape,
         )
 
     @staticmethod
@@ -192,8 +191,10 @@ class TileJob:
         """The states of all blocks side by side; empty arrays for a tile without cells."""
         if results:
             return {k: np.concatenate([r.state[k] for r in results], axis=2) for k in results[0].state}
-        shape = (len(self.members), self.network.architecture.layers, 0, self.network.state_width)
-        return {part.name: np.empty(shape, np.float32) for part in self.system.submodules}
+        return {
+            name: np.empty((len(self.members), layers, 0, numbers), np.float32)
+            for name, (layers, numbers) in self.network.state_shapes.items()
+        }
 
     def _attrs(self, what: str, state_in: PathLike | None) -> dict[str, str]:
         inputs = {f"forcing {n}": path for n, path in enumerate(self.forcing)}
@@ -234,11 +235,12 @@ def check_members(paths: Sequence[str], grid: str) -> list[Member]:
     units = {name: variables.get(name).units for name in (*system.forcing, *system.slow_drivers)}
     for path, member in zip(paths, members, strict=True):
         member.check(system=system.key, units=units, grid=grid, where=path)
-        mine, first = member.network, members[0].network
-        if (mine.state_width, mine.architecture.layers) != (first.state_width, first.architecture.layers):
+        mine, first = member.network.state_shapes, members[0].network.state_shapes
+        if mine != first:
+            name = next(name for name in mine if mine[name] != first.get(name))
+            ours, theirs = (" x ".join(map(str, shapes[name])) for shapes in (mine, first))
             raise MemberMismatchError(
-                f"the state of the member is {mine.architecture.layers} x {mine.state_width} wide, that of the first "
-                f"member {first.architecture.layers} x {first.state_width}",
+                f"the state of '{name}' of the member is {ours} wide, that of the first member {theirs}",
                 where=path,
                 hint="the members of an ensemble share one architecture",
             )

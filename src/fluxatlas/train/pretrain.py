@@ -40,6 +40,7 @@ def new_network(system: System, settings: TrainBlock, samples: SequenceSet, seed
         hidden=settings.hidden,
         layers=settings.layers,
         dropout=settings.dropout,
+        window=settings.window_days,
         code=settings.code if system.told else 0,
         head=settings.head,
         options=settings.options,

@@ -13,16 +13,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ...config.train import STATES
 from ...errors import ConfigError, InputError, nearest
 from ...loading import load_object
 from ...systems import Submodule, System
 from ...systems.protocols import Head, NetworkParts
 from ..scaler import Scaler
+from ..states import Shape
 from .bounds import to_physical
+from .cells import make_cell
+from .sequence import Sizes
 from .told import Told
-
-CELLS: dict[str, type[nn.GRU] | type[nn.LSTM]] = {"gru": nn.GRU, "lstm": nn.LSTM}
 
 Series = Mapping[str, Tensor]
 
@@ -31,6 +31,7 @@ Series = Mapping[str, Tensor]
 class Architecture:
     """What a network is made of, apart from its system; plain values, stored in the member file.
 
+    ``window`` is how many days the cells with bounded memory see, the day itself included.
     ``code`` is the number of values that each sub-module condenses the parameters of the process model into; 0: it is
     not told them (see :mod:`fluxatlas.train.networks.told`).
     ``head`` and ``options`` are names of the system's :class:`~fluxatlas.systems.protocols.NetworkParts`; those left
@@ -41,6 +42,7 @@ class Architecture:
     hidden: int = 32
     layers: int = 1
     dropout: float = 0.0
+    window: int = 365
     code: int = 0
     head: str = ""
     options: Mapping[str, str] = field(default_factory=dict)
@@ -50,50 +52,41 @@ class Architecture:
 
 
 class RecurrentPart(nn.Module):
-    """One sub-module: a recurrent cell and a linear read-out of its state and of its inputs.
+    """One sub-module: a sequence cell and a linear read-out of its hidden values and of its inputs.
 
-    ``forward``: features (time, cell, feature), a state (layer, cell, width) or None for zeros, and a code (cell, code)
-    or None, to raw outputs (time, cell, output) and the state after the last step. ``width`` is ``hidden``; for an LSTM
-    ``2 * hidden``: hidden and cell state side by side.
+    ``forward``: features (time, cell, feature), the last ``statics`` of them constant, a state of the cell or None
+    where nothing was seen, and a code (cell, code) or None, to raw outputs (time, cell, output) and the state after the
+    last step (layer, cell, number).
     """
 
-    def __init__(self, features: int, outputs: int, architecture: Architecture) -> None:
+    def __init__(self, variates: int, statics: int, outputs: int, architecture: Architecture) -> None:
         super().__init__()
-        if architecture.cell not in CELLS:
-            hint = f"choose from {sorted(CELLS)}"
-            raise ConfigError(f"unknown cell '{architecture.cell}'{nearest(architecture.cell, CELLS)}", hint=hint)
-        between = architecture.dropout if architecture.layers > 1 else 0.0
-        features += architecture.code
-        self.cell = CELLS[architecture.cell](features, architecture.hidden, architecture.layers, dropout=between)
+        sizes = Sizes(
+            variates,
+            statics + architecture.code,
+            architecture.hidden,
+            architecture.layers,
+            architecture.dropout,
+            architecture.window,
+        )
+        self.cell = make_cell(architecture.cell, sizes)
         self.dropout = nn.Dropout(architecture.dropout)
-        self.readout = nn.Linear(architecture.hidden + features, outputs)
+        self.readout = nn.Linear(self.cell.width + sizes.features, outputs)
         with torch.no_grad():
             self.readout.bias.zero_()
 
     def forward(self, features: Tensor, state: Tensor | None, code: Tensor | None = None) -> tuple[Tensor, Tensor]:
         if code is not None:
             features = torch.cat([features, code.expand(len(features), -1, -1)], dim=-1)
-        if isinstance(self.cell, nn.LSTM):
-            begin = None if state is None else tuple(half.contiguous() for half in state.chunk(2, dim=-1))
-            hidden, (last, memory) = self.cell(features, begin)
-            last = torch.cat([last, memory], dim=-1)
-        else:
-            hidden, last = self.cell(features, state)
+        hidden, last = self.cell(features, state)
         return self.readout(torch.cat([self.dropout(hidden), features], dim=-1)), last
 
     @torch.no_grad()
     def fold(self, code: Tensor, into: RecurrentPart) -> None:
         """Copy the weights ``into`` a part without a code that does what this one does with ``code`` (code,)."""
-        width, own = len(code), dict(self.named_parameters())
-        for name, weight in into.named_parameters():
-            given: Tensor = own[name]
-            if name in ("cell.weight_ih_l0", "readout.weight"):
-                given = given[:, :-width]
-            elif name == "cell.bias_ih_l0":
-                given = given + own["cell.weight_ih_l0"][:, -width:] @ code
-            elif name == "readout.bias":
-                given = given + own["readout.weight"][:, -width:] @ code
-            weight.copy_(given)
+        self.cell.fold(code, into.cell)
+        into.readout.weight.copy_(self.readout.weight[:, : -len(code)])
+        into.readout.bias.copy_(self.readout.bias + self.readout.weight[:, -len(code) :] @ code)
 
 
 class HierarchicalNetwork(nn.Module):
@@ -123,9 +116,7 @@ class HierarchicalNetwork(nn.Module):
                               for part in self.submodules if part.parameters or part.choices})  # fmt: skip
         self.parts = nn.ModuleDict(
             {
-                part.name: RecurrentPart(
-                    len(part.drivers) + len(part.upstream) + len(part.statics), len(part.outputs), self._part(part)
-                )
+                part.name: RecurrentPart(_variates(part), len(part.statics), len(part.outputs), self._part(part))
                 for part in self.submodules
             }
         )
@@ -134,9 +125,16 @@ class HierarchicalNetwork(nn.Module):
         return self.architecture if part.name in self.told else replace(self.architecture, code=0)
 
     @property
-    def state_width(self) -> int:
-        """Length of the last axis of the state."""
-        return self.architecture.hidden * STATES[self.architecture.cell]
+    def shape(self) -> Shape:
+        """What decides its size."""
+        own = self.architecture
+        return Shape(own.cell, own.hidden, own.layers, own.window, tuple(map(_variates, self.submodules)))
+
+    @property
+    def state_shapes(self) -> dict[str, tuple[int, int]]:
+        """First and last length of the state (layer, cell, number) of each sub-module."""
+        parts: Any = self.parts
+        return {name: part.cell.state_shape for name, part in parts.items()}
 
     def forward(
         self,
@@ -231,6 +229,10 @@ class HierarchicalNetwork(nn.Module):
                 value = torch.where(torch.isfinite(overrides[name]), overrides[name], value)
             found[name] = known[name] = value
         return found
+
+
+def _variates(part: Submodule) -> int:
+    return len(part.drivers) + len(part.upstream)
 
 
 def _complete(architecture: Architecture, system: System) -> Architecture:

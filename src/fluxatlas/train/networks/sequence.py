@@ -91,9 +91,7 @@ class SequenceCell(nn.Module):
             weight.copy_(given)
 
     def _declare(self, name: Cell, sizes: Sizes, folds: Mapping[str, str], memory: int | None = None) -> None:
-        self.state_shape = state_shape(
-            name, variates=sizes.variates, hidden=sizes.hidden, layers=sizes.layers, window=sizes.window
-        )
+        self.state_shape = state_shape(name, sizes.variates, sizes.hidden, sizes.layers, sizes.window)
         self.width, self.folds, self.memory = sizes.hidden, folds, memory
 
 

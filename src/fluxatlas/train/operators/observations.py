@@ -91,18 +91,18 @@ class ObservationSet:
         for one in (operator, *([second] if second else [])):
             keep &= True if one.covered is None else one.covered.numpy()
         rows = _comparable(np.flatnonzero(keep), operator)
-        raw, places = torch.as_tensor(values), torch.as_tensor(rows)
+        raw, places = _tensor(values), torch.as_tensor(rows)
         return cls(
             operator=operator,
             value=operator.alike(raw, places) if operator.group is not None else raw,
-            sd=torch.as_tensor(spread),
-            cluster=torch.as_tensor(clusters),
+            sd=_tensor(spread),
+            cluster=_tensor(clusters),
             rows=places,
             raw=raw,
             errors=model,
             whiten=model.over(rows, clusters),
             stated=bool((spread[rows] > 0).all()),
-            weight=None if weights is None else torch.as_tensor(weights),
+            weight=None if weights is None else _tensor(weights),
             second=second,
         )
 
@@ -242,6 +242,11 @@ class ObservationSet:
                 hint="run their points together",
             )
         return np.where(highest >= 0, cell, -1), np.where(highest >= 0, begin, 0), stop
+
+
+def _tensor(values: npt.NDArray[Any]) -> Tensor:
+    """``values`` as a tensor; columns of tables, which must not be written to, are copied."""
+    return torch.as_tensor(values if values.flags.writeable else values.copy())
 
 
 def _comparable(rows: IntArray, operator: Operator) -> IntArray:

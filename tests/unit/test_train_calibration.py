@@ -154,12 +154,10 @@ def test_few_days_narrow_the_level_as_theory_says() -> None:
 def test_effective_days_are_those_of_the_mean() -> None:
     rng = np.random.default_rng(3)
     days = np.sort(rng.choice(300, 120, replace=False))
-    stated, sigma, rho = rng.random(120), 0.7, 0.8
-    covariance = sigma**2 * rho ** np.abs(days[:, None] - days) + np.diag(stated)
-    expected = 120 * (stated.mean() + sigma**2) / covariance.mean() / 120
-    assert effective_days(days - days[0], stated, sigma, rho) == pytest.approx(expected)
-    assert effective_days(np.arange(20000), np.zeros(20000), 1.0, 0.8) == pytest.approx(20000 * 0.2 / 1.8, rel=1e-3)
-    assert effective_days(np.arange(9), np.zeros(9), 1.0, 0.0) == pytest.approx(9)
+    covariance = 0.7 * 0.8 ** np.abs(days[:, None] - days) + 0.3 * np.eye(120)
+    assert effective_days(days - days[0], 0.8, 0.7) == pytest.approx(1 / covariance.mean())
+    assert effective_days(np.arange(20000), 0.8) == pytest.approx(20000 * 0.2 / 1.8, rel=1e-3)
+    assert effective_days(np.arange(9), 0.0) == pytest.approx(9)
 
 
 def ar1(rng, days: int, rho: float, sd: float = 1.0):
@@ -183,9 +181,21 @@ def levels_with_errors(rng, outliers: bool):
 
 def test_errors_are_found_with_gaps() -> None:
     found = levels_with_errors(np.random.default_rng(4), outliers=False)
-    sigma, rho = (np.mean([getattr(e["flux"], name) for e in found.errors.values()]) for name in ("sigma", "rho"))
+    sigma, rho, share = (
+        np.mean([getattr(e["flux"], name) for e in found.errors.values()]) for name in ("sigma", "rho", "share")
+    )
     assert sigma == pytest.approx(0.5, rel=0.07)
-    assert rho == pytest.approx(0.8, abs=0.04)
+    assert rho == pytest.approx(0.8, abs=0.05)
+    assert share == pytest.approx(0.25 / (0.25 + 0.16), abs=0.07)
+
+
+def test_errors_that_last_count_although_they_are_stated_as_random() -> None:
+    """The whole error is stated, and it is AR(1): the days are worth no more for that."""
+    rng = np.random.default_rng(10)
+    sites = {f"s{n}": {"flux": observed(ar1(rng, 400, 0.8, 0.5), 0.5)} for n in range(8)}
+    found = calibrate(lambda s, u: {"flux": np.repeat(u, 400, axis=1)}, sites, ("level",), [1.0])
+    effective = np.mean([errors["flux"].effective for errors in found.errors.values()])
+    assert effective == pytest.approx(400 * 0.2 / 1.8, rel=0.3)
 
 
 def test_days_far_off_move_little() -> None:

@@ -1,10 +1,11 @@
 """Errors of a model at a site: what observations state, what the model adds, and its memory from day to day.
 
-The residual of a day is Gaussian with the variance ``stated sd^2 + sigma^2``. What observations state is independent
-from day to day; the rest, with the standard deviation ``sigma``, is AR(1): its correlation ``d`` days apart is
-``rho**d``. The likelihood of ``n`` days counts as that of the ``effective`` number of independent ones that know the
-mean as well (n (1 - rho) / (1 + rho) for a long series without gaps and stated errors). Days farther off than ``clip``
-standard deviations have the weight of Huber (1964, doi:10.1214/aoms/1177703732).
+The residual of a day is Gaussian with the variance ``stated sd^2 + sigma^2``. A ``share`` of that variance is AR(1), so
+that the correlation ``d`` days apart is ``share * rho**d``; the rest is independent. Both come from the residuals: what
+observations state as random may be half a bias of the day. The likelihood of ``n`` days counts as that of the
+``effective`` number of independent ones that know the mean as well (n (1 - rho) / (1 + rho) for a long series without
+gaps and a share of 1). Days farther off than ``clip`` standard deviations have the weight of Huber (1964,
+doi:10.1214/aoms/1177703732).
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ class Observed:
 class ErrorModel:
     """Errors of one variable at one site: ``sigma`` (its unit), ``rho`` (a day apart), days, effective days.
 
-    ``floor`` is the least ``sigma``.
+    ``share`` of the variance is AR(1). ``floor`` is the least ``sigma``.
     """
 
     sigma: float
@@ -74,6 +75,7 @@ class ErrorModel:
     days: int
     effective: float
     floor: float = 0.0
+    share: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,7 @@ class Series:
 
     def under(self, error: ErrorModel, robust: FloatArray | None = None) -> Series:
         """The series with another error model, and with the weights ``robust`` (day,) of its days."""
-        effective = effective_days(self.day, self.stated, error.sigma, error.rho)
+        effective = effective_days(self.day, error.rho, error.share)
         return replace(
             self,
             error=replace(error, days=self.value.size, effective=effective),
@@ -152,18 +154,17 @@ class Series:
         return residual - float(self.precision @ residual) / (1 / self.offset**2 + float(self.precision.sum()))
 
 
-def effective_days(day: IntArray, stated: FloatArray, sigma: float, rho: float) -> float:
-    """Number of independent days whose mean is as well known as that of the days ``day`` with these errors; 1 to n."""
+def effective_days(day: IntArray, rho: float, share: float = 1.0) -> float:
+    """Number of independent days whose mean is as well known as that of the days ``day`` from 0 on; 1 to n.
+
+    The correlation ``d`` days apart is ``share * rho**d``.
+    """
     if not day.size:
         return 0.0
     present = np.zeros(int(day[-1]) + 1)
     present[day] = 1.0
     before = lfilter([0.0, rho], [1.0, -rho], present)  # sum of rho**(days apart) over the days before
-    together = day.size + 2 * float(before @ present)
-    independent = float(stated.sum()) + day.size * sigma**2
-    if not independent:
-        return float(day.size)
-    return max(1.0, day.size * independent / (float(stated.sum()) + together * sigma**2))
+    return max(1.0, day.size / (1 + 2 * share * float(before @ present) / day.size))
 
 
 def huber(residual: FloatArray, variance: FloatArray, clip: float) -> FloatArray:
@@ -189,79 +190,81 @@ def update(
     site is drawn to all sites together, or to the ``pool`` that is given, as if these were ``pool_days`` effective days
     of it.
     """
-    found = [_moments(one, r, spread, clip) for one, r, spread in zip(series, residuals, spreads, strict=True)]
+    found = [_Moments.of(one, r, spread, clip) for one, r, spread in zip(series, residuals, spreads, strict=True)]
     some = [number for number, one in enumerate(series) if one.value.size]
     if not some:
         return list(series), pool
     if pool is None:
         pool = _pooled([series[n].error for n in some], [found[n] for n in some])
     updated = []
-    for one, residual, (square, pairs, products) in zip(series, residuals, found, strict=True):
+    for one, residual, moments in zip(series, residuals, found, strict=True):
         if not one.value.size:
             updated.append(one)
             continue
         days = one.error.effective
-        total = (pool_days * pool.sigma**2 + days * max(square, 0.0)) / (pool_days + days)
+        total = (pool_days * pool.sigma**2 + days * max(moments.sigma2, 0.0)) / (pool_days + days)
         sigma = max(float(np.sqrt(total)), pool.floor)
-        error = ErrorModel(sigma, _rho(pairs, products, square, pool.rho), 0, 0.0, pool.floor)
+        rho, share = _memory(moments.pairs + POOL_PAIRS, moments.products + POOL_PAIRS * pool.share * pool.rho**LAGS)
+        error = ErrorModel(sigma, rho, 0, 0.0, pool.floor, share)
         weight = huber(one.centred(residual), one.stated + sigma**2, clip)
         updated.append(one.under(error, weight))
     return updated, pool
 
 
-def _moments(
-    series: Series, residual: FloatArray, spread: FloatArray, clip: float
-) -> tuple[float, FloatArray, FloatArray]:
-    """sigma^2 of a series, number of pairs of days by lag, and sum of the products of their residuals."""
-    if not series.value.size:
-        return 0.0, np.zeros(LAGS.size), np.zeros(LAGS.size)
-    variance = series.variance
-    bound = clip * np.sqrt(variance)
-    near = np.clip(series.centred(residual), -bound, bound)
-    kept = 1.0
-    if np.isfinite(clip):  # what clipping leaves of the variance of a normal variable
-        density = np.exp(-0.5 * clip**2) / np.sqrt(2 * np.pi)
-        kept = float(1 - 2 * clip * density + 2 * (clip**2 - 1) * ndtr(-clip))
-    square = near**2 / kept + np.sum(spread**2, axis=1)
-    certain = variance**-2
-    sigma2 = float(certain @ (square - series.stated) / certain.sum())
-    columns = np.column_stack([near / np.sqrt(kept), spread, np.ones(near.size)])
-    grid = np.zeros((int(series.day[-1]) + 1, columns.shape[1]))
-    grid[series.day] = columns
-    pairs, products = np.zeros(LAGS.size), np.zeros(LAGS.size)
-    for number, lag in enumerate(LAGS[len(grid) > LAGS]):
-        both = grid[lag:] * grid[:-lag]
-        pairs[number], products[number] = both[:, -1].sum(), both[:, :-1].sum()
-    return sigma2, pairs, products
+@dataclass(frozen=True)
+class _Moments:
+    """Of a series: ``sigma2``, number of pairs of days by lag, and sum of the products of their scaled residuals."""
+
+    sigma2: float
+    pairs: FloatArray
+    products: FloatArray
+
+    @classmethod
+    def of(cls, series: Series, residual: FloatArray, spread: FloatArray, clip: float) -> _Moments:
+        pairs, products = np.zeros(LAGS.size), np.zeros(LAGS.size)
+        if not series.value.size:
+            return cls(0.0, pairs, products)
+        variance = series.variance
+        bound = clip * np.sqrt(variance)
+        near = np.clip(series.centred(residual), -bound, bound)
+        kept = 1.0
+        if np.isfinite(clip):  # what clipping leaves of the variance of a normal variable
+            density = np.exp(-0.5 * clip**2) / np.sqrt(2 * np.pi)
+            kept = float(1 - 2 * clip * density + 2 * (clip**2 - 1) * ndtr(-clip))
+        square = near**2 / kept + np.sum(spread**2, axis=1)
+        certain = variance**-2 / np.sum(variance**-2)
+        columns = np.column_stack([near / np.sqrt(kept), spread]) / np.sqrt(variance)[:, None]
+        columns = np.column_stack([columns / np.sqrt(np.mean(square / variance)), np.ones(near.size)])
+        grid = np.zeros((int(series.day[-1]) + 1, columns.shape[1]))
+        grid[series.day] = columns
+        for number, lag in enumerate(LAGS[len(grid) > LAGS]):
+            both = grid[lag:] * grid[:-lag]
+            pairs[number], products[number] = both[:, -1].sum(), both[:, :-1].sum()
+        return cls(float(certain @ (square - series.stated)), pairs, products)
 
 
-def _pooled(errors: Sequence[ErrorModel], found: Sequence[tuple[float, FloatArray, FloatArray]]) -> ErrorModel:
+def _pooled(errors: Sequence[ErrorModel], found: Sequence[_Moments]) -> ErrorModel:
     """The errors of all sites together: mean variance by effective days, correlation by pairs."""
     days = np.array([error.effective for error in errors])
-    squares = np.array([max(square, 0.0) for square, _, _ in found])
-    floor = errors[0].floor
-    sigma = max(float(np.sqrt(days @ squares / days.sum())), floor)
-    known = [(pairs, products / square) for square, pairs, products in found if square > floor**2]
-    pairs, scaled = (np.sum([one[k] for one in known], axis=0) if known else np.zeros(LAGS.size) for k in (0, 1))
-    rho = _rho(pairs, scaled, 1.0, None)
-    return ErrorModel(sigma, rho, sum(error.days for error in errors), float(days.sum()), floor)
+    squares = np.array([max(one.sigma2, 0.0) for one in found])
+    sigma = max(float(np.sqrt(days @ squares / days.sum())), errors[0].floor)
+    rho, share = _memory(*(np.sum([getattr(one, name) for one in found], axis=0) for name in ("pairs", "products")))
+    return ErrorModel(sigma, rho, sum(error.days for error in errors), float(days.sum()), errors[0].floor, share)
 
 
-def _rho(pairs: FloatArray, products: FloatArray, square: float, pool: float | None) -> float:
-    """Correlation a day apart that fits the correlations at all lags best, each weighted by its pairs."""
-    if square <= 0:
-        return pool or 0.0
-    count = pairs + (0.0 if pool is None else POOL_PAIRS)
-    if not count.sum():
-        return 0.0
-    expected = 0.0 if pool is None else POOL_PAIRS * pool**LAGS
-    correlation = np.clip((products / square + expected) / np.maximum(count, 1e-9), -1, 1)
-    misfit = (DECAY - correlation) ** 2 @ count
+def _memory(pairs: FloatArray, products: FloatArray) -> tuple[float, float]:
+    """``rho`` and ``share`` that fit the correlations at all lags best, each weighted by its pairs."""
+    if not pairs.sum():
+        return 0.0, 1.0
+    correlation = np.clip(products / np.maximum(pairs, 1e-9), -1, 1)
+    share = np.clip(DECAY @ (pairs * correlation) / np.maximum(DECAY**2 @ pairs, 1e-9), 0.0, 1.0)
+    misfit = (share[:, None] * DECAY - correlation) ** 2 @ pairs
     best = int(np.clip(np.argmin(misfit), 1, RHO.size - 2))
     left, middle, right = misfit[best - 1 : best + 2]
     bend = left - 2 * middle + right  # the minimum of the parabola through three points
-    shift = 0.5 * (left - right) / bend if bend > 0 else 0.0
-    return float(np.clip(RHO[best] + shift * (RHO[1] - RHO[0]), RHO[0], RHO[-1]))
+    shift = float(np.clip(0.5 * (left - right) / bend, -1, 1)) if bend > 0 else 0.0
+    rho = RHO[best] + shift * (RHO[1] - RHO[0])
+    return float(rho), float(np.interp(rho, RHO, share))
 
 
 def first_errors(

@@ -27,6 +27,8 @@ LENGTHS = ((1.0, 0.3), (0.1, 0.03, 0.01), (1e-3, 1e-4))
 """Shares of a step that are tried, those of a group in one call."""
 LONGEST = 3.0
 """Largest change of a parameter in one step, in standard deviations of its prior."""
+WIDER, RETRIES = -2.0, 3
+"""Where no step improves the fit, the Jacobian is taken again to the other side, over a wider difference."""
 ERRORS_SETTLED = 0.005
 """Relative change of ``sigma`` and of effective days below which the error models stand still."""
 
@@ -144,7 +146,7 @@ class _Search:
         self, forward: Forward, prior: Prior, names: list[str], options: Options, pool: dict[str, ErrorModel]
     ) -> None:
         self.forward, self.prior, self.names, self.options, self.given = forward, prior, names, options, pool
-        self.m = np.zeros(prior.shared.shape[1])
+        self.m, self.difference, self.retries = np.zeros(prior.shared.shape[1]), options.difference, 0
 
     def run(self, sites: Mapping[str, Mapping[str, Observed]], weights: Mapping[str, float] | None) -> Solution:
         self.pool = first_errors(sites, self.options.floor, self.given)
@@ -163,7 +165,10 @@ class _Search:
                 message = f"not converged after {step} steps: another one promises a gain of {promise:.2g}"
             elif promise >= self.options.tolerance and not self._move(arrow):
                 message = f"not converged: after {step} steps none improves the fit, although {promise:.2g} is promised"
-                break
+                self.difference *= WIDER
+                self.retries += 1
+                if self.retries > RETRIES:
+                    break
         return self._solution(arrow, converged, message, step)
 
     def _site(self, name: str, observed: Mapping[str, Observed], weight: float) -> _Site:
@@ -226,7 +231,7 @@ class _Search:
 
     def _linearise(self, site: _Site) -> None:
         """Residuals and Jacobian of ``site`` where it is."""
-        u, step = self._at(site), self.options.difference
+        u, step = self._at(site), self.difference
         if site.empty:
             site.residual = {name: np.zeros(0) for name in site.series}
             site.jacobian = {name: np.zeros((0, 0)) for name in site.series}

@@ -173,6 +173,9 @@ def evaluate_sites(
     static_layers: Annotated[
         Path | None, typer.Option(help="Folder regrid/attributes of a run, for what the table lacks.")
     ] = None,
+    forcing: Annotated[
+        Path | None, typer.Option(help="Folder ingest/forcing of that run, for sites without weather of their own.")
+    ] = None,
     series: Annotated[list[str] | None, typer.Option(help="Series of the atmosphere as gas=path; repeat.")] = None,
     allow_seen: Annotated[
         bool, typer.Option("--allow-seen", help="Keep sites that the members were trained on.")
@@ -181,7 +184,8 @@ def evaluate_sites(
     """Score trained members at sites that they have not seen, beside the process model on the same days."""
     from .evaluate_sites import Wish, run
 
-    print(run(Wish(members, files, output, attributes, metadata, static_layers, series or (), allow_seen)))
+    wish = Wish(members, files, output, attributes, metadata, static_layers, forcing, series or (), allow_seen)
+    print(run(wish))
     print(f"wrote {output}", file=sys.stderr)
 
 

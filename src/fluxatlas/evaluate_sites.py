@@ -58,6 +58,7 @@ class Wish:
     attributes: Path | None = None
     metadata: Path | None = None
     static_layers: Path | None = None
+    forcing: Path | None = None
     series: Sequence[str] = ()
     allow_seen: bool = False
 
@@ -223,7 +224,8 @@ def _site_data(wish: Wish, member: Member, work: Path, block: EvaluateBlock) -> 
     """All sites that can be predicted; raises :class:`InputError` that says what the others lack."""
     system, folder = member.system, wish.static_layers
     tiles = _tiles(folder, member.grid) if folder else []
-    write_attributes(tiles, [], system, folder or work, work, work / "sites", work)
+    years = _years(wish.forcing, tiles) if wish.forcing else []
+    write_attributes(tiles, years, system, folder or work, wish.forcing or work, work / "sites", work)
     table = pd.read_csv(work / "sites_attributes.csv", dtype={"site": str}).set_index("site")
     needed = [*system.attributes, *system.monthly]
     lacking = {str(site): [name for name in needed if pd.isna(row[name])] for site, row in table.iterrows()}
@@ -247,7 +249,7 @@ def _site_data(wish: Wish, member: Member, work: Path, block: EvaluateBlock) -> 
     except InputError as problem:
         if not problem.where.startswith(str(work)):
             raise
-        hint = "the lines above say what each site lacks: weather of its own, or measured soil in its place"
+        hint = "the lines above say what each lacks: weather (its own, or --forcing of a run), or measured soil instead"
         raise InputError("no site can be predicted", where=", ".join(map(str, wish.files)), hint=hint) from None
 
 
@@ -264,6 +266,18 @@ def _tiles(folder: Path, grid: str) -> list[Tile]:
         hint = "give the folder regrid/attributes of a run"
         raise InputError("no attributes of tiles", where=str(folder), hint=hint)
     return found
+
+
+def _years(folder: Path, tiles: Sequence[Tile]) -> list[int]:
+    """The years that the forcing in ``folder`` has of all ``tiles``."""
+    if not tiles:
+        hint = "give the folder regrid/attributes of the same run too"
+        raise InputError("--forcing without --static-layers", where=str(folder), hint=hint)
+    of_tile = [{int(p.stem) for p in (folder / tile.name).glob("*.nc") if p.stem.isdigit()} for tile in tiles]
+    years = sorted(set.intersection(*of_tile))
+    if not years:
+        raise InputError("no forcing of the tiles", where=str(folder), hint="give the folder ingest/forcing of the run")
+    return years
 
 
 ROWS = (

@@ -144,6 +144,25 @@ def test_a_few_sites_have_no_interval_and_soil_comes_from_the_layers_of_a_run(ru
     assert table.loc["Inside", "sand"] == pytest.approx(sand, rel=1e-5) and np.isnan(table.loc["Outside", "sand"])
 
 
+def test_sites_in_the_domain_of_a_run_get_the_weather_of_its_grid(run, tmp_path, monkeypatch, capsys) -> None:
+    """Chambers that measured no soil state: predicted with the weather of the run, else left out."""
+    tile = get_grid("4km").tile("N36W122", 1)
+    infer_world.write_attributes(tmp_path / "layers" / "N36W122.nc", tile)
+    infer_world.write_piece(tmp_path / "forcing" / "N36W122" / "2003.nc", tile, 2003)
+    files = chambers(tmp_path / "files", {"Inside": (36.4, -121.5), "Outside": (50.0, 10.0)}, soil_moisture=np.nan)
+    soil = soils(tmp_path / "soil.csv", ["Inside", "Outside"])
+    options = ["--members", run, "--static-layers", tmp_path / "layers", "--attributes", soil]
+    options += ["--forcing", tmp_path / "forcing", "--output", tmp_path / "out", files]
+    assert call(monkeypatch, *options) == 0
+    assert "site Outside is left out: no meteorology and no swc05" in capsys.readouterr().err
+    days = pd.read_parquet(tmp_path / "out" / "predictions.parquet").query("variable == 'fch4'")
+    assert set(days["site"]) == {"Inside"} and days.groupby(["model", "member"]).size().eq(DAYS).all()
+    (tmp_path / "forcing" / "N36W122" / "2003.nc").unlink()
+    options[-2] = tmp_path / "again"
+    assert call(monkeypatch, *options) == 1 and not (tmp_path / "again").exists()
+    assert "no forcing of the tiles" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("name", ["OldSite", "NewName"])
 def test_sites_of_the_members_are_left_out_by_name_and_by_place(run, tmp_path, monkeypatch, capsys, name) -> None:
     place = (60.0, 20.0) if name == "OldSite" else (44.001, 5.001)
@@ -218,10 +237,11 @@ BAD: dict[str, tuple[Callable[[Path], list[object]], str, str]] = {
         "sand",
         "",
     ),
-    "no soil water": (_without_soil, "no site can be predicted", "what each site lacks"),
+    "no soil water": (_without_soil, "no site can be predicted", "what each lacks"),
     "no position": (_no_position, "no coordinates for site", "--metadata"),
     "absent table": (lambda folder: ["--attributes", folder / "x.csv", chambers(folder)], "x.csv", ""),
     "no layers": (lambda f: ["--static-layers", f, chambers(f)], "no attributes of tiles", "regrid/attributes"),
+    "forcing alone": (lambda f: ["--forcing", f, chambers(f)], "--forcing without --static-layers", "attributes"),
     "series": (
         lambda folder: [
             *("--series", "co2=x.csv", "--attributes", soils(folder / "s.csv", list(PLACES))),

@@ -40,7 +40,8 @@ def _fluxnet(probe: Probe) -> bool:
     header, layout = probe.header(), fluxnet_files.layout()
     clock = {"TIMESTAMP", "TIMESTAMP_START"} & set(header)
     known = sum(layout.find(name) is not None for name in header)
-    return bool(clock) and known > 1 and not {"Site", "Lat"} <= set(header) and not _base(probe)
+    fits = known > 1 or (known == 1 and NAMES["fluxnet"].match(probe.name) is not None)
+    return bool(clock) and fits and not {"Site", "Lat"} <= set(header) and not _base(probe)
 
 
 def _base(probe: Probe) -> bool:

@@ -18,6 +18,8 @@ import train_toy as toy
 from fluxatlas.cli import main
 from fluxatlas.evaluate_sites import _layouts
 from fluxatlas.grid import get_grid
+from fluxatlas.inspect.formats import sites
+from fluxatlas.inspect.probe import Probe
 from fluxatlas.systems import get_system
 from fluxatlas.train.member import Member
 from fluxatlas.train.networks import Architecture, HierarchicalNetwork
@@ -200,6 +202,13 @@ def test_every_layout_of_sites_is_told_by_its_files(tmp_path) -> None:
         found = list(_layouts(folder))
         told[name] = {source for _, source, _ in found} == {layout.source}
     assert len(told) > 12 and all(told.values()), told
+
+
+def test_a_tower_of_one_quantity_is_known_by_its_name(tmp_path) -> None:
+    text = "TIMESTAMP,NEE_VUT_REF\n20010101,0.5\n"
+    for name, source in (("FLX_XX-B01_FLUXNET2015_FULLSET_DD_2001-2001_1-1.csv", "fluxnet"), ("other.csv", "")):
+        (tmp_path / name).write_text(text)
+        assert sites.layout_of(Probe(tmp_path / name)) == source
 
 
 def _text(folder: Path) -> list[object]:

@@ -156,6 +156,28 @@ class Run(RunInputs):
             block = block.model_copy(update={"folds": block.n_folds})
         return leaves.Settings(name, leaves.handed(block, job), leaves.recorded(block, job))
 
+    @property
+    def twin_seeds(self) -> list[int]:
+        """Seeds of the worlds of each kind that `snakemake twin` runs."""
+        block = self.config.synthetic_earth
+        return [block.seed + number for number in range(block.twin_worlds)]
+
+    def twin_settings(self, world: str, seed: int | str) -> str:
+        """The whole configuration as JSON for the run of a world, with results in ``<results>/twin/<world>-<seed>``.
+
+        Raises :class:`ConfigError` where the world has no truth or the members come from elsewhere.
+        """
+        if not self.has_synthetic_sites:
+            hint = "take a system with a truth, forcing.source: synthetic_earth and no 'sites.entries'"
+            raise ConfigError("twins are runs on worlds whose hidden truth is known", hint=hint)
+        if self.config.train.members_from:
+            hint = "leave train.members_from empty"
+            raise ConfigError("a twin trains members of its own, on the sites of its own world", hint=hint)
+        data = self.config.model_dump(mode="json")
+        data["run"] |= {"name": f"{world}-{seed}", "results": self.paths("twin")}
+        data["synthetic_earth"] |= {"world": world, "seed": int(seed), "twin_worlds": 1}
+        return json.dumps(data, sort_keys=True)
+
     def constraint_settings(self, name: str) -> str:
         """One gridded constraint as JSON for ``--settings``."""
         return json.dumps(self.config.constraints.sets[name].model_dump(mode="json"), sort_keys=True)

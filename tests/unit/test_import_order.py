@@ -41,6 +41,7 @@ ORDER = (
         "evaluate_sites",
         "citations",
         "run",
+        "twin",
         "farewell",
         "check",
         "plan",

@@ -105,6 +105,14 @@ def settings(job):
     return known(lambda wildcards: leaves)
 
 
+def twin_settings(wildcards):
+    """The whole configuration as JSON, for the run of one world."""
+    try:
+        return RUN.twin_settings(wildcards.world, wildcards.seed)
+    except FluxAtlasError as problem:
+        raise WorkflowError(str(problem)) from None
+
+
 def option(block, name):
     """The leaf ``name`` of another ``block`` than the one of which a job is handed its settings."""
     leaf = RUN.option(block, name)

@@ -13,7 +13,7 @@ class EvaluateBlock(Block):
 
     minimum_days: int = Field(30, ge=2, json_schema_extra=leaf("towers", "unseen"))
     """Fewest days with an observation for a site to have scores of its own."""
-    minimum_site_days: int = Field(5, ge=1, json_schema_extra=leaf("skill", "unseen"))
+    minimum_site_days: int = Field(5, ge=1, json_schema_extra=leaf("skill", "unseen", "truth_sites"))
     """Fewest days with an observation for a site's mean to count in the skill of site means."""
     minimum_quality: float = Field(0.5, ge=0, le=1, json_schema_extra=leaf("towers"))
     """Fewest share of measured data (qc) for a day of a tower to be compared with the product."""

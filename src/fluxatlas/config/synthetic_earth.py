@@ -9,16 +9,18 @@ from pydantic import Field
 from .base import Block
 from .leaves import leaf
 
+_WORLD = leaf("synthetic_sites", "hidden_truth", "site_truth")
+
 
 class SyntheticEarthBlock(Block):
     """Settings of the synthetic Earth; read only where ``forcing.source`` is ``synthetic_earth``."""
 
     jobs = (
         "synthetic_weather", "synthetic_closing", "synthetic_orography", "synthetic_static", "synthetic_sites",
-        "hidden_truth",
+        "hidden_truth", "site_truth",
     )  # fmt: skip
 
-    world: Literal["kind", "realistic"] = Field("kind", json_schema_extra=leaf("synthetic_sites", "hidden_truth"))
+    world: Literal["kind", "realistic"] = Field("kind", json_schema_extra=_WORLD)
     """'kind': soils follow their attributes, errors are white; 'realistic': sites differ without reason or memory in
     space, several chambers that come and go at each site, errors that last for days (docs/synthetic_earth.md)."""
     seed: int = Field(73, ge=0)
@@ -39,6 +41,9 @@ class SyntheticEarthBlock(Block):
     """Share of tower days without measured soil data; as many days of the meteorology are gap-filled (QC below 1)."""
     chamber_days_per_week: float = Field(3.0, gt=0, le=7)
     """Mean number of days per week with a chamber measurement in the growing season (a quarter of it in winter)."""
+
+    twin_worlds: int = Field(1, ge=1, le=100, json_schema_extra=leaf("twin", changes="inputs"))
+    """Worlds of each kind that `snakemake twin` runs, with the seeds 'seed', 'seed' + 1, ..."""
 
     def site_files(self, start: int, end: int, chambers: bool = True) -> list[str]:
         """Names of the raw site files that ``fluxatlas ingest synthetic-earth sites`` writes for these years."""

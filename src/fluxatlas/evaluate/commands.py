@@ -105,6 +105,22 @@ def truth(
 
 
 @app.command()
+def truth_sites(
+    predictions: Annotated[list[Path], typer.Option(help="Predictions of a model (Parquet); repeat for more.")],
+    truth: Annotated[Path, typer.Option(help="What is true at the sites (Parquet).")],
+    output: Output,
+    settings: Settings = "{}",
+) -> None:
+    """Models at unseen sites against the hidden truth of the synthetic Earth."""
+    from ..config.evaluate import EvaluateBlock
+    from ..config.settings import read_settings
+    from .truth_sites import write_site_truth_scores
+
+    table = write_site_truth_scores(output, predictions, truth, read_settings(EvaluateBlock, settings))
+    typer.echo(f"{output}: {table['model'].nunique()} models, {len(table)} rows", err=True)
+
+
+@app.command()
 def towers(
     daily: Annotated[list[Path], typer.Option(help="Daily file <variable>_<year>.nc; repeat for more.")],
     sites: Annotated[Path, typer.Option(help="Table of sites.")],

@@ -6,9 +6,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import stdtrit
 
 FloatArray = npt.NDArray[np.floating[Any]]
 
+NORMAL_90 = 1.6448536
+"""Half the width of the central 90 % of a normal distribution in standard deviations."""
 SCORES = ("n", "r2", "r", "rmse", "bias", "kge")
 
 
@@ -59,6 +62,15 @@ def _pairs(
         raise ValueError("a weight is negative")
     used = np.isfinite(o) & np.isfinite(p) & (w > 0)
     return o[used], p[used], w[used]
+
+
+def half_width(members: int, coverage: float = 0.9) -> float:
+    """Half the width of the central interval that holds another draw with the probability ``coverage``, in standard
+    deviations of ``members`` draws from the same normal distribution (Student's t); NaN for fewer than two.
+    """
+    if members < 2:
+        return float("nan")
+    return float(stdtrit(members - 1, 0.5 + coverage / 2) * np.sqrt(1 + 1 / members))
 
 
 def anomalies(series: npt.ArrayLike, window: int) -> FloatArray:

@@ -15,6 +15,7 @@ from .metrics import scores
 PathLike = str | Path
 
 READ = ["model", "member", "site", "time", "variable", "observed", "predicted", "split"]
+OPTIONAL = ("sd", "low", "high")
 COLUMNS = [
     *("model", "target", "split", "sites", "n", "r2", "r", "rmse", "bias", "unit"),
     *("scale", "member", "kge"),
@@ -33,7 +34,7 @@ def read_predictions(paths: Sequence[PathLike]) -> pd.DataFrame:
         absent = [name for name in READ if name not in frame]
         if absent:
             raise InputError(f"columns {', '.join(absent)} are missing", where=str(path), hint="see docs/contracts.md")
-        frames.append(frame[[*READ, *(["sd"] if "sd" in frame else [])]])
+        frames.append(frame[[*READ, *(name for name in OPTIONAL if name in frame)]])
     filled = [frame for frame in frames if len(frame)]
     if not filled:
         raise InputError("there are no predictions", hint="run `train` first, with sites that have observations")

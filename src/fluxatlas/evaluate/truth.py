@@ -16,12 +16,13 @@ from ..errors import InputError
 from ..products.budget import mass_factor
 from ..systems import Flux, System
 from ..tiles.mosaic import Mosaic, PathLike, assemble
-from .metrics import scores
+from .metrics import NORMAL_90, half_width, scores
 
 COLUMNS = [
     *("year", "variable", "cells", "r2", "r", "rmse", "bias", "kge", "unit"),
     *("within_members", "expected_within", "within_2sd", "mean_sd"),
     *("true_total", "total", "total_low", "total_high", "total_unit"),
+    *("within_90", "members", "total_sd", "total_within_2sd", "total_within_90"),
 ]
 
 
@@ -56,9 +57,11 @@ def truth_table(
     ``within_members`` is the share of the area where the truth lies between the smallest and largest member; for n
     members as good as draws from the same distribution it would be ``expected_within`` = (n - 1) / (n + 1).
     ``within_2sd`` is the share within two standard uncertainties (``<flux>_year_sd``) of the mean, ``mean_sd`` their
-    mean. Totals are in the
-    budget unit of each flux over the cells that have both. Raises :class:`InputError` where truth and product share no
-    year, variable or cell.
+    mean, ``within_90`` the share inside the central 90 % of a normal distribution with it. Totals are in the budget
+    unit of each flux over the cells that have both; ``total_within_2sd`` and ``total_within_90`` are 1 where the true
+    one lies inside two standard deviations of the members and their 90 % interval
+    (:func:`~fluxatlas.evaluate.metrics.half_width`), missing for one member. Raises :class:`InputError` where truth and
+    product share no year, variable or cell.
     """
     mosaic = assemble(flux, attributes)
     area = mosaic.weight()
@@ -99,7 +102,9 @@ def _compare(
     found: dict[str, Any] = scores(t, mean, w)
     found["cells"] = found.pop("n")
     mass = w * (366 if calendar.isleap(year) else 365) * mass_factor(flux)
-    totals = (m * mass).sum(axis=1)
+    totals, true_total = (m * mass).sum(axis=1), float((t * mass).sum())
+    total_sd, width = float(totals.std(ddof=1)) if n > 1 else np.nan, half_width(n)
+    off = abs(float(totals.mean()) - true_total)
     return {
         **found,
         "unit": variables.get(flux.variable).units,
@@ -107,11 +112,16 @@ def _compare(
         "expected_within": (n - 1) / (n + 1),
         "within_2sd": float(np.average(np.abs(t - mean) <= 2 * sd, weights=w)),
         "mean_sd": float(np.average(sd, weights=w)),
-        "true_total": float((t * mass).sum()),
+        "true_total": true_total,
         "total": float(totals.mean()),
         "total_low": float(totals.min()),
         "total_high": float(totals.max()),
         "total_unit": flux.budget_unit,
+        "within_90": float(np.average(np.abs(t - mean) <= NORMAL_90 * sd, weights=w)),
+        "members": n,
+        "total_sd": total_sd,
+        "total_within_2sd": float(off <= 2 * total_sd) if n > 1 else np.nan,
+        "total_within_90": float(off <= width * total_sd) if n > 1 else np.nan,
     }
 
 

@@ -89,6 +89,23 @@ def sites(
 
 
 @app.command()
+def site_truth(
+    bbox: Box,
+    start: Annotated[int, typer.Option(help="First year.")],
+    end: Annotated[int, typer.Option(help="Last year.")],
+    output: Annotated[Path, typer.Option(help="File to write.")],
+    system: SystemName,
+    settings: Settings = "{}",
+) -> None:
+    """Write what is true at the sites day by day, without errors and gaps."""
+    from ..systems import get_system
+    from .site_files import write_site_truth
+
+    table = write_site_truth(_earth(settings), get_system(system), bbox, start, end, output)
+    _say(f"wrote the truth of {counted(table['site'].nunique(), 'site')} to {output}")
+
+
+@app.command()
 def truth(
     attributes: Annotated[list[Path], typer.Option(help="Attributes of a tile (repeat for more tiles).")],
     start: Annotated[int, typer.Option(help="First year.")],

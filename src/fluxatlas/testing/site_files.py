@@ -19,7 +19,7 @@ import pandas as pd
 
 from ..config.sites import QcRules
 from ..errors import ConfigError
-from ..files import write_text
+from ..files import atomic, write_text
 from ..humidity import saturation_vapour_pressure
 from ..ingest.sites.fluxnet_files import layout
 from ..ingest.sites.qc import error_floor
@@ -94,6 +94,29 @@ def _refuse_others(system: System) -> None:
                 where=f"observations of the system '{system.key}'",
                 hint=f"they hold {', '.join(sorted(known))}; give sites of your own in 'sites.entries'",
             )
+
+
+def write_site_truth(
+    earth: SyntheticEarth, system: System, box: Box, start: int, end: int, output: str | Path
+) -> pd.DataFrame:
+    """Write what is true at the sites of :func:`write_sites` on their own days, without errors and gaps, as Parquet.
+
+    Long, ``site, time, variable, value`` in canonical units; returns it. At chamber sites it is the truth of the cell.
+    """
+    dates = pd.date_range(f"{start}-01-01", f"{end}-12-31", freq="D")
+    towers, chambers = place_sites(earth, box)
+    parts = []
+    for instrument, sites in (("tower", towers), ("chamber", chambers)):
+        if not system.measured_by(instrument):
+            continue
+        for name, values in site_truth(earth, system, sites, dates).items():
+            of_day = local_days(values, sites.utc_offset) if instrument == "tower" else values
+            wide = pd.DataFrame(of_day, pd.Index(dates, name="time"), pd.Index(sites.names, name="site"))
+            parts.append(wide.reset_index().melt("time", value_name="value").assign(variable=name))
+    table = pd.concat(parts, ignore_index=True)[["site", "time", "variable", "value"]]
+    with atomic(output) as path:
+        table.to_parquet(path, index=False)
+    return table
 
 
 def tower_tables(

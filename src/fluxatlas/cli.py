@@ -216,7 +216,7 @@ def main() -> None:
     """Run the command line; a user's error is one message and exit status 1."""
     words = listed(sys.argv[1:])
     try:
-        app(args=unfolded(words) if words[:1] and words[0] in STAGES else words)  # others are not written by rules
+        app(args=unfolded(words) if words[:1] and words[0] in (*STAGES, "twin") else words)  # those that rules write
     except FluxAtlasError as problem:
         print(f"error: {problem}", file=sys.stderr)
         sys.exit(1)

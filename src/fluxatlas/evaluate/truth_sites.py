@@ -34,7 +34,8 @@ def site_truth_table(predictions: pd.DataFrame, truth: pd.DataFrame, fewest: int
     measured, for :data:`TRUTH` as well. ``within_90`` is the share of days (sites) where the truth lies inside the 90 %
     interval ``low`` to ``high`` of the predictions, or of the members where these give none; ``within_2sd`` that
     within two of the standard deviations that belong to it, ``mean_sd``. Intervals of a site's mean are means of those
-    of its days, as if their errors were one. NaN where a single member without intervals has not seen a site. Raises :class:`InputError` where no day has a prediction and a truth.
+    of its days, as if their errors were one. NaN where a single member without intervals has not seen a site. Raises
+    :class:`InputError` where no day has a prediction and a truth.
     """
     unseen = predictions[predictions["split"] == "test"].dropna(subset=["observed", "predicted"])
     unseen = unseen.assign(**{name: np.nan for name in ("low", "high") if name not in unseen})
@@ -58,7 +59,7 @@ def site_truth_table(predictions: pd.DataFrame, truth: pd.DataFrame, fewest: int
 
 
 def _over_members(days: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
-    """Mean of the members for each row of ``keys``, their number, interval and sd, what was measured and what is true."""
+    """Mean of the members for each row of ``keys``, their number, interval and sd; what was measured, what is true."""
     groups = days.groupby(keys)
     found = groups[AVERAGED].mean()
     found["members"], spread = groups["predicted"].size(), groups["predicted"].std()

@@ -9,8 +9,9 @@ import torch
 from fluxatlas.drivers import slow_drivers
 from fluxatlas.ingest.atmosphere import series_of
 from fluxatlas.loading import load_object
+from fluxatlas.process.methane_column_torch import fluxes
 from fluxatlas.systems import get_system
-from fluxatlas.systems.soil_methane_sink.network import diffusion_oxidation, diffusivity
+from fluxatlas.systems.soil_methane_sink.network import diffusivity
 from fluxatlas.theta import draw
 from fluxatlas.train.data import Segment, SequenceSet
 
@@ -68,12 +69,13 @@ def soil(weather: dict[str, np.ndarray], fixed: dict[str, np.ndarray]) -> dict[s
         for depth in ("05", "15", "45"):
             out[f"swc{depth}"][day] = swc
     known = {k: torch.as_tensor(v) for k, v in {**weather, **fixed, **out}.items()}
+    known["retention_factor"] = torch.ones(n, dtype=torch.float64)
     out["difs"] = diffusivity(known, "curry").numpy()
     warm = np.exp(0.06 * (out["tsl05"] - 288.15)) * (out["tsl05"] > 265)
     out["oxk"] = 4e-5 * (1 - 0.006 * fixed["cropFrac"]) * warm + 1e-7
     out["ch4prod"] = 0.2 * np.maximum(out["swc05"] / fixed["phi"] - 0.6, 0)
-    fluxes = diffusion_oxidation(known | {k: torch.as_tensor(v) for k, v in out.items()})
-    return out | {name: values.numpy() for name, values in fluxes.items()}
+    made = fluxes(known | {k: torch.as_tensor(v) for k, v in out.items()})
+    return out | {name: values.numpy() for name, values in made.items()}
 
 
 def samples(n: int = 12, days: int = 400, seed: int = 0) -> SequenceSet:

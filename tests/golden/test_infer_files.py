@@ -98,7 +98,7 @@ def test_state_holds_every_member_layer_and_active_cell(folder: Path) -> None:
     rows, columns = np.nonzero(world.decode(folder / "attributes.nc")["active"].to_numpy() == 1)
     np.testing.assert_array_equal(state["row"], rows + TILE.rows.start)
     np.testing.assert_array_equal(state["column"], columns + TILE.columns.start)
-    assert set(state.data_vars) == {"thermal", "hydrology", "biogeochemistry"}
+    assert set(state.data_vars) == {"thermal", "hydrology"}  # the methane column remembers nothing
     for name, variable in state.data_vars.items():
         assert variable.dims == ("member", f"{name}_layer", "cell", f"{name}_hidden")
         assert variable.shape == (3, 1, len(rows), 8) and variable.dtype == np.float32

@@ -28,9 +28,10 @@ def batch_of(data, warmup=0):
     return data.batch(data.windows(40), warmup)
 
 
-@pytest.mark.parametrize(
-    "architecture", [*({"cell": cell} for cell in CELLS), {"layers": 2, "dropout": 0.1}, {"head": "free"}]
-)
+HEADS = ({"head": "free"}, {"head": "diffusion_oxidation"})
+
+
+@pytest.mark.parametrize("architecture", [*({"cell": cell} for cell in CELLS), {"layers": 2, "dropout": 0.1}, *HEADS])
 def test_every_parameter_has_a_finite_gradient(data, architecture) -> None:
     network, batch = network_for(data, **architecture), batch_of(data)
     outputs, _ = network(batch.drivers, batch.statics)
@@ -46,7 +47,7 @@ def test_every_parameter_has_a_finite_gradient(data, architecture) -> None:
             assert parameter.grad.abs().sum() > 0, name
 
 
-@pytest.mark.parametrize("architecture", [*({"cell": cell} for cell in CELLS), {"layers": 2}])
+@pytest.mark.parametrize("architecture", [*({"cell": cell} for cell in CELLS), {"layers": 2}, *HEADS])
 def test_two_halves_with_carried_state_equal_one_run(data, architecture) -> None:
     network, batch = network_for(data, **architecture).eval(), batch_of(data)
     whole, last = network(batch.drivers, batch.statics)
@@ -58,7 +59,10 @@ def test_two_halves_with_carried_state_equal_one_run(data, architecture) -> None
     assert all(torch.allclose(end[name], last[name], atol=1e-5) for name in last)
     shapes = {name: (shape[0], batch.site.numel(), shape[1]) for name, shape in network.state_shapes.items()}
     assert {name: tuple(value.shape) for name, value in last.items()} == shapes
-    assert network.shape.state == sum(first * last for first, last in network.state_shapes.values())
+    remember = [part.name for part in network.submodules][: 3 if "head" in architecture else 2]  # physics does not
+    assert list(shapes) == remember
+    held = sum(first * last for first, last in network.state_shapes.values())
+    assert network.shape.state == held or ("head" not in architecture and network.shape.state > held)
 
 
 def test_overrides_replace_where_finite_and_pass_on(data) -> None:
@@ -73,14 +77,15 @@ def test_overrides_replace_where_finite_and_pass_on(data) -> None:
     assert not torch.equal(changed["swc05"][10:], plain["swc05"][10:])
 
 
-def test_a_site_without_meteorology_runs_the_last_submodule_alone(data) -> None:
-    network, batch = network_for(data).eval(), batch_of(data)
+@pytest.mark.parametrize("head", toy.SYSTEM.heads)
+def test_a_site_without_meteorology_runs_the_last_submodule_alone(data, head) -> None:
+    network, batch = network_for(data, head=head).eval(), batch_of(data)
     plain, _ = network(batch.drivers, batch.statics)
     few = {name: batch.drivers[name] for name in ("lai", "ch4", "ps", "tas", "huss")}
     upstream = {name: plain[name] for part in toy.SYSTEM.submodules[:2] for name in part.outputs}
     alone, state = network(few, batch.statics, overrides=upstream, modules=("biogeochemistry",))
     assert torch.allclose(alone["fch4"], plain["fch4"], rtol=1e-6)
-    assert set(state) == {"biogeochemistry"}
+    assert set(state) == (set() if head == "column" else {"biogeochemistry"})
 
 
 def test_absent_inputs_are_named(data) -> None:
@@ -92,8 +97,10 @@ def test_absent_inputs_are_named(data) -> None:
     with pytest.raises(InputError, match="'biogeochemistry' lacks tsl05"):
         network(few, batch.statics, modules=("biogeochemistry",))
     full = {name: torch.ones_like(few["lai"]) for part in toy.SYSTEM.submodules for name in part.outputs}
-    with pytest.raises(InputError, match="head 'diffusion_oxidation' lacks ch4"):
+    with pytest.raises(InputError, match="head 'column' lacks ch4"):
         network(few, batch.statics, overrides=full, modules=())
+    with pytest.raises(InputError, match="head 'column' lacks ch4, ps, tas, huss"):
+        network(few, batch.statics, overrides=full, modules=("biogeochemistry",))
 
 
 @pytest.mark.parametrize(
@@ -112,15 +119,17 @@ def test_unknown_parts_are_refused_with_the_nearest(wrong, message) -> None:
 
 def test_statics_beyond_the_samples_are_held_at_their_edge_and_named(data) -> None:
     network, batch = network_for(data), batch_of(data)
-    used = next(name for part in toy.SYSTEM.submodules for name in part.statics if name in ("sand", "phh2o", "soc"))
+    part = network.submodules[-1]
+    used = next(name for name in part.statics if name in ("sand", "phh2o", "soc"))
     index = network.scaler.position[used]
     centre, spread = float(network.scaler.mean[index]), float(network.scaler.spread[index])
+    known = {**batch.drivers, **{name: torch.ones_like(batch.drivers["tas"]) for name in part.upstream}}
 
     def run(z: float) -> torch.Tensor:
         bent = torch.full_like(batch.statics[used], centre + z * spread)
         statics = {**batch.statics, used: unbend(used, bent)}
         assert bool(network.beyond(statics)[used].all()) == (abs(z) > 4)
-        return network(batch.drivers, statics)[0]["fch4"]
+        return network.features(part, {**known, **statics})
 
     assert torch.equal(run(40.0), run(4.001)) and torch.equal(run(-9.0), run(-4.001))
     assert not torch.equal(run(3.9), run(3.0))

@@ -15,6 +15,7 @@ from fluxatlas.train.networks.cells import CELLS
 from fluxatlas.train.pretrain import pretrain, split_samples
 
 PRIORS = load_object(toy.SYSTEM.priors)()
+FORMS = dict.fromkeys(toy.SYSTEM.choices, 0.0)
 DEFAULTS = {name: prior.default for name, prior in PRIORS.items()}
 
 
@@ -28,21 +29,25 @@ def _network(data, **architecture) -> HierarchicalNetwork:
     torch.manual_seed(1)
     network = HierarchicalNetwork(toy.SYSTEM, Architecture(hidden=8, **architecture)).eval()
     network.scaler.fit(data.values())
+    torch.nn.init.normal_(network.parts["biogeochemistry"].readout.weight, std=0.1)  # also where it is zero at first
     return network
 
 
+@pytest.mark.parametrize("head", ["column", "diffusion_oxidation"])
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("layers", [1, 2])
-def test_a_bound_network_does_what_the_told_one_does(batch, cell, layers) -> None:
+def test_a_bound_network_does_what_the_told_one_does(batch, cell, layers, head) -> None:
     data, tensors = batch
-    network = _network(data, cell=cell, layers=layers, code=5, window=20)
+    network = _network(data, cell=cell, layers=layers, code=5, window=20, head=head)
     theta = {"oxidation_rate": 9e-5, "litter_depth": 0.07, "moisture": 2.0, "melt_factor": 5.5}
     told = {name: torch.full((6,), value) for name, value in theta.items()}
     with torch.no_grad():
         ours, state = network(tensors.drivers, tensors.statics, theta=told)
         bound = network.bind(theta)
         theirs, end = bound(tensors.drivers, tensors.statics)
-    assert bound.architecture.code == 0
+        ignored, _ = bound(tensors.drivers, tensors.statics, theta={"oxidation_rate": torch.full((6,), 1e-6)})
+    assert bound.architecture.code == 0 and bound.architecture.theta == {**DEFAULTS, **FORMS, **theta}
+    assert torch.equal(ignored["fch4"], theirs["fch4"])
     assert sum(w.numel() for w in bound.parameters()) < sum(w.numel() for w in network.parameters())
     for name, values in ours.items():
         torch.testing.assert_close(theirs[name], values, rtol=2e-4, atol=1e-6)
@@ -85,7 +90,7 @@ def _worlds(n: int, days: int, rng: np.random.Generator) -> SequenceSet:
     targets = dict(data.targets)
     targets["oxk"] = targets["oxk"] * factor**2
     known = {**data.drivers, **data.statics, **targets}
-    fluxes = toy.diffusion_oxidation({k: torch.as_tensor(np.asarray(v, np.float64)) for k, v in known.items()})
+    fluxes = toy.fluxes({k: torch.as_tensor(np.asarray(v, np.float64)) for k, v in known.items()})
     targets |= {k: v.numpy().astype(np.float32) for k, v in fluxes.items()}
     theta = {name: np.full(n, DEFAULTS.get(name, 0.0), np.float32) for name in toy.SYSTEM.told}
     theta["oxidation_rate"] = (4e-5 * factor**2).astype(np.float32)
@@ -100,7 +105,15 @@ def _worlds(n: int, days: int, rng: np.random.Generator) -> SequenceSet:
 def test_told_networks_learn_the_model_and_silent_ones_its_average() -> None:
     """Held-out series of two kinds that only the parameter tells apart."""
     data = _worlds(48, 60, np.random.default_rng(5))
-    settings = {"hidden": 8, "pretrain_epochs": 40, "sequence_days": 60, "warmup_days": 0, "batch": 12, "patience": 40}
+    settings = {
+        "head": "diffusion_oxidation",
+        "hidden": 8,
+        "pretrain_epochs": 40,
+        "sequence_days": 60,
+        "warmup_days": 0,
+        "batch": 12,
+        "patience": 40,
+    }
     scores = {}
     for code in (0, 4):
         block = TrainBlock(**settings, pretrain_rate=0.02, code=code)

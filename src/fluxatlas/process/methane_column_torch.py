@@ -31,6 +31,8 @@ COLDEST = 100.0
 TEMPERATURE, WATER = (tuple(f"{kind}{z * 100:02.0f}" for z in DEPTHS) for kind in ("tsl", "swc"))
 SERIES = (*TEMPERATURE, *WATER, "snw", "snd", "tas", "ps")
 """Series that :func:`column` reads; :func:`methane` reads ``huss`` and ``ch4`` too."""
+MADE = ("difs", "oxk", "ch4prod")
+"""What :func:`column` gives."""
 STATICS = ("sand", "clay", "soc", "phi", "phh2o", "cropFrac", "ndep")
 
 _WEIGHTS = np.stack([np.interp(CENTRES[:LAYERS], DEPTHS, unit) for unit in np.eye(len(DEPTHS))], axis=1)

@@ -93,12 +93,19 @@ class Truth(Protocol):
         ...
 
 
+Physics = Callable[[Mapping[str, "Tensor"], Mapping[str, "Tensor"]], dict[str, "Tensor"]]
+"""``(raw, known) -> values``: all outputs of the last sub-module in closed form, (time, cell) by name. ``raw`` are what
+it learned, zero at first, for bounded corrections; ``known`` holds drivers, statics, earlier outputs, and parameters
+and codes of the structure of the process model (cell,)."""
+
+
 @dataclass(frozen=True)
 class Head:
     """From the outputs of the sub-modules to the fluxes.
 
     ``function`` takes tensors (time, cell) by name (drivers, statics, outputs) and returns those in ``makes``;
-    ``reads`` are what it needs. ``drivers`` and ``outputs`` are added to the last sub-module.
+    ``reads`` are what it needs. ``drivers`` and ``outputs`` are added to the last sub-module. With ``physics`` the last
+    sub-module remembers nothing: what it learns is linear in its inputs and enters there.
     """
 
     function: Callable[[Mapping[str, Tensor]], dict[str, Tensor]]
@@ -106,11 +113,13 @@ class Head:
     makes: tuple[str, ...]
     drivers: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ()
+    physics: Physics | None = None
 
 
 Bound = Callable[["Tensor", Mapping[str, "Tensor"], Any, Mapping[str, str]], "Tensor"]
 """``(raw, known, scaler, options) -> value``: raw output of a sub-module to a physical value inside its bounds, both
-(time, cell); ``known`` holds drivers, statics and earlier outputs, ``options`` the choices of the architecture."""
+(time, cell); ``known`` holds drivers, statics, earlier outputs, parameters and codes, ``options`` the choices of the
+architecture."""
 
 
 @dataclass(frozen=True)

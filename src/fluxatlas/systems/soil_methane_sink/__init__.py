@@ -47,7 +47,7 @@ SOIL_METHANE_SINK = System(
         Submodule(
             name="hydrology",
             drivers=("tas", "pr", "rsds", "huss", "ps", "sfcWind", "lai"),
-            upstream=("tsl05", "tsl15", "snw"),
+            upstream=("tsl05", "tsl15", "tsl45", "snw"),
             statics=_SOIL,
             outputs=("swc05", "swc15", "swc45", "evspsbl"),
             parameters=_WEATHER,
@@ -75,7 +75,7 @@ SOIL_METHANE_SINK = System(
         ObservationKind("fch4", limits=(-25.0, 37.0), other_cover=("WET", "WAT"), instrument="chamber"),
         *(ObservationKind(f"{kind}{depth}") for kind in ("tsl", "swc") for depth in ("05", "15", "45")),
     ),
-    heads=("diffusion_oxidation", "free"),
+    heads=("column", "diffusion_oxidation", "free"),
     options={"diffusivity": CHOICES["diffusivity"]},
     choices=CHOICES,
     knowledge=(

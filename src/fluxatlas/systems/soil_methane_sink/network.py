@@ -2,11 +2,12 @@
 
 | output | form |
 |---|---|
-| water content ``swc*`` | ``phi * sigmoid(u)``, inside (0, phi) |
-| diffusivity ``difs`` | soil diffusivity of the water content and temperature, times ``exp(0.7 tanh(u))`` |
+| water content ``swc*`` | ``phi * sigmoid(f + s u)``, inside (0, phi): field capacity at u = 0 |
+| head ``column``: ``difs``, ``oxk``, ``ch4prod`` | the methane column, times ``exp(c tanh(u))`` |
+| others: diffusivity ``difs`` | soil diffusivity of water and temperature, times ``exp(0.7 tanh(u))`` |
 
-The diffusivity form is that of the science notes: the physics sets the response, the network corrects it by at most a
-factor of two.
+``f`` is the logit of field capacity as a share of the porosity, ``s`` the step from there to wilting point (u = -1) or,
+for u > 0, half that to saturation.
 """
 
 from __future__ import annotations
@@ -18,51 +19,50 @@ import torch
 from torch import Tensor
 
 from ... import variables
+from ...process import methane_column_torch as column
 from ...process import methane_torch as physics
-from ...process.hydraulics import ORGANIC_DENSITY, PARTICLE_DENSITY, cosby_b
 from ..protocols import Head, NetworkParts
 from . import knowledge
 
-CORRECTION = 0.7
-"""Largest log-correction of the diffusivity (a factor of 2)."""
+CORRECTIONS = {"difs": 0.7, "oxk": 1.5, "ch4prod": 1.5}
+"""Largest log-corrections: a factor of 2 for the diffusivity, of 4.5 for rates, which places differ in."""
+
+FULL = torch.tensor(0.98)
+"""Share of the pores that water fills in a soil that takes no more."""
+LEAST_STEP = 0.5
+"""Least step of water content on the logit scale, where field capacity is all but saturation."""
 
 AIR = ("ch4", "ps", "tas", "huss")
-
-
-def exponent_b(known: Mapping[str, Tensor]) -> Tensor:
-    """Exponent b of Clapp & Hornberger [1] from ``clay`` [%], ``soc`` [g kg-1] and ``phi`` [1]."""
-    organic = (known["soc"] * 1e-3 * PARTICLE_DENSITY * (1 - known["phi"]) / ORGANIC_DENSITY).clamp(0, 1)
-    return (1 - organic) * cosby_b(known["clay"]) + organic * 2.7
 
 
 def diffusivity(known: Mapping[str, Tensor], model: str) -> Tensor:
     """Effective diffusivity of CH4 in the top soil [m2 s-1], (time, cell), of the relation called ``model``."""
     air = physics.air_filled_porosity(known["phi"], known["swc05"], known["tsl05"])
     free_air = physics.free_air_diffusivity(known["tsl05"].clamp(*variables.get("tsl05").valid), known["ps"])
-    return physics.soil_diffusivity(known["phi"], air, exponent_b(known), free_air, model)
+    return physics.soil_diffusivity(known["phi"], air, column.retention(known).b, free_air, model)
 
 
 def water(raw: Tensor, known: Mapping[str, Tensor], scaler: Any, options: Mapping[str, str]) -> Tensor:
-    """Water content [1] between 0 and the porosity."""
-    return known["phi"] * torch.sigmoid(raw)
+    """Water content [1] between 0 and the porosity: as its share of the pores at ``raw`` = -1, 0 and 2, on the logit
+    scale and straight between, wilting point, field capacity and :data:`FULL`."""
+    soil = column.retention(known)
+    capacity, wilting, full = (
+        torch.logit(share, 0.01) for share in (soil.theta_fc / known["phi"], soil.theta_wp / known["phi"], FULL)
+    )
+    drier, wetter = (capacity - wilting).clamp_min(LEAST_STEP), ((full - capacity) / 2).clamp_min(LEAST_STEP)
+    return known["phi"] * torch.sigmoid(capacity + raw * torch.where(raw < 0, drier, wetter))
 
 
 def corrected_diffusivity(raw: Tensor, known: Mapping[str, Tensor], scaler: Any, options: Mapping[str, str]) -> Tensor:
     """:func:`diffusivity` of the option ``diffusivity``, corrected by the network by a factor of two at most."""
-    return diffusivity(known, options["diffusivity"]) * torch.exp(CORRECTION * torch.tanh(raw))
+    return diffusivity(known, options["diffusivity"]) * torch.exp(CORRECTIONS["difs"] * torch.tanh(raw))
 
 
-def diffusion_oxidation(known: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Uptake by diffusion and first-order oxidation in series with the snow, and the net flux.
-
-    ``ch4ox = 86400 C0 / (1 / sqrt(difs oxk) + R_snow)``, ``fch4 = ch4prod - ch4ox`` [mg m-2 d-1]; ``ch4ox`` is positive
-    into the soil, ``fch4`` upward. Steady half-space solution (Curry 2007, doi:10.1029/2006GB002818) with the snow
-    resistance of the science notes.
-    """
-    concentration = physics.air_concentration(known["ch4"], known["ps"], known["tas"], known["huss"])
-    resistance = physics.snow_resistance(known["snw"], known["snd"], known["tas"], known["ps"])
-    uptake = physics.uptake(known["difs"], known["oxk"], concentration, resistance)
-    return {"ch4ox": uptake, "fch4": known["ch4prod"] - uptake}
+def corrected_column(raw: Mapping[str, Tensor], known: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """``difs``, ``oxk`` and ``ch4prod`` of the methane column, times the corrections ``exp(c tanh(raw))``; at most what
+    the variable table allows."""
+    made = {k: v * torch.exp(CORRECTIONS[k] * torch.tanh(raw[k])) for k, v in column.column(known).items()}
+    return {name: values.clamp_max(variables.get(name).valid[1]) for name, values in made.items()}
 
 
 def free(known: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -72,9 +72,13 @@ def free(known: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 PARTS = NetworkParts(
     heads={
-        "diffusion_oxidation": Head(
-            diffusion_oxidation, (*AIR, "snw", "snd", "difs", "oxk", "ch4prod"), ("ch4ox", "fch4")
+        "column": Head(
+            column.fluxes,
+            (*AIR, *column.SERIES, *column.STATICS, *column.MADE),
+            ("ch4ox", "fch4"),
+            physics=corrected_column,
         ),
+        "diffusion_oxidation": Head(column.fluxes, (*AIR, "snw", "snd", *column.MADE), ("ch4ox", "fch4")),
         "free": Head(free, ("ch4ox", "ch4prod"), ("ch4ox", "fch4"), drivers=("ch4",), outputs=("ch4ox",)),
     },
     bounds={"swc05": water, "swc15": water, "swc45": water, "difs": corrected_diffusivity},

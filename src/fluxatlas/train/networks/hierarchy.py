@@ -1,4 +1,4 @@
-"""The hierarchical network: recurrent sub-modules in the order of the system's declaration, then a physical head.
+"""The hierarchical network: sub-modules in the order of the system's declaration, then a physical head.
 
 Tensors are sequence-major: (time, cell) for series, (cell,) for statics, (time, cell, feature) inside. Everything that
 enters and leaves is in the canonical units of the variable table; standardisation happens inside.
@@ -33,7 +33,8 @@ class Architecture:
 
     ``window`` is how many days the cells with bounded memory see, the day itself included.
     ``code`` is the number of values that each sub-module condenses the parameters of the process model into; 0: it is
-    not told them (see :mod:`fluxatlas.train.networks.told`).
+    not told them (see :mod:`fluxatlas.train.networks.told`). ``theta`` holds parameters and codes of the structure that
+    the network is bound to; those left out are the defaults.
     ``head`` and ``options`` are names of the system's :class:`~fluxatlas.systems.protocols.NetworkParts`; those left
     out are its defaults.
     """
@@ -46,6 +47,7 @@ class Architecture:
     code: int = 0
     head: str = ""
     options: Mapping[str, str] = field(default_factory=dict)
+    theta: Mapping[str, float] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -85,8 +87,38 @@ class RecurrentPart(nn.Module):
     def fold(self, code: Tensor, into: RecurrentPart) -> None:
         """Copy the weights ``into`` a part without a code that does what this one does with ``code`` (code,)."""
         self.cell.fold(code, into.cell)
-        into.readout.weight.copy_(self.readout.weight[:, : -len(code)])
-        into.readout.bias.copy_(self.readout.bias + self.readout.weight[:, -len(code) :] @ code)
+        _fold_readout(self.readout, code, into.readout)
+
+
+class LinearPart(nn.Module):
+    """A sub-module without memory, whose outputs physics completes: a linear read-out of its inputs, zero at first.
+
+    ``forward`` as that of :class:`RecurrentPart`, without a state.
+    """
+
+    def __init__(self, variates: int, statics: int, outputs: int, architecture: Architecture) -> None:
+        super().__init__()
+        self.readout = nn.Linear(variates + statics + architecture.code, outputs)
+        with torch.no_grad():
+            self.readout.weight.zero_()
+            self.readout.bias.zero_()
+
+    def forward(self, features: Tensor, state: Tensor | None, code: Tensor | None = None) -> tuple[Tensor, None]:
+        if code is None:
+            return self.readout(features), None
+        width = code.shape[-1]
+        told = nn.functional.linear(code, self.readout.weight[:, -width:], self.readout.bias)
+        return nn.functional.linear(features, self.readout.weight[:, :-width]) + told, None
+
+    @torch.no_grad()
+    def fold(self, code: Tensor, into: LinearPart) -> None:
+        """See :meth:`RecurrentPart.fold`."""
+        _fold_readout(self.readout, code, into.readout)
+
+
+def _fold_readout(own: nn.Linear, code: Tensor, into: nn.Linear) -> None:
+    into.weight.copy_(own.weight[:, : -len(code)])
+    into.bias.copy_(own.bias + own.weight[:, -len(code) :] @ code)
 
 
 class HierarchicalNetwork(nn.Module):
@@ -109,24 +141,27 @@ class HierarchicalNetwork(nn.Module):
         self.submodules = (*system.submodules[:-1], extended)
         inputs = [name for part in self.submodules for name in (*part.drivers, *part.upstream, *part.statics)]
         self.scaler = Scaler([*inputs, *(name for part in self.submodules for name in part.outputs)])
+        priors = load_object(system.priors)()
+        defaults = {name: prior.default for name, prior in priors.items()} | dict.fromkeys(system.choices, 0.0)
+        self.theta: dict[str, float] = {**defaults, **self.architecture.theta}
         self.told: Any = nn.ModuleDict()
         if self.architecture.code:
-            priors = load_object(system.priors)()
             self.told.update({part.name: Told(part, priors, system.choices, self.architecture.code)
                               for part in self.submodules if part.parameters or part.choices})  # fmt: skip
-        self.parts = nn.ModuleDict(
-            {
-                part.name: RecurrentPart(_variates(part), len(part.statics), len(part.outputs), self._part(part))
-                for part in self.submodules
-            }
-        )
+        self.parts = nn.ModuleDict({part.name: self._part(part) for part in self.submodules})
 
-    def _part(self, part: Submodule) -> Architecture:
-        return self.architecture if part.name in self.told else replace(self.architecture, code=0)
+    def _part(self, part: Submodule) -> nn.Module:
+        told = self.architecture if part.name in self.told else replace(self.architecture, code=0)
+        kind = LinearPart if self._closed(part) else RecurrentPart
+        return kind(_variates(part), len(part.statics), len(part.outputs), told)
+
+    def _closed(self, part: Submodule) -> bool:
+        """Whether the physics of the head makes the outputs of ``part``."""
+        return self.head.physics is not None and part is self.submodules[-1]
 
     @property
     def shape(self) -> Shape:
-        """What decides its size."""
+        """What decides its size; a sub-module that physics completes counts as if it remembered, for its work arrays."""
         own = self.architecture
         return Shape(own.cell, own.hidden, own.layers, own.window, tuple(map(_variates, self.submodules)))
 
@@ -134,7 +169,7 @@ class HierarchicalNetwork(nn.Module):
     def state_shapes(self) -> dict[str, tuple[int, int]]:
         """First and last length of the state (layer, cell, number) of each sub-module."""
         parts: Any = self.parts
-        return {name: part.cell.state_shape for name, part in parts.items()}
+        return {name: part.cell.state_shape for name, part in parts.items() if not isinstance(part, LinearPart)}
 
     def forward(
         self,
@@ -155,13 +190,16 @@ class HierarchicalNetwork(nn.Module):
         overrides: series (time, cell) that replace an output of a sub-module where finite, before it is used further.
         modules: names of the sub-modules to run (default all). The outputs of the others must come complete in
             ``overrides`` where they are needed: a site that measured them needs no meteorology.
-        theta: parameters and codes of the structure of the process model (cell,); those not given are the defaults.
+        theta: parameters and codes of the structure of the process model (cell,); those not given are the defaults. A
+            network that is not told them (``code`` 0) has those that it is bound to instead.
 
         Returns outputs (time, cell) in physical units, of the sub-modules and of the head, and the state after the last
         day. Raises :class:`InputError` naming an absent input.
         """
         overrides = overrides or {}
+        theta = (theta or {}) if self.architecture.code else {}
         known = {**drivers, **statics}
+        known |= {name: theta.get(name, value) for name, value in self._bound(known).items()}
         outputs: dict[str, Tensor] = {}
         carried: dict[str, Tensor] = dict(state or {})
         for part in self.submodules:
@@ -169,26 +207,35 @@ class HierarchicalNetwork(nn.Module):
                 found = {name: overrides[name] for name in part.outputs if name in overrides}
             else:
                 features = self.features(part, known)
-                code = self.told[part.name](theta or {}, features.shape[1]) if part.name in self.told else None
-                raw, carried[part.name] = self.parts[part.name](
-                    features, None if state is None else state[part.name], code
-                )
+                code = self.told[part.name](theta, features.shape[1]) if part.name in self.told else None
+                raw, last = self.parts[part.name](features, (state or {}).get(part.name), code)
+                if last is not None:
+                    carried[part.name] = last
                 found = self._outputs(part, raw, known, overrides)
             outputs.update(found)
             known.update(found)
-        lacking = [name for name in self.head.reads if name not in known]
-        if lacking:
-            names = ", ".join(lacking)
-            raise InputError(f"the head '{self.architecture.head}' lacks {names}", hint="give it as driver")
+        self._require(known, self.head.reads)
         outputs.update(self.head.function(known))
         return outputs, carried
 
+    def _bound(self, known: Series) -> dict[str, Tensor]:
+        """Parameters and codes (cell,) that the network is bound to."""
+        like = next(iter(known.values()))
+        return {name: like.new_tensor(value).expand(like.shape[-1:]) for name, value in self.theta.items()}
+
+    def _require(self, known: Series, names: Sequence[str]) -> None:
+        lacking = [name for name in names if name not in known]
+        if lacking:
+            what = f"the head '{self.architecture.head}' lacks {', '.join(lacking)}"
+            raise InputError(what, hint="give it as driver")
+
     def bind(self, theta: Mapping[str, float]) -> HierarchicalNetwork:
         """The network of one set of parameters ``theta`` and codes by name (others: the defaults), at no cost per step:
-        what does not change is folded into the biases."""
-        bound = HierarchicalNetwork(self.system, replace(self.architecture, code=0))
+        what does not change is folded into the biases. Its architecture holds all of them."""
+        chosen = {**self.theta, **theta}
+        bound = HierarchicalNetwork(self.system, replace(self.architecture, code=0, theta=chosen))
         bound.scaler.load_state_dict(self.scaler.state_dict())
-        given = {name: self.scaler.mean.new_tensor([value]) for name, value in theta.items()}
+        given = {name: self.scaler.mean.new_tensor([value]) for name, value in chosen.items()}
         own: Any
         for name, own in self.parts.items():
             if name in self.told:
@@ -219,9 +266,15 @@ class HierarchicalNetwork(nn.Module):
     def _outputs(self, part: Submodule, raw: Tensor, known: Series, overrides: Series) -> dict[str, Tensor]:
         known = dict(known)
         found: dict[str, Tensor] = {}
+        closed: Mapping[str, Tensor] = {}
+        if self.head.physics is not None and self._closed(part):
+            self._require(known, [name for name in self.head.reads if name not in part.outputs])
+            closed = self.head.physics(dict(zip(part.outputs, raw.unbind(dim=-1), strict=True)), known)
         for index, name in enumerate(part.outputs):
             bound = self.network_parts.bounds.get(name)
-            if bound is None:
+            if name in closed:
+                value = closed[name]
+            elif bound is None:
                 value = to_physical(name, raw[..., index], self.scaler)
             else:
                 value = bound(raw[..., index], known, self.scaler, self.architecture.options)

@@ -77,7 +77,7 @@ def _tensors(arrays: dict[str, np.ndarray]) -> dict[str, torch.Tensor]:
 
 
 def test_under_measured_profiles_the_network_is_the_process_model_of_any_parameters(tmp_path) -> None:
-    """Before it learned corrections: told the parameters of each cell, or bound to those of one and read from a file."""
+    """Before it learned corrections: told the parameters of each cell, or bound to those of one, read from a file."""
     rng = np.random.default_rng(2)
     soil, air, fixed = _profiles(30, 25, rng)
     theta = draw(load_object(toy.SYSTEM.priors)(), toy.SYSTEM.choices, 30, rng)

@@ -48,6 +48,7 @@ def test_a_bound_network_does_what_the_told_one_does(batch, cell, layers, head) 
         ignored, _ = bound(tensors.drivers, tensors.statics, theta={"oxidation_rate": torch.full((6,), 1e-6)})
     assert bound.architecture.code == 0 and bound.architecture.theta == {**DEFAULTS, **FORMS, **theta}
     assert torch.equal(ignored["fch4"], theirs["fch4"])
+    assert bound.bind({"oxidation_rate": 1e-6}).architecture == bound.architecture
     assert sum(w.numel() for w in bound.parameters()) < sum(w.numel() for w in network.parameters())
     for name, values in ours.items():
         torch.testing.assert_close(theirs[name], values, rtol=2e-4, atol=1e-6)

@@ -53,7 +53,8 @@ class TrainBlock(Block):
     head: str = ""
     """How the fluxes are made, a head of the system; empty: its first, by physics. 'free' is an ablation."""
     options: dict[str, str] = Field(default_factory=dict)
-    """Choices of the system's network, such as {diffusivity: curry}; left out: the first of each."""
+    """Choices of the system's network that its head leaves open, such as {diffusivity: curry} of the head
+    'diffusion_oxidation'; left out: the first of each."""
 
     sequence_days: int = Field(365, ge=10, le=3660)
     """Days of a training sequence that count in the loss."""

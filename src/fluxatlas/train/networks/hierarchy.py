@@ -231,8 +231,9 @@ class HierarchicalNetwork(nn.Module):
 
     def bind(self, theta: Mapping[str, float]) -> HierarchicalNetwork:
         """The network of one set of parameters ``theta`` and codes by name (others: the defaults), at no cost per step:
-        what does not change is folded into the biases. Its architecture holds all of them."""
-        chosen = {**self.theta, **theta}
+        what does not change is folded into the biases. Its architecture holds all of them; one that is not told keeps
+        those that it has."""
+        chosen = {**self.theta, **theta} if self.architecture.code else self.theta
         bound = HierarchicalNetwork(self.system, replace(self.architecture, code=0, theta=chosen))
         bound.scaler.load_state_dict(self.scaler.state_dict())
         given = {name: self.scaler.mean.new_tensor([value]) for name, value in chosen.items()}

@@ -62,7 +62,7 @@ def run(tmp_path_factory) -> Path:
     data = toy.samples(n=40, days=60)
     for seed in range(2):
         torch.manual_seed(seed)
-        network = HierarchicalNetwork(toy.SYSTEM, Architecture(hidden=4))
+        network = HierarchicalNetwork(toy.SYSTEM, Architecture(hidden=4, theta={"oxidation_rate": 3e-5 * (1 + seed)}))
         network.scaler.fit(data.values())
         Member(network, "4km", None, {"sites": [OWN]}).save(folder / "members" / f"{seed}.pt")
     return folder

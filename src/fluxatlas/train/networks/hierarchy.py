@@ -161,7 +161,7 @@ class HierarchicalNetwork(nn.Module):
 
     @property
     def shape(self) -> Shape:
-        """What decides its size; a sub-module that physics completes counts as if it remembered, for its work arrays."""
+        """What decides its size; a sub-module that physics completes counts for its work arrays."""
         own = self.architecture
         return Shape(own.cell, own.hidden, own.layers, own.window, tuple(map(_variates, self.submodules)))
 

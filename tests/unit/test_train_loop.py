@@ -70,6 +70,39 @@ def test_the_loss_falls_and_every_term_is_logged(uninterrupted) -> None:
     assert member.meta["site_days"] == 960 and member.meta["span"] == ["2000-01-01", "2000-04-29"]
 
 
+def test_the_share_of_a_term_is_that_of_its_gradient(data, capsys) -> None:
+    """Shares of one step against the gradients of each term by itself; the step is what it is without measuring."""
+    settings = SETTINGS.model_copy(update={"knowledge": {"moisture": 1e-7, "temperature": 0.0}})
+    network = new_network(toy.SYSTEM, settings, data, 0)
+    objective = Objective(toy.SYSTEM, "pretrain", Knowledge.of(toy.SYSTEM, "pretrain", settings.knowledge))
+    steps = single(objective, data, settings, "cpu")
+    mixture = steps(np.random.default_rng(0))[0]()
+    trainer = loop.Trainer(network, [], steps, lambda: (), 1, 5, 1.0)
+    norms: dict[str, float] = {}
+    trainer._step(mixture, backward=True, norms=norms)
+    measured = [weight.grad.clone() for weight in network.parameters()]
+    for name, weight in objective.weights().items():
+        network.zero_grad()
+        term = objective.terms(network, mixture[0][2])[name]
+        if weight != 0:
+            (weight * term).backward()
+        gradients = [value.grad for value in network.parameters() if value.grad is not None]
+        expected = sum(float(gradient.square().sum()) for gradient in gradients) ** 0.5
+        assert norms[name] == pytest.approx(expected, rel=1e-4, abs=1e-12), name
+    assert norms["temperature"] == 0 and norms["flux"] > 0
+    network.zero_grad()
+    trainer._step(mixture, backward=True)
+    for weight, gradient in zip(network.parameters(), measured, strict=True):
+        torch.testing.assert_close(weight.grad, gradient)
+    _, history = run(data, settings=settings)
+    shares = history.filter(like="share_").dropna()
+    assert len(shares) >= 1
+    np.testing.assert_allclose(shares.sum(axis=1), 1.0, rtol=1e-6)
+    said = capsys.readouterr().err
+    assert "terms below 1 % of the gradient, without effect:" in said and "moisture (" in said
+    assert "temperature (" not in said and "flux (" not in said
+
+
 @pytest.mark.parametrize("size", [1, 3])
 def test_the_validation_score_does_not_depend_on_how_the_observations_are_batched(data, size) -> None:
     """Sites with 2 to 114 observed days: as one batch, or in batches of few and of many observations."""

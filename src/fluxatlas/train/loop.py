@@ -28,6 +28,10 @@ from .networks import HierarchicalNetwork
 Mixture = Sequence[tuple[float, Objective, Batch]]
 """One step: batches with their share of the loss and their objective."""
 
+EVERY = 50
+"""Steps from one measurement of the terms' shares of the gradient to the next; the first step of a phase is one."""
+LEAST = 0.01
+"""Share of the gradient below which a term has no effect."""
 FLOOR = 0.02
 """Last learning rate as a fraction of the highest."""
 
@@ -112,6 +116,7 @@ class Trainer:
             self._say(phase, epoch, row)
             self._store(number, epoch, optimizer, best, weights, worse, history)
         self.network.load_state_dict(weights)
+        self._say_inert(phase, [row for row in history if row["phase"] == phase.name])
         return history
 
     def _optimizer(self, phase: Schedule) -> torch.optim.AdamW:
@@ -125,13 +130,15 @@ class Trainer:
         torch.manual_seed(int(rng.integers(2**62)))
         self.network.train()
         sums: dict[str, float] = {}
+        norms: dict[str, float] = {}
         steps = self.batches(rng)
         for step, make in enumerate(steps):
             progress = (epoch + step / len(steps)) / phase.epochs
             for group in optimizer.param_groups:
                 group["lr"] = phase.rate * (FLOOR + (1 - FLOOR) * 0.5 * (1 + math.cos(math.pi * progress)))
             optimizer.zero_grad(set_to_none=True)
-            terms = self._step(make(), backward=True)
+            measured = (epoch * len(steps) + step) % EVERY == 0
+            terms = self._step(make(), backward=True, norms=norms if measured else None)
             if not math.isfinite(terms["total"]):
                 bad = [name for name, value in terms.items() if not math.isfinite(value)]
                 raise TrainingError(
@@ -142,24 +149,40 @@ class Trainer:
             optimizer.step()
             for name, value in terms.items():
                 sums[name] = sums.get(name, 0.0) + value / len(steps)
-        return sums
+        whole = sum(norms.values()) or 1.0
+        return sums | {f"share_{name}": norm / whole for name, norm in norms.items()}
 
-    def _step(self, mixture: Mixture, backward: bool) -> dict[str, float]:
-        """Loss terms of one step by name: raw, ``weighted_<name>`` and ``total``; shares of the mixture applied."""
+    def _step(self, mixture: Mixture, backward: bool, norms: dict[str, float] | None = None) -> dict[str, float]:
+        """Loss terms of one step by name: raw, ``weighted_<name>`` and ``total``; shares of the mixture applied.
+
+        The norm of the gradient of each weighted term is added to ``norms``.
+        """
         found: dict[str, float] = {}
         total = 0.0
         for share, objective, batch in mixture:
             terms = objective.terms(self.network, batch, probe=backward)
+            weights = objective.weights()
+            keys = {name: name if len(mixture) == 1 else f"{objective.stage}_{name}" for name in terms}
+            if norms is not None:
+                for name, value in terms.items():
+                    norms[keys[name]] = norms.get(keys[name], 0.0) + self._norm(share * weights[name], value)
             loss = share * objective.total(terms)
             if backward:
                 loss.backward()
             total += float(loss.detach())
-            weights = objective.weights()
             for name, value in terms.items():
-                key = name if len(mixture) == 1 else f"{objective.stage}_{name}"
+                key = keys[name]
                 found[key] = float(value.detach())
                 found[f"weighted_{key}"] = share * weights[name] * found[key]
         return found | {"total": total}
+
+    def _norm(self, weight: float, term: Tensor) -> float:
+        """Norm of the gradient of ``weight * term`` by everything that learns; the graph is kept."""
+        if weight == 0 or not term.requires_grad:
+            return 0.0
+        learning = [value for value in self.network.parameters() if value.requires_grad]
+        found = torch.autograd.grad(weight * term, learning, retain_graph=True, allow_unused=True)
+        return math.sqrt(sum(float(part.square().sum()) for part in found if part is not None))
 
     @torch.no_grad()
     def _score(self) -> float:
@@ -179,6 +202,19 @@ class Trainer:
             file=sys.stderr,
             flush=True,
         )
+
+    def _say_inert(self, phase: Schedule, rows: list[dict[str, Any]]) -> None:
+        """Name the terms that were violated and yet made less than 1 % of the gradient."""
+        table = pd.DataFrame(rows)
+        shares = {str(name).removeprefix("share_"): table[name].mean() for name in table.filter(like="share_")}
+        inert = [name for name, share in shares.items() if share < LEAST and table[f"weighted_{name}"].mean() > 0]
+        if inert:
+            said = ", ".join(f"{name} ({100 * shares[name]:.2g} %)" for name in inert)
+            print(
+                f"{self.label} {phase.name}: warning: terms below 1 % of the gradient, without effect: {said}",
+                file=sys.stderr,
+                flush=True,
+            )
 
     def _store(
         self,

@@ -79,6 +79,8 @@ rule summary:
         towers="<results>/evaluate/towers.csv" if RUN.tower_variables else [],
         seams="<results>/evaluate/seams.csv",
         truth="<results>/evaluate/truth.csv" if RUN.has_truth else [],
+        emulation=expand("<trained>/emulation/{member}.csv", member=MEMBERS),
+        intervals=expand("<trained>/intervals/{member}.csv", member=MEMBERS),
         figures=expand("<results>/report/figures/{figure}.png", figure=RUN.figures),
     output:
         html=report(
@@ -103,11 +105,13 @@ rule summary:
         prior=lambda wc, input: repeat("--prior", input.prior),
         truth=lambda wc, input: repeat("--truth", input.truth),
         towers=lambda wc, input: repeat("--towers", input.towers),
+        learning=lambda wc, input: repeat("--emulation", input.emulation)
+        + repeat("--intervals", input.intervals),
         figures=lambda wc, input: repeat("--figure", input.figures),
         benchmarks=RUN.paths("benchmarks"),
         version=STAGE_VERSIONS["report"],
     shell:
         "fluxatlas report summary --title {params.title:q} --system {params.system:q} --budget {input.budget:q} --skill {input.skill:q}"
         " --about {params.about:q} --protocols {input.protocols:q} {params.prior:q}"
-        " {params.towers:q} --seams {input.seams:q} {params.truth:q} {params.figures:q}"
+        " {params.towers:q} --seams {input.seams:q} {params.truth:q} {params.learning:q} {params.figures:q}"
         " --benchmarks {params.benchmarks:q} --output {output.html:q} 2> {log:q}"

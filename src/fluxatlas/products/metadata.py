@@ -159,7 +159,7 @@ def _words(variable: str, year: int, mosaic: Mosaic, system: System, about: Abou
     summary = (
         f"Daily {row.long_name} [{row.units}] in {year} on a grid of {_spacing(mosaic.grid.resolution)} degree, "
         "estimated by an ensemble of knowledge-guided neural networks that were pretrained on a process model "
-        "and fine-tuned on observations. Values are the mean of the ensemble; their standard uncertainty and the "
+        "and adapted to observations. Values are the mean of the ensemble; their standard uncertainty and the "
         "likeness of each cell to the observed sites are given beside them where they are known. Cells that are "
         "not run (no land, or an attribute unknown) are missing."
     )

@@ -79,6 +79,8 @@ def summary(
     truth: Table = None,
     towers: Table = None,
     seams: Table = None,
+    emulation: Files = None,
+    intervals: Files = None,
     figure: Annotated[list[Path] | None, typer.Option(help="Figure to show; repeat for more.")] = None,
     about: Annotated[str, typer.Option(help="Name of the run and of its domain, its inputs, as JSON.")] = "{}",
     benchmarks: Annotated[Path | None, typer.Option(help="Folder of the benchmark files.")] = None,
@@ -100,6 +102,8 @@ def summary(
         truth=truth,
         towers=towers,
         seams=seams,
+        emulation=emulation or [],
+        intervals=intervals or [],
         figures=figure or [],
         benchmarks=benchmarks,
     )

@@ -18,6 +18,7 @@ from ..paths import REPOSITORY
 from ..products.about import SYNTHETIC_NOTE, About
 from ..systems import System
 from .catalogue import FIGURES
+from .learning import emulation_section, intervals_section
 from .sections import (
     Section,
     budget_section,
@@ -56,14 +57,17 @@ def write_summary(
     truth: PathLike | None = None,
     towers: PathLike | None = None,
     seams: PathLike | None = None,
+    emulation: Sequence[PathLike] = (),
+    intervals: Sequence[PathLike] = (),
     figures: Sequence[PathLike] = (),
     benchmarks: PathLike | None = None,
 ) -> None:
     """Write the page to ``output`` (HTML) and beside it as Markdown, with a section for each table that is given.
 
-    ``figures`` are part of the HTML page, which can therefore be sent alone; the Markdown links to them. A run with
-    ``truth`` is one of the synthetic Earth, and the page says what that means. ``benchmarks`` is the folder of
-    Snakemake's benchmark files, left out where it does not exist. Raises :class:`InputError` for a missing file.
+    ``emulation`` and ``intervals`` are a file of each member. ``figures`` are part of the HTML page, which can
+    therefore be sent alone; the Markdown links to them. A run with ``truth`` is one of the synthetic Earth, and the
+    page says what that means. ``benchmarks`` is the folder of Snakemake's benchmark files, left out where it does not
+    exist. Raises :class:`InputError` for a missing file.
     """
     makers = (
         (budget, budget_section),
@@ -75,6 +79,8 @@ def write_summary(
         (seams, seams_section),
     )
     sections = [make(_read(path), system) for path, make in makers if path]
+    learning = ((intervals, intervals_section), (emulation, emulation_section))
+    sections += [make(pd.concat(map(_read, paths)), system) for paths, make in learning if paths]
     if benchmarks and Path(benchmarks).is_dir():
         sections.append(cost_section(Path(benchmarks)))
     about = about or About()

@@ -1,0 +1,39 @@
+"""Sections on learning: means over members, sites seen and unseen apart."""
+
+import pandas as pd
+
+from fluxatlas.report.learning import emulation_section, intervals_section
+from fluxatlas.report.summary import write_summary
+from fluxatlas.systems import get_system
+
+SYSTEM = get_system("soil_methane_sink")
+
+
+def _emulation(r2: float) -> pd.DataFrame:
+    row = {"series": 20, "r2_mean": r2 / 2, "rmse": 0.1, "bias_percent": -1.0}
+    units = {"fch4": "mg m-2 d-1", "tsl05": "K"}
+    return pd.DataFrame([{"variable": name, "unit": unit, "r2": r2, **row} for name, unit in units.items()])
+
+
+def _intervals(member: int, seen: int, inside: list[float]) -> pd.DataFrame:
+    rows = {"site": list("abcd"), "target": "fch4", "unit": "mg m-2 d-1", "n": 9, "mean_inside": inside}
+    return pd.DataFrame({**rows, "member": member, "seen": seen, "days_inside": 0.8, "low": -2.0, "high": -0.5 - seen})
+
+
+def test_emulation_is_the_mean_over_members_in_the_order_of_the_system() -> None:
+    table = emulation_section(pd.concat([_emulation(0.9), _emulation(0.8)]), SYSTEM).table
+    assert table["variable"].tolist() == ["soil temperature, 5 cm", "net CH4 flux, upward"]
+    assert table["R2 of days"].tolist() == ["0.85", "0.85"] and table["bias"].tolist() == ["-1.0 %"] * 2
+
+
+def test_intervals_of_sites_seen_and_unseen_stand_apart(tmp_path) -> None:
+    parts = [_intervals(0, 0, [1, 1, 1, 0]), _intervals(1, 0, [1, 1, 1, 1]), _intervals(0, 1, [0, 1, 0, 1])]
+    table = intervals_section(pd.concat(parts), SYSTEM).table
+    assert table["sites"].tolist() == ["not seen", "seen"] and table["number"].tolist() == ["4", "4"]
+    assert table["means inside"].tolist() == ["88 %", "50 %"] and table["mean width"].tolist() == ["1.50", "0.500"]
+    files = []
+    for number, part in enumerate(parts):
+        files.append(tmp_path / f"{number}.csv")
+        part.to_csv(files[-1], index=False)
+    write_summary(tmp_path / "page.html", system=SYSTEM, intervals=files)
+    assert "| net CH4 flux, upward | not seen | 4 | 88 % | 80 % | 1.50 |" in (tmp_path / "page.md").read_text()

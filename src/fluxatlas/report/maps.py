@@ -143,9 +143,9 @@ def _draw_applicability(
     if near.any() and (near < cells).any():
         axes.contour(center_lon, center_lat, coarsen(near, frame.step), [0.5], colors=[COLORS[1]], linewidths=0.9)
     judged = bool((flag > OUTSIDE).any()) or not (flag == UNJUDGED).any()
-    words = f"outlined: near, {_share(near > 0, cells)}" if judged else "too few sites to say what is near"
-    words += f"; outside the samples: {_share(flag == OUTSIDE, cells)}" if (flag == OUTSIDE).any() else ""
-    colorbar(figure, mesh, axes, f"distance from the observed sites\n({words})")
+    words = f"outlined: near, {_share(near > 0, cells)}" if judged else "too few to say what is near"
+    words += f"\noutside the samples: {_share(flag == OUTSIDE, cells)}" if (flag == OUTSIDE).any() else ""
+    colorbar(figure, mesh, axes, f"distance from the observed sites\n{words}")
     axes.set_title("Dissimilarity")
 
 

@@ -4,12 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fluxatlas.process import SimulationResult, Structure, methane, parameters, simulate, soil_properties
+from fluxatlas.process import CHOICES, SimulationResult, Structure, methane, parameters, simulate, soil_properties
 from fluxatlas.process.heat import liquid_share
 from fluxatlas.process.hydraulics import retained
 from fluxatlas.process.methane_column import NODE_CENTRES, NODE_LAYER, column_profile
 from fluxatlas.process.water import column_water
 from fluxatlas.systems import get_system
+from fluxatlas.theta import draw
 from fluxatlas.variables import check_range
 from process_weather import one_soil, soils, weather
 
@@ -17,8 +18,8 @@ CELLS, DAYS = 300, 365
 LAT = np.linspace(-55, 78, CELLS)
 FORCING, DATES = weather(DAYS, LAT)
 ATTRIBUTES = soils(CELLS)
-PARAMETERS = parameters.sample(CELLS, np.random.default_rng(1))
-STRUCTURE = Structure.sample(CELLS, np.random.default_rng(2))
+PARAMETERS = draw(parameters.SOIL.priors(), {}, CELLS, np.random.default_rng(1)).values
+STRUCTURE = Structure(**draw({}, CHOICES, CELLS, np.random.default_rng(2)).forms)
 
 
 def run(days: slice = slice(None), cells: slice = slice(None), **options: object) -> SimulationResult:

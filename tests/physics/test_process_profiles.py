@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from fluxatlas.errors import InputError
-from fluxatlas.process import Structure, methane, methane_under, parameters, simulate, soil_properties
+from fluxatlas.process import CHOICES, Structure, methane, methane_under, parameters, simulate, soil_properties
 from fluxatlas.process.methane_column import NODE_CENTRES, column_profile
+from fluxatlas.theta import draw
 from process_weather import one_soil, soils, weather
 
 DAYS, CELLS = 365, 40
@@ -23,7 +24,7 @@ def _drivers(shape: tuple[int, int] = (1, 1)) -> dict[str, np.ndarray]:
 
 
 def test_a_uniform_soil_is_the_column_solved_by_itself() -> None:
-    p, attributes = parameters.defaults(1), one_soil()
+    p, attributes = parameters.SOIL.defaults(1), one_soil()
     soil = soil_properties(attributes)
     found = methane_under(_profiles(285.15, 0.2), _drivers(), attributes, {})
     eps = methane.air_filled_porosity(soil["phi"], 0.2, 1.0)
@@ -47,8 +48,8 @@ def test_a_uniform_soil_is_the_column_solved_by_itself() -> None:
 
 def test_the_profiles_of_the_whole_column_give_its_fluxes() -> None:
     forcing, dates = weather(DAYS, LAT)
-    attributes, drawn = soils(CELLS), parameters.sample(CELLS, np.random.default_rng(4))
-    structure = Structure.sample(CELLS, np.random.default_rng(5))
+    attributes, theta = soils(CELLS), draw(parameters.SOIL.priors(), CHOICES, CELLS, np.random.default_rng(4))
+    drawn, structure = theta.values, Structure(**theta.forms)
     whole = simulate(forcing, attributes, drawn, lat=LAT, dates=dates, structure=structure, spinup_years=1)
     found = methane_under(whole.daily, forcing, attributes, drawn, structure)
     for name in ("ch4ox", "fch4"):

@@ -7,6 +7,7 @@ from scipy.integrate import solve_ivp
 
 from fluxatlas.process import SimulationResult, parameters, simulate
 from fluxatlas.process.snow import GREATEST_DENSITY, compacted_density
+from fluxatlas.theta import draw
 from process_weather import one_soil
 
 CLASSES = {
@@ -76,7 +77,7 @@ def test_compaction_never_loosens_and_ends() -> None:
 
 def test_the_prior_covers_measured_densities() -> None:
     (water, celsius, days), _ = CLASSES["maritime"]
-    draws = parameters.sample(60, np.random.default_rng(3))
+    draws = draw(parameters.SOIL.priors(), {}, 60, np.random.default_rng(3)).values
     ends = []
     for index in range(60):
         p = {name: values[index] for name, values in draws.items() if name.startswith("snow_") and "below" not in name}

@@ -7,6 +7,7 @@ import torch
 from fluxatlas.process import CHOICES, Structure, methane_under, parameters, soil_properties
 from fluxatlas.process import methane_column_torch as column
 from fluxatlas.process.hydraulics import retained
+from fluxatlas.theta import draw
 from process_weather import soils
 
 DAYS = 6
@@ -26,7 +27,12 @@ def world(cells: int, seed: int = 0) -> tuple[dict[str, dict[str, np.ndarray]], 
     weather = {"tas": rng.uniform(240, 310, shape), "ps": rng.uniform(6e4, 1.03e5, shape)}
     weather |= {"huss": rng.uniform(1e-4, 0.02, shape), "ch4": rng.uniform(1700, 2000, shape)}
     codes = {name: rng.integers(0, len(forms), cells) for name, forms in CHOICES.items()}
-    return {"soil": series, "weather": weather, "site": attributes, "p": parameters.sample(cells, rng)}, codes
+    return {
+        "soil": series,
+        "weather": weather,
+        "site": attributes,
+        "p": draw(parameters.SOIL.priors(), {}, cells, rng).values,
+    }, codes
 
 
 def known_of(given, codes, dtype=torch.float64) -> dict[str, torch.Tensor]:
@@ -44,7 +50,7 @@ def both(known: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 def test_equals_the_compiled_column_for_all_parameters_and_structures(dtype, rtol, atol) -> None:
     given, codes = world(600)
     given = {part: {k: np.asarray(v, dtype).astype(float) for k, v in values.items()} for part, values in given.items()}
-    rows = parameters.table()
+    rows = parameters.SOIL.rows()
     given["p"] = {name: np.clip(v, rows.at[name, "lower"], rows.at[name, "upper"]) for name, v in given["p"].items()}
     truth = methane_under(
         given["soil"], given["weather"], given["site"], given["p"], Structure(**codes), dtype=np.float64

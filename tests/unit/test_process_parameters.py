@@ -1,21 +1,28 @@
 """The table of parameters, the structures and the soil properties: contents, draws and error paths."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from fluxatlas.errors import InputError
-from fluxatlas.process import CHOICES, Structure, parameters, soil_properties
+from fluxatlas.paths import RESOURCES
+from fluxatlas.process import Structure, parameters, soil_properties
 from fluxatlas.process.hydraulics import cosby_b, cosby_k_sat, cosby_psi_sat
 from fluxatlas.process.structure import code
 from fluxatlas.systems import get_system
+from fluxatlas.theta import draw
 from fluxatlas.variables import _parse
 
-TABLE = parameters.table()
+TABLE = parameters.SOIL.rows()
+ALL = {
+    f"{file.stem}-{name}": row
+    for file in sorted((RESOURCES / "parameters").glob("*.csv"))
+    for name, row in parameters.ParameterTable(file.stem).rows().iterrows()
+}
 
 
-@pytest.mark.parametrize("name", TABLE.index)
-def test_every_parameter_is_complete(name: str) -> None:
-    row = TABLE.loc[name]
+@pytest.mark.parametrize("row", ALL.values(), ids=ALL)
+def test_every_parameter_is_complete(row: pd.Series) -> None:
     assert row["lower"] <= row["default"] <= row["upper"]
     assert row["lower"] < row["upper"]
     assert row["prior"] in ("uniform", "loguniform", "lognormal")
@@ -27,8 +34,8 @@ def test_every_parameter_is_complete(name: str) -> None:
 
 
 def test_samples_follow_their_priors() -> None:
-    drawn = parameters.sample(20000, np.random.default_rng(0))
-    assert tuple(drawn) == parameters.names()
+    drawn = draw(parameters.SOIL.priors(), {}, 20000, np.random.default_rng(0)).values
+    assert tuple(drawn) == parameters.SOIL.names
     for name, values in drawn.items():
         assert values.shape == (20000,)
         assert values.min() >= TABLE.at[name, "lower"] and values.max() <= TABLE.at[name, "upper"]
@@ -39,32 +46,24 @@ def test_samples_follow_their_priors() -> None:
     assert np.median(drawn["suction_high"]) == pytest.approx(np.sqrt(2e4 * 2e5), rel=0.05)
 
 
-def test_samples_repeat_with_the_seed() -> None:
-    one, two = (parameters.sample(5, np.random.default_rng(3)) for _ in range(2))
-    assert all(np.array_equal(one[name], two[name]) for name in one)
-
-
 def test_parameters_are_completed_and_checked() -> None:
-    full = parameters.complete({"albedo": 0.3, "melt_factor": np.array([2.0, 3.0])}, 2)
+    full = parameters.SOIL.complete({"albedo": 0.3, "melt_factor": np.array([2.0, 3.0])}, 2)
     assert full["albedo"].tolist() == [0.3, 0.3] and full["melt_factor"].tolist() == [2.0, 3.0]
     assert full["oxidation_rate"].tolist() == [4e-5, 4e-5]
-    assert parameters.defaults()["albedo"] == 0.2
+    assert parameters.SOIL.defaults()["albedo"] == 0.2
     with pytest.raises(InputError, match=r"unknown parameter 'albdo'; did you mean 'albedo'"):
-        parameters.complete({"albdo": 0.2}, 2)
+        parameters.SOIL.complete({"albdo": 0.2}, 2)
     with pytest.raises(InputError, match=r"'albedo' has shape \(3,\)"):
-        parameters.complete({"albedo": np.full(3, 0.2)}, 2)
+        parameters.SOIL.complete({"albedo": np.full(3, 0.2)}, 2)
     with pytest.raises(InputError, match=r"'albedo' is 0\.9, outside 0\.08"):
-        parameters.complete({"albedo": np.array([0.2, 0.9])}, 2)
+        parameters.SOIL.complete({"albedo": np.array([0.2, 0.9])}, 2)
     with pytest.raises(InputError, match="'albedo' is nan"):
-        parameters.complete({"albedo": float("nan")}, 2)
+        parameters.SOIL.complete({"albedo": float("nan")}, 2)
 
 
 def test_structures_by_name_code_and_draw() -> None:
     codes = Structure(diffusivity="penman", moisture=np.array([0, 2])).codes(2)
     assert codes["diffusivity"].tolist() == [5, 5] and codes["moisture"].tolist() == [0, 2]
-    drawn = Structure.sample(500, np.random.default_rng(0), exclude={"temperature": ["memo"]}).codes(500)
-    assert set(drawn["temperature"]) == {0, 2}
-    assert set(drawn["diffusivity"]) == set(range(len(CHOICES["diffusivity"])))
 
 
 def test_bad_structures_are_refused() -> None:

@@ -238,7 +238,7 @@ def test_parameters_and_structures_stay_within_table_and_exclusions(
     monkeypatch.setattr(process, "simulate", spy)
     withheld = world.SYSTEM.withheld
     make(inputs, tmp_path / "s.nc", site_days=100 * 365, spinup_years=0, exclude=withheld)
-    table = parameters.table()
+    table = parameters.SOIL.rows()
     for name, row in table.iterrows():
         values = np.concatenate([parts[str(name)] for parts, _ in seen])
         assert row["lower"] <= values.min() < values.max() <= row["upper"], name

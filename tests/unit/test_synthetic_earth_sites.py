@@ -13,7 +13,7 @@ from fluxatlas.drivers import slow_drivers
 from fluxatlas.errors import InputError
 from fluxatlas.ingest.atmosphere import series_of
 from fluxatlas.paths import REPOSITORY
-from fluxatlas.process import CHOICES, Structure, parameters, simulate
+from fluxatlas.process import CHOICES, parameters, simulate
 from fluxatlas.run import Run
 from fluxatlas.systems import get_system
 from fluxatlas.systems.soil_methane_sink.truth import HIDDEN
@@ -22,6 +22,7 @@ from fluxatlas.testing import truth as hidden
 from fluxatlas.testing.site_files import LAYOUT, write_sites
 from fluxatlas.testing.sites import place_sites, site_truth
 from fluxatlas.testing.truth_maps import write_truth
+from fluxatlas.theta import draw
 
 SYSTEM = get_system("soil_methane_sink")
 BOX = (-124.0, 36.0, -120.0, 40.0)
@@ -128,7 +129,7 @@ def test_chambers_are_visited_in_the_growing_season(earth: SyntheticEarth, chamb
 
 def test_the_generator_never_uses_the_hidden_structure() -> None:
     exclude = Run(load(REPOSITORY / "config" / "config.yaml")).synthesize.exclude  # what the demo hands on
-    drawn = Structure.sample(3000, np.random.default_rng(0), exclude=exclude).codes(3000)
+    drawn = draw({}, CHOICES, 3000, np.random.default_rng(0), exclude).forms
     secret = HIDDEN.codes(1)
     for choice in CHOICES:
         assert (drawn[choice] != secret[choice][0]).all()
@@ -141,7 +142,7 @@ def test_hidden_parameters_vary_and_keep_to_the_table(earth: SyntheticEarth) -> 
     place = earth.climate(lat[on_land], lon[on_land])
     attributes, lai = hidden.point_attributes(earth, place)
     values = hidden.hidden_parameters(earth, SYSTEM, place, attributes, lai)
-    parameters.complete(values, place.lat.size)  # raises outside the bounds
+    parameters.SOIL.complete(values, place.lat.size)  # raises outside the bounds
     assert values["oxidation_rate"].max() > 2.5 * values["oxidation_rate"].min()
 
 

@@ -122,7 +122,7 @@ def test_hidden_parameters_keep_to_the_table_and_kind_is_what_it_was() -> None:
     attributes, lai = hidden.point_attributes(earth("kind"), place)
     found = {w: hidden.hidden_parameters(earth(w), SYSTEM, place, attributes, lai) for w in ("kind", "realistic")}
     for values in found.values():
-        parameters.complete(values, place.lat.size)  # raises outside the bounds
+        parameters.SOIL.complete(values, place.lat.size)  # raises outside the bounds
 
     def waves(name: str) -> np.ndarray:
         return Waves(73, name, [(60, 1.0)], count=60).at(place.lat, place.lon)

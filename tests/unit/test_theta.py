@@ -36,7 +36,7 @@ def test_moments_are_those_of_the_values_or_of_their_logarithm(kind) -> None:
 
 
 def test_values_stay_within_the_bounds_however_far_out() -> None:
-    for prior in parameters.priors().values():
+    for prior in parameters.SOIL.priors().values():
         values = prior.value([-50.0, 50.0])
         assert prior.lower <= values[0] < values[1] <= prior.upper
         assert 0 <= prior.between <= 1

@@ -38,7 +38,7 @@ class _SourceCache(FunctionCache):
     """
 
     def _index_key(self, sig: Any, codegen: Any) -> Any:
-        sources = [*sorted(Path(__file__).parent.glob("*.py")), Path(constants.__file__), Path(humidity.__file__)]
+        sources = [*sorted(Path(__file__).parent.rglob("*.py")), Path(constants.__file__), Path(humidity.__file__)]
         digest = hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
         return (*super()._index_key(sig, codegen), digest)
 

@@ -30,7 +30,7 @@ FloatArray = npt.NDArray[np.floating[Any]]
 BLOCK = 256
 """Cells worked on together; about 400 KB of state and work arrays."""
 
-Parameters: Any = namedtuple("Parameters", parameters.names())  # type: ignore[misc]
+Parameters: Any = namedtuple("Parameters", parameters.SOIL.names)  # type: ignore[misc]
 Soil: Any = namedtuple("Soil", ("phi", "b", "psi_sat", "k_sat", "theta_fc", "theta_wp", "theta_dry", "drainage_days",
                            "heat_solid", "lam_dry", "lam_wet", "lam_ice", "kersten"))  # fmt: skip
 
@@ -134,7 +134,7 @@ def _cut(arrays: Any, cells: slice) -> Any:
 
 
 def _parameters(given: Mapping[str, npt.ArrayLike], cells: int) -> dict[str, npt.NDArray[np.float64]]:
-    return parameters.complete(given, cells)
+    return parameters.SOIL.complete(given, cells)
 
 
 def _state_error(shape: tuple[int, ...], cells: int) -> Exception:

@@ -1,9 +1,13 @@
-"""The table of parameters: defaults, bounds, priors, units and sources (``resources/parameters.csv``)."""
+"""Tables of parameters: defaults, bounds, priors, units and sources (``resources/parameters/*.csv``).
+
+Every process model has a table of its own; :data:`SOIL` is that of the column of heat, water and methane.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,83 +16,92 @@ import pandas as pd
 
 from ..errors import InputError, nearest
 from ..paths import RESOURCES
-from ..theta import Prior, draw
+from ..theta import Prior
 
 FloatArray = npt.NDArray[np.float64]
 KINDS = ("uniform", "loguniform", "lognormal")
 
 
-@lru_cache
-def _table() -> pd.DataFrame:
-    return pd.read_csv(RESOURCES / "parameters.csv", comment="#", index_col="name")
+@dataclass(frozen=True)
+class ParameterTable:
+    """The table in ``resources/parameters/<name>.csv``, read when it is first asked for.
 
-
-def table() -> pd.DataFrame:
-    """One row per parameter (index ``name``): default, lower, upper, prior, spread, between, unit, process, meaning,
-    source, tag.
+    One row per parameter: name, default, lower, upper, prior, spread, between, unit, process, meaning, source, tag.
     """
-    return _table().copy()
 
+    name: str
 
-def names() -> tuple[str, ...]:
-    """Names of all parameters in the order of the table."""
-    return tuple(_table().index)
+    @property
+    def where(self) -> str:
+        """The file, for messages."""
+        return f"resources/parameters/{self.name}.csv"
 
+    @cached_property
+    def _rows(self) -> pd.DataFrame:
+        return pd.read_csv(RESOURCES / "parameters" / f"{self.name}.csv", comment="#", index_col="name")
 
-def defaults(n: int | None = None) -> dict[str, Any]:
-    """Default of every parameter as a float, or as arrays of length ``n``."""
-    values = _table()["default"].astype(float)
-    return {name: float(value) if n is None else np.full(n, value) for name, value in values.items()}  # type: ignore[misc]
+    def rows(self) -> pd.DataFrame:
+        """One row per parameter (index ``name``)."""
+        return self._rows.copy()
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of all parameters in the order of the table."""
+        return tuple(self._rows.index)
 
-@lru_cache
-def priors() -> Mapping[str, Prior]:
-    """The prior of every parameter in the order of the table.
+    def defaults(self, n: int | None = None) -> dict[str, Any]:
+        """Default of every parameter as a float, or as arrays of length ``n``."""
+        values = self._rows["default"].astype(float)
+        return {name: float(value) if n is None else np.full(n, value) for name, value in values.items()}  # type: ignore[misc]
 
-    Raises :class:`InputError` for a kind of prior that does not exist.
-    """
-    found = {}
-    for name, row in _table().iterrows():
-        if row["prior"] not in KINDS:
-            raise InputError(f"unknown prior '{row['prior']}' of '{name}'", where="resources/parameters.csv")
-        spread = 1.0 if pd.isna(row["spread"]) else float(row["spread"])
-        bounds = float(row["default"]), float(row["lower"]), float(row["upper"])
-        found[str(name)] = Prior(*bounds, kind=row["prior"], spread=spread, between=float(row["between"]))
-    return found
+    @cached_property
+    def _priors(self) -> Mapping[str, Prior]:
+        found = {}
+        for name, row in self._rows.iterrows():
+            if row["prior"] not in KINDS:
+                raise InputError(f"unknown prior '{row['prior']}' of '{name}'", where=self.where)
+            spread = 1.0 if pd.isna(row["spread"]) else float(row["spread"])
+            bounds = float(row["default"]), float(row["lower"]), float(row["upper"])
+            found[str(name)] = Prior(*bounds, kind=row["prior"], spread=spread, between=float(row["between"]))
+        return found
 
+    def priors(self) -> Mapping[str, Prior]:
+        """The prior of every parameter in the order of the table.
 
-def sample(n: int, rng: np.random.Generator) -> dict[str, FloatArray]:
-    """``n`` independent draws of every parameter from its prior, arrays of shape (n,)."""
-    return dict(draw(priors(), {}, n, rng).values)
+        Raises :class:`InputError` for a kind of prior that does not exist.
+        """
+        return self._priors
 
+    def complete(self, given: Mapping[str, npt.ArrayLike], n: int) -> dict[str, FloatArray]:
+        """All parameters as arrays of shape (n,): those given (scalar or (n,)), the defaults of the others.
 
-def complete(given: Mapping[str, npt.ArrayLike], n: int) -> dict[str, FloatArray]:
-    """All parameters as arrays of shape (n,): those given (scalar or (n,)), the defaults of the others.
+        Raises :class:`InputError` for an unknown name, a wrong shape, or a value that is not within its bounds.
+        """
+        result: dict[str, FloatArray] = self.defaults(n)
+        for name, values in given.items():
+            if name not in result:
+                raise InputError(f"unknown parameter '{name}'{nearest(name, result)}", hint=f"see {self.where}")
+            result[name] = self._checked(name, np.asarray(values, float), n)
+        return result
 
-    Raises :class:`InputError` for an unknown name, a wrong shape, or a value that is not within its bounds.
-    """
-    rows = _table()
-    result: dict[str, FloatArray] = defaults(n)
-    for name, values in given.items():
-        if name not in rows.index:
-            raise InputError(
-                f"unknown parameter '{name}'{nearest(name, rows.index)}", hint="see resources/parameters.csv"
-            )
-        array = np.asarray(values, float)
+    def _checked(self, name: str, array: FloatArray, n: int) -> FloatArray:
         if array.shape not in ((), (n,)):
             raise InputError(
                 f"parameter '{name}' has shape {array.shape}",
                 where=name,
                 hint=f"give a number or an array of shape ({n},)",
             )
-        low, high = float(rows.at[name, "lower"]), float(rows.at[name, "upper"])  # type: ignore[arg-type]
+        row = self._rows.loc[name]
+        low, high = float(row["lower"]), float(row["upper"])  # type: ignore[arg-type]
         outside = ~((array >= low) & (array <= high))
         if outside.any():
             worst = float(np.atleast_1d(array)[np.atleast_1d(outside)][0])
             raise InputError(
-                f"parameter '{name}' is {worst:g}, outside {low:g}..{high:g} {rows.at[name, 'unit']!s}",
-                where="resources/parameters.csv",
+                f"parameter '{name}' is {worst:g}, outside {low:g}..{high:g} {row['unit']!s}",
+                where=self.where,
                 hint="choose a value within the bounds of the table",
             )
-        result[name] = np.array(np.broadcast_to(array, (n,)))
-    return result
+        return np.array(np.broadcast_to(array, (n,)))
+
+
+SOIL = ParameterTable("soil_methane")

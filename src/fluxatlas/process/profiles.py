@@ -42,7 +42,7 @@ def methane_under(
     """
     steps, n = np.shape(drivers["tas"])
     site = validated_site(attributes, n)
-    values = parameters.complete(given, n)
+    values = parameters.SOIL.complete(given, n)
     properties, p = soil_of(site, values), Parameters(**values)
     column = methane_column(structure or Structure(), site, values, properties)
     weights = np.stack([np.interp(CENTRES, DEPTHS, unit) for unit in np.eye(len(DEPTHS))], axis=1)

@@ -5,7 +5,6 @@ Each choice is one name for all cells or an integer code per cell, so that one r
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -28,15 +27,6 @@ class Structure:
     temperature: Choice = "curry"
     moisture: Choice = "curry"
     profile: Choice = "gaussian"
-
-    @classmethod
-    def sample(cls, n: int, rng: np.random.Generator, exclude: Mapping[str, Sequence[str]] | None = None) -> Structure:
-        """Draw the structure of ``n`` cells, each choice uniform over its alternatives less those in ``exclude``."""
-        drawn = {}
-        for choice, alternatives in CHOICES.items():
-            left_out = [code(choice, name) for name in (exclude or {}).get(choice, ())]
-            drawn[choice] = rng.choice(np.setdiff1d(np.arange(len(alternatives)), left_out), n)
-        return cls(**drawn)
 
     def codes(self, n: int) -> dict[str, npt.NDArray[np.int64]]:
         """The code of every choice as arrays of shape (n,); raises :class:`InputError` for a bad name, code or

@@ -64,7 +64,7 @@ SOIL_METHANE_SINK = System(
         ),
     ),
     process=f"{_HERE}.process:MODEL",
-    priors="fluxatlas.process.parameters:priors",
+    priors="fluxatlas.process.parameters:SOIL.priors",
     network=f"{_HERE}.network:PARTS",
     fluxes=(
         Flux("fch4", 0.5, "net CH$_4$ flux, upward", "Tg yr-1", "CH4"),

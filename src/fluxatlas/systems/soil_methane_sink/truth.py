@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from ...process import Structure, simulate
-from ...process import parameters as table_of_parameters
+from ...process.parameters import SOIL
 from ..protocols import Arrays, FloatArray
 from . import SOIL_METHANE_SINK
 
@@ -76,7 +76,7 @@ def scattered(found: Arrays, scatter: Callable[[str], FloatArray]) -> dict[str, 
         "oxidation_width": np.asarray(found["oxidation_width"]) * np.exp(0.4 * scatter("truth.width")),
         "retention_factor": np.exp(0.15 * scatter("truth.retention")),
     }
-    bounds = table_of_parameters.table().loc[list(wanted), ["lower", "upper"]].to_numpy(float)
+    bounds = SOIL.rows().loc[list(wanted), ["lower", "upper"]].to_numpy(float)
     return {**found, **{name: np.clip(wanted[name], *edges) for name, edges in zip(wanted, bounds, strict=True)}}
 
 

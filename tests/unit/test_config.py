@@ -142,6 +142,14 @@ def test_a_choice_of_which_no_form_is_left_is_refused() -> None:
         load(_demo(synthesize={"exclude": {"temperature": ["curry", "memo", "optimum"]}}))
 
 
+def test_a_knowledge_term_that_holds_by_construction_is_refused() -> None:
+    with pytest.raises(
+        ConfigError, match=r"train\.knowledge: 'substrate' holds by construction with the head 'column'"
+    ):
+        load(_demo(train={"knowledge": {"substrate": 0.1}}))
+    assert load(_demo(train={"knowledge": {"substrate": 0.1}, "head": "free"})).train.knowledge == {"substrate": 0.1}
+
+
 def test_right_names_pass() -> None:
     given = {
         "products": {"variables": ["tsl05", "fch4"]},

@@ -62,7 +62,7 @@ def test_the_loss_falls_and_every_term_is_logged(uninterrupted) -> None:
     member, history = uninterrupted
     assert len(history) == 5 and history["total"].iloc[-1] < 0.7 * history["total"].iloc[0]
     assert history["flux"].iloc[-1] < 0.7 * history["flux"].iloc[0]
-    for name in ("flux", "thermal", "hydrology", "biogeochemistry", *(t.name for t in toy.SYSTEM.knowledge)):
+    for name in ("flux", "thermal", "hydrology", "biogeochemistry", *(t.name for t in toy.SYSTEM.terms())):
         assert {name, f"weighted_{name}"} <= set(history.columns)
     weighted = [name for name in history if name.startswith("weighted_")]
     np.testing.assert_allclose(history[weighted].sum(axis=1), history["total"], rtol=1e-4)

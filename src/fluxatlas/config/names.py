@@ -34,9 +34,16 @@ MOST_LISTED = 16
 def wrong_names(config: Config, system: System) -> list[str]:
     """One line ``key: what is wrong`` for each name of ``config`` that nothing has; empty if there are none."""
     knowledge = [term.name for term in system.knowledge]
+    head = config.train.head if config.train.head in system.heads else system.heads[0]
+    held = {term.name for term in system.knowledge} - {term.name for term in system.terms(head)}
     return [
         *_unknown("products.variables", config.products.variables, system.outputs, "variable"),
         *_unknown("train.knowledge", config.train.knowledge, knowledge, "knowledge term"),
+        *(
+            f"train.knowledge: '{name}' holds by construction with the head '{head}'; leave it out"
+            for name in config.train.knowledge
+            if name in held
+        ),
         *_unknown("train.head", filter(None, [config.train.head]), system.heads, "head"),
         *_unknown("train.options", config.train.options, system.options, "option of the network"),
         *(

@@ -71,13 +71,17 @@ class Flux:
 
 @dataclass(frozen=True)
 class KnowledgeTerm:
-    """A soft constraint: name, variables its function reads, default weights in pretraining and fine-tuning, source."""
+    """A soft constraint: name, variables its function reads, default weights in pretraining and fine-tuning, source.
+
+    ``guaranteed`` names the heads with which it holds by construction; there it is not a term.
+    """
 
     name: str
     reads: tuple[str, ...]
     pretrain: float
     finetune: float
     source: str
+    guaranteed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -242,6 +246,10 @@ class System:
     def told(self) -> tuple[str, ...]:
         """Parameters and structural choices of the process model that the network is told."""
         return tuple(dict.fromkeys(n for part in self.submodules for n in (*part.parameters, *part.choices)))
+
+    def terms(self, head: str = "") -> tuple[KnowledgeTerm, ...]:
+        """The knowledge terms that the head called ``head`` (empty: the first) leaves open."""
+        return tuple(term for term in self.knowledge if (head or self.heads[0]) not in term.guaranteed)
 
     def measured_by(self, instrument: str) -> tuple[str, ...]:
         """Observed variables that an ``instrument`` (``tower`` or ``chamber``) of the synthetic Earth measures."""

@@ -150,7 +150,7 @@ def no_knowledge(
     samples: SequenceSet, sites: SiteData, system: System, settings: TrainBlock, grid: str
 ) -> list[pd.DataFrame]:
     """The network without knowledge terms: one pretraining (it sees no observation), fine-tuned for every fold."""
-    plain = settings.model_copy(update={"knowledge": {term.name: 0.0 for term in system.knowledge}})
+    plain = settings.model_copy(update={"knowledge": {term.name: 0.0 for term in system.terms(settings.head)}})
     start, _ = pretrain(samples, system, plain, 0, grid)
     found = []
     for member in range(settings.members):

@@ -144,8 +144,8 @@ def finetune(
     split = split_sites(sites, system.flux, settings, member, seed)
     network = copy.deepcopy(pretrained.network).to(device)
     objectives = (
-        Objective(system, "finetune", Knowledge.of(system, "finetune", settings.knowledge)),
-        Objective(system, "pretrain", Knowledge.of(system, "pretrain", settings.knowledge)),
+        Objective(system, "finetune", Knowledge.of(system, "finetune", settings.knowledge, settings.head)),
+        Objective(system, "pretrain", Knowledge.of(system, "pretrain", settings.knowledge, settings.head)),
     )
     synthetic = split_samples(samples, settings, seed)[0]
 

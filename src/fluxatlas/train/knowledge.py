@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..errors import ConfigError, nearest
 from ..loading import load_object
-from ..systems import System
+from ..systems import KnowledgeTerm, System
 from ..systems.protocols import Probe
 from .networks import HierarchicalNetwork
 
@@ -20,26 +20,29 @@ SITES = 6
 
 @dataclass(frozen=True)
 class Knowledge:
-    """The terms of ``system`` with their ``weights`` in one stage (``pretrain`` or ``finetune``)."""
+    """The ``terms`` of ``system`` with their ``weights`` in one stage (``pretrain`` or ``finetune``)."""
 
     system: System
+    terms: tuple[KnowledgeTerm, ...]
     weights: Mapping[str, float]
 
     @classmethod
-    def of(cls, system: System, stage: str, replaced: Mapping[str, float] | None = None) -> Knowledge:
-        """The system's terms with ``replaced`` weights.
+    def of(cls, system: System, stage: str, replaced: Mapping[str, float] | None = None, head: str = "") -> Knowledge:
+        """The terms of the system that ``head`` (empty: the first) leaves open, with ``replaced`` weights.
 
-        Raises :class:`ConfigError` for an unknown term and for one that reads a variable the network does not have.
+        Raises :class:`ConfigError` for a term that is unknown or holds by construction, and for one that reads a
+        variable the network does not have.
         """
+        terms = system.terms(head)
         replaced = dict(replaced or {})
-        weights = {term.name: replaced.pop(term.name, getattr(term, stage)) for term in system.knowledge}
+        weights = {term.name: replaced.pop(term.name, getattr(term, stage)) for term in terms}
         if replaced:
             name = next(iter(replaced))
             hint = f"choose from {sorted(weights)}"
             raise ConfigError(f"unknown knowledge term '{name}'{nearest(name, weights)}", where="train", hint=hint)
         available = {*system.forcing, *system.slow_drivers, *system.statics, *system.simulated}
         functions = load_object(system.network).knowledge
-        for term in system.knowledge:
+        for term in terms:
             absent = [name for name in term.reads if name not in available]
             if absent:
                 raise ConfigError(
@@ -48,7 +51,7 @@ class Knowledge:
                 )
             if term.name not in functions:
                 raise ConfigError(f"no function for knowledge term '{term.name}'{nearest(term.name, functions)}")
-        return cls(system, weights)
+        return cls(system, terms, weights)
 
     def evaluate(
         self,
@@ -66,7 +69,7 @@ class Knowledge:
         probe = Probe(network, outputs, known, SITES, theta or {})
         functions = load_object(self.system.network).knowledge
         values: dict[str, Tensor] = {}
-        for term in self.system.knowledge:
+        for term in self.terms:
             absent = [key for key in term.reads if key not in outputs and key not in known]
             if absent:
                 raise ConfigError(

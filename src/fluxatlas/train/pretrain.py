@@ -89,7 +89,7 @@ def pretrain(
     seed, device = settings.seed + member, device_of(settings)
     training, validation = split_samples(samples, settings, seed)
     network = new_network(system, settings, training, seed).to(device)
-    objective = Objective(system, "pretrain", Knowledge.of(system, "pretrain", settings.knowledge))
+    objective = Objective(system, "pretrain", Knowledge.of(system, "pretrain", settings.knowledge, settings.head))
     validate = single(objective, validation, settings, device)
     trainer = Trainer(
         network=network,

@@ -24,6 +24,7 @@ _METHANE = (
     *("nitrogen_threshold", "nitrogen_sensitivity", "crop_reduction", "ph_optimum", "ph_width"),
     *("production_rate", "production_q10", "production_depth", "production_dry"),
 )
+_BY_PHYSICS = ("column", "diffusion_oxidation")
 _HERE = "fluxatlas.systems.soil_methane_sink"
 
 SOIL_METHANE_SINK = System(
@@ -82,15 +83,23 @@ SOIL_METHANE_SINK = System(
         KnowledgeTerm(
             "source_allowance", ("fch4", "swc05", "tsl05", "phi"), 0.1, 0.1, "no net source from dry, thawed soil"
         ),
-        KnowledgeTerm("substrate", ("lai", "phi"), 0.05, 0.05, "first-order kinetics: elasticity to ch4 of 0.9-1.02"),
+        KnowledgeTerm(
+            "substrate",
+            ("lai", "phi"),
+            0.05,
+            0.05,
+            "first-order kinetics: elasticity to ch4 of 0.9-1.02",
+            guaranteed=_BY_PHYSICS,
+        ),
         KnowledgeTerm("temperature", ("lai", "phi"), 0.05, 0.1, "Q10 of the flux 1.05-2.3 below, decline above"),
-        KnowledgeTerm("moisture", ("lai", "phi"), 0.05, 0.1, "one optimum of water-filled pore space in 0.1-0.6"),
+        KnowledgeTerm("moisture", ("lai", "phi"), 0.05, 0.1, "one optimum of water-filled pore space in 0.05-0.85"),
         KnowledgeTerm(
             "diffusion_limit",
             ("ch4ox", "difs", "ch4", "ps", "tas", "huss"),
             0.1,
             0.1,
             "uptake below what diffusion can supply",
+            guaranteed=_BY_PHYSICS,
         ),
     ),
     phases=(Phase("last sub-module", ("biogeochemistry",)), Phase("all", rate=0.1)),

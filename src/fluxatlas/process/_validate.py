@@ -46,16 +46,23 @@ def validated_forcing(
             f"driver {', '.join(missing)} is missing", where="forcing", hint=f"give {', '.join(Drivers._fields)}"
         )
     shape = (len(dates), lat.size)
-    checked = {name: _checked(np.asarray(forcing[name], np.float32), name, shape, dates) for name in names}
+    found = {name: checked(forcing, name, shape, dates) for name in names}
     if "rlds" not in forcing:
         net = et.fao56_net_longwave(
-            checked.pop("tasmin"), checked.pop("tasmax"), checked["huss"], checked["ps"], checked["rsds"], lat, dates
+            found.pop("tasmin"), found.pop("tasmax"), found["huss"], found["ps"], found["rsds"], lat, dates
         )
-        checked["rlds"] = et.fao56_longwave_down(net, checked["tas"]).astype(np.float32)
-    return Drivers(**{name: np.ascontiguousarray(array) for name, array in checked.items()})
+        found["rlds"] = et.fao56_longwave_down(net, found["tas"]).astype(np.float32)
+    return Drivers(**{name: np.ascontiguousarray(array) for name, array in found.items()})
 
 
-def _checked(values: FloatArray, name: str, shape: tuple[int, int], dates: pd.DatetimeIndex) -> FloatArray:
+def checked(
+    forcing: Mapping[str, npt.ArrayLike], name: str, shape: tuple[int, int], dates: pd.DatetimeIndex
+) -> FloatArray:
+    """The driver ``name`` as float32 (days, cells); raises :class:`InputError` where it is absent, of another ``shape``
+    or not finite."""
+    if name not in forcing:
+        raise InputError(f"driver {name} is missing", where="forcing")
+    values = np.asarray(forcing[name], np.float32)
     if values.shape != shape:
         raise InputError(
             f"driver '{name}' has shape {values.shape}",

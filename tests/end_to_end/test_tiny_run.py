@@ -6,6 +6,7 @@ import subprocess
 import zipfile
 from pathlib import Path
 
+import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,7 +15,9 @@ import xarray as xr
 
 import constraint_files
 import installed_wheel
+from fluxatlas import open_run
 from fluxatlas.config import load
+from fluxatlas.errors import InputError
 from fluxatlas.ingest.atmosphere import read_series
 from fluxatlas.paths import REPOSITORY
 from fluxatlas.run import Run
@@ -160,6 +163,40 @@ def test_the_product_is_on_the_grid_and_holds_physical_values(run) -> None:
     with rasterio.open(folder / tiny.paths("products", "cog", "fch4_2001.tif")) as cog:
         mean = cog.read(1, masked=True)
     assert float(mean.mean()) == pytest.approx(float(np.nanmean(flux)), abs=0.01)
+
+
+def test_the_results_open_in_python_as_documented(run) -> None:
+    folder, _, _ = run
+    page = (REPOSITORY / "docs" / "quickstart.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"^```python\n(.*?)^```$", page, re.M | re.S)
+    said: dict = {}
+    exec(code.replace("results/demo", str(folder / "results" / "tiny")), said)
+    opened, flux, here, annual = (said[name] for name in ("run", "flux", "here", "annual"))
+    assert opened.variables == ("fch4", "swc05") and opened.years == (2001,)
+    assert flux["fch4"].chunks and flux.rio.crs.to_epsg() == annual.rio.crs.to_epsg() == 4326
+    with xr.open_dataset(folder / "results" / "tiny" / "products" / "daily" / "fch4_2001.nc") as data:
+        cell = data.sel(lat=37.26, lon=-6.9, method="nearest")
+        assert np.allclose(here["fch4"], cell["fch4"]) and np.isfinite(cell["fch4"]).all()
+        width = (here["high"] - here["low"]) / cell["fch4_sd"]
+        assert width.mean() == pytest.approx(2 * 1.645, rel=1e-3)
+    assert float(annual.sel(y=37.26, x=-6.9, method="nearest")[0]) == pytest.approx(
+        float(here["fch4"].mean()), rel=2e-3
+    )
+    sites = opened.sites
+    assert sites.crs.to_epsg() == 4326 and len(sites) == len(set(sites["site"])) > 5
+    away = sites.to_crs(32629).distance(gpd.GeoSeries.from_xy([-6.9], [37.26], crs=4326).to_crs(32629)[0]).min() / 1000
+    assert here.attrs["nearest_site_km"] == pytest.approx(away, rel=2e-3)
+    assert {"region", "mean"} <= set(opened.budget) and {"protocol", "value"} <= set(opened.skill)
+    with pytest.raises(InputError, match="no daily 'fhc4'; did you mean 'fch4'"):
+        opened.daily("fhc4")
+    with pytest.raises(InputError, match=r"outside the domain of the run.*\n?.*covers 37\.\.37\.5 degrees north"):
+        opened.at(40.0, -6.9)
+    with pytest.raises(InputError, match=r"no maps of 'fch4' by month"):
+        opened.maps("fch4", "month")
+    with pytest.raises(InputError, match="is not the folder of a run"):
+        open_run(folder)
+    with pytest.raises(InputError, match="does not exist"):
+        open_run(folder / "nothing")
 
 
 def test_the_budget_is_the_integral_of_the_daily_product(run) -> None:

@@ -33,6 +33,7 @@ ORDER = (
     *("process", "systems", "drivers"),
     *("config", "style", "ingest", "regrid", "fetch", "tiles", "synthesize", "train", "infer", "products", "evaluate"),
     *(
+        "results",
         "report",
         "testing",
         "progress",

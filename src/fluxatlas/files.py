@@ -1,15 +1,20 @@
 """Reading and writing files so that what exists is complete.
 
 One writer per file. A file is written to a hidden sibling, checked, synced to disk and renamed; a crash leaves no file
-under the final name and the sibling is removed.
+under the final name and the sibling is removed, at the latest when the file is written again.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
+import platform
+import re
+import shutil
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -38,7 +43,8 @@ def atomic(path: str | Path) -> Iterator[Path]:
     """Yield a temporary sibling of ``path`` to write to; rename it to ``path`` only if the block succeeds."""
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f".{target.stem}.{os.getpid()}.part{target.suffix}")
+    _sweep(target.parent, {target.stem})
+    partial = _sibling(target, f"part{target.suffix}")
     try:
         yield partial
         _sync(partial)
@@ -57,7 +63,8 @@ def atomic_all(paths: Sequence[str | Path]) -> Iterator[list[Path]]:
     targets = [Path(path) for path in paths]
     for folder in {target.parent for target in targets}:
         folder.mkdir(parents=True, exist_ok=True)
-    partials = [target.with_name(f".{target.stem}.{os.getpid()}.part{target.suffix}") for target in targets]
+        _sweep(folder, {target.stem for target in targets if target.parent == folder})
+    partials = [_sibling(target, f"part{target.suffix}") for target in targets]
     try:
         yield partials
         with ThreadPoolExecutor(8) as pool:  # waiting for the disk, not for a processor
@@ -67,6 +74,50 @@ def atomic_all(paths: Sequence[str | Path]) -> Iterator[list[Path]]:
     finally:
         for partial in partials:
             partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def scratch(path: str | Path) -> Iterator[Path]:
+    """Yield an empty hidden folder beside ``path`` for what is needed to write it; it is gone after the block."""
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    _sweep(target.parent, {target.stem})
+    folder = _sibling(target, "scratch")
+    folder.mkdir()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+NODE = re.sub(r"[^A-Za-z0-9]", "_", platform.node()) or "node"
+OWNED = re.compile(r"\.(?P<stem>.+)\.(?P<node>\w+)-(?P<pid>\d+)-\d+\.(?:part(?:\..*)?|scratch)")
+FORGOTTEN = 2 * 86400.0
+"""Seconds after which what another machine has not touched is taken for the remains of a dead job."""
+_numbers = itertools.count()
+
+
+def _sibling(target: Path, kind: str) -> Path:
+    """A hidden sibling of ``target`` that no other process on any node, and no other thread, writes."""
+    return target.with_name(f".{target.stem}.{NODE}-{os.getpid()}-{next(_numbers)}.{kind}")
+
+
+def _sweep(folder: Path, stems: Set[str]) -> None:
+    """Remove what dead writers of the files called ``stems`` have left in ``folder``."""
+    for entry in os.scandir(folder):
+        if not entry.name.startswith(".") or not (owner := OWNED.fullmatch(entry.name)) or owner["stem"] not in stems:
+            continue
+        try:
+            if owner["node"] == NODE:
+                os.kill(int(owner["pid"]), 0)  # asks whether it lives
+                continue
+            if time.time() - entry.stat().st_mtime < FORGOTTEN:
+                continue
+        except ProcessLookupError:
+            pass
+        except OSError:  # it belongs to somebody else, or is gone
+            continue
+        shutil.rmtree(entry.path, ignore_errors=True) if entry.is_dir() else Path(entry.path).unlink(missing_ok=True)
 
 
 def _sync(path: Path) -> None:

@@ -17,7 +17,8 @@ from typer.testing import CliRunner
 
 from fluxatlas.cli import app
 from fluxatlas.config.products import ProductsBlock
-from fluxatlas.errors import InputError
+from fluxatlas.errors import FluxAtlasError, InputError
+from fluxatlas.products import cog
 from fluxatlas.products.cog import write_maps
 from fluxatlas.products.daily import write_daily
 from fluxatlas.products.stac import write_catalog
@@ -90,6 +91,22 @@ def test_compression_is_that_of_the_settings_for_maps_and_daily_files_alike(worl
         with rasterio.open(map_) as data, xr.open_dataset(path, engine="netcdf4") as days:
             assert data.compression.name == of_maps and days["ch4ox"].encoding[compression]
             np.testing.assert_allclose(data.read(1), days["ch4ox"].mean("time"), rtol=1e-6)
+
+
+def test_a_map_that_the_disk_did_not_take_is_not_kept(daily, tmp_path, monkeypatch) -> None:
+    whole = cog._to_cog
+    for share in (0.0, 0.5, 0.9):  # GDAL closes it without a word
+
+        def fill(plain, target, values, settings, share=share):
+            whole(plain, target, values, settings)
+            kept = target.read_bytes()
+            target.write_bytes(kept[: int(share * len(kept))])
+
+        monkeypatch.setattr(cog, "_to_cog", fill)
+        with pytest.raises(FluxAtlasError, match=r"cannot be read back|does not hold") as caught:
+            write_maps(daily, "ch4ox", 2001, tmp_path)
+        assert str(tmp_path / "ch4ox_2001") in str(caught.value) and "disk is full" in str(caught.value)
+        assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.skipif(shutil.which("gdalinfo") is None, reason="gdalinfo is not installed")

@@ -1,5 +1,6 @@
 """Files: complete or absent; broken ones refused with a message."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -67,6 +68,34 @@ def test_files_that_belong_together_get_their_names_together(tmp_path: Path) -> 
     with pytest.raises(FileNotFoundError), atomic_all([tmp_path / "c.nc", tmp_path / "d.nc"]) as partials:
         partials[0].write_text("x")
     assert sorted(p.name for p in tmp_path.rglob("*") if p.is_file()) == ["1.nc", "1.nc"]
+
+
+def test_what_dead_writers_left_is_swept_and_what_others_write_is_not(tmp_path: Path) -> None:
+    dead = subprocess.run(
+        [sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True
+    ).stdout
+    here, there = f"{files.NODE}-{dead.strip()}", "elsewhere-1"
+    names = {
+        "gone": [f".a.{here}-0.part.nc", f".a.{there}-0.part.nc"],
+        "kept": [
+            f".a.{files.NODE}-{os.getpid()}-999.part.nc",  # this process, which lives
+            f".a.{there}-1.part.nc",  # another machine, a moment ago
+            f".b.{here}-0.part.nc",  # of another file
+            f".a.b.{here}-0.part.nc",
+            ".a.nc.part",  # a download that goes on
+            "a.part.nc",
+        ],
+    }
+    for name in (*names["gone"], *names["kept"]):
+        (tmp_path / name).write_text("x")
+    os.utime(tmp_path / names["gone"][1], (0, 0))
+    left = tmp_path / f".a.{here}-3.scratch"
+    left.mkdir()
+    (left / "x").write_text("x")
+    with files.atomic(tmp_path / "a.nc") as partial, files.scratch(tmp_path / "a.nc") as folder:
+        partial.write_text("y")
+        (folder / "z").write_text("z")
+    assert _leftovers(tmp_path) == sorted([*names["kept"], "a.nc"])
 
 
 READERS = """

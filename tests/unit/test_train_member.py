@@ -42,6 +42,12 @@ def test_round_trip_gives_the_same_predictions(member, tmp_path) -> None:
     assert read.network.architecture == member.network.architecture
 
 
+def test_the_same_member_is_the_same_bytes_under_any_name(member, tmp_path) -> None:
+    member.save(tmp_path / "0.pt")
+    member.save(tmp_path / "another" / "1.pt")
+    assert (tmp_path / "0.pt").read_bytes() == (tmp_path / "another" / "1.pt").read_bytes()
+
+
 def test_what_fits_passes(member) -> None:
     member.check(system="soil_methane_sink", units={**member.drivers, "hurs": "%"}, grid="4km")
 

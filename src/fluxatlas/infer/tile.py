@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -139,9 +138,8 @@ class TileJob:
             )
         state = None if state_in is None else read_state(state_in, self.cells, self.hashes, dates[0])
         target = Path(output)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{target.stem}.", suffix=".blocks", dir=target.parent) as folder:
-            store = Store(folder, len(self.cells), len(dates), self.settings.time_chunk)
+        with files.scratch(target) as folder:
+            store = Store(str(folder), len(self.cells), len(dates), self.settings.time_chunk)
             store.create(daily_names(self.system))
             results = self._blocks(state, store, f"infer {self.tile.name} {dates[0].year}")
             report, begin = self._report(results), time.perf_counter()

@@ -6,7 +6,6 @@ A cell without a single value in the period is nodata.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,16 +17,18 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import rasterio
+from rasterio.errors import RasterioError
 from rasterio.shutil import copy as rasterio_copy
 from rasterio.transform import Affine
 
 from .. import files
 from ..config.products import ProductsBlock
-from ..errors import InputError
+from ..errors import FluxAtlasError, InputError
 from ..tiles.mosaic import PathLike
 from ..variables import FILL
 from .about import About
 
+DISK = "see whether the disk is full, then run the job again"
 BLOCK = 256
 """Edge of a block of a map in cells."""
 
@@ -139,14 +140,31 @@ def write_cog(
         "crs": "EPSG:4326",
         "transform": source.transform,
     }
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".map.", dir=Path(path).parent) as folder:
-        plain = Path(folder) / "plain.tif"
+    with files.scratch(path) as folder:
+        plain = folder / "plain.tif"
         with rasterio.open(plain, "w", **profile) as file:
             file.write(values, 1)
             _describe(file, source, period, (scale, offset) if packed else None)
         with files.atomic(path) as partial:
             _to_cog(plain, partial, values, settings)
+            _read_back(partial, values, Path(path))
+
+
+def _read_back(partial: Path, values: npt.NDArray[Any], path: Path) -> None:
+    """Raise :class:`FluxAtlasError` unless the map holds ``values``: GDAL may close a file on a full disk without a
+    word."""
+    try:
+        with rasterio.open(partial) as file:
+            same = np.array_equal(file.read(1), values, equal_nan=values.dtype.kind == "f")
+            for level in range(len(file.overviews(1))):
+                with rasterio.open(partial, overview_level=level) as smaller:
+                    smaller.read(1)
+    except RasterioError as problem:
+        raise FluxAtlasError(
+            f"the map cannot be read back ({str(problem).replace(str(partial), path.name)})", where=str(path), hint=DISK
+        ) from problem
+    if not same:
+        raise FluxAtlasError("the map does not hold what was written", where=str(path), hint=DISK)
 
 
 def _describe(file: Any, source: Daily, period: str, packing: tuple[float, float] | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -61,8 +62,10 @@ class Member:
             "applicability": self.applicability and self.applicability.packed(),
             "meta": self.meta,
         }
+        packed = io.BytesIO()  # a file would lend its name to the archive, and the same member another hash
+        torch.save(content, packed)
         with files.atomic(path) as partial:
-            torch.save(content, partial)
+            partial.write_bytes(packed.getvalue())
 
     @classmethod
     def load(cls, path: str | Path) -> Member:

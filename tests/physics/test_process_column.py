@@ -4,11 +4,21 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fluxatlas.process import CHOICES, SimulationResult, Structure, methane, parameters, simulate, soil_properties
+from fluxatlas.process import (
+    CHOICES,
+    SimulationResult,
+    Structure,
+    methane,
+    parameters,
+    simulate,
+    simulate_soil,
+    soil_properties,
+)
 from fluxatlas.process.heat import liquid_share
 from fluxatlas.process.hydraulics import retained
 from fluxatlas.process.methane_column import NODE_CENTRES, NODE_LAYER, column_profile
-from fluxatlas.process.water import column_water
+from fluxatlas.process.water import LAYERS as WATER_LAYERS
+from fluxatlas.process.water import column_water, root_fractions
 from fluxatlas.systems import get_system
 from fluxatlas.theta import draw
 from fluxatlas.variables import check_range
@@ -62,6 +72,27 @@ def test_water_closes(year: SimulationResult) -> None:
 
 def test_methane_closes(year: SimulationResult) -> None:
     assert np.abs(year.residuals["methane"]).max() < 1e-12  # mg m-2 d-1
+
+
+def test_heat_and_water_without_methane_are_the_same_to_the_last_bit(year: SimulationResult) -> None:
+    soil = ("sand", "clay", "soc", "bdod")
+    alone = simulate_soil(
+        {name: values for name, values in FORCING.items() if name != "ch4"},
+        {name: ATTRIBUTES[name] for name in soil},
+        PARAMETERS,
+        lat=LAT,
+        dates=DATES,
+        spinup_years=2,
+    )
+    assert set(alone.residuals) == {"energy", "water"} and "fch4" not in alone.daily
+    for name in set(alone.daily) - {"reach"}:
+        np.testing.assert_array_equal(alone[name], year[name])
+    np.testing.assert_array_equal(alone.state.water, year.state.water)
+    known = retained(soil_properties({name: ATTRIBUTES[name] for name in soil}), PARAMETERS["retention_factor"])
+    span = known["theta_fc"] - known["theta_wp"]
+    there = np.clip((alone.state.water[:WATER_LAYERS] - known["theta_wp"]) / span, 0, 1)
+    share = (there * root_fractions(PARAMETERS["root_base"])).sum(axis=0)
+    np.testing.assert_allclose(alone["reach"][-1], share, rtol=1e-6, atol=1e-9)
 
 
 def test_water_of_the_outputs_closes_against_the_state() -> None:

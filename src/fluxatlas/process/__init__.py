@@ -1,10 +1,10 @@
 """Process models of soil heat, water and methane: pure functions of arrays.
 
-``simulate`` runs the coupled column, ``methane_under`` its last part under measured soil profiles, ``soil_properties``
-turns texture, carbon and density into soil properties, ``parameters`` is the table of parameters, ``Structure`` names
-the structural choices. The differentiable column of the network's physical head is
-:mod:`fluxatlas.process.methane_column_torch`, with its pieces in :mod:`fluxatlas.process.methane_torch`; they alone
-import torch.
+``simulate`` runs the coupled column, ``simulate_soil`` its heat and water alone, ``methane_under`` its last part under
+measured soil profiles, ``soil_properties`` turns texture, carbon and density into soil properties, ``parameters`` is
+the table of parameters, ``Structure`` names the structural choices. The differentiable column of the network's physical
+head is :mod:`fluxatlas.process.methane_column_torch`, with its pieces in :mod:`fluxatlas.process.methane_torch`; they
+alone import torch.
 
 What is compiled by numba is imported when it is first asked for, so that the names of the choices cost nothing.
 """
@@ -18,7 +18,7 @@ from .choices import CHOICES
 
 if TYPE_CHECKING:
     from . import parameters
-    from .column import SimulationResult, State, simulate
+    from .column import SimulationResult, State, simulate, simulate_soil
     from .hydraulics import soil_properties
     from .profiles import methane_under
     from .structure import Structure
@@ -31,6 +31,7 @@ __all__ = [
     "methane_under",
     "parameters",
     "simulate",
+    "simulate_soil",
     "soil_properties",
 ]
 
@@ -40,6 +41,7 @@ _HOMES = {
     "Structure": "structure",
     "methane_under": "profiles",
     "simulate": "column",
+    "simulate_soil": "column",
     "soil_properties": "hydraulics",
 }
 

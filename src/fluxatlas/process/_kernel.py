@@ -10,15 +10,15 @@ from numba import njit
 from ..constants import LATENT_HEAT
 from . import heat, methane_column, snow, water
 from ._validate import Drivers
-from ._vector import INNER, KERNEL, cached
+from ._vector import INNER, KERNEL, cached, clip, maximum
 from .heat import CENTRES, THICKNESS, surface_conductance, surface_temperature
 from .methane_column import NODES
 
-OUTPUTS = (
-    "tsl05", "tsl15", "tsl45", "snw", "snd", "swc05", "swc15", "swc45", "evspsbl", "difs", "oxk", "ch4prod",
-    "ch4ox", "fch4", "mrro",
-)  # fmt: skip
+HEAT_AND_WATER = ("tsl05", "tsl15", "tsl45", "snw", "snd", "swc05", "swc15", "swc45", "evspsbl", "mrro")
+OUTPUTS = (*HEAT_AND_WATER, "difs", "oxk", "ch4prod", "ch4ox", "fch4")
 """Daily variables in the order of the rows of ``daily``."""
+SPIN, SOIL, FULL = 0, 1, 2
+"""What :func:`run_block` writes: nothing; heat and water, then the water within reach of roots; all outputs."""
 BUDGETS = ("energy", "water", "methane")
 
 _UPPER = np.array([1, 3, 5])
@@ -102,9 +102,11 @@ def _widen(n, values, into):  # type: ignore[no-untyped-def]
 
 
 @njit(**INNER)
-def _write(n, offset, state, rows, daily, residuals, day):  # type: ignore[no-untyped-def]
-    """Write the outputs of a day in canonical units."""
+def _write_soil(n, offset, state, rows, daily, residuals, day):  # type: ignore[no-untyped-def]
+    """Write heat and water of a day in canonical units."""
     out, left = daily[:, day, offset : offset + n], residuals[:, day, offset : offset + n]
+    for i in range(n):
+        rows.snd[i] = state.snw[i] / state.density[i]
     for k in range(3):
         upper, weight = _UPPER[k], _WEIGHT[k]
         for i in range(n):
@@ -112,19 +114,39 @@ def _write(n, offset, state, rows, daily, residuals, day):  # type: ignore[no-un
             out[k, i] = above + weight * (below - above) + 273.15
             above, below = state.water[upper, i], state.water[upper + 1, i]
             out[5 + k, i] = above + weight * (below - above)
+    for k in range(2):
         for i in range(n):
             left[k, i] = rows.residual[k, i]
     for i in range(n):
         out[3, i] = state.snw[i]
         out[4, i] = rows.snd[i]
         out[8, i] = rows.evaporated[i] / 86400.0
-        out[14, i] = rows.runoff[i] / 86400.0
+        out[9, i] = rows.runoff[i] / 86400.0
+
+
+@njit(**INNER)
+def _write_reach(n, offset, water, soil, roots, daily, day):  # type: ignore[no-untyped-def]
+    """Write the share of the available water that is there, each layer weighted by its roots."""
+    out = daily[10, day, offset : offset + n]
     for i in range(n):
-        out[9, i] = rows.difs[i]
-        out[10, i] = rows.oxk[i]
-        out[11, i] = rows.ch4prod[i]
-        out[12, i] = rows.ch4ox[i]
-        out[13, i] = rows.ch4prod[i] - rows.ch4ox[i]
+        out[i] = 0.0
+    for layer in range(_WATER):
+        for i in range(n):
+            span = maximum(soil.theta_fc[i] - soil.theta_wp[i], 1e-6)
+            out[i] += roots[layer, i] * clip((water[layer, i] - soil.theta_wp[i]) / span, 0.0, 1.0)
+
+
+@njit(**INNER)
+def _write_methane(n, offset, rows, daily, residuals, day):  # type: ignore[no-untyped-def]
+    """Write methane of a day in canonical units."""
+    out, left = daily[:, day, offset : offset + n], residuals[2, day, offset : offset + n]
+    for i in range(n):
+        out[10, i] = rows.difs[i]
+        out[11, i] = rows.oxk[i]
+        out[12, i] = rows.ch4prod[i]
+        out[13, i] = rows.ch4ox[i]
+        out[14, i] = rows.ch4prod[i] - rows.ch4ox[i]
+        left[i] = rows.residual[2, i]
 
 
 @njit(**INNER)
@@ -200,8 +222,9 @@ def run_block(offset, n, steps, drivers, soil, p, roots, column, state, rows, da
     """Advance a block of ``n`` cells by ``steps`` days.
 
     All but ``drivers``, ``daily`` and ``residuals`` hold the block alone; those three hold all cells, of which the
-    block begins at ``offset``. ``daily`` and ``residuals`` are written if ``record``; if not, ``rows.mean`` receives
-    the mean temperature of each layer.
+    block begins at ``offset``. ``record`` is :data:`SPIN`, :data:`SOIL` (without methane, ``daily`` and ``residuals``
+    hold what is written alone) or :data:`FULL`. With :data:`SPIN` ``rows.mean`` receives the mean temperature of each
+    layer.
     """
     rows.mean[:] = 0.0
     w = rows.drivers
@@ -216,9 +239,13 @@ def run_block(offset, n, steps, drivers, soil, p, roots, column, state, rows, da
         for i in range(n):
             rows.residual[1, i] -= rows.evaporated[i] + rows.runoff[i]
         _heat_day(n, f, state, rows, soil, p)
-        if record:
+        if record == FULL:
             _methane_day(n, f, state, rows, soil, p, column)
-            _write(n, offset, state, rows, daily, residuals, day)
+            _write_methane(n, offset, rows, daily, residuals, day)
+        if record == SOIL:
+            _write_reach(n, offset, state.water, soil, roots, daily, day)
+        if record != SPIN:
+            _write_soil(n, offset, state, rows, daily, residuals, day)
         else:
             for layer in range(heat.LAYERS):
                 for i in range(n):

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from . import methane, parameters
-from ._kernel import BUDGETS, OUTPUTS, run_block, work_rows
+from ._kernel import BUDGETS, FULL, HEAT_AND_WATER, OUTPUTS, SOIL, SPIN, run_block, work_rows
 from ._validate import validated_forcing, validated_site
 from .heat import LAYERS, initial_temperature, settle_depths
 from .hydraulics import KPA_PER_M, retained, soil_properties
@@ -96,18 +96,58 @@ def simulate(
     is not finite (named with its day and cell), an unknown parameter or structure, or a value outside its bounds.
     """
     drivers = validated_forcing(forcing, np.asarray(lat, float), dates, spinup_years)
+    site = validated_site(attributes, drivers[0].shape[1])
+    return _run(drivers, site, parameters, structure or Structure(), spinup_years, state, FULL)
+
+
+def simulate_soil(
+    forcing: Mapping[str, npt.ArrayLike],
+    attributes: Mapping[str, npt.ArrayLike],
+    parameters: Mapping[str, npt.ArrayLike],
+    *,
+    lat: npt.ArrayLike,
+    dates: pd.DatetimeIndex,
+    spinup_years: int = 0,
+    state: State | None = None,
+) -> SimulationResult:
+    """Heat, water and snow of the column, without methane; the same numbers as :func:`simulate` to the last bit.
+
+    As :func:`simulate`, but neither ``ch4`` nor ``phh2o``, ``cropFrac``, ``ndep`` are read. Returns
+    :data:`~fluxatlas.process._kernel.HEAT_AND_WATER` and ``reach`` [1]: the share of the available water (wilting point
+    to field capacity) that is there, each layer weighted by its roots.
+    """
+    shape = np.shape(forcing["tas"]) if "tas" in forcing else ()
+    drivers = validated_forcing(
+        {**forcing, "ch4": np.broadcast_to(np.float32(0), shape)}, np.asarray(lat, float), dates, spinup_years
+    )
+    neutral = {"phh2o": 7.0, "cropFrac": 0.0, "ndep": 0.0}
+    cells = drivers[0].shape[1]
+    site = validated_site({**attributes, **{name: np.full(cells, value) for name, value in neutral.items()}}, cells)
+    return _run(drivers, site, parameters, Structure(), spinup_years, state, SOIL)
+
+
+def _run(
+    drivers: Any,
+    site: Mapping[str, Any],
+    given: Mapping[str, npt.ArrayLike],
+    structure: Structure,
+    spinup_years: int,
+    state: State | None,
+    record: int,
+) -> SimulationResult:
+    """Run the column, with methane (``record`` FULL) or without (SOIL); see :func:`simulate`."""
     steps, cells = drivers[0].shape
-    site = validated_site(attributes, cells)
-    values = _parameters(parameters, cells)
+    values = _parameters(given, cells)
     p: Any = Parameters(**values)
     soil = soil_of(site, values)
-    column = methane_column(structure or Structure(), site, values, soil)
+    column = methane_column(structure, site, values, soil)
     roots = root_fractions(p.root_base)
     current = state.copy() if state is not None else _first_state(drivers.tas, soil)
     if current.temperature.shape != (LAYERS, cells):
         raise _state_error(current.temperature.shape, cells)
-    daily = np.empty((len(OUTPUTS), steps, cells), np.float32)
-    residuals = np.empty((len(BUDGETS), steps, cells))
+    outputs, budgets = (OUTPUTS, BUDGETS) if record == FULL else ((*HEAT_AND_WATER, "reach"), BUDGETS[:2])
+    daily = np.empty((len(outputs), steps, cells), np.float32)
+    residuals = np.empty((len(budgets), steps, cells))
     for offset in range(0, cells, BLOCK):
         cut = slice(offset, min(offset + BLOCK, cells))
         block = _cut(current, cut)
@@ -115,16 +155,16 @@ def simulate(
         rows: Any = work_rows(n)
         static = (_cut(soil, cut), _cut(p, cut), roots[:, cut].copy(), _cut(column, cut), block, rows)
         for _ in range(spinup_years):
-            run_block(offset, n, min(steps, 365), drivers, *static, daily, residuals, False)
+            run_block(offset, n, min(steps, 365), drivers, *static, daily, residuals, SPIN)
             if steps >= 365:
                 settle_depths(block.temperature, rows.mean)
-        run_block(offset, n, steps, drivers, *static, daily, residuals, True)
+        run_block(offset, n, steps, drivers, *static, daily, residuals, record)
         for whole, part in zip(current, block, strict=True):
             whole[..., cut] = part
     return SimulationResult(
-        daily=dict(zip(OUTPUTS, daily, strict=True)),
+        daily=dict(zip(outputs, daily, strict=True)),
         state=current,
-        residuals=dict(zip(BUDGETS, residuals, strict=True)),
+        residuals=dict(zip(budgets, residuals, strict=True)),
     )
 
 

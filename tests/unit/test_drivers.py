@@ -1,12 +1,14 @@
 """Slow drivers: atmospheric methane and leaf area."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from fluxatlas.drivers import slow_drivers
 from fluxatlas.errors import ConfigError, InputError
-from fluxatlas.gases import AnnualSeries
+from fluxatlas.gases import AnnualSeries, gases
 from fluxatlas.ingest.atmosphere import annual_series, series_of
 from fluxatlas.process.slow import ch4, lai
 from fluxatlas.systems import SlowDriver, get_system
@@ -67,11 +69,13 @@ def test_carbon_dioxide_is_the_annual_mean_at_1_july_and_linear_between() -> Non
     np.testing.assert_allclose(found, [[372.0, 372.0], [374.0, 374.0]], atol=0.01)
 
 
-def test_series_come_from_options_or_tables_and_wrong_options_are_refused(tmp_path) -> None:
+def test_series_come_from_options_or_tables_and_wrong_options_are_refused(tmp_path, monkeypatch) -> None:
     path = tmp_path / "co2_annmean_gl.csv"
     path.write_text("# CO2\nyear,mean,unc\n2000,368.96,0.1\n2001,370.57,0.1\n")
     found = series_of([LEAF_AREA, METHANE, CARBON_DIOXIDE], [f"co2={path}"])
     assert found["co2"].values == (368.96, 370.57) and not found["co2"].carried and found["ch4"].carried
+    assert series_of([CARBON_DIOXIDE])["co2"].carried
+    monkeypatch.setitem(gases(), "co2", replace(gases()["co2"], table=None))
     for given, message in (
         ([], "a series of atmospheric CO2 is needed"),
         ([f"co2={path}", f"co2={path}"], "each gas once"),

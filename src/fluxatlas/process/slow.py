@@ -2,7 +2,7 @@
 
 Atmospheric CH4 is the annual global mean with the latitude gradient and season of the science notes (derived from
 recalled offsets; effect on uptake about 4 % and 1 %). CO2 is the annual global mean. Leaf area index is the monthly
-climatology of the attributes, interpolated through mid-month.
+climatology of the attributes, interpolated through mid-month. Radiation above the atmosphere is astronomy.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from ..astronomy import extraterrestrial_radiation
 from ..errors import InputError
 
 if TYPE_CHECKING:
@@ -50,6 +51,11 @@ def co2(dates: pd.DatetimeIndex, lat: npt.ArrayLike, layers: Layers, series: Ann
     Raises :class:`InputError` for a date outside the years of ``series``.
     """
     return np.repeat(series.at(dates)[:, None], np.size(lat), axis=1)
+
+
+def rsdt(dates: pd.DatetimeIndex, lat: npt.ArrayLike, layers: Layers, series: None = None) -> FloatArray:
+    """Radiation above the atmosphere [W m-2], shape (time, cell): what the sun can give on that day."""
+    return extraterrestrial_radiation(lat, dates)
 
 
 def lai(dates: pd.DatetimeIndex, lat: npt.ArrayLike, layers: Layers, series: None = None) -> FloatArray:

@@ -23,7 +23,10 @@ from .base import (
     System,
 )
 
-SYSTEMS = {"soil_methane_sink": "fluxatlas.systems.soil_methane_sink:SOIL_METHANE_SINK"}
+SYSTEMS = {
+    "soil_methane_sink": "fluxatlas.systems.soil_methane_sink:SOIL_METHANE_SINK",
+    "net_ecosystem_exchange": "fluxatlas.systems.net_ecosystem_exchange:NET_ECOSYSTEM_EXCHANGE",
+}
 """Declarations by name."""
 
 __all__ = [

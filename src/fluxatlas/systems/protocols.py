@@ -67,7 +67,11 @@ class ProfileModel(ProcessModel, Protocol):
 
 
 class Truth(Protocol):
-    """What the soils of the synthetic Earth really do; see :mod:`fluxatlas.testing.truth`."""
+    """What the soils of the synthetic Earth really do; see :mod:`fluxatlas.testing.truth`.
+
+    An attribute ``undisturbed`` (number by name), where there is one, holds hidden parameters as they are where sites
+    stand: what happens elsewhere, towers do not see.
+    """
 
     def parameters(
         self,

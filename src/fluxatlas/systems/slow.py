@@ -5,3 +5,4 @@ from .base import SlowDriver
 LEAF_AREA = SlowDriver("lai", "fluxatlas.process.slow:lai", layers=("lai",))
 METHANE = SlowDriver("ch4", "fluxatlas.process.slow:ch4", series="ch4")
 CARBON_DIOXIDE = SlowDriver("co2", "fluxatlas.process.slow:co2", series="co2")
+SOLAR_POTENTIAL = SlowDriver("rsdt", "fluxatlas.process.slow:rsdt")

@@ -137,7 +137,7 @@ def site_truth(earth: SyntheticEarth, system: System, sites: Sites, dates: pd.Da
     first = dates[0] - pd.DateOffset(years=1)
     long = pd.date_range(first, dates[-1], freq="D")
     observed = tuple(kind.variable for kind in system.observations)
-    made = truth(earth, system, sites.place, attributes, lai, long, observed)
+    made = truth(earth, system, sites.place, attributes, lai, long, observed, at_sites=True)
     return {name: values[len(long) - len(dates) :] for name, values in made.items()}
 
 

@@ -70,14 +70,19 @@ def truth(
     lai: Array,
     dates: pd.DatetimeIndex,
     variables: tuple[str, ...],
+    at_sites: bool = False,
 ) -> dict[str, Array]:
     """True daily ``variables`` at ``place`` for consecutive UTC ``dates``, canonical units, (day, cell) float32.
 
-    ``attributes`` (cell,) are those of the system, ``lai`` the monthly climatology (12, cell). Raises
+    ``attributes`` (cell,) are those of the system, ``lai`` the monthly climatology (12, cell). Where
+    sites stand (``at_sites``) hidden parameters are those of an undisturbed place (``Truth.undisturbed``). Raises
     :class:`InputError` where the drivers or attributes are not finite, :class:`ConfigError` for a system without truth.
     """
     made = {name: np.empty((len(dates), place.lat.size), np.float32) for name in variables}
     hidden = hidden_parameters(earth, system, place, attributes, lai)
+    if at_sites:
+        undisturbed = getattr(_of(system), "undisturbed", {})
+        hidden |= {name: np.full(place.lat.size, value) for name, value in undisturbed.items()}
     series = series_of(system.slow)
     for start in range(0, place.lat.size, _CELLS):
         part = slice(start, start + _CELLS)

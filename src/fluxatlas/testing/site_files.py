@@ -42,10 +42,16 @@ LAYOUT = (
     "TA_F_DAY_QC", "SW_IN_F", "SW_IN_F_QC", "LW_IN_F", "LW_IN_F_QC", "VPD_F", "VPD_F_QC", "PA_F", "PA_F_QC", "P_F",
     "P_F_QC", "WS_F", "WS_F_QC", "TS_F_MDS_1", "TS_F_MDS_2", "TS_F_MDS_3", "TS_F_MDS_1_QC", "TS_F_MDS_2_QC",
     "TS_F_MDS_3_QC", "SWC_F_MDS_1", "SWC_F_MDS_2", "SWC_F_MDS_3", "SWC_F_MDS_1_QC", "SWC_F_MDS_2_QC", "SWC_F_MDS_3_QC",
-    "LE_F_MDS", "LE_F_MDS_QC", "NEE_VUT_REF", "NEE_VUT_REF_QC", "FCH4",
+    "LE_F_MDS", "LE_F_MDS_QC", "NEE_VUT_REF", "NEE_VUT_REF_QC", "RECO_NT_VUT_REF", "GPP_NT_VUT_REF", "FCH4",
 )  # fmt: skip
 """Columns of a tower's file: those of FLUXNET2015 FULLSET DD that this world may have, in the product's order."""
-FLUX_COLUMNS = {"evspsbl": "LE_F_MDS", "nee": "NEE_VUT_REF", "fch4": "FCH4"}
+FLUX_COLUMNS = {
+    "evspsbl": "LE_F_MDS",
+    "nee": "NEE_VUT_REF",
+    "reco": "RECO_NT_VUT_REF",
+    "gpp": "GPP_NT_VUT_REF",
+    "fch4": "FCH4",
+}
 """Column of a flux of towers; units are those of the layout."""
 CHAMBER_FLUX = "fch4"
 """The flux that chamber tables hold."""
@@ -225,10 +231,13 @@ def _flux_columns(
             continue
         true = pd.Series(fluxes[variable].astype(float))
         measured = true + error_floor(variable, true, QcRules()) * deviates(earth, draw, always)
-        factor, offset = layout().of(variable).conversion()
+        factor, offset = layout().of("nee" if variable in ("gpp", "reco") else variable).conversion()
         columns[column] = np.where(gaps, MISSING, ((measured - offset) / factor).round(5))
         if f"{column}_QC" in LAYOUT:
             columns[f"{column}_QC"] = np.where(gaps, MISSING, 1.0)
+    if {"nee", "reco", "gpp"} <= set(fluxes):  # partitioned at night: what is measured is the difference
+        made = columns[FLUX_COLUMNS["reco"]] - columns[FLUX_COLUMNS["nee"]]
+        columns[FLUX_COLUMNS["gpp"]] = np.where(gaps, MISSING, made.round(5))
     return columns
 
 

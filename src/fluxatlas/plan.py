@@ -134,11 +134,13 @@ def _inference_memory(run: Run) -> float:
 def _network_shape(run: Run) -> Shape:
     """The shape of the networks that ``train`` makes."""
     train, parts = run.config.train, run.system.submodules
-    variates = [len(part.drivers) + len(part.upstream) for part in parts]
+    variates = [len(part.drivers) + len(part.upstream) + len(part.memories) for part in parts]
     if train.cell == "itransformer":  # the one whose size depends on what the head adds; this loads torch
         heads = load_object(run.system.network).heads
         variates[-1] += len(heads[train.head or run.system.heads[0]].drivers)
-    return Shape(train.cell, train.hidden, train.layers, train.window_days, tuple(variates))
+    return Shape(
+        train.cell, train.hidden, train.layers, train.window_days, tuple(variates), sum(len(p.memories) for p in parts)
+    )
 
 
 def _piece_cells(run: Run, tile: Tile, step: float) -> int:

@@ -158,7 +158,7 @@ DEFECTS: list[tuple[str, str, str, str]] = [
     (f"{EU}/BE-Vie/ref_da/et_Vie_FLUXNET2015.nc", "unit-contradicts-step", "et", "mm per 30.44 d"),
     (f"{EU}/GF-Guy/ref_da/et_Guy_FLUXNET2015.nc", "all-missing", "et", "no value"),
     (f"{EU}/GF-Guy/ref_da/et_Guy_FLUXNET2015.nc", "no-energy-balance", "et", "energy balance"),
-    (f"{KIT}/FLX_US-Wi7_FLUXNET2015_FULLSET_DD_2005-2005_1-4.csv", "gap-filled", "", "evspsbl, nee"),
+    (f"{KIT}/FLX_US-Wi7_FLUXNET2015_FULLSET_DD_2005-2005_1-4.csv", "gap-filled", "", "evspsbl, hfls, hfss, nee"),
     (f"{TOWERS}/chuhousen_amerifluxr/AMF_US-CRT_BASE-BADM_2-5.zip", "missing-code", "FC", "-9999 (8,376 of 17,520)"),
     (f"{TOWERS}/chuhousen_amerifluxr/AMF_US-CRT_BASE-BADM_2-5.zip", "missing-code", "FCH4", "-9999 (12,447 of 17,520)"),
     (f"{TOWERS}/chuhousen_amerifluxr/AMF_US-CRT_BASE-BADM_2-5.zip", "missing-code", "LE", "-9999 (8,299 of 17,520)"),

@@ -47,7 +47,7 @@ def test_facts_of_the_source_list(data_dir: Path, site: str, rows: int, kind: st
     assert f"nee is {kind}" in ledger.notes[site]  # NEE of US-Wkg is empty
     counts = ledger.counts[(site, "nee", "values")]
     assert counts["read"] - counts["missing"] == rows
-    assert {"tsl05", "tsl15", "swc05", "swc15", "nee", "evspsbl"} == set(record.observations["variable"])
+    assert {"tsl05", "tsl15", "swc05", "swc15", "nee", "evspsbl", "hfls"} == set(record.observations["variable"])
     assert (record.forcing is None) == (site == "US-Whs")  # longwave is missing at WHS
 
 

@@ -143,6 +143,11 @@ class QcRules(Block):
     """Least uncertainty of a daily soil moisture in m3 m-3."""
     carbon_sd: float = Field(0.3, gt=0)
     """Least uncertainty of a daily net ecosystem exchange in g C m-2 d-1."""
+    energy_sd: float = Field(5.0, gt=0)
+    """Constant part of the least uncertainty of daily latent, sensible and ground heat and net radiation in W m-2 (our
+    error model)."""
+    energy_sd_relative: float = Field(0.1, ge=0)
+    """Part of the least uncertainty of these that is proportional to the flux (our error model)."""
 
 
 class SitesBlock(Block):

@@ -48,12 +48,14 @@ Key = tuple[int, str, str, str]
 
 def mass_factor(flux: Flux) -> float:
     """What turns flux [unit of the variable] x area [m2] x days of a year into the budget unit, such as 1e-15 from mg
-    to Tg; raises :class:`ConfigError` for a flux without budget or whose unit is not a mass per area and day."""
+    to Tg; raises :class:`ConfigError` for a flux without budget or whose unit is not a mass per area and day or second.
+    """
     daily, yearly = variables_table.get(flux.variable).units.split(), (flux.budget_unit or "").split()
-    if daily[1:] != ["m-2", "d-1"] or yearly[1:] != ["yr-1"]:
+    if daily[1:] not in (["m-2", "d-1"], ["m-2", "s-1"]) or yearly[1:] != ["yr-1"]:
         what = f"'{flux.variable}' [{' '.join(daily)}] cannot be summed to '{flux.budget_unit}'"
         raise ConfigError(what, hint="correct the declaration of the system")
-    return variables_table.factor(daily[0], yearly[0])
+    seconds = 86400.0 if daily[2] == "s-1" else 1.0
+    return seconds * variables_table.factor(daily[0], yearly[0])
 
 
 def budget_table(

@@ -13,6 +13,7 @@ from ..loading import load_object
 from .base import (
     Flux,
     KnowledgeTerm,
+    Memory,
     ObservationKind,
     Perturbation,
     Phase,
@@ -26,6 +27,7 @@ from .base import (
 SYSTEMS = {
     "soil_methane_sink": "fluxatlas.systems.soil_methane_sink:SOIL_METHANE_SINK",
     "net_ecosystem_exchange": "fluxatlas.systems.net_ecosystem_exchange:NET_ECOSYSTEM_EXCHANGE",
+    "soil_moisture_energy": "fluxatlas.systems.soil_moisture_energy:SOIL_MOISTURE_ENERGY",
 }
 """Declarations by name."""
 
@@ -33,6 +35,7 @@ __all__ = [
     "SYSTEMS",
     "Flux",
     "KnowledgeTerm",
+    "Memory",
     "ObservationKind",
     "Perturbation",
     "Phase",

@@ -19,13 +19,24 @@ SUPPORTS: tuple[str, ...] = get_args(Support)
 
 
 @dataclass(frozen=True)
+class Memory:
+    """A mean of the past of ``driver`` as an input of its own: it forgets over ``days`` at first (e-folding), then at a
+    rate that is learned and depends on ``statics`` (:mod:`fluxatlas.train.networks.antecedent`)."""
+
+    driver: str
+    statics: tuple[str, ...] = ()
+    days: float = 10.6
+
+
+@dataclass(frozen=True)
 class Submodule:
     """One recurrent part of the network hierarchy.
 
     ``drivers`` are daily inputs, ``upstream`` are outputs of earlier sub-modules, ``statics`` are inputs fixed in time;
     ``outputs`` are its daily outputs in physical units (names of the variable table). ``parameters`` and ``choices``
-    are those of the process model that its outputs depend on. ``pretrain`` and ``finetune`` weigh the loss of its
-    outputs in the two stages of training.
+    are those of the process model that its outputs depend on. ``memories`` are means of past drivers that it sees
+    beside the drivers of the day. ``pretrain`` and ``finetune`` weigh the loss of its outputs in the two stages of
+    training.
     """
 
     name: str
@@ -37,6 +48,7 @@ class Submodule:
     choices: tuple[str, ...] = ()
     pretrain: float = 0.3
     finetune: float = 0.05
+    memories: tuple[Memory, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -42,11 +42,16 @@ LAYOUT = (
     "TA_F_DAY_QC", "SW_IN_F", "SW_IN_F_QC", "LW_IN_F", "LW_IN_F_QC", "VPD_F", "VPD_F_QC", "PA_F", "PA_F_QC", "P_F",
     "P_F_QC", "WS_F", "WS_F_QC", "TS_F_MDS_1", "TS_F_MDS_2", "TS_F_MDS_3", "TS_F_MDS_1_QC", "TS_F_MDS_2_QC",
     "TS_F_MDS_3_QC", "SWC_F_MDS_1", "SWC_F_MDS_2", "SWC_F_MDS_3", "SWC_F_MDS_1_QC", "SWC_F_MDS_2_QC", "SWC_F_MDS_3_QC",
-    "LE_F_MDS", "LE_F_MDS_QC", "NEE_VUT_REF", "NEE_VUT_REF_QC", "RECO_NT_VUT_REF", "GPP_NT_VUT_REF", "FCH4",
+    "G_F_MDS", "G_F_MDS_QC", "LE_F_MDS", "LE_F_MDS_QC", "H_F_MDS", "H_F_MDS_QC", "NETRAD", "NETRAD_QC", "NEE_VUT_REF",
+    "NEE_VUT_REF_QC", "RECO_NT_VUT_REF", "GPP_NT_VUT_REF", "FCH4",
 )  # fmt: skip
 """Columns of a tower's file: those of FLUXNET2015 FULLSET DD that this world may have, in the product's order."""
 FLUX_COLUMNS = {
     "evspsbl": "LE_F_MDS",
+    "hfls": "LE_F_MDS",
+    "hfss": "H_F_MDS",
+    "hfdsl": "G_F_MDS",
+    "rns": "NETRAD",
     "nee": "NEE_VUT_REF",
     "reco": "RECO_NT_VUT_REF",
     "gpp": "GPP_NT_VUT_REF",

@@ -120,7 +120,7 @@ class Trainer:
         return history
 
     def _optimizer(self, phase: Schedule) -> torch.optim.AdamW:
-        for name, part in (*self.network.parts.items(), *self.network.told.items()):
+        for name, part in (*self.network.parts.items(), *self.network.told.items(), *self.network.past.items()):
             part.requires_grad_(phase.trainable is None or name in phase.trainable)
         chosen = [weight for weight in self.network.parameters() if weight.requires_grad]
         return torch.optim.AdamW(chosen, lr=phase.rate, weight_decay=self.weight_decay)

@@ -14,19 +14,21 @@ DAYS = 16
 @dataclass(frozen=True)
 class Shape:
     """What decides the size of a network: ``cell``, ``hidden`` units, ``layers``, ``window`` days, and for each
-    sub-module the number of its ``variates``, the inputs that change from day to day."""
+    sub-module the number of its ``variates``, the inputs that change from day to day; ``past``: means of past
+    drivers."""
 
     cell: str
     hidden: int
     layers: int
     window: int
     variates: tuple[int, ...]
+    past: int = 0
 
     @property
     def state(self) -> int:
         """Numbers of the states of all sub-modules per grid cell."""
         shapes = [state_shape(self.cell, count, self.hidden, self.layers, self.window) for count in self.variates]
-        return sum(first * last for first, last in shapes)
+        return sum(first * last for first, last in shapes) + self.past
 
     def working(self, days: int) -> float:
         """Numbers per grid cell that the largest sub-module holds at most while it runs ``days`` without gradients.

@@ -39,7 +39,8 @@ from .subdaily import C_PER_UMOL, observed_days, screened_weather, weather_days,
 from .text import decode, in_order, numbers, read_bytes, read_table, times
 from .units import METHANE, methane_factor
 
-STEMS = ("TA", "RH", "VPD", "PA", "P", "SW_IN", "LW_IN", "WS", "TS", "SWC", "FC", "NEE", "FCH4", "LE")
+STEMS = ("TA", "RH", "VPD", "PA", "P", "SW_IN", "LW_IN", "WS", "TS", "SWC", "FC", "NEE", "FCH4", "LE", "H", "G",
+         "NETRAD")  # fmt: skip
 _ANY = r"(_PI)?(_F)?(_\d+)*(_A)?"
 LAYOUT = Layout(
     (
@@ -56,10 +57,13 @@ LAYOUT = Layout(
         ColumnSpec(f"(FC|NEE){_ANY}", "umol m-2 s-1", "nee", C_PER_UMOL),
         ColumnSpec(f"FCH4{_ANY}", METHANE, "fch4", methane_factor(METHANE)),
         ColumnSpec(f"LE{_ANY}", "W m-2", "evspsbl", 1 / LATENT_HEAT),
+        ColumnSpec(f"LE{_ANY}", "W m-2", "hfls"),
+        ColumnSpec(f"H{_ANY}", "W m-2", "hfss"),
+        ColumnSpec(f"G{_ANY}", "W m-2", "hfdsl"),
+        ColumnSpec(f"NETRAD{_ANY}", "W m-2", "rns"),
         ColumnSpec(f"CH4{_ANY}", "nmol mol-1"),
         ColumnSpec(f"CO2{_ANY}", "umol mol-1"),
         ColumnSpec(f"H2O{_ANY}", "mmol mol-1"),
-        ColumnSpec(f"(H|G|NETRAD){_ANY}", "W m-2"),
         ColumnSpec(f"USTAR{_ANY}", "m s-1"),
         ColumnSpec(f"WTD{_ANY}", "m"),
     )
@@ -216,7 +220,7 @@ def _count_empty(
     table: pd.DataFrame, chosen: dict[tuple[str, int], str], site: str, rules: QcRules, ledger: Ledger
 ) -> None:
     """Count the columns of an observed quantity that hold no value at all: the report must not pass over them."""
-    for stem in ("FCH4", "FC", "NEE", "LE", "TS", "SWC"):
+    for stem in ("FCH4", "FC", "NEE", "LE", "H", "G", "NETRAD", "TS", "SWC"):
         columns = [str(name) for name in table if (m := _COLUMN.fullmatch(str(name))) and m[1] == stem and not m[3]]
         if columns and not any(name == stem for name, _ in chosen):
             _, counts = missing(table[columns[0]], rules)
@@ -240,8 +244,9 @@ def _observed(
     if carbon:
         ledger.note(site, f"nee is {carbon}")
         found.append((carbon, "nee", *LAYOUT.of("nee").conversion()))
-    if ("LE", 1) in chosen:
-        found.append((chosen["LE", 1], "evspsbl", *LAYOUT.of("evspsbl").conversion()))
+    for variable, stem in (("evspsbl", "LE"), ("hfls", "LE"), ("hfss", "H"), ("hfdsl", "G"), ("rns", "NETRAD")):
+        if (stem, 1) in chosen:
+            found.append((chosen[stem, 1], variable, *LAYOUT.of(variable).conversion()))
     for stem, kind, given in (("TS", "tsl", entry.temperature_depths), ("SWC", "swc", entry.moisture_depths)):
         conversion = LAYOUT.of(depths.variable(kind, 5)).conversion()
         levels = {level: column for (name, level), column in chosen.items() if name == stem}

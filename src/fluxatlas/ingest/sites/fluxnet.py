@@ -58,6 +58,11 @@ from .units import METHANE
 _FORMS = FORMS
 __all__ = ["FORCING", "ORDER", "FluxnetFile", "half_hours_to_days", "read", "read_file", "read_periods"]
 
+FLUXES = (
+    *(("evspsbl", "LE_F_MDS"), ("hfls", "LE_F_MDS"), ("hfss", "H_F_MDS"), ("hfdsl", "G_F_MDS"), ("rns", "NETRAD")),
+    ("nee", "NEE_VUT_REF"),
+)
+"""Variables and the columns that they are read from; energy without correction of its closure."""
 LARGEST_SD = 50.0
 """Stated uncertainties of NEE above this [g C m-2 d-1] are not believed."""
 
@@ -316,7 +321,7 @@ def _chosen(
         if "FCH4" not in entry.units:
             ledger.note(site, f"FCH4 is read as {METHANE}: not verified, see fluxnet.py")
         rows.append(("FCH4", "fch4", *means.of("fch4").conversion()))
-    for column, variable in (("LE_F_MDS", "evspsbl"), ("NEE_VUT_REF", "nee")):
+    for variable, column in FLUXES:
         if column in table:
             rows.append((column, variable, *means.of(variable).conversion()))
     return rows

@@ -42,7 +42,7 @@ _FACTS = re.compile(r"_(BIF|BIFVARINFO|VARINFO|SITEINFO)_")
 _VARINFO = re.compile(r"VARINFO_")
 _KEEP = re.compile(
     r"(TA|SW_IN|LW_IN|LW_IN_JSB|VPD|PA|P|WS)_(F|ERA)(_QC)?|TA_(F|ERA)_((DAY|NIGHT)(_SD)?|MIN|MAX)|LW_IN_JSB_F|LW_IN|"
-    r"(TS|SWC)(_F_MDS)?_\d+(_QC)?|FCH4|LE_F_MDS(_QC)?|NEE_VUT_REF(_QC|_JOINTUNC)?"
+    r"(TS|SWC)(_F_MDS)?_\d+(_QC)?|FCH4|(LE|H|G)_F_MDS(_QC)?|NETRAD(_QC)?|NEE_VUT_REF(_QC|_JOINTUNC)?"
 )
 _FORM = "(_F|_ERA|_F_MDS|_CORR)?"
 
@@ -67,9 +67,12 @@ def layout(resolution: str = "DD") -> Layout:
             percent(r"SWC(_F_MDS)?_\d+", "swc05"),
             ColumnSpec(f"FCH4{_FORM}|FCH4_F_ANNOPTLM", METHANE, "fch4", methane_factor(METHANE)),
             ColumnSpec(f"LE{_FORM}", "W m-2", "evspsbl", 1 / LATENT_HEAT),
+            ColumnSpec(f"LE{_FORM}", "W m-2", "hfls"),
+            ColumnSpec(f"H{_FORM}", "W m-2", "hfss"),
+            ColumnSpec(f"G{_FORM}", "W m-2", "hfdsl"),
+            ColumnSpec(f"NETRAD{_FORM}", "W m-2", "rns"),
             ColumnSpec(rf"NEE{_FORM}|NEE_VUT_REF", *carbon),
             ColumnSpec(r"(GPP|RECO)_(NT|DT)(_VUT_REF)?", carbon[0]),
-            ColumnSpec(f"(H|G|NETRAD){_FORM}", "W m-2"),
             ColumnSpec(f"USTAR{_FORM}", "m s-1"),
             ColumnSpec(f"WTD{_FORM}", "m"),
         )

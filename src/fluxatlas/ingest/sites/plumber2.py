@@ -44,11 +44,15 @@ LAYOUT = Layout(
         ColumnSpec("Wind", "m/s", "sfcWind"),
         ColumnSpec("NEE", "umol/m2/s", "nee", C_PER_UMOL),
         ColumnSpec("Qle", "W/m2", "evspsbl", 1 / LATENT_HEAT),
+        ColumnSpec("Qle", "W/m2", "hfls"),
+        ColumnSpec("Qh", "W/m2", "hfss"),
+        ColumnSpec("Qg", "W/m2", "hfdsl"),
+        ColumnSpec("Rnet", "W/m2", "rns"),
         ColumnSpec(".*_qc", kind="flag"),
     )
 )
 WEATHER = {row.variable: (row.pattern, row.units) for row in LAYOUT.columns[:7]}
-FLUXES = {row.variable: (row.pattern, row.units, row.factor) for row in LAYOUT.columns[7:9]}
+FLUXES = {row.variable: (row.pattern, row.units, row.factor) for row in LAYOUT.columns[7:13]}
 _SAME = {"mm/s": "kg/m2/s", "kgm-2s-1": "kg/m2/s", "kg/kg-1": "kg/kg", "kgkg-1": "kg/kg", "Wm-2": "W/m2"}
 _SAME |= {"ms-1": "m/s", "umolm-2s-1": "umol/m2/s", "1": "kg/kg", "umol/m^2/s": "umol/m2/s", "W/m^2": "W/m2"}
 

@@ -37,11 +37,15 @@ def step_range(variable: str, rules: QcRules) -> tuple[float, float]:
     return (min(low, 4 * least), max(high, 4 * most)) if variable in rules.limits else row.step
 
 
+ENERGY = ("hfls", "hfss", "hfdsl", "rns")
+"""Fluxes of the energy of a surface."""
+
+
 def error_floor(variable: str, value: pd.Series, rules: QcRules) -> pd.Series:
     """Least random uncertainty (standard deviation, canonical units) of daily ``value``.
 
     CH4 flux: ``flux_sd + flux_sd_relative * |F|`` (science notes 7.14, derived); soil temperature, moisture and
-    NEE: constants; any other variable: 5 % of its standard deviation.
+    NEE: constants; energy: as CH4, with numbers of its own; any other variable: 5 % of its standard deviation.
     """
     if variable == "fch4":
         return rules.flux_sd + rules.flux_sd_relative * value.abs()
@@ -51,6 +55,8 @@ def error_floor(variable: str, value: pd.Series, rules: QcRules) -> pd.Series:
         return pd.Series(rules.moisture_sd, index=value.index)
     if variable == "nee":
         return pd.Series(rules.carbon_sd, index=value.index)
+    if variable in ENERGY:
+        return rules.energy_sd + rules.energy_sd_relative * value.abs()
     spread = float(np.nan_to_num(value.std(ddof=0)))
     return pd.Series(max(0.05 * spread, 1e-12), index=value.index)
 

@@ -49,7 +49,10 @@ LAYOUT = Layout(
         celsius(r"Tsoil\d", "tsl05"),
         ColumnSpec(r"SM\d", "m3 m-3", "swc05"),
         ColumnSpec(r"Tsdep\d", "cm", kind="flag"),
-        ColumnSpec("SWnet|LWnet|H|LE|FG", "W m-2"),
+        ColumnSpec("LE", "W m-2", "hfls"),
+        ColumnSpec("H", "W m-2", "hfss"),
+        ColumnSpec("FG", "W m-2", "hfdsl"),
+        ColumnSpec("SWnet|LWnet", "W m-2"),
     )
 )
 FORCING = LAYOUT.columns[:9]
@@ -104,7 +107,7 @@ def _site(path: str, facts: SiteFacts, entry: SiteEntry, rules: QcRules, ledger:
 
 
 def _observed(table: pd.DataFrame, where: str) -> list[tuple[str, str, tuple[float, float]]]:
-    """(variable, column, conversion) of soil sensors, by the depths that the file states, and of evaporation."""
+    """(variable, column, conversion) of soil sensors, by the depths that the file states, and of fluxes."""
     stated: dict[int, float] = {}
     for i in range(1, 6):
         given = np.unique(table[f"Tsdep{i}"])
@@ -122,4 +125,5 @@ def _observed(table: pd.DataFrame, where: str) -> list[tuple[str, str, tuple[flo
         conversion = LAYOUT.of(depths.variable(kind, 5)).conversion()
         for depth, column in depths.choose({f"{stem}{i}": d for i, d in stated.items()}).items():
             found.append((depths.variable(kind, depth), column, conversion))
-    return [*found, ("evspsbl", "ET", LAYOUT.of("evspsbl").conversion())]
+    fluxes = (("evspsbl", "ET"), ("hfls", "LE"), ("hfss", "H"), ("hfdsl", "FG"))
+    return [*found, *((name, column, LAYOUT.of(name).conversion()) for name, column in fluxes)]

@@ -19,6 +19,7 @@ from ...systems import Submodule, System
 from ...systems.protocols import Head, NetworkParts
 from ..scaler import Scaler
 from ..states import Shape
+from .antecedent import Antecedent
 from .bounds import to_physical
 from .cells import make_cell
 from .sequence import Sizes
@@ -148,6 +149,9 @@ class HierarchicalNetwork(nn.Module):
         if self.architecture.code:
             self.told.update({part.name: Told(part, priors, system.choices, self.architecture.code)
                               for part in self.submodules if part.parameters or part.choices})  # fmt: skip
+        self.past: Any = nn.ModuleDict(
+            {part.name: Antecedent(part.memories) for part in self.submodules if part.memories}
+        )
         self.parts = nn.ModuleDict({part.name: self._part(part) for part in self.submodules})
 
     def _part(self, part: Submodule) -> nn.Module:
@@ -162,14 +166,15 @@ class HierarchicalNetwork(nn.Module):
     @property
     def shape(self) -> Shape:
         """What decides its size; a sub-module that physics completes counts for its work arrays."""
-        own = self.architecture
-        return Shape(own.cell, own.hidden, own.layers, own.window, tuple(map(_variates, self.submodules)))
+        own, past = self.architecture, sum(len(part.memories) for part in self.submodules)
+        return Shape(own.cell, own.hidden, own.layers, own.window, tuple(map(_variates, self.submodules)), past)
 
     @property
     def state_shapes(self) -> dict[str, tuple[int, int]]:
-        """First and last length of the state (layer, cell, number) of each sub-module."""
+        """First and last length of the state (layer, cell, number) of each sub-module and of its means of the past."""
         parts: Any = self.parts
-        return {name: part.cell.state_shape for name, part in parts.items() if not isinstance(part, LinearPart)}
+        cells = {name: part.cell.state_shape for name, part in parts.items() if not isinstance(part, LinearPart)}
+        return cells | {f"{name}_past": (1, len(past.memories)) for name, past in self.past.items()}
 
     def forward(
         self,
@@ -207,6 +212,9 @@ class HierarchicalNetwork(nn.Module):
                 found = {name: overrides[name] for name in part.outputs if name in overrides}
             else:
                 features = self.features(part, known)
+                if part.name in self.past:
+                    past, carried[f"{part.name}_past"] = self._past(part, known, (state or {}).get(f"{part.name}_past"))
+                    features = torch.cat([past, features], dim=-1)
                 code = self.told[part.name](theta, features.shape[1]) if part.name in self.told else None
                 raw, last = self.parts[part.name](features, (state or {}).get(part.name), code)
                 if last is not None:
@@ -237,6 +245,7 @@ class HierarchicalNetwork(nn.Module):
         bound = HierarchicalNetwork(self.system, replace(self.architecture, code=0, theta=chosen))
         bound.scaler.load_state_dict(self.scaler.state_dict())
         given = {name: self.scaler.mean.new_tensor([value]) for name, value in chosen.items()}
+        bound.past.load_state_dict(self.past.state_dict())
         own: Any
         for name, own in self.parts.items():
             if name in self.told:
@@ -264,6 +273,17 @@ class HierarchicalNetwork(nn.Module):
         fixed = [self.scaler.scale_static(name, known[name]).expand_as(series[0]) for name in part.statics]
         return torch.stack([*series, *fixed], dim=-1)
 
+    def _past(self, part: Submodule, known: Series, state: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Scaled means of the past (time, cell, memory) of ``part`` and their state."""
+        own: Antecedent = self.past[part.name]
+        drivers = [memory.driver for memory in part.memories]
+        series = torch.stack([known[name] for name in drivers], dim=-1)
+        names = {name for memory in part.memories for name in memory.statics}
+        fixed = {name: self.scaler.scale_static(name, known[name]) for name in names}
+        means, last = own(series, own.kept(fixed, series.shape[1]), state)
+        scaled = [self.scaler.scale(name, means[..., k]) for k, name in enumerate(drivers)]
+        return torch.stack(scaled, dim=-1), last
+
     def _outputs(self, part: Submodule, raw: Tensor, known: Series, overrides: Series) -> dict[str, Tensor]:
         known = dict(known)
         found: dict[str, Tensor] = {}
@@ -286,7 +306,7 @@ class HierarchicalNetwork(nn.Module):
 
 
 def _variates(part: Submodule) -> int:
-    return len(part.drivers) + len(part.upstream)
+    return len(part.drivers) + len(part.upstream) + len(part.memories)
 
 
 def _complete(architecture: Architecture, system: System) -> Architecture:

@@ -102,7 +102,9 @@ def test_site_files_hold_what_the_system_observes_and_nothing_else(tmp_path: Pat
     block = sites_for_synthetic_earth(str(raw), towers=system.measured_by("tower"), chambers=False)
     table.build(block, made, [str(raw)])
     found = pd.read_parquet(made / "observations.parquet").query("origin == 'measured'")
-    assert set(found["variable"]) == {"nee", "evspsbl", "hfls", "swc15"} and pd.read_csv(made / "sites.csv").shape[0] == 2
+    assert (
+        set(found["variable"]) == {"nee", "evspsbl", "hfls", "swc15"} and pd.read_csv(made / "sites.csv").shape[0] == 2
+    )
     towers, _ = place_sites(earth, (-112, 33, -108, 37))
     dates = pd.date_range("2010-01-01", "2010-12-31")
     true = site_truth(earth, system, towers, dates)

@@ -7,8 +7,7 @@ sees.
 from __future__ import annotations
 
 import inspect
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -17,10 +16,9 @@ import pandas as pd
 
 from ..drivers import slow_drivers
 from ..errors import ConfigError
-from ..gases import AnnualSeries
 from ..ingest.atmosphere import series_of
 from ..loading import load_object
-from ..systems import SlowDriver, System
+from ..systems import System
 from ..systems.protocols import Truth
 from . import surface
 from .climate import Climate
@@ -31,8 +29,6 @@ from .weather import daily
 Array = npt.NDArray[np.floating[Any]]
 
 _CELLS = 768
-MADE_UP: Mapping[str, Callable[[int], float]] = {"co2": lambda year: 280.0 + 38.0 * math.exp(0.0217 * (year - 1960))}
-"""Annual means of gases of which fluxatlas carries no table; within 3 % of the Earth's from 1960 to 2020."""
 
 
 def hidden_parameters(
@@ -56,16 +52,6 @@ def hidden_parameters(
         hint = "let Truth.parameters take 'scatter' (fluxatlas.systems.protocols), or set synthetic_earth.world: kind"
         raise ConfigError(f"the truth of the system '{system.key}' has no world 'realistic'", hint=hint)
     return dict(declared.parameters(place.temperature, attributes, {"lai": lai}, waves, without_memory))
-
-
-def _series(slow: Sequence[SlowDriver]) -> dict[str, AnnualSeries]:
-    """The series of the atmosphere of this world: tables of fluxatlas, :data:`MADE_UP` where it carries none."""
-    found = series_of([driver for driver in slow if driver.series not in MADE_UP])
-    years = tuple(range(1950, 2031))
-    for gas in {driver.series for driver in slow if driver.series} & set(MADE_UP):
-        values = tuple(MADE_UP[gas](year) for year in years)
-        found[gas] = AnnualSeries(gas, years, values, "the synthetic Earth", True)
-    return found
 
 
 def _of(system: System) -> Truth:
@@ -97,7 +83,7 @@ def truth(
     if at_sites:
         undisturbed = getattr(_of(system), "undisturbed", {})
         hidden |= {name: np.full(place.lat.size, value) for name, value in undisturbed.items()}
-    series = _series(system.slow)
+    series = series_of(system.slow)
     for start in range(0, place.lat.size, _CELLS):
         part = slice(start, start + _CELLS)
         here = place.take(part)

@@ -62,6 +62,7 @@ onstart:
 
 onsuccess:
     # not a rule: Snakemake's own report is made from the finished workflow
-    asked = part_of_the_run()
-    page = None if asked else make_report()
-    logger.info(farewell(RUN, page, asked), extra={"show": True})
+    if not workflow.touch:  # nothing was made
+        asked = part_of_the_run()
+        page = None if asked else make_report()
+        logger.info(farewell(RUN, page, asked), extra={"show": True})

@@ -1,6 +1,7 @@
 """``fluxatlas inspect`` on every real file: what it is, whether it can be used, and each defect that the lists name."""
 
 import json
+from collections import Counter
 from fnmatch import fnmatch
 from functools import cache
 from pathlib import Path
@@ -133,20 +134,25 @@ def report_of(path: Path) -> Report:
 
 
 def test_every_file_is_recognised(data_dir: Path) -> None:
-    """Format and status of all files; no crash; the screen and the JSON of each can be made."""
-    wrong, seen = [], 0
+    """Format and status of all files; no crash; the screen and the JSON of each can be made.
+
+    Of files of one pattern the first twenty are looked at, then every fifth.
+    """
+    wrong, seen = [], Counter[str]()
     for path in expand([data_dir]):
         name = path.relative_to(data_dir).as_posix()
+        pattern, *fits = next((row for row in EXPECTED if fnmatch(name, row[0])), (name, "no pattern", ""))
+        seen[pattern] += 1
+        if seen[pattern] > 20 and seen[pattern] % 5:
+            continue
         report = report_of(path)
-        fits = next(((f, s) for pattern, f, s in EXPECTED if fnmatch(name, pattern)), ("no pattern", ""))
-        if (report.format, report.status) != fits or "internal" in report.codes():
+        if [report.format, report.status] != fits or "internal" in report.codes():
             wrong.append(f"{name}: {report.format}, {report.status} ({report.verdict}); expected {fits}")
         assert report.status in STATUSES
         assert json.loads(json.dumps(report.as_dict(), allow_nan=False))["usable"] is report.usable
         assert path.name in render(report, width=100)
-        seen += 1
     assert not wrong, "\n".join(wrong)
-    assert seen > 700
+    assert seen.total() > 700
 
 
 DEFECTS: list[tuple[str, str, str, str]] = [

@@ -1,10 +1,10 @@
 """Plan and status: numbers against an independent count, text for people."""
 
-import subprocess
-import sys
-
 import pytest
+from typer.testing import CliRunner
 
+import forked
+from fluxatlas.cli import app
 from fluxatlas.config import load
 from fluxatlas.paths import REPOSITORY
 from fluxatlas.plan import calibration, plan, table, wall_hours, work
@@ -16,22 +16,19 @@ DEMO = REPOSITORY / "config" / "config.yaml"
 
 
 def test_the_number_of_jobs_is_what_snakemake_counts(tmp_path) -> None:
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "Snakefile"), "-n", "-q", "rules"]
-    command += ["--directory", str(tmp_path), "--configfile", str(DEMO)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY, check=True)
+    done = forked.snakemake("-n", "-q", "rules", "--directory", str(tmp_path), "--configfile", str(DEMO))
     total = next(line.split()[1] for line in (done.stdout + done.stderr).splitlines() if line.startswith("total"))
     assert sum(jobs for jobs, _ in work(Run(load(DEMO))).values()) == int(total) - 1  # without the rule `all`
 
 
 @pytest.mark.parametrize("command", ["plan", "status"])
-def test_plan_and_status_work_in_any_folder(command, tmp_path) -> None:
+def test_plan_and_status_work_in_any_folder(command, tmp_path, monkeypatch) -> None:
     (tmp_path / "c.yaml").write_text(DEMO.read_text())
-    main = [sys.executable, "-c", "from fluxatlas.cli import main; main()", command]
-    for config in ("c.yaml", ""):
-        done = subprocess.run(
-            [*main, *filter(None, [config])], capture_output=True, text=True, cwd=tmp_path, check=False
-        )
-        assert done.returncode == 0 and "infer" in done.stdout, done.stderr
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("fluxatlas.status.subprocess", forked)
+    for config in (["c.yaml"], []):
+        done = CliRunner().invoke(app, [command, *config])
+        assert done.exit_code == 0 and "infer" in done.stdout, done.output
 
 
 def test_cost_grows_with_the_work_and_wall_time_falls_with_cores() -> None:

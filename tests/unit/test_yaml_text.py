@@ -1,20 +1,18 @@
 """A key that stands twice is refused with its lines wherever YAML is read; merge keys, anchors and JSON stay fine."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
 from typer.testing import CliRunner
 
+import forked
 from fluxatlas.cli import app
 from fluxatlas.config import load
 from fluxatlas.errors import ConfigError
 from fluxatlas.fetch.recipe import load_recipe
 from fluxatlas.ingest.declaration import load_mapping
-from fluxatlas.paths import REPOSITORY, RESOURCES, SNAKEFILE
+from fluxatlas.paths import REPOSITORY, RESOURCES
 from fluxatlas.yaml_text import parse_keys, read_keys
 
 RUN = """run: {name: r}
@@ -113,8 +111,7 @@ def test_configurations_mappings_and_recipes_are_refused(tmp_path: Path) -> None
 
 
 def _snakemake(folder: Path, *options: str) -> str:
-    command = [sys.executable, "-m", "snakemake", "-n", "--snakefile", str(SNAKEFILE), "--directory", str(folder)]
-    done = subprocess.run([*command, *options], capture_output=True, text=True, env=dict(os.environ), cwd=folder)
+    done = forked.snakemake("-n", "--directory", str(folder), *options, cwd=folder)
     assert done.returncode != 0 and "Traceback" not in done.stderr and not (folder / "results").exists()
     return done.stdout + done.stderr
 

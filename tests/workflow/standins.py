@@ -2,14 +2,12 @@
 
 import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from fluxatlas.paths import REPOSITORY
+import forked
 
 STATIC = ("orog", "sand", "clay", "soc", "bdod", "phh2o", "lai", "ndep")
 SETTINGS: dict[str, Any] = {
@@ -25,6 +23,15 @@ SETTINGS: dict[str, Any] = {
     "products": {"variables": ["fch4", "tsl05"], "monthly": False},
 }
 """Two tiles and four years of a real archive."""
+
+
+def jobs_by_rule(said: str) -> dict[str, int]:
+    """The table at the head of a dry run, without the rule ``all``."""
+    if "Nothing to be done" in said:
+        return {}
+    table = said[said.index("Job stats:") :].split("\n\n")[0]
+    jobs = {rule: int(count) for rule, count in re.findall(r"^(\w+)\s+(\d+)$", table, re.M)}
+    return {rule: count for rule, count in jobs.items() if rule not in ("all", "total")}
 
 
 class StandIns:
@@ -49,12 +56,8 @@ class StandIns:
 
     def snakemake(self, *options: str, env: dict[str, str] | None = None) -> str:
         """What Snakemake says; it has to succeed."""
-        command = [sys.executable, "-m", "snakemake", "--cores", "1", "--snakefile", str(REPOSITORY / "Snakefile")]
-        command += ["--directory", str(self.folder), "--configfile", str(self.folder / "c.yaml"), *options]
-        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-        done = subprocess.run(
-            command, capture_output=True, text=True, cwd=REPOSITORY, env={**os.environ, "PATH": path, **(env or {})}
-        )
+        place = ("--directory", str(self.folder), "--configfile", str(self.folder / "c.yaml"))
+        done = forked.snakemake("--cores", "1", *place, *options, env=env)
         assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
         return done.stdout + done.stderr
 
@@ -68,12 +71,7 @@ class StandIns:
 
     def planned(self, *options: str, env: dict[str, str] | None = None) -> dict[str, int]:
         """Jobs by rule of a dry run, without the rule ``all``."""
-        said = self.snakemake("-n", *options, env=env)
-        if "Nothing to be done" in said:
-            return {}
-        table = said[said.index("Job stats:") :].split("\n\n")[0]
-        jobs = {rule: int(count) for rule, count in re.findall(r"^(\w+)\s+(\d+)$", table, re.M)}
-        return {rule: count for rule, count in jobs.items() if rule not in ("all", "total")}
+        return jobs_by_rule(self.snakemake("-n", *options, env=env))
 
     def path(self, name: str) -> Path:
         """A result."""

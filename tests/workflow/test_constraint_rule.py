@@ -1,13 +1,11 @@
 """The rule that brings constraints in: there only where the configuration names some."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
+import forked
 from fluxatlas.config import load
 from fluxatlas.errors import ConfigError
 from fluxatlas.paths import REPOSITORY
@@ -16,22 +14,8 @@ from fluxatlas.run import Run
 
 def dry_run(folder: Path, config: dict[str, object]) -> str:
     (folder / "c.yaml").write_text(yaml.safe_dump(config))
-    command = [
-        sys.executable,
-        "-m",
-        "snakemake",
-        "--snakefile",
-        str(REPOSITORY / "Snakefile"),
-        "-n",
-        "-p",
-        "--cores",
-        "1",
-    ]
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    done = subprocess.run(
-        [*command, "--directory", str(folder), "--configfile", str(folder / "c.yaml")],
-        capture_output=True, text=True, env={**os.environ, "PATH": path}, check=False,
-    )  # fmt: skip
+    place = ("--directory", str(folder), "--configfile", str(folder / "c.yaml"))
+    done = forked.snakemake("-n", "-p", "--cores", "1", *place)
     return done.stdout + done.stderr
 
 

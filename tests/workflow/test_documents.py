@@ -2,8 +2,6 @@
 
 import re
 import shlex
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +10,7 @@ import pytest
 import typer.main
 import yaml
 
+import forked
 from fluxatlas.cli import app
 from fluxatlas.config import load
 from fluxatlas.config.model import Config
@@ -108,8 +107,7 @@ def test_snakemake_plans_the_command_line(line: str, tmp_path: Path, request: py
     for name, run in (("my.yaml", "x"), ("my_region.yaml", "my_region")):
         (folder / name).write_text(yaml.safe_dump({**default, "run": {**default["run"], "name": run}}))
     words += [] if {"--cores", "-c"} & set(words) else ["--cores", "1"]
-    command = [sys.executable, "-m", "snakemake", "-n", "--quiet", "all", "--snakefile", str(REPOSITORY / "Snakefile")]
-    done = subprocess.run([*command, *words], cwd=folder, capture_output=True, text=True, check=False)
+    done = forked.snakemake("--quiet", "all", "-n", *words, cwd=folder)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
 
 

@@ -1,8 +1,5 @@
 """The rule that fetches absent forcing: which files it asks for, and a real fetch through Snakemake."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,13 +7,11 @@ import pytest
 import xarray as xr
 import yaml
 
+import forked
+from bad_server import bad_server
 from fluxatlas.config import load
 from fluxatlas.errors import ConfigError
-from fluxatlas.paths import REPOSITORY
 from fluxatlas.run import Run
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-from bad_server import bad_server
 
 RECIPE = """
 dataset: gridmet
@@ -91,26 +86,15 @@ def test_snakemake_fetches_and_then_leaves_the_files_alone(tmp_path):
     config = tmp_path / "config.yaml"
     config.write_text(yaml.safe_dump(settings(tmp_path)))
     target = tmp_path / "data" / "pr_2001.nc"
-    command = [
-        sys.executable,
-        "-m",
-        "snakemake",
-        "--snakefile",
-        str(REPOSITORY / "Snakefile"),
-        "--cores",
-        "1",
-        str(target),
-    ]
-    command += ["--directory", str(tmp_path), "--configfile", str(config)]
-    env = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    command = (str(target), "--cores", "1", "--directory", str(tmp_path), "--configfile", str(config))
     with bad_server() as server:
         (tmp_path / "recipe.yaml").write_text(RECIPE.replace("BASE", server.base))
         server.files["/pr_2001.nc"] = (tmp_path / "made.nc").read_bytes()
-        done = subprocess.run(command, capture_output=True, text=True, env=env, check=False)
+        done = forked.snakemake(*command)
         assert done.returncode == 0, done.stdout + done.stderr
         (log,) = (tmp_path / ".snakemake" / "log").glob("*.log")
         assert "downloads=1" in log.read_text() and target.read_bytes() == server.files["/pr_2001.nc"]
         asked = len(server.seen)
-        again = subprocess.run([*command, "--dry-run"], capture_output=True, text=True, env=env, check=False)
+        again = forked.snakemake(*command, "--dry-run")
         assert "MissingRuleException" in again.stdout + again.stderr  # a source file now: no rule would replace it
         assert len(server.seen) == asked

@@ -1,12 +1,14 @@
 """What the workflow says before its first job and after its last one."""
 
-import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+import forked
+from fluxatlas.cli import main
 from fluxatlas.paths import REPOSITORY
 
 CONFIG = """
@@ -33,18 +35,8 @@ def _methane(folder: Path, last: int) -> None:
 
 
 def _snakemake(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    command = [
-        sys.executable,
-        "-m",
-        "snakemake",
-        *options,
-        "--snakefile",
-        str(REPOSITORY / "Snakefile"),
-        "--cores",
-        "1",
-    ]
-    command += ["--directory", str(folder), "--configfile", str(folder / "c.yaml")]
-    return subprocess.run(command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    place = ("--directory", str(folder), "--configfile", str(folder / "c.yaml"))
+    return forked.snakemake(*options, "--cores", "1", *place)
 
 
 def test_after_a_part_of_the_run_only_what_was_made_is_named(folder: Path) -> None:
@@ -76,26 +68,41 @@ def test_the_text_of_a_failed_job_is_the_end_of_its_log(folder: Path) -> None:
     assert "error: holds the complete years 1995-2000, not 2001" in said and "set -euo pipefail" not in said
 
 
-def _fluxatlas(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", "from fluxatlas.cli import main; main()", *words]
-    return subprocess.run(command, capture_output=True, text=True, cwd=folder)
+@pytest.fixture
+def fluxatlas(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str, str]]:
+    """The command line in a folder: exit status, what it prints, and what it says on the side."""
+    for module in ("explain", "status"):
+        monkeypatch.setattr(f"fluxatlas.{module}.subprocess", forked)
+
+    def call(folder: Path, *words: str) -> tuple[int, str, str]:
+        monkeypatch.chdir(folder)
+        monkeypatch.setattr(sys, "argv", ["fluxatlas", *words])
+        with pytest.raises(SystemExit) as end:
+            main()
+        return (int(end.value.code or 0), *capsys.readouterr())
+
+    return call
 
 
-def test_status_explain_plan_and_check_work_in_any_folder(folder: Path) -> None:
+def test_status_explain_plan_and_check_work_in_any_folder(
+    folder: Path, fluxatlas: Callable[..., tuple[int, str, str]]
+) -> None:
     _methane(folder, 2005)
     place, target = ("c.yaml", "--directory", "."), f"{TARGET}: does not exist yet (rule atmosphere)"
     elsewhere = (f"{folder.name}/c.yaml", "--directory", folder.name)
     for start, words in ((folder, place), (folder.parent, elsewhere)):
-        said = _fluxatlas(start, "status", *words)
-        assert "N37W008     ." in said.stdout and not said.stderr, said
-    said = _fluxatlas(folder.parent, "explain", TARGET, *elsewhere, "--snakefile", str(REPOSITORY / "Snakefile"))
-    assert target in said.stdout, said
+        _, said, aside = fluxatlas(start, "status", *words)
+        assert "N37W008     ." in said and not aside, said + aside
+    _, said, _ = fluxatlas(folder.parent, "explain", TARGET, *elsewhere, "--snakefile", str(REPOSITORY / "Snakefile"))
+    assert target in said
     for command in ("plan", "check"):
-        said = _fluxatlas(folder.parent, command, *elsewhere)
-        assert "soil_methane_sink on 2 tiles" in said.stdout and "problem" not in said.stdout, said
+        _, said, _ = fluxatlas(folder.parent, command, *elsewhere)
+        assert "soil_methane_sink on 2 tiles" in said and "problem" not in said, said
     for option, name in (("--directory", "nowhere"), ("--snakefile", "nowhere/Snakefile")):
-        said = _fluxatlas(folder, "status", "c.yaml", option, name)
-        assert said.returncode == 1 and f"where: {name}\n  do:    correct {option}" in said.stderr
+        code, _, aside = fluxatlas(folder, "status", "c.yaml", option, name)
+        assert code == 1 and f"where: {name}\n  do:    correct {option}" in aside
 
 
 @pytest.mark.parametrize(
@@ -113,14 +120,12 @@ def test_words_behind_configfile_that_are_not_configurations_are_explained(
     folder: Path, behind: tuple[str, ...], message: str
 ) -> None:
     _methane(folder, 2005)
-    command = [sys.executable, "-m", "snakemake", "-n", "--snakefile", str(REPOSITORY / "Snakefile"), "--configfile"]
-    done = subprocess.run([*command, "c.yaml", *behind], capture_output=True, text=True, cwd=folder)
+    done = forked.snakemake("-n", "--configfile", "c.yaml", *behind, cwd=folder)
     said = done.stdout + done.stderr
     assert done.returncode == 1 and message in said and "  do:  " in said and "Traceback" not in said, said
 
 
 def test_the_order_that_the_message_names_works(folder: Path) -> None:
     _methane(folder, 2005)
-    command = [sys.executable, "-m", "snakemake", "-n", "--snakefile", str(REPOSITORY / "Snakefile")]
-    done = subprocess.run([*command, "--configfile=c.yaml", TARGET], capture_output=True, text=True, cwd=folder)
+    done = forked.snakemake("-n", "--configfile=c.yaml", TARGET, cwd=folder)
     assert done.returncode == 0 and "rule atmosphere" in done.stdout

@@ -1,0 +1,167 @@
+"""Command lines of Snakemake and of fluxatlas in processes of their own that begin with the modules loaded.
+
+An interpreter that starts and imports Snakemake takes longer than most dry runs, and most jobs of a tiny run do little
+else than import. One process imports it all once and copies itself (``fork``) for each call: the working directory,
+environment, arguments and state of a call are its own, as in a new interpreter, and what it leaves in memory ends with
+it. How an installed fluxatlas starts by itself is tested by ``tests/end_to_end/test_tiny_run.py``.
+"""
+
+import atexit
+import importlib
+import json
+import os
+import pkgutil
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import fluxatlas
+from fluxatlas.paths import REPOSITORY
+
+
+def snakemake(
+    *options: str, cwd: Path = REPOSITORY, env: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """What ``python -m snakemake --snakefile SNAKEFILE options`` does in ``cwd``.
+
+    The commands beside this interpreter are on its path. ``env`` is added to the environment; with a ``PYTHONPATH`` of
+    its own a call starts a new interpreter.
+    """
+    return _call(["--snakefile", str(REPOSITORY / "Snakefile"), *options], cwd, env or {})
+
+
+def run(command: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
+    """``subprocess.run(command, capture_output=True, text=True)`` for ``python -m snakemake ...`` of the code."""
+    assert command[:3] == [sys.executable, "-m", "snakemake"]
+    return _call(command[3:], Path.cwd(), {})
+
+
+def _call(words: list[str], cwd: Path, env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    start = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "OMP_NUM_THREADS": "1", "PWD": str(cwd)}
+    environment = {**os.environ, **start, **env}
+    if "PYTHONPATH" in env:
+        command = [sys.executable, "-m", "snakemake", *words]
+        return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=environment, check=False)
+    with tempfile.TemporaryDirectory() as folder:
+        streams = [f"{folder}/out", f"{folder}/err"]
+        call = {"words": ["snakemake", *words], "cwd": str(cwd), "env": environment, "streams": streams}
+        server = _server()
+        assert server.stdin is not None and server.stdout is not None
+        server.stdin.write(json.dumps(call) + "\n")
+        server.stdin.flush()
+        code = int(server.stdout.readline())
+        said = [Path(name).read_text() for name in streams]
+    return subprocess.CompletedProcess(["snakemake", *words], code, *said)
+
+
+@cache
+def _server() -> subprocess.Popen[str]:
+    server = subprocess.Popen([sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    atexit.register(server.kill)
+    return server
+
+
+def _serve() -> None:
+    """Answer each call (a line of JSON) with the exit status of a copy of this process, which becomes Snakemake."""
+    import smart_open  # noqa: F401  what Snakemake imports late
+    import snakemake.assets
+    import snakemake.cli
+    import snakemake.executors.touch
+    import snakemake.profiles
+    import snakemake.report
+    import yte  # noqa: F401
+
+    import fluxatlas.citations
+    import fluxatlas.farewell
+    import fluxatlas.progress
+    import fluxatlas.report.opening
+    import fluxatlas.run  # noqa: F401  what the Snakefile imports
+
+    snakemake.executors.touch.Executor.SLEEPING_TIME = 0.01  # seconds between two files
+    for line in sys.stdin:
+        call = json.loads(line)
+        streams = [os.open(os.devnull, os.O_RDONLY), *(os.open(s, os.O_WRONLY | os.O_CREAT) for s in call["streams"])]
+        print(_run(snakemake.cli.main, call, streams), flush=True)
+
+
+def _run(main: Callable[[], None], call: dict[str, Any], streams: list[int]) -> int:
+    """The exit status of a copy of this process that does ``main`` in the folder, environment and words of ``call``."""
+    if child := os.fork():
+        for stream in streams:
+            os.close(stream)
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    os.chdir(call["cwd"])
+    os.environ.clear()
+    os.environ.update(call["env"])
+    for number, stream in enumerate(streams):
+        os.dup2(stream, number)
+    sys.argv = call["words"]
+    try:
+        main()
+    except SystemExit as end:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(int(end.code or 0))  # to take all the modules down takes as long as a dry run
+    sys.exit()
+
+
+CLIENT = """#!{python} -IS
+import json, os, socket, sys
+with socket.socket(socket.AF_UNIX) as line:
+    line.connect({address!r})
+    socket.send_fds(line, [b"."], [0, 1, 2])
+    line.sendall(json.dumps({{"words": sys.argv, "cwd": os.getcwd(), "env": dict(os.environ)}}).encode())
+    line.shutdown(socket.SHUT_WR)
+    sys.exit(int(line.recv(16)))
+"""
+"""The command ``fluxatlas``, which hands itself over to the process that listens at an address."""
+
+
+@contextmanager
+def fluxatlas_command(folder: Path) -> Iterator[Path]:
+    """A new folder in ``folder`` with a command ``fluxatlas`` whose jobs begin with all modules of fluxatlas loaded."""
+    made = folder / "bin"
+    made.mkdir()
+    with tempfile.TemporaryDirectory() as short:  # the path of a socket is at most 107 bytes long
+        address = f"{short}/line"
+        (made / "fluxatlas").write_text(CLIENT.format(python=sys.executable, address=address))
+        (made / "fluxatlas").chmod(0o755)
+        server = subprocess.Popen([sys.executable, __file__, address], stdout=subprocess.PIPE)
+        try:
+            assert server.stdout is not None and server.stdout.readline() == b"ready\n"
+            yield made
+        finally:
+            server.kill()
+            server.wait()
+
+
+def _listen(address: str) -> None:
+    """Do each job that comes in at ``address`` in a copy of this process, several at a time."""
+    for module in pkgutil.walk_packages(fluxatlas.__path__, "fluxatlas."):
+        importlib.import_module(module.name)
+    from fluxatlas.cli import main
+
+    with socket.socket(socket.AF_UNIX) as door:
+        door.bind(address)
+        door.listen(16)
+        print("ready", flush=True)
+        while True:
+            line = door.accept()[0]
+            if os.fork():
+                line.close()
+                continue
+            streams = socket.recv_fds(line, 1, 3)[1]
+            with line.makefile("rb") as words:
+                call = json.loads(words.read())
+            line.sendall(str(_run(main, call, streams)).encode())
+            os._exit(0)
+
+
+if __name__ == "__main__":
+    _listen(sys.argv[1]) if sys.argv[1:] else _serve()

@@ -12,7 +12,6 @@ import torch
 from fluxatlas.theta import Prior
 from fluxatlas.train import calibrated, places
 from fluxatlas.train.calibrated import (
-    DRAWS,
     SitesModel,
     Structured,
     bootstrap,
@@ -152,5 +151,10 @@ def test_members_differ_in_structure_and_in_blocks_but_know_their_samples_only()
     assert len({tuple(w.values()) for w in counts if w}) > 10
 
 
-def test_as_many_draws_as_stated_are_averaged() -> None:
-    assert DRAWS >= 8 and places.DRAWS >= 8
+@pytest.mark.parametrize(
+    ("wanted", "shift", "calls"), [(1.5, 0.5, 9), (-0.25, -1.25, 9), (9.0, 3.0, 1), (-9.0, -3.0, 1)]
+)
+def test_the_shift_is_found_with_one_look_at_the_end(wanted: float, shift: float, calls: int) -> None:
+    asked: list[float] = []
+    found = places._root(lambda at: asked.append(at) or 1.0 + at, wanted, 1.0)
+    assert found == pytest.approx(shift, abs=3 / 2**8) and len(asked) == calls

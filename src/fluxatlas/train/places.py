@@ -102,10 +102,12 @@ def _direction(places: FloatArray, change: FloatArray) -> FloatArray:
 
 
 def _root(at: Callable[[float], float], wanted: float, start: float, steps: int = 8) -> float:
-    """The shift at which ``at`` is ``wanted``, by bisection towards the side that rises; the end where it is beyond."""
+    """The shift at which ``at``, which is ``start`` at 0, is ``wanted``: by bisection, or the end nearest to it."""
     low, high = (0.0, FURTHEST) if wanted >= start else (-FURTHEST, 0.0)
-    if not min(at(low), at(high)) <= wanted <= max(at(low), at(high)):
-        return min((low, high), key=lambda shift: abs(at(shift) - wanted))
+    furthest = high or low
+    reached = at(furthest)
+    if not min(start, reached) <= wanted <= max(start, reached):
+        return 0.0 if abs(start - wanted) <= abs(reached - wanted) else furthest
     for _ in range(steps):
         middle = (low + high) / 2
         low, high = (middle, high) if at(middle) < wanted else (low, middle)

@@ -33,8 +33,11 @@ lint: env
 tools:
 	@tests/install_tools.sh
 
-test: lint tools
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n auto --dist loadfile --max-worker-restart 0
+# types are checked on one core: beside the tests, not before them
+test: env tools
+	$(MAKE) --no-print-directory lint & \
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n auto --dist loadfile --max-worker-restart 0; \
+	tests=$$?; wait $$! && exit $$tests
 
 clean:
 	rm -rf $(VENV) results/demo

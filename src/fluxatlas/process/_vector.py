@@ -9,7 +9,7 @@ below 1e-13, checked against NumPy by a test.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,21 +31,26 @@ INNER: dict[str, Any] = {**KERNEL, "no_cpython_wrapper": True, "no_cfunc_wrapper
 
 
 class _SourceCache(FunctionCache):
-    """Numba's cache on disk, keyed by every source of this package and of the constants it takes from outside.
+    """Numba's cache on disk, keyed by the sources of the function and of all that it inlines.
 
     Numba's own key is the file of the function alone: it would run stale code after an edit of a formula that the
     function inlines from another file.
     """
 
+    def __init__(self, function: Any, sources: Sequence[Path]) -> None:
+        super().__init__(function)
+        self._sources = sources
+
     def _index_key(self, sig: Any, codegen: Any) -> Any:
-        sources = [*sorted(Path(__file__).parent.rglob("*.py")), Path(constants.__file__), Path(humidity.__file__)]
-        digest = hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
+        own = [*sorted(Path(__file__).parent.rglob("*.py")), Path(constants.__file__), Path(humidity.__file__)]
+        digest = hashlib.sha256(b"".join(source.read_bytes() for source in self._sources or own)).hexdigest()
         return (*super()._index_key(sig, codegen), digest)
 
 
-def cached(kernel: Any) -> Any:
-    """Keep the machine code of a kernel on disk; compiled once per machine and version of the sources."""
-    kernel._cache = _SourceCache(kernel.py_func)
+def cached(kernel: Any, sources: Sequence[Path] = ()) -> Any:
+    """Keep the machine code of a kernel on disk; compiled once per machine and version of its ``sources`` (none given:
+    every source of this package and the constants that it takes from outside)."""
+    kernel._cache = _SourceCache(kernel.py_func, sources)
     return kernel
 
 

@@ -6,11 +6,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import relu
 
+from .gru import available, run_layers
 from .sequence import SequenceCell, Sizes, fixed_map, pack, unpack
 
 
 class Gru(SequenceCell, nn.GRU):  # type: ignore[misc]
-    """Gated recurrent unit (Cho et al. 2014, arXiv:1406.1078): torch's own."""
+    """Gated recurrent unit (Cho et al. 2014, arXiv:1406.1078): torch's own.
+
+    Where it learns, in float32 on the CPU, the same equations run in :mod:`fluxatlas.train.networks.gru`.
+    """
 
     stepwise = True
 
@@ -21,7 +25,9 @@ class Gru(SequenceCell, nn.GRU):  # type: ignore[misc]
     def forward(  # type: ignore[override]
         self, x: Tensor, state: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        return nn.GRU.forward(self, x, state)
+        if not (torch.is_grad_enabled() and x.dtype == torch.float32 and x.device.type == "cpu" and available()):
+            return nn.GRU.forward(self, x, state)
+        return run_layers(x, state, self.all_weights, self.dropout if self.training else 0.0)
 
 
 class Lstm(SequenceCell, nn.LSTM):  # type: ignore[misc]

@@ -1,0 +1,147 @@
+"""A layer of gated recurrent units that learns by :mod:`~fluxatlas.train.networks.gru_kernel`: exact, in one pass each
+way, where torch makes some twenty calls a day.
+
+torch's own layer is used wherever the kernel is not: without gradients, in another precision, on another device, and
+where Numba cannot compile.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+from torch.nn.functional import dropout as dropout_of
+
+
+def padded(number: int, multiple: int) -> int:
+    """``number`` filled up to a multiple."""
+    return -(-number // multiple) * multiple
+
+
+def pairs(inner: Tensor, recurrent: Tensor, units: int) -> Tensor:
+    """Weights (3 hidden, feature) and (3 hidden, hidden) of torch as the forward kernel reads them: (pair of units,
+    feature then unit, gates r z n of both units), filled up to ``units``."""
+    hidden, features = recurrent.shape[1], inner.shape[1]
+    both = inner.new_zeros(units, 3, features + units)
+    both[:hidden, :, :features] = inner.view(3, hidden, features).transpose(0, 1)
+    both[:hidden, :, features : features + hidden] = recurrent.view(3, hidden, hidden).transpose(0, 1)
+    return both.view(units // 2, 6, -1).transpose(1, 2).contiguous()
+
+
+def fours(weights: Tensor, units: int, rows: int) -> Tensor:
+    """Weights (3 hidden, column) of torch as the backward kernel reads them: (group of four columns, unit, gate, 4),
+    columns filled up to ``rows``."""
+    hidden = len(weights) // 3
+    found = weights.new_zeros(units, 3, rows)
+    found[:hidden, :, : weights.shape[1]] = weights.view(3, hidden, -1).transpose(0, 1)
+    return found.view(units, 3, rows // 4, 4).permute(2, 0, 1, 3).contiguous()
+
+
+def biases(inner: Tensor, recurrent: Tensor, units: int) -> tuple[Tensor, Tensor]:
+    """Biases (3 hidden,) of torch as (unit, 3) of the gates r z n and (unit,) of q."""
+    hidden = len(inner) // 3
+    base, q = inner.new_zeros(units, 3), inner.new_zeros(units)
+    base[:hidden] = inner.view(3, hidden).T
+    base[:hidden, :2] += recurrent.view(3, hidden)[:2].T
+    q[:hidden] = recurrent[2 * hidden :]
+    return base, q
+
+
+def _flat(values: Tensor) -> Any:
+    """The memory of a contiguous tensor as an array of one dimension, shared."""
+    return values.detach().view(-1).numpy()
+
+
+class _Layer(torch.autograd.Function):
+    """``(x, state, weights and biases of torch) -> (hidden, state)``: (time, cell, feature), (cell, hidden).
+
+    What the kernel reads and keeps are rows of days of cells, filled up to whole tiles; hidden values and gates begin
+    with a day for the state before the first. A row has an odd number of cache lines, so that rows share no set.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, state: Tensor, inner: Tensor, recurrent: Tensor, b: Tensor, c: Tensor) -> Any:
+        from .gru_kernel import TILE, UNITS, forward
+
+        (days, count, features), hidden = x.shape, recurrent.shape[1]
+        units, cells = padded(hidden, UNITS), padded(count, TILE)
+        row = ((days + 1) * cells // TILE | 1) * TILE
+        series, last = x.new_zeros(features, days, cells), x.new_zeros(units, cells)
+        series[..., :count] = x.permute(2, 0, 1)
+        last[:hidden, :count] = state.T
+        kept, gates, nothing = x.new_empty(units, row), x.new_empty(4, units, row), x.new_empty(0)
+        kept[:, :cells] = last
+        base, q = biases(b, c, units)
+        forward(
+            _flat(series), days * cells, cells, features, _flat(base[..., None].expand(-1, -1, cells).contiguous()),
+            _flat(pairs(inner, recurrent, units)), _flat(q), units, days, cells, _flat(last),
+            _flat(kept)[cells:], _flat(gates)[cells:], row, cells, *map(_flat, [nothing] * 3), 0, 0,
+        )  # fmt: skip
+        ctx.save_for_backward(series, kept, gates, inner, recurrent)
+        ctx.count = count
+        out = kept.as_strided((days, count, hidden), (cells, 1, row), cells)
+        return out.contiguous(), last[:hidden, :count].T.contiguous()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, d_out: Tensor, d_last: Tensor) -> Any:
+        from .gru_kernel import UNITS, backward
+
+        series, kept, gates, inner, recurrent = ctx.saved_tensors
+        (features, days, cells), (units, row), count = series.shape, kept.shape, ctx.count
+        hidden, inputs = recurrent.shape[1], padded(features, UNITS) if ctx.needs_input_grad[0] else 0
+        given, first = kept.new_zeros(units, row), kept.new_zeros(units, cells)
+        given.as_strided((days, count, hidden), (cells, 1, row), cells).copy_(d_out)
+        first[:hidden, :count] = d_last.T
+        slopes, d_x = torch.empty_like(gates), kept.new_empty(inputs, days, cells)
+        backward(
+            _flat(gates), _flat(kept), row, cells, _flat(given), _flat(first), _flat(fours(recurrent, units, units)),
+            _flat(fours(inner, units, padded(features, UNITS))), units, inputs, days, cells, _flat(slopes), _flat(d_x),
+            days * cells, cells,
+        )  # fmt: skip
+        rows = slopes.view(4 * units, row)[:, cells : cells + days * cells]  # n, r, z, q of all units
+        n, r, z = (rows[: 3 * units] @ series.view(features, -1).T).view(3, units, -1)[:, :hidden]
+        by_units = (rows[units:] @ kept[:, : days * cells].T).view(3, units, -1)[:, :hidden, :hidden]
+        by_n, by_r, by_z, by_q = rows.sum(dim=-1).view(4, units)[:, :hidden]
+        return (
+            d_x[:features, :, :count].permute(1, 2, 0) if inputs else None, first[:hidden, :count].T,
+            torch.cat([r, z, n]), by_units.reshape(3 * hidden, hidden),
+            torch.cat([by_r, by_z, by_n]), torch.cat([by_r, by_z, by_q]),
+        )  # fmt: skip
+
+
+def run_layers(
+    x: Tensor, state: Tensor | None, weights: Sequence[Sequence[Tensor]], dropout: float
+) -> tuple[Tensor, Tensor]:
+    """Hidden values (time, cell, hidden) of the last layer and the state (layer, cell, hidden) after the last day.
+
+    ``x`` (time, cell, feature); ``state`` None starts from zeros; ``weights`` as :attr:`torch.nn.GRU.all_weights`;
+    ``dropout`` between layers.
+    """
+    last = []
+    for layer, own in enumerate(weights):
+        begin = x.new_zeros(x.shape[1], own[1].shape[1]) if state is None else state[layer]
+        x, end = _Layer.apply(dropout_of(x, dropout) if layer and dropout else x, begin, *own)
+        last.append(end)
+    return x, torch.stack(last)
+
+
+@lru_cache(maxsize=1)
+def available() -> bool:
+    """Whether the kernel can be used here; tried once on a small layer, with a message if it fails."""
+    try:
+        layer = nn.GRU(2, 3)
+        x = torch.linspace(-1, 1, 12).reshape(3, 2, 2)
+        with torch.no_grad():
+            wanted, _ = layer(x)
+            found, _ = _Layer.apply(x, x.new_zeros(2, 3), *layer.all_weights[0])
+        torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-5)
+    except Exception as problem:  # compilers fail in many ways; torch does the same, slower
+        print(f"note: no compiled recurrent layer ({problem}); training uses torch's, 3 times slower", file=sys.stderr)
+        return False
+    return True

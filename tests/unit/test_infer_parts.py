@@ -80,7 +80,7 @@ def test_uncertainty_is_the_spread_of_members_and_of_places() -> None:
     np.testing.assert_allclose(uncertainty(values[:1], lines[:1]), 0.1 + 0.5 * np.abs(values[0]), rtol=1e-5)
 
 
-def test_unknown_back_end_names_the_nearest() -> None:
+def test_unknown_engine_names_the_nearest() -> None:
     with pytest.raises(ConfigError, match="did you mean 'torch'"):
         make_engine("torhc", None)  # type: ignore[arg-type]
 

@@ -76,10 +76,10 @@ def test_what_the_stage_of_a_job_reads_is_handed_to_it(job) -> None:
 def test_only_what_changes_the_result_is_compared() -> None:
     block = InferBlock(workers=7, regrid="conservative")
     handed, recorded = leaves.handed(block, "infer"), leaves.recorded(block, "infer")
-    assert handed == block.model_dump(mode="json") and recorded == {"backend": "torch", "regrid": "conservative"}
+    assert handed == block.model_dump(mode="json") and recorded == {"regrid": "conservative"}
     settings = leaves.Settings("infer", handed, recorded)
     assert json.loads(settings) == handed and f"{settings}" == str(settings) and "workers" not in repr(settings)
-    assert repr(settings) == 'infer {"backend": "torch", "regrid": "conservative"}'
+    assert repr(settings) == 'infer {"regrid": "conservative"}'
     assert read_settings(InferBlock, settings) == block
 
 

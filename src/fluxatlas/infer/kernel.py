@@ -85,7 +85,7 @@ class Context:
     def __init__(self, job: Job) -> None:
         self.job = job
         self.members = [Member.load(path) for path in job.members]
-        self.engines: list[Engine] = [make_engine(job.settings.backend, member) for member in self.members]
+        self.engines: list[Engine] = [make_engine(job.settings.engine, member) for member in self.members]
         self.cells: ActiveCells = read_cells(job.attributes, job.tile, self.system)
         self._lock = Lock()
         self._pieces: dict[str, ForcingPiece] = {}

@@ -144,13 +144,10 @@ class FusedNetwork:
         for number in recording.outputs.values():
             self._keep(graph, number, wanted)
         constant = {number for part in recording.features for number in part if graph.stage[number] < 0}
-        for stage in reversed(range(stages)):
-            there = {number: 0 for number in self.rows if graph.stage[number] < stage or not graph.nodes[number][1]}
-            made = needs(graph, stage, [number for _, number in wanted[stage]], there)
-            read = {one for number in made for one in graph.nodes[number][1]} | {number for _, number in wanted[stage]}
+        for stage, rows in enumerate(wanted):
+            made = needs(graph, stage, [number for _, number in rows], self._stored(graph, stage))
+            read = {one for number in made for one in graph.nodes[number][1]} | {number for _, number in rows}
             constant |= {number for number in read if graph.stage[number] == FIXED}
-            for number in sorted(one for one in read if 0 <= graph.stage[one] < stage):
-                self._keep(graph, number, wanted)
         self.outputs = {name: self.rows[number] for name, number in recording.outputs.items()}
         for number in sorted(constant - {*self.fixed}):
             self.fixed[number] = len(self.fixed)
@@ -169,8 +166,11 @@ class FusedNetwork:
         self.once = assemble(graph, FIXED, targets, {}, {given[name]: row for name, row in self.statics.items()})
         self.listings: list[Listing] = []
         for stage, rows in enumerate(wanted):
-            own = {n: row for n, row in self.rows.items() if graph.stage[n] < stage or not graph.nodes[n][1]}
-            self.listings.append(assemble(graph, stage, rows, own, self.fixed))
+            self.listings.append(assemble(graph, stage, rows, self._stored(graph, stage), self.fixed))
+
+    def _stored(self, graph: Graph, stage: int) -> dict[int, int]:
+        """Rows of the values that are there before ``stage``: inputs and what earlier stages wrote."""
+        return {n: row for n, row in self.rows.items() if graph.stage[n] < stage or not graph.nodes[n][1]}
 
     def _part(self, name: str, part: Any, features: list[int], x: int, raws: list[int]) -> Part:
         cell, graph_rows = part.cell, self.fixed

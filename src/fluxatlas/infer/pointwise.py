@@ -70,6 +70,8 @@ class Graph:
 
     def operation(self, code: str, *reads: int) -> int:
         """The number of the result of an operation, the same for the same operation."""
+        if code == "div" and self.constants.get(reads[1], 0.0) != 0.0:
+            code, reads = "mul", (reads[0], self.constant(1.0 / self.constants[reads[1]]))
         return self._add((code, reads), code, reads, max(FIXED, *(self.stage[number] for number in reads)))
 
 
@@ -294,15 +296,17 @@ def assemble(
 
 
 def needs(graph: Graph, stage: int, wanted: Iterable[int], there: Mapping[int, int]) -> set[int]:
-    """The operations of ``stage`` that the ``wanted`` values come from, apart from what is ``there``."""
+    """The operations that the ``wanted`` values of ``stage`` come from, apart from what is ``there`` and, for series,
+    constant in time. What an earlier stage computed but did not store is computed again."""
     found: set[int] = set()
-    open_ = list(wanted)
-    while open_:
-        number = open_.pop()
-        if number in found or number in there or graph.stage[number] != stage or not graph.nodes[number][1]:
+    left = list(wanted)
+    while left:
+        number = left.pop()
+        still = graph.stage[number] == CONSTANT or (graph.stage[number] == FIXED and stage != FIXED)
+        if number in found or number in there or still or not graph.nodes[number][1]:
             continue
         found.add(number)
-        open_ += graph.nodes[number][1]
+        left += graph.nodes[number][1]
     return found
 
 

@@ -1,0 +1,30 @@
+"""The lines that say where and when a benchmark ran."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+from pathlib import Path
+
+import numba
+import torch
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def describe(script: str) -> list[str]:
+    """Version of the tree, processor, libraries, and how the file is made."""
+    commit = subprocess.run(
+        ["git", "-C", str(ROOT), "describe", "--always", "--abbrev=7"], capture_output=True, text=True, check=True
+    ).stdout.strip()
+    found = Path("/proc/cpuinfo")
+    rows = found.read_text(encoding="utf-8").splitlines() if found.exists() else []
+    model = next((row.split(":")[1].strip() for row in rows if row.startswith("model name")), platform.processor())
+    flags = next((row.split(":")[1].split() for row in rows if row.startswith("flags")), [])
+    known = [flag for flag in ("avx2", "fma", "avx512f", "amx_bf16") if flag in flags]
+    return [
+        f"This tree ({commit}) on one core of {model} ({', '.join(known) or 'flags unknown'}), which others shared;",
+        "processor time, both in turn in one process, best of the rounds.",
+        f"torch {torch.__version__.partition('+')[0]}, numba {numba.__version__}, Python {platform.python_version()}. "
+        f"Made by `python {script} --write`.",
+    ]

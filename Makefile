@@ -4,11 +4,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 CORES ?= all
 
-.PHONY: help env demo test lint tools clean
+.PHONY: help env demo test lint tools bench clean
 
 help:
 	@echo "make demo   set up, then run the embedded default (config/config.yaml) from raw forcing to report"
 	@echo "make test   set up, then lint, check types and run the whole test suite"
+	@echo "make bench  set up, then run every benchmark (benchmarks/), each beside its competitor"
 	@echo "make env    set up only: .venv with pinned dependencies"
 	@echo "make clean  remove .venv and results/demo"
 
@@ -38,6 +39,11 @@ test: env tools
 	$(MAKE) --no-print-directory lint & \
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n auto --dist loadfile --max-worker-restart 0; \
 	tests=$$?; wait $$! && exit $$tests
+
+bench: env
+	@for script in $(filter-out benchmarks/machine.py,$(wildcard benchmarks/*.py)); do \
+		echo "== $$script"; PATH="$(CURDIR)/$(BIN):$$PATH" OMP_NUM_THREADS=1 $(BIN)/python $$script || exit 1; \
+	done
 
 clean:
 	rm -rf $(VENV) results/demo

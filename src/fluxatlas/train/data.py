@@ -178,7 +178,7 @@ class SequenceSet:
         ]
 
         def take(arrays: Arrays) -> dict[str, Tensor]:
-            cut = {name: values[index, site[None, :]] for name, values in arrays.items()}
+            cut = {name: _at(values, index, site[None, :]) for name, values in arrays.items()}
             return {name: torch.as_tensor(values, dtype=torch.float32, device=device) for name, values in cut.items()}
 
         def fixed(arrays: Arrays) -> dict[str, Tensor]:
@@ -206,7 +206,7 @@ class SequenceSet:
         time, cell = np.nonzero(counts)
         when, where = index[time, cell], site[cell]
         for name, targets in self.targets.items():
-            values = targets[when, where]
+            values = _at(targets, when, where)
             seen = slice(None) if np.isfinite(values).all() else np.isfinite(values)  # samples have no gaps: no copies
             sd = self.sd[name][when[seen], where[seen]] if name in self.sd else None
             yield ObservationSet.of(
@@ -220,6 +220,13 @@ class SequenceSet:
         windows = self.windows(length, rng)
         for begin in range(0, len(windows), size):
             yield self.batch(windows[begin : begin + size], warmup, device)
+
+
+def _at(values: FloatArray, time: npt.NDArray[np.int64], site: npt.NDArray[np.int64]) -> FloatArray:
+    """``values[time, site]``, faster where the array is contiguous."""
+    if not values.flags.c_contiguous:
+        return values[time, site]
+    return np.take(values.reshape(-1), time * values.shape[1] + site)
 
 
 def read_samples(path: str | Path, system: System) -> SequenceSet:

@@ -7,7 +7,9 @@ where Numba cannot compile.
 
 from __future__ import annotations
 
+import math
 import sys
+import threading
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
@@ -16,6 +18,8 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn.functional import dropout as dropout_of
+
+_HELD = threading.local()
 
 
 def padded(number: int, multiple: int) -> int:
@@ -57,6 +61,16 @@ def _flat(values: Tensor) -> Any:
     return values.detach().view(-1).numpy()
 
 
+def _scratch(name: str, *shape: int) -> Tensor:
+    """Memory of this thread for one call, used again by the next: fresh pages cost more than what is done with them."""
+    size = math.prod(shape)
+    held: Tensor | None = getattr(_HELD, name, None)
+    if held is None or held.numel() < size:
+        held = torch.empty(size)
+        setattr(_HELD, name, held)
+    return held[:size].view(shape)
+
+
 class _Layer(torch.autograd.Function):
     """``(x, state, weights and biases of torch) -> (hidden, state)``: (time, cell, feature), (cell, hidden).
 
@@ -95,10 +109,10 @@ class _Layer(torch.autograd.Function):
         series, kept, gates, inner, recurrent = ctx.saved_tensors
         (features, days, cells), (units, row), count = series.shape, kept.shape, ctx.count
         hidden, inputs = recurrent.shape[1], padded(features, UNITS) if ctx.needs_input_grad[0] else 0
-        given, first = kept.new_zeros(units, row), kept.new_zeros(units, cells)
+        given, first = _scratch("given", units, row).zero_(), kept.new_zeros(units, cells)
         given.as_strided((days, count, hidden), (cells, 1, row), cells).copy_(d_out)
         first[:hidden, :count] = d_last.T
-        slopes, d_x = torch.empty_like(gates), kept.new_empty(inputs, days, cells)
+        slopes, d_x = _scratch("slopes", 4, units, row), kept.new_empty(inputs, days, cells)
         backward(
             _flat(gates), _flat(kept), row, cells, _flat(given), _flat(first), _flat(fours(recurrent, units, units)),
             _flat(fours(inner, units, padded(features, UNITS))), units, inputs, days, cells, _flat(slopes), _flat(d_x),

@@ -48,6 +48,7 @@ class Entries:
     row: Tensor | None = None
     weight: Tensor | None = None
     reach: tuple[int, int] = (0, 0)  # days and cells that the outputs must have
+    whole: tuple[int, int] | None = None  # first and last day where they are all cells of these days, in order
 
     @classmethod
     def of(cls, time: IntArray, cell: IntArray, row: IntArray | None = None, weight: Any = None) -> Entries:
@@ -55,7 +56,7 @@ class Entries:
         reach = (int(time.max(initial=-1)) + 1, int(cell.max(initial=-1)) + 1)
         days, cells = (torch.as_tensor(array, dtype=torch.long) for array in (time, cell))
         if row is None:
-            return cls(days, cells, reach=reach)
+            return cls(days, cells, reach=reach, whole=_whole(time, cell, reach[1]))
         rows = torch.as_tensor(row, dtype=torch.long)
         return cls(days, cells, rows, torch.as_tensor(np.asarray(weight, float)), reach)
 
@@ -67,10 +68,21 @@ class Entries:
                 f"of shape {tuple(values.shape)}",
                 hint="outputs are (time, cell), on the axis that the operator was made for",
             )
+        if self.whole and values.shape[1] == self.reach[1]:
+            return values[self.whole[0] : self.whole[1] + 1].reshape(-1)
         taken = values[self.time, self.cell]
         if self.row is None or self.weight is None:
             return taken
         return taken.new_zeros(size).index_add(0, self.row, taken * self.weight.to(taken.dtype))
+
+
+def _whole(time: IntArray, cell: IntArray, cells: int) -> tuple[int, int] | None:
+    """First and last day where the entries are all ``cells`` of each day between, in order; None where they are not."""
+    if not time.size or time.size % cells or time.size // cells != time[-1] - time[0] + 1:
+        return None
+    times, numbers = time.reshape(-1, cells), cell.reshape(-1, cells)
+    in_order = (times == np.arange(time[0], time[-1] + 1)[:, None]).all() and (numbers == np.arange(cells)).all()
+    return (int(time[0]), int(time[-1])) if in_order else None
 
 
 @dataclass(frozen=True, eq=False)

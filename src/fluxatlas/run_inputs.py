@@ -230,7 +230,9 @@ class RunInputs:
 def rules_of(system: System, rules: Any) -> Any:
     """Quality control ``rules`` (:class:`~fluxatlas.config.sites.QcRules`) with what they leave to ``system``."""
     kinds = system.observations
-    limits = {kind.variable: kind.limits for kind in kinds if kind.limits} | dict(rules.limits)
-    cover = {kind.variable: list(kind.other_cover) for kind in kinds if kind.variable not in rules.limits}
+    limits = {kind.measured or kind.variable: kind.limits for kind in kinds if kind.limits} | dict(rules.limits)
+    cover = {kind.measured or kind.variable: list(kind.other_cover) for kind in kinds}
+    cover = {name: classes for name, classes in cover.items() if name not in rules.limits}
     cover = {name: classes for name, classes in cover.items() if classes} | dict(rules.other_cover)
-    return rules.model_copy(update={"limits": limits, "other_cover": cover})
+    taken = {kind.measured: kind.variable for kind in kinds if kind.measured} | dict(rules.taken_as)
+    return rules.model_copy(update={"limits": limits, "other_cover": cover, "taken_as": taken})

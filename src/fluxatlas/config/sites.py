@@ -126,6 +126,8 @@ class QcRules(Block):
     other_cover: dict[str, list[str]] = Field(default_factory=dict)
     """IGBP classes by variable of places that are another kind of system, such as {nee: [URB]}; replaces that of the
     system. Where 'limits' of a variable are given, those of the system do not count for it."""
+    taken_as: dict[str, str] = Field(default_factory=dict)
+    """Variable of the system that a measured one stands for, beside what the system says; limits name the measured."""
     other_share: float = Field(0.03, gt=0, le=1)
     """A site with a larger share of its days beyond the limits is another kind of place too (our choice: the ten
     wetlands that we tried have 1 to 99 %, nine of them 4 % or more, chambers of upland soils none)."""

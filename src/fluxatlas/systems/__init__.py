@@ -28,6 +28,7 @@ SYSTEMS = {
     "soil_methane_sink": "fluxatlas.systems.soil_methane_sink:SOIL_METHANE_SINK",
     "net_ecosystem_exchange": "fluxatlas.systems.net_ecosystem_exchange:NET_ECOSYSTEM_EXCHANGE",
     "soil_moisture_energy": "fluxatlas.systems.soil_moisture_energy:SOIL_MOISTURE_ENERGY",
+    "wetland_methane": "fluxatlas.systems.wetland_methane:WETLAND_METHANE",
 }
 """Declarations by name."""
 

@@ -103,7 +103,8 @@ class ObservationKind:
     ``support`` names the observation operator that makes one observed number of daily cells (docs/learning.md).
     ``limits`` are in the unit of the variable; an observation beyond them is of another kind of place. So are the sites
     that measure it and have one of the IGBP classes ``other_cover``. ``instrument`` is what measures it on the
-    synthetic Earth. Raises :class:`ConfigError` for a ``support`` that does not exist.
+    synthetic Earth. ``measured`` is what readers of site files call it where that is not ``variable``, such as a flux
+    that several kinds of land have. Raises :class:`ConfigError` for a ``support`` that does not exist.
     """
 
     variable: str
@@ -111,6 +112,7 @@ class ObservationKind:
     support: Support = "day"
     other_cover: tuple[str, ...] = ()
     instrument: Literal["tower", "chamber"] = "tower"
+    measured: str = ""
 
     def __post_init__(self) -> None:
         if self.support not in SUPPORTS:
@@ -266,6 +268,10 @@ class System:
     def measured_by(self, instrument: str) -> tuple[str, ...]:
         """Observed variables that an ``instrument`` (``tower`` or ``chamber``) of the synthetic Earth measures."""
         return tuple(kind.variable for kind in self.observations if kind.instrument == instrument)
+
+    def measured_as(self, variable: str) -> str:
+        """What readers of site files call the observed ``variable``."""
+        return next((kind.measured for kind in self.observations if kind.variable == variable), "") or variable
 
     def get_flux(self, variable: str) -> Flux:
         """The flux called ``variable``; raises :class:`ConfigError` where the system has none of that name."""

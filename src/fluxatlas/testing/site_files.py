@@ -99,7 +99,7 @@ def write_sites(
 def _refuse_others(system: System) -> None:
     at_towers = {*FLUX_COLUMNS, *(f"{kind}{depth}" for kind in _SENSOR_ERROR for depth in _DEPTHS)}
     for instrument, known in (("tower", at_towers), ("chamber", {CHAMBER_FLUX})):
-        if others := sorted(set(system.measured_by(instrument)) - known):
+        if others := sorted({system.measured_as(name) for name in system.measured_by(instrument)} - known):
             raise ConfigError(
                 f"the {instrument} files of the synthetic Earth cannot hold {', '.join(others)}",
                 where=f"observations of the system '{system.key}'",
@@ -135,7 +135,9 @@ def tower_tables(
 ) -> dict[str, pd.DataFrame]:
     """A table in the layout of FLUXNET2015 FULLSET DD for each tower, local days ``dates``."""
     true = site_truth(earth, system, towers, dates)
-    measured = {name: local_days(true[name], towers.utc_offset) for name in system.measured_by("tower")}
+    measured = {
+        system.measured_as(name): local_days(true[name], towers.utc_offset) for name in system.measured_by("tower")
+    }
     padded = pd.date_range(dates[0] - pd.Timedelta(days=1), dates[-1] + pd.Timedelta(days=1), freq="D")
     hours = hourly(earth.seed, towers.place, padded)
     tables = {}

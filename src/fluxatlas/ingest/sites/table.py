@@ -63,6 +63,7 @@ def read_sites(block: SitesBlock, ledger: Ledger) -> list[SiteRecord]:
             _check_position(record, block.sea_sites, ledger)
             record.site["use"] = entry.use
             if _of_this_kind(record, block.qc, ledger):
+                record.observations["variable"] = record.observations["variable"].replace(block.qc.taken_as)
                 records.append(_with_attributes(record, attributes))
     return records
 

@@ -12,6 +12,7 @@ from .._vector import INNER, KERNEL, cached, clip, exp, maximum, minimum, where
 from ..evapotranspiration import net_radiation, potential_evapotranspiration
 from ..snow import snowfall_share
 from . import rates as r
+from .choices import BUBBLES, MASS, PLANTS
 
 LAYERS, DZ = 30, 0.05
 STEPS = 4
@@ -24,10 +25,7 @@ OUTPUTS = (
 )  # fmt: skip
 """Daily variables in the order of the rows of ``daily``."""
 BUDGETS = ("methane", "water")
-MASS = 16.043  # mg mmol-1
 NMOL = 86400e-6  # mmol m-2 d-1 per nmol m-2 s-1
-PLANTS, BUBBLES = 0.65, 0.3
-"""Shares of the pathways in the lumped model, the rest diffuses [D]."""
 LOWEST, ABOVE_SILL = -1.2, 0.3
 """Deepest water table and highest above its sill [m]."""
 INSULATING = 10.0  # kg m-2 of snow

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 import torch
 
+from fluxatlas.config.synthetic_earth import SyntheticEarthBlock
 from fluxatlas.drivers import slow_drivers
 from fluxatlas.ingest.atmosphere import series_of
 from fluxatlas.process.carbon import model
@@ -14,6 +15,8 @@ from fluxatlas.systems import get_system
 from fluxatlas.systems.net_ecosystem_exchange import knowledge
 from fluxatlas.systems.net_ecosystem_exchange.process import MODEL
 from fluxatlas.systems.net_ecosystem_exchange.truth import TRUTH
+from fluxatlas.testing.earth import SyntheticEarth
+from fluxatlas.testing.site_files import MISSING, _flux_columns
 from fluxatlas.theta import draw
 from fluxatlas.train.knowledge import Knowledge
 from fluxatlas.train.networks import Architecture, HierarchicalNetwork
@@ -122,3 +125,15 @@ def test_the_truth_keeps_the_identity_and_towers_do_not_see_the_disturbance(hidd
     np.testing.assert_array_equal(disturbed["gpp"], seen["gpp"])
     assert (disturbed["nee"] - seen["nee"]).mean() > 0.05
     assert TRUTH.undisturbed == {"disturbance": 0.0}
+
+
+def test_towers_partition_what_they_measure() -> None:
+    """GPP of the files is respiration less exchange, as night-time partitioning has it, with one error in both."""
+    rng = np.random.default_rng(1)
+    reco, gpp = rng.uniform(1, 5, 400), rng.uniform(0, 9, 400)
+    earth, gaps = SyntheticEarth(SyntheticEarthBlock()), np.arange(400) % 9 == 0
+    columns = _flux_columns(earth, "XX-T01", {"nee": reco - gpp, "gpp": gpp, "reco": reco}, gaps)
+    nee, made, partner = (columns[name] for name in ("NEE_VUT_REF", "GPP_NT_VUT_REF", "RECO_NT_VUT_REF"))
+    assert (made[gaps] == MISSING).all() and (partner[gaps] == MISSING).all()
+    np.testing.assert_allclose(made[~gaps], (partner - nee)[~gaps], atol=1e-4)
+    assert np.std((made - gpp)[~gaps]) > np.std((partner - reco)[~gaps])

@@ -99,7 +99,10 @@ def test_predictions_are_sharp_at_sites_seen_and_wide_at_others() -> None:
     seen, unseen = _set(np.array([0.85, 1.0, 1.1, 0.95]), noise=0.1), _set(np.full(6, 1.05), noise=0.1)
     unseen = replace(unseen, sites=tuple(f"u{k}" for k in range(6)))
     posterior = calibrate_sites([seen], MODEL)
-    own, others = (predict_places(Exact(), data, posterior, MODEL, seed=1) for data in (seen, unseen))  # type: ignore[arg-type]
+    own, others = (
+        predict_places(Exact(), data, posterior, MODEL, 1, np.full((DAYS, len(data.sites)), hidden))  # type: ignore[arg-type]
+        for data, hidden in ((seen, False), (unseen, True))
+    )
     near, far = (pd.DataFrame(part.rows) for part in (own, others))
     assert near["seen"].eq(1).all() and far["seen"].eq(0).all()
     assert (near["high"] - near["low"]).max() < 0.3 * (far["high"] - far["low"]).min()
@@ -107,6 +110,18 @@ def test_predictions_are_sharp_at_sites_seen_and_wide_at_others() -> None:
     assert near["days_inside"].mean() == pytest.approx(0.9, abs=0.05)
     np.testing.assert_allclose(near["predicted_mean"], near["observed_mean"], rtol=0.02)
     assert (own.low["gpp"] < own.mean["gpp"]).all() and (own.mean["gpp"] < own.high["gpp"]).all()
+
+
+def test_days_hidden_from_the_calibration_are_not_seen_although_their_site_is() -> None:
+    data = _set(np.array([0.9, 1.1]), noise=0.1)
+    hidden = np.zeros((DAYS, 2), bool)
+    hidden[90:, 0] = True
+    posterior = calibrate_sites([data], MODEL)
+    found = predict_places(Exact(), data, posterior, MODEL, 1, hidden)  # type: ignore[arg-type]
+    rows = pd.DataFrame(found.rows)
+    assert rows[["site", "seen", "n"]].to_numpy().tolist() == [["s0", 1, 90], ["s0", 0, 30], ["s1", 1, 120]]
+    assert rows.loc[1, "observed_mean"] == pytest.approx(data.targets["gpp"][90:, 0].mean())
+    assert np.isfinite(found.low["gpp"]).all()
 
 
 def test_a_map_has_the_mean_over_places(wide) -> None:

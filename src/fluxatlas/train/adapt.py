@@ -147,7 +147,7 @@ def _fold(
     """Predictions and intervals at all sites."""
     frames, rows = [], []
     for data, hidden in zip(sites.sets, split.hidden, strict=True):
-        found: Predicted = predict_places(network, data, posterior, model, settings.seed + member)
+        found: Predicted = predict_places(network, data, posterior, model, settings.seed + member, hidden)
         frames.append(table(label, member, data, found.mean, hidden, (found.low, found.high)))
         rows += found.rows
     intervals = pd.DataFrame(rows).assign(member=member)

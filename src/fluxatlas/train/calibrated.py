@@ -148,12 +148,18 @@ class Predicted:
 
 
 def predict_places(
-    network: HierarchicalNetwork, data: SequenceSet, posterior: Posterior, model: Structured, seed: int
+    network: HierarchicalNetwork,
+    data: SequenceSet,
+    posterior: Posterior,
+    model: Structured,
+    seed: int,
+    hidden: npt.NDArray[np.bool_],
 ) -> Predicted:
     """Predictions of ``network`` at the sites of ``data``, averaged over :data:`DRAWS` of their parameters.
 
     Sites of the calibration have their own parameters, others those of an unseen place. The interval of a day holds the
     parameters, what the process model misses (as at the sites of the calibration) and the random error that is stated.
+    Days that were ``hidden`` (time, site) from the calibration have a row of intervals of their own.
     """
     rng = np.random.default_rng([seed, 13])
     u = np.stack([_draws(posterior, site, rng) for site in data.sites], axis=1)
@@ -170,11 +176,13 @@ def predict_places(
         shape = values.shape[1:]
         low[name], high[name] = np.full(shape, np.nan, np.float32), np.full(shape, np.nan, np.float32)
         for site in range(len(data.sites)):
-            seen = np.isfinite(data.targets[name][:, site]) & np.isfinite(values[0, :, site])
-            if seen.any():
-                row, interval = _interval(data, name, site, seen, values[:, seen, site], posterior, rng)
-                low[name][seen, site], high[name][seen, site] = interval
-                rows.append(row)
+            there = np.isfinite(data.targets[name][:, site]) & np.isfinite(values[0, :, site])
+            known = int(data.sites[site] in posterior.sites)
+            for seen, days in ((known, there & ~hidden[:, site]), (0, there & hidden[:, site])):
+                if days.any():
+                    row, interval = _interval(data, name, site, days, values[:, days, site], posterior, rng)
+                    low[name][days, site], high[name][days, site] = interval
+                    rows.append({**row, "seen": seen})
     return Predicted(mean, low, high, rows)
 
 
@@ -190,14 +198,14 @@ def _interval(
     data: SequenceSet,
     name: str,
     site: int,
-    seen: npt.NDArray[np.bool_],
+    when: npt.NDArray[np.bool_],
     values: FloatArray,
     posterior: Posterior,
     rng: np.random.Generator,
 ) -> tuple[dict[str, Any], FloatArray]:
-    """The row of a site, and low and high (2, day) of its observed days; ``values`` (draw, day)."""
-    observed = data.targets[name][seen, site].astype(float)
-    stated = np.nan_to_num(data.sd[name][seen, site]) if name in data.sd else 0.0
+    """The row of a site, and low and high (2, day) of its observed days ``when``; ``values`` (draw, day)."""
+    observed = data.targets[name][when, site].astype(float)
+    stated = np.nan_to_num(data.sd[name][when, site]) if name in data.sd else 0.0
     errors = posterior.errors.get(data.sites[site], posterior.pool)
     sigma = errors[name].sigma if name in errors else 0.0
     noise = np.sqrt(sigma**2 + stated**2) * rng.standard_normal((NOISES, *values.shape))
@@ -207,8 +215,7 @@ def _interval(
         "site": data.sites[site],
         "target": name,
         "unit": variables.get(name).units,
-        "seen": int(data.sites[site] in posterior.sites),
-        "n": int(seen.sum()),
+        "n": int(when.sum()),
         "observed_mean": float(observed.mean()),
         "predicted_mean": float(values.mean()),
         "low": float(means[0]),

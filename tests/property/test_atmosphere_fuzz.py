@@ -16,7 +16,7 @@ from fluxatlas.errors import FluxAtlasError
 from fluxatlas.ingest.atmosphere import read_series, write_series
 
 CASES = settings(
-    max_examples=int(os.environ.get("FLUXATLAS_FUZZ_CASES", "250")),
+    max_examples=int(os.environ.get("FLUXATLAS_FUZZ_CASES", "120")),
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )

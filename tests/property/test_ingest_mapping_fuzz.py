@@ -81,7 +81,7 @@ def read(content: bytes) -> None:
         str(problem).encode("utf-8")
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.integers(0, 2**32))
 def test_damaged_mappings(seed: int) -> None:
     rng = random.Random(seed)
@@ -94,7 +94,7 @@ def test_damaged_mappings(seed: int) -> None:
     read(bytes(content))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(
     st.integers(0, len(TEXTS) - 1), st.sampled_from(["title", "raw", "variables", "step_hours", "stamp", "new"]), TREES
 )

@@ -26,7 +26,7 @@ from fluxatlas.inspect.report import STATUSES
 from fluxatlas.inspect.screen import render
 from site_layouts import BIF, workbook
 
-CASES = cases(25)
+CASES = cases(15)
 
 DAYS = [f"{d:%Y%m%d}" for d in pd.date_range("2001-01-01", periods=20)]
 TEXTS: dict[str, str] = {

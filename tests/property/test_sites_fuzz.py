@@ -25,7 +25,7 @@ from fluxatlas.regrid.cover import read_legend
 from site_contract import block, obeys, tables
 from site_layouts import BIF, Layout, layouts, workbook
 
-CASES = cases(60)
+CASES = cases(30)
 LAYOUTS = layouts()
 
 

@@ -17,7 +17,7 @@ from fluxatlas.paths import REPOSITORY
 from fluxatlas.regrid.region_codes import names_of_table
 from fluxatlas.regrid.tables import units_of
 
-CASES = cases(60)
+CASES = cases(30)
 HWSD1 = """\
 ID,MU_GLOBAL,ISSOIL,SHARE,SEQ,T_SAND,T_CLAY,T_OC,T_REF_BULK_DENSITY,T_BULK_DENSITY,T_PH_H2O,S_SAND,S_CLAY,S_OC
 1,11,1,60,1,50,20,1.2,1.4,1.3,6.0,40,30,0.5

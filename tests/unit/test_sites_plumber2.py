@@ -44,6 +44,10 @@ def test_the_same_tower_year_in_the_networks_daily_file(real: tuple) -> None:
     np.testing.assert_allclose(le["value"] * 2.45e6, daily.loc[le.index, "LE_F_MDS"], atol=5e-4)
     np.testing.assert_allclose(le["qc"], daily.loc[le.index, "LE_F_MDS_QC"], atol=1e-6)
     assert len(le) == (daily["LE_F_MDS_QC"] >= 0.5).sum()
+    for variable, column, apart in (("hfls", "LE_F_MDS", 1e-3), ("hfss", "H_F_MDS", 1e-3), ("rns", "NETRAD", 1.0)):
+        own = record.observations[record.observations["variable"] == variable].set_index("time")
+        np.testing.assert_allclose(own["value"], daily.loc[own.index, column], atol=apart)
+        np.testing.assert_allclose(own["sd"], 5.0 + 0.1 * own["value"].abs())
     nee = record.observations.query("variable == 'nee'").set_index("time")["value"]
     # the reference threshold of friction velocity is chosen anew for days: alike, not equal
     assert np.corrcoef(nee, daily.loc[nee.index, "NEE_VUT_REF"])[0, 1] > 0.95

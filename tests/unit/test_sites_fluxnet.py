@@ -5,11 +5,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 
 from fluxatlas.config.sites import QcRules, SiteEntry
 from fluxatlas.errors import InputError
 from fluxatlas.humidity import saturation_vapour_pressure, vapour_pressure
-from fluxatlas.ingest.sites import fluxnet, quick, weather
+from fluxatlas.ingest.sites import derived, fluxnet, quick, weather
 from fluxatlas.ingest.sites.records import Ledger
 
 PLACE = [{"site": "XX-Tst", "lat": 50.0, "lon": 10.0, "utc_offset": 1}]
@@ -307,3 +308,69 @@ def test_carbon_of_the_daily_file(data_dir: Path) -> None:
     np.testing.assert_allclose(nee["value"], raw.loc[good, "NEE_VUT_REF"], rtol=1e-12)
     stated = raw.loc[good, "NEE_VUT_REF_JOINTUNC"].fillna(0)
     np.testing.assert_allclose(nee["sd"], np.maximum(stated, 0.3))
+
+
+CARBON = {"nee": "NEE_VUT_REF", "gpp": "GPP_NT_VUT_REF", "reco": "RECO_NT_VUT_REF"}
+
+
+def test_production_and_respiration_share_the_flag_of_net_exchange(data_dir: Path) -> None:
+    path = real(data_dir, "FR-LGt", "FULLSET_DD")
+    (record,), _ = read([path], sites=place("FR-LGt"))
+    raw = plain(path)
+    for variable, column in CARBON.items():
+        ours = record.observations.query("variable == @variable").set_index("time")
+        good = raw[column].notna() & (raw["NEE_VUT_REF_QC"] >= 0.5) & (raw[column] >= 0 if variable != "nee" else True)
+        assert set(ours.index) <= set(raw.index[good])
+        assert len(ours) > 0.98 * good.sum()  # spikes
+        np.testing.assert_allclose(ours["value"], raw.loc[ours.index, column], rtol=1e-12)
+        assert (ours["sd"] >= 0.3).all()
+
+
+def test_negative_production_is_noise_of_partitioning_where_the_system_says_so(data_dir: Path) -> None:
+    path = real(data_dir, "FR-LGt", "FULLSET_DD")
+    rules = QcRules(limits={"gpp": (-20, 45)}, spike_z=0)
+    (record,), _ = read([path], rules, sites=place("FR-LGt"))
+    raw = plain(path)
+    good = raw["GPP_NT_VUT_REF"].where(raw["NEE_VUT_REF_QC"] >= 0.5).dropna()
+    ours = record.observations.query("variable == 'gpp'")["value"]
+    assert (good < 0).any()
+    np.testing.assert_allclose(ours, good, rtol=1e-12)
+
+
+def test_derived_series_are_read_where_a_tower_has_no_other_days(data_dir: Path) -> None:
+    both = [
+        path for path in sorted((data_dir / TOWERS / "GF-Guy").rglob("*")) if path.is_file() and "_MM_" not in path.name
+    ]
+    paths = [path for path in both if not path.name.startswith("et_")]
+    (record,), ledger = read(paths, QcRules(spike_z=0), sites=place("GF-Guy", 5.2787, -52.9248))
+    assert record.forcing is not None
+    days = record.observations.groupby("variable").size()
+    assert days["nee"] == 5940  # of the list of sources
+    assert (record.observations["qc"] == 0.75).all()
+    assert ledger.counts[("GF-Guy", "gpp", "days")]["missing code -9999"] > 5000  # they went through the factor too
+    assert record.observations.query("variable == 'gpp'")["value"].between(0, 20).all()
+
+
+@pytest.mark.parametrize("site", ["BE-Lcr", "FI-Ken", "IT-BFt"])
+def test_derived_series_are_the_daily_file_again(data_dir: Path, site: str) -> None:
+    raw = plain(real(data_dir, site, "FULLSET_DD"))
+    for variable, column in CARBON.items():
+        path = next((data_dir / TOWERS / site / "ref_da").glob(f"{variable}_*.nc"))
+        table = derived.read(path)
+        assert derived.station(path) == site
+        known = table[column].dropna()
+        np.testing.assert_allclose(known, raw.loc[known.index, column], rtol=1e-5, atol=1e-6)
+        assert raw.loc[known.index, "NEE_VUT_REF_QC"].min() >= derived.QC
+    (record,), _ = read([real(data_dir, site, "FULLSET_DD"), path], sites=place(site))
+    assert record.observations["qc"].max() == 1  # the daily file takes precedence
+
+
+def test_a_derived_series_without_its_quantity_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "nee_Abc_FLUXNET2015.nc"
+    data = xr.Dataset({"gpp": ("time", [1.0, 2.0])}, {"time": pd.date_range("2001-01-01", periods=2)})
+    data.assign_coords(station_name="XX-Tst").to_netcdf(path)
+    with pytest.raises(InputError, match="no series 'nee' by time"):
+        read([path])
+    data.to_netcdf(path)
+    with pytest.raises(InputError, match="'station_name' is missing"):
+        read([path])

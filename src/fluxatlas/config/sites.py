@@ -144,7 +144,7 @@ class QcRules(Block):
     moisture_sd: float = Field(0.03, gt=0)
     """Least uncertainty of a daily soil moisture in m3 m-3."""
     carbon_sd: float = Field(0.3, gt=0)
-    """Least uncertainty of a daily net ecosystem exchange in g C m-2 d-1."""
+    """Least uncertainty of a daily net ecosystem exchange, primary production or respiration in g C m-2 d-1."""
     energy_sd: float = Field(5.0, gt=0)
     """Constant part of the least uncertainty of daily latent, sensible and ground heat and net radiation in W m-2 (our
     error model)."""

@@ -34,9 +34,10 @@ import pandas as pd
 
 from ...config.sites import QcRules, SiteEntry
 from ...errors import InputError
-from . import depths
+from . import depths, derived
 from .fluxnet_files import (
     CALLED,
+    CARBON,
     FORMS,
     STEPS,
     FluxnetFile,
@@ -60,7 +61,7 @@ __all__ = ["FORCING", "ORDER", "FluxnetFile", "half_hours_to_days", "read", "rea
 
 FLUXES = (
     *(("evspsbl", "LE_F_MDS"), ("hfls", "LE_F_MDS"), ("hfss", "H_F_MDS"), ("hfdsl", "G_F_MDS"), ("rns", "NETRAD")),
-    ("nee", "NEE_VUT_REF"),
+    *zip(("nee", "gpp", "reco"), CARBON, strict=True),
 )
 """Variables and the columns that they are read from; energy without correction of its closure."""
 LARGEST_SD = 50.0
@@ -113,7 +114,11 @@ def _read_daily(paths: dict[str, list[str]], encoding: str) -> list[FluxnetFile]
 
 
 def _finest_needed(paths: dict[str, list[str]], encoding: str) -> list[FluxnetFile]:
-    parts = [read_file(path, encoding) for path in (*paths.get("DD", ()), *paths.get("", ()))]
+    listed = [*paths.get("DD", ()), *paths.get("", ())]
+    original = [path for path in listed if not derived.is_derived(path)]
+    parts = [read_file(path, encoding) for path in original]
+    if "HH" not in paths and all(part.reanalysis for part in parts):
+        parts += [read_file(path, encoding) for path in listed if derived.is_derived(path)]
     days = [part for part in parts if part.resolution == "DD" and not part.reanalysis]
     extremes = any({"TA_F_DAY", "TA_F_MIN"} & set(part.table.columns) for part in days)
     if not days or (not extremes and any("TA_F" in part.table for part in days)):
@@ -131,7 +136,7 @@ def read_periods(files: Sequence[str], entry: SiteEntry, rules: QcRules, ledger:
     calm, parts = rules.model_copy(update={"spike_z": 0.0}), [period_table()]
     for named, paths in found.data.items():
         chosen = next((paths[name] for name in ("MM", "WW", "YY") if name in paths), [])
-        for path in [*chosen, *paths.get("", ())]:
+        for path in [*chosen, *(path for path in paths.get("", ()) if not derived.is_derived(path))]:
             part = read_file(path, entry.encoding)
             if part.resolution in ("MM", "WW", "YY") and not part.reanalysis:
                 part = _restated(part, entry, calm, ledger, facts.site_id(named), path)
@@ -168,7 +173,7 @@ def _periods(
     word, table = {"MM": "months", "WW": "weeks", "YY": "years"}[part.resolution], part.table
     if part.resolution == "YY" and "NEE_VUT_REF" in table:  # sums over the year
         days = pd.DatetimeIndex(table.index).is_leap_year + 365.0
-        sums = [name for name in ("NEE_VUT_REF", "NEE_VUT_REF_JOINTUNC") if name in table]
+        sums = [name for name in (*CARBON, "NEE_VUT_REF_JOINTUNC") if name in table]
         whole = table[sums].mask(table[sums].isin(rules.missing_codes))
         table = table.assign(**{name: whole[name] / days for name in sums})
     rows = _observations(f"{row['site']} ({word})", table, entry, rules, ledger, of=word, known=known)

@@ -6,6 +6,7 @@ Names [V: real files, the README that ONEFlux writes since 2025, releases of ICO
 - ``AMF_<site>_FLUXNET_{FULLSET,SUBSET,ERA5}_<T>_...``, ``ICOSETC_<site>_FLUXNET_<T>_L2``, ``..._<T>_INTERIM_L2``
 - since 2025 ``<network>_<site>_FLUXNET_{FLUXMET,ERA5}_<T>_<years>_<version>_<release>``; networks are AMF, CNF, EUF,
   ICOS, JPF, KOF, OZF, SAEON, TERN and others
+- ``{nee,gpp,reco}_<tower>_FLUXNET2015.nc``, daily series derived from FULLSET (:mod:`derived`)
 
 Beside them lie facts on the site and depths of sensors as BIF (:mod:`badm`).
 
@@ -28,7 +29,7 @@ import pandas as pd
 
 from ...constants import LATENT_HEAT
 from ...errors import InputError
-from . import badm
+from . import badm, derived
 from .archives import members
 from .layouts import ColumnSpec, Layout, celsius, percent
 from .quick import quick_file
@@ -42,7 +43,8 @@ _FACTS = re.compile(r"_(BIF|BIFVARINFO|VARINFO|SITEINFO)_")
 _VARINFO = re.compile(r"VARINFO_")
 _KEEP = re.compile(
     r"(TA|SW_IN|LW_IN|LW_IN_JSB|VPD|PA|P|WS)_(F|ERA)(_QC)?|TA_(F|ERA)_((DAY|NIGHT)(_SD)?|MIN|MAX)|LW_IN_JSB_F|LW_IN|"
-    r"(TS|SWC)(_F_MDS)?_\d+(_QC)?|FCH4|(LE|H|G)_F_MDS(_QC)?|NETRAD(_QC)?|NEE_VUT_REF(_QC|_JOINTUNC)?"
+    r"(TS|SWC)(_F_MDS)?_\d+(_QC)?|FCH4|(LE|H|G)_F_MDS(_QC)?|NETRAD(_QC)?|"
+    r"NEE_VUT_REF(_QC|_JOINTUNC)?|(GPP|RECO)_NT_VUT_REF"
 )
 _FORM = "(_F|_ERA|_F_MDS|_CORR)?"
 
@@ -50,8 +52,8 @@ _FORM = "(_F|_ERA|_F_MDS|_CORR)?"
 @cache
 def layout(resolution: str = "DD") -> Layout:
     """The columns of the products' documentation, which differ in carbon and precipitation."""
-    carbon = ("umol m-2 s-1", "nee", C_PER_UMOL) if resolution == "HH" else ("g C m-2 d-1", "nee", 1.0)
-    carbon = ("g C m-2 yr-1", "nee", 1 / 365.25) if resolution == "YY" else carbon
+    carbon = {"HH": ("umol m-2 s-1", C_PER_UMOL), "YY": ("g C m-2 yr-1", 1 / 365.25)}
+    units, factor = carbon.get(resolution, ("g C m-2 d-1", 1.0))
     rain = {"HH": "mm per half hour", "YY": "mm yr-1"}.get(resolution, "mm d-1")
     return Layout(
         (
@@ -71,14 +73,18 @@ def layout(resolution: str = "DD") -> Layout:
             ColumnSpec(f"H{_FORM}", "W m-2", "hfss"),
             ColumnSpec(f"G{_FORM}", "W m-2", "hfdsl"),
             ColumnSpec(f"NETRAD{_FORM}", "W m-2", "rns"),
-            ColumnSpec(rf"NEE{_FORM}|NEE_VUT_REF", *carbon),
-            ColumnSpec(r"(GPP|RECO)_(NT|DT)(_VUT_REF)?", carbon[0]),
+            ColumnSpec(rf"NEE{_FORM}|NEE_VUT_REF", units, "nee", factor),
+            ColumnSpec("GPP_NT_VUT_REF", units, "gpp", factor),
+            ColumnSpec("RECO_NT_VUT_REF", units, "reco", factor),
+            ColumnSpec(r"(GPP|RECO)_(NT|DT)(_VUT_REF)?", units),
             ColumnSpec(f"USTAR{_FORM}", "m s-1"),
             ColumnSpec(f"WTD{_FORM}", "m"),
         )
     )
 
 
+CARBON = ("NEE_VUT_REF", "GPP_NT_VUT_REF", "RECO_NT_VUT_REF")
+"""Columns of carbon: net exchange and its parts by the night-time method, which share its flag."""
 STEPS = {"HH": 1800.0, "YY": 365.25 * 86400}
 """Length of a step [s] over which amounts are summed; a day in all other resolutions."""
 _CLOCKS = ("TIMESTAMP", "TIMESTAMP_START")
@@ -121,6 +127,8 @@ class Inventory:
 
 def site_of(path: str | Path) -> str:
     """The site that a file's name gives; raises :class:`InputError` where it gives none."""
+    if derived.is_derived(path):
+        return derived.station(path)
     named = _NAME.match(Path(path).name)
     if not named:
         raise InputError(
@@ -158,6 +166,8 @@ def read_file(path: str | Path, encoding: str = "utf-8") -> FluxnetFile:
     those of its resolution, no usable column.
     """
     site, named = site_of(path), resolution_of(path)
+    if derived.is_derived(path):
+        return FluxnetFile(site, "DD", derived.read(path), path=str(path))
     quick = quick_file(path, _CLOCKS, wanted) if named in ("HH", "DD") else None
     if quick and (named == "HH" if quick[1] == 12 else named == "DD" and _daily(quick[0].index)):
         return FluxnetFile(site, named, quick[0], path=str(path))
@@ -255,7 +265,7 @@ def half_hours_to_days(table: pd.DataFrame, codes: Sequence[float], where: str =
         elif name in ("P_F", "P_ERA"):
             daily[name] = rows.sum(axis=1)
         else:
-            daily[name] = rows.mean(axis=1) * (C_PER_UMOL if name.startswith("NEE_") else 1.0)
+            daily[name] = rows.mean(axis=1) * (C_PER_UMOL if name in CARBON else 1.0)
         if name == "TA_F":
             daily |= {"TA_F_MIN": rows.min(axis=1), "TA_F_MAX": rows.max(axis=1)}
     return pd.DataFrame(daily, index=days_of(steps, per_day))

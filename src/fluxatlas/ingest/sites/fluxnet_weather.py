@@ -6,7 +6,7 @@ import pandas as pd
 
 from ...config.sites import QcRules
 from . import weather
-from .fluxnet_files import layout
+from .fluxnet_files import CARBON, layout
 from .qc import screen
 from .records import Ledger
 
@@ -25,7 +25,7 @@ ORDER = ("tas", "tasmin", "tasmax", "pr", "rsds", "rlds", "huss", "ps", "sfcWind
 
 def flag(table: pd.DataFrame, column: str) -> pd.Series | None:
     """The QC column of ``column`` with values outside 0..1 (missing codes) as 0, or None where there is none."""
-    name = f"{column}_QC"
+    name = f"{CARBON[0]}_QC" if column in CARBON else f"{column}_QC"
     if name not in table:
         return None
     return table[name].where(table[name].between(0, 1), 0.0)

@@ -11,7 +11,7 @@ from ...paths import matches
 
 COSORE_FILES = ("DESCRIPTION.txt", "PORTS.txt", "data/data.RDS")
 SUFFIXES = {
-    "fluxnet": (".csv", ".zip"),
+    "fluxnet": (".csv", ".zip", ".nc"),
     "ameriflux": (".csv", ".zip"),
     "ameriflux_l2": (".csv",),
     "plumber2": (".nc",),
@@ -25,7 +25,7 @@ SUFFIXES = {
 NAMES = {
     "fluxnet": re.compile(
         r"[A-Z][A-Z0-9]{2,9}_[A-Za-z0-9-]+_("
-        r"(VARINFO_)?FLUXNET[A-Za-z0-9-]*_(?!AUX)(?!.*_AUX)(?!README|DATA_POLICY).*\.csv|SITEINFO_.*\.csv)$"
+        r"(VARINFO_)?FLUXNET[A-Za-z0-9-]*_(?!AUX)(?!.*_AUX)(?!README|DATA_POLICY).*\.csv|SITEINFO_.*\.csv)$|(nee|gpp|reco)_[A-Za-z0-9-]+_FLUXNET2015\.nc$"
     ),
     "ameriflux": re.compile(r"AMF_.*_BASE"),
     "ameriflux_l2": re.compile(r"AMF_.*_L2_(?!GF_)"),

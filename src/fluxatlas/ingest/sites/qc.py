@@ -45,7 +45,7 @@ def error_floor(variable: str, value: pd.Series, rules: QcRules) -> pd.Series:
     """Least random uncertainty (standard deviation, canonical units) of daily ``value``.
 
     CH4 flux: ``flux_sd + flux_sd_relative * |F|`` (science notes 7.14, derived); soil temperature, moisture and
-    NEE: constants; energy: as CH4, with numbers of its own; any other variable: 5 % of its standard deviation.
+    fluxes of carbon: constants; energy: as CH4, with numbers of its own; any other variable: 5 % of its standard deviation.
     """
     if variable == "fch4":
         return rules.flux_sd + rules.flux_sd_relative * value.abs()
@@ -53,7 +53,7 @@ def error_floor(variable: str, value: pd.Series, rules: QcRules) -> pd.Series:
         return pd.Series(rules.temperature_sd, index=value.index)
     if variable.startswith("swc"):
         return pd.Series(rules.moisture_sd, index=value.index)
-    if variable == "nee":
+    if variable in ("nee", "gpp", "reco"):
         return pd.Series(rules.carbon_sd, index=value.index)
     if variable in ENERGY:
         return rules.energy_sd + rules.energy_sd_relative * value.abs()

@@ -92,7 +92,8 @@ def _other_kind(record: SiteRecord, rules: QcRules, ledger: Ledger) -> str:
         if cover in classes and (variable in measured or (record.name, variable) in ledger.limits):
             return f"its land cover {cover} is another kind of place for {variable}"
     for (site, variable), counts in ledger.limits.items():
-        if site == record.name and counts["beyond"] > rules.other_share * counts["n"]:
+        judges = site == record.name and variable in rules.limits  # others say nothing of this system
+        if judges and counts["beyond"] > rules.other_share * counts["n"]:
             least, most = bounds(variable, rules)[1]
             days = f"{counts['beyond']:,} of {counts['n']:,} days of {variable}"
             return f"{days} are outside {least:g} to {most:g} (qc.limits), so it is another kind of place"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
+from ...ingest.sites.derived import COLUMNS
 from .. import places
 from ..datasets import Axes
 from ..probe import Probe
@@ -34,12 +35,15 @@ def _derived(report: Report, dataset: xr.Dataset, name: str) -> Report:
     units = str(dataset[name].attrs.get("units", ""))
     daily = report.time is not None and report.time.step == "1 d"
     if "month" in units and daily:
-        truth = "mm per 30.44 d" if name == "et" else "g C m-2 d-1 times 0.03044 (30.44 d per month / 1000)"
+        truth = "mm per 30.44 d" if name == "et" else "g C m-2 d-1 times 0.030437 (30.437 d per month / 1000)"
         text = f"the unit says '{units}' although the series is daily: the values are {truth}"
         report.warn("unit-contradicts-step", text, name)
     if name == "et" and "all-missing" in report.codes():
         report.note("no-energy-balance", "et follows the closed energy balance, which this site does not have", name)
     report.note("days-left-out", "only days with QC of at least 0.75 are kept")
+    if name in COLUMNS:
+        text = "daily series of a tower without its weather: give the folder with its FLUXNET files"
+        return report.decide("part", text, "sites.entries: {source: fluxnet}")
     return report.decide("no_reader", "derived site series: no reader yet; read the FLUXNET file itself")
 
 

@@ -45,7 +45,8 @@ def error_floor(variable: str, value: pd.Series, rules: QcRules) -> pd.Series:
     """Least random uncertainty (standard deviation, canonical units) of daily ``value``.
 
     CH4 flux: ``flux_sd + flux_sd_relative * |F|`` (science notes 7.14, derived); soil temperature, moisture and
-    fluxes of carbon: constants; energy: as CH4, with numbers of its own; any other variable: 5 % of its standard deviation.
+    fluxes of carbon: constants; energy: as CH4, with numbers of its own; any other variable: 5 % of its standard
+    deviation.
     """
     if variable == "fch4":
         return rules.flux_sd + rules.flux_sd_relative * value.abs()

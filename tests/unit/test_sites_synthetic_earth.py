@@ -128,7 +128,7 @@ def test_methane_at_towers_and_by_chambers_without_soil(tmp_path: Path) -> None:
     assert not [name for name in listed if name.startswith("soil_")]
 
 
-@pytest.mark.parametrize("kind", [ObservationKind("gpp"), ObservationKind("nee", instrument="chamber")])
+@pytest.mark.parametrize("kind", [ObservationKind("rs"), ObservationKind("nee", instrument="chamber")])
 def test_what_no_file_can_hold_is_refused_before_anything_is_written(kind: ObservationKind, tmp_path: Path) -> None:
     earth = SyntheticEarth(SyntheticEarthBlock(towers=1, chambers=2))
     with pytest.raises(ConfigError, match=f"cannot hold {kind.variable}"):

@@ -9,7 +9,7 @@ import train_toy as toy
 from fluxatlas.config.train import TrainBlock
 from fluxatlas.loading import load_object
 from fluxatlas.train.data import Segment, SequenceSet
-from fluxatlas.train.emulation import emulation_table
+from fluxatlas.train.emulation import COLUMNS, emulation_table
 from fluxatlas.train.networks import Architecture, HierarchicalNetwork
 from fluxatlas.train.networks.cells import CELLS
 from fluxatlas.train.pretrain import pretrain, split_samples
@@ -122,3 +122,9 @@ def test_told_networks_learn_the_model_and_silent_ones_its_average() -> None:
         table = emulation_table(member.network, split_samples(data, block, block.seed)[1], toy.SYSTEM)
         scores[code] = table.set_index("variable").loc["ch4ox", "r2_mean"]
     assert scores[4] > 0.8 and scores[0] < 0.5
+
+
+def test_samples_of_a_domain_that_is_one_block_have_nothing_held_out() -> None:
+    data = _worlds(4, 20, np.random.default_rng(5))
+    made = emulation_table(HierarchicalNetwork(toy.SYSTEM), data.only(np.zeros(4, bool)), toy.SYSTEM)
+    assert made.empty and tuple(made.columns) == COLUMNS

@@ -18,8 +18,11 @@ def emulation_table(network: HierarchicalNetwork, held_out: SequenceSet, system:
     """Scores of ``network`` against the series of ``held_out``, one row per variable of ``System.simulated``.
 
     ``r2`` over all days, ``r2_mean`` over the means of the series, ``rmse`` of the days in ``unit``, ``bias_percent``
-    of the mean of all days relative to the mean magnitude.
+    of the mean of all days relative to the mean magnitude. No rows where nothing was held out: samples of a domain that
+    is a single block.
     """
+    if not held_out.segments:
+        return pd.DataFrame(columns=list(COLUMNS))
     predicted = predict(network, held_out)
     used = sorted({segment.site for segment in held_out.segments})
     rows = []

@@ -104,7 +104,8 @@ class Recording:
 class FusedNetwork:
     """The network ready to run; made from a few cells of real inputs.
 
-    Raises :class:`NotPointwiseError` where a formula cannot be written as instructions, and for other cells than GRU.
+    Raises :class:`NotPointwiseError` where a formula cannot be written as instructions, for other cells than GRU,
+    and for means of past drivers.
     """
 
     def __init__(
@@ -115,6 +116,8 @@ class FusedNetwork:
         recurrent = [name for name, part in parts.items() if not isinstance(part, LinearPart)]
         if not all(isinstance(parts[name].cell, Gru) for name in recurrent):
             raise NotPointwiseError(f"the cell '{network.architecture.cell}' has no kernel")
+        if network.past:
+            raise NotPointwiseError("means of past drivers have no kernel")
         recording = Recording(network, drivers, statics)
         self._lay_out(recording, {*drivers})
         self.parts = [

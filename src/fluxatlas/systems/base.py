@@ -124,12 +124,68 @@ class ObservationKind:
 
 
 @dataclass(frozen=True)
+class Ramp:
+    """Weight of a term of the loss in a phase; it rises linearly from 0 in the share ``over`` of the steps."""
+
+    weight: float
+    over: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.weight < 0 or not 0 <= self.over <= 1:
+            raise ConfigError(
+                f"a term of weight {self.weight:g} that rises in {self.over:g} of the steps",
+                where="Phase.terms",
+                hint="give a weight of 0 or more, and a share of the steps from 0 to 1",
+            )
+
+    def at(self, progress: float) -> float:
+        """The weight when the share ``progress`` of the steps is done."""
+        return self.weight if progress >= self.over else self.weight * progress / self.over
+
+
+@dataclass(frozen=True)
 class Phase:
-    """One phase of fine-tuning: the sub-modules that learn (none named: all), and the share of the learning rate."""
+    """One phase of training: what learns, from which data, by which terms (docs/learning.md, Strategies).
+
+    ``learns``: the sub-modules that learn (none named: all); ``rate``: share of the learning rate, ``rates``: further
+    shares of single sub-modules. ``steps``: optimiser steps (None: as many passes as the configuration says).
+    ``synthetic``: share of synthetic series in the loss, observed ones have the rest (None: as configured).
+    ``terms``: weights, with or without a ramp, that replace the declared ones; the terms ``regional`` (region-months)
+    and ``adversary`` (gradient reversal) exist where they have a weight. ``anchor``: L2-SP, weight of half the squared
+    distance to the weights that training began with. ``reweight``: synthetic series are drawn as often as places like
+    them are observed. With ``stop`` the best validation score decides, but not with ``steps`` and fewer than
+    five blocks of validation sites.
+    """
 
     name: str
     learns: tuple[str, ...] = ()
     rate: float = 1.0
+    rates: Mapping[str, float] = field(default_factory=dict)
+    steps: int | None = None
+    synthetic: float | None = None
+    terms: Mapping[str, float | Ramp] = field(default_factory=dict)
+    anchor: float = 0.0
+    reweight: bool = False
+    stop: bool = True
+
+    def __post_init__(self) -> None:
+        wrong = self.steps is not None and self.steps < 1
+        wrong |= self.synthetic is not None and not 0 <= self.synthetic <= 1
+        if wrong or self.anchor < 0 or self.rate <= 0 or any(share < 0 for share in self.rates.values()):
+            raise ConfigError(
+                f"phase '{self.name}' has steps, shares or weights that cannot be",
+                where="System.phases",
+                hint="steps are 1 or more, 'synthetic' lies in 0 to 1, rates and weights are not negative",
+            )
+
+    @property
+    def ramps(self) -> dict[str, Ramp]:
+        """The terms with their ramps."""
+        return {name: term if isinstance(term, Ramp) else Ramp(term) for name, term in self.terms.items()}
+
+    def weighs(self, term: str) -> bool:
+        """Whether ``term`` has a weight above 0 of its own in this phase."""
+        return term in self.terms and self.ramps[term].weight > 0
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import copy
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +17,19 @@ import torch
 from ..config.train import TrainBlock
 from ..errors import InputError
 from ..files import commit, settings_hash
-from .data import SequenceSet, Window
+from ..systems import Phase
+from .data import SequenceSet
 from .knowledge import Knowledge
-from .loop import Mixture, Schedule, Trainer
+from .loop import Schedule, Trainer
 from .losses import Objective
 from .member import Member
 from .networks import HierarchicalNetwork
 from .pretrain import device_of, split_samples
+from .regional import RegionalData, RegionalObjective
 from .scaler import FAR
 from .sites import SiteData
 from .splits import folds, hold_out, time_folds
+from .strategies import Materials, phases_of, schedules
 
 Mask = npt.NDArray[np.bool_]
 
@@ -93,38 +95,6 @@ def _weighted(data: SequenceSet, flux: str) -> SequenceSet:
     return replace(data, weight=1.0 / np.sqrt(np.maximum(days, 1)))
 
 
-def rehearsed(
-    objectives: tuple[Objective, Objective],
-    sites: Sequence[SequenceSet],
-    samples: SequenceSet,
-    settings: TrainBlock,
-    device: str,
-) -> Callable[[np.random.Generator], Sequence[Callable[[], Mixture]]]:
-    """Steps that mix windows of ``sites`` with synthetic ones; ``objectives`` are those of sites and of samples."""
-    share = settings.rehearsal
-    from_sites = max(1, round((1 - share) * settings.batch))
-    from_samples = max(1, round(share * settings.batch)) if share > 0 else 0
-
-    def steps(rng: np.random.Generator) -> list[Callable[[], Mixture]]:
-        synthetic = samples.windows(settings.sequence_days, rng)
-        found: list[Callable[[], Mixture]] = []
-        for part in sites:
-            windows = part.windows(settings.sequence_days, rng)
-            for begin in range(0, len(windows), from_sites):
-                chosen = rng.choice(len(synthetic), min(from_samples, len(synthetic)), replace=False)
-                group = windows[begin : begin + from_sites]
-                found.append(partial(make, part, group, [synthetic[index] for index in chosen]))
-        return [found[index] for index in rng.permutation(len(found))]
-
-    def make(part: SequenceSet, group: list[Window], synthetic: list[Window]) -> Mixture:
-        observed = objectives[0], part.batch(group, settings.warmup_days, device)
-        if not synthetic:
-            return [(1.0, *observed)]
-        return [(1 - share, *observed), (share, objectives[1], samples.batch(synthetic, settings.warmup_days, device))]
-
-    return steps
-
-
 def finetune(
     pretrained: Member,
     samples: SequenceSet,
@@ -134,11 +104,15 @@ def finetune(
     checkpoint: str | Path | None = None,
     meta: dict[str, Any] | None = None,
     frozen_stage: bool = True,
+    phases: Sequence[Phase] | None = None,
+    regional: RegionalData | None = None,
 ) -> tuple[Member, pd.DataFrame, Split]:
     """Fine-tune the weights of ``pretrained`` as member number ``member``; returns it, the history and what was hidden.
 
-    The phases are those of the system (``System.phases``); without ``frozen_stage`` all sub-modules learn at once at
-    the full rate. The weights of the best validation score are kept; they may be the pretrained ones.
+    The ``phases`` are those of the strategy (``train.strategy``: by default those of the system) where none are given;
+    without ``frozen_stage`` all sub-modules learn at once at the full rate. The weights of the best validation score
+    are kept; they may be the pretrained ones. ``regional`` are region-months, for phases with that term. Raises as
+    :func:`split_sites` and :func:`~fluxatlas.train.strategies.schedules`.
     """
     system, seed, device = pretrained.system, settings.seed + member, device_of(settings)
     split = split_sites(sites, system.flux, settings, member, seed)
@@ -148,19 +122,17 @@ def finetune(
         Objective(system, "pretrain", Knowledge.of(system, "pretrain", settings.knowledge, settings.head)),
     )
     synthetic = split_samples(samples, settings, seed)[0]
-
-    def validate() -> Any:
-        for part in split.validation:
-            for batch in part.batches(64, settings.sequence_days, settings.warmup_days, None, device):
-                yield [(1.0, objectives[0], batch)]
-
-    epochs, rate = settings.finetune_epochs, settings.finetune_rate
-    frozen = [Schedule(phase.name, epochs, phase.rate * rate, phase.learns or None) for phase in system.phases]
+    atmosphere = None if regional is None else RegionalObjective(regional, settings.warmup_days)
+    with_data = Materials(
+        network, objectives, split.training, split.validation, synthetic, settings, device, atmosphere
+    )
+    planned = phases_of(system, settings) if phases is None else tuple(phases)
+    whole = [Schedule("all", settings.finetune_epochs, settings.finetune_rate, keep_start=False)]
     trainer = Trainer(
         network=network,
-        phases=frozen if frozen_stage else [Schedule("all", epochs, rate, keep_start=False)],
-        batches=rehearsed(objectives, split.training, synthetic, settings, device),
-        validate=validate,
+        phases=schedules(planned, with_data, seed) if frozen_stage else whole,
+        batches=with_data.batches(),
+        validate=with_data.validate,
         seed=seed,
         patience=settings.patience,
         clip=settings.clip,
@@ -168,12 +140,15 @@ def finetune(
         checkpoint=Path(checkpoint) if checkpoint else None,
         signature=settings_hash([settings.model_dump(), meta, member, pretrained.meta]),
         label=f"member {member}:",
+        aside=with_data.adversary if frozen_stage and any(one.weighs("adversary") for one in planned) else None,
     )
     history = trainer.run()
     network.to("cpu").eval()
     described = {**pretrained.meta, "stage": "finetune", "member": member, "commit": commit(), **(meta or {})}
     described["sites"] = sites.places(split.hidden)
     described["hidden_sites"] = hidden_sites(sites, split)
+    if regional is not None:
+        described["constraint"] = dict(regional.target.about)
     return Member(network, pretrained.grid, pretrained.applicability, described), history, split
 
 

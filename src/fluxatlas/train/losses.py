@@ -137,7 +137,7 @@ class Objective:
             one.size for one in batch.observations if one.operator.kind != "day" or one.operator.variable in fluxes
         )
 
-    def total(self, terms: Mapping[str, Tensor]) -> Tensor:
-        """Weighted sum of ``terms``."""
-        weights = self.weights()
+    def total(self, terms: Mapping[str, Tensor], weights: Mapping[str, float] | None = None) -> Tensor:
+        """Sum of ``terms``, weighted by ``weights`` (left out: those declared)."""
+        weights = weights or self.weights()
         return torch.stack([weights[name] * value for name, value in terms.items() if weights[name] != 0]).sum()

@@ -1,0 +1,247 @@
+"""Strategies: how a network is trained, as lists of phases; and what each phase takes its steps from.
+
+A strategy is a name for phases (:class:`fluxatlas.systems.Phase`), nothing else: a system may declare its own.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+
+import numpy as np
+
+from ..config.train import TrainBlock
+from ..errors import ConfigError, counted, nearest
+from ..systems import Phase, Ramp, System
+from .adversary import ADVERSARY, Adversary
+from .data import FloatArray, SequenceSet, Window
+from .loop import Batches, Mixture, Schedule
+from .losses import Objective
+from .networks import HierarchicalNetwork
+from .regional import RegionalObjective
+from .regional.term import REGIONAL
+from .reweight import importance
+
+LEAST_CLUSTERS = 5
+"""Blocks of validation sites below which no score decides when a phase of steps stops: it would follow chance."""
+ANCHOR = 0.01
+"""Weight of L2-SP, as published for fine-tuning (Li et al. 2018, arXiv:1802.01483)."""
+REVERSED = Ramp(0.1, 0.5)
+"""Weight of the reversed gradient, which rises as the classifier learns (Ganin et al. 2016, arXiv:1505.07818)."""
+
+
+def phases_of(system: System, settings: TrainBlock) -> tuple[Phase, ...]:
+    """The phases of ``settings.strategy``; ``declared``: those of the ``system``."""
+    steps = settings.finetune_steps
+    ramp = Ramp(settings.regional_weight, settings.regional_ramp)
+    named: dict[str, Callable[[], tuple[Phase, ...]]] = {
+        "declared": lambda: system.phases,
+        "finetune": lambda: (Phase("sites", steps=steps),),
+        "l2sp": lambda: (Phase("sites, near the start", steps=steps, anchor=ANCHOR),),
+        "reweighted": lambda: (
+            Phase("samples like the sites", steps=steps, synthetic=1.0, reweight=True),
+            Phase("sites", steps=steps, rate=0.5, reweight=True),
+        ),
+        "adversarial": lambda: (Phase("alike", steps=steps, terms={ADVERSARY: REVERSED}),),
+        "constrained": lambda: (
+            Phase("sites", steps=steps),
+            Phase("regions", steps=steps, rate=0.5, terms={REGIONAL: ramp}),
+        ),
+    }
+    return named[settings.strategy]()
+
+
+@dataclass(frozen=True)
+class Materials:
+    """What the phases of fine-tuning draw their steps from; ``objectives`` are those of sites and of samples."""
+
+    network: HierarchicalNetwork
+    objectives: tuple[Objective, Objective]
+    sites: Sequence[SequenceSet]
+    validation: Sequence[SequenceSet]
+    samples: SequenceSet
+    settings: TrainBlock
+    device: str
+    regional: RegionalObjective | None = None
+
+    @cached_property
+    def adversary(self) -> Adversary:
+        """The classifier that the network shall deceive."""
+        return Adversary(self.network).to(self.device)
+
+    @cached_property
+    def likeness(self) -> FloatArray:
+        """Weight (sample,) of each synthetic series by how like observed places it is."""
+        weights, size = importance(self.samples, self.sites, self.network.system)
+        kept = len({segment.site for segment in self.samples.segments})
+        text = f"synthetic series weighted by likeness to the sites: effective size {size:.0f} of {kept}"
+        print(text, file=sys.stderr, flush=True)
+        return weights
+
+    @property
+    def clusters(self) -> int:
+        """Blocks of validation sites with an observed flux."""
+        flux = self.network.system.flux
+        parts = [one for one in self.validation if flux in one.targets]
+        seen = [{segment.site for segment in one.segments} for one in parts]
+        pairs = zip(parts, seen, strict=True)
+        return len({one.block[k] for one, held in pairs for k in held if np.isfinite(one.targets[flux][:, k]).any()})
+
+    def validate(self) -> Iterator[Mixture]:
+        """Validation sites, and region-years that were held out."""
+        settings = self.settings
+        for part in self.validation:
+            for batch in part.batches(64, settings.sequence_days, settings.warmup_days, None, self.device):
+                yield [(1.0, self.objectives[0], batch)]
+        if self.regional and self.regional.data.validation is not None:
+            for year in self.regional.data.years:
+                yield [(1.0, self.regional, self.regional.data.batch(year, settings.warmup_days, device=self.device))]
+
+    def batches(self, phase: Phase | None = None) -> Batches:
+        """The steps of ``phase``; without one those of sites and rehearsed samples, as configured."""
+        share = self.settings.rehearsal if phase is None or phase.synthetic is None else phase.synthetic
+        likeness = self.likeness if phase and phase.reweight else None
+        steps = rehearsed(self.objectives, self.sites, self.samples, self.settings, self.device, share, likeness)
+        if phase and phase.weighs(ADVERSARY):
+            steps = partial(self._deceived, steps)
+        if phase and phase.weighs(REGIONAL):
+            steps = partial(self._constrained, steps)
+        return steps
+
+    def _deceived(self, steps: Batches, rng: np.random.Generator) -> list[Callable[[], Mixture]]:
+        def make(own: Callable[[], Mixture]) -> Mixture:
+            (_, _, observed), (_, _, synthetic), *_ = mixture = own()
+            return [*mixture, (1.0, self.adversary, (observed, synthetic))]
+
+        return [partial(make, own) for own in steps(rng)]
+
+    def _constrained(self, steps: Batches, rng: np.random.Generator) -> list[Callable[[], Mixture]]:
+        """Each step with the regions in one year besides."""
+        regional, made = self.regional, steps(rng)
+        assert regional is not None  # schedules has checked
+        regional.refresh(self.network)
+
+        def make(own: Callable[[], Mixture], year: int, seed: int) -> Mixture:
+            draws = np.random.default_rng(seed)
+            batch = regional.data.batch(year, self.settings.warmup_days, draws, self.device)
+            return [*own(), (1.0, regional, batch)]
+
+        return [partial(make, own, *one) for own, one in zip(made, regional.years(rng, len(made)), strict=True)]
+
+
+def schedules(phases: Sequence[Phase], materials: Materials, seed: int) -> list[Schedule]:
+    """What the loop runs: a schedule for each phase.
+
+    Raises :class:`ConfigError` for sub-modules and terms that do not exist, for region-months that no phase uses or
+    that are absent, and for an adversary without both kinds of series.
+    """
+    settings = materials.settings
+    _check(phases, materials)
+    found = []
+    for phase in phases:
+        stops = phase.stop and (phase.steps is None or materials.clusters >= LEAST_CLUSTERS)
+        if phase.stop and not stops:
+            few = counted(materials.clusters, "block")
+            text = f"phase '{phase.name}' makes all {phase.steps} steps: {few} of validation sites cannot stop it"
+            print(text, file=sys.stderr, flush=True)
+        own = phase.synthetic is not None or phase.reweight or phase.terms
+        found.append(
+            Schedule(
+                phase.name,
+                settings.finetune_epochs,
+                phase.rate * settings.finetune_rate,
+                phase.learns or None,
+                steps=phase.steps,
+                rates=phase.rates,
+                terms=phase.ramps,
+                anchor=phase.anchor,
+                stops=stops,
+                batches=materials.batches(phase) if own else None,
+            )
+        )
+    return found
+
+
+def _check(phases: Sequence[Phase], materials: Materials) -> None:
+    parts = tuple(part.name for part in materials.network.submodules)
+    terms = {name for objective in materials.objectives for name in objective.weights()} | {REGIONAL, ADVERSARY}
+    for phase in phases:
+        for what, given, known in (
+            ("sub-module", (*phase.learns, *phase.rates), parts),
+            ("term", tuple(phase.terms), tuple(sorted(terms))),
+        ):
+            wrong = [name for name in given if name not in known]
+            if wrong:
+                raise ConfigError(
+                    f"phase '{phase.name}' names the {what} '{wrong[0]}', which there is not{nearest(wrong[0], known)}",
+                    hint=f"choose from {', '.join(known)}",
+                )
+        share = materials.settings.rehearsal if phase.synthetic is None else phase.synthetic
+        if phase.weighs(ADVERSARY) and not 0 < share < 1:
+            raise ConfigError(
+                f"phase '{phase.name}' has an adversary, and synthetic or observed series only",
+                hint="give 'synthetic' (or train.rehearsal) a value between 0 and 1",
+            )
+    wanted = any(phase.weighs(REGIONAL) for phase in phases)
+    if wanted and materials.regional is None:
+        raise ConfigError(
+            "the strategy compares regions, and no constraint is given",
+            where="train.strategy",
+            hint="give finetune the data of fluxatlas.train.regional, or take another strategy",
+        )
+    if materials.regional is not None and not wanted:
+        raise ConfigError(
+            "a constraint on regions is given, and no phase of the strategy uses it",
+            where="train.strategy",
+            hint="take strategy: constrained, or a system whose phases weigh the term 'regional'",
+        )
+
+
+def rehearsed(
+    objectives: tuple[Objective, Objective],
+    sites: Sequence[SequenceSet],
+    samples: SequenceSet,
+    settings: TrainBlock,
+    device: str,
+    share: float,
+    likeness: FloatArray | None = None,
+) -> Batches:
+    """Steps that mix windows of ``sites`` with a ``share`` of synthetic ones, drawn by their ``likeness`` (sample,).
+
+    ``objectives`` are those of sites and of samples.
+    """
+    from_sites = max(1, round((1 - share) * settings.batch))
+    from_samples = max(1, round(share * settings.batch)) if share > 0 else 0
+
+    def drawn(synthetic: list[Window], rng: np.random.Generator) -> list[Window]:
+        if likeness is None:
+            chosen = rng.choice(len(synthetic), min(from_samples, len(synthetic)), replace=False)
+        else:
+            weight = likeness[[samples.segments[window.segment].site for window in synthetic]]
+            chosen = rng.choice(len(synthetic), from_samples, p=weight / weight.sum())
+        return [synthetic[index] for index in chosen]
+
+    def steps(rng: np.random.Generator) -> list[Callable[[], Mixture]]:
+        synthetic = samples.windows(settings.sequence_days, rng)
+        found: list[Callable[[], Mixture]] = []
+        if share == 1:
+            count = -(-len(synthetic) // from_samples)
+            return [partial(make, None, [], drawn(synthetic, rng)) for _ in range(count)]
+        for part in sites:
+            windows = part.windows(settings.sequence_days, rng)
+            for begin in range(0, len(windows), from_sites):
+                found.append(partial(make, part, windows[begin : begin + from_sites], drawn(synthetic, rng)))
+        return [found[index] for index in rng.permutation(len(found))]
+
+    def make(part: SequenceSet | None, group: list[Window], synthetic: list[Window]) -> Mixture:
+        found: Mixture = []
+        weight = 1.0 if not synthetic else 1 - share
+        if part is not None:
+            found = [(weight, objectives[0], part.batch(group, settings.warmup_days, device))]
+        if synthetic:
+            found = [*found, (share, objectives[1], samples.batch(synthetic, settings.warmup_days, device))]
+        return found
+
+    return steps

@@ -1,0 +1,166 @@
+"""Phases: ramps, steps, anchors, rates, likeness and gradient reversal, each by value or gradient."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from fluxatlas.config.train import TrainBlock
+from fluxatlas.errors import ConfigError
+from fluxatlas.systems import Phase, Ramp
+from fluxatlas.train import loop
+from fluxatlas.train.adversary import ADVERSARY, Adversary
+from fluxatlas.train.data import Segment, SequenceSet
+from fluxatlas.train.finetune import finetune
+from fluxatlas.train.member import Member
+from fluxatlas.train.pretrain import new_network
+from fluxatlas.train.reweight import importance
+from fluxatlas.train.sites import SiteData
+from fluxatlas.train.strategies import phases_of
+from toy_system import TOY, carbon
+
+SETTINGS = TrainBlock(hidden=4, code=0, batch=4, sequence_days=30, warmup_days=5, finetune_rate=0.02)
+DATES = pd.date_range("2001-01-01", periods=120)
+
+
+def series(count: int, seed: int, shift: float = 0.0) -> SequenceSet:
+    rng = np.random.default_rng(seed)
+    shape = (len(DATES), count)
+    drivers = {
+        "tas": (280 + shift + 5 * rng.normal(size=count) + rng.normal(size=shape)).astype(np.float32),
+        "rsds": (180 + 30 * rng.normal(size=shape)).astype(np.float32),
+        "lai": np.full(shape, 2, np.float32),
+        "co2": np.full(shape, 380, np.float32),
+    }
+    made = carbon(drivers["rsds"], drivers["tas"], drivers["lai"], drivers["co2"], np.ones(count))
+    return SequenceSet(
+        DATES,
+        tuple(f"s{number}" for number in range(count)),
+        np.zeros(count),
+        np.arange(count, dtype=float),
+        np.arange(count),
+        drivers,
+        {name: rng.uniform(5, 40, count).astype(np.float32) for name in ("clay", "soc")},
+        {name: values.astype(np.float32) for name, values in made.items()},
+        tuple(Segment(site, 0, len(DATES)) for site in range(count)),
+    )
+
+
+SAMPLES, SITES = series(12, 1), SiteData((series(9, 2),))
+START = Member(new_network(TOY, SETTINGS, SAMPLES, 1), "4km")
+
+
+def tuned(*phases: Phase, settings: TrainBlock = SETTINGS, sites: SiteData = SITES):
+    return finetune(START, SAMPLES, sites, settings, 0, phases=phases)[:2]
+
+
+def moved(member: Member) -> dict[str, float]:
+    """Distance of every weight from the start."""
+    before = dict(START.network.named_parameters())
+    return {name: float((value - before[name]).norm().detach()) for name, value in member.network.named_parameters()}
+
+
+def test_a_ramp_rises_linearly_and_stays() -> None:
+    ramp = Ramp(2.0, 0.25)
+    assert [ramp.at(progress) for progress in (0, 0.125, 0.25, 1)] == [0, 1, 2, 2] and Ramp(3.0).at(0) == 3
+    with pytest.raises(ConfigError, match="rises in 2 of the steps"):
+        Ramp(1.0, 2.0)
+    with pytest.raises(ConfigError, match="phase 'x' has steps, shares or weights"):
+        Phase("x", steps=0)
+
+
+def test_a_phase_makes_its_steps_and_chance_does_not_stop_it(capsys) -> None:
+    """Two blocks of validation sites: all steps are made, whatever the score; a check after a hundred."""
+    _, history = tuned(Phase("some", steps=130, synthetic=0.0, terms={"site_bias": 0.0}))
+    assert "makes all 130 steps: 2 blocks of validation sites cannot stop it" in capsys.readouterr().err
+    assert len(history) == 2 and (history["weighted_site_bias"] == 0).all() and (history["site_bias"] > 0).all()
+
+
+def test_weights_of_terms_are_those_of_the_phase_at_its_progress() -> None:
+    _, history = tuned(Phase("half", steps=1, synthetic=0.5, terms={"flux": Ramp(3.0, 0.5)}, stop=False))
+    assert history["weighted_finetune_flux"].iloc[0] == 0 < history["finetune_flux"].iloc[0]
+    _, history = tuned(Phase("whole", steps=1, synthetic=0.5, terms={"flux": 3.0}, stop=False))
+    assert history["weighted_finetune_flux"].iloc[0] == pytest.approx(1.5 * history["finetune_flux"].iloc[0])
+
+
+def test_the_anchor_is_half_the_squared_distance_and_draws_back() -> None:
+    network = new_network(TOY, SETTINGS, SAMPLES, 2)
+    trainer = loop.Trainer(network, [], lambda rng: [], lambda: (), 1, 5, 1.0)
+    trainer.run()
+    with torch.no_grad():
+        for value in network.parameters():
+            value.add_(0.5)
+    found = trainer._drawn(0.2, None)
+    size = sum(value.numel() for value in network.parameters())
+    assert found["anchor"] == pytest.approx(0.125 * size, rel=1e-5)
+    assert found["weighted_anchor"] == pytest.approx(0.2 * found["anchor"])
+    for value in network.parameters():
+        torch.testing.assert_close(value.grad, torch.full_like(value, 0.2 * 0.5))
+    free, held = (tuned(Phase("p", steps=60, synthetic=0.0, anchor=a))[0] for a in (0.0, 5.0))
+    assert sum(moved(held).values()) < 0.5 * sum(moved(free).values())
+
+
+def test_sub_modules_learn_at_their_own_rate() -> None:
+    still, _ = tuned(Phase("p", steps=5, synthetic=0.0, rates={"carbon": 0.0}, stop=False))
+    assert max(moved(still).values()) == 0
+
+
+@pytest.mark.parametrize(
+    ("phase", "said"),
+    [
+        (Phase("p", learns=("carbn",)), "names the sub-module 'carbn'.*did you mean 'carbon'"),
+        (Phase("p", terms={"fluxes": 1.0}), "names the term 'fluxes'.*did you mean 'flux'"),
+        (Phase("p", terms={"regional": 1.0}), "compares regions, and no constraint is given"),
+        (
+            Phase("p", synthetic=0.0, terms={"adversary": 1.0}),
+            "has an adversary, and synthetic or observed series only",
+        ),
+    ],
+)
+def test_phases_that_cannot_be_run(phase, said) -> None:
+    with pytest.raises(ConfigError, match=said):
+        tuned(phase)
+
+
+def test_the_gradient_of_the_adversary_is_turned_for_the_network_and_not_for_the_classifier() -> None:
+    network = new_network(TOY, SETTINGS, SAMPLES, 3)
+    torch.manual_seed(0)
+    adversary = Adversary(network)
+    batches = tuple(data.batch(data.windows(30)[:6], 5) for data in (SITES.sets[0], SAMPLES))
+    weights, own = list(network.parts["carbon"].cell.parameters()), list(adversary.parameters())
+    term = adversary.terms(network, batches)[ADVERSARY]
+    turned = torch.autograd.grad(term, [*weights, *own])
+    plain = 0.0
+    for kind, batch in enumerate(batches):
+        logit = adversary.classifier(adversary.memory(network, batch))
+        sign = 1 if kind else -1
+        plain = plain + 0.5 * torch.nn.functional.softplus(-sign * logit).mean()
+    assert float(plain) == pytest.approx(float(term), rel=1e-6)
+    wanted = torch.autograd.grad(plain, [*weights, *own])
+    for number, (found, expected) in enumerate(zip(turned, wanted, strict=True)):
+        torch.testing.assert_close(found, -expected if number < len(weights) else expected)
+    assert float(wanted[0].abs().max()) > 0
+
+
+def test_synthetic_series_count_by_their_likeness_to_the_sites(capsys) -> None:
+    weight, size = importance(SAMPLES, [series(40, 7)], TOY)
+    assert weight.mean() == pytest.approx(1) and size > 6
+    warm, fewer = importance(SAMPLES, [series(40, 7, shift=8.0)], TOY)
+    assert fewer == pytest.approx(warm.sum() ** 2 / np.square(warm).sum()) and fewer < 0.8 * size
+    assert np.corrcoef(warm, SAMPLES.drivers["tas"].mean(axis=0))[0, 1] > 0.5
+    part = SAMPLES.only(np.arange(12) < 6)
+    assert (importance(part, [series(40, 7)], TOY)[0][6:] == 0).all()
+    tuned(Phase("p", steps=2, synthetic=1.0, reweight=True, stop=False))
+    assert "effective size" in capsys.readouterr().err
+
+
+def test_named_strategies_are_lists_of_phases() -> None:
+    assert phases_of(TOY, SETTINGS) == TOY.phases
+    for name in ("finetune", "l2sp", "reweighted", "adversarial", "constrained"):
+        phases = phases_of(TOY, SETTINGS.model_copy(update={"strategy": name, "finetune_steps": 3}))
+        assert all(phase.steps == 3 for phase in phases)
+    settings = SETTINGS.model_copy(update={"strategy": "adversarial", "finetune_steps": 3})
+    _, history = tuned(*phases_of(TOY, settings))
+    assert "adversary" in history and "weighted_adversary" in history

@@ -72,9 +72,9 @@ def test_a_ramp_rises_linearly_and_stays() -> None:
 
 
 def test_a_phase_makes_its_steps_and_chance_does_not_stop_it(capsys) -> None:
-    """Two blocks of validation sites: all steps are made, whatever the score; a check after a hundred."""
+    """One block of validation sites: all steps are made, whatever the score; a check after a hundred."""
     _, history = tuned(Phase("some", steps=130, synthetic=0.0, terms={"site_bias": 0.0}))
-    assert "makes all 130 steps: 2 blocks of validation sites cannot stop it" in capsys.readouterr().err
+    assert "makes all 130 steps: 1 block of validation sites cannot stop it" in capsys.readouterr().err
     assert len(history) == 2 and (history["weighted_site_bias"] == 0).all() and (history["site_bias"] > 0).all()
 
 
@@ -145,11 +145,12 @@ def test_the_gradient_of_the_adversary_is_turned_for_the_network_and_not_for_the
 
 
 def test_synthetic_series_count_by_their_likeness_to_the_sites(capsys) -> None:
-    weight, size = importance(SAMPLES, [series(40, 7)], TOY)
-    assert weight.mean() == pytest.approx(1) and size > 6
-    warm, fewer = importance(SAMPLES, [series(40, 7, shift=8.0)], TOY)
-    assert fewer == pytest.approx(warm.sum() ** 2 / np.square(warm).sum()) and fewer < 0.8 * size
-    assert np.corrcoef(warm, SAMPLES.drivers["tas"].mean(axis=0))[0, 1] > 0.5
+    many = series(200, 5)
+    weight, size = importance(many, [series(200, 7)], TOY)
+    assert weight.mean() == pytest.approx(1) and 150 < size <= 200
+    warm, fewer = importance(many, [series(200, 7, shift=8.0)], TOY)
+    assert fewer == pytest.approx(warm.sum() ** 2 / np.square(warm).sum()) and fewer < 0.6 * size
+    assert np.corrcoef(warm, many.drivers["tas"].mean(axis=0))[0, 1] > 0.5
     part = SAMPLES.only(np.arange(12) < 6)
     assert (importance(part, [series(40, 7)], TOY)[0][6:] == 0).all()
     tuned(Phase("p", steps=2, synthetic=1.0, reweight=True, stop=False))

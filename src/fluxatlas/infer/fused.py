@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from ..systems import Submodule
 from ..train.networks.gru import biases, padded, pairs
 from ..train.networks.gru_kernel import UNITS, forward
 from ..train.networks.hierarchy import HierarchicalNetwork, LinearPart
@@ -74,10 +75,14 @@ class Recording:
         known = {name: torch.from_numpy(np.array(values[:2, :3])) for name, values in drivers.items()}
         known |= {name: torch.from_numpy(np.array(values[:3])) for name, values in statics.items()}
         self.given = {name: self.graph.given(name, 0 if name in drivers else FIXED) for name in known}
+        for part in network.submodules:
+            if not {memory.driver for memory in part.memories} <= {*drivers}:
+                raise NotPointwiseError(f"'{part.name}' has a mean of the past of what is not a driver")
+            self.given |= {name: self.graph.given(name, 0) for name in past_of(part)}
         found: dict[str, torch.Tensor] = {}
         with torch.no_grad():
             known_before = dict(known)
-            for name, tensor in known.items():
+            for name, tensor in known_before.items():
                 recorder.give(tensor, torch.tensor(self.given[name]))
             known |= network._bound(known_before)
             with recorder:
@@ -90,6 +95,10 @@ class Recording:
     def _part(self, network: HierarchicalNetwork, part: Any, known: Any, recorder: Recorder) -> Any:
         own: Any = network.parts[part.name]
         features = network.features(part, known)
+        if part.memories:
+            past = features.new_zeros(*features.shape[:2], len(part.memories))
+            recorder.give(past, torch.tensor([self.given[name] for name in past_of(part)]))
+            features = torch.cat([past, features], dim=-1)
         if isinstance(own, LinearPart):
             raw, _ = own(features, None)
         else:
@@ -99,6 +108,11 @@ class Recording:
             raw = torch.zeros(*features.shape[:2], len(part.outputs))
             recorder.give(raw, torch.tensor(self.raws[-1]))
         return network._outputs(part, raw, known, {})
+
+
+def past_of(part: Submodule) -> list[str]:
+    """Names of the means of the past that ``part`` sees."""
+    return [f"{part.name}_past {number}" for number in range(len(part.memories))]
 
 
 class FusedNetwork:
@@ -119,7 +133,8 @@ class FusedNetwork:
         if network.past:
             raise NotPointwiseError("means of past drivers have no kernel")
         recording = Recording(network, drivers, statics)
-        self._lay_out(recording, {*drivers})
+        self.network = network
+        self._lay_out(recording, {*drivers, *(name for part in network.submodules for name in past_of(part))})
         self.parts = [
             self._part(name, parts[name], features, x, raws)
             for name, features, x, raws in zip(recurrent, recording.features, self.x, recording.raws, strict=True)
@@ -209,20 +224,38 @@ class FusedNetwork:
         days, count = next(iter(drivers.values())).shape
         cells = padded(count, ROW)
         memory = _scratch(self.count * days * cells).reshape(self.count, days, cells)
+        past, end = self._past(drivers, statics, state or {})
         for name, row in self.drivers.items():
-            memory[row, :, :count] = drivers[name]
-            memory[row, :, count:] = drivers[name][:, :1]
+            values = past[name] if name in past else drivers[name]
+            memory[row, :, :count] = values
+            memory[row, :, count:] = values[:, :1]
         fixed = np.empty((len(self.fixed), cells), np.float32)
         for name, row in self.statics.items():
             fixed[row, :count] = statics[name]
             fixed[row, count:] = statics[name][0]
         self._carry_out(self.once, memory, fixed, 0)
-        end: dict[str, Array] = {}
         for part, listing in zip(self.parts, self.listings, strict=False):
             self._carry_out(listing, memory, fixed, days)
             end[part.name] = _recur(part, memory, fixed, None if state is None else state.get(part.name), count)
         self._carry_out(self.listings[-1], memory, fixed, days)
         return {name: memory[row, :, :count].copy() for name, row in self.outputs.items()}, end
+
+    def _past(
+        self, drivers: Mapping[str, Array], statics: Mapping[str, Array], state: Mapping[str, Array]
+    ) -> tuple[dict[str, Array], dict[str, Array]]:
+        """Means of the past (time, cell) by name, from torch, and their states."""
+        found: dict[str, Array] = {}
+        end: dict[str, Array] = {}
+        with torch.inference_mode():
+            for part in self.network.submodules:
+                if part.memories:
+                    key = f"{part.name}_past"
+                    known = {name: torch.from_numpy(values) for name, values in {**drivers, **statics}.items()}
+                    before = torch.from_numpy(state[key]) if key in state else None
+                    means, last = self.network._past(part, known, before)
+                    found |= dict(zip(past_of(part), (one.numpy() for one in means.unbind(dim=-1)), strict=True))
+                    end[key] = last.numpy()
+        return found, end
 
     @staticmethod
     def _carry_out(listing: Listing, memory: Array, fixed: Array, days: int) -> None:

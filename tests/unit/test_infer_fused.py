@@ -13,12 +13,17 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 import infer_world as world
+import toy_system
+from fluxatlas import variables
 from fluxatlas.errors import ConfigError
 from fluxatlas.infer import engine, fused
 from fluxatlas.infer.engine import FusedEngine, TorchEngine, make_engine
 from fluxatlas.infer.pointwise import FIXED, NotPointwiseError, Recorder, assemble
 from fluxatlas.infer.pointwise_kernel import ROW, carry_out
+from fluxatlas.systems import SYSTEMS, get_system
 from fluxatlas.train.member import Member
+from fluxatlas.train.networks import Architecture, HierarchicalNetwork
+from fluxatlas.train.scaler import bend
 
 NETWORKS: dict[str, dict[str, Any]] = {
     "bound": {},
@@ -64,6 +69,34 @@ def test_outputs_and_state_are_those_of_torch(tmp_path, network) -> None:
         wanted, other = torchs.run(drivers, statics, other)
         assert_close(found, wanted)
         assert_close(state, other)
+
+
+@pytest.mark.parametrize("system", [*map(get_system, SYSTEMS), toy_system.TOY], ids=lambda one: one.name)
+def test_every_system_is_taken_with_every_head(system) -> None:
+    rng = np.random.default_rng(3)
+
+    def values(name: str, *shape: int) -> np.ndarray:
+        low, high = (min(max(limit, -1e3), 2e5) for limit in variables.get(name).valid)
+        return (low + (high - low) * rng.uniform(0.3, 0.6, shape)).astype(np.float32)
+
+    drivers = {name: values(name, 12, 66) for name in (*system.forcing, *system.slow_drivers)}
+    statics = {name: values(name, 66) for name in system.statics}
+    for head in system.heads:
+        torch.manual_seed(1)
+        network = HierarchicalNetwork(system, Architecture(hidden=8, head=head, code=4 if system.told else 0))
+        for name, given in {**drivers, **statics}.items():
+            bent = bend(name, torch.as_tensor(given, dtype=torch.float64))
+            if name in network.scaler.position:
+                network.scaler.mean[network.scaler.position[name]] = float(bent.mean())
+                network.scaler.spread[network.scaler.position[name]] = float(bent.std()) + 1e-6
+        own = Member(network, "4km")
+        mine, torchs, state, other = FusedEngine(own), TorchEngine(own), None, None
+        for days in (slice(0, 7), slice(7, 12)):
+            part = {name: given[days] for name, given in drivers.items()}
+            found, state = mine.run(part, statics, state)
+            wanted, other = torchs.run(part, statics, other)
+            assert_close(found, wanted)
+            assert_close(state, other)
 
 
 @pytest.mark.parametrize("cells", [1, 2, 63, 64, 65])

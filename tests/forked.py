@@ -1,22 +1,27 @@
-"""Command lines of Snakemake in processes of their own that begin with its modules loaded.
+"""Command lines of Snakemake and of fluxatlas in processes of their own that begin with the modules loaded.
 
-An interpreter that starts and imports Snakemake takes longer than most dry runs. One process per test worker imports
-it once and copies itself (``fork``) for each call: the working directory, environment, arguments and state of a call
-are its own, as in a new interpreter, and what it leaves in memory ends with it. How an installed fluxatlas starts by
-itself is tested by ``tests/end_to_end/test_tiny_run.py``.
+An interpreter that starts and imports Snakemake takes longer than most dry runs, and most jobs of a tiny run do little
+else than import. One process imports it all once and copies itself (``fork``) for each call: the working directory,
+environment, arguments and state of a call are its own, as in a new interpreter, and what it leaves in memory ends with
+it. How an installed fluxatlas starts by itself is tested by ``tests/end_to_end/test_tiny_run.py``.
 """
 
 import atexit
+import importlib
 import json
 import os
+import pkgutil
+import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import fluxatlas
 from fluxatlas.paths import REPOSITORY
 
 
@@ -106,5 +111,57 @@ def _run(main: Callable[[], None], call: dict[str, Any], streams: list[int]) -> 
     sys.exit()
 
 
+CLIENT = """#!{python} -IS
+import json, os, socket, sys
+with socket.socket(socket.AF_UNIX) as line:
+    line.connect({address!r})
+    socket.send_fds(line, [b"."], [0, 1, 2])
+    line.sendall(json.dumps({{"words": sys.argv, "cwd": os.getcwd(), "env": dict(os.environ)}}).encode())
+    line.shutdown(socket.SHUT_WR)
+    sys.exit(int(line.recv(16)))
+"""
+"""The command ``fluxatlas``, which hands itself over to the process that listens at an address."""
+
+
+@contextmanager
+def fluxatlas_command(folder: Path) -> Iterator[Path]:
+    """A new folder in ``folder`` with a command ``fluxatlas`` whose jobs begin with all modules of fluxatlas loaded."""
+    made = folder / "bin"
+    made.mkdir()
+    with tempfile.TemporaryDirectory() as short:  # the path of a socket is at most 107 bytes long
+        address = f"{short}/line"
+        (made / "fluxatlas").write_text(CLIENT.format(python=sys.executable, address=address))
+        (made / "fluxatlas").chmod(0o755)
+        server = subprocess.Popen([sys.executable, __file__, address], stdout=subprocess.PIPE)
+        try:
+            assert server.stdout is not None and server.stdout.readline() == b"ready\n"
+            yield made
+        finally:
+            server.kill()
+            server.wait()
+
+
+def _listen(address: str) -> None:
+    """Do each job that comes in at ``address`` in a copy of this process, several at a time."""
+    for module in pkgutil.walk_packages(fluxatlas.__path__, "fluxatlas."):
+        importlib.import_module(module.name)
+    from fluxatlas.cli import main
+
+    with socket.socket(socket.AF_UNIX) as door:
+        door.bind(address)
+        door.listen(16)
+        print("ready", flush=True)
+        while True:
+            line = door.accept()[0]
+            if os.fork():
+                line.close()
+                continue
+            streams = socket.recv_fds(line, 1, 3)[1]
+            with line.makefile("rb") as words:
+                call = json.loads(words.read())
+            line.sendall(str(_run(main, call, streams)).encode())
+            os._exit(0)
+
+
 if __name__ == "__main__":
-    _serve()
+    _listen(sys.argv[1]) if sys.argv[1:] else _serve()

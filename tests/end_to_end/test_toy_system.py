@@ -1,7 +1,6 @@
 """The whole chain with another system: proof that stages and rules know no system by name."""
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 import xarray as xr
 import yaml
 
+import forked
 from fluxatlas.config import load
 from fluxatlas.config.synthetic_earth import SyntheticEarthBlock
 from fluxatlas.paths import REPOSITORY
@@ -83,11 +83,11 @@ def write_inputs(folder: Path) -> None:
 def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Run]:
     folder = tmp_path_factory.mktemp("toy")
     write_inputs(folder)
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "Snakefile"), "--cores", "2"]
-    command += ["--directory", str(folder), "--configfile", str(folder / "toy.yaml")]
+    place = ("--directory", str(folder), "--configfile", str(folder / "toy.yaml"))
     path = os.pathsep.join([str(TESTS), *filter(None, [os.environ.get("PYTHONPATH")])])
-    environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=REPOSITORY, check=False)
+    with forked.fluxatlas_command(folder) as commands:
+        found = os.pathsep.join([str(commands), str(Path(sys.executable).parent), os.environ["PATH"]])
+        done = forked.snakemake("--cores", "2", *place, env={"PYTHONPATH": path, "PATH": found})
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
     return folder, Run(load(folder / "toy.yaml"))
 

@@ -46,8 +46,20 @@ def install(folder: Path) -> Path:
     pip = [sys.executable, "-m", "pip", "--python", str(made / "bin" / "python"), "--disable-pip-version-check"]
     _call([*pip, "install", "--quiet", "--no-index", "--no-deps", str(wheel)], folder)
     site = next((made / "lib").glob("python*/site-packages"))
+    _machine_code(site / "fluxatlas")
     (site / "others.pth").write_text("\n".join({sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}) + "\n")
     return made / "bin"
+
+
+def _machine_code(installed: Path) -> None:
+    """Give the installed package what Numba has compiled of the same sources: it goes by their time stamp and size."""
+    sources = REPOSITORY / "src" / "fluxatlas"
+    for source in sources.rglob("*.py"):
+        shutil.copystat(source, installed / source.relative_to(sources))
+    for compiled in sources.rglob("__pycache__/*.nb[ci]"):
+        place = installed / compiled.relative_to(sources)
+        place.parent.mkdir(exist_ok=True)
+        shutil.copy(compiled, place)
 
 
 def environment() -> dict[str, str]:

@@ -82,12 +82,14 @@ def checked(
     return values
 
 
-def validated_site(attributes: Mapping[str, npt.ArrayLike], cells: int) -> dict[str, Any]:
-    """The attributes the column reads as float64 arrays of shape (cells,), checked."""
+def validated_site(
+    attributes: Mapping[str, npt.ArrayLike], cells: int, names: tuple[str, ...] = SITE
+) -> dict[str, Any]:
+    """The attributes ``names`` (those the column reads) as float64 arrays of shape (cells,), checked."""
     site = {}
-    for name in SITE:
+    for name in names:
         if name not in attributes:
-            raise InputError(f"attribute '{name}' is missing", where="attributes", hint=f"give {', '.join(SITE)}")
+            raise InputError(f"attribute '{name}' is missing", where="attributes", hint=f"give {', '.join(names)}")
         values = np.asarray(attributes[name], float)
         if values.shape != (cells,):
             raise InputError(

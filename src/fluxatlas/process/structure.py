@@ -5,6 +5,7 @@ Each choice is one name for all cells or an integer code per cell, so that one r
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -32,28 +33,37 @@ class Structure:
         """The code of every choice as arrays of shape (n,); raises :class:`InputError` for a bad name, code or
         shape.
         """
-        result = {}
-        for field in fields(self):
-            given = getattr(self, field.name)
-            array = np.asarray(code(field.name, given) if isinstance(given, str) else given)
-            if array.shape not in ((), (n,)) or not np.issubdtype(array.dtype, np.integer):
-                raise InputError(
-                    f"structure '{field.name}' has shape {array.shape} and type {array.dtype}",
-                    hint=f"give one of {CHOICES[field.name]} or integer codes of shape ({n},)",
-                )
-            if array.size and (array.min() < 0 or array.max() >= len(CHOICES[field.name])):
-                raise InputError(
-                    f"structure '{field.name}' has codes {array.min()}..{array.max()}",
-                    hint=f"codes run from 0 to {len(CHOICES[field.name]) - 1}: {CHOICES[field.name]}",
-                )
-            result[field.name] = np.array(np.broadcast_to(array, (n,)), np.int64)
-        return result
+        return codes_of(CHOICES, {field.name: getattr(self, field.name) for field in fields(self)}, n)
 
 
-def code(choice: str, name: str) -> int:
+def codes_of(
+    choices: Mapping[str, tuple[str, ...]], chosen: Mapping[str, Choice], n: int
+) -> dict[str, npt.NDArray[np.int64]]:
+    """The code of every choice in ``chosen``, a name or codes, as arrays of shape (n,).
+
+    Raises :class:`InputError` for a bad name, code or shape.
+    """
+    result = {}
+    for choice, given in chosen.items():
+        array = np.asarray(code(choice, given, choices) if isinstance(given, str) else given)
+        if array.shape not in ((), (n,)) or not np.issubdtype(array.dtype, np.integer):
+            raise InputError(
+                f"structure '{choice}' has shape {array.shape} and type {array.dtype}",
+                hint=f"give one of {choices[choice]} or integer codes of shape ({n},)",
+            )
+        if array.size and (array.min() < 0 or array.max() >= len(choices[choice])):
+            raise InputError(
+                f"structure '{choice}' has codes {array.min()}..{array.max()}",
+                hint=f"codes run from 0 to {len(choices[choice]) - 1}: {choices[choice]}",
+            )
+        result[choice] = np.array(np.broadcast_to(array, (n,)), np.int64)
+    return result
+
+
+def code(choice: str, name: str, choices: Mapping[str, tuple[str, ...]] = CHOICES) -> int:
     """The code of an alternative; raises :class:`InputError` with the nearest name for an unknown one."""
-    if name not in CHOICES[choice]:
+    if name not in choices[choice]:
         raise InputError(
-            f"unknown {choice} model '{name}'{nearest(name, CHOICES[choice])}", hint=f"choose from {CHOICES[choice]}"
+            f"unknown {choice} model '{name}'{nearest(name, choices[choice])}", hint=f"choose from {choices[choice]}"
         )
-    return CHOICES[choice].index(name)
+    return choices[choice].index(name)

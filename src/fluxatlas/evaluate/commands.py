@@ -51,6 +51,23 @@ def unseen(
 
 
 @app.command()
+def yields(
+    table: Annotated[Path, typer.Option(help="Table of yields by county or state and year.")],
+    crop: Annotated[str, typer.Option(help="maize, soybean or wheat.")],
+    last: Annotated[int, typer.Option(help="Last year that the models learn from.")],
+    output: Output,
+    carbon: Annotated[
+        float | None, typer.Option(help="Share of carbon in the dry grain; usual value otherwise.")
+    ] = None,
+) -> None:
+    """Yields of later years, and of states left out, by plain models that any other must beat."""
+    from .area_years import write_yields
+
+    found = write_yields(output, table, crop, last, carbon)
+    typer.echo(f"{output}: {found['model'].nunique()} models, {int(found['rows'].max())} rows", err=True)
+
+
+@app.command()
 def prior(
     sites_attributes: Annotated[Path, typer.Option(help="Table of sites with their attributes.")],
     sites_forcing: Annotated[Path, typer.Option(help="Meteorology of the sites.")],

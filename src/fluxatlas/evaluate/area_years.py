@@ -1,0 +1,143 @@
+"""Values of areas by year, such as yields of counties: plain models to beat, and scores with intervals.
+
+The hardest plain model to beat is the mean of each place with one trend that all places share; published models of
+county yields often lose to it. Two protocols: ``later years`` learns from the years up to one and predicts those after;
+``new states`` also leaves the place's whole state out of what is learned. Scores are those of the same rows for all
+models. Intervals come from resampling states with replacement: they tell how places differ, not how years do, of which
+there are few.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from .. import files
+from ..errors import InputError
+from .metrics import scores
+
+Array = npt.NDArray[np.float64]
+Model = Callable[[pd.DataFrame, pd.DataFrame], Array]
+"""``(learned from, asked for) -> values``: tables with ``place``, ``state``, ``year`` and features; the first has
+``value``."""
+
+REFERENCE = "place mean and trend"
+SCORES = ("r2", "rmse", "nrmse", "bias")
+COLUMNS = ("protocol", "model", "score", "value", "low", "high", "against", "rows", "places", "states", "years", "unit")
+FEWEST_ROWS = 100
+RESAMPLES = 500
+
+
+def common_trend(train: pd.DataFrame) -> float:
+    """Slope per year that all places share, free of which places report in which year (fixed effects)."""
+    within = train[["year", "value"]] - train.groupby("place")[["year", "value"]].transform("mean")
+    square = float((within["year"] ** 2).sum())
+    return float((within["year"] * within["value"]).sum()) / square if square > 0 else 0.0
+
+
+def place_mean(train: pd.DataFrame, test: pd.DataFrame, slope: float = 0.0) -> Array:
+    """Mean of the place, or where it was not seen of its state, or of all, along a ``slope`` per year."""
+    level = train["value"] - slope * train["year"]
+    by_place, by_state = (level.groupby(train[key]).mean() for key in ("place", "state"))
+    found = test["place"].map(by_place).fillna(test["state"].map(by_state)).fillna(level.mean())
+    return np.asarray(found + slope * test["year"], float)
+
+
+def place_trend(train: pd.DataFrame, test: pd.DataFrame) -> Array:
+    """:func:`place_mean` along the :func:`common_trend`."""
+    return place_mean(train, test, common_trend(train))
+
+
+def weather_trees(train: pd.DataFrame, test: pd.DataFrame) -> Array:
+    """:func:`place_trend` and boosted trees of what is left, from the features as departures from the place's mean."""
+    from sklearn.ensemble import HistGradientBoostingRegressor
+
+    names = features(train)
+    means = train.groupby("place")[names].mean()
+    usual = train[names].mean()
+
+    def inputs(table: pd.DataFrame) -> Array:
+        here = means.reindex(table["place"]).fillna(usual).to_numpy(float)
+        return np.hstack([table[names].to_numpy(float) - here, here])
+
+    left = train["value"].to_numpy(float) - place_trend(train, train)
+    model = HistGradientBoostingRegressor(max_iter=150, learning_rate=0.05, max_leaf_nodes=16, random_state=0)
+    return place_trend(train, test) + model.fit(inputs(train), left).predict(inputs(test))
+
+
+def features(table: pd.DataFrame) -> list[str]:
+    """Names of the features of a table."""
+    return [str(name) for name in table if name not in ("place", "state", "year", "value")]
+
+
+MODELS: dict[str, Model] = {"place mean": place_mean, REFERENCE: place_trend, "trees of the weather": weather_trees}
+
+
+def predictions(table: pd.DataFrame, last: int, models: dict[str, Model] | None = None) -> pd.DataFrame:
+    """Rows of the years after ``last`` with a column per protocol and model, ``protocol/model``.
+
+    Raises :class:`InputError` where either part has fewer than :data:`FEWEST_ROWS` rows.
+    """
+    train, test = table[table["year"] <= last], table[table["year"] > last].reset_index(drop=True)
+    if min(len(train), len(test)) < FEWEST_ROWS:
+        raise InputError(
+            f"{len(train)} rows up to {last} and {len(test)} after it",
+            where="last year of training",
+            hint=f"the years are {table['year'].min()} to {table['year'].max()}; both parts need {FEWEST_ROWS} rows",
+        )
+    chosen = models or {name: model for name, model in MODELS.items() if model is not weather_trees or features(table)}
+    for name, model in chosen.items():
+        test[f"later years/{name}"] = model(train, test)
+        test[f"new states/{name}"] = np.nan
+        for state in test["state"].unique():
+            here = test["state"] == state
+            test.loc[here, f"new states/{name}"] = model(train[train["state"] != state], test[here])
+    return test
+
+
+def score_table(test: pd.DataFrame, unit: str, seed: int = 0) -> pd.DataFrame:
+    """Scores of every protocol and model with 90 % intervals, and the ratio of their RMSE to that of the reference.
+
+    ``test`` is what :func:`predictions` gives. ``nrmse`` is RMSE over the mean observed. Rows with ``against`` hold the
+    RMSE over that of :data:`REFERENCE` on the same resamples: a model is better where ``high`` is below one.
+    """
+    states = test["state"].unique()
+    draws = np.random.default_rng(seed).multinomial(len(states), np.full(len(states), 1 / len(states)), RESAMPLES)
+    weights = np.vstack([np.ones(len(states)), draws])[:, pd.Index(states).get_indexer(test["state"])]
+    rows = []
+    for column in [str(name) for name in test if "/" in str(name)]:
+        protocol, model = column.split("/", 1)
+        found = np.array([_scores(test, column, weight) for weight in weights])
+        base = np.array([_scores(test, f"{protocol}/{REFERENCE}", weight)[1] for weight in weights])
+        for k, score in enumerate(SCORES):
+            rows.append((protocol, model, score, *_interval(found[:, k]), ""))
+        if model != REFERENCE:
+            rows.append((protocol, model, "rmse ratio", *_interval(found[:, 1] / base), REFERENCE))
+    made = pd.DataFrame(rows, columns=list(COLUMNS[:7]))
+    counts = (len(test), test["place"].nunique(), len(states), test["year"].nunique())
+    made[list(COLUMNS[7:11])] = np.tile(counts, (len(made), 1))
+    made["unit"] = np.where(made["score"].isin(["rmse", "bias"]), unit, "1")
+    return made[list(COLUMNS)]
+
+
+def _scores(test: pd.DataFrame, column: str, weight: Array) -> tuple[float, ...]:
+    found = scores(test["value"], test[column], weight)
+    mean = float(np.average(test["value"], weights=weight))
+    return found["r2"], found["rmse"], found["rmse"] / mean, found["bias"]
+
+
+def _interval(values: Array) -> Sequence[float]:
+    return float(values[0]), *(float(np.nanquantile(values[1:], q)) for q in (0.05, 0.95))
+
+
+def write_yields(output: str | Path, source: str | Path, crop: str, last: int, carbon: float | None) -> pd.DataFrame:
+    """Scores of the plain models on a table of yields (:func:`fluxatlas.ingest.yields.read_yields`), as CSV."""
+    from ..ingest.yields import read_yields
+
+    table = score_table(predictions(read_yields(source, crop, carbon), last), "g m-2 yr-1")
+    files.write_text(output, table.to_csv(index=False, float_format="%.6g"))
+    return table

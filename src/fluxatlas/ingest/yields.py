@@ -1,0 +1,105 @@
+"""Yields of crops by area and year, as statistics give them, in grams of carbon per square metre of harvested land.
+
+Read are the county tables of CY-Bench (``adm_id`` = state_COUNTY, ``year``, features, ``yield`` in t ha-1), those of
+You et al. (2017, AAAI) without a header (year, state and county FIPS, bushels per acre) and the state tables of
+``agridat`` (``year, state, acres, yield`` in bushels per acre, separated by tabs) [V: files read]. Statistics weigh
+grain at market moisture.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ..errors import ConfigError, InputError, nearest
+
+ACRE = 4046.8564224
+"""m2."""
+POUND = 453.59237
+"""g."""
+HIGHEST = 1500.0
+"""A yield above this [g m-2 of carbon] is in another unit; the record of maize is about 1000."""
+COLUMNS = ("place", "state", "year", "value")
+
+
+@dataclass(frozen=True)
+class Grain:
+    """Market moisture [1] and bushel [lb] of a grain (USDA standards [R]), and carbon of its dry matter [1] [R]."""
+
+    moisture: float
+    bushel: float
+    carbon: float
+
+    def factor(self, unit: str, carbon: float | None = None) -> float:
+        """g m-2 of carbon per ``t ha-1`` or ``bushel acre-1``; ``carbon`` replaces the share of carbon.
+
+        Raises :class:`ConfigError` for another unit or a share outside (0, 1).
+        """
+        share = self.carbon if carbon is None else carbon
+        if not 0 < share < 1:
+            raise ConfigError(f"the share of carbon is {share:g}", hint="give a number between 0 and 1, such as 0.45")
+        weight = {"t ha-1": 100.0, "bushel acre-1": self.bushel * POUND / ACRE}
+        if unit not in weight:
+            raise ConfigError(
+                f"yields in '{unit}' are not read{nearest(unit, weight)}", hint=f"use {', '.join(weight)}"
+            )
+        return weight[unit] * (1 - self.moisture) * share
+
+
+GRAINS = {"maize": Grain(0.155, 56, 0.45), "soybean": Grain(0.13, 60, 0.50), "wheat": Grain(0.135, 60, 0.45)}
+"""Soybean seed holds 0.50 to 0.54 of carbon in the literature."""
+
+
+def read_yields(path: str | Path, crop: str, carbon: float | None = None) -> pd.DataFrame:
+    """One row per place and year: ``place``, ``state``, ``year``, ``value`` [g m-2 of carbon], and any features.
+
+    ``crop`` is a name of :data:`GRAINS` (files do not say it). Raises :class:`ConfigError` for another one, and
+    :class:`InputError` for a file of another layout, a yield that is not a positive number below :data:`HIGHEST`, or a
+    place that has a year twice.
+    """
+    if crop not in GRAINS:
+        raise ConfigError(f"unknown crop '{crop}'{nearest(crop, GRAINS)}", hint=f"choose from {', '.join(GRAINS)}")
+    file = Path(path)
+    try:
+        head = file.open(encoding="utf-8").readline().strip()
+        table, unit = _table(file, head)
+    except (OSError, UnicodeDecodeError, pd.errors.ParserError) as problem:
+        raise InputError(f"cannot be read as a table of yields: {problem}", where=str(file)) from None
+    table["value"] = pd.to_numeric(table["value"], errors="coerce") * GRAINS[crop].factor(unit, carbon)
+    bad = ~((table["value"] > 0) & (table["value"] <= HIGHEST) & np.isfinite(table["value"]))
+    if bad.any():
+        row = table[bad].iloc[0]
+        raise InputError(
+            f"the yield of {row['place']} in {row['year']} is {row['value']:g} g m-2 of carbon",
+            where=str(file),
+            hint=f"{int(bad.sum())} of {len(table)} rows are not within 0..{HIGHEST:g}: is the unit {unit}?",
+        )
+    twice = table.duplicated(["place", "year"])
+    if twice.any():
+        row = table[twice].iloc[0]
+        raise InputError(f"{row['place']} has the year {row['year']} twice", where=str(file), hint="leave one row")
+    return table.reset_index(drop=True)
+
+
+def _table(file: Path, head: str) -> tuple[pd.DataFrame, str]:
+    """Columns of :data:`COLUMNS` and features, and the unit of ``value``."""
+    if head.startswith("adm_id,year") and "yield" in head.split(","):
+        table = pd.read_csv(file).rename(columns={"adm_id": "place", "yield": "value"})
+        table.insert(1, "state", table["place"].str.split("_").str[0])
+        return table, "t ha-1"
+    if head.split("\t")[:4] == ["year", "state", "acres", "yield"]:
+        table = pd.read_csv(file, sep="\t").rename(columns={"yield": "value"})
+        return table.assign(place=table["state"])[list(COLUMNS)], "bushel acre-1"
+    cells = head.split(",")
+    if len(cells) == 4 and all(cell.replace(".", "", 1).isdigit() for cell in cells) and 1800 < float(cells[0]) < 2200:
+        table = pd.read_csv(file, header=None, names=["year", "state", "county", "value"])
+        place = table["state"].map("{:02d}".format) + table["county"].map("{:03d}".format)
+        return table.assign(place=place, state=place.str[:2])[list(COLUMNS)], "bushel acre-1"
+    raise InputError(
+        "not a table of yields that is known",
+        where=str(file),
+        hint="a header adm_id,year,...,yield; or year, state, acres, yield with tabs; or year,state,county,yield alone",
+    )

@@ -1,0 +1,159 @@
+"""Tables of crop yields and the plain models to beat: units, layouts, known answers, no leak, real counties."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from fluxatlas.cli import app
+from fluxatlas.errors import ConfigError, InputError
+from fluxatlas.evaluate.area_years import (
+    REFERENCE,
+    common_trend,
+    place_mean,
+    place_trend,
+    predictions,
+    score_table,
+    weather_trees,
+)
+from fluxatlas.ingest.yields import GRAINS, read_yields
+
+
+def test_units_are_those_of_the_grain_trade() -> None:
+    # science notes 6: 1 bu acre-1 is 62.77 kg ha-1 of maize, 67.25 of soybean and wheat; 2.39, 2.93, 2.62 gC m-2
+    for crop, weight, carbon in (("maize", 62.77, 2.39), ("soybean", 67.25, 2.93), ("wheat", 67.25, 2.62)):
+        grain = GRAINS[crop]
+        assert grain.factor("bushel acre-1") == pytest.approx(carbon, abs=0.005)
+        assert grain.factor("bushel acre-1") / grain.factor("t ha-1") == pytest.approx(weight / 1000, rel=1e-4)
+    assert 180 * GRAINS["maize"].factor("bushel acre-1") == pytest.approx(430, abs=0.5)
+    assert 50 * GRAINS["soybean"].factor("bushel acre-1") == pytest.approx(146, abs=0.5)
+    assert GRAINS["soybean"].factor("t ha-1", 0.54) == pytest.approx(1.08 * GRAINS["soybean"].factor("t ha-1"))
+    with pytest.raises(ConfigError, match="'kg ha-1' are not read"):
+        GRAINS["maize"].factor("kg ha-1")
+    with pytest.raises(ConfigError, match="share of carbon is 45"):
+        GRAINS["maize"].factor("t ha-1", 45)
+
+
+LAYOUTS = {
+    "maize": "adm_id,year,avgTAVGp0,yield\nIL_ADAMS,2001,13.5,10.0\nIL_ADAMS,2002,12.1,8.0\n",
+    "soybean": "2001,17,1,40\n2002,17,1,30\n",
+    "wheat": 'year\tstate\tacres\tyield\n2001\t"Kansas"\t100\t40\n2002\t"Kansas"\t100\t30\n',
+}
+
+
+@pytest.mark.parametrize("crop", LAYOUTS)
+def test_layouts(tmp_path: Path, crop: str) -> None:
+    (tmp_path / "t.csv").write_text(LAYOUTS[crop])
+    table = read_yields(tmp_path / "t.csv", crop)
+    assert table["year"].tolist() == [2001, 2002]
+    expected = {"maize": [380.25, 304.2], "soybean": [117.02, 87.76], "wheat": [104.71, 78.53]}[crop]
+    np.testing.assert_allclose(table["value"], expected, rtol=1e-3)
+    assert table["state"].tolist() == [{"maize": "IL", "soybean": "17", "wheat": "Kansas"}[crop]] * 2
+    assert table["place"].tolist() == [{"maize": "IL_ADAMS", "soybean": "17001", "wheat": "Kansas"}[crop]] * 2
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a,b,c\n1,2,3\n", "not a table of yields that is known"),
+        ("2001,17,1,40\n2001,17,1,30\n", "17001 has the year 2001 twice"),
+        ("2001,17,1,40\n2002,17,1,\n", "yield of 17001 in 2002 is nan"),
+        ("2001,17,1,2700\n", "is the unit bushel acre-1"),
+        ("adm_id,year,yield\nIL_A,2001,-1\n", "yield of IL_A in 2001 is -38"),
+        ("", "not a table of yields"),
+    ],
+)
+def test_bad_tables_are_refused(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "t.csv").write_text(text)
+    crop = "maize" if text.startswith("adm") else "soybean"
+    with pytest.raises(InputError, match=message):
+        read_yields(tmp_path / "t.csv", crop)
+
+
+def test_other_bad_input(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="did you mean 'maize'"):
+        read_yields(tmp_path / "t.csv", "maiz")
+    with pytest.raises(InputError, match="cannot be read"):
+        read_yields(tmp_path / "absent.csv", "maize")
+    with pytest.raises(InputError, match="both parts need 100 rows"):
+        predictions(panel(), 1990)
+
+
+def panel(noise: float = 0.0, seed: int = 0) -> pd.DataFrame:
+    """60 places in 6 states, 16 years, 3 g m-2 per year; poor places report late years more often."""
+    rng = np.random.default_rng(seed)
+    rows = [
+        {"place": f"p{k}", "state": f"s{k % 6}", "year": 2000 + y, "value": 200.0 + 4 * k + 3 * y, "rain": rng.normal()}
+        for k in range(60)
+        for y in range(16)
+        if k >= 20 or y >= 6 or rng.random() < 0.3
+    ]
+    table = pd.DataFrame(rows)
+    table["value"] += 20 * table["rain"] * bool(noise) + noise * rng.standard_normal(len(table))
+    return table
+
+
+def test_the_common_trend_is_free_of_who_reports() -> None:
+    table = panel()
+    assert common_trend(table) == pytest.approx(3.0)
+    assert np.polyfit(table["year"], table["value"], 1)[0] < 1.0  # pooled over rows it is far too low
+    test = table[table["year"] > 2011]
+    np.testing.assert_allclose(place_trend(table[table["year"] <= 2011], test), test["value"])
+
+
+def test_places_and_states_that_were_not_seen() -> None:
+    train = pd.DataFrame({"place": ["a", "b", "c"], "state": ["x", "x", "y"], "year": 2000, "value": [1.0, 3.0, 11.0]})
+    test = pd.DataFrame({"place": ["a", "new", "far"], "state": ["x", "x", "z"], "year": 2000})
+    assert place_mean(train, test).tolist() == [1.0, 2.0, 5.0]
+
+
+def test_scores_know_nothing_of_the_years_and_states_held_out() -> None:
+    table = panel(5.0)
+    found = predictions(table, 2011)
+    changed = table.copy()
+    changed.loc[changed["year"] > 2011, "value"] = 1e3
+    again = predictions(changed, 2011)
+    changed = table.copy()
+    changed.loc[changed["state"] == "s2", "value"] += 500.0
+    elsewhere = predictions(changed, 2011)
+    here = found["state"] == "s2"
+    for name in [name for name in found if "/" in name]:
+        np.testing.assert_array_equal(found[name], again[name])
+        if name.startswith("new states"):
+            np.testing.assert_array_equal(found.loc[here, name], elsewhere.loc[here, name])
+
+
+def test_a_model_that_knows_the_weather_wins_where_weather_matters() -> None:
+    table = score_table(predictions(panel(5.0), 2011), "g m-2 yr-1").set_index(["protocol", "model", "score"])
+    ratio = table.loc[("later years", "trees of the weather", "rmse ratio")]
+    assert ratio["high"] < 0.8 and ratio["against"] == REFERENCE
+    assert (table["low"] <= table["value"] + 1e-9).all() and (table["value"] <= table["high"] + 1e-9).all()
+    idle = panel(5.0).assign(rain=lambda t: np.random.default_rng(9).permutation(t["rain"]))
+    test = predictions(idle, 2011, {REFERENCE: place_trend, "trees": weather_trees})
+    lost = score_table(test, "1").set_index(["protocol", "model", "score"])
+    assert lost.loc[("later years", "trees", "rmse ratio"), "value"] > 0.97
+
+
+def test_real_counties(data_dir: Path, tmp_path: Path) -> None:
+    folder = data_dir / "crop"
+    if not folder.exists():
+        pytest.skip(f"no real data: {folder} does not exist")
+    maize = read_yields(folder / "WUR-AI_sample_data" / "grain_maize_US.csv", "maize")
+    assert len(maize) == 7389 and maize["place"].nunique() == 735 and maize["state"].nunique() == 22
+    assert maize["value"].mean() == pytest.approx(8.75 * 38.03, rel=2e-3)
+    output = tmp_path / "yields.csv"
+    source = folder / "JiaxuanYou_crop_yield_prediction" / "yield_final.csv"
+    said = CliRunner().invoke(
+        app,
+        ["evaluate", "yields", "--table", str(source), "--crop", "soybean", "--last", "2011", "--output", str(output)],
+    )
+    assert said.exit_code == 0, said.output
+    table = pd.read_csv(output).set_index(["protocol", "model", "score"])
+    assert table.loc[("later years", "place mean", "rmse ratio"), "low"] > 1.0  # the trend helps
+    assert 0.3 < table.loc[("later years", REFERENCE, "r2"), "value"] < 0.4
+    states = read_yields(folder / "kwstat_agridat" / "nass.soybean.txt", "soybean")
+    assert states["year"].agg(["min", "max"]).tolist() == [1924, 2011]

@@ -116,12 +116,13 @@ def test_told_networks_learn_the_model_and_silent_ones_its_average() -> None:
         "patience": 40,
     }
     scores = {}
-    for code in (0, 4):
-        block = TrainBlock(**settings, pretrain_rate=0.02, code=code)
+    for code, seed in ((0, 1), (4, 1), (4, 2)):  # few series are held out: other seeds, other scores
+        block = TrainBlock(**settings, pretrain_rate=0.02, code=code, seed=seed)
         member, _ = pretrain(data, toy.SYSTEM, block, 0, "4km")
         table = emulation_table(member.network, split_samples(data, block, block.seed)[1], toy.SYSTEM)
-        scores[code] = table.set_index("variable").loc["ch4ox", "r2_mean"]
-    assert scores[4] > 0.8 and scores[0] < 0.5
+        scores[code, seed] = table.set_index("variable").loc["ch4ox", "r2_mean"]
+    assert np.mean([scores[4, 1], scores[4, 2]]) > 0.75 and scores[4, 1] > scores[0, 1] + 0.5
+    assert scores[0, 1] < 0.5
 
 
 def test_samples_of_a_domain_that_is_one_block_have_nothing_held_out() -> None:

@@ -73,17 +73,17 @@ class TrainBlock(Block):
     finetune_epochs: int = Field(20, ge=1, json_schema_extra=leaf("finetune", "baseline"))
     """With ladder: network. Passes over the sites in each phase of the system, such as: last sub-module, then all."""
     strategy: Literal["declared", "finetune", "l2sp", "reweighted", "adversarial", "constrained"] = Field(
-        "declared", json_schema_extra=leaf("finetune")
+        "declared", json_schema_extra=leaf("finetune", "baseline")
     )
     """With ladder: network. The phases of fine-tuning (docs/learning.md, Strategies): those that the system declares,
     or another list of them."""
-    finetune_steps: int = Field(1000, ge=1, json_schema_extra=leaf("finetune"))
+    finetune_steps: int = Field(1000, ge=1, json_schema_extra=leaf("finetune", "baseline"))
     """Optimiser steps in each phase of the strategies other than the declared one."""
     finetune_rate: float = Field(2e-3, gt=0, le=0.1, json_schema_extra=leaf("finetune", "baseline"))
     """Highest learning rate of the first stage; the second uses a tenth."""
-    regional_weight: float = Field(1.0, gt=0, le=1e4, json_schema_extra=leaf("finetune"))
+    regional_weight: float = Field(1.0, gt=0, le=1e4, json_schema_extra=leaf("finetune", "baseline"))
     """With strategy: constrained. Weight of the sums of regions beside the loss of the sites."""
-    regional_ramp: float = Field(0.15, ge=0, le=1, json_schema_extra=leaf("finetune"))
+    regional_ramp: float = Field(0.15, ge=0, le=1, json_schema_extra=leaf("finetune", "baseline"))
     """Share of the steps in which that weight rises from 0."""
     rehearsal: float = Field(0.5, ge=0, lt=1, json_schema_extra=leaf("finetune", "baseline"))
     """Share of synthetic sequences in each batch of fine-tuning."""

@@ -189,7 +189,7 @@ def test_the_results_open_in_python_as_documented(run) -> None:
     assert {"region", "mean"} <= set(opened.budget) and {"protocol", "value"} <= set(opened.skill)
     with pytest.raises(InputError, match="no daily 'fhc4'; did you mean 'fch4'"):
         opened.daily("fhc4")
-    with pytest.raises(InputError, match=r"outside the domain of the run.*\n?.*covers 37\.\.37\.5 degrees north"):
+    with pytest.raises(InputError, match=r"outside the domain of the run(.|\n)*covers 37\.\.37\.5 degrees north"):
         opened.at(40.0, -6.9)
     with pytest.raises(InputError, match=r"no maps of 'fch4' by month"):
         opened.maps("fch4", "month")

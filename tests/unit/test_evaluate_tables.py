@@ -1,5 +1,7 @@
 """Tables of skill, truth, towers and seams against numbers worked out beside them."""
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -115,6 +117,17 @@ def test_scores_against_the_truth(world, tmp_path) -> None:
     np.testing.assert_allclose(row["within_members"], np.average(inside[good], weights=weight[good]), rtol=1e-4)
     assert row["expected_within"] == 0.5
     np.testing.assert_allclose(row["true_total"], np.nansum(true * weight) * 365e-15, rtol=1e-5)
+
+
+def test_a_flux_that_is_never_summed_is_scored_without_totals(world, tmp_path) -> None:
+    path = write_truth(world, tmp_path / "truth.nc")
+    silent = dataclasses.replace(
+        SYSTEM, fluxes=tuple(dataclasses.replace(flux, budget_unit=None) for flux in SYSTEM.fluxes)
+    )
+    table, whole = (truth_table(world.flux, world.attributes, path, one) for one in (silent, SYSTEM))
+    totals = [name for name in table if "total" in name]
+    assert len(totals) == 8 and table[totals].isna().all(axis=None)
+    pd.testing.assert_frame_equal(table.drop(columns=totals), whole.drop(columns=totals))
 
 
 def test_the_truth_itself_scores_full_marks(world, tmp_path) -> None:

@@ -161,7 +161,7 @@ DEFECTS: list[tuple[str, str, str, str]] = [
     (f"{EU}/BE-Lcr/FLX_BE-Lcr_FLUXNET2015_ERAI_DD_1989-2020_beta-3.csv", "empty-rows", "", "2020-12-31 (366 rows)"),
     (f"{EU}/RU-Fyo/FLX_RU-Fyo_FLUXNET2015_ERAI_DD_1989-2020_beta-3.csv", "missing-code", "TA_ERA", "-9999 (366"),
     (f"{EU}/DE-Hai/FLX_DE-Hai_FLUXNET2015_FULLSET_MM_2000-2020_beta-3.csv", "units-not-in-file", "", "no units"),
-    (f"{EU}/BE-Vie/ref_da/nee_Vie_FLUXNET2015.nc", "unit-contradicts-step", "nee", "0.03044"),
+    (f"{EU}/BE-Vie/ref_da/nee_Vie_FLUXNET2015.nc", "unit-contradicts-step", "nee", "0.030437"),
     (f"{EU}/BE-Vie/ref_da/et_Vie_FLUXNET2015.nc", "unit-contradicts-step", "et", "mm per 30.44 d"),
     (f"{EU}/GF-Guy/ref_da/et_Guy_FLUXNET2015.nc", "all-missing", "et", "no value"),
     (f"{EU}/GF-Guy/ref_da/et_Guy_FLUXNET2015.nc", "no-energy-balance", "et", "energy balance"),

@@ -178,6 +178,21 @@ def test_the_budget_names_the_domain_and_leaves_out_totals_that_are_not_publishe
     assert lowest < figure.axes[0].lines[0].get_ydata().min() and highest >= 0
 
 
+def test_published_sinks_and_a_first_flux_without_a_budget_are_drawn(inputs, tmp_path, monkeypatch) -> None:
+    system = get_system("soil_methane_sink")
+    sinks = tuple(dataclasses.replace(one, low=-one.high, high=-one.low) for one in system.published)
+    first = dataclasses.replace(system.fluxes[0], budget_unit=None)
+    changed = dataclasses.replace(system, published=sinks, fluxes=(first, *system.fluxes[1:]), shown=first.variable)
+    assert changed.budgeted_flux.variable == "ch4ox"
+    monkeypatch.setattr(budget, "get_system", lambda name: changed)
+    figure = _drawn("budget", Inputs(system="soil_methane_sink", budget=inputs.budget))
+    left, right = figure.axes[2].get_xlim()
+    assert left < min(one.low for one in sinks) and right > 0
+    silent = dataclasses.replace(system, fluxes=(first,), shown="")
+    with pytest.raises(ConfigError, match="no flux of soil_methane_sink has a budget"):
+        _ = silent.budgeted_flux
+
+
 def test_a_plotting_option_changes_the_picture(inputs, tmp_path) -> None:
     write_figure("flux_map", inputs, tmp_path / "a.png", SMALL)
     write_figure("flux_map", inputs, tmp_path / "b.png", ReportBlock(dpi=60, colormap="magma"))

@@ -69,7 +69,7 @@ def test_tower_files_have_the_products_layout(earth: SyntheticEarth, folder: Pat
     listed = pd.read_csv(folder / "towers.csv")
     assert list(listed) == ["site", "lat", "lon", "elevation", "igbp", "utc_offset"]
     table = pd.read_csv(folder / f"FLX_{listed['site'][0]}_FLUXNET2015_FULLSET_DD_2001-2002_1-1.csv")
-    assert tuple(table) == LAYOUT[: LAYOUT.index("LE_F_MDS")] and len(table) == 730
+    assert tuple(table) == LAYOUT[: LAYOUT.index("G_F_MDS")] and len(table) == 730
     gaps = table["TS_F_MDS_1"] == -9999
     assert 0.1 < gaps.mean() < 0.25
     assert (table.loc[gaps, "TA_F_QC"] == 0).all() and (table["TA_F_QC"].between(0, 1)).all()

@@ -9,7 +9,6 @@ from torch import Tensor
 
 from energy_cases import CASES, DATES, run
 from fluxatlas.errors import ConfigError
-from fluxatlas.infer.fused import FusedNetwork, NotPointwiseError
 from fluxatlas.loading import load_object
 from fluxatlas.process.energy import canopy, canopy_torch
 from fluxatlas.process.energy.column import TABLE
@@ -154,12 +153,6 @@ def test_the_network_remembers_rain_across_calls_and_when_it_is_bound() -> None:
     assert not torch.allclose(told["swc05"], made["swc05"])
     bound, _ = whole.bind({})(drivers, statics)
     torch.testing.assert_close(bound["swc05"], told["swc05"], rtol=1e-4, atol=1e-5)
-
-
-def test_the_fused_engine_leaves_networks_with_memories_to_torch() -> None:
-    drivers, statics = ({name: values.numpy() for name, values in given.items()} for given in inputs())
-    with pytest.raises(NotPointwiseError, match="past drivers"):
-        FusedNetwork(make(), drivers, statics)
 
 
 def test_the_process_model_obeys_all_knowledge() -> None:

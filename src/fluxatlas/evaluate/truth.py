@@ -101,10 +101,6 @@ def _compare(
     sd = np.nan_to_num(uncertainty[both])
     found: dict[str, Any] = scores(t, mean, w)
     found["cells"] = found.pop("n")
-    mass = w * (366 if calendar.isleap(year) else 365) * mass_factor(flux)
-    totals, true_total = (m * mass).sum(axis=1), float((t * mass).sum())
-    total_sd, width = float(totals.std(ddof=1)) if n > 1 else np.nan, half_width(n)
-    off = abs(float(totals.mean()) - true_total)
     return {
         **found,
         "unit": variables.get(flux.variable).units,
@@ -112,13 +108,26 @@ def _compare(
         "expected_within": (n - 1) / (n + 1),
         "within_2sd": float(np.average(np.abs(t - mean) <= 2 * sd, weights=w)),
         "mean_sd": float(np.average(sd, weights=w)),
+        "within_90": float(np.average(np.abs(t - mean) <= NORMAL_90 * sd, weights=w)),
+        "members": n,
+        **(_totals(t, m, w * (366 if calendar.isleap(year) else 365), flux) if flux.budget_unit else {}),
+    }
+
+
+def _totals(
+    true: npt.NDArray[np.float64], members: npt.NDArray[np.float64], area_days: npt.NDArray[np.float64], flux: Flux
+) -> dict[str, Any]:
+    """Totals of a flux with a budget over cells with ``true`` (cell,) and ``members`` (member, cell) fluxes."""
+    mass, n = area_days * mass_factor(flux), len(members)
+    totals, true_total = (members * mass).sum(axis=1), float((true * mass).sum())
+    total_sd, width = float(totals.std(ddof=1)) if n > 1 else np.nan, half_width(n)
+    off = abs(float(totals.mean()) - true_total)
+    return {
         "true_total": true_total,
         "total": float(totals.mean()),
         "total_low": float(totals.min()),
         "total_high": float(totals.max()),
         "total_unit": flux.budget_unit,
-        "within_90": float(np.average(np.abs(t - mean) <= NORMAL_90 * sd, weights=w)),
-        "members": n,
         "total_sd": total_sd,
         "total_within_2sd": float(off <= 2 * total_sd) if n > 1 else np.nan,
         "total_within_90": float(off <= width * total_sd) if n > 1 else np.nan,

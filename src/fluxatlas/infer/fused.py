@@ -130,8 +130,6 @@ class FusedNetwork:
         recurrent = [name for name, part in parts.items() if not isinstance(part, LinearPart)]
         if not all(isinstance(parts[name].cell, Gru) for name in recurrent):
             raise NotPointwiseError(f"the cell '{network.architecture.cell}' has no kernel")
-        if network.past:
-            raise NotPointwiseError("means of past drivers have no kernel")
         recording = Recording(network, drivers, statics)
         self.network = network
         self._lay_out(recording, {*drivers, *(name for part in network.submodules for name in past_of(part))})

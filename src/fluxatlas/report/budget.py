@@ -25,14 +25,14 @@ def budget(inputs: Inputs, settings: ReportBlock) -> Figure:
     """The flux by year and by biome (bars: mean, lines: interval of the members); published global totals."""
     table = pd.read_csv(inputs.one("budget"))
     system = get_system(inputs.system)
-    flux = system.shown_flux
+    flux = system.budgeted_flux
     rows = table[table["variable"] == flux.variable]
     whole = rows[rows["region_kind"] == "global"].sort_values("year")
     kind = "biome" if (rows["region_kind"] == "biome").any() else "zone"
     parts = rows[rows["region_kind"] == kind].groupby("region")[["mean", "low", "high"]].mean()
     parts = parts.sort_values("mean", ascending=False)
     panels: Any = [["years", "parts"], *([["published", "published"]] if system.published else [])]
-    heights = [1.25, 1][: len(panels)]
+    heights = [1.25, max(1.0, 0.2 * len(system.published))][: len(panels)]
     figure, axes = plt.subplot_mosaic(panels, figsize=(WIDTH, 2.2 * sum(heights)), height_ratios=heights)
     scale, text = _scale(float(whole[["low", "high"]].abs().to_numpy().max()), flux)
     label = f"{flux.label} ({text})"
@@ -95,22 +95,24 @@ def _draw_parts(axis: Any, parts: pd.DataFrame, scale: float) -> None:
 
 def _published(axis: Any, whole: pd.DataFrame, system: System) -> None:
     """Ranges of the globe from the literature; the domain's own total only where it is most of the land."""
-    flux, published = system.shown_flux, system.published
+    flux, published = system.budgeted_flux, system.published
     share = float(whole["area_m2"].iloc[0]) / LAND_AREA
-    names = [total.source for total in published]
-    largest = max([total.high for total in published], default=1.0)
+    names = [textwrap.fill(total.source, 34) for total in published]
+    least, largest = min(0.0, *(total.low for total in published)), max(0.0, *(total.high for total in published))
     for place, total in enumerate(published):
         low, high = total.low, total.high
         axis.barh(place, high - low, left=low, height=0.5, color=FAINT, alpha=0.55)
-        axis.text(high + 0.6, place, f"{low:g}\u2013{high:g}", va="center", fontsize="small")
+        axis.annotate(f"{low:g} to {high:g}", (high, place), (4, 0), textcoords="offset points", va="center")
     if share >= COMPARABLE:
         names.append("this run")
         mean, low, high = (float(whole[name].mean()) for name in ("mean", "low", "high"))
-        largest = max(largest, high)
+        least, largest = min(least, low), max(largest, high)
         axis.errorbar(mean, len(published), xerr=[[mean - low], [high - mean]], fmt="o", color=COLORS[0], capsize=3)
     note = "shown, not tuned to" if share >= COMPARABLE else f"the domain is {100 * share:.2g} % of the land"
     axis.set_yticks(range(len(names)), names)
     axis.invert_yaxis()
     label = f"{flux.label} ({_unit(str(flux.budget_unit), flux.substance)}); {note}"
-    axis.set(title="Published totals of the globe", xlabel=label, xlim=(0, 1.12 * largest))
+    beside = 0.22 * (largest - least)
+    axis.set(title="Published totals of the globe", xlabel=label, xlim=(1.05 * least, largest + beside))
+    axis.axvline(0, color=FAINT, linewidth=0.7)
     axis.grid(visible=False, axis="y")

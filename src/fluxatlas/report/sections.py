@@ -132,7 +132,7 @@ def truth_section(table: pd.DataFrame, system: System) -> Section:
             "RMSE": number(row.rmse),
             "bias": fixed(row.bias, 3, sign=True),
             "within members": f"{row.within_members:.0%} (expected {row.expected_within:.0%})",
-            "total (true)": f"{number(row.total)} ({number(row.true_total)})",
+            "total (true)": "" if str(row.total) == "nan" else f"{number(row.total)} ({number(row.true_total)})",
         }
         for row in table.itertuples()
     ]

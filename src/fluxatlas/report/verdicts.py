@@ -52,8 +52,9 @@ def called(name: str, system: System) -> str:
 
 
 def total(budget: pd.DataFrame, system: System) -> str:
-    """One clause: the mean total of the shown flux over the years with the range of the members; empty without rows."""
-    flux = system.shown_flux
+    """One clause: the mean total, over the years, of the flux with a budget, with the range of the members; empty
+    without rows."""
+    flux = system.budgeted_flux
     rows = budget[(budget["region_kind"] == "global") & (budget["variable"] == flux.variable)]
     if rows.empty:
         return ""

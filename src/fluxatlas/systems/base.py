@@ -303,6 +303,17 @@ class System:
         return self.get_flux(self.shown or self.flux)
 
     @property
+    def budgeted_flux(self) -> Flux:
+        """The flux whose budget is shown: :attr:`shown_flux`, or where that is never summed the first that is.
+
+        Raises :class:`ConfigError` where no flux has a budget unit.
+        """
+        found = next((flux for flux in (self.shown_flux, *self.fluxes) if flux.budget_unit), None)
+        if found is None:
+            raise ConfigError(f"no flux of {self.name} has a budget", hint="give a Flux of it a budget_unit")
+        return found
+
+    @property
     def summed(self) -> tuple[str, ...]:
         """Fluxes that have a budget."""
         return tuple(flux.variable for flux in self.fluxes if flux.budget_unit)

@@ -266,7 +266,7 @@ def test_the_memory_does_not_grow_with_the_file(tmp_path) -> None:
         tracemalloc.stop()
         return found
 
-    assert peak(20_000) < 1.5 * peak(1_000)
+    assert peak(20_000) < 1.5 * peak(1_000) + 100_000  # bytes; the whole file would take megabytes
 
 
 # --- bad input -------------------------------------------------------------------------------------------------------

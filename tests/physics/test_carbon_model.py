@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from fluxatlas.errors import InputError
+from fluxatlas.process import SimulationResult
 from fluxatlas.process.carbon import model
 from fluxatlas.process.carbon.choices import CHOICES
 from fluxatlas.process.carbon.photosynthesis import (
@@ -30,36 +31,34 @@ SOIL = soils(CELLS)
 THETA = draw(model.priors(), CHOICES, CELLS, np.random.default_rng(3))
 
 
-def run(
-    given: dict | None = None, structure: dict | None = None, spinup_years: int = 1, **changed
-) -> model.CarbonResult:
+def run(given: dict | None = None, structure: dict | None = None, spinup_years: int = 1, **changed) -> SimulationResult:
     """The year with other drivers."""
     forcing = {**FORCING, **changed}
     return model.simulate(forcing, SOIL, given, lat=LAT, dates=DATES, structure=structure, spinup_years=spinup_years)
 
 
 @pytest.fixture(scope="module")
-def prior() -> model.CarbonResult:
+def prior() -> SimulationResult:
     """A draw from the prior in each cell, parameters and structure."""
     return run(dict(THETA.values), dict(THETA.forms))
 
 
 @pytest.fixture(scope="module")
-def default() -> model.CarbonResult:
+def default() -> SimulationResult:
     return run({"stock": 1.0}, spinup_years=3)
 
 
-def test_carbon_closes_every_day(prior: model.CarbonResult) -> None:
+def test_carbon_closes_every_day(prior: SimulationResult) -> None:
     assert np.abs(prior.residuals["carbon"]).max() < 1e-9  # g m-2 of up to 1e5
     assert np.abs(prior.residuals["water"]).max() < 1e-9
 
 
-def test_identities_hold_exactly(prior: model.CarbonResult) -> None:
+def test_identities_hold_exactly(prior: SimulationResult) -> None:
     np.testing.assert_array_equal(prior["nee"], prior["reco"] - prior["gpp"])
     np.testing.assert_array_equal(prior["reco"], prior["ra"] + prior["rh"])
     for name in ("gpp", "ra", "rh", "reco", "nee"):
         check_range(prior[name], name, where="carbon")
-    assert (prior["gpp"] > 0).any() and min(values.min() for values in prior.pools.values()) >= 0
+    assert (prior["gpp"] > 0).any() and min(values.min() for values in prior.state.values()) >= 0
 
 
 def test_what_the_pools_gain_is_what_the_air_loses() -> None:
@@ -70,12 +69,12 @@ def test_what_the_pools_gain_is_what_the_air_loses() -> None:
         model.simulate({k: v[:days] for k, v in longer.items()}, SOIL, lat=LAT, dates=dates[:days], spinup_years=0)
         for days in (365, 455)
     ]
-    gained = sum(ends[1].pools.values()) - sum(ends[0].pools.values())
+    gained = sum(ends[1].state.values()) - sum(ends[0].state.values())
     lost = ends[1]["nee"][365:].sum(axis=0, dtype=float)
     np.testing.assert_allclose(gained, -lost, atol=1e-3)  # outputs are single precision
 
 
-def test_the_start_is_in_balance_with_the_year(default: model.CarbonResult) -> None:
+def test_the_start_is_in_balance_with_the_year(default: SimulationResult) -> None:
     year = {name: default[name].sum(axis=0, dtype=float) for name in ("nee", "gpp", "ra")}
     grows = year["gpp"] > 200
     assert grows.sum() > 100
@@ -84,7 +83,7 @@ def test_the_start_is_in_balance_with_the_year(default: model.CarbonResult) -> N
     assert 0.4 < np.median(share) < 0.6  # half of production (Waring et al. 1998)
 
 
-def test_young_stands_take_up_carbon(default: model.CarbonResult) -> None:
+def test_young_stands_take_up_carbon(default: SimulationResult) -> None:
     young = run({"stock": 0.6}, spinup_years=3)
     assert (young["nee"].sum(axis=0) < default["nee"].sum(axis=0) + 1e-3).all()
 

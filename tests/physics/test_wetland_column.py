@@ -169,11 +169,11 @@ def test_bad_input_is_refused() -> None:
         simulate(weather, {}, dates=dates)
     with pytest.raises(InputError, match="not finite in cell 0"):
         simulate(weather, {"phh2o": [np.nan]}, dates=dates)
-    with pytest.raises(InputError, match="unknown scheme 'lumpd'; did you mean 'lumped'"):
+    with pytest.raises(InputError, match="unknown scheme model 'lumpd'; did you mean 'lumped'"):
         simulate(weather, soil, dates=dates, forms={"scheme": "lumpd"})
-    with pytest.raises(InputError, match="unknown choice 'sceme'; did you mean 'scheme'"):
+    with pytest.raises(InputError, match="unknown structural choice 'sceme'; did you mean 'scheme'"):
         simulate(weather, soil, dates=dates, forms={"sceme": "lumped"})
-    with pytest.raises(InputError, match="bad codes of 'acidity'"):
+    with pytest.raises(InputError, match=r"'acidity' has codes 3\.\.3"):
         simulate(weather, soil, dates=dates, forms={"acidity": np.array([3])})
     with pytest.raises(InputError, match="'runon' is 9, outside 0"):
         simulate(weather, soil, {"runon": 9.0}, dates=dates)

@@ -18,7 +18,8 @@ from .choices import CHOICES
 
 if TYPE_CHECKING:
     from . import parameters
-    from .column import SimulationResult, State, simulate, simulate_soil
+    from .blocks import SimulationResult
+    from .column import State, simulate, simulate_soil
     from .hydraulics import soil_properties
     from .profiles import methane_under
     from .structure import Structure
@@ -36,7 +37,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "SimulationResult": "column",
+    "SimulationResult": "blocks",
     "State": "column",
     "Structure": "structure",
     "methane_under": "profiles",

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from ..errors import InputError
+from ..variables import check_range
 from . import evapotranspiration as et
 
 FloatArray = npt.NDArray[np.float32]
@@ -100,3 +101,23 @@ def validated_site(
             raise InputError(f"attribute '{name}' is not finite in cell {cell}", where="attributes")
         site[name] = values
     return site
+
+
+def soil_attributes(attributes: Mapping[str, npt.ArrayLike], names: tuple[str, ...]) -> list[npt.NDArray[np.float64]]:
+    """The soil attributes ``names`` as float64 arrays of one dimension at least.
+
+    Raises :class:`InputError` for one that is absent, not finite or outside the variable table.
+    """
+    found = []
+    for name in names:
+        if name not in attributes:
+            raise InputError(f"attribute '{name}' is missing", where="soil properties", hint=f"give all of {names}")
+        values = np.atleast_1d(np.asarray(attributes[name], float))
+        if not np.isfinite(values).all():
+            hint = "leave out cells without attributes"
+            raise InputError(
+                f"attribute '{name}' is not finite in cell {int(np.argmin(np.isfinite(values)))}", hint=hint
+            )
+        check_range(values, name, where="soil properties")
+        found.append(values)
+    return found

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import namedtuple
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,6 +18,7 @@ import pandas as pd
 from . import methane, parameters
 from ._kernel import BUDGETS, FULL, HEAT_AND_WATER, OUTPUTS, SOIL, SPIN, run_block, work_rows
 from ._validate import validated_forcing, validated_site
+from .blocks import SimulationResult, part_of
 from .heat import LAYERS, initial_temperature, settle_depths
 from .hydraulics import KPA_PER_M, retained, soil_properties
 from .methane_column import NODE_CENTRES, Column
@@ -50,23 +50,6 @@ class State(NamedTuple):
         return State(*(part.copy() for part in self))
 
 
-@dataclass(frozen=True)
-class SimulationResult:
-    """What :func:`simulate` gives.
-
-    daily: float32 arrays (T, N) by variable name in canonical units. state: at the end of the last day. residuals:
-    daily closure of the budgets, arrays (T, N): ``energy`` [J m-2], ``water`` [kg m-2], ``methane`` [mg m-2]; round-off
-    if all is well.
-    """
-
-    daily: dict[str, FloatArray]
-    state: State
-    residuals: dict[str, FloatArray]
-
-    def __getitem__(self, name: str) -> FloatArray:
-        return self.daily[name]
-
-
 def simulate(
     forcing: Mapping[str, npt.ArrayLike],
     attributes: Mapping[str, npt.ArrayLike],
@@ -77,7 +60,7 @@ def simulate(
     structure: Structure | None = None,
     spinup_years: int = 0,
     state: State | None = None,
-) -> SimulationResult:
+) -> SimulationResult[State]:
     """Run the soil column over the days of ``forcing``.
 
     Parameters
@@ -92,7 +75,8 @@ def simulate(
     spinup_years: how often the first 365 days are run before the first day. state: start from here instead of a guess.
 
     Returns the variables of the soil methane system (its intermediates, ``ch4ox``, ``ch4prod``, ``fch4``) and ``mrro``;
-    ``fch4`` is positive upward. Raises :class:`InputError` for an absent or misshapen driver or attribute, a value that
+    ``fch4`` is positive upward. Budgets of ``residuals``: ``energy`` [J m-2], ``water`` [kg m-2], ``methane`` [mg m-2].
+    Raises :class:`InputError` for an absent or misshapen driver or attribute, a value that
     is not finite (named with its day and cell), an unknown parameter or structure, or a value outside its bounds.
     """
     drivers = validated_forcing(forcing, np.asarray(lat, float), dates, spinup_years)
@@ -109,7 +93,7 @@ def simulate_soil(
     dates: pd.DatetimeIndex,
     spinup_years: int = 0,
     state: State | None = None,
-) -> SimulationResult:
+) -> SimulationResult[State]:
     """Heat, water and snow of the column, without methane; the same numbers as :func:`simulate` to the last bit.
 
     As :func:`simulate`, but neither ``ch4`` nor ``phh2o``, ``cropFrac``, ``ndep`` are read. Returns
@@ -134,7 +118,7 @@ def _run(
     spinup_years: int,
     state: State | None,
     record: int,
-) -> SimulationResult:
+) -> SimulationResult[State]:
     """Run the column, with methane (``record`` FULL) or without (SOIL); see :func:`simulate`."""
     steps, cells = drivers[0].shape
     values = _parameters(given, cells)
@@ -150,10 +134,10 @@ def _run(
     residuals = np.empty((len(budgets), steps, cells))
     for offset in range(0, cells, BLOCK):
         cut = slice(offset, min(offset + BLOCK, cells))
-        block = _cut(current, cut)
+        block = part_of(current, cut)
         n = cut.stop - offset
         rows: Any = work_rows(n)
-        static = (_cut(soil, cut), _cut(p, cut), roots[:, cut].copy(), _cut(column, cut), block, rows)
+        static = (part_of(soil, cut), part_of(p, cut), roots[:, cut].copy(), part_of(column, cut), block, rows)
         for _ in range(spinup_years):
             run_block(offset, n, min(steps, 365), drivers, *static, daily, residuals, SPIN)
             if steps >= 365:
@@ -166,11 +150,6 @@ def _run(
         state=current,
         residuals=dict(zip(budgets, residuals, strict=True)),
     )
-
-
-def _cut(arrays: Any, cells: slice) -> Any:
-    """A copy of a tuple of arrays (..., N) for some cells."""
-    return type(arrays)(*(np.array(array[..., cells], order="C") for array in arrays))
 
 
 def _parameters(given: Mapping[str, npt.ArrayLike], cells: int) -> dict[str, npt.NDArray[np.float64]]:

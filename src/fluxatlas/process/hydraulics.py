@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import InputError
-from ..variables import check_range, get
+from ..variables import get
+from ._validate import soil_attributes
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -60,7 +60,7 @@ def soil_properties(attributes: Mapping[str, npt.ArrayLike]) -> dict[str, FloatA
 
     Raises :class:`InputError` for an absent attribute, a value that is not finite or outside the variable table.
     """
-    sand, clay, soc, bdod = (_attribute(attributes, name) for name in ATTRIBUTES)
+    sand, clay, soc, bdod = soil_attributes(attributes, ATTRIBUTES)
     low, high = get("phi").valid
     phi = np.clip(1.0 - bdod / PARTICLE_DENSITY, low, high)
     organic = organic_fraction(soc, bdod)
@@ -111,14 +111,3 @@ def _thermal(sand: FloatArray, clay: FloatArray, organic: FloatArray, phi: Float
         "lam_ice": np.maximum(lam_solid ** (1 - phi) * 2.2**phi, lam_dry),
         "kersten": np.interp(sand, (40.0, 60.0), (1.0, 0.7)),
     }
-
-
-def _attribute(attributes: Mapping[str, npt.ArrayLike], name: str) -> FloatArray:
-    if name not in attributes:
-        raise InputError(f"attribute '{name}' is missing", where="soil properties", hint=f"give all of {ATTRIBUTES}")
-    values = np.atleast_1d(np.asarray(attributes[name], float))
-    if not np.isfinite(values).all():
-        cell = int(np.argmin(np.isfinite(values)))
-        raise InputError(f"attribute '{name}' is not finite in cell {cell}", hint="leave out cells without attributes")
-    check_range(values, name, where="soil properties")
-    return values

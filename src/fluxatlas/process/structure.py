@@ -39,12 +39,17 @@ class Structure:
 def codes_of(
     choices: Mapping[str, tuple[str, ...]], chosen: Mapping[str, Choice], n: int
 ) -> dict[str, npt.NDArray[np.int64]]:
-    """The code of every choice in ``chosen``, a name or codes, as arrays of shape (n,).
+    """The code of each of the ``choices`` as arrays of shape (n,): ``chosen``, a name or codes; otherwise the first.
 
-    Raises :class:`InputError` for a bad name, code or shape.
+    Raises :class:`InputError` for an unknown choice, a bad name, code or shape.
     """
+    for choice in chosen:
+        if choice not in choices:
+            hint = f"choose from {', '.join(choices)}"
+            raise InputError(f"unknown structural choice '{choice}'{nearest(choice, choices)}", hint=hint)
     result = {}
-    for choice, given in chosen.items():
+    for choice in choices:
+        given = chosen.get(choice, 0)
         array = np.asarray(code(choice, given, choices) if isinstance(given, str) else given)
         if array.shape not in ((), (n,)) or not np.issubdtype(array.dtype, np.integer):
             raise InputError(

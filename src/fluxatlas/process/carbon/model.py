@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections import namedtuple
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,13 +20,14 @@ import numpy.typing as npt
 import pandas as pd
 
 from ...astronomy import daylight_fraction
-from ...errors import InputError
-from ...theta import IntArray, Prior
+from ...theta import Prior
 from .. import parameters
 from .._validate import checked
+from ..blocks import SimulationResult, part_of
 from ..column import simulate_soil
 from ..hydraulics import soil_properties
 from ..parameters import ParameterTable
+from ..structure import Choice, codes_of
 from . import _kernel
 from ._kernel import DRIVERS, MEAN, OUTPUTS, POOLS, RECORD, SPIN, run_block, work_rows
 from .choices import CHOICES
@@ -44,23 +44,6 @@ Parameters: Any = namedtuple("Parameters", TABLE.names)  # type: ignore[misc]
 Fixed: Any = _kernel.Fixed
 State: Any = _kernel.State
 Codes: Any = namedtuple("Codes", tuple(CHOICES))  # type: ignore[misc]
-
-
-@dataclass(frozen=True)
-class CarbonResult:
-    """What :func:`simulate` gives.
-
-    daily: float32 arrays (T, N) by variable name in canonical units. pools: carbon [g m-2] by pool (N,) after the last
-    day. residuals: daily closure, arrays (T, N): ``carbon`` [g m-2], ``energy`` [J m-2], ``water`` [kg m-2]; round-off
-    if all is well.
-    """
-
-    daily: dict[str, FloatArray]
-    pools: dict[str, FloatArray]
-    residuals: dict[str, FloatArray]
-
-    def __getitem__(self, name: str) -> FloatArray:
-        return self.daily[name]
 
 
 def physical() -> tuple[str, ...]:
@@ -82,9 +65,9 @@ def simulate(
     *,
     lat: npt.ArrayLike,
     dates: pd.DatetimeIndex,
-    structure: Mapping[str, IntArray] | None = None,
+    structure: Mapping[str, Choice] | None = None,
     spinup_years: int = 0,
-) -> CarbonResult:
+) -> SimulationResult[dict[str, FloatArray]]:
     """Run the model over the days of ``forcing``.
 
     Parameters
@@ -94,13 +77,14 @@ def simulate(
     given: parameters of heat and water (``soil_methane.csv``) and of carbon (``carbon.csv``), numbers or arrays (N,);
         those not given take their defaults.
     lat: latitude (N,) [degrees north]. dates: the T days.
-    structure: codes (N,) of :data:`~fluxatlas.process.carbon.choices.CHOICES`; left out: the first form.
+    structure: name, or codes (N,), by choice of :data:`~fluxatlas.process.carbon.choices.CHOICES`; others: the first.
     spinup_years: how often the first 365 days are run before the first day, after the equilibrium.
 
     Returns ``gpp``, ``ra``, ``rh``, ``reco`` and ``nee`` [g m-2 d-1 of carbon], all but ``gpp`` positive to the
     atmosphere, and what :func:`~fluxatlas.process.simulate_soil` gives. ``nee`` is ``reco - gpp`` and ``reco`` is
-    ``ra + rh`` in single precision. Raises :class:`InputError` for an absent, misshapen or non-finite input, an unknown
-    parameter or choice, and a parameter beyond its bounds.
+    ``ra + rh`` in single precision. ``state`` is the carbon [g m-2] of each pool (N,); budgets of ``residuals``:
+    ``carbon`` [g m-2], ``energy`` [J m-2], ``water`` [kg m-2]. Raises :class:`InputError` for an absent,
+    misshapen or non-finite input, an unknown parameter or choice, and a parameter beyond its bounds.
     """
     values, soil_values = _split(given or {}, np.size(lat))
     soil = simulate_soil(forcing, attributes, soil_values, lat=lat, dates=dates, spinup_years=spinup_years)
@@ -110,7 +94,7 @@ def simulate(
     series = {**{name: checked(forcing, name, shape, dates) for name in OWN}, **soil.daily, "hours": hours}
     drivers = np.stack([np.asarray(series[name], np.float32) for name in DRIVERS])
     p: Any = Parameters(**values)
-    codes = Codes(**_codes(structure or {}, shape[1]))
+    codes = Codes(**codes_of(CHOICES, structure or {}, shape[1]))
     fixed = _fixed(p, attributes)
     daily, residuals = np.empty((len(OUTPUTS), *shape), np.float32), np.empty(shape)
     pools = np.empty((len(POOLS), shape[1]))
@@ -120,7 +104,7 @@ def simulate(
     made = dict(zip(OUTPUTS, daily, strict=True))
     made["reco"] = made["ra"] + made["rh"]
     made["nee"] = made["reco"] - made["gpp"]
-    return CarbonResult(
+    return SimulationResult(
         {**soil.daily, **made}, dict(zip(POOLS, pools, strict=True)), {**soil.residuals, "carbon": residuals}
     )
 
@@ -131,12 +115,12 @@ def _run(
     """One block of cells; returns its pools."""
     offset, n = cut.start, cut.stop - cut.start
     year = min(drivers.shape[1], 365)
-    part, own, rows = _cut(p, cut), _cut(fixed, cut), work_rows(n)
+    part, own, rows = part_of(p, cut), part_of(fixed, cut), work_rows(n)
     celsius = drivers[0, : min(year, 30), cut].mean(axis=0, dtype=float) - 273.15
     state = State(celsius, np.ones(n), np.zeros((len(POOLS), n)))
-    static = (drivers, part, _cut(codes, cut), own, state, rows, daily, residuals)
+    static = (drivers, part, part_of(codes, cut), own, state, rows, daily, residuals)
     run_block(offset, n, year, *static, MEAN)
-    state.pools[:] = equilibrium(part, _cut(codes, cut), own, rows.mean)
+    state.pools[:] = equilibrium(part, part_of(codes, cut), own, rows.mean)
     state.acclimated[:] = celsius
     for _ in range(spinup_years):
         run_block(offset, n, year, *static, SPIN)
@@ -180,24 +164,3 @@ def _split(given: Mapping[str, npt.ArrayLike], n: int) -> tuple[dict[str, Any], 
     """Parameters of carbon, complete, and those of heat and water that are given."""
     soil = {name: values for name, values in given.items() if name in physical()}
     return TABLE.complete({name: values for name, values in given.items() if name not in soil}, n), soil
-
-
-def _codes(structure: Mapping[str, IntArray], n: int) -> dict[str, npt.NDArray[np.int64]]:
-    """The code of every choice, shape (n,)."""
-    if unknown := sorted(set(structure) - set(CHOICES)):
-        raise InputError(f"unknown structural choice '{unknown[0]}'", hint=f"choose from {', '.join(CHOICES)}")
-    found = {}
-    for name, forms in CHOICES.items():
-        codes = np.array(np.broadcast_to(np.asarray(structure.get(name, 0)), (n,)), np.int64)
-        if codes.size and (codes.min() < 0 or codes.max() >= len(forms)):
-            raise InputError(
-                f"structure '{name}' has codes {codes.min()}..{codes.max()}",
-                hint=f"codes run from 0 to {len(forms) - 1}: {', '.join(forms)}",
-            )
-        found[name] = codes
-    return found
-
-
-def _cut(arrays: Any, cells: slice) -> Any:
-    """A copy of a tuple of arrays (..., N) for some cells."""
-    return type(arrays)(*(np.array(array[..., cells], order="C") for array in arrays))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import namedtuple
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ import pandas as pd
 
 from ...errors import InputError
 from .._validate import checked
+from ..blocks import SimulationResult, part_of
 from ..parameters import ParameterTable
 from ._kernel import BUDGETS, DRIVERS, OUTPUTS, State, run_block, work_rows
 from .retention import retained, soil_limits
@@ -26,23 +26,6 @@ Parameters: Any = namedtuple("Parameters", TABLE.names)  # type: ignore[misc]
 Soil: Any = namedtuple("Soil", ("swcwp", "swcfc", "swcsat", "k_sat", "exponent"))
 
 
-@dataclass(frozen=True)
-class SimulationResult:
-    """What :func:`simulate` gives.
-
-    daily: float32 arrays (T, N) by variable name in canonical units. state: water of the two layers [1] and snow
-    [kg m-2] after the last day, arrays (N,). residuals: daily closure, arrays (T, N): ``energy`` [W m-2], ``water``
-    [kg m-2]; round-off if all is well.
-    """
-
-    daily: dict[str, FloatArray]
-    state: State
-    residuals: dict[str, FloatArray]
-
-    def __getitem__(self, name: str) -> FloatArray:
-        return self.daily[name]
-
-
 def simulate(
     forcing: Mapping[str, npt.ArrayLike],
     attributes: Mapping[str, npt.ArrayLike],
@@ -51,7 +34,7 @@ def simulate(
     dates: pd.DatetimeIndex,
     spinup_years: int = 0,
     state: State | None = None,
-) -> SimulationResult:
+) -> SimulationResult[State]:
     """Run two layers of soil (0-5 cm and 5-100 cm), snow and a canopy over the days of ``forcing``.
 
     Parameters
@@ -64,8 +47,9 @@ def simulate(
 
     Returns net radiation ``rns``, heat into the ground ``hfdsl``, turbulent fluxes ``hfls`` and ``hfss`` (positive
     upward), which close by construction; ``evapfrac``, the latent heat over ``max(rns - hfdsl, 20 W m-2)`` within
-    -1..3; soil water ``swc05`` and ``swc45`` (mean of each layer), ``snw``, ``evspsbl``, ``mrro`` and ``gpp``. Raises
-    :class:`InputError` for an absent, misshapen or non-finite input and a parameter beyond its bounds.
+    -1..3; soil water ``swc05`` and ``swc45`` (mean of each layer), ``snw``, ``evspsbl``, ``mrro`` and ``gpp``. Budgets
+    of ``residuals``: ``energy`` [W m-2], ``water`` [kg m-2]. Raises :class:`InputError` for an absent,
+    misshapen or non-finite input and a parameter beyond its bounds.
     """
     if spinup_years < 0:
         raise InputError(f"spinup_years is {spinup_years}", hint="give zero or more")
@@ -83,16 +67,11 @@ def simulate(
     for offset in range(0, cells, BLOCK):
         cut = slice(offset, min(offset + BLOCK, cells))
         n = cut.stop - offset
-        block = _cut(current, cut)
-        fixed = (drivers, _cut(soil, cut), _cut(p, cut), block, work_rows(n), np.zeros(n), daily, residuals)
+        block = part_of(current, cut)
+        fixed = (drivers, part_of(soil, cut), part_of(p, cut), block, work_rows(n), np.zeros(n), daily, residuals)
         for _ in range(spinup_years):
             run_block(offset, n, min(len(dates), 365), *fixed, False)
         run_block(offset, n, len(dates), *fixed, True)
         for whole, part in zip(current, block, strict=True):
             whole[cut] = part
     return SimulationResult(dict(zip(OUTPUTS, daily, strict=True)), current, dict(zip(BUDGETS, residuals, strict=True)))
-
-
-def _cut(arrays: Any, cells: slice) -> Any:
-    """A copy of a tuple of arrays (N,) for some cells."""
-    return type(arrays)(*(np.array(array[cells]) for array in arrays))

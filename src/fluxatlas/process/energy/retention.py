@@ -8,13 +8,11 @@ wilting point < field capacity < saturation is kept [D].
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ...errors import InputError
-from ...variables import check_range
+from .._validate import soil_attributes
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -34,7 +32,7 @@ def soil_limits(attributes: Mapping[str, npt.ArrayLike]) -> dict[str, FloatArray
     unsaturated conductivity. Raises :class:`InputError` for an absent attribute, a value that is not finite or outside
     the variable table.
     """
-    sand, clay, soc = (_attribute(attributes, name) for name in ATTRIBUTES)
+    sand, clay, soc = soil_attributes(attributes, ATTRIBUTES)
     om = np.minimum(0.1 * soc * ORGANIC_PER_CARBON, MOST_ORGANIC)
     c = np.minimum(clay, MOST_CLAY) / 100.0
     s = np.minimum(sand, 100.0 - 100.0 * c) / 100.0
@@ -64,14 +62,3 @@ def retained(limits: Mapping[str, FloatArray], factor: FloatArray) -> dict[str, 
 
 def _regression(s: FloatArray, c: FloatArray, om: FloatArray, k: tuple[float, ...]) -> FloatArray:
     return k[0] * s + k[1] * c + k[2] * om + k[3] * s * om + k[4] * c * om + k[5] * s * c + k[6]
-
-
-def _attribute(attributes: Mapping[str, npt.ArrayLike], name: str) -> Any:
-    if name not in attributes:
-        raise InputError(f"attribute '{name}' is missing", where="soil limits", hint=f"give all of {ATTRIBUTES}")
-    values = np.atleast_1d(np.asarray(attributes[name], float))
-    if not np.isfinite(values).all():
-        cell = int(np.argmin(np.isfinite(values)))
-        raise InputError(f"attribute '{name}' is not finite in cell {cell}", hint="leave out cells without attributes")
-    check_range(values, name, where="soil limits")
-    return values

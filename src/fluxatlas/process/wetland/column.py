@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from collections import namedtuple
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ...errors import InputError, nearest
-from .._validate import checked
+from ...errors import InputError
+from .._validate import checked, validated_site
+from ..blocks import SimulationResult, part_of
 from ..heat import initial_temperature
 from ..parameters import ParameterTable
+from ..structure import Choice, codes_of
 from . import rates
 from ._kernel import BUDGETS, DRIVERS, DZ, LAYERS, OUTPUTS, Fixed, State, run_block, work_rows
 from .choices import CHOICES
 
 FloatArray = npt.NDArray[np.floating[Any]]
-Form = str | npt.NDArray[np.integer[Any]]
 
 BLOCK = 256
 """Cells worked on together; about 1 MB of state and work arrays."""
@@ -29,32 +29,16 @@ TABLE = ParameterTable("wetland")
 Parameters: Any = namedtuple("Parameters", TABLE.names)  # type: ignore[misc]
 
 
-@dataclass(frozen=True)
-class SimulationResult:
-    """What :func:`simulate` gives.
-
-    daily: float32 arrays (T, N) by variable name in canonical units. state: after the last day. residuals: daily
-    closure, arrays (T, N): ``methane`` [mmol m-2], ``water`` [kg m-2]; round-off if all is well.
-    """
-
-    daily: dict[str, FloatArray]
-    state: State
-    residuals: dict[str, FloatArray]
-
-    def __getitem__(self, name: str) -> FloatArray:
-        return self.daily[name]
-
-
 def simulate(
     forcing: Mapping[str, npt.ArrayLike],
     attributes: Mapping[str, npt.ArrayLike],
     parameters: Mapping[str, npt.ArrayLike] | None = None,
     *,
     dates: pd.DatetimeIndex,
-    forms: Mapping[str, Form] | None = None,
+    forms: Mapping[str, Choice] | None = None,
     spinup_years: int = 0,
     state: State | None = None,
-) -> SimulationResult:
+) -> SimulationResult[State]:
     """Run 1.5 m of wetland soil over the days of ``forcing``.
 
     Parameters
@@ -69,16 +53,17 @@ def simulate(
     plus transport by plants ``ch4wetpla`` plus bubbles ``ch4wetebu`` less uptake ``ch4wetupt`` of air, none of them
     negative; production and oxidation of the column; soil temperatures; ``wth``, the height of the water table above
     the surface [m]; ``snw`` and ``evspsbl``. The lumped scheme has no stores of methane: its production is its flux and
-    its pathways are fixed shares of it. Raises :class:`InputError` for an absent, misshapen or non-finite input, an
-    unknown form and a parameter beyond its bounds.
+    its pathways are fixed shares of it. Budgets of ``residuals``: ``methane`` [mmol m-2], ``water``
+    [kg m-2]. Raises :class:`InputError` for an absent, misshapen or non-finite input, an unknown form and a parameter
+    beyond its bounds.
     """
     if spinup_years < 0:
         raise InputError(f"spinup_years is {spinup_years}", hint="give zero or more")
-    ph = _ph(attributes)
-    cells = ph.size
+    cells = np.size(attributes.get("phh2o", ()))
+    ph = validated_site(attributes, cells, ("phh2o",))["phh2o"]
     drivers = np.stack([checked(forcing, name, (len(dates), cells), dates) for name in DRIVERS])
     p: Any = Parameters(**TABLE.complete(parameters or {}, cells))
-    codes = form_codes(forms or {}, cells)
+    codes = {name: code.astype(float) for name, code in codes_of(CHOICES, forms or {}, cells).items()}
     fixed = _fixed(p, ph, codes)
     current = _first_state(drivers[0], cells) if state is None else _copied(state, cells)
     daily = np.empty((len(OUTPUTS), len(dates), cells), np.float32)
@@ -86,43 +71,23 @@ def simulate(
     for offset in range(0, cells, BLOCK):
         cut = slice(offset, min(offset + BLOCK, cells))
         n = cut.stop - offset
-        block = _cut(current, cut)
-        given = (drivers, _cut(fixed, cut), _cut(p, cut), block, *work_rows(n), np.zeros((2, n)), daily, residuals)
+        block = part_of(current, cut)
+        given = (
+            drivers,
+            part_of(fixed, cut),
+            part_of(p, cut),
+            block,
+            *work_rows(n),
+            np.zeros((2, n)),
+            daily,
+            residuals,
+        )
         for _ in range(spinup_years):
             run_block(offset, n, min(len(dates), 365), *given, False)
         run_block(offset, n, len(dates), *given, True)
         for whole, part in zip(current, block, strict=True):
             whole[..., cut] = part
     return SimulationResult(dict(zip(OUTPUTS, daily, strict=True)), current, dict(zip(BUDGETS, residuals, strict=True)))
-
-
-def form_codes(forms: Mapping[str, Form], cells: int) -> dict[str, npt.NDArray[np.float64]]:
-    """The code of every choice (cells,), as numbers; raises :class:`InputError` for a name, code or shape that cannot
-    be."""
-    found = {choice: np.zeros(cells) for choice in CHOICES}
-    for choice, form in forms.items():
-        if choice not in CHOICES:
-            raise InputError(
-                f"unknown choice '{choice}'{nearest(choice, CHOICES)}", hint=f"choose from {list(CHOICES)}"
-            )
-        names = CHOICES[choice]
-        if isinstance(form, str):
-            if form not in names:
-                raise InputError(f"unknown {choice} '{form}'{nearest(form, names)}", hint=f"choose from {names}")
-            form = np.full(cells, names.index(form))
-        if form.shape != (cells,) or (cells and not set(np.unique(form)) <= set(range(len(names)))):
-            raise InputError(f"bad codes of '{choice}'", hint=f"give ({cells},) codes from 0 to {len(names) - 1}")
-        found[choice] = form.astype(float)
-    return found
-
-
-def _ph(attributes: Mapping[str, npt.ArrayLike]) -> npt.NDArray[np.float64]:
-    if "phh2o" not in attributes:
-        raise InputError("attribute 'phh2o' is missing", where="attributes")
-    ph = np.atleast_1d(np.asarray(attributes["phh2o"], float))
-    if not np.isfinite(ph).all():
-        raise InputError(f"attribute 'phh2o' is not finite in cell {int(np.argmin(np.isfinite(ph)))}")
-    return ph
 
 
 def _fixed(p: Any, ph: npt.NDArray[np.float64], codes: Mapping[str, npt.NDArray[np.float64]]) -> Fixed:
@@ -159,8 +124,3 @@ def _copied(state: State, cells: int) -> State:
     if any(part.shape[-1:] != (cells,) for part in state):
         raise InputError(f"the state has shapes {[part.shape for part in state]}", hint=f"give {cells} cells of each")
     return State(*(np.array(part, float) for part in state))
-
-
-def _cut(arrays: Any, cells: slice) -> Any:
-    """A copy of a tuple of arrays (..., N) for some cells."""
-    return type(arrays)(*(np.array(array[..., cells], order="C") for array in arrays))

@@ -85,6 +85,11 @@ def soil_properties(attributes: Mapping[str, npt.ArrayLike]) -> dict[str, FloatA
     }
 
 
+def with_density(statics: Mapping[str, npt.ArrayLike]) -> dict[str, Any]:
+    """``statics`` with the bulk density ``bdod`` [kg m-3] that has their porosity ``phi``."""
+    return {**statics, "bdod": PARTICLE_DENSITY * (1 - np.asarray(statics["phi"], float))}
+
+
 def retained(properties: Mapping[str, FloatArray], factor: FloatArray) -> dict[str, FloatArray]:
     """``properties`` of a soil that holds ``factor`` times the water at any suction below saturation.
 

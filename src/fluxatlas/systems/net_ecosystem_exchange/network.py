@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from ..protocols import Head, NetworkParts
-from ..soil_methane_sink.network import water
+from ..soil_water import water
 from . import knowledge
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 
 from ...process import soil_properties
 from ...process.carbon import model
-from ...process.hydraulics import PARTICLE_DENSITY
+from ...process.hydraulics import with_density
 from ...theta import Theta
 from ..protocols import Arrays, FloatArray
 
@@ -45,7 +44,7 @@ class CarbonColumn:
 
     def attributes_of(self, statics: Arrays) -> dict[str, FloatArray]:
         """``statics`` with the bulk density ``bdod`` [kg m-3] that has their porosity."""
-        return {**statics, "bdod": PARTICLE_DENSITY * (1 - np.asarray(statics["phi"], float))}
+        return with_density(statics)
 
 
 MODEL = CarbonColumn()

@@ -22,15 +22,11 @@ from ... import variables
 from ...process import methane_column_torch as column
 from ...process import methane_torch as physics
 from ..protocols import Head, NetworkParts
+from ..soil_water import water
 from . import knowledge
 
 CORRECTIONS = {"difs": 0.7, "oxk": 1.5, "ch4prod": 1.5}
 """Largest log-corrections: a factor of 2 for the diffusivity, of 4.5 for rates, which places differ in."""
-
-FULL = torch.tensor(0.98)
-"""Share of the pores that water fills in a soil that takes no more."""
-LEAST_STEP = 0.5
-"""Least step of water content on the logit scale, where field capacity is all but saturation."""
 
 AIR = ("ch4", "ps", "tas", "huss")
 
@@ -40,17 +36,6 @@ def diffusivity(known: Mapping[str, Tensor], model: str) -> Tensor:
     air = physics.air_filled_porosity(known["phi"], known["swc05"], known["tsl05"])
     free_air = physics.free_air_diffusivity(known["tsl05"].clamp(*variables.get("tsl05").valid), known["ps"])
     return physics.soil_diffusivity(known["phi"], air, column.retention(known).b, free_air, model)
-
-
-def water(raw: Tensor, known: Mapping[str, Tensor], scaler: Any, options: Mapping[str, str]) -> Tensor:
-    """Water content [1] between 0 and the porosity: as its share of the pores at ``raw`` = -1, 0 and 2, on the logit
-    scale and straight between, wilting point, field capacity and :data:`FULL`."""
-    soil = column.retention(known)
-    capacity, wilting, full = (
-        torch.logit(share, 0.01) for share in (soil.theta_fc / known["phi"], soil.theta_wp / known["phi"], FULL)
-    )
-    drier, wetter = (capacity - wilting).clamp_min(LEAST_STEP), ((full - capacity) / 2).clamp_min(LEAST_STEP)
-    return known["phi"] * torch.sigmoid(capacity + raw * torch.where(raw < 0, drier, wetter))
 
 
 def corrected_diffusivity(raw: Tensor, known: Mapping[str, Tensor], scaler: Any, options: Mapping[str, str]) -> Tensor:

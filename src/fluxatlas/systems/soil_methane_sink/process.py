@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 
 from ...process import Structure, methane_under, simulate, soil_properties
-from ...process.hydraulics import PARTICLE_DENSITY
+from ...process.hydraulics import with_density
 from ...theta import Theta
 from ..protocols import Arrays, FloatArray
 
@@ -50,7 +49,7 @@ class MethaneColumn:
 
     def attributes_of(self, statics: Arrays) -> dict[str, FloatArray]:
         """``statics`` with the bulk density ``bdod`` [kg m-3] that has their porosity."""
-        return {**statics, "bdod": PARTICLE_DENSITY * (1 - np.asarray(statics["phi"], float))}
+        return with_density(statics)
 
 
 MODEL = MethaneColumn()

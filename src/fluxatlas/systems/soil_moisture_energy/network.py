@@ -15,6 +15,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,6 +23,7 @@ import torch
 from torch import Tensor
 
 from ...process.energy import canopy_torch as physics
+from ...process.energy.retention import GAP
 from ...process.projection_torch import project
 from ..protocols import Bound, Head, NetworkParts
 from . import knowledge
@@ -29,6 +31,8 @@ from . import knowledge
 SWITCH = 20.0
 """Available energy [W m-2] below which the evaporative fraction is taken of this much (as in the process model)."""
 FRACTION = (-0.5, 3.0)
+MIDDLE = math.log((0.5 - FRACTION[0]) / (FRACTION[1] - 0.5))
+"""Raw output at which the fraction is one half, with the opposite sign."""
 RADIATION, GROUND = 10.0, 5.0
 """Step [W m-2] of net radiation and ground heat per unit that the network learns."""
 BALANCE = ((1.0, -1.0, -1.0, -1.0),)
@@ -42,8 +46,8 @@ def limits(known: Mapping[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
     """Water content [1] (cell,) at wilting point, field capacity and saturation with the retention of the place; see
     :func:`fluxatlas.process.energy.retention.retained`."""
     full, factor = known["swcsat"], known["retention_factor"]
-    capacity = torch.minimum(known["swcfc"] * factor, full - 0.02)
-    return torch.minimum(known["swcwp"] * factor, capacity - 0.01), capacity, full
+    capacity = torch.minimum(known["swcfc"] * factor, full - GAP)
+    return torch.minimum(known["swcwp"] * factor, capacity - GAP / 2), capacity, full
 
 
 def water(air_dry: float) -> Bound:
@@ -72,7 +76,7 @@ def ground(raw: Tensor, known: Mapping[str, Tensor], scaler: Any, options: Mappi
 def fraction_bound(raw: Tensor, known: Mapping[str, Tensor], scaler: Any, options: Mapping[str, str]) -> Tensor:
     """Evaporative fraction [1] inside :data:`FRACTION`, 0.5 at 0."""
     low, high = FRACTION
-    return low + (high - low) * torch.sigmoid(raw - 0.9163)
+    return low + (high - low) * torch.sigmoid(raw + MIDDLE)
 
 
 def fraction(known: Mapping[str, Tensor]) -> dict[str, Tensor]:

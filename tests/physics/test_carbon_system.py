@@ -97,9 +97,11 @@ def test_the_generator_obeys_the_terms() -> None:
 def test_respiration_of_the_generator_has_a_q10_within_the_range() -> None:
     """Half maintenance, half decay in any form, the most and least sensitive of the prior."""
     bounds, celsius = model.priors(), CELSIUS.numpy()
-    for q10, share in ((bounds["maintenance_q10"].lower, 0.8), (bounds["maintenance_q10"].upper, 0.0)):
+    most, least = bounds["maintenance_acclimation"].upper, bounds["maintenance_acclimation"].lower
+    decays = (bounds["soil_q10"].lower, bounds["soil_q10"].upper)
+    for q10, share in ((bounds["maintenance_q10"].lower, most), (bounds["maintenance_q10"].upper, least)):
         plants = maintenance(celsius, celsius, q10, share)
-        for decay in (lloyd_taylor(celsius), rothc(celsius), *(exponential(celsius, q) for q in (1.4, 3.0))):
+        for decay in (lloyd_taylor(celsius), rothc(celsius), *(exponential(celsius, q) for q in decays)):
             reco = torch.as_tensor(plants + decay)[:, None]
             assert float(knowledge.warmth(reco, CELSIUS.double())) < 1e-6
 

@@ -15,7 +15,7 @@ from fluxatlas.errors import InputError
 from fluxatlas.process.crop import soil
 from fluxatlas.process.crop.choices import CHOICES
 from fluxatlas.process.crop.crops import CROPS, STEPS, TABLES, crop_plan, tables
-from fluxatlas.process.crop.field import TABLE, FieldResult, Structure, grow, simulate
+from fluxatlas.process.crop.field import TABLE, FieldResult, State, Structure, grow, simulate
 from fluxatlas.theta import draw
 
 YEARS, SERIES = 8, 6
@@ -206,20 +206,22 @@ def test_a_run_in_two_parts_is_the_run() -> None:
     drivers, dates = one(1000, 15.0)
     structure = Structure(rotation="random")
     drivers["tas"] += (10 * np.sin(np.arange(1000) / 58.0))[:, None].astype(np.float32)
-    site = {"lat": [40.0], "structure": structure}
-    whole = grow(drivers, cases.soils(1), {}, dates=dates, spinup_years=1, **site)
-    cut = {name: values[:440] for name, values in drivers.items()}
-    first = grow(cut, cases.soils(1), {}, dates=dates[:440], spinup_years=1, **site)
-    first.state.scale[:] = whole.state.scale  # varieties are those of the days that were seen
-    again = grow(cut, cases.soils(1), {}, dates=dates[:440], state=first.state, **site)
-    assert np.isfinite(again["nee"]).all()
+
+    def part(start: int, stop: int, structure: Structure, state: State | None = None, spinup: int = 0) -> FieldResult:
+        days = {name: values[start:stop] for name, values in drivers.items()}
+        return grow(
+            days, cases.soils(1), {}, lat=[40.0], dates=dates[start:stop], structure=structure, state=state,
+            spinup_years=spinup,
+        )  # fmt: skip
+
     fixed = Structure(rotation="random", varieties="fixed")
-    whole = grow(drivers, cases.soils(1), {}, dates=dates, lat=[40.0], structure=fixed)
-    first = grow(cut, cases.soils(1), {}, dates=dates[:440], lat=[40.0], structure=fixed)
-    rest = {name: values[440:] for name, values in drivers.items()}
-    second = grow(rest, cases.soils(1), {}, dates=dates[440:], lat=[40.0], structure=fixed, state=first.state)
-    for name in ("gpp", "ra", "rh", "csoil", "grain"):
-        np.testing.assert_array_equal(np.concatenate([first[name], second[name]]), whole[name])
+    begun = part(0, 365, structure, spinup=1).state
+    assert begun.scale.min() < 1  # varieties of the days that were seen, which the state carries
+    for forms, start, state in ((structure, 365, begun), (fixed, 0, None)):
+        whole, first = part(start, 1000, forms, state), part(start, 440, forms, state)
+        second = part(440, 1000, forms, first.state)
+        for name in ("gpp", "ra", "rh", "csoil", "grain"):
+            np.testing.assert_array_equal(np.concatenate([first[name], second[name]]), whole[name])
 
 
 def test_rothc_as_published() -> None:
@@ -260,6 +262,8 @@ def test_rotations() -> None:
         ({"swc45": None}, {}, "driver swc45 is missing"),
         ({"tas": np.nan}, {}, r"'tas' is nan on 2001-01-01 in cell 0"),
         ({"gpp": -1.0}, {}, r"'gpp' is -1 on 2001-01-01"),
+        ({"gpp": np.inf}, {}, r"'gpp' is inf on 2001-01-01"),
+        ({}, {"spinup_years": -1}, "spinup_years is -1"),
         ({}, {"crops": np.zeros((1, 1), int)}, r"'crops' has shape \(1, 1\)"),
         ({}, {"crops": np.full((2, 1), 7)}, r"codes 7\.\.7"),
         ({}, {"parameters": {"maize_light_us": 2.0}}, "did you mean 'maize_light_use'"),
@@ -277,3 +281,13 @@ def test_bad_input_is_refused(change: dict[str, Any], options: dict[str, Any], m
     parameters = options.pop("parameters", {})
     with pytest.raises(InputError, match=message):
         grow(drivers, cases.soils(1), parameters, lat=[40.0], dates=dates, **options)
+
+
+def test_a_state_of_other_cells_and_a_run_without_weather_are_refused() -> None:
+    drivers, dates = one(365, 20.0)
+    state = grow(drivers, cases.soils(1), {}, lat=[40.0], dates=dates).state
+    two = State(*(np.repeat(part, 2, axis=-1) for part in state))  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="the state has shapes"):
+        grow(drivers, cases.soils(1), {}, lat=[40.0], dates=dates, state=two)
+    with pytest.raises(InputError, match=r"driver tas.* is missing"):
+        simulate({}, cases.soils(1), {}, lat=[40.0], dates=dates)

@@ -165,7 +165,7 @@ def _stored(n, pools, into):  # type: ignore[no-untyped-def]
     """Carbon of all pools [g m-2]."""
     for i in range(n):
         into[i] = 0.0
-    for pool in range(9):
+    for pool in range(pools.shape[0]):
         for i in range(n):
             into[i] += pools[pool, i]
 
@@ -175,7 +175,7 @@ def _add_means(n, steps, rows):  # type: ignore[no-untyped-def]
     for i in range(n):
         rows.mean[0, i] += rows.gpp[i] / steps
         rows.mean[1, i] += rows.keep[i] / steps
-    for pool in range(5):
+    for pool in range(rows.loss.shape[0]):
         for i in range(n):
             rows.mean[2 + pool, i] += rows.loss[pool, i] / steps
 
@@ -189,7 +189,7 @@ def _write(n, offset, rows, pools, daily, residuals, day):  # type: ignore[no-un
         out[1, i] = rows.ra[i]
         out[2, i] = rows.rh[i]
         left[i] = rows.ra[i] + rows.rh[i] - rows.gpp[i] - rows.before[i]
-    for pool in range(9):
+    for pool in range(pools.shape[0]):
         for i in range(n):
             left[i] += pools[pool, i]
 
@@ -213,7 +213,7 @@ def run_block(offset, n, steps, drivers, p, codes, fixed, state, rows, daily, re
     w = rows.weather
     f = Weather(w[0], w[1], w[2], w[3], w[4], w[5], w[6], w[7], w[8], w[9], w[10], w[11], w[12])  # type: ignore[call-arg]
     for day in range(steps):
-        for k in range(13):
+        for k in range(w.shape[0]):
             _load(n, drivers[k, day, offset : offset + n], w[k])
         _light_day(n, f, p, codes, state, rows.gpp)
         _decay_day(n, f, p, codes, fixed, state, rows.keep, rows.loss)

@@ -121,7 +121,6 @@ def _run(
     static = (drivers, part, part_of(codes, cut), own, state, rows, daily, residuals)
     run_block(offset, n, year, *static, MEAN)
     state.pools[:] = equilibrium(part, part_of(codes, cut), own, rows.mean)
-    state.acclimated[:] = celsius
     for _ in range(spinup_years):
         run_block(offset, n, year, *static, SPIN)
     state.pools[[POOLS.index(name) for name in ("wood", "litter_slow", "soil_slow", "soil_passive")]] *= part.stock

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import namedtuple
 
 from numba import njit
@@ -35,6 +36,8 @@ POOLS = (
     "leaf", "stem", "root", "grain", "dead", "metabolic", "structural", "dpm", "rpm", "bio", "hum", "iom",
 )  # fmt: skip
 """Carbon [g m-2]."""
+DOUBLING = 0.1 * math.log(2.0)
+"""Exponent per K of a rate that doubles with 10 K."""
 WORK = (
     "tas", "tasmin", "day_temperature", "light", "vpd", "co2", "surface_soil", "soil", "top", "deep", "wet", "given",
     "above", "day_length", "rsds", "growing", "pace", "fr", "fl", "fs", "age", "area", "gpp", "ra", "rh", "lai",
@@ -205,7 +208,7 @@ def _photosynthesise(n, plant, field, pools, w):  # type: ignore[no-untyped-def]
 def _grow(n, plant, field, pools, stand, w):  # type: ignore[no-untyped-def]
     """Respiration, allocation, remobilisation and death of one day; carbon is conserved to round-off."""
     for i in range(n):
-        stage, warm = stand.stage[i], exp((w.tas[i] - 25.0) * 0.06931471805599453)
+        stage, warm = stand.stage[i], exp((w.tas[i] - 25.0) * DOUBLING)
         slow = 1.0 - 1.5 * clip(stage - 1.5, 0.0, 0.5)
         living = plant.m_leaf[i] * pools.leaf[i] + plant.m_stem[i] * pools.stem[i]
         living += plant.m_root[i] * pools.root[i] + plant.m_grain[i] * pools.grain[i]
@@ -230,7 +233,7 @@ def _grow(n, plant, field, pools, stand, w):  # type: ignore[no-untyped-def]
         pools.stem[i] = stem - moved
         pools.grain[i] += to_grain * plant.y_grain[i] + moved * plant.y_grain[i]
         root = pools.root[i] + to_root * plant.y_root[i]
-        shed = w.growing[i] * minimum(field.root_turnover[i] * exp((w.soil[i] - 20.0) * 0.06931471805599453), 1.0)
+        shed = w.growing[i] * minimum(field.root_turnover[i] * exp((w.soil[i] - 20.0) * DOUBLING), 1.0)
         pools.root[i] = root - shed * root
         pools.dpm[i] += field.easy[i] * shed * root
         pools.rpm[i] += (1.0 - field.easy[i]) * shed * root

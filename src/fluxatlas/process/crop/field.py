@@ -17,9 +17,9 @@ from .. import column
 from .._validate import checked, validated_site
 from ..parameters import SOIL, ParameterTable
 from ..structure import Choice, codes_of
+from . import canopy
 from . import soil as soil_carbon
 from ._kernel import DRIVERS, FIELD, OUTPUTS, PLANT, POOLS, WORK, Drivers, Field, Plant, Pools, Stand, Work, run_block
-from .canopy import WARMEST
 from .choices import CHOICES
 from .crops import CROPS, FALLOW, crop_plan, tables
 
@@ -119,6 +119,8 @@ def grow(
     Raises :class:`InputError` for an absent or misshapen driver or attribute, a value that is not finite (named with
     its day and cell), an unknown parameter, structure or crop, or a value outside its bounds.
     """
+    if spinup_years < 0:
+        raise InputError(f"spinup_years is {spinup_years}", hint="give zero or more")
     latitude = np.asarray(lat, float)
     n = latitude.size
     given = _drivers(drivers, dates, n)
@@ -129,6 +131,8 @@ def grow(
     calendar = _Calendar(dates, latitude)
     first, plan = _plan(crops, codes["rotation"], calendar, spinup_years, n)
     start = state.copy() if state is not None else _first_state(site, n)
+    if any(part.shape[-1:] != (n,) for part in start):
+        raise InputError(f"the state has shapes {[part.shape for part in start]}", hint=f"give {n} cells of each")
     if state is None:
         start.scale[:] = _varieties(given, values, codes["varieties"], calendar)
     start.season[:] -= first
@@ -160,7 +164,7 @@ def simulate(
     ``tsl05, tsl15, swc05, swc15, swc45`` and ``evspsbl`` too, in canonical units. Arguments and errors otherwise as
     :func:`grow`; a run with a given state is :func:`grow`'s.
     """
-    leaves = forcing.get("lai", np.ones(np.shape(forcing["tas"])))
+    leaves = forcing.get("lai", np.ones((len(dates), np.size(lat))))
     for _ in range(max(passes, 1)):
         ground = column.simulate_soil(
             {**forcing, "lai": leaves}, attributes, _of(SOIL, parameters), lat=lat, dates=dates,
@@ -206,7 +210,7 @@ def _drivers(given: Mapping[str, npt.ArrayLike], dates: pd.DatetimeIndex, n: int
     shape = (len(dates), n)
     found = {name: checked(given, name, shape, dates) for name in DRIVERS if name != "gpp"}
     gpp = np.asarray(given.get("gpp", np.full(shape, np.nan)), np.float32)
-    checked({"gpp": np.nan_to_num(gpp)}, "gpp", shape, dates)
+    checked({"gpp": np.where(np.isnan(gpp), 0, gpp)}, "gpp", shape, dates)
     if (gpp < 0).any():
         day, cell = np.argwhere(gpp < 0)[0]
         raise InputError(
@@ -269,7 +273,7 @@ def _varieties(given: Any, values: Any, code: npt.NDArray[np.int64], calendar: _
                 if rows.size < RIPE_BY - 1:
                     continue
                 celsius = given["tas"][np.ix_(rows, here)] - 273.15
-                warm = np.clip(np.minimum(celsius, WARMEST) - base[here], 0, None)
+                warm = canopy.thermal_time(celsius, base[here])
                 total[here] += (warm * (calendar.managed[side][rows, None] >= sowing[here])).sum(axis=0)
                 seasons[here] += 1
         needed = sum(values[f"{crop.name}_{part}_sum"] for part in ("emergence", "anthesis", "maturity"))

@@ -1,6 +1,6 @@
 """Surface energy and a two-layer bucket: the process model of soil moisture and the fluxes of energy.
 
 ``simulate`` runs it, ``retention.soil_limits`` gives wilting point, field capacity and saturation of a soil,
-``vegetation.CLASSES`` the published coefficients of classes of vegetation, ``antecedent`` the index of past rain.
-Import from the modules: what numba compiles is loaded with :mod:`.column` alone.
+``vegetation.CLASSES`` the published coefficients of classes of vegetation, which the bounds of the table hold. Import
+from the modules: what numba compiles is loaded with :mod:`.column` alone.
 """

@@ -9,19 +9,17 @@ import numpy as np
 from numba import njit
 
 from .._vector import INNER, KERNEL, cached, clip, exp, maximum, minimum, power, where
-from ..evapotranspiration import vapour_pressure
+from ..evapotranspiration import net_radiation, transpiration_limitation, vapour_pressure
 from ..snow import snow_cover
 from . import canopy as c
+from .canopy import DEEP, SWITCH, TOP
 
 OUTPUTS = ("swc05", "swc45", "snw", "evapfrac", "hfls", "hfss", "rns", "hfdsl", "gpp", "evspsbl", "mrro")
 """Daily variables in the order of the rows of ``daily``."""
-BUDGETS = ("energy", "water")
+BUDGETS = ("water",)
+"""Energy has none: sensible heat is what the others leave."""
 
 DRIVERS = ("tas", "pr", "rsds", "rlds", "huss", "ps", "sfcWind", "lai", "co2")
-TOP, DEEP = 50.0, 950.0
-"""Thickness of the two layers [mm]."""
-SWITCH = 20.0
-"""Available energy [W m-2] below which the evaporative fraction is taken of this much."""
 CARBON = 86400.0 * 12e-6
 """g C m-2 d-1 per umol m-2 s-1."""
 
@@ -67,7 +65,7 @@ def _radiation_step(n, f, state, p, r):  # type: ignore[no-untyped-def]
         r.melt[i] = minimum(lying, p.melt_factor[i] * maximum(celsius, 0.0))
         state.snw[i] = lying - r.melt[i]
         albedo = c.surface_albedo(p.albedo[i], p.snow_albedo[i], snow_cover(state.snw[i]), f[7, i])
-        r.radiation[i] = c.net_radiation(f[2, i], f[3, i], f[0, i], albedo)
+        r.radiation[i] = net_radiation(f[2, i], f[3, i], f[0, i], albedo)
         r.ground[i] = c.ground_heat(r.radiation[i], f[7, i], p.ground_share[i])
 
 
@@ -79,7 +77,7 @@ def _canopy_step(n, f, state, soil, p, r):  # type: ignore[no-untyped-def]
         available = r.radiation[i] - r.ground[i]
         shade = exp(-p.radiation_extinction[i] * lai)
         air = c.aerodynamic_conductance(f[6, i], p.canopy_height[i])
-        fed = c.stress(state.deep[i], soil.swcwp[i], soil.swcfc[i], p.stress_share[i])
+        fed = transpiration_limitation(state.deep[i], soil.swcwp[i], soil.swcfc[i], p.stress_share[i])
         gross = fed * c.assimilation(
             f[2, i], celsius, co2, lai, vpd, p.quantum_yield[i], p.co2_slope[i], p.carboxylation[i],
             p.light_extinction[i], p.vpd_low[i], p.vpd_high[i],
@@ -140,9 +138,8 @@ def _write(n, offset, state, r, daily, residuals, day, before):  # type: ignore[
         out[4, i], out[5, i], out[6, i], out[7, i] = latent, sensible, r.radiation[i], r.ground[i]
         out[8, i], out[9, i] = r.gpp[i], water / 86400.0
         out[10, i] = (r.runoff[i] + r.drained[i]) / 86400.0
-        left[0, i] = r.radiation[i] - r.ground[i] - latent - sensible
         after = TOP * state.top[i] + DEEP * state.deep[i] + state.snw[i]
-        left[1, i] = before[i] - after - water - r.runoff[i] - r.drained[i]
+        left[0, i] = before[i] - after - water - r.runoff[i] - r.drained[i]
 
 
 @cached

@@ -8,9 +8,8 @@ import torch
 from torch import Tensor
 
 from ...constants import FREEZING, STEFAN_BOLTZMANN
-from .canopy import EMISSIVITY
-
-PATCHY = 10.0  # kg m-2 of snow at which half of the ground is covered, as in :mod:`fluxatlas.process.snow`
+from ..evapotranspiration import EMISSIVITY
+from ..snow import PATCHY
 
 
 def net_radiation(rsds: Tensor, rlds: Tensor, tas: Tensor, snw: Tensor, lai: Tensor, bare: Any, snow: Any) -> Tensor:

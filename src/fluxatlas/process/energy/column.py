@@ -48,7 +48,7 @@ def simulate(
     Returns net radiation ``rns``, heat into the ground ``hfdsl``, turbulent fluxes ``hfls`` and ``hfss`` (positive
     upward), which close by construction; ``evapfrac``, the latent heat over ``max(rns - hfdsl, 20 W m-2)`` within
     -1..3; soil water ``swc05`` and ``swc45`` (mean of each layer), ``snw``, ``evspsbl``, ``mrro`` and ``gpp``. Budgets
-    of ``residuals``: ``energy`` [W m-2], ``water`` [kg m-2]. Raises :class:`InputError` for an absent,
+    of ``residuals``: ``water`` [kg m-2]. Raises :class:`InputError` for an absent,
     misshapen or non-finite input and a parameter beyond its bounds.
     """
     if spinup_years < 0:

@@ -55,7 +55,7 @@ def soil_limits(attributes: Mapping[str, npt.ArrayLike]) -> dict[str, FloatArray
 
 def retained(limits: Mapping[str, FloatArray], factor: FloatArray) -> dict[str, FloatArray]:
     """``limits`` of a soil that holds ``factor`` times the water at wilting point and field capacity; saturation and
-    conductivity stay. Field capacity stays :data:`GAP` below saturation, wilting point that much below it."""
+    conductivity stay. Field capacity stays :data:`GAP` below saturation, wilting point half that below it."""
     capacity = np.minimum(limits["swcfc"] * factor, limits["swcsat"] - GAP)
     return {**limits, "swcfc": capacity, "swcwp": np.minimum(limits["swcwp"] * factor, capacity - GAP / 2)}
 

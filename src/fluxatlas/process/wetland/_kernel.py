@@ -189,8 +189,8 @@ def _methane_step(n, c, p, w, k):  # type: ignore[no-untyped-def]
     """One step of :data:`HOURS`: diffusion and sinks, then bubbles.
 
     The sink of oxidation is linear with the concentration before; fluxes are those of the solution, so that mass is
-    kept to round-off, and bubbles move after them: into the air where the table is in the top layer or above, into the
-    lowest dry layer elsewhere.
+    kept to round-off, and bubbles move after them: into the air where the table is in the upper half of the top layer
+    or above, into the lowest dry layer elsewhere.
     """
     _solve(n, c, p, w, k)
     new = k.new
@@ -248,7 +248,7 @@ def _storage(n, state, into):  # type: ignore[no-untyped-def]
 
 
 @njit(**INNER)
-def _write(n, offset, state, fixed, w, daily, residuals, day, before):  # type: ignore[no-untyped-def]
+def _write(n, offset, fallen, runon, state, fixed, w, daily, residuals, day, before):  # type: ignore[no-untyped-def]
     """Fluxes of a day and what is left of its budgets."""
     out, left = daily[:, day, offset : offset + n], residuals[:, day, offset : offset + n]
     _storage(n, state, w.stored)
@@ -264,7 +264,8 @@ def _write(n, offset, state, fixed, w, daily, residuals, day, before):  # type: 
         out[10, i], out[11, i], out[12, i] = w.h[i], state.snw[i], w.lost[i] / 86400.0
         change = where(fixed.lumped[i] > 0.0, 0.0, w.stored[i] - before[0, i])
         left[0, i] = w.made[i] - w.oxidised[i] - flux - change
-        left[1, i] = before[1, i] + w.input[i] - w.lost[i] - w.drained[i] - state.water[i]
+        given = fallen[i] * 86400.0 + runon[i] / (1.0 + runon[i]) * w.input[i]
+        left[1, i] = before[1, i] + given - w.lost[i] - w.drained[i] - state.water[i] - state.snw[i]
 
 
 @cached
@@ -277,7 +278,7 @@ def run_block(offset, n, steps, drivers, fixed, p, state, w, k, before, daily, r
         for row in range(f.shape[0]):
             _widen(n, drivers[row, day, offset : offset + n], f[row])
         for i in range(n):
-            before[1, i] = state.water[i]
+            before[1, i] = state.water[i] + state.snw[i]
             w.made[i] = 0.0
             w.oxidised[i] = 0.0
             w.diffusion[i] = 0.0
@@ -292,4 +293,4 @@ def run_block(offset, n, steps, drivers, fixed, p, state, w, k, before, daily, r
             _methane_step(n, state.methane, p, w, k)
         _lumped_step(n, state, p, fixed, w)
         if record:
-            _write(n, offset, state, fixed, w, daily, residuals, day, before)
+            _write(n, offset, f[1], p.runon, state, fixed, w, daily, residuals, day, before)

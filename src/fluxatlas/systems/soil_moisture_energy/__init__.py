@@ -53,7 +53,7 @@ SOIL_MOISTURE_ENERGY = System(
         ),
     ),
     process=f"{_HERE}.process:MODEL",
-    priors=f"{_HERE}.process:priors",
+    priors="fluxatlas.process.energy.column:TABLE.priors",
     network=f"{_HERE}.network:PARTS",
     fluxes=(
         Flux("hfls", 20.0, "latent heat flux"),

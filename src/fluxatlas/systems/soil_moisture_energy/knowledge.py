@@ -1,6 +1,8 @@
 """Knowledge of soil moisture and energy in physical units; every term is zero where it is obeyed.
 
-Bounds after the science notes, section 7 [D]; a test holds them to the process model, which obeys them all.
+Bounds after the science notes, section 7 [D]; a test holds them to the process model under its default
+parameters, which obeys them all but ``antecedent``: the deep layer drains so fast when it is wet that it can end a day
+drier for more rain.
 """
 
 from __future__ import annotations
@@ -11,9 +13,9 @@ from torch.nn.functional import relu
 
 from ...constants import LATENT_HEAT
 from ...process.energy import canopy_torch as physics
+from ...process.energy.canopy import TOP
 from ..protocols import Probe
 
-TOP = 50.0  # mm of the top layer
 DRY_DAY = 0.1 / 86400.0  # kg m-2 s-1
 WETTER = 1.25
 """Factor on all rain of the probe of the antecedent term."""

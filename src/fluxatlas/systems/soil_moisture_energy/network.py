@@ -23,13 +23,12 @@ import torch
 from torch import Tensor
 
 from ...process.energy import canopy_torch as physics
+from ...process.energy.canopy import SWITCH
 from ...process.energy.retention import GAP
 from ...process.projection_torch import project
 from ..protocols import Bound, Head, NetworkParts
 from . import knowledge
 
-SWITCH = 20.0
-"""Available energy [W m-2] below which the evaporative fraction is taken of this much (as in the process model)."""
 FRACTION = (-0.5, 3.0)
 MIDDLE = math.log((0.5 - FRACTION[0]) / (FRACTION[1] - 0.5))
 """Raw output at which the fraction is one half, with the opposite sign."""

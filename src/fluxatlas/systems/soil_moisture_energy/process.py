@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 import pandas as pd
 
-from ...process.energy.column import TABLE, simulate
+from ...process.energy.column import simulate
 from ...process.energy.retention import soil_limits
-from ...theta import Prior, Theta
+from ...theta import Theta
 from ..protocols import Arrays, FloatArray
 
 LIMITS = ("swcwp", "swcfc", "swcsat")
@@ -40,11 +38,6 @@ class EnergyColumn:
     def attributes_of(self, statics: Arrays) -> dict[str, FloatArray]:
         """Texture and carbon are statics themselves."""
         return {name: np.asarray(statics[name], float) for name in ("sand", "clay", "soc")}
-
-
-def priors() -> Mapping[str, Prior]:
-    """Priors of the table ``resources/parameters/energy.csv``."""
-    return TABLE.priors()
 
 
 MODEL = EnergyColumn()

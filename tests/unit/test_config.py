@@ -150,10 +150,31 @@ def test_a_knowledge_term_that_holds_by_construction_is_refused() -> None:
     assert load(_demo(train={"knowledge": {"substrate": 0.1}, "head": "free"})).train.knowledge == {"substrate": 0.1}
 
 
+@pytest.mark.parametrize(
+    ("train", "message"),
+    [
+        (
+            {"ladder": "network", "strategy": "constrained"},
+            "constrained needs sums of regions, which only Python gives",
+        ),
+        ({"strategy": "l2sp"}, "l2sp has no effect with train.ladder: calibrated; set ladder: network"),
+        ({"ladder": "network", "strategy": "adversarial", "rehearsal": 0.0}, "give train.rehearsal a value above 0"),
+    ],
+)
+def test_a_strategy_that_cannot_run_as_configured_is_refused(train: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        load(_demo(train=train))
+
+
 def test_right_names_pass() -> None:
     given = {
         "products": {"variables": ["tsl05", "fch4"]},
-        "train": {"options": {"diffusivity": "penman"}, "knowledge": {"moisture": 0}},
+        "train": {
+            "options": {"diffusivity": "penman"},
+            "knowledge": {"moisture": 0},
+            "ladder": "network",
+            "strategy": "l2sp",
+        },
         "synthesize": {"exclude": {"profile": ["uniform"]}},
         "sites": {"qc": {"limits": {"fch4": [-100, 3000], "tsl05": [200, 300]}}},
         "static": {"landcover": {"path": "lc.tif", "legend": "my_own.csv"}},

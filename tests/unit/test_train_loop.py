@@ -77,7 +77,7 @@ def test_the_share_of_a_term_is_that_of_its_gradient(data, capsys) -> None:
     objective = Objective(toy.SYSTEM, "pretrain", Knowledge.of(toy.SYSTEM, "pretrain", settings.knowledge))
     steps = single(objective, data, settings, "cpu")
     mixture = steps(np.random.default_rng(0))[0]()
-    trainer = loop.Trainer(network, [], steps, lambda: (), 1, 5, 1.0)
+    trainer = loop.Trainer(network, [], steps, lambda phase: (), 1, 5, 1.0)
     norms: dict[str, float] = {}
     trainer._step(mixture, backward=True, norms=norms)
     measured = [weight.grad.clone() for weight in network.parameters()]
@@ -115,7 +115,7 @@ def test_the_validation_score_does_not_depend_on_how_the_observations_are_batche
         return [[(1.0, objective_for(network), batch)] for batch in few.batches(size, 120, 10, None)]
 
     def score(size: int) -> float:
-        return loop.Trainer(network, [], lambda rng: [], lambda: mixtures(size), 0, 1, 1.0)._score()
+        return loop.Trainer(network, [], lambda rng: [], lambda phase: mixtures(size), 0, 1, 1.0)._score()
 
     assert [len(mixtures(n)) for n in (8, size)] == [1, -(-8 // size)]
     assert score(size) == pytest.approx(score(8), rel=1e-5)
@@ -168,7 +168,7 @@ def test_a_phase_that_does_not_help_leaves_the_start(data, uninterrupted) -> Non
     network, start = uninterrupted[0].network, uninterrupted[0].network.state_dict()
     before = {name: value.clone() for name, value in start.items()}
     phase, steps = loop.Schedule("wild", 2, 0.5), single(objective_for(network), data, SETTINGS, "cpu")
-    loop.Trainer(network, [phase], steps, lambda: (make() for make in steps(None)), 1, 5, 1.0).run()
+    loop.Trainer(network, [phase], steps, lambda phase: (make() for make in steps(None)), 1, 5, 1.0).run()
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
 
 
@@ -177,7 +177,7 @@ def test_frozen_parts_do_not_move(data) -> None:
     network = member.network
     before = {name: value.clone() for name, value in network.state_dict().items()}
     phase = loop.Schedule("last", 2, 0.01, ("biogeochemistry",))
-    loop.Trainer(network, [phase], single(objective_for(network), data, SETTINGS, "cpu"), lambda: (), 1, 5, 1.0).run()
+    loop.Trainer(network, [phase], single(objective_for(network), data, SETTINGS, "cpu"), lambda phase: (), 1, 5, 1.0).run()
     moved = {name.split(".")[1] for name, value in network.state_dict().items() if not torch.equal(value, before[name])}
     assert moved == {"biogeochemistry"}
 
@@ -187,7 +187,7 @@ def test_a_loss_that_is_not_finite_stops_with_the_term(data) -> None:
     member, _ = run(data, settings=SETTINGS.model_copy(update={"pretrain_epochs": 1}))
     steps = single(objective_for(member.network), bad, SETTINGS, "cpu")
     with pytest.raises(loop.TrainingError, match=r"not finite in epoch 0 of x \(.*flux"):
-        loop.Trainer(member.network, [loop.Schedule("x", 1, 0.01)], steps, lambda: (), 1, 5, 1.0).run()
+        loop.Trainer(member.network, [loop.Schedule("x", 1, 0.01)], steps, lambda phase: (), 1, 5, 1.0).run()
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")

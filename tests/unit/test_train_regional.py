@@ -156,8 +156,8 @@ def test_the_variance_is_spread_floor_and_corrections() -> None:
     month = made.operator("month", np.ones(48, bool))
     members = made.members[:, 1]
     wanted = SPREAD**2 * (1 + 1 / 5) * members.var(axis=1, ddof=1) + 40**2 + (0.25 * 20) ** 2
-    np.testing.assert_allclose(made.variance("month", 1, month), wanted)
-    np.testing.assert_allclose(made.variance("month", 1, month, np.full(48, 3.0)), wanted + 9)
+    np.testing.assert_allclose(made.variance(1, month), wanted)
+    np.testing.assert_allclose(made.variance(1, month, np.full(48, 3.0)), wanted + 9)
 
 
 def test_parts_of_a_series_are_those_of_pandas() -> None:
@@ -218,7 +218,7 @@ def test_the_term_is_the_mean_squared_residual_per_variance_of_the_year() -> Non
     series = world()
     made, network = data(series), Linear()
     goal = made.target
-    variance = np.stack([goal.variance("month", r, np.eye(48)) for r in (0, 1)], axis=1)
+    variance = np.stack([goal.variance(r, np.eye(48)) for r in (0, 1)], axis=1)
     squares = ((sums(series) - goal.value) ** 2 / variance)[12:24]
     found = loss(RegionalObjective(made, 5), network)
     assert float(found.detach()) == pytest.approx((1 - 0.6) / (1 + 0.6) * squares.mean(), rel=1e-5)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
 from fluxatlas.config.train import TrainBlock
-from fluxatlas.errors import ConfigError
+from fluxatlas.errors import ConfigError, InputError
 from fluxatlas.systems import Phase, Ramp
 from fluxatlas.train import loop
 from fluxatlas.train.adversary import ADVERSARY, Adversary
@@ -18,7 +20,7 @@ from fluxatlas.train.member import Member
 from fluxatlas.train.pretrain import new_network
 from fluxatlas.train.reweight import importance
 from fluxatlas.train.sites import SiteData
-from fluxatlas.train.strategies import phases_of
+from fluxatlas.train.strategies import Materials, phases_of
 from toy_system import TOY, carbon
 
 SETTINGS = TrainBlock(hidden=4, code=0, batch=4, sequence_days=30, warmup_days=5, finetune_rate=0.02)
@@ -65,7 +67,7 @@ def moved(member: Member) -> dict[str, float]:
 def test_a_ramp_rises_linearly_and_stays() -> None:
     ramp = Ramp(2.0, 0.25)
     assert [ramp.at(progress) for progress in (0, 0.125, 0.25, 1)] == [0, 1, 2, 2] and Ramp(3.0).at(0) == 3
-    with pytest.raises(ConfigError, match="rises in 2 of the steps"):
+    with pytest.raises(ConfigError, match="rises over 2 of the steps"):
         Ramp(1.0, 2.0)
     with pytest.raises(ConfigError, match="phase 'x' has steps, shares or weights"):
         Phase("x", steps=0)
@@ -87,7 +89,7 @@ def test_weights_of_terms_are_those_of_the_phase_at_its_progress() -> None:
 
 def test_the_anchor_is_half_the_squared_distance_and_draws_back() -> None:
     network = new_network(TOY, SETTINGS, SAMPLES, 2)
-    trainer = loop.Trainer(network, [], lambda rng: [], lambda: (), 1, 5, 1.0)
+    trainer = loop.Trainer(network, [], lambda rng: [], lambda phase: (), 1, 5, 1.0)
     trainer.run()
     with torch.no_grad():
         for value in network.parameters():
@@ -126,8 +128,7 @@ def test_phases_that_cannot_be_run(phase, said) -> None:
 
 def test_the_gradient_of_the_adversary_is_turned_for_the_network_and_not_for_the_classifier() -> None:
     network = new_network(TOY, SETTINGS, SAMPLES, 3)
-    torch.manual_seed(0)
-    adversary = Adversary(network)
+    adversary = Adversary(network, 0)
     batches = tuple(data.batch(data.windows(30)[:6], 5) for data in (SITES.sets[0], SAMPLES))
     weights, own = list(network.parts["carbon"].cell.parameters()), list(adversary.parameters())
     term = adversary.terms(network, batches)[ADVERSARY]
@@ -142,6 +143,26 @@ def test_the_gradient_of_the_adversary_is_turned_for_the_network_and_not_for_the
     for number, (found, expected) in enumerate(zip(turned, wanted, strict=True)):
         torch.testing.assert_close(found, -expected if number < len(weights) else expected)
     assert float(wanted[0].abs().max()) > 0
+
+
+def test_sites_that_run_other_sub_modules_alone_are_not_compared() -> None:
+    network = new_network(TOY, SETTINGS, SAMPLES, 3)
+    adversary = Adversary(network, 0)
+    objectives = (object(), object())
+    data = Materials(network, objectives, SITES.sets, (), SAMPLES, SETTINGS, "cpu", 0)  # type: ignore[arg-type]
+    observed = SITES.sets[0].batch(SITES.sets[0].windows(30)[:2], 5)
+    synthetic = SAMPLES.batch(SAMPLES.windows(30)[:2], 5)
+    for modules, terms in ((None, 3), (("carbon",), 3), (("another",), 2)):
+        pair = [(0.5, None, replace(observed, modules=modules)), (0.5, None, synthetic)]
+        (make,) = data._deceived(lambda rng, pair=pair: [lambda: pair], np.random.default_rng(0))  # type: ignore[arg-type]
+        assert len(make()) == terms
+    again = [torch.equal(*pair) for pair in zip(adversary.parameters(), data.adversary.parameters(), strict=True)]
+    assert all(again)  # the seed decides, not what was drawn before
+
+
+def test_no_site_with_weather_cannot_be_weighed() -> None:
+    with pytest.raises(InputError, match="no site has the weather"):
+        importance(SAMPLES, [], TOY)
 
 
 def test_synthetic_series_count_by_their_likeness_to_the_sites(capsys) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from fluxatlas.testing.carbon_world import GLOBAL, make_world
 from fluxatlas.twin.constraint import Size, run_twin
+from fluxatlas.twin.constraint_figure import draw
 
 SIZE = Size(pixels=90, regions=3, years=3, towers=24, points=12, hidden=8, tower_steps=100, steps=60, rate=1e-2)
 
@@ -19,9 +20,11 @@ def test_the_world_has_the_sum_that_is_stated_and_towers_that_see_no_disturbance
     assert mean[world.towers].max() < 0.5 * mean.max()
 
 
-def test_what_holds_in_a_tiny_world_too() -> None:
+def test_what_holds_in_a_tiny_world_too(tmp_path) -> None:
     """A small network, 36 points and 60 steps cut the bias; regions, contrast and towers need the full twin."""
     runs, tests = run_twin(SIZE)
+    draw(runs, tmp_path / "twin.png")
+    assert (tmp_path / "twin.png").stat().st_size > 5000
     assert list(runs["run"])[:3] == ["towers alone", "all pixels", "stratified points"]
     assert list(tests["test"].str.split().str[0]) == ["1", "2", "3", "3", "4", "5", "6", "7", "8", "9", "10"]
     bounds = {

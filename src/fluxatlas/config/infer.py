@@ -19,7 +19,7 @@ class InferBlock(Block):
 
     engine: Literal["auto", "torch", "fused"] = Field("auto", json_schema_extra=leaf(changes="speed"))
     """What evaluates the networks: 'torch', the reference; 'fused', compiled code, equal within 1e-4 of an output's
-    standard deviation, which each job checks; 'auto': fused where it can, else torch. Wakes nothing."""
+    standard deviation, which each job checks; 'auto': fused where it can, else torch. A change reruns no job."""
     regrid: Literal["conservative", "bilinear"] = "bilinear"
     """How the forcing is brought to the target grid on the fly."""
     block_cells: int = Field(384, ge=1, le=100_000, json_schema_extra=leaf(changes="speed"))

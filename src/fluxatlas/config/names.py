@@ -44,6 +44,7 @@ def wrong_names(config: Config, system: System) -> list[str]:
             for name in config.train.knowledge
             if name in held
         ),
+        *_strategy(config),
         *_unknown("train.head", filter(None, [config.train.head]), system.heads, "head"),
         *_unknown("train.options", config.train.options, system.options, "option of the network"),
         *(
@@ -53,6 +54,7 @@ def wrong_names(config: Config, system: System) -> list[str]:
         ),
         *wrong_structures(config.synthesize.exclude or {}, system),
         *_unknown("sites.qc.limits", config.sites.qc.limits, variables.table(), "variable"),
+        *_unknown("sites.qc.taken_as", config.sites.qc.taken_as, variables.table(), "variable"),
         *_unknown("sites.qc.taken_as", config.sites.qc.taken_as.values(), variables.table(), "variable"),
         *_unknown("sites.qc.other_cover", config.sites.qc.other_cover, variables.table(), "variable"),
         *_unknown("report.colormap", [config.report.colormap.removesuffix("_r")], COLORMAPS, "colour map"),
@@ -60,6 +62,17 @@ def wrong_names(config: Config, system: System) -> list[str]:
         *_forcing("forcing", config.forcing),
         *(_forcing("forcing.rain_pattern", config.forcing.rain_pattern) if config.forcing.rain_pattern else ()),
     ]
+
+
+def _strategy(config: Config) -> Iterator[str]:
+    """Why the strategy of fine-tuning cannot be run as configured."""
+    train = config.train
+    if train.strategy == "constrained":
+        yield "train.strategy: constrained needs sums of regions, which only Python gives (docs/regional_constraint.md)"
+    if train.strategy != "declared" and train.ladder != "network":
+        yield f"train.strategy: {train.strategy} has no effect with train.ladder: {train.ladder}; set ladder: network"
+    if train.strategy == "adversarial" and train.rehearsal == 0:
+        yield "train.strategy: adversarial compares with synthetic series; give train.rehearsal a value above 0"
 
 
 def _unknown(key: str, given: Iterable[str], known: Iterable[str], noun: str) -> Iterator[str]:

@@ -80,7 +80,7 @@ class TrainBlock(Block):
     finetune_steps: int = Field(1000, ge=1, json_schema_extra=leaf("finetune", "baseline"))
     """Optimiser steps in each phase of the strategies other than the declared one."""
     finetune_rate: float = Field(2e-3, gt=0, le=0.1, json_schema_extra=leaf("finetune", "baseline"))
-    """Highest learning rate of the first stage; the second uses a tenth."""
+    """Highest learning rate of fine-tuning; a phase takes its own share of it."""
     regional_weight: float = Field(1.0, gt=0, le=1e4, json_schema_extra=leaf("finetune", "baseline"))
     """With strategy: constrained. Weight of the sums of regions beside the loss of the sites."""
     regional_ramp: float = Field(0.15, ge=0, le=1, json_schema_extra=leaf("finetune", "baseline"))

@@ -119,7 +119,7 @@ class FusedNetwork:
     """The network ready to run; made from a few cells of real inputs.
 
     Raises :class:`NotPointwiseError` where a formula cannot be written as instructions, for other cells than GRU,
-    and for means of past drivers.
+    and for a mean of what is not a driver.
     """
 
     def __init__(

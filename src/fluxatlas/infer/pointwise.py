@@ -83,6 +83,11 @@ class Recorder(TorchDispatchMode):
         self.graph = Graph()
         self._shadows: dict[int, tuple[Tensor, Tensor]] = {}
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Let torch not wrap the mode for its compiler, whose import takes longer than all that is recorded."""
+        return False
+
     def give(self, tensor: Tensor, numbers: Tensor) -> Tensor:
         """Follow ``tensor``, whose values have these ``numbers`` (of a shape that broadcasts to it)."""
         self._shadows[id(tensor)] = (tensor, numbers.expand(tensor.shape))
@@ -201,6 +206,8 @@ def _power(r: Recorder, base: Any, exponent: Any) -> Tensor:
             return square if exponent == 2 else r._each("mul", square, base if exponent == 3 else square)
         if exponent in (0.5, -2):
             return r._each("sqrt", base) if exponent == 0.5 else r._each("div", 1.0, square)
+        if float(exponent).is_integer():  # a logarithm knows no negative base
+            raise NotPointwiseError(f"a power of {exponent:g}")
     return r._each("exp", r._each("mul", exponent, r._each("log", base)))
 
 

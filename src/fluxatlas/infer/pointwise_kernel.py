@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from ..process._vector import KERNEL, cached
+from ..process import _vector
+from ..process._vector import KERNEL
 from ..train.networks import lanes
 from ..train.networks.lanes import (
     WIDTH,
@@ -52,7 +53,7 @@ _LOG2E, _LN2_HIGH, _LN2_LOW, _MAGIC = _F(1.44269504), _F(0.693359375), _F(-2.121
 _LOWEST, _HIGHEST, _ONE, _HALF, _ROOT2 = _F(-87.0), _F(88.0), _F(1.0), _F(0.5), _F(1.41421356)
 _EXP_TERMS = tuple(map(_F, (1 / 5040, 1 / 720, 1 / 120, 1 / 24, 1 / 6, 0.5, 1.0, 1.0)))
 _LOG_TERMS = tuple(map(_F, (2 / 11, 2 / 9, 2 / 7, 2 / 5, 2 / 3, 2.0)))
-kept_on_disk: Any = partial(cached, sources=(Path(__file__), Path(lanes.__file__)))
+kept_on_disk: Any = partial(_vector.cached, sources=[Path(one) for one in (__file__, lanes.__file__, _vector.__file__)])
 
 
 @inline

@@ -133,7 +133,7 @@ class Ramp:
     def __post_init__(self) -> None:
         if self.weight < 0 or not 0 <= self.over <= 1:
             raise ConfigError(
-                f"a term of weight {self.weight:g} that rises in {self.over:g} of the steps",
+                f"a term has weight {self.weight:g} and rises over {self.over:g} of the steps",
                 where="Phase.terms",
                 hint="give a weight of 0 or more, and a share of the steps from 0 to 1",
             )
@@ -173,7 +173,7 @@ class Phase:
         wrong |= self.synthetic is not None and not 0 <= self.synthetic <= 1
         if wrong or self.anchor < 0 or self.rate <= 0 or any(share < 0 for share in self.rates.values()):
             raise ConfigError(
-                f"phase '{self.name}' has steps, shares or weights that cannot be",
+                f"phase '{self.name}' has steps, shares or weights that are not possible",
                 where="System.phases",
                 hint="steps are 1 or more, 'synthetic' lies in 0 to 1, rates and weights are not negative",
             )

@@ -117,7 +117,7 @@ def make_world(pixels: int, regions: int, years: int, towers: int, members: int,
         "clay": np.clip(25 + 8 * rng.standard_normal(pixels), 3, 70),
     }
     drivers = _weather(dates, lat, wet, region, rng)
-    flux = _undisturbed(drivers, statics, wet)
+    flux = _undisturbed(drivers, statics)
     warm = _logistic((27 - 0.55 * np.abs(lat) - 20) / 2)
     place = warm * _logistic((wet - 0.75) / 0.12)
     lacking = GLOBAL - _total(flux["nee"], area)
@@ -188,9 +188,7 @@ def _weather(
     return {name: np.clip(values, low, high).astype(np.float32) for name, (values, low, high) in limits.items()}
 
 
-def _undisturbed(
-    drivers: dict[str, FloatArray], statics: dict[str, FloatArray], wet: FloatArray
-) -> dict[str, FloatArray]:
+def _undisturbed(drivers: dict[str, FloatArray], statics: dict[str, FloatArray]) -> dict[str, FloatArray]:
     celsius = drivers["tas"] - 273.15
     heat = 1 - 0.25 * _logistic((celsius - 22) / 2)
     gpp = 0.022 * drivers["rsds"] * heat * _logistic((celsius - 6) / 4) * _logistic((drivers["hurs"] - 55) / 10)

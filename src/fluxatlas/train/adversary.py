@@ -46,7 +46,7 @@ class Adversary(nn.Module):
 
     stage = ADVERSARY
 
-    def __init__(self, network: HierarchicalNetwork) -> None:
+    def __init__(self, network: HierarchicalNetwork, seed: int) -> None:
         super().__init__()
         parts: Any = network.parts
         recurrent = [name for name, part in parts.items() if hasattr(part, "cell")]
@@ -54,7 +54,9 @@ class Adversary(nn.Module):
             raise ConfigError("no sub-module has a memory to compare", hint="take another strategy than adversarial")
         self.node = recurrent[-1]
         width = parts[self.node].cell.width
-        self.classifier = nn.Sequential(nn.Linear(width, UNITS), nn.ReLU(), nn.Linear(UNITS, 1))
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.classifier = nn.Sequential(nn.Linear(width, UNITS), nn.ReLU(), nn.Linear(UNITS, 1))
 
     def memory(self, network: HierarchicalNetwork, batch: Batch) -> Tensor:
         """Mean memory (cell, unit) over the days of ``batch`` that count."""

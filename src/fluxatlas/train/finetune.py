@@ -18,6 +18,7 @@ from ..config.train import TrainBlock
 from ..errors import InputError
 from ..files import commit, settings_hash
 from ..systems import Phase
+from .adversary import ADVERSARY
 from .data import SequenceSet
 from .knowledge import Knowledge
 from .loop import Schedule, Trainer
@@ -124,13 +125,14 @@ def finetune(
     synthetic = split_samples(samples, settings, seed)[0]
     atmosphere = None if regional is None else RegionalObjective(regional, settings.warmup_days)
     with_data = Materials(
-        network, objectives, split.training, split.validation, synthetic, settings, device, atmosphere
+        network, objectives, split.training, split.validation, synthetic, settings, device, seed, atmosphere
     )
+    about = None if regional is None else dict(regional.target.about)
     planned = phases_of(system, settings) if phases is None else tuple(phases)
     whole = [Schedule("all", settings.finetune_epochs, settings.finetune_rate, keep_start=False)]
     trainer = Trainer(
         network=network,
-        phases=schedules(planned, with_data, seed) if frozen_stage else whole,
+        phases=schedules(planned, with_data) if frozen_stage else whole,
         batches=with_data.batches(),
         validate=with_data.validate,
         seed=seed,
@@ -138,9 +140,9 @@ def finetune(
         clip=settings.clip,
         weight_decay=settings.weight_decay,
         checkpoint=Path(checkpoint) if checkpoint else None,
-        signature=settings_hash([settings.model_dump(), meta, member, pretrained.meta]),
+        signature=settings_hash([settings.model_dump(), meta, member, pretrained.meta, repr(phases), about]),
         label=f"member {member}:",
-        aside=with_data.adversary if frozen_stage and any(one.weighs("adversary") for one in planned) else None,
+        aside=with_data.adversary if frozen_stage and any(one.weighs(ADVERSARY) for one in planned) else None,
     )
     history = trainer.run()
     network.to("cpu").eval()
@@ -148,7 +150,7 @@ def finetune(
     described["sites"] = sites.places(split.hidden)
     described["hidden_sites"] = hidden_sites(sites, split)
     if regional is not None:
-        described["constraint"] = dict(regional.target.about)
+        described["constraint"] = about
     return Member(network, pretrained.grid, pretrained.applicability, described), history, split
 
 

@@ -103,16 +103,16 @@ class Schedule:
 class Trainer:
     """Trains ``network`` in place and leaves it with the weights of the best validation score.
 
-    ``batches(rng)`` gives the steps of an epoch, each made when called; ``validate()`` gives mixtures of validation
-    batches, scored without gradient by the same objectives without probes: the sum over stages of the mean over their
-    mixtures. Where it is empty the training loss decides. ``aside`` learns with the network and is not part of it.
-    ``signature`` tells whether a checkpoint belongs to this run.
+    ``batches(rng)`` gives the steps of an epoch, each made when called; ``validate(phase)`` gives mixtures of
+    validation batches, scored without gradient by the same objectives without probes: the sum over stages of the mean
+    over their mixtures. Where it is empty the training loss decides. ``aside`` learns with the network and is not part
+    of it. ``signature`` tells whether a checkpoint belongs to this run.
     """
 
     network: HierarchicalNetwork
     phases: Sequence[Schedule]
     batches: Batches
-    validate: Callable[[], Iterable[Mixture]]
+    validate: Callable[[Schedule | None], Iterable[Mixture]]
     seed: int
     patience: int
     clip: float
@@ -200,7 +200,7 @@ class Trainer:
                 group["lr"] = phase.rate * (FLOOR + (1 - FLOOR) * 0.5 * (1 + math.cos(math.pi * progress)))
                 group["lr"] *= group["share"]
             optimizer.zero_grad(set_to_none=True)
-            measured = (epoch * len(steps) + step) % EVERY == 0
+            measured = (epoch * len(steps) + step if phase.steps is None else done + step) % EVERY == 0
             terms = self._step(make(), True, norms if measured else None, phase, progress)
             if not math.isfinite(terms["total"]):
                 bad = [name for name, value in terms.items() if not math.isfinite(value)]
@@ -288,7 +288,7 @@ class Trainer:
         self.network.eval()
         total: dict[str, float] = {}
         seen: dict[str, int] = {}
-        for mixture in self.validate():
+        for mixture in self.validate(phase):
             count = sum(objective.observations(batch) for _, objective, batch in mixture)
             stage = mixture[0][1].stage
             total[stage] = total.get(stage, 0.0) + count * self._step(mixture, False, phase=phase)["total"]

@@ -95,7 +95,7 @@ def pretrain(
         network=network,
         phases=[Schedule("pretrain", settings.pretrain_epochs, settings.pretrain_rate, keep_start=False)],
         batches=single(objective, training, settings, device),
-        validate=lambda: (make() for make in validate(None)),
+        validate=lambda phase: (make() for make in validate(None)),
         seed=seed,
         patience=settings.patience,
         clip=settings.clip,

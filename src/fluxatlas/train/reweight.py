@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..errors import InputError
 from ..systems import System
 from .data import FloatArray, SequenceSet
 
@@ -29,12 +30,19 @@ def importance(samples: SequenceSet, sites: Sequence[SequenceSet], system: Syste
     effective sample size, (sum w)^2 / sum w^2.
 
     The weight is the odds by which a logistic regression on statics and mean climate takes the series for an observed
-    place (density ratio), at most :data:`MOST` times the mean. Sites without weather do not count.
+    place (density ratio), at most :data:`MOST` times the mean. Sites without weather do not count; raises
+    :class:`InputError` where no site has any.
     """
     from sklearn.linear_model import LogisticRegression
 
     place, synthetic = features(samples, system)
     driven = [one for one in sites if one.segments and set(system.climate) <= set(one.drivers)]
+    if not driven:
+        raise InputError(
+            "no site has the weather that synthetic series are compared by",
+            where="train.strategy",
+            hint="take another strategy than reweighted",
+        )
     observed = np.concatenate([features(one, system)[1] for one in driven])
     scale = synthetic.std(axis=0)
     middle, scale = synthetic.mean(axis=0), np.where(scale > 0, scale, 1.0)

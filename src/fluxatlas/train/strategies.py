@@ -64,12 +64,13 @@ class Materials:
     samples: SequenceSet
     settings: TrainBlock
     device: str
+    seed: int
     regional: RegionalObjective | None = None
 
     @cached_property
     def adversary(self) -> Adversary:
         """The classifier that the network shall deceive."""
-        return Adversary(self.network).to(self.device)
+        return Adversary(self.network, self.seed).to(self.device)
 
     @cached_property
     def likeness(self) -> FloatArray:
@@ -89,13 +90,14 @@ class Materials:
         pairs = zip(parts, seen, strict=True)
         return len({one.block[k] for one, held in pairs for k in held if np.isfinite(one.targets[flux][:, k]).any()})
 
-    def validate(self) -> Iterator[Mixture]:
-        """Validation sites, and region-years that were held out."""
+    def validate(self, phase: Schedule | None = None) -> Iterator[Mixture]:
+        """Validation sites, and in phases that weigh regions the region-years that were held out."""
         settings = self.settings
         for part in self.validation:
             for batch in part.batches(64, settings.sequence_days, settings.warmup_days, None, self.device):
                 yield [(1.0, self.objectives[0], batch)]
-        if self.regional and self.regional.data.validation is not None:
+        weighed = phase is not None and REGIONAL in phase.terms
+        if weighed and self.regional and self.regional.data.validation is not None:
             for year in self.regional.data.years:
                 yield [(1.0, self.regional, self.regional.data.batch(year, settings.warmup_days, device=self.device))]
 
@@ -113,6 +115,8 @@ class Materials:
     def _deceived(self, steps: Batches, rng: np.random.Generator) -> list[Callable[[], Mixture]]:
         def make(own: Callable[[], Mixture]) -> Mixture:
             (_, _, observed), (_, _, synthetic), *_ = mixture = own()
+            if self.adversary.node not in (observed.modules or (self.adversary.node,)):
+                return mixture  # sites with measured profiles run the last sub-module alone
             return [*mixture, (1.0, self.adversary, (observed, synthetic))]
 
         return [partial(make, own) for own in steps(rng)]
@@ -131,7 +135,7 @@ class Materials:
         return [partial(make, own, *one) for own, one in zip(made, regional.years(rng, len(made)), strict=True)]
 
 
-def schedules(phases: Sequence[Phase], materials: Materials, seed: int) -> list[Schedule]:
+def schedules(phases: Sequence[Phase], materials: Materials) -> list[Schedule]:
     """What the loop runs: a schedule for each phase.
 
     Raises :class:`ConfigError` for sub-modules and terms that do not exist, for region-months that no phase uses or
@@ -175,7 +179,8 @@ def _check(phases: Sequence[Phase], materials: Materials) -> None:
             wrong = [name for name in given if name not in known]
             if wrong:
                 raise ConfigError(
-                    f"phase '{phase.name}' names the {what} '{wrong[0]}', which there is not{nearest(wrong[0], known)}",
+                    f"phase '{phase.name}' names the {what} '{wrong[0]}', which does not exist"
+                    f"{nearest(wrong[0], known)}",
                     hint=f"choose from {', '.join(known)}",
                 )
         share = materials.settings.rehearsal if phase.synthetic is None else phase.synthetic

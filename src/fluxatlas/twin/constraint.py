@@ -26,7 +26,15 @@ from ..train.member import Member
 from ..train.operators import Points
 from ..train.predict import predict
 from ..train.pretrain import new_network
-from ..train.regional import Correction, RegionalData, RegionalTarget, choose_points, compose, hold_out_years
+from ..train.regional import (
+    Correction,
+    RegionalData,
+    RegionalObjective,
+    RegionalTarget,
+    choose_points,
+    compose,
+    hold_out_years,
+)
 from ..train.sites import SiteData
 
 FloatArray = npt.NDArray[np.floating[Any]]
@@ -126,10 +134,10 @@ class Twin:
         without = ["lateral"] if corrected else ["lateral", "fire"]
         return compose("ecosystem", world.month, names, members, FLOOR, content, fire, without)
 
-    def data(self, target: RegionalTarget, *, points: int = 0, pair: int = 0, whole: bool = False) -> RegionalData:
+    def data(self, target: RegionalTarget, *, pair: int = 0, whole: bool = False) -> RegionalData:
         """``target`` with stratified points, two draws of ``pair`` from all pixels in a step, or the ``whole`` grid."""
         world, number = self.world, np.arange(self.size.pixels)
-        held = hold_out_years(target, 0.2, self.size.seed)
+        held = hold_out_years(target, self.settings.validation_share, self.size.seed)
         if pair or whole:
             full = Points.of(world.region, number, world.area)
             return RegionalData(self.everywhere, full, target, "nee", draw=pair, held_out=held)
@@ -138,15 +146,21 @@ class Twin:
             + [*world.statics.values()],
             axis=1,
         )
-        chosen = choose_points(features, world.area, world.region, points or self.size.points, self.size.seed)
+        chosen = choose_points(features, world.area, world.region, self.size.points, self.size.seed)
         cells = np.unique(chosen.points.cell)
         own = replace(chosen.points, cell=np.searchsorted(cells, chosen.points.cell))
         data = RegionalData(self.series(cells, {}), own, target, "nee", held_out=held)
         return data.measured(self.towers_only.network, chosen.unexplained, self.settings.warmup_days)
 
-    def train(self, data: RegionalData, weight: float = TRUST) -> Member:
+    def train(self, data: RegionalData) -> Member:
         """The network of towers, trained on with the regions of ``data``."""
-        phase = Phase("regions", steps=self.size.steps, synthetic=0.0, rate=0.5, terms={"regional": Ramp(weight, 0.15)})
+        phase = Phase(
+            "regions",
+            steps=self.size.steps,
+            synthetic=0.0,
+            rate=0.5,
+            terms={"regional": Ramp(TRUST, self.settings.regional_ramp)},
+        )
         start = replace(self.towers_only, network=copy.deepcopy(self.towers_only.network))
         return finetune(start, self.samples, self.sites, self.settings, 0, phases=[phase], regional=data)[0]
 
@@ -181,7 +195,7 @@ class Twin:
     def scores(self, member: Member) -> dict[str, float]:
         """What a run is judged by, on all pixels and days against the truth."""
         world, years = self.world, self.size.years
-        found = predict(member.network, self.everywhere, warmup=5)["nee"].astype(float)
+        found = predict(member.network, self.everywhere, warmup=self.settings.warmup_days)["nee"].astype(float)
         truth, sums = world.flux["nee"], self.world.sums(found)
         total, true = (part.reshape(years, 12, -1).sum(axis=(1, 2)) / 1000 for part in (sums, self._truth))
         region = (sums - self._truth).sum(axis=0) / years / 1000
@@ -201,24 +215,20 @@ class Twin:
 
 def permuted_chi2(twin: Twin, member: Member) -> tuple[float, float]:
     """Mean squared residual per variance of the regions of ``member``, and with the labels of regions shuffled."""
-    from ..train.regional import RegionalObjective
-
     data = twin.data(twin.target())
     order = np.roll(np.arange(twin.size.regions), twin.size.regions // 2)
     target = data.target
     corrections = tuple(Correction(one.name, one.totals[:, order], one.source) for one in target.corrections)
     other = replace(target, members=target.members[:, order], corrections=corrections)
-    right, wrong = (RegionalObjective(replace(data, target=one), 5) for one in (target, other))
+    right, wrong = (RegionalObjective(replace(data, target=one), twin.settings.warmup_days) for one in (target, other))
     return right.chi2(member.network), wrong.chi2(member.network)
 
 
 def gradient_error(twin: Twin, member: Member) -> float:
     """Largest relative difference of the gradient of the term from differences of its value, over some weights."""
-    from ..train.regional import RegionalObjective
-
     network = copy.deepcopy(member.network).double()
-    objective = RegionalObjective(twin.data(twin.target()), 5)
-    batch = objective.data.batch(objective.data.years[0], 5)
+    objective = RegionalObjective(twin.data(twin.target()), twin.settings.warmup_days)
+    batch = objective.data.batch(objective.data.years[0], twin.settings.warmup_days)
     drivers = {name: values.double() for name, values in batch.batch.drivers.items()}
     statics = {name: values.double() for name, values in batch.batch.statics.items()}
     exact = replace(batch, batch=replace(batch.batch, drivers=drivers, statics=statics))
@@ -270,7 +280,7 @@ def run_twin(size: Size, runs: Sequence[str] = ()) -> tuple[pd.DataFrame, pd.Dat
 
 
 def _flux(twin: Twin, member: Member) -> FloatArray:
-    return predict(member.network, twin.everywhere, warmup=5)["nee"]
+    return predict(member.network, twin.everywhere, warmup=twin.settings.warmup_days)["nee"]
 
 
 def _region_error(twin: Twin, member: Member, region: int) -> float:

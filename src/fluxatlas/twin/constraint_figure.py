@@ -31,6 +31,5 @@ def draw(runs: pd.DataFrame, output: Path) -> None:
             axis.axvline(truth, color=FAINT, linestyle="--", linewidth=1)
             axis.set_xlabel(label, fontsize="small")
         axes[0].invert_yaxis()
-        figure.tight_layout()
         save(figure, output, settings)
         plt.close(figure)

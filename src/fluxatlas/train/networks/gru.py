@@ -149,12 +149,16 @@ def run_layers(
 def available() -> bool:
     """Whether the kernel can be used here; tried once on a small layer, with a message if it fails."""
     try:
-        layer = nn.GRU(2, 3)
+        with torch.random.fork_rng(devices=[]):  # the draws of training must not depend on when this is asked
+            layer = nn.GRU(2, 3)
         x = torch.linspace(-1, 1, 12).reshape(3, 2, 2)
-        with torch.no_grad():
+        weights = layer.all_weights[0]
+        with torch.enable_grad():
             wanted, _ = layer(x)
-            found, _ = _Layer.apply(x, x.new_zeros(2, 3), *layer.all_weights[0])
+            found, _ = _Layer.apply(x, x.new_zeros(2, 3), *weights)
+            slopes = [torch.autograd.grad(one.square().sum(), weights) for one in (found, wanted)]
         torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(*slopes, rtol=1e-3, atol=1e-4)
     except Exception as problem:  # compilers fail in many ways; torch does the same, slower
         print(f"note: no compiled recurrent layer ({problem}); training uses torch's, 3 times slower", file=sys.stderr)
         return False

@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from ...process._vector import KERNEL, cached
+from ...process import _vector
+from ...process._vector import KERNEL
 from . import lanes
 from .lanes import WIDTH, everywhere, fma, inline, load, spread, store, within
 
@@ -27,7 +28,7 @@ TILE = 2 * WIDTH
 """Cells that go through time together."""
 UNITS = 4
 """Hidden units are filled up to a multiple of this."""
-kept_on_disk: Any = partial(cached, sources=(Path(__file__), Path(lanes.__file__)))
+kept_on_disk: Any = partial(_vector.cached, sources=[Path(one) for one in (__file__, lanes.__file__, _vector.__file__)])
 _F = np.float32
 _LIMIT = _F(7.90531110763549805)
 _ODD = tuple(map(_F, (4.89352455891786e-03, 6.37261928875436e-04, 1.48572235717979e-05, 5.12229709037114e-08,

@@ -2,7 +2,10 @@
 
 A sum over every cell of a region in every step costs too much. Cells are clustered within each region by what drives
 them (means and standard deviations of the drivers, statics), and the cell nearest to the middle of a cluster stands for
-its area. Few such points do what all cells do; points drawn anew in every step do not (:data:`REDRAWN`).
+its area. Few such points do what all cells do; points drawn anew in every step do not: the mean of (S - F)^2 over
+draws is the squared error of the true sum plus the variance of the draw, and training makes that variance small by
+making all places and months alike (with 5 points a region kept 25 % of its contrast in space and 23 % of that between
+years). They are therefore not offered; two independent draws are.
 """
 
 from __future__ import annotations
@@ -19,12 +22,6 @@ from ..operators import Points
 FloatArray = npt.NDArray[np.floating[Any]]
 IntArray = npt.NDArray[np.int64]
 
-REDRAWN = (
-    "points drawn anew in every step flatten the field: the mean of (S - F)^2 over draws is the squared error of the "
-    "true sum plus the variance of the draw, and training makes that variance small by making all places and months "
-    "alike (with 5 points a region kept 25 % of its contrast in space and 23 % of that between years)"
-)
-"""Why the naive estimator is refused."""
 MOST = 20_000
 """Cells of a region that clusters are made of, drawn at random where there are more; all are assigned."""
 CLOSE = 1e3

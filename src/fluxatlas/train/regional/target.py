@@ -61,7 +61,7 @@ class RegionalTarget:
     """Totals of regions and months that the network is held to, positive to the atmosphere, mass per month.
 
     ``members`` (month, region, member), corrected; ``corrections`` as they were applied; ``floor`` (region,) is the
-    error that all members share. ``about`` are plain values for the metadata of member and product.
+    error that all members share. ``about`` are plain values for the metadata of the member.
     """
 
     kind: Kind
@@ -96,10 +96,8 @@ class RegionalTarget:
             return season - season.mean(axis=0)
         return own - season[np.searchsorted(there, calendar)]
 
-    def variance(
-        self, part: Part, region: int, operator: FloatArray, quadrature: FloatArray | None = None
-    ) -> FloatArray:
-        """Variance (row,) of the errors of ``part`` of a ``region``, made by ``operator`` (row, month).
+    def variance(self, region: int, operator: FloatArray, quadrature: FloatArray | None = None) -> FloatArray:
+        """Variance (row,) of the errors of what ``operator`` (row, month) makes of a ``region``.
 
         That of the members, widened (:data:`~fluxatlas.train.operators.readers.SPREAD`) and by the error of the mean of
         M members (1 + 1/M); the floor; errors of the corrections, which last; and ``quadrature`` (month,), the standard
@@ -167,10 +165,13 @@ def compose(
 def _whole(month: Months, regions: Sequence[str], members: FloatArray, where: str) -> None:
     """Refuse gaps between months, and members with gaps: a change of their number is a false trend."""
     if month.size < 1 or (np.diff(month.astype(int)) != 1).any():
-        absent = sorted(set(np.arange(month[0], month[-1] + 1)) - set(month)) if month.size else []
+        absent = sorted(set(np.arange(month.min(), month.max() + 1)) - set(month)) if month.size else []
+        listed = ", ".join(map(str, absent[:6]))
+        missing = (
+            f"{counted(len(absent), 'month')} between others {'is' if len(absent) == 1 else 'are'} missing: {listed}"
+        )
         raise InputError(
-            f"{counted(len(absent), 'month')} between others {'is' if len(absent) == 1 else 'are'} missing"
-            f"{': ' + ', '.join(map(str, absent[:6])) if absent else ', and all others'}",
+            missing if absent else "months are not in order, or twice" if month.size else "there is no month",
             where=where,
             hint="complete the files, or cut 'first_year' and 'last_year' to the years that are whole",
         )
@@ -227,7 +228,7 @@ def _fits(kind: str, content: Mapping[str, Any], given: Sequence[str], without: 
     if not lateral and not adjusted and "lateral" not in without:
         refuse(
             f"no lateral flux is given for target '{kind}'",
-            f"give one or more of {', '.join(PRESETS[kind][2:])}, or say 'without: [lateral]' (as the product will)",
+            f"give one or more of {', '.join(PRESETS[kind][2:])}, or say 'without: [lateral]'",
         )
 
 

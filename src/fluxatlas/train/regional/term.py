@@ -99,14 +99,14 @@ class RegionalData:
         if self.draw and self.decompose:
             raise ConfigError(
                 "mean, season and anomaly need the same points in all years",
-                where="train.regional",
-                hint="take points: fixed with decompose, or months with points: pair",
+                where="RegionalData",
+                hint="leave 'draw' at 0 with 'decompose'",
             )
         years = np.unique(self.target.month.astype("datetime64[Y]")).size
         if self.decompose and years < YEARS_FOR_PARTS:
             raise ConfigError(
                 f"{counted(years, 'year')} cannot be parted into mean, season and anomaly",
-                where="train.regional.decompose",
+                where="RegionalData",
                 hint=f"give {YEARS_FOR_PARTS} years or more",
             )
 
@@ -141,7 +141,7 @@ class RegionalData:
                 quadrature = None if self.quadrature is None else self.quadrature[:, region]
                 operators.append(operator)
                 regions.append(np.full(len(operator), region))
-                variances.append(self.target.variance(part, region, operator, quadrature))
+                variances.append(self.target.variance(region, operator, quadrature))
                 weights.append(np.full(len(operator), 1.0 / max(size, 1)))
         joined = [np.concatenate(arrays) for arrays in (operators, variances, weights)]
         matrix, errors, shares = (torch.as_tensor(array, dtype=torch.float32) for array in joined)
@@ -174,11 +174,6 @@ class RegionalData:
             own = replace(points, cell=np.searchsorted(cells, points.cell))
             operators.append(region_month(self.variable, dates, when, where, own, factor=TG))
         return RegionalBatch(self.series.batch(windows, warmup, device), tuple(operators), number)
-
-    def told(self, theta: Mapping[str, float]) -> RegionalData:
-        """The points with parameters and structure ``theta`` of the process model, as the network is told them."""
-        same = {name: np.full(len(self.series.sites), value, np.float32) for name, value in theta.items()}
-        return replace(self, series=replace(self.series, theta=same))
 
     def measured(self, network: HierarchicalNetwork, unexplained: FloatArray, warmup: int) -> RegionalData:
         """With the ``quadrature`` error of its points, by the variance of the flux of ``network`` over each region."""
@@ -217,6 +212,7 @@ class RegionalObjective:
     weight: float = 0.0
     stage: str = REGIONAL
     latest: Tensor | None = field(default=None, repr=False)
+    _made_by: tuple[int, ...] = field(default=(), repr=False)
 
     def weights(self) -> dict[str, float]:
         """Weight of the term."""
@@ -275,9 +271,10 @@ class RegionalObjective:
         return np.concatenate(found)
 
     def refresh(self, network: HierarchicalNetwork) -> None:
-        """Bring ``latest`` up to date; nothing where years are not compared with each other."""
-        if self.data.decompose:
-            self.latest = torch.as_tensor(self.sums(network))
+        """Bring ``latest`` up to date; nothing where years are not compared with each other, or no weight has moved."""
+        moved = tuple(weight._version for weight in network.parameters())
+        if self.data.decompose and (self.latest is None or moved != self._made_by):
+            self.latest, self._made_by = torch.as_tensor(self.sums(network)), moved
 
     def chi2(self, network: HierarchicalNetwork) -> float:
         """Mean squared residual of all region-months per variance: 1 where the sums fit as well as their errors say."""

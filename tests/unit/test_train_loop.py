@@ -177,7 +177,9 @@ def test_frozen_parts_do_not_move(data) -> None:
     network = member.network
     before = {name: value.clone() for name, value in network.state_dict().items()}
     phase = loop.Schedule("last", 2, 0.01, ("biogeochemistry",))
-    loop.Trainer(network, [phase], single(objective_for(network), data, SETTINGS, "cpu"), lambda phase: (), 1, 5, 1.0).run()
+    loop.Trainer(
+        network, [phase], single(objective_for(network), data, SETTINGS, "cpu"), lambda phase: (), 1, 5, 1.0
+    ).run()
     moved = {name.split(".")[1] for name, value in network.state_dict().items() if not torch.equal(value, before[name])}
     assert moved == {"biogeochemistry"}
 

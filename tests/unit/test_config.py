@@ -158,6 +158,7 @@ def test_a_knowledge_term_that_holds_by_construction_is_refused() -> None:
             "constrained needs sums of regions, which only Python gives",
         ),
         ({"strategy": "l2sp"}, "l2sp has no effect with train.ladder: calibrated; set ladder: network"),
+        ({"ladder": "climb", "split": "time"}, "climb leaves out clusters of sites, which train.split: time does not"),
         ({"ladder": "network", "strategy": "adversarial", "rehearsal": 0.0}, "give train.rehearsal a value above 0"),
     ],
 )

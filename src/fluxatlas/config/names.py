@@ -69,8 +69,10 @@ def _strategy(config: Config) -> Iterator[str]:
     train = config.train
     if train.strategy == "constrained":
         yield "train.strategy: constrained needs sums of regions, which only Python gives (docs/regional_constraint.md)"
-    if train.strategy != "declared" and train.ladder != "network":
+    if train.strategy != "declared" and train.ladder not in ("network", "climb"):
         yield f"train.strategy: {train.strategy} has no effect with train.ladder: {train.ladder}; set ladder: network"
+    if train.ladder == "climb" and train.split == "time":
+        yield "train.ladder: climb leaves out clusters of sites, which train.split: time does not; name a rung"
     if train.strategy == "adversarial" and train.rehearsal == 0:
         yield "train.strategy: adversarial compares with synthetic series; give train.rehearsal a value above 0"
 

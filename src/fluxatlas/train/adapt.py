@@ -1,12 +1,6 @@
 """From a pretrained network to a member of the ensemble: as much is learnt from sites as they can teach.
 
-The rungs of the ladder, each holding the one before:
-
-| rung | what is learnt from sites |
-|---|---|
-| ``prior`` | nothing: parameters are those of the prior |
-| ``calibrated`` | the parameters of the process model, which the network is told, and how places differ in them |
-| ``network`` | weights of the network too, by the phases of the system (:mod:`fluxatlas.train.finetune`) |
+How much that is, is a rung of the ladder (:mod:`fluxatlas.train.rungs`), named or chosen.
 
 Folds are for evaluation: the predictions of a fold come from parameters (and weights) that have not seen it. The member
 itself learns from all sites: members differ in their seed, in the structure of the process model, in the blocks of
@@ -16,7 +10,7 @@ sites drawn with replacement, and in their draw from what is then known of the p
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +19,7 @@ import pandas as pd
 
 from ..config.train import TrainBlock
 from ..files import commit
-from . import applicability
+from . import applicability, rungs
 from .calibrated import (
     Predicted,
     Structured,
@@ -37,7 +31,7 @@ from .calibrated import (
 )
 from .calibration import Posterior
 from .data import SequenceSet
-from .finetune import Split, finetune, hidden_sites, say_beyond, split_sites, without
+from .finetune import Split, hidden_sites, say_beyond, split_sites
 from .member import Member
 from .networks import HierarchicalNetwork
 from .places import Effective, effective
@@ -75,25 +69,27 @@ def adapt(
     meta: dict[str, Any] | None = None,
     label: str = "network",
 ) -> Adapted:
-    """Make member number ``member`` of ``pretrained``; ``settings.ladder`` is the highest rung.
+    """Make member number ``member`` of ``pretrained`` on the rung ``settings.ladder``, or on the one that is chosen.
 
-    ``predictions`` are those of the model called ``label``. Raises as :func:`fluxatlas.train.finetune.split_sites` and
-    :func:`fluxatlas.train.calibration.calibrate`.
+    ``predictions`` are those of the model called ``label``. Raises as :func:`fluxatlas.train.finetune.split_sites`,
+    :func:`fluxatlas.train.calibration.calibrate` and :func:`fluxatlas.train.rungs.choose`.
     """
     system, seed = pretrained.system, settings.seed + member
     split = split_sites(sites, system.flux, settings, member, seed)
     model = Structured(system, structure_of(samples, system, member, settings.seed))
     say_beyond(pretrained.network, sites)
-    fold = [without(part, mask) for part, mask in zip(sites.sets, split.hidden, strict=True)]
-    posterior = _posterior(fold, model, settings, f"member {member}, without its fold")
+    materials = rungs.Materials(pretrained, samples, sites, settings, model, member)
+    chosen = rungs.choose(materials, split.hidden) if settings.ladder == rungs.CLIMB else None
+    rung = chosen.chosen if chosen else settings.ladder
+    posterior = materials.posterior(rung, split.hidden)
     network, history = pretrained.network, pd.DataFrame(columns=list(HISTORY))
-    if settings.ladder == "network":
-        told = SiteData(tuple(_told(part, posterior, model) for part in sites.sets))
-        tuned, history, _ = finetune(pretrained, samples, told, settings, member, checkpoint, meta)
-        network = tuned.network
+    if rung != "prior":
+        _say(f"member {member}, without its fold", posterior)
+    if rung in rungs.WEIGHTS:
+        network, history = materials.weights(rung, posterior, split, checkpoint=checkpoint, meta=meta)
     predictions, intervals = _fold(network, sites, split, posterior, model, settings, member, label)
     whole = posterior
-    if settings.ladder != "prior":
+    if rung != "prior":
         weights = bootstrap(sites.sets, member, settings.seed)
         whole = calibrate_sites(sites.sets, model, weights)
         _say(f"member {member}, of all sites", whole)
@@ -102,8 +98,9 @@ def adapt(
     if member == 0:
         u = np.sqrt(1 - whole.between) * whole.mean
     found = effective(network, held_out, model, u, seed)
+    learnt = {"ladder": rung} if chosen is None else {"ladder": rung, "climb": chosen.described}
     return Adapted(
-        _member(pretrained, network, model, found, training, sites, split, settings, member, meta),
+        _member(pretrained, network, model, found, training, sites, split, member, {**learnt, **(meta or {})}),
         history,
         predictions,
         intervals,
@@ -111,27 +108,10 @@ def adapt(
     )
 
 
-def _posterior(parts: list[SequenceSet], model: Structured, settings: TrainBlock, what: str) -> Posterior:
-    """The posterior of ``parts``, or the prior where nothing is to be learnt."""
-    if settings.ladder == "prior":
-        return calibrate_sites([], model)
-    found = calibrate_sites(parts, model)
-    _say(what, found)
-    return found
-
-
 def _say(what: str, posterior: Posterior) -> None:
     said = "" if posterior.converged else f"; {posterior.message}"
     text = f"{what}: {len(posterior.names)} parameters calibrated at {len(posterior.sites)} sites{said}"
     print(text, file=sys.stderr, flush=True)
-
-
-def _told(data: SequenceSet, posterior: Posterior, model: Structured) -> SequenceSet:
-    """The set with the parameters of its sites: their own where calibrated, else those of an average place."""
-    average = posterior.unseen()[0]
-    u = [posterior.place(site).mean if site in posterior.sites else average for site in data.sites]
-    theta = {name: np.asarray(values, np.float32) for name, values in model.theta(np.stack(u)).all().items()}
-    return replace(data, theta=theta)
 
 
 def _fold(
@@ -162,18 +142,16 @@ def _member(
     training: SequenceSet,
     sites: SiteData,
     split: Split,
-    settings: TrainBlock,
     member: int,
-    meta: dict[str, Any] | None,
+    meta: dict[str, Any],
 ) -> Member:
     """``network`` bound to the effective parameters, with what it must say of itself."""
     theta = {name: float(values[0]) for name, values in model.theta(found.u[None]).all().items()}
     bound = network.bind(theta).eval()
-    described = {**pretrained.meta, "stage": "adapt", "member": member, "commit": commit(), **(meta or {})}
+    described = {**pretrained.meta, "stage": "adapt", "member": member, "commit": commit(), **meta}
     described |= {
         "sites": sites.places([np.zeros_like(mask) for mask in split.hidden]),
         "hidden_sites": hidden_sites(sites, split),
-        "ladder": settings.ladder,
         "theta": theta,
         "mean_over_places": found.ratio,
         "places": {name: list(line) for name, line in found.spread.items()},

@@ -162,14 +162,7 @@ def predict_places(
     Days that were ``hidden`` (time, site) from the calibration have a row of intervals of their own.
     """
     rng = np.random.default_rng([seed, 13])
-    u = np.stack([_draws(posterior, site, rng) for site in data.sites], axis=1)
-    names = [name for name in data.targets if name in model.system.simulated and name not in data.overrides]
-    made: dict[str, list[FloatArray]] = {name: [] for name in names}
-    for row in u:
-        outputs = predict(network, replace(data, theta=_small(model.theta(row))))
-        for name in names:
-            made[name].append(outputs[name])
-    draws = {name: np.stack(parts) for name, parts in made.items()}
+    draws = _predictions(network, data, posterior, model, rng)
     mean = {name: values.mean(axis=0) for name, values in draws.items()}
     low, high, rows = {}, {}, []
     for name, values in draws.items():
@@ -184,6 +177,28 @@ def predict_places(
                     low[name][days, site], high[name][days, site] = interval
                     rows.append({**row, "seen": seen})
     return Predicted(mean, low, high, rows)
+
+
+def predict_means(
+    network: HierarchicalNetwork, data: SequenceSet, posterior: Posterior, model: Structured, seed: int
+) -> dict[str, FloatArray]:
+    """The ``mean`` of :func:`predict_places` alone: (time, site) by variable."""
+    draws = _predictions(network, data, posterior, model, np.random.default_rng([seed, 13]))
+    return {name: values.mean(axis=0) for name, values in draws.items()}
+
+
+def _predictions(
+    network: HierarchicalNetwork, data: SequenceSet, posterior: Posterior, model: Structured, rng: np.random.Generator
+) -> dict[str, FloatArray]:
+    """Predictions (draw, time, site) by variable, for :data:`DRAWS` of the parameters of each site."""
+    u = np.stack([_draws(posterior, site, rng) for site in data.sites], axis=1)
+    names = [name for name in data.targets if name in model.system.simulated and name not in data.overrides]
+    made: dict[str, list[FloatArray]] = {name: [] for name in names}
+    for row in u:
+        outputs = predict(network, replace(data, theta=_small(model.theta(row))))
+        for name in names:
+            made[name].append(outputs[name])
+    return {name: np.stack(parts) for name, parts in made.items()}
 
 
 def _draws(posterior: Posterior, site: str, rng: np.random.Generator) -> FloatArray:

@@ -50,9 +50,12 @@ def split_sites(data: SiteData, flux: str, settings: TrainBlock, fold: int, seed
     Raises :class:`InputError` where there are too few blocks, or where nothing observed of ``flux`` is left to learn.
     """
     count = settings.n_folds
-    fold %= count
     of_fold = _fold_masks(data, flux, settings, count)
-    hidden = tuple(mask == fold for mask in of_fold)
+    return split_rest(data, tuple(mask == fold % count for mask in of_fold), flux, settings, seed)
+
+
+def split_rest(data: SiteData, hidden: tuple[Mask, ...], flux: str, settings: TrainBlock, seed: int) -> Split:
+    """Cut validation blocks from what ``hidden`` (time, site) of each set leaves; raises as :func:`split_sites`."""
     kept = [without(part, mask) for part, mask in zip(data.sets, hidden, strict=True)]
     alive = np.concatenate([np.isfinite(part.targets[flux]).any(axis=0) for part in kept])
     if not alive.any():
@@ -107,16 +110,17 @@ def finetune(
     frozen_stage: bool = True,
     phases: Sequence[Phase] | None = None,
     regional: RegionalData | None = None,
+    split: Split | None = None,
 ) -> tuple[Member, pd.DataFrame, Split]:
     """Fine-tune the weights of ``pretrained`` as member number ``member``; returns it, the history and what was hidden.
 
     The ``phases`` are those of the strategy (``train.strategy``: by default those of the system) where none are given;
     without ``frozen_stage`` all sub-modules learn at once at the full rate. The weights of the best validation score
-    are kept; they may be the pretrained ones. ``regional`` are region-months, for phases with that term. Raises as
-    :func:`split_sites` and :func:`~fluxatlas.train.strategies.schedules`.
+    are kept; they may be the pretrained ones. ``regional`` are region-months, for phases with that term; ``split``
+    replaces that of the member. Raises as :func:`split_sites` and :func:`~fluxatlas.train.strategies.schedules`.
     """
     system, seed, device = pretrained.system, settings.seed + member, device_of(settings)
-    split = split_sites(sites, system.flux, settings, member, seed)
+    split = split or split_sites(sites, system.flux, settings, member, seed)
     network = copy.deepcopy(pretrained.network).to(device)
     objectives = (
         Objective(system, "finetune", Knowledge.of(system, "finetune", settings.knowledge, settings.head)),

@@ -46,6 +46,12 @@ class Climb:
     scores: pd.DataFrame
     table: pd.DataFrame
 
+    @property
+    def described(self) -> dict[str, Any]:
+        """``why``, and mean score, ``behind`` and ``error`` of each rung: what a member says of the choice."""
+        rungs = {str(name): {str(k): float(v) for k, v in row.items()} for name, row in self.table.iterrows()}
+        return {"why": self.why, "rungs": rungs}
+
 
 def climb(rungs: Sequence[Rung], clusters: Mapping[str, int | str], score: Score, default: str) -> Climb:
     """The simplest of the ``rungs`` (simplest first) that the best does not beat by more than one standard error.

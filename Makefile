@@ -25,20 +25,24 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 demo: env
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --cores $(CORES)
 
+define LINT
+$(BIN)/ruff format --check src tests benchmarks && \
+$(BIN)/ruff check src tests benchmarks && \
+$(BIN)/mypy && \
+$(BIN)/snakefmt --check Snakefile workflow
+endef
+
 lint: env
-	$(BIN)/ruff format --check src tests benchmarks
-	$(BIN)/ruff check src tests benchmarks
-	$(BIN)/mypy
-	$(BIN)/snakefmt --check Snakefile workflow
+	$(LINT)
 
 tools:
 	@tests/install_tools.sh
 
 # types are checked on one core: beside the tests, not before them
 test: env tools
-	$(MAKE) --no-print-directory lint & \
+	{ $(LINT); } & \
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n auto --dist loadfile --max-worker-restart 0; \
-	tests=$$?; wait $$! && exit $$tests
+	tests=$$?; wait $$! || { echo "format, lint or types failed, see above"; exit 1; }; exit $$tests
 
 bench: env
 	@for script in $(filter-out benchmarks/machine.py,$(wildcard benchmarks/*.py)); do \

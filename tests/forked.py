@@ -11,12 +11,13 @@ import importlib
 import json
 import os
 import pkgutil
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -36,9 +37,10 @@ def snakemake(
     return _call(["--snakefile", str(REPOSITORY / "Snakefile"), *options], cwd, env or {})
 
 
-def run(command: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
-    """``subprocess.run(command, capture_output=True, text=True)`` for ``python -m snakemake ...`` of the code."""
+def run(command: list[str], *, capture_output: bool, text: bool, check: bool) -> subprocess.CompletedProcess[str]:
+    """``subprocess.run`` for ``python -m snakemake ...`` of the code, which looks at output and status."""
     assert command[:3] == [sys.executable, "-m", "snakemake"]
+    assert capture_output and text and not check
     return _call(command[3:], Path.cwd(), {})
 
 
@@ -51,20 +53,47 @@ def _call(words: list[str], cwd: Path, env: Mapping[str, str]) -> subprocess.Com
     with tempfile.TemporaryDirectory() as folder:
         streams = [f"{folder}/out", f"{folder}/err"]
         call = {"words": ["snakemake", *words], "cwd": str(cwd), "env": environment, "streams": streams}
-        server = _server()
-        assert server.stdin is not None and server.stdout is not None
-        server.stdin.write(json.dumps(call) + "\n")
-        server.stdin.flush()
-        code = int(server.stdout.readline())
+        code = _ask(call)
         said = [Path(name).read_text() for name in streams]
     return subprocess.CompletedProcess(["snakemake", *words], code, *said)
 
 
+def _ask(call: dict[str, Any]) -> int:
+    """The exit status of a call; after an interruption the next call has a new process, which owes no answer."""
+    server = _server()
+    assert server.stdin is not None and server.stdout is not None
+    try:
+        server.stdin.write(json.dumps(call) + "\n")
+        server.stdin.flush()
+        answer = server.stdout.readline()
+        assert answer, "the process that becomes Snakemake has ended; what it said stands above"
+        return int(answer)
+    except BaseException:
+        _end(server)
+        _server.cache_clear()
+        raise
+
+
 @cache
 def _server() -> subprocess.Popen[str]:
-    server = subprocess.Popen([sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    atexit.register(server.kill)
+    server = _start()
+    atexit.register(_end, server)
     return server
+
+
+def _start(*words: str) -> subprocess.Popen[str]:
+    """This file as a process and group of its own, in a folder that no test removes."""
+    command = [sys.executable, __file__, *words]
+    return subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd="/", start_new_session=True
+    )
+
+
+def _end(server: subprocess.Popen[Any]) -> None:
+    """Kill a process and the copies that it has made of itself."""
+    with suppress(ProcessLookupError):
+        os.killpg(server.pid, signal.SIGKILL)
+    server.wait()
 
 
 def _serve() -> None:
@@ -102,13 +131,21 @@ def _run(main: Callable[[], None], call: dict[str, Any], streams: list[int]) -> 
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
     sys.argv = call["words"]
+    found = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
+    sys.path[:] = [
+        *found,
+        *(path for path in sys.path[1:] if path not in found),
+    ]  # without tests/
+    code: Any = None
     try:
         main()
     except SystemExit as end:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(int(end.code or 0))  # to take all the modules down takes as long as a dry run
-    sys.exit()
+        code = end.code
+    if isinstance(code, str):
+        print(code, file=sys.stderr)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(1 if isinstance(code, str) else code or 0)  # to take all the modules down takes as long as a dry run
 
 
 CLIENT = """#!{python} -IS
@@ -132,13 +169,12 @@ def fluxatlas_command(folder: Path) -> Iterator[Path]:
         address = f"{short}/line"
         (made / "fluxatlas").write_text(CLIENT.format(python=sys.executable, address=address))
         (made / "fluxatlas").chmod(0o755)
-        server = subprocess.Popen([sys.executable, __file__, address], stdout=subprocess.PIPE)
+        server = _start(address)
         try:
-            assert server.stdout is not None and server.stdout.readline() == b"ready\n"
+            assert server.stdout is not None and server.stdout.readline() == "ready\n"
             yield made
         finally:
-            server.kill()
-            server.wait()
+            _end(server)
 
 
 def _listen(address: str) -> None:

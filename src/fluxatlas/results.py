@@ -18,13 +18,11 @@ import numpy as np
 import pandas as pd
 
 from .errors import InputError, nearest
+from .evaluate.metrics import NORMAL_90
 
 if TYPE_CHECKING:
     import geopandas as gpd
     import xarray as xr
-
-NORMAL_90 = 1.6448536269514722
-"""Half the width of the central 90 % of a normal distribution, in standard deviations."""
 
 
 @dataclass(frozen=True)
@@ -56,13 +54,20 @@ class RunResults:
         return tuple(sorted({year for files in self._daily.values() for year in files}))
 
     def _files(self, variable: str) -> Mapping[int, Path]:
+        if not self._daily:
+            raise self._no_product
         if variable not in self._daily:
             raise InputError(
                 f"the run has no daily '{variable}'{nearest(variable, self._daily)}",
                 where=str(self.folder / "products" / "daily"),
-                hint=f"choose from {', '.join(self._daily) or 'nothing: the run has no product yet'}",
+                hint=f"choose from {', '.join(self._daily)}",
             )
         return self._daily[variable]
+
+    @property
+    def _no_product(self) -> InputError:
+        folder = str(self.folder / "products" / "daily")
+        return InputError("the run has no product yet", where=folder, hint="run it with snakemake to the end")
 
     def daily(self, variable: str) -> xr.Dataset:
         """All years of ``variable`` (time, lat, lon) in the unit of its attributes, Dask-backed, chunked as on disk.
@@ -117,7 +122,7 @@ class RunResults:
         """
         from pyproj import Geod
 
-        name = variable or (self.variables[0] if self.variables else "")
+        name = variable or next(iter(self._daily), "")
         data = self.daily(name)
         if not -90 <= lat <= 90 or not np.isfinite(lon):
             raise InputError(f"there is no place at latitude {lat:g}, longitude {lon:g}", where="at")
@@ -181,7 +186,7 @@ class RunResults:
 
         newest = [max(files.items())[1] for files in self._daily.values()]
         if not newest:
-            raise InputError("the run has no product yet", where=str(self.folder))
+            raise self._no_product
         with xr.open_dataset(newest[0]) as data:
             found = dict(data.attrs)
         return {**found, "fluxatlas_about": json.loads(found.get("fluxatlas_about", "{}"))}

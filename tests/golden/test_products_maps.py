@@ -109,6 +109,24 @@ def test_a_map_that_the_disk_did_not_take_is_not_kept(daily, tmp_path, monkeypat
         assert not list(tmp_path.iterdir())
 
 
+def test_a_valid_map_with_another_value_is_not_kept(daily, tmp_path, monkeypatch) -> None:
+    whole = cog._to_cog
+
+    def change(plain, target, values, settings):
+        with rasterio.open(plain, "r+") as file:
+            other = file.read(1)
+            row, column = np.argwhere(np.isfinite(other))[0]
+            other[row, column] = np.nextafter(other[row, column], np.float32(np.inf))
+            file.write(other, 1)
+        whole(plain, target, values, settings)
+        assert cog_validate(target, strict=True)[0]
+
+    monkeypatch.setattr(cog, "_to_cog", change)
+    with pytest.raises(FluxAtlasError, match="the map does not hold what was written"):
+        write_maps(daily, "ch4ox", 2001, tmp_path, ProductsBlock(monthly=False))
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.skipif(shutil.which("gdalinfo") is None, reason="gdalinfo is not installed")
 def test_gdalinfo_reads_the_map(maps) -> None:
     info = json.loads(subprocess.run(["gdalinfo", "-json", maps[0]], capture_output=True, check=True).stdout)

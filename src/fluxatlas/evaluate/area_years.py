@@ -77,7 +77,7 @@ def features(table: pd.DataFrame) -> list[str]:
 MODELS: dict[str, Model] = {"place mean": place_mean, REFERENCE: place_trend, "trees of the weather": weather_trees}
 
 
-def predictions(table: pd.DataFrame, last: int, models: dict[str, Model] | None = None) -> pd.DataFrame:
+def predictions(table: pd.DataFrame, last: int) -> pd.DataFrame:
     """Rows of the years after ``last`` with a column per protocol and model, ``protocol/model``.
 
     Raises :class:`InputError` where either part has fewer than :data:`FEWEST_ROWS` rows.
@@ -89,7 +89,7 @@ def predictions(table: pd.DataFrame, last: int, models: dict[str, Model] | None 
             where="last year of training",
             hint=f"the years are {table['year'].min()} to {table['year'].max()}; both parts need {FEWEST_ROWS} rows",
         )
-    chosen = models or {name: model for name, model in MODELS.items() if model is not weather_trees or features(table)}
+    chosen = {name: model for name, model in MODELS.items() if model is not weather_trees or features(table)}
     for name, model in chosen.items():
         test[f"later years/{name}"] = model(train, test)
         test[f"new states/{name}"] = np.nan

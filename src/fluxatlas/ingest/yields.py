@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import pandas as pd
@@ -22,6 +23,7 @@ POUND = 453.59237
 """g."""
 HIGHEST = 1500.0
 """A yield above this [g m-2 of carbon] is in another unit; the record of maize is about 1000."""
+YEARS = (1801, 2199)
 COLUMNS = ("place", "state", "year", "value")
 
 
@@ -57,8 +59,8 @@ def read_yields(path: str | Path, crop: str, carbon: float | None = None) -> pd.
     """One row per place and year: ``place``, ``state``, ``year``, ``value`` [g m-2 of carbon], and any features.
 
     ``crop`` is a name of :data:`GRAINS` (files do not say it). Raises :class:`ConfigError` for another one, and
-    :class:`InputError` for a file of another layout, a yield that is not a positive number below :data:`HIGHEST`, or a
-    place that has a year twice.
+    :class:`InputError` for a file of another layout, a year, code or name of a place that is missing or none, a yield
+    that is not a positive number below :data:`HIGHEST`, or a place that has a year twice.
     """
     if crop not in GRAINS:
         raise ConfigError(f"unknown crop '{crop}'{nearest(crop, GRAINS)}", hint=f"choose from {', '.join(GRAINS)}")
@@ -87,19 +89,50 @@ def read_yields(path: str | Path, crop: str, carbon: float | None = None) -> pd.
 def _table(file: Path, head: str) -> tuple[pd.DataFrame, str]:
     """Columns of :data:`COLUMNS` and features, and the unit of ``value``."""
     if head.startswith("adm_id,year") and "yield" in head.split(","):
-        table = pd.read_csv(file).rename(columns={"adm_id": "place", "yield": "value"})
-        table.insert(1, "state", table["place"].str.split("_").str[0])
-        return table, "t ha-1"
+        table = pd.read_csv(file, dtype={"adm_id": str}).rename(columns={"adm_id": "place", "yield": "value"})
+        table.insert(1, "state", _whole(file, table, "place").str.split("_").str[0])
+        return table.assign(year=_numbers(file, table, "year", *YEARS)), "t ha-1"
     if head.split("\t")[:4] == ["year", "state", "acres", "yield"]:
-        table = pd.read_csv(file, sep="\t").rename(columns={"yield": "value"})
-        return table.assign(place=table["state"])[list(COLUMNS)], "bushel acre-1"
+        table = pd.read_csv(file, sep="\t", dtype={"state": str}).rename(columns={"yield": "value"})
+        place, year = _whole(file, table, "state"), _numbers(file, table, "year", *YEARS)
+        return table.assign(place=place, year=year)[list(COLUMNS)], "bushel acre-1"
     cells = head.split(",")
-    if len(cells) == 4 and all(cell.replace(".", "", 1).isdigit() for cell in cells) and 1800 < float(cells[0]) < 2200:
+    numbers = len(cells) == 4 and all(cell.replace(".", "", 1).isdigit() for cell in cells)
+    if numbers and YEARS[0] <= float(cells[0]) <= YEARS[1]:
         table = pd.read_csv(file, header=None, names=["year", "state", "county", "value"])
-        place = table["state"].map("{:02d}".format) + table["county"].map("{:03d}".format)
-        return table.assign(place=place, state=place.str[:2])[list(COLUMNS)], "bushel acre-1"
+        place = _numbers(file, table, "state", 1, 99).map("{:02d}".format)
+        place += _numbers(file, table, "county", 1, 999).map("{:03d}".format)
+        year = _numbers(file, table, "year", *YEARS)
+        return table.assign(place=place, state=place.str[:2], year=year)[list(COLUMNS)], "bushel acre-1"
     raise InputError(
         "not a table of yields that is known",
         where=str(file),
         hint="a header adm_id,year,...,yield; or year, state, acres, yield with tabs; or year,state,county,yield alone",
+    )
+
+
+def _numbers(file: Path, table: pd.DataFrame, column: str, least: int, most: int) -> pd.Series[int]:
+    """A column of whole numbers within ``least`` and ``most``; raises :class:`InputError` with the first bad row."""
+    found = pd.to_numeric(table[column], errors="coerce")
+    bad = ~(found.between(least, most) & (found % 1 == 0))
+    if bad.any():
+        _refuse(file, table, column, bad, f"a whole number within {least}..{most}")
+    return found.astype(int)
+
+
+def _whole(file: Path, table: pd.DataFrame, column: str) -> pd.Series[str]:
+    """A column of names; raises :class:`InputError` where one is empty."""
+    bad = table[column].isna() | (table[column].str.strip() == "")
+    if bad.any():
+        _refuse(file, table, column, bad, "a name")
+    return table[column]
+
+
+def _refuse(file: Path, table: pd.DataFrame, column: str, bad: pd.Series[bool], wanted: str) -> NoReturn:
+    row = int(bad.to_numpy().argmax())
+    name, value = "adm_id" if column == "place" else column, table[column].iloc[row]
+    raise InputError(
+        f"{name} is '{value}' in row {row + 1} of the data, not {wanted}",
+        where=str(file),
+        hint=f"correct or remove the row ({int(bad.sum())} of {len(table)} rows are like it)",
     )

@@ -17,10 +17,11 @@ import pandas as pd
 
 from ...errors import InputError
 from ...files import open_netcdf
+from .inputs import DERIVED
 
 COLUMNS = {"nee": "NEE_VUT_REF", "gpp": "GPP_NT_VUT_REF", "reco": "RECO_NT_VUT_REF"}
 """Quantity of a file -> the column of FULLSET that it was made of."""
-NAME = re.compile(rf"({'|'.join(COLUMNS)})_[A-Za-z0-9-]+_FLUXNET2015\.nc$")
+NAME = re.compile(DERIVED)
 FACTOR = 0.0304368
 QC = 0.75
 

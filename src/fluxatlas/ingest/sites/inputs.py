@@ -21,11 +21,12 @@ SUFFIXES = {
     "voigt": (".rds", ".tab"),
     "stdfmt": (".txt",),
 }
-
+DERIVED = r"(nee|gpp|reco)_[A-Za-z0-9-]+_FLUXNET2015\.nc$"
+"""Name of a daily series derived from FLUXNET (:mod:`.derived`)."""
 NAMES = {
     "fluxnet": re.compile(
         r"[A-Z][A-Z0-9]{2,9}_[A-Za-z0-9-]+_("
-        r"(VARINFO_)?FLUXNET[A-Za-z0-9-]*_(?!AUX)(?!.*_AUX)(?!README|DATA_POLICY).*\.csv|SITEINFO_.*\.csv)$|(nee|gpp|reco)_[A-Za-z0-9-]+_FLUXNET2015\.nc$"
+        r"(VARINFO_)?FLUXNET[A-Za-z0-9-]*_(?!AUX)(?!.*_AUX)(?!README|DATA_POLICY).*\.csv|SITEINFO_.*\.csv)$|" + DERIVED
     ),
     "ameriflux": re.compile(r"AMF_.*_BASE"),
     "ameriflux_l2": re.compile(r"AMF_.*_L2_(?!GF_)"),

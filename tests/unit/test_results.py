@@ -1,0 +1,52 @@
+"""What ``open_run`` says where a run does not have what is asked for; what it gives: end_to_end/test_tiny_run.py."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+from fluxatlas import open_run
+from fluxatlas.errors import InputError
+from fluxatlas.results import RunResults
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunResults:
+    """A run with two days of ``fch4`` in four cells of half a degree around 50 N, 10 E."""
+    (tmp_path / "products" / "daily").mkdir(parents=True)
+    days = pd.date_range("2001-01-01", periods=2)
+    place = {"time": days, "lat": [50.25, 49.75], "lon": [9.75, 10.25]}
+    flux = xr.Dataset({"fch4": (("time", "lat", "lon"), np.ones((2, 2, 2)))}, place)
+    flux.to_netcdf(tmp_path / "products" / "daily" / "fch4_2001.nc")
+    return open_run(tmp_path)
+
+
+ASKED: dict[str, tuple[Callable[[RunResults], object], str]] = {
+    "variable": (lambda run: run.daily("fch5"), r"no daily 'fch5'; did you mean 'fch4'"),
+    "step": (lambda run: run.maps("fch4", "week"), "maps are of a 'year' or a 'month', not of 'week'"),  # type: ignore[arg-type]
+    "maps": (lambda run: run.maps("fch4"), r"no maps of 'fch4' by year"),
+    "north of the pole": (lambda run: run.at(91.0, 10.0), "no place at latitude 91, longitude 10"),
+    "no longitude": (lambda run: run.at(50.0, float("nan")), "no place at latitude 50, longitude nan"),
+    "outside": (lambda run: run.at(51.0, 10.0), r"covers 49\.5\.\.50\.5 degrees north, 9\.5\.\.10\.5 degrees east"),
+    "table": (lambda run: run.budget, r"no such table yet\n.*budget\.csv"),
+}
+
+
+@pytest.mark.parametrize("name", ASKED)
+def test_what_a_run_does_not_have_is_said(run: RunResults, name: str) -> None:
+    ask, message = ASKED[name]
+    with pytest.raises(InputError, match=message):
+        ask(run)
+    assert float(run.at(50.3, 369.7)["fch4"].sum()) == 2.0  # another turn of the globe
+
+
+@pytest.mark.parametrize("ask", [lambda run: run.at(50.0, 10.0), lambda run: run.daily("fch4"), lambda run: run.about])
+def test_a_run_without_a_product_says_so(tmp_path: Path, ask: Callable[[RunResults], object]) -> None:
+    (tmp_path / "train").mkdir()
+    empty = open_run(tmp_path)
+    assert repr(empty).endswith("no year>") and not len(empty.sites)
+    with pytest.raises(InputError, match="the run has no product yet"):
+        ask(empty)

@@ -78,6 +78,8 @@ class Recording:
         for part in network.submodules:
             if not {memory.driver for memory in part.memories} <= {*drivers}:
                 raise NotPointwiseError(f"'{part.name}' has a mean of the past of what is not a driver")
+            if part.totals:
+                raise NotPointwiseError(f"'{part.name}' sums over days")
             self.given |= {name: self.graph.given(name, 0) for name in past_of(part)}
         found: dict[str, torch.Tensor] = {}
         with torch.no_grad():

@@ -2,12 +2,13 @@
 
 Atmospheric CH4 is the annual global mean with the latitude gradient and season of the science notes (derived from
 recalled offsets; effect on uptake about 4 % and 1 %). CO2 is the annual global mean. Leaf area index is the monthly
-climatology of the attributes, interpolated through mid-month. Radiation above the atmosphere is astronomy.
+climatology of the attributes, interpolated through mid-month. Radiation above the atmosphere is astronomy. Fields
+have a calendar of their own, half a year ahead in the south.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +17,7 @@ import pandas as pd
 
 from ..astronomy import extraterrestrial_radiation
 from ..errors import InputError
+from .crop.choices import HALF_YEAR
 
 if TYPE_CHECKING:
     from ..gases import AnnualSeries
@@ -56,6 +58,21 @@ def co2(dates: pd.DatetimeIndex, lat: npt.ArrayLike, layers: Layers, series: Ann
 def rsdt(dates: pd.DatetimeIndex, lat: npt.ArrayLike, layers: Layers, series: None = None) -> FloatArray:
     """Radiation above the atmosphere [W m-2], shape (time, cell): what the sun can give on that day."""
     return extraterrestrial_radiation(lat, dates)
+
+
+def field_day(dates: pd.DatetimeIndex, lat: npt.ArrayLike, layers: Layers, series: None = None) -> FloatArray:
+    """Day of the year of fields [d], shape (time, cell)."""
+    return _of_fields(dates, lat, lambda days: days.day_of_year.to_numpy(float))
+
+
+def even_year(dates: pd.DatetimeIndex, lat: npt.ArrayLike, layers: Layers, series: None = None) -> FloatArray:
+    """Whether (1 or 0) the year of fields is even, shape (time, cell): whose turn it is in a rotation of two crops."""
+    return _of_fields(dates, lat, lambda days: 1.0 - days.year.to_numpy(float) % 2)
+
+
+def _of_fields(dates: pd.DatetimeIndex, lat: npt.ArrayLike, of: Callable[[pd.DatetimeIndex], FloatArray]) -> FloatArray:
+    ahead = of(dates + pd.Timedelta(days=HALF_YEAR))
+    return np.where(np.asarray(lat, float) < 0, ahead[:, None], of(dates)[:, None])
 
 
 def lai(dates: pd.DatetimeIndex, lat: npt.ArrayLike, layers: Layers, series: None = None) -> FloatArray:

@@ -23,12 +23,14 @@ from .base import (
     Submodule,
     Support,
     System,
+    Total,
 )
 
 SYSTEMS = {
     "soil_methane_sink": "fluxatlas.systems.soil_methane_sink:SOIL_METHANE_SINK",
     "net_ecosystem_exchange": "fluxatlas.systems.net_ecosystem_exchange:NET_ECOSYSTEM_EXCHANGE",
     "soil_moisture_energy": "fluxatlas.systems.soil_moisture_energy:SOIL_MOISTURE_ENERGY",
+    "crop_carbon": "fluxatlas.systems.crop_carbon:CROP_CARBON",
     "wetland_methane": "fluxatlas.systems.wetland_methane:WETLAND_METHANE",
 }
 """Declarations by name."""
@@ -47,6 +49,7 @@ __all__ = [
     "Submodule",
     "Support",
     "System",
+    "Total",
     "get_system",
 ]
 

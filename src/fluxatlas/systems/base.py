@@ -29,14 +29,29 @@ class Memory:
 
 
 @dataclass(frozen=True)
+class Total:
+    """A sum over days that a sub-module is handed exactly: ``gains`` less ``losses`` since the last *event*.
+
+    ``event`` names a function of :class:`~fluxatlas.systems.protocols.NetworkParts`. On a day with an event the sum,
+    that day included, is known to the bounds of the sub-module as ``name`` (0 on other days), and the next day begins
+    at 0. Gains and losses are drivers or earlier outputs, per day.
+    """
+
+    name: str
+    gains: tuple[str, ...]
+    losses: tuple[str, ...]
+    event: str
+
+
+@dataclass(frozen=True)
 class Submodule:
     """One recurrent part of the network hierarchy.
 
     ``drivers`` are daily inputs, ``upstream`` are outputs of earlier sub-modules, ``statics`` are inputs fixed in time;
     ``outputs`` are its daily outputs in physical units (names of the variable table). ``parameters`` and ``choices``
     are those of the process model that its outputs depend on. ``memories`` are means of past drivers that it sees
-    beside the drivers of the day. ``pretrain`` and ``finetune`` weigh the loss of its outputs in the two stages of
-    training.
+    beside the drivers of the day; the driver may be one of ``upstream``. ``totals`` are sums between events.
+    ``pretrain`` and ``finetune`` weigh the loss of its outputs in the two stages of training.
     """
 
     name: str
@@ -49,6 +64,7 @@ class Submodule:
     pretrain: float = 0.3
     finetune: float = 0.05
     memories: tuple[Memory, ...] = ()
+    totals: tuple[Total, ...] = ()
 
 
 @dataclass(frozen=True)

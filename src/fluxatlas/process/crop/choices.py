@@ -1,4 +1,5 @@
-"""Names of the structural choices of the crop carbon model; imports nothing, so that a declaration may name them."""
+"""Names of the structural choices of the crop carbon model, and its calendar; imports nothing, so that a declaration
+may name them."""
 
 from collections.abc import Mapping
 
@@ -15,3 +16,6 @@ soybean fitted to the place, or those of the table everywhere. warmth: response 
 that of RothC or a constant Q10 with its minimum at -5 degC. retention: share of decomposed carbon that stays in the
 soil, by clay as in RothC or constant as in CASA.
 """
+
+HALF_YEAR = 184
+"""Days by which the fields of the south are ahead of the calendar."""

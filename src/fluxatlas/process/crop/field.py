@@ -20,7 +20,7 @@ from ..structure import Choice, codes_of
 from . import canopy
 from . import soil as soil_carbon
 from ._kernel import DRIVERS, FIELD, OUTPUTS, PLANT, POOLS, WORK, Drivers, Field, Plant, Pools, Stand, Work, run_block
-from .choices import CHOICES
+from .choices import CHOICES, HALF_YEAR
 from .crops import CROPS, FALLOW, crop_plan, tables
 
 FloatArray = npt.NDArray[np.floating[Any]]
@@ -28,8 +28,6 @@ FloatArray = npt.NDArray[np.floating[Any]]
 TABLE = ParameterTable("crop")
 """Parameters of the crop; those of the column are in :data:`fluxatlas.process.parameters.SOIL`."""
 BLOCK = 256
-HALF_YEAR = 184
-"""Days by which the fields of the south are ahead of the calendar."""
 RIPE_BY, RIPE_SHARE, RIPE_SCALE = 262, 0.95, (0.7, 1.15)
 """A local variety needs this share of the mean thermal time from sowing to this day; its scale lies in this range."""
 

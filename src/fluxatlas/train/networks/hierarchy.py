@@ -24,6 +24,7 @@ from .bounds import to_physical
 from .cells import make_cell
 from .sequence import Sizes
 from .told import Told
+from .totals import run_totals
 
 Series = Mapping[str, Tensor]
 
@@ -166,15 +167,17 @@ class HierarchicalNetwork(nn.Module):
     @property
     def shape(self) -> Shape:
         """What decides its size; a sub-module that physics completes counts for its work arrays."""
-        own, past = self.architecture, sum(len(part.memories) for part in self.submodules)
+        own, past = self.architecture, sum(len(part.memories) + len(part.totals) for part in self.submodules)
         return Shape(own.cell, own.hidden, own.layers, own.window, tuple(map(_variates, self.submodules)), past)
 
     @property
     def state_shapes(self) -> dict[str, tuple[int, int]]:
-        """First and last length of the state (layer, cell, number) of each sub-module and of its means of the past."""
+        """First and last length of the state (layer, cell, number) of each sub-module, of its means of the past and of
+        its totals."""
         parts: Any = self.parts
         cells = {name: part.cell.state_shape for name, part in parts.items() if not isinstance(part, LinearPart)}
-        return cells | {f"{name}_past": (1, len(past.memories)) for name, past in self.past.items()}
+        cells |= {f"{name}_past": (1, len(past.memories)) for name, past in self.past.items()}
+        return cells | {f"{part.name}_total": (1, len(part.totals)) for part in self.submodules if part.totals}
 
     def forward(
         self,
@@ -212,6 +215,10 @@ class HierarchicalNetwork(nn.Module):
                 found = {name: overrides[name] for name in part.outputs if name in overrides}
             else:
                 features = self.features(part, known)
+                if part.totals:
+                    key, events = f"{part.name}_total", self.network_parts.events
+                    released, carried[key] = run_totals(part.totals, events, known, (state or {}).get(key))
+                    known |= released
                 if part.name in self.past:
                     past, carried[f"{part.name}_past"] = self._past(part, known, (state or {}).get(f"{part.name}_past"))
                     features = torch.cat([past, features], dim=-1)

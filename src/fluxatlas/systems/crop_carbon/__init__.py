@@ -1,0 +1,126 @@
+"""Carbon of fields under maize and soybean: respiration of plants and of soil, net exchange, harvest.
+
+Four sub-modules in a row: the basis (soil and production), the plants' respiration, the harvest, and the soil, which
+remembers residues over years. ``reco = ra + rh`` and ``nee = reco - gpp`` hold exactly, and so does what a harvest
+leaves: production of plants since the last harvest less what is carried away.
+
+After the method of Liu et al. (2024, doi:10.1038/s41467-023-43860-5), from a description of it (science notes of the
+project), not from its code: its hidden basis is named physical outputs here, its pulse of residue falls on the day of
+harvest instead of day 300, and production is made from the weather where none is given. Knowledge weights are our
+starting point. Winter wheat is in the process model alone.
+"""
+
+from ...process.crop.choices import CHOICES
+from ..base import Flux, KnowledgeTerm, Memory, ObservationKind, Perturbation, Phase, Submodule, System, Total
+from ..slow import CARBON_DIOXIDE, EVEN_YEAR, FIELD_DAY, SOLAR_POTENTIAL
+
+ROTATIONS = ("maize_soybean", "soybean_maize", "maize", "soybean")
+"""Rotations of the system; maize in even years is the first."""
+_SOIL = ("sand", "clay", "soc", "phi")
+_WEATHER = ("tas", "tasmin", "tasmax", "pr", "rsds", "rlds", "huss", "ps", "sfcWind")
+
+
+def _of_crops(*names: str) -> tuple[str, ...]:
+    return tuple(f"{crop}_{name}" for name in names for crop in ("maize", "soybean"))
+
+
+_CALENDAR = _of_crops("sowing_day", "harvest_day")
+_GROWTH = (
+    *_CALENDAR,
+    *_of_crops("light_use", "base_temperature", "emergence_sum", "anthesis_sum", "maturity_sum", "seed_carbon"),
+    *("leaf_area_factor", "root_factor", "remobilisation_factor", "maintenance_factor", "efficiency_shift"),
+)
+_LIGHT = (*_of_crops("vpd_start", "vpd_end"), "extinction", "temperature_shift", "co2_response", "irrigated")
+_SOIL_LIFE = (
+    *("tillage_day", "tillage_share", "dpm_rate", "rpm_rate", "bio_rate", "hum_rate", "surface_factor", "irrigated"),
+    *("structural_rate", "residue_ratio", "cover_factor", "soil_q10", "carbon_use", "root_turnover"),
+)
+_HERE = "fluxatlas.systems.crop_carbon"
+
+CROP_CARBON = System(
+    name="crop_carbon",
+    title="Carbon of croplands",
+    forcing=_WEATHER,
+    slow=(CARBON_DIOXIDE, SOLAR_POTENTIAL, FIELD_DAY, EVEN_YEAR),
+    attributes=("sand", "clay", "soc", "bdod"),
+    statics=_SOIL,
+    climate=("tas", "pr", "rsds", "huss"),
+    strata=("tas", "pr", "clay", "soc"),
+    submodules=(
+        Submodule(
+            name="basis",
+            drivers=(*_WEATHER, "co2", "rsdt", "fieldday", "evenyear"),
+            upstream=(),
+            statics=_SOIL,
+            outputs=("tsl05", "swc05", "swc15", "gpp"),
+            parameters=(*_GROWTH, *_LIGHT),
+            choices=("rotation", "varieties"),
+            pretrain=1.0,
+            finetune=0.5,
+        ),
+        Submodule(
+            name="plants",
+            drivers=("tas", "fieldday", "evenyear"),
+            upstream=("gpp",),
+            statics=(),
+            outputs=("ra",),
+            parameters=_GROWTH,
+            choices=("rotation", "varieties"),
+            pretrain=1.0,
+            memories=(Memory("gpp", days=60.0),),
+        ),
+        Submodule(
+            name="yield",
+            drivers=("tas", "fieldday", "evenyear"),
+            upstream=("gpp", "ra", "swc15"),
+            statics=(),
+            outputs=("harvest", "residue"),
+            parameters=(*_GROWTH, "grain_removed", "straw_removed"),
+            choices=("rotation", "varieties"),
+            pretrain=3.0,
+            totals=(Total("grown", gains=("gpp",), losses=("ra",), event="harvest"),),
+        ),
+        Submodule(
+            name="soil",
+            drivers=("fieldday", "evenyear"),
+            upstream=("gpp", "tsl05", "swc05", "swc15", "residue"),
+            statics=_SOIL,
+            outputs=("rh",),
+            parameters=(*_CALENDAR, *_SOIL_LIFE),
+            choices=("rotation", "warmth", "retention"),
+            pretrain=1.0,
+            memories=(Memory("residue", days=60.0), Memory("residue", days=700.0), Memory("gpp", days=60.0)),
+        ),
+    ),
+    process=f"{_HERE}.process:MODEL",
+    priors=f"{_HERE}.process:priors",
+    network=f"{_HERE}.network:PARTS",
+    fluxes=(
+        Flux("nee", 3.0, "net ecosystem exchange, upward", "Tg yr-1", "C"),
+        Flux("gpp", 3.0, "gross primary production", "Tg yr-1", "C"),
+        Flux("ra", 2.0, "autotrophic respiration", "Tg yr-1", "C"),
+        Flux("rh", 1.0, "heterotrophic respiration", "Tg yr-1", "C"),
+        Flux("reco", 3.0, "ecosystem respiration", "Tg yr-1", "C"),
+        Flux("harvest", 3.0, "harvest", "Tg yr-1", "C"),
+    ),
+    outputs=("nee", "gpp", "ra", "rh", "reco", "harvest"),
+    observations=tuple(ObservationKind(name) for name in ("nee", "gpp", "reco", "tsl05", "swc05", "swc15")),
+    heads=("hard", "soft"),
+    choices={**CHOICES, "rotation": ROTATIONS},
+    knowledge=(
+        KnowledgeTerm("balance", ("gpp", "ra", "rh", "nee"), 1.0, 1.0, "conservation, within 1 % of Reco", ("hard",)),
+    ),
+    phases=(Phase("respiration", ("plants", "soil")), Phase("all", rate=0.3)),
+    perturb={"bdod": Perturbation(factor=0.1)},
+    mask="cropFrac",
+    weight=("areacella", "sftlf", "cropFrac"),
+    area="cropland",
+    keywords=("carbon", "crop", "respiration", "yield"),
+    truth=f"{_HERE}.truth:TRUTH",
+    truth_note=(
+        "the hidden truth of the synthetic Earth is the process model with forms of soil respiration that the generator"
+        " of samples leaves out, and every field of it, towers included, grows maize in even years and soybean in odd"
+        " ones, which the members know. This flatters the process model and all that learn from it."
+    ),
+    withheld={"warmth": ("q10",), "retention": ("constant",), "rotation": ROTATIONS[1:]},
+)

@@ -9,7 +9,7 @@ constant in time are folded into the biases of each cell.
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,11 +22,13 @@ from ..train.networks.gru import biases, padded, pairs
 from ..train.networks.gru_kernel import UNITS, forward
 from ..train.networks.hierarchy import HierarchicalNetwork, LinearPart
 from ..train.networks.stepwise import Gru
+from ..train.networks.totals import run_totals
 from .pointwise import CONSTANT, FIXED, Graph, Listing, NotPointwiseError, Recorder, assemble, needs
 from .pointwise_kernel import ROW, carry_out
 
 Array = npt.NDArray[np.float32]
 _NOTHING = np.empty(0, np.float32)
+_ZERO = np.zeros((1, 1), np.float32)
 _SCRATCH = threading.local()
 
 
@@ -76,10 +78,8 @@ class Recording:
         known |= {name: torch.from_numpy(np.array(values[:3])) for name, values in statics.items()}
         self.given = {name: self.graph.given(name, 0 if name in drivers else FIXED) for name in known}
         for part in network.submodules:
-            if not {memory.driver for memory in part.memories} <= {*drivers}:
-                raise NotPointwiseError(f"'{part.name}' has a mean of the past of what is not a driver")
-            if part.totals:
-                raise NotPointwiseError(f"'{part.name}' sums over days")
+            if is_late(part, drivers) and isinstance(network.parts[part.name], LinearPart):
+                raise NotPointwiseError(f"'{part.name}' has a past that earlier sub-modules make, and no memory")
             self.given |= {name: self.graph.given(name, 0) for name in past_of(part)}
         found: dict[str, torch.Tensor] = {}
         with torch.no_grad():
@@ -109,7 +109,12 @@ class Recording:
             self.raws.append([self.graph.given(f"{part.name}:{name}", stage) for name in part.outputs])
             raw = torch.zeros(*features.shape[:2], len(part.outputs))
             recorder.give(raw, torch.tensor(self.raws[-1]))
-        return network._outputs(part, raw, known, {})
+        totals = {}
+        for total in part.totals:
+            self.given[total.name] = self.graph.given(total.name, len(self.features))
+            totals[total.name] = features.new_zeros(features.shape[:2])
+            recorder.give(totals[total.name], torch.tensor(self.given[total.name]))
+        return network._outputs(part, raw, {**known, **totals}, {})
 
 
 def past_of(part: Submodule) -> list[str]:
@@ -117,11 +122,15 @@ def past_of(part: Submodule) -> list[str]:
     return [f"{part.name}_past {number}" for number in range(len(part.memories))]
 
 
+def is_late(part: Submodule, drivers: Collection[str]) -> bool:
+    """Whether earlier sub-modules make what ``part`` sums or averages over days."""
+    return bool(part.totals) or not {memory.driver for memory in part.memories} <= {*drivers}
+
+
 class FusedNetwork:
     """The network ready to run; made from a few cells of real inputs.
 
-    Raises :class:`NotPointwiseError` where a formula cannot be written as instructions, for other cells than GRU,
-    and for a mean of what is not a driver.
+    Raises :class:`NotPointwiseError` where a formula cannot be written as instructions, and for other cells than GRU.
     """
 
     def __init__(
@@ -134,7 +143,9 @@ class FusedNetwork:
             raise NotPointwiseError(f"the cell '{network.architecture.cell}' has no kernel")
         recording = Recording(network, drivers, statics)
         self.network = network
-        self._lay_out(recording, {*drivers, *(name for part in network.submodules for name in past_of(part))})
+        self.late = {part.name: part for part in network.submodules if is_late(part, drivers)}
+        made = [name for part in network.submodules for name in (*past_of(part), *(one.name for one in part.totals))]
+        self._lay_out(recording, {*drivers, *made})
         self.parts = [
             self._part(name, parts[name], features, x, raws)
             for name, features, x, raws in zip(recurrent, recording.features, self.x, recording.raws, strict=True)
@@ -224,11 +235,11 @@ class FusedNetwork:
         days, count = next(iter(drivers.values())).shape
         cells = padded(count, ROW)
         memory = _scratch(self.count * days * cells).reshape(self.count, days, cells)
-        past, end = self._past(drivers, statics, state or {})
+        known = {name: torch.from_numpy(values) for name, values in {**drivers, **statics}.items()}
+        early = [part for part in self.network.submodules if part.memories and part.name not in self.late]
+        past, end = self._past(early, known, state or {})
         for name, row in self.drivers.items():
-            values = past[name] if name in past else drivers[name]
-            memory[row, :, :count] = values
-            memory[row, :, count:] = values[:, :1]
+            self._write(memory, row, past[name] if name in past else drivers.get(name, _ZERO), count)
         fixed = np.empty((len(self.fixed), cells), np.float32)
         for name, row in self.statics.items():
             fixed[row, :count] = statics[name]
@@ -236,26 +247,44 @@ class FusedNetwork:
         self._carry_out(self.once, memory, fixed, 0)
         for part, listing in zip(self.parts, self.listings, strict=False):
             self._carry_out(listing, memory, fixed, days)
+            if part.name in self.late:
+                known |= {name: torch.from_numpy(memory[row, :, :count]) for name, row in self.outputs.items()}
+                past, last = self._past([self.late[part.name]], known, state or {})
+                end |= last
+                for name, values in past.items():
+                    self._write(memory, self.drivers[name], values, count)
+                self._carry_out(listing, memory, fixed, days)  # with what the inputs have of the past
             end[part.name] = _recur(part, memory, fixed, None if state is None else state.get(part.name), count)
         self._carry_out(self.listings[-1], memory, fixed, days)
         return {name: memory[row, :, :count].copy() for name, row in self.outputs.items()}, end
 
     def _past(
-        self, drivers: Mapping[str, Array], statics: Mapping[str, Array], state: Mapping[str, Array]
+        self, parts: Iterable[Submodule], known: Mapping[str, torch.Tensor], state: Mapping[str, Array]
     ) -> tuple[dict[str, Array], dict[str, Array]]:
-        """Means of the past (time, cell) by name, from torch, and their states."""
+        """Means of the past and totals (time, cell) of ``parts`` by name, from torch, and their states."""
         found: dict[str, Array] = {}
         end: dict[str, Array] = {}
+        before = {name: torch.from_numpy(values) for name, values in state.items()}
         with torch.inference_mode():
-            for part in self.network.submodules:
+            for part in parts:
                 if part.memories:
                     key = f"{part.name}_past"
-                    known = {name: torch.from_numpy(values) for name, values in {**drivers, **statics}.items()}
-                    before = torch.from_numpy(state[key]) if key in state else None
-                    means, last = self.network._past(part, known, before)
+                    means, last = self.network._past(part, known, before.get(key))
                     found |= dict(zip(past_of(part), (one.numpy() for one in means.unbind(dim=-1)), strict=True))
                     end[key] = last.numpy()
+                if part.totals:
+                    key, events = f"{part.name}_total", self.network.network_parts.events
+                    whole = {**known, **self.network._bound(known)}
+                    totals, last = run_totals(part.totals, events, whole, before.get(key))
+                    found |= {name: values.numpy() for name, values in totals.items()}
+                    end[key] = last.numpy()
         return found, end
+
+    @staticmethod
+    def _write(memory: Array, row: int, values: Array, count: int) -> None:
+        """``values`` (time, cell) into a row of the memory, the first cell repeated where there are no more."""
+        memory[row, :, :count] = values
+        memory[row, :, count:] = values[:, :1]
 
     @staticmethod
     def _carry_out(listing: Listing, memory: Array, fixed: Array, days: int) -> None:

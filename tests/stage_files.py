@@ -325,6 +325,33 @@ def write_predictions(world, folder, sites=8):
     return paths
 
 
+def write_responses(world, folder):
+    """`evaluate/{responses,attribution}.csv`: straight lines through the origin, and shares by chance."""
+    rng = np.random.default_rng(17)
+    rows, shares = [], []
+    for model in ("network", "process"):
+        for member in range(world.members):
+            own = {"model": model, "member": member, "flux": "ch4ox", "unit": "mg m-2 d-1", "series": 16}
+            for driver, by, changes in (
+                ("temperatures", "K", (-4, 0, 4)),
+                ("pr", "1", (0.5, 1, 1.5)),
+                ("lai", "1", (1,)),
+            ):
+                slope = rng.normal(0.1, 0.05)
+                for change in changes:
+                    by_how_much = slope * (change - (by == "1"))
+                    row = {"driver": driver, "change": change, "by": by, "mean": 1 + by_how_much}
+                    rows.append(
+                        own | row | {"difference": by_how_much, "low": 0.7 * by_how_much, "high": 1.3 * by_how_much}
+                    )
+            for name in ("tas", "pr", "soc", "(not attributed)"):
+                shares.append(own | {"input": name, "mean": rng.normal(0, 0.1), "size": rng.uniform(0.1, 0.3)})
+    paths = [Path(folder) / f"{name}.csv" for name in ("responses", "attribution")]
+    for path, table in zip(paths, (rows, shares), strict=True):
+        pd.DataFrame(table).to_csv(path, index=False)
+    return paths
+
+
 def write_history(world, folder, epochs=30):
     """`history/<m>_{pretrain,finetune}.csv`: decaying loss terms, raw and weighted."""
     rng = np.random.default_rng(13)

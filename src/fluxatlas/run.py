@@ -131,7 +131,8 @@ class Run(RunInputs):
     @property
     def tables(self) -> list[str]:
         """Tables of the evaluation."""
-        own = [] if self.config.train.members_from else ["prior"]
+        asked = {"responses", "attribution"} & set(self.config.report.figures)
+        own = [] if self.config.train.members_from else ["prior", *(["responses", "attribution"] if asked else [])]
         towers = ["towers"] if self.tower_variables else []
         return ["skill", "protocols", *own, *towers, "seams", *(["truth"] if self.has_truth else [])]
 
@@ -144,6 +145,7 @@ class Run(RunInputs):
         lacking = set() if self.has_truth else {"truth"}
         lacking |= set() if self.tower_variables else {"towers"}
         lacking |= set() if self.fluxes else {"daily"}
+        lacking |= {"responses", "attribution"} - set(self.tables)
         return [name for name in wanted if not lacking & set(FIGURES[name].needs)]
 
     # --- what a rule hands on -----------------------------------------------------------------------------------

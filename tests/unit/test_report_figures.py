@@ -39,6 +39,7 @@ from stage_files import (
     write_history,
     write_observations,
     write_predictions,
+    write_responses,
     write_truth,
 )
 
@@ -66,10 +67,13 @@ def inputs(world):
     write_unseen(root / "protocols.csv", root / "site_scores.csv", predictions, places)
     soil = [daily["tsl05"], daily["swc05"]]
     write_towers(root / "towers.csv", soil, *write_observations(world, root / "sites", soil))
+    responses, attribution = write_responses(world, root)
     return Inputs(
         system="soil_methane_sink",
         flux=world.flux,
         attributes=world.attributes,
+        responses=[responses],
+        attribution=[attribution],
         forcing=write_forcing(world, root / "forcing", resolution=1.0),
         truth=[write_truth(world, root / "truth.nc")],
         daily=[daily["ch4ox"]],

@@ -1,6 +1,6 @@
 # evaluate: held-out sites, towers, seams between tiles and, for the synthetic Earth, the hidden truth.
 # In:  predictions, products, site tables
-# Out: <results>/evaluate/{skill,protocols,site_scores,prior,towers,seams}.csv, for the synthetic Earth also truth.nc and truth.csv
+# Out: <results>/evaluate/{skill,protocols,site_scores,prior,responses,attribution,towers,seams}.csv, for the synthetic Earth also truth.nc and truth.csv
 
 
 rule skill:
@@ -100,6 +100,34 @@ if "prior" in RUN.tables:
             " --sites-attributes {input.sites_attributes:q} --sites-forcing {input.sites_forcing:q}"
             " --observations {input.observations:q} --samples {input.samples:q} {params.series:q}"
             " --completion-gap-days {params.gap:q} --output {output:q} 2> {log:q}"
+
+
+if "responses" in RUN.tables:
+
+    rule responses:
+        input:
+            members=expand("<trained>/members/{member}.pt", member=MEMBERS),
+            samples="<results>/synthesize/samples.nc",
+        output:
+            responses="<results>/evaluate/responses.csv",
+            attribution="<results>/evaluate/attribution.csv",
+        log:
+            "<results>/logs/evaluate/responses.log",
+        benchmark:
+            "<results>/benchmarks/evaluate/responses.tsv"
+        conda:
+            "../envs/fluxatlas.yaml"
+        resources:
+            mem_mb=memory(4000),
+            runtime=minutes(60),
+        params:
+            settings=settings("responses"),
+            system=RUN.system.key,
+            members=each("--member", RUN.member(), member=MEMBERS),
+            version=STAGE_VERSIONS["evaluate"],
+        shell:
+            "fluxatlas evaluate responses --settings {params.settings:q} --system {params.system:q} {params.members:q}"
+            " --samples {input.samples:q} --output {output.responses:q} --shares {output.attribution:q} 2> {log:q}"
 
 
 if RUN.tower_variables:

@@ -24,6 +24,8 @@ FIGURE_FILES = {
     ),
     "skill": ("<results>/evaluate/skill.csv", {}),
     "protocols": ("<results>/evaluate/protocols.csv", {}),
+    "responses": ("<results>/evaluate/responses.csv", {}),
+    "attribution": ("<results>/evaluate/attribution.csv", {}),
     "history": (
         "<trained>/history/{member}_{step}.csv",
         {"member": MEMBERS, "step": ["pretrain", "finetune"]},

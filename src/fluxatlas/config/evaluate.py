@@ -25,5 +25,7 @@ class EvaluateBlock(Block):
     """Draws of clusters of sites from which the 90 % intervals of scores are taken."""
     prior_draws: int = Field(100, ge=20, le=10_000, json_schema_extra=leaf("prior"))
     """Draws of parameters of the process model that are compared with what the sites measured."""
-    seed: int = Field(1, ge=0, json_schema_extra=leaf("unseen", "prior"))
+    response_series: int = Field(16, ge=2, le=1000, json_schema_extra=leaf("responses"))
+    """Synthetic series at which members and process model are asked how they respond to each driver."""
+    seed: int = Field(1, ge=0, json_schema_extra=leaf("unseen", "prior", "responses"))
     """Seed of these draws."""

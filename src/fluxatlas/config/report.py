@@ -19,6 +19,8 @@ FigureName = Literal[
     "tower_series",
     "skill",
     "unseen",
+    "responses",
+    "attribution",
     "loss_curves",
     "budget",
 ]

@@ -106,6 +106,27 @@ def prior(
 
 
 @app.command()
+def responses(
+    members: Annotated[list[Path], typer.Option("--member", help="Member file; repeat.")],
+    samples: Annotated[Path, typer.Option(help="Synthetic samples that give weather and soils.")],
+    output: Output,
+    shares: Annotated[Path, typer.Option(help="CSV file to write the share of each input to.")],
+    system: SystemName,
+    settings: Settings = "{}",
+) -> None:
+    """How members and process model respond to each driver, and what each input adds to the fluxes."""
+    from ..config.evaluate import EvaluateBlock
+    from ..config.settings import read_settings
+    from ..systems import get_system
+    from ..train.data import read_samples
+    from .responses import write_responses
+
+    block, made = read_settings(EvaluateBlock, settings), read_samples(samples, get_system(system))
+    table = write_responses(output, shares, members, made, block.response_series, block.seed)
+    typer.echo(f"{output}: {table['input'].nunique() - 1} inputs, {table['member'].nunique()} members", err=True)
+
+
+@app.command()
 def truth(
     flux: Flux,
     attributes: Attributes,

@@ -24,6 +24,8 @@ class Inputs:
     predictions: list[Path] = field(default_factory=list)
     skill: list[Path] = field(default_factory=list)
     protocols: list[Path] = field(default_factory=list)
+    responses: list[Path] = field(default_factory=list)
+    attribution: list[Path] = field(default_factory=list)
     history: list[Path] = field(default_factory=list)
     budget: list[Path] = field(default_factory=list)
     towers: list[Path] = field(default_factory=list)
@@ -70,6 +72,8 @@ FIGURES: dict[str, FigureRow] = {
     "site_scatter": FigureRow("skill:site_scatter", ("predictions",), "Observed and predicted flux"),
     "skill": FigureRow("skill:skill", ("skill",), "Skill at sites left out"),
     "unseen": FigureRow("unseen:unseen", ("protocols",), "Skill with intervals"),
+    "responses": FigureRow("responses:responses", ("responses",), "Response to each driver"),
+    "attribution": FigureRow("responses:attribution", ("attribution",), "What drives the flux"),
     "loss_curves": FigureRow("training:loss_curves", ("history",), "Training"),
     "budget": FigureRow("budget:budget", ("budget",), "Budget"),
 }

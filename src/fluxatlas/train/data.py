@@ -112,6 +112,27 @@ class SequenceSet:
         """The set with the segments of the chosen ``sites`` (a mask over sites) alone."""
         return replace(self, segments=tuple(segment for segment in self.segments if sites[segment.site]))
 
+    def drawn(self, count: int, rng: np.random.Generator) -> SequenceSet:
+        """At most ``count`` sites of a set without gaps, drawn by chance, in a set of their own."""
+        chosen = np.sort(rng.choice(len(self.sites), min(count, len(self.sites)), replace=False))
+
+        def cut(arrays: Arrays) -> dict[str, FloatArray]:
+            return {name: values[..., chosen] for name, values in arrays.items()}
+
+        return replace(
+            self,
+            sites=tuple(self.sites[n] for n in chosen),
+            lat=self.lat[chosen],
+            lon=self.lon[chosen],
+            block=self.block[chosen],
+            drivers=cut(self.drivers),
+            statics=cut(self.statics),
+            targets=cut(self.targets),
+            segments=tuple(Segment(n, 0, len(self.dates)) for n in range(len(chosen))),
+            first_day=None if self.first_day is None else self.first_day[chosen],
+            theta=cut(self.theta),
+        )
+
     def values(self) -> dict[str, FloatArray]:
         """Drivers, statics and targets by name, of the sites with segments alone."""
         chosen = sorted({segment.site for segment in self.segments})

@@ -6,14 +6,14 @@ mean parameters; a map is made with *effective* parameters that give the mean, a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.optimize import nnls
 
 from .calibrated import Structured
-from .data import FloatArray, Segment, SequenceSet
+from .data import FloatArray, SequenceSet
 from .networks import HierarchicalNetwork
 from .predict import predict
 
@@ -44,7 +44,7 @@ def effective(
     their parameters change the flux that the system shows, as far as gives the mean over places.
     """
     rng = np.random.default_rng([seed, 17])
-    few = _few(samples, rng)
+    few = samples.drawn(SERIES, rng)
     local = np.sqrt(model.between)
     places = local * rng.standard_normal((DRAWS, len(few.sites), len(u)))
     fluxes = model.system.flux_names
@@ -62,28 +62,6 @@ def effective(
     shift = _root(at, wanted, start)
     spread = {name: _line(middle[name], np.stack([row[name] for row in drawn])) for name in fluxes}
     return Effective(u + shift * direction, wanted / start if start else float("nan"), spread)
-
-
-def _few(samples: SequenceSet, rng: np.random.Generator) -> SequenceSet:
-    """Some series of the samples, in a set of their own."""
-    chosen = np.sort(rng.choice(len(samples.sites), min(SERIES, len(samples.sites)), replace=False))
-
-    def cut(arrays: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
-        return {name: values[..., chosen] for name, values in arrays.items()}
-
-    return replace(
-        samples,
-        sites=tuple(samples.sites[n] for n in chosen),
-        lat=samples.lat[chosen],
-        lon=samples.lon[chosen],
-        block=samples.block[chosen],
-        drivers=cut(samples.drivers),
-        statics=cut(samples.statics),
-        targets=cut(samples.targets),
-        segments=tuple(Segment(n, 0, len(samples.dates)) for n in range(len(chosen))),
-        first_day=None if samples.first_day is None else samples.first_day[chosen],
-        theta=cut(samples.theta),
-    )
 
 
 def _means(network: HierarchicalNetwork, data: SequenceSet, model: Structured, u: FloatArray) -> dict[str, FloatArray]:

@@ -132,7 +132,7 @@ class Run(RunInputs):
     def tables(self) -> list[str]:
         """Tables of the evaluation."""
         asked = {"responses", "attribution"} & set(self.config.report.figures)
-        own = [] if self.config.train.members_from else ["prior", *(["responses", "attribution"] if asked else [])]
+        own = [] if self.config.train.members_from else ["prior", *(["responses"] if asked else [])]
         towers = ["towers"] if self.tower_variables else []
         return ["skill", "protocols", *own, *towers, "seams", *(["truth"] if self.has_truth else [])]
 
@@ -145,7 +145,7 @@ class Run(RunInputs):
         lacking = set() if self.has_truth else {"truth"}
         lacking |= set() if self.tower_variables else {"towers"}
         lacking |= set() if self.fluxes else {"daily"}
-        lacking |= {"responses", "attribution"} - set(self.tables)
+        lacking |= set() if "responses" in self.tables else {"responses", "attribution"}
         return [name for name in wanted if not lacking & set(FIGURES[name].needs)]
 
     # --- what a rule hands on -----------------------------------------------------------------------------------

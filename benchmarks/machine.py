@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import platform
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 import numba
@@ -28,3 +30,20 @@ def describe(script: str) -> list[str]:
         f"torch {torch.__version__.partition('+')[0]}, numba {numba.__version__}, Python {platform.python_version()}. "
         f"Made by `python {script} --write`.",
     ]
+
+
+def options(text: str | None, **sizes: int) -> argparse.Namespace:
+    """The words of the command line: ``--write`` and the sizes of a run."""
+    parser = argparse.ArgumentParser(description=text, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name, usual in sizes.items():
+        parser.add_argument(f"--{name}", type=int, default=usual)
+    parser.add_argument("--write", action="store_true", help="write the result file")
+    return parser.parse_args()
+
+
+def report(stem: str, title: str, lines: Sequence[str], write: bool) -> None:
+    """Print a result and, where asked to, write it to ``results/<stem>.md``."""
+    text = "\n".join([f"# {title}", "", *describe(f"benchmarks/{stem}.py"), *lines])
+    print(text)
+    if write:
+        (ROOT / "benchmarks" / "results" / f"{stem}.md").write_text(text + "\n", encoding="utf-8")

@@ -12,11 +12,10 @@ from __future__ import annotations
 
 import time
 
+import machine
 import numpy as np
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.multioutput import MultiOutputRegressor
-
-import machine
 
 INPUTS, OUTPUTS = 23, 7
 TREES = {"n_estimators": 10, "max_depth": 20, "min_samples_leaf": 4, "min_samples_split": 10, "random_state": 0}
@@ -39,7 +38,7 @@ def main() -> None:
     fresh, truth = samples(asked.samples, 1)
     land = np.random.default_rng(2).random(asked.samples) < LAND
     lines = [
-        f"{asked.rows} rows of training, {asked.samples} samples, of which {land.mean():.0%} on land; thousand per second.",
+        f"{asked.rows} rows of training, {asked.samples} samples, {land.mean():.0%} on land; thousand per second.",
         "",
         "| layout | samples in | over it | samples of land | over it | RMSE |",
         "|---|---|---|---|---|---|",

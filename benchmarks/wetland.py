@@ -13,10 +13,10 @@ from __future__ import annotations
 import builtins
 import time
 
+import machine
 import numpy as np
 import pandas as pd
 
-import machine
 from fluxatlas.process.wetland import _kernel, column
 
 PROTOTYPE = 127e3
@@ -80,7 +80,7 @@ def main() -> None:
         np.testing.assert_allclose(theirs[name], ours[name], rtol=2e-4, atol=2e-4, err_msg=name)
     one, other = (asked.cells * n / min(pair[k] for pair in spent) for k, n in enumerate((asked.days, part)))
     lines = [
-        f"{asked.cells} cells, {asked.days} days ({part} in NumPy), {_kernel.LAYERS} layers, {_kernel.STEPS} steps a day.",
+        f"{asked.cells} cells, {asked.days} days ({part} in NumPy), {_kernel.LAYERS} layers, {_kernel.STEPS} steps.",
         "",
         "| | thousand cell-days per second | compiled over it |",
         "|---|---|---|",

@@ -7,10 +7,14 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 
+def count(usual: int) -> int:
+    """What ``FLUXATLAS_FUZZ_CASES`` says, ``usual`` without it."""
+    return int(os.environ.get("FLUXATLAS_FUZZ_CASES", usual))
+
+
 def cases(usual: int) -> settings:
-    """As many cases as ``FLUXATLAS_FUZZ_CASES`` says, ``usual`` ones without it."""
-    number = int(os.environ.get("FLUXATLAS_FUZZ_CASES", usual))
-    return settings(max_examples=number, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    """As many cases as :func:`count` says."""
+    return settings(max_examples=count(usual), deadline=None, database=None, suppress_health_check=list(HealthCheck))
 
 
 WORDS = (

@@ -3,23 +3,19 @@
 Run once with 6,000 cases per layout (FLUXATLAS_FUZZ_CASES=6000, 24,000 cases in all): no other exception escaped.
 """
 
-import os
 import tempfile
 from pathlib import Path
 
 import pandas as pd
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from damage import cases
 from fluxatlas import gases
 from fluxatlas.errors import FluxAtlasError
 from fluxatlas.ingest.atmosphere import read_series, write_series
 
-CASES = settings(
-    max_examples=int(os.environ.get("FLUXATLAS_FUZZ_CASES", "120")),
-    deadline=None,
-    suppress_health_check=list(HealthCheck),
-)
+CASES = cases(120)
 MONTHS = pd.period_range("1999-11", periods=26, freq="M")
 COMMAS = (
     "# CH4 expressed in dry air, nanomol/mol, abbreviated as ppb\nyear,month,decimal,average,average_unc\n"

@@ -9,11 +9,12 @@ import pytest
 import xarray as xr
 
 import constraint_files as made
+from damage import count
 from fluxatlas.errors import FluxAtlasError
 from fluxatlas.ingest.constraints.inversions import load_inversion
 from fluxatlas.ingest.constraints.soil_moisture import load_soil_moisture
 
-CASES = 12
+CASES = count(12)
 """Per layout; thousands were run by hand with other seeds."""
 
 

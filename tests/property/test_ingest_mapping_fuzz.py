@@ -6,9 +6,10 @@
 import random
 
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from damage import cases
 from fluxatlas.errors import ConfigError
 from fluxatlas.ingest.declaration import MAPPINGS, DeclaredMapping, parse_mapping
 
@@ -81,7 +82,7 @@ def read(content: bytes) -> None:
         str(problem).encode("utf-8")
 
 
-@settings(max_examples=80, deadline=None)
+@cases(80)
 @given(st.integers(0, 2**32))
 def test_damaged_mappings(seed: int) -> None:
     rng = random.Random(seed)
@@ -94,7 +95,7 @@ def test_damaged_mappings(seed: int) -> None:
     read(bytes(content))
 
 
-@settings(max_examples=80, deadline=None)
+@cases(80)
 @given(
     st.integers(0, len(TEXTS) - 1), st.sampled_from(["title", "raw", "variables", "step_hours", "stamp", "new"]), TREES
 )
@@ -102,7 +103,7 @@ def test_wrong_values(number: int, key: str, value: object) -> None:
     read(yaml.safe_dump({**yaml.safe_load(TEXTS[number]), key: value}, allow_unicode=True).encode("utf-8", "replace"))
 
 
-@settings(max_examples=100, deadline=None)
+@cases(100)
 @given(st.binary(max_size=60))
 def test_any_bytes(content: bytes) -> None:
     read(content)

@@ -16,7 +16,7 @@ import pytest
 import rasterio
 import rdata
 import xarray as xr
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from rasterio.transform import from_origin
 
@@ -180,6 +180,6 @@ def test_undamaged_samples_are_recognised(name: str) -> None:
 
 @pytest.mark.filterwarnings("ignore")
 @given(st.binary(max_size=400), st.sampled_from(["x.nc", "x.csv", "x.rds", "x.tif", "x.zip", "x", "x.txt", "x.shp"]))
-@settings(max_examples=100, deadline=None)
+@cases(100)
 def test_any_bytes_give_a_report(data: bytes, name: str) -> None:
     inspected(name, data)

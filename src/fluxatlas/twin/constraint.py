@@ -292,8 +292,10 @@ def _region_error(twin: Twin, member: Member, region: int) -> float:
 def acceptance(
     table: pd.DataFrame, chi2: tuple[float, float], gradient: float, region: Sequence[float]
 ) -> pd.DataFrame:
-    """The ten tests; ``table`` has a row for each run, ``region`` errors of a region without it, with the others, and
-    with it."""
+    """The ten tests, of which the third has two rows.
+
+    ``table`` has a row for each run, ``region`` errors of a region without it, with the others, and with it.
+    """
 
     def of(run: str, score: str) -> float:
         return float(table.to_dict("index")[run][score])

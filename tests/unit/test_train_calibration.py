@@ -1,4 +1,4 @@
-"""Calibration of a process model at sites against closed forms, the exact posterior (weighted draws) and simulated worlds."""
+"""Calibration of a process model at sites against closed forms, weighted draws and simulated worlds."""
 
 import json
 import time

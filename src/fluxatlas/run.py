@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from . import freshness
 from .config import leaves
 from .config.model import block_of
+from .config.regions import region_inputs
 from .errors import ConfigError, counted
 from .run_inputs import RunInputs
 
@@ -183,6 +184,43 @@ class Run(RunInputs):
     def constraint_settings(self, name: str) -> str:
         """One gridded constraint as JSON for ``--settings``."""
         return json.dumps(self.config.constraints.sets[name].model_dump(mode="json"), sort_keys=True)
+
+    # --- sums of regions ------------------------------------------------------------------------------------------
+
+    @property
+    def regional(self) -> str:
+        """The set of inversions that sums of regions are compared with; empty where there is none."""
+        return self.config.regional.constraint
+
+    @property
+    def regional_map(self) -> str:
+        """The map of regions as JSON for a command line."""
+        return json.dumps(
+            self.config.regions.maps[self.config.regional.regions].model_dump(mode="json"), sort_keys=True
+        )
+
+    @property
+    def regional_map_files(self) -> list[str]:
+        """Files of that map."""
+        name = self.config.regional.regions
+        return region_inputs(self.config.regions.model_copy(update={"maps": {name: self.config.regions.maps[name]}}))
+
+    @property
+    def corrections(self) -> dict[str, str]:
+        """Name -> file of each correction of the inversions: what ingest makes of a set, or a table as it is."""
+        given, sets = self.config.regional.corrections, self.config.constraints.sets
+        return {name: self.paths.constraint(one) if one in sets else one for name, one in given.items()}
+
+    def regional_files(self, baseline: str = "") -> list[str]:
+        """What a job of training needs of regions: target and points; a ``baseline`` only where it is held to them."""
+        if not self.regional or (baseline and baseline != "no_knowledge"):
+            return []
+        return [self.paths("train", "regional", f"{name}.nc") for name in ("target", "points")]
+
+    def regional_options(self, baseline: str = "") -> list[str]:
+        """The same as options of a command line."""
+        names = ("--regional-target", "--regional-points")
+        return [word for pair in zip(names, self.regional_files(baseline), strict=False) for word in pair]
 
     def option(self, block: str, name: str) -> leaves.Settings:
         """The leaf ``name`` of another ``block`` than the one that a job is handed as a whole."""

@@ -75,9 +75,17 @@ class RunInputs:
         return freshness.recorded_years(self.paths("regrid")) or self.forcing_years
 
     @property
+    def regional_years(self) -> list[int]:
+        """Years of forcing at the points of regions; none where training is held to no sums of regions."""
+        years = self.config.regional.years
+        if not self.config.regional.constraint:
+            return []
+        return list(range(years[0], years[1] + 1)) if years else self.training_years
+
+    @property
     def raw_years(self) -> list[int]:
         """Years whose raw forcing is read, for the product or for training."""
-        return sorted({*self.forcing_years, *self.training_years})
+        return sorted({*self.forcing_years, *self.training_years, *self.regional_years})
 
     # --- what is read -------------------------------------------------------------------------------------------
 
@@ -223,6 +231,8 @@ class RunInputs:
         refuse_wildcards("regions.maps", self.region_files)
         for gas, path in self.atmosphere.items():
             refuse_wildcards(f"atmosphere.series.{gas}", [path])
+        tables = [one for one in self.config.regional.corrections.values() if one not in self.config.constraints.sets]
+        refuse_wildcards("regional.corrections", tables)
         for name in self.constraints:
             refuse_wildcards(f"constraints.sets.{name}", self.constraint_files(name))
 

@@ -155,7 +155,7 @@ def test_a_knowledge_term_that_holds_by_construction_is_refused() -> None:
     [
         (
             {"ladder": "network", "strategy": "constrained"},
-            "constrained needs sums of regions, which only Python gives",
+            "the strategy compares regions, and no inversions are given",
         ),
         ({"strategy": "l2sp"}, "l2sp has no effect with train.ladder: calibrated; set ladder: network"),
         ({"ladder": "climb", "split": "time"}, "climb leaves out clusters of sites, which train.split: time does not"),

@@ -1,6 +1,8 @@
 # train: pretrain each member on synthetic samples, adapt it to the sites (its fold is predicted without its own sites); baselines beside them.
 # In:  <results>/synthesize/samples.nc, site tables
-# Out: <results>/train/members/{member}.pt, .../emulation/{member}.csv, <results>/train/predictions/{member}.parquet, .../baselines/{baseline}.parquet
+#      with the block 'regional': <results>/ingest/constraints/{name}.nc, maps of regions, forcing pieces
+# Out: <results>/train/members/{member}.pt, .../emulation/{member}.csv, <results>/train/predictions/{member}.parquet, .../baselines/{baseline}.parquet,
+#      with the block 'regional': <results>/train/regional/{target,points}.nc
 
 
 rule pretrain:
@@ -42,6 +44,7 @@ rule finetune:
         sites_forcing="<results>/regrid/sites_forcing.parquet",
         observations="<results>/ingest/sites/observations.parquet",
         series=RUN.series,
+        regional=RUN.regional_files(),
     output:
         member="<results>/train/members/{member}.pt",
         predictions="<results>/train/predictions/{member}.parquet",
@@ -62,6 +65,7 @@ rule finetune:
         settings=settings("finetune"),
         series=RUN.series_options,
         gap=option("sites", "completion_gap_days"),
+        regional=RUN.regional_options(),
         checkpoint=lambda wc: RUN.paths(
             "train", "checkpoints", f"{wc.member}_finetune.pt"
         ),
@@ -72,7 +76,7 @@ rule finetune:
         " --sites-forcing {input.sites_forcing:q} --observations {input.observations:q} --output {output.member:q}"
         " --predictions {output.predictions:q} --intervals {output.intervals:q} --parameters {output.parameters:q}"
         " --history {output.history:q} --checkpoint {params.checkpoint:q}"
-        " {params.series:q} --completion-gap-days {params.gap:q} --threads {threads:q} 2> {log:q}"
+        " {params.series:q} --completion-gap-days {params.gap:q} {params.regional:q} --threads {threads:q} 2> {log:q}"
 
 
 rule ensemble:  # one small file for inference to depend on, instead of every member in each of its many jobs
@@ -103,6 +107,7 @@ rule baseline:
         sites_forcing="<results>/regrid/sites_forcing.parquet",
         observations="<results>/ingest/sites/observations.parquet",
         series=RUN.series,
+        regional=lambda wc: RUN.regional_files(wc.baseline),
     output:
         "<results>/train/baselines/{baseline}.parquet",
     log:
@@ -119,6 +124,7 @@ rule baseline:
         settings=settings("baseline"),
         series=RUN.series_options,
         gap=option("sites", "completion_gap_days"),
+        regional=lambda wc: RUN.regional_options(wc.baseline),
         grid=RUN.grid.name,
         system=RUN.system.key,
         version=STAGE_VERSIONS["train"],
@@ -126,4 +132,76 @@ rule baseline:
         "fluxatlas train baselines --settings {params.settings:q} --system {params.system:q} --grid {params.grid:q}"
         " --samples {input.samples:q} --sites-attributes {input.sites_attributes:q}"
         " --sites-forcing {input.sites_forcing:q} --observations {input.observations:q} --only {wildcards.baseline:q} --output {output:q}"
-        " {params.series:q} --completion-gap-days {params.gap:q} --threads {threads:q} 2> {log:q}"
+        " {params.series:q} --completion-gap-days {params.gap:q} {params.regional:q} --threads {threads:q} 2> {log:q}"
+
+
+if RUN.regional:
+
+    rule regional_target:  # early: what does not fit together is refused before anything is trained
+        input:
+            constraint=RUN.paths.constraint(RUN.regional),
+            corrections=list(RUN.corrections.values()),
+            regions=RUN.regional_map_files,
+        output:
+            "<results>/train/regional/target.nc",
+        log:
+            "<results>/logs/train/regional_target.log",
+        benchmark:
+            "<results>/benchmarks/train/regional_target.tsv"
+        priority: 100
+        conda:
+            "../envs/fluxatlas.yaml"
+        resources:
+            mem_mb=memory(2000),
+            runtime=minutes(60),
+        params:
+            settings=settings("regional_target"),
+            regions=known(lambda wildcards: RUN.regional_map),
+            corrections=[
+                word
+                for name, path in RUN.corrections.items()
+                for word in ("--correction", f"{name}={path}")
+            ],
+            years=[RUN.regional_years[0], RUN.regional_years[-1]],
+            bbox=RUN.bbox,
+            version=STAGE_VERSIONS["train"],
+        shell:
+            "fluxatlas train regional-target --settings {params.settings:q} --regions {params.regions:q}"
+            " --constraint {input.constraint:q} {params.corrections:q} --years {params.years:q} --bbox {params.bbox:q}"
+            " --output {output:q} 2> {log:q}"
+
+    rule regional_points:
+        input:
+            attributes=expand("<results>/regrid/attributes/{tile}.nc", tile=TILES),
+            forcing=expand(
+                "<results>/ingest/forcing/{tile}/{year}.nc",
+                tile=TILES,
+                year=RUN.regional_years,
+            ),
+            regions=expand("<results>/regrid/regions/{tile}.nc", tile=TILES),
+            series=RUN.series,
+        output:
+            "<results>/train/regional/points.nc",
+        log:
+            "<results>/logs/train/regional_points.log",
+        benchmark:
+            "<results>/benchmarks/train/regional_points.tsv"
+        conda:
+            "../envs/fluxatlas.yaml"
+        resources:
+            mem_mb=memory(4000),
+            runtime=minutes(120),
+        params:
+            settings=settings("regional_points"),
+            system=RUN.system.key,
+            grid=RUN.grid_options,
+            attributes=each("--attributes", RUN.paths.attributes(), tile=TILES),
+            forcing=each(
+                "--forcing", RUN.paths.forcing(), tile=TILES, year=RUN.regional_years
+            ),
+            regions=each("--regions", RUN.paths.regions(), tile=TILES),
+            series=RUN.series_options,
+            version=STAGE_VERSIONS["train"],
+        shell:
+            "fluxatlas train regional-points --settings {params.settings:q} --system {params.system:q} {params.grid:q}"
+            " {params.attributes:q} {params.forcing:q} {params.regions:q} {params.series:q} --output {output:q} 2> {log:q}"

@@ -20,6 +20,7 @@ from .forcing import ForcingBlock
 from .infer import InferBlock
 from .names import wrong_names
 from .products import ProductsBlock
+from .regional import RegionalBlock
 from .regions import RegionsBlock
 from .report import ReportBlock
 from .run import DomainBlock, GridBlock, PeriodBlock, RunBlock
@@ -30,12 +31,13 @@ from .synthetic_earth import SyntheticEarthBlock
 from .train import TrainBlock
 
 _JOBS_OF_THE_SYSTEM = (
-    "forcing", "attributes", "site_inputs", "synthesize", "pretrain", "baseline", "daily", "budget", "stac", "figure",
+    "forcing", "attributes", "site_inputs", "synthesize", "regional_points", "pretrain", "baseline", "daily", "budget",
+    "stac", "figure",
 )  # fmt: skip
 
 _HANDED = (
-    "forcing", "static", "regions", "synthetic_earth", "synthesize", "train", "infer", "products", "evaluate", "report",
-    "sites",
+    "forcing", "static", "regions", "regional", "synthetic_earth", "synthesize", "train", "infer", "products",
+    "evaluate", "report", "sites",
 )  # fmt: skip
 """Blocks whose leaves jobs are handed as JSON; those of the others are paths, wildcards and options of their own.
 A job that reads two of them is handed the first one whole, and leaves of the other as options."""
@@ -66,6 +68,8 @@ class Config(Block):
     """Inversion fluxes and soil moisture on a grid, brought to one form beside the sites; none by default."""
     regions: RegionsBlock = Field(default_factory=RegionsBlock)
     """Areas of one's own, such as countries or basins, for which the budget is summed; none by default."""
+    regional: RegionalBlock = Field(default_factory=RegionalBlock)
+    """Sums of regions and months by inversions that training is held to; none by default."""
     synthetic_earth: SyntheticEarthBlock = Field(default_factory=SyntheticEarthBlock)
     """The made-up world of the embedded default; read only where forcing.source is 'synthetic_earth'."""
     synthesize: SynthesizeBlock = Field(default_factory=SynthesizeBlock)
@@ -99,6 +103,10 @@ def block_of(job: str) -> str:
     raise KeyError(job)
 
 
+def _whole(years: tuple[int, int] | None) -> range:
+    return range(years[0], years[1] + 1) if years else range(0)
+
+
 def contradictions(config: Config) -> list[str]:
     """Contradictions between blocks and names that nothing has, one line ``key: ...`` each; empty if there are none."""
     from ..systems import get_system
@@ -117,7 +125,8 @@ def contradictions(config: Config) -> list[str]:
         found += wrong_names(config, get_system(config.system))
     for key, years, more in (
         ("period", config.period.forcing_years, " (spin-up included)"),
-        ("train.years", range(config.train.years[0], config.train.years[1] + 1) if config.train.years else (), ""),
+        ("train.years", _whole(config.train.years), ""),
+        ("regional.years", _whole(config.regional.years), ""),
     ):
         outside = ", ".join(map(str, config.forcing.years_outside(years)))
         if outside:

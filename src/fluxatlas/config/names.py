@@ -13,6 +13,7 @@ from ..errors import nearest
 from ..paths import RESOURCES
 from ..yaml_text import read_keys
 from .forcing import ForcingBlock, RainPattern
+from .regional import wrong_regional
 
 if TYPE_CHECKING:
     from ..systems import System
@@ -45,6 +46,7 @@ def wrong_names(config: Config, system: System) -> list[str]:
             if name in held
         ),
         *_strategy(config),
+        *wrong_regional(config, system),
         *_unknown("train.head", filter(None, [config.train.head]), system.heads, "head"),
         *_unknown("train.options", config.train.options, system.options, "option of the network"),
         *(
@@ -67,8 +69,6 @@ def wrong_names(config: Config, system: System) -> list[str]:
 def _strategy(config: Config) -> Iterator[str]:
     """Why the strategy of fine-tuning cannot be run as configured."""
     train = config.train
-    if train.strategy == "constrained":
-        yield "train.strategy: constrained needs sums of regions, which only Python gives (docs/regional_constraint.md)"
     if train.strategy != "declared" and train.ladder not in ("network", "climb"):
         yield f"train.strategy: {train.strategy} has no effect with train.ladder: {train.ladder}; set ladder: network"
     if train.ladder == "climb" and train.split == "time":

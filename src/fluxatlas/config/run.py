@@ -29,7 +29,10 @@ class RunBlock(Block):
 class GridBlock(Block):
     """The target grid and its tiles."""
 
-    jobs = ("forcing", "attributes", "site_inputs", "regions", "synthesize", "pretrain", "baseline", "spinup", "infer")
+    jobs = (
+        "forcing", "attributes", "site_inputs", "regions", "synthesize", "regional_points", "pretrain", "baseline",
+        "spinup", "infer",
+    )  # fmt: skip
 
     name: str = "4km"
     """Target grid: '4km' (1/24 degree), '1km' (1/120 degree), '0.25deg' or '0.5deg'."""
@@ -45,7 +48,7 @@ def edge_name(degrees: float, sides: str = "NS") -> str:
 class DomainBlock(Block):
     """The area to run."""
 
-    jobs = ("attributes", "constraint", "daily", "fetch_forcing", *SyntheticEarthBlock.jobs)
+    jobs = ("attributes", "constraint", "regional_target", "daily", "fetch_forcing", *SyntheticEarthBlock.jobs)
 
     name: str = Field("", json_schema_extra=leaf("daily", "budget", "summary"))
     """What tables, figures and files call the area, such as 'Walnut Gulch'; empty: its edges, 'globe' for all land."""

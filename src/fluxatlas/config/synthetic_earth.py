@@ -51,6 +51,8 @@ class SyntheticEarthBlock(Block):
         return ["towers.csv", *towers, *(["chambers.csv"] if chambers else [])]
 
 
+INVERSION_FILE, FIRE_FILE = "GCP2024_inversions_synthetic.nc", "CT2022_fire_synthetic.nc"
+"""Names of the files that ``fluxatlas ingest synthetic-earth inversions`` writes."""
 STATIC_FILES = tuple(
     f"{n}.tif" for n in ("elevation", "sand", "clay", "soc", "bdod", "phh2o", "ndep", "landcover", "lai")
 )

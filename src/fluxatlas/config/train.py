@@ -87,6 +87,12 @@ class TrainBlock(Block):
     """With strategy: constrained. Weight of the sums of regions beside the loss of the sites."""
     regional_ramp: float = Field(0.15, ge=0, le=1, json_schema_extra=leaf("finetune", "baseline"))
     """Share of the steps in which that weight rises from 0."""
+    regional_correlation: float = Field(0.6, ge=0, lt=1, json_schema_extra=leaf("finetune", "baseline"))
+    """Correlation of the errors of a region from one month to the next: months count as (1 - r) / (1 + r)."""
+    regional_decompose: bool = Field(False, json_schema_extra=leaf("finetune", "baseline"))
+    """Compare mean, season and anomalies of a region, each with its own variance, instead of months."""
+    regional_draw: int = Field(0, ge=0, le=10_000, json_schema_extra=leaf("finetune", "baseline"))
+    """Points of each region in each of two independent draws, in every step; 0: all points in every step."""
     rehearsal: float = Field(0.5, ge=0, lt=1, json_schema_extra=leaf("finetune", "baseline"))
     """Share of synthetic sequences in each batch of fine-tuning."""
     patience: int = Field(8, ge=1)

@@ -22,8 +22,9 @@ from ..config.products import ProductsBlock
 from ..errors import ConfigError, InputError
 from ..systems import Flux, System
 from ..tiles.mosaic import PathLike, TileResult, assemble, read_layer
+from ..tiles.regions import own_kinds, own_shares
 from .about import About
-from .regions import Labels, label, own_kinds, own_shares
+from .regions import Labels, label
 
 FEWEST_FOR_PERCENTILES = 20
 """Members from which the 5th and 95th percentile are given; with fewer, the smallest and the largest member."""

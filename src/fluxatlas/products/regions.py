@@ -1,21 +1,17 @@
-"""Regions of the budget: a cell lies in one region of each of our kinds, or is shared by regions of one's own."""
+"""Regions of the budget that every run has: all of it, latitude zones and biomes."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 
 from ..config.run import edge_name
-from ..errors import InputError
-from ..files import NETCDF, open_netcdf
 from ..paths import RESOURCES
-from ..tiles.mosaic import PathLike, TileResult
+from ..tiles.mosaic import TileResult
 
-ROUND_OFF = 1e-6
-"""Shares in no region below this come from single precision."""
 Labels = dict[str, tuple[list[str], npt.NDArray[np.int64]]]
 
 
@@ -55,48 +51,3 @@ def label(piece: TileResult, lat: npt.NDArray[np.float64], zones: Sequence[float
         ),
         "biome": (names, np.searchsorted(np.asarray(classes), biome)),
     }
-
-
-def own_kinds(regions: Sequence[PathLike]) -> list[str]:
-    """The maps in the files of ``regrid regions``, in the order of the configuration.
-
-    Raises :class:`InputError` for a file that is none, and for files made from different maps or settings.
-    """
-    found: dict[str, tuple[PathLike, list[str]]] = {}
-    for path in regions:
-        with NETCDF, open_netcdf(path) as data:
-            if "maps" not in data.attrs:
-                hint = "make it with `fluxatlas regrid regions`"
-                raise InputError("is not a regions file", where=str(path), hint=hint)
-            settings = str(data.attrs.get("fluxatlas_settings_hash"))
-            found.setdefault(settings, (path, str(data.attrs["maps"]).split()))
-    if len(found) > 1:
-        (first, _), (other, _), *_ = found.values()
-        hint = "make the regions of all tiles again with one configuration"
-        raise InputError(f"made from other maps than {first}", where=str(other), hint=hint)
-    return next(iter(found.values()))[1] if found else []
-
-
-def own_shares(
-    piece: TileResult, regions: Mapping[str, PathLike], kind: str
-) -> tuple[list[str], npt.NDArray[np.float64]]:
-    """Names of the regions of ``kind`` in ``piece`` and the share [0-1] of the *land* of each cell in them.
-
-    Shares are (region, lat, lon); the last region is ``no region``, the rest. ``regions`` are the files of the tiles by
-    name. A coastal cell of 60 % land of which regions cover 60 % lies wholly in them: the sea is no region's. Raises
-    :class:`InputError` where the file of the tile is absent or of another shape.
-    """
-    if piece.name not in regions:
-        raise InputError(f"no regions of tile {piece.name}", hint="run `regrid regions` for it, give --regions")
-    with NETCDF, open_netcdf(regions[piece.name]) as data:
-        if (data.sizes["lat"], data.sizes["lon"]) != piece.shape:
-            raise InputError(
-                "the regions are not on the cells of the tile", where=str(regions[piece.name]), hint="make again"
-            )
-        names = [str(name) for name in data[f"{kind}_region"].to_numpy()] if kind in data else []
-        cells = data[kind].to_numpy().astype(np.float64) if kind in data else np.zeros((0, *piece.shape))
-    land = np.maximum(piece.layers("sftlf")["sftlf"].fillna(0).to_numpy() / 100.0, 1e-6)
-    cells = cells / np.maximum(cells.sum(axis=0), land)
-    rest = 1.0 - cells.sum(axis=0, keepdims=True)
-    rest[rest < ROUND_OFF] = 0.0
-    return [*names, "no region"], np.concatenate([cells, rest])

@@ -125,7 +125,7 @@ class GridWeather:
                     series[name].append(values)
             dates.append(piece.dates)
         forcing = {name: np.concatenate(parts)[: self.days] for name, parts in series.items()}
-        _refuse_holes(forcing, self.pieces[tile][year])
+        refuse_holes(forcing, self.pieces[tile][year])
         attributes = {name: values[chosen] for name, values in self.attributes[tile].items()}
         monthly: dict[str, FloatArray] = {name: values[:, chosen] for name, values in cells.monthly.items()}
         days = pd.DatetimeIndex(np.concatenate(dates)[: self.days])
@@ -135,7 +135,8 @@ class GridWeather:
         return read_piece(path, self.system.forcing)
 
 
-def _refuse_holes(forcing: Mapping[str, FloatArray], where: str) -> None:
+def refuse_holes(forcing: Mapping[str, FloatArray], where: str) -> None:
+    """Raise :class:`InputError` where a driver is missing over an active cell."""
     for name, values in forcing.items():
         if not np.isfinite(values).all():
             hint = "fill the forcing further inland (forcing.fill_cells), or make these cells inactive"

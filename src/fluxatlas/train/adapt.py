@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 
 from ..config.train import TrainBlock
+from ..errors import ConfigError
 from ..files import commit
 from . import applicability, rungs
 from .calibrated import (
@@ -30,13 +31,14 @@ from .calibrated import (
     structure_of,
 )
 from .calibration import Posterior
-from .data import SequenceSet
+from .data import FloatArray, SequenceSet
 from .finetune import Split, hidden_sites, say_beyond, split_sites
 from .member import Member
 from .networks import HierarchicalNetwork
 from .places import Effective, effective
 from .predict import table
 from .pretrain import split_samples
+from .regional import RegionalData
 from .sites import SiteData
 
 INTERVALS = (
@@ -68,13 +70,20 @@ def adapt(
     checkpoint: str | Path | None = None,
     meta: dict[str, Any] | None = None,
     label: str = "network",
+    regional: RegionalData | None = None,
 ) -> Adapted:
     """Make member number ``member`` of ``pretrained`` on the rung ``settings.ladder``, or on the one that is chosen.
 
-    ``predictions`` are those of the model called ``label``. Raises as :func:`fluxatlas.train.finetune.split_sites`,
-    :func:`fluxatlas.train.calibration.calibrate` and :func:`fluxatlas.train.rungs.choose`.
+    ``predictions`` are those of the model called ``label``. With ``regional`` the parameters of the member are those
+    of the sites outside of its fold, which its points were told: its sums are the ones that training compared.
+
+    Raises as :func:`fluxatlas.train.finetune.split_sites`, :func:`fluxatlas.train.calibration.calibrate` and
+    :func:`fluxatlas.train.rungs.choose`, and :class:`ConfigError` for ``regional`` on another rung than ``network``.
     """
     system, seed = pretrained.system, settings.seed + member
+    if regional is not None and settings.ladder != "network":
+        hint = "set train.ladder: network, or leave the constraint out"
+        raise ConfigError("sums of regions hold weights, and none are trained", where="train.ladder", hint=hint)
     split = split_sites(sites, system.flux, settings, member, seed)
     model = Structured(system, structure_of(samples, system, member, settings.seed))
     say_beyond(pretrained.network, sites)
@@ -85,20 +94,26 @@ def adapt(
     network, history = pretrained.network, pd.DataFrame(columns=list(HISTORY))
     if rung != "prior":
         _say(f"member {member}, without its fold", posterior)
+    training, held_out = split_samples(samples, settings, seed)
+    bound = None
+    if regional is not None:
+        bound = effective(network, held_out, model, _drawn(posterior, settings, member), seed).u
+        own = _everywhere(regional, bound, model).measured(network, settings.warmup_days)
+        materials = replace(materials, regional=own)
     if rung in rungs.WEIGHTS:
         network, history = materials.weights(rung, posterior, split, checkpoint=checkpoint, meta=meta)
     predictions, intervals = _fold(network, sites, split, posterior, model, settings, member, label)
     whole = posterior
-    if rung != "prior":
+    if rung != "prior" and bound is None:
         weights = bootstrap(sites.sets, member, settings.seed)
         whole = calibrate_sites(sites.sets, model, weights)
         _say(f"member {member}, of all sites", whole)
-    training, held_out = split_samples(samples, settings, seed)
-    u = whole.draw_shared(1, np.random.default_rng([settings.seed, member, 19]))[0]
-    if member == 0:
-        u = np.sqrt(1 - whole.between) * whole.mean
-    found = effective(network, held_out, model, u, seed)
-    learnt = {"ladder": rung} if chosen is None else {"ladder": rung, "climb": chosen.described}
+    found = effective(network, held_out, model, _drawn(whole, settings, member), seed)
+    if bound is not None:
+        found = replace(found, u=bound)
+    learnt: dict[str, Any] = {"ladder": rung} if chosen is None else {"ladder": rung, "climb": chosen.described}
+    if regional is not None:
+        learnt["constraint"] = dict(regional.target.about)
     return Adapted(
         _member(pretrained, network, model, found, training, sites, split, member, {**learnt, **(meta or {})}),
         history,
@@ -106,6 +121,21 @@ def adapt(
         intervals,
         parameter_table(whole, model).assign(member=member),
     )
+
+
+def _drawn(posterior: Posterior, settings: TrainBlock, member: int) -> FloatArray:
+    """Parameters (k,) that all places share: the middle for the first member, a draw for the others."""
+    if member == 0:
+        return np.asarray(np.sqrt(1 - posterior.between) * posterior.mean)
+    return np.asarray(posterior.draw_shared(1, np.random.default_rng([settings.seed, member, 19]))[0])
+
+
+def _everywhere(regional: RegionalData, u: FloatArray, model: Structured) -> RegionalData:
+    """``regional`` with the parameters ``u`` (k,) told to all of its points."""
+    count = len(regional.series.sites)
+    values = model.theta(np.broadcast_to(u, (count, u.size))).all()
+    theta = {name: np.asarray(one, np.float32) for name, one in values.items()}
+    return replace(regional, series=replace(regional.series, theta=theta))
 
 
 def _say(what: str, posterior: Posterior) -> None:

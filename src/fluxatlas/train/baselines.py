@@ -25,6 +25,7 @@ from .finetune import Split, finetune, split_sites
 from .member import Member
 from .predict import site_table, table
 from .pretrain import new_network, pretrain
+from .regional import RegionalData
 from .simulation import simulate_sites
 from .sites import SiteData
 
@@ -36,14 +37,22 @@ LEAST_OBSERVATIONS = 30
 
 
 def run_baselines(
-    samples: SequenceSet, sites: SiteData, system: System, settings: TrainBlock, grid: str
+    samples: SequenceSet,
+    sites: SiteData,
+    system: System,
+    settings: TrainBlock,
+    grid: str,
+    regional: RegionalData | None = None,
 ) -> list[pd.DataFrame]:
-    """Prediction tables of the baselines named in ``settings``, each for every fold (``process`` once, as member 0)."""
+    """Prediction tables of the baselines named in ``settings``, each for every fold (``process`` once, as member 0).
+
+    ``regional`` are the region-months that the network without knowledge terms is held to, as the ensemble is.
+    """
     makers: dict[str, Callable[[], list[pd.DataFrame]]] = {
         "process": lambda: process_model(sites, system),
         "trees": lambda: trees(sites, system, settings),
         "no_pretraining": lambda: no_pretraining(samples, sites, system, settings, grid),
-        "no_knowledge": lambda: no_knowledge(samples, sites, system, settings, grid),
+        "no_knowledge": lambda: no_knowledge(samples, sites, system, settings, grid, regional),
     }
     found: list[pd.DataFrame] = []
     for name in settings.baselines:
@@ -147,14 +156,20 @@ def no_pretraining(
 
 
 def no_knowledge(
-    samples: SequenceSet, sites: SiteData, system: System, settings: TrainBlock, grid: str
+    samples: SequenceSet,
+    sites: SiteData,
+    system: System,
+    settings: TrainBlock,
+    grid: str,
+    regional: RegionalData | None = None,
 ) -> list[pd.DataFrame]:
     """The network without knowledge terms: one pretraining (it sees no observation), fine-tuned for every fold."""
     plain = settings.model_copy(update={"knowledge": {term.name: 0.0 for term in system.terms(settings.head)}})
     start, _ = pretrain(samples, system, plain, 0, grid)
     found = []
     for member in range(settings.members):
-        found.append(adapt(start, samples, sites, plain, member, label="network_no_knowledge").predictions)
+        made = adapt(start, samples, sites, plain, member, label="network_no_knowledge", regional=regional)
+        found.append(made.predictions)
     return found
 
 

@@ -11,6 +11,8 @@ import typer
 
 if TYPE_CHECKING:
     from ..config.train import TrainBlock
+    from ..systems import System
+    from .regional import RegionalData
 
 app = typer.Typer(no_args_is_help=True, help="Train the ensemble: pretrain, fine-tune, and what to compare it with.")
 
@@ -32,6 +34,9 @@ SeriesFiles = Annotated[
 ]
 Threads = Annotated[int, typer.Option(help="Threads to use.", min=1)]
 SystemName = Annotated[str, typer.Option("--system", help="Name of the system.")]
+RegionalTarget = Annotated[Path | None, typer.Option(help="What sums of regions are held to (NetCDF).")]
+RegionalPoints = Annotated[Path | None, typer.Option(help="Points that stand for regions (NetCDF).")]
+RegionalSettings = Annotated[str, typer.Option(help="The block 'regional' of the configuration as JSON.")]
 GridName = Annotated[str, typer.Option("--grid", help="Name of the grid the member is for.")]
 
 
@@ -67,6 +72,20 @@ def _meta(block: TrainBlock, **inputs: Path) -> dict[str, object]:
 
     hashes = {name: file_hash(path) for name, path in inputs.items()}
     return {"version": __version__, "settings": block.model_dump(mode="json"), "inputs": hashes}
+
+
+def _regional(target: Path | None, points: Path | None, system: System, block: TrainBlock) -> RegionalData | None:
+    """The region-months that training is held to; None where no file is given."""
+    from ..errors import ConfigError
+
+    if target is None and points is None:
+        return None
+    if target is None or points is None:
+        hint = "make both: `train regional-target`, `train regional-points`"
+        raise ConfigError("--regional-target and --regional-points belong together", hint=hint)
+    from .regional.prepare import read_regional
+
+    return read_regional(target, points, system, block)
 
 
 def _done(path: Path, started: float) -> None:
@@ -134,6 +153,8 @@ def finetune(
     checkpoint: Checkpoint = None,
     series: SeriesFiles = None,
     gap: Gap = 7,
+    regional_target: RegionalTarget = None,
+    regional_points: RegionalPoints = None,
     threads: Threads = 1,
 ) -> None:
     """Adapt a pretrained member to the sites, and predict those of its fold with what the others teach."""
@@ -147,6 +168,7 @@ def finetune(
     from .sites import read_sites
 
     begin = Member.load(pretrained)
+    regional = _regional(regional_target, regional_points, begin.system, block)
     known = series_of(begin.system.slow, series or ())
     sites = read_sites(sites_attributes, sites_forcing, observations, begin.system, block.block_distance_km, known, gap)
     meta = _meta(
@@ -156,9 +178,11 @@ def finetune(
         sites_forcing=sites_forcing,
         observations=observations,
         **{gas: Path(given.source) for gas, given in known.items() if not given.carried},
+        **({"regional_target": regional_target} if regional_target else {}),
+        **({"regional_points": regional_points} if regional_points else {}),
     )
     data = read_samples(samples, begin.system)
-    found = adapt(begin, data, sites, block, member, checkpoint, meta)
+    found = adapt(begin, data, sites, block, member, checkpoint, meta, regional=regional)
     write_text(history, found.history.to_csv(index=False))
     write_text(intervals, found.intervals.to_csv(index=False, float_format="%.6g"))
     write_text(parameters, found.parameters.to_csv(index=False, float_format="%.6g"))
@@ -180,6 +204,8 @@ def baselines(
     only: Annotated[str, typer.Option(help="One baseline instead of those of the settings.")] = "",
     series: SeriesFiles = None,
     gap: Gap = 7,
+    regional_target: RegionalTarget = None,
+    regional_points: RegionalPoints = None,
     threads: Threads = 1,
 ) -> None:
     """Predict all sites with what the ensemble is compared with, on the same folds."""
@@ -194,10 +220,70 @@ def baselines(
     from .sites import read_sites
 
     declared = get_system(system)
+    regional = _regional(regional_target, regional_points, declared, block)
     known = series_of(declared.slow, series or ())
     sites = read_sites(sites_attributes, sites_forcing, observations, declared, block.block_distance_km, known, gap)
-    write_table(run_baselines(read_samples(samples, declared), sites, declared, block, grid), output)
+    tables = run_baselines(read_samples(samples, declared), sites, declared, block, grid, regional)
+    write_table(tables, output)
     _done(output, started)
+
+
+@app.command()
+def regional_target(
+    regions: Annotated[str, typer.Option(help="The map of regions, an entry of 'regions.maps', as JSON.")],
+    constraint: Annotated[Path, typer.Option(help="The inversions, ingest/constraints/<name>.nc.")],
+    output: Output,
+    settings: RegionalSettings = "{}",
+    correction: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option(help="A flux that separates them from the preset, name=FILE (such a file, or CSV); repeat."),
+    ] = None,
+    years: Annotated[tuple[int, int] | None, typer.Option(help="First and last year to compare.")] = None,
+    bbox: Annotated[
+        tuple[float, float, float, float] | None, typer.Option(help="Domain: west south east north in degrees.")
+    ] = None,
+) -> None:
+    """Bring inversions to sums of regions and months that training can be held to."""
+    from ..config.regional import RegionalBlock
+    from ..config.regions import RegionMap
+    from ..config.settings import read_settings
+    from .regional.build import GLOBE, build_target
+
+    block, source = read_settings(RegionalBlock, settings), read_settings(RegionMap, regions)
+    given = dict(one.partition("=")[::2] for one in correction or ())
+    build_target(output, block, source, constraint, given, years=years, bbox=bbox or GLOBE)
+
+
+@app.command()
+def regional_points(
+    attributes: Annotated[list[Path], typer.Option(help="Attributes of a tile, <tile>.nc; repeat.")],
+    forcing: Annotated[list[Path], typer.Option(help="Forcing piece, <tile>/<year>.nc; repeat.")],
+    regions: Annotated[list[Path], typer.Option(help="Regions of a tile, <tile>.nc; repeat.")],
+    output: Output,
+    system: SystemName,
+    settings: RegionalSettings = "{}",
+    grid: GridName = "4km",
+    tile_size: Annotated[int, typer.Option(help="Edge of the tiles in degrees.")] = 10,
+    series: SeriesFiles = None,
+) -> None:
+    """Choose points that stand for regions and bring the drivers of the network there."""
+    from ..config.regional import RegionalBlock
+    from ..config.settings import read_settings
+    from ..grid import get_grid
+    from ..systems import get_system
+    from .regional.prepare import prepare_points
+
+    prepare_points(
+        output,
+        read_settings(RegionalBlock, settings),
+        system=get_system(system),
+        grid=get_grid(grid),
+        tile_size=tile_size,
+        attributes=attributes,
+        forcing=forcing,
+        regions=regions,
+        series=series or (),
+    )
 
 
 @app.command()

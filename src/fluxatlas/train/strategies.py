@@ -194,7 +194,7 @@ def _check(phases: Sequence[Phase], materials: Materials) -> None:
         raise ConfigError(
             "the strategy compares regions, and no constraint is given",
             where="train.strategy",
-            hint="give finetune the data of fluxatlas.train.regional, or take another strategy",
+            hint="set regional.constraint, or give --regional-target and --regional-points; or take another strategy",
         )
     if materials.regional is not None and not wanted:
         raise ConfigError(

@@ -149,8 +149,8 @@ class Twin:
         chosen = choose_points(features, world.area, world.region, self.size.points, self.size.seed)
         cells = np.unique(chosen.points.cell)
         own = replace(chosen.points, cell=np.searchsorted(cells, chosen.points.cell))
-        data = RegionalData(self.series(cells, {}), own, target, "nee", held_out=held)
-        return data.measured(self.towers_only.network, chosen.unexplained, self.settings.warmup_days)
+        data = RegionalData(self.series(cells, {}), own, target, "nee", held_out=held, unexplained=chosen.unexplained)
+        return data.measured(self.towers_only.network, self.settings.warmup_days)
 
     def train(self, data: RegionalData) -> Member:
         """The network of towers, trained on with the regions of ``data``."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -106,26 +107,16 @@ def read_constraint(
     without fluxes or not monthly, a region map of another shape, a ``floor`` that is not positive, and where no month
     is left.
     """
-    with NETCDF, open_netcdf(path) as dataset:
-        if "fco2" not in dataset or "member" not in dataset["fco2"].dims:
-            held = ", ".join(str(name) for name in dataset.data_vars if not str(name).endswith("_bnds"))
-            raise InputError(
-                f"no fluxes of inversions ('fco2' by member); it holds {held}",
-                where=str(path),
-                hint="give a file of 'constraints' that was made of inversions",
-            )
-        flux = dataset["fco2"].transpose("time", "member", "lat", "lon")
-        least = _floor(floor, region, flux.shape[2:], str(path))
-        month, days = _months(dataset, str(path))
-        inside = Spans.months(dates, month).length > 0
-        if not inside.any() or not least.size:
-            raise InputError(
-                f"no month lies within {dates[0].date()} to {dates[-1].date()}, or no region",
-                where=str(path),
-                hint="check the years of the run and the map of regions",
-            )
-        month = month[inside]
-        totals = _totals(flux.isel(time=inside), region, least.size) * days[inside][:, None, None] * factor
+    least = _floor(floor, region)
+    found = inversion_totals(path, _one_hot(region, least.size), factor)
+    inside = Spans.months(dates, found.month).length > 0
+    if not inside.any() or not least.size:
+        raise InputError(
+            f"no month lies within {dates[0].date()} to {dates[-1].date()}, or no region",
+            where=str(path),
+            hint="check the years of the run and the map of regions",
+        )
+    month, totals = found.month[inside], found.totals[inside]
     value, covariance = _ensemble(totals, least)
     when, number = np.repeat(month, least.size), np.tile(np.arange(least.size), month.size)
     made = [region_month(variable, dates, when, number, one, factor=factor) for one in (points, second or points)]
@@ -147,14 +138,68 @@ def _months(dataset: xr.Dataset, where: str) -> tuple[npt.NDArray[np.datetime64]
     return month, (end - start).astype(float)
 
 
-def _floor(floor: float | npt.ArrayLike, region: IntArray, shape: tuple[int, ...], where: str) -> FloatArray:
-    """The floor of every region (region,); refuses a map of regions of another ``shape``."""
-    if region.shape != shape:
+@dataclass(frozen=True, eq=False)
+class InversionTotals:
+    """Totals (month, region, member) of the fluxes of a constraint file, NaN where a member has a gap; ``area`` [m2]
+    (region,) of what was summed, ``members`` by name, ``content`` what the file says of its fluxes."""
+
+    month: npt.NDArray[np.datetime64]
+    members: tuple[str, ...]
+    totals: FloatArray
+    area: FloatArray
+    content: Mapping[str, Any]
+
+
+def inversion_axes(path: str | Path) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Latitudes and longitudes of a file ``ingest/constraints/<name>.nc`` with fluxes; raises as the following."""
+    with NETCDF, open_netcdf(path) as dataset:
+        _fluxes(dataset, str(path))
+        return dataset["lat"].to_numpy().astype(float), dataset["lon"].to_numpy().astype(float)
+
+
+def inversion_totals(path: str | Path, share: FloatArray, factor: float = 1e-12) -> InversionTotals:
+    """Totals of regions with the ``share`` (region, lat, lon) of the cells of a file ``ingest/constraints/<name>.nc``.
+
+    Totals have the unit ``factor`` g: Tg by default. A cell without any value is outside of a member. Raises
+    :class:`InputError` for a file without fluxes or not monthly, and for shares of another shape.
+    """
+    with NETCDF, open_netcdf(path) as dataset:
+        flux = _fluxes(dataset, str(path))
+        if share.shape[1:] != flux.shape[2:]:
+            raise InputError(
+                f"a map of regions of shape {share.shape[1:]} for a grid of {flux.shape[2:]}",
+                where=str(path),
+                hint="number the regions on the grid of the file",
+            )
+        month, days = _months(dataset, str(path))
+        area = cell_area(flux["lat"].values, flux["lon"].values).ravel()
+        inside = share.reshape(len(share), -1).T
+        names = dataset["member_name"].to_numpy() if "member_name" in dataset else range(flux.sizes["member"])
+        totals = _totals(flux, inside, area) * days[:, None, None] * factor
+        return InversionTotals(month, tuple(map(str, names)), totals, area @ inside, dict(dataset.attrs))
+
+
+def _fluxes(dataset: xr.Dataset, where: str) -> xr.DataArray:
+    if "fco2" not in dataset or "member" not in dataset["fco2"].dims:
+        held = ", ".join(str(name) for name in dataset.data_vars if not str(name).endswith("_bnds"))
         raise InputError(
-            f"a map of regions of shape {region.shape} for a grid of {shape}",
+            f"no fluxes of inversions ('fco2' by member); it holds {held}",
             where=where,
-            hint="number the regions on the grid of the file",
+            hint="give a file of 'constraints' that was made of inversions",
         )
+    return dataset["fco2"].transpose("time", "member", "lat", "lon")
+
+
+def _one_hot(region: IntArray, count: int) -> FloatArray:
+    return (
+        np.stack([(region == number).astype(float) for number in range(count)])
+        if count
+        else np.zeros((0, *region.shape))
+    )
+
+
+def _floor(floor: float | npt.ArrayLike, region: IntArray) -> FloatArray:
+    """The floor of every region (region,)."""
     count = int(region.max(initial=-1)) + 1
     given = np.asarray(floor, float)
     if given.shape not in ((), (count,)) or not (given > 0).all():
@@ -165,19 +210,17 @@ def _floor(floor: float | npt.ArrayLike, region: IntArray, shape: tuple[int, ...
     return np.broadcast_to(given, (count,))
 
 
-def _totals(flux: xr.DataArray, region: IntArray, count: int) -> FloatArray:
+def _totals(flux: xr.DataArray, inside: FloatArray, area: FloatArray) -> FloatArray:
     """Sums over area (time, region, member) per day; NaN where a member has a gap in a region, or nothing in it."""
-    area = cell_area(flux["lat"].values, flux["lon"].values).ravel()
-    use = np.flatnonzero(region.ravel() >= 0)
-    inside = np.zeros((use.size, count))
-    inside[np.arange(use.size), region.ravel()[use]] = 1.0
+    use = np.flatnonzero(inside.any(axis=1))
+    share, size = inside[use], area[use]
     found = []
     for member in range(flux.sizes["member"]):  # one in memory at a time
         part = flux.isel(member=member).values.reshape(flux.sizes["time"], -1)[:, use].astype(float)
         known = np.isfinite(part).any(axis=0)
-        lacking = (np.isnan(part) & known) @ inside > 0
-        nothing = ~(known @ inside > 0)
-        found.append(np.where(lacking | nothing, np.nan, np.nan_to_num(part * area[use]) @ inside))
+        lacking = (np.isnan(part) & known) @ share > 0
+        nothing = ~(known @ share > 0)
+        found.append(np.where(lacking | nothing, np.nan, np.nan_to_num(part * size) @ share))
     return np.stack(found, axis=-1)
 
 

@@ -14,6 +14,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from ...config.regional import PRESETS
 from ...errors import InputError, counted, nearest
 from ..operators.readers import SPREAD
 
@@ -22,13 +23,6 @@ Months = npt.NDArray[np.datetime64]
 Kind = Literal["land_sink", "ecosystem"]
 Part = Literal["month", "mean", "season", "anomaly"]
 
-PRESETS: Mapping[str, tuple[str, ...]] = {
-    "land_sink": ("fossil", "fire", "river_export", "trade"),
-    "ecosystem": ("fossil", "fire", "evasion", "crop_use", "wood_use", "biofuel", "chemistry"),
-}
-"""Corrections that belong to each preset. ``ecosystem``: the sources that no tower sees are taken out of the flux of
-the inversion. ``land_sink``: carbon that leaves the region sideways is added, and the sum is the change of its
-stocks."""
 SIGNED = ("trade", "chemistry")
 """Corrections whose global sum may have either sign; all others are positive: sources, or exports."""
 ERROR = {"fire": 0.25, "fossil": 0.05}

@@ -15,6 +15,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from ...config.regional import TERM as REGIONAL
 from ...errors import ConfigError, InputError, counted
 from ..data import Batch, SequenceSet, Window
 from ..networks import HierarchicalNetwork
@@ -23,7 +24,6 @@ from .points import FloatArray, spread_of_sums
 from .target import DECOMPOSED, YEARS_FOR_PARTS, Months, Part, RegionalTarget
 
 Mask = npt.NDArray[np.bool_]
-REGIONAL = "regional"
 TG = 1e-12
 """From grams to the unit of the target, Tg."""
 
@@ -66,7 +66,8 @@ class RegionalData:
     errors of a region are correlated by ``correlation`` from month to month: months count as their effective share.
     With ``draw`` every step takes two independent draws of so many points of each region (the unbiased product),
     otherwise all. ``held_out`` (month, region) is kept for validation; ``quadrature`` (month, region) is the standard
-    deviation of the sums that comes of few points.
+    deviation of the sums that comes of few points, and ``unexplained`` (region,) the share of the variance of a region
+    that lies within their clusters.
 
     Raises :class:`InputError` for a region without points, and where a series does not hold every month;
     :class:`ConfigError` for draws with ``decompose``.
@@ -81,6 +82,7 @@ class RegionalData:
     draw: int = 0
     held_out: Mask | None = None
     quadrature: FloatArray | None = None
+    unexplained: FloatArray | None = None
 
     def __post_init__(self) -> None:
         count = np.bincount(self.points.region, minlength=len(self.target.regions))
@@ -175,12 +177,15 @@ class RegionalData:
             operators.append(region_month(self.variable, dates, when, where, own, factor=TG))
         return RegionalBatch(self.series.batch(windows, warmup, device), tuple(operators), number)
 
-    def measured(self, network: HierarchicalNetwork, unexplained: FloatArray, warmup: int) -> RegionalData:
-        """With the ``quadrature`` error of its points, by the variance of the flux of ``network`` over each region."""
+    def measured(self, network: HierarchicalNetwork, warmup: int) -> RegionalData:
+        """With the ``quadrature`` error of its points, by the variance of the flux of ``network`` over each region;
+        unchanged where ``unexplained`` is not known."""
+        if self.unexplained is None:
+            return self
         single = np.arange(self.points.cell.size)
         alone = Points.of(single, self.points.cell, np.ones(single.size))
         field = RegionalObjective(self, warmup).sums(network, alone) * TG
-        return replace(self, quadrature=spread_of_sums(self.points, unexplained, field))
+        return replace(self, quadrature=spread_of_sums(self.points, self.unexplained, field))
 
 
 def hold_out_years(target: RegionalTarget, share: float, seed: int) -> Mask:

@@ -209,7 +209,7 @@ class Run(RunInputs):
     def corrections(self) -> dict[str, str]:
         """Name -> file of each correction of the inversions: what ingest makes of a set, or a table as it is."""
         given, sets = self.config.regional.corrections, self.config.constraints.sets
-        return {name: self.paths.constraint(one) if one in sets else one for name, one in given.items()}
+        return {name: self.paths.constraint(one) if one in sets else one for name, one in sorted(given.items())}
 
     def regional_files(self, baseline: str = "") -> list[str]:
         """What a job of training needs of regions: target and points; a ``baseline`` only where it is held to them."""

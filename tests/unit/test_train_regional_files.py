@@ -206,8 +206,8 @@ def test_few_points_keep_the_area_of_the_regions(made: Path) -> None:
 
 
 TRAIN = {
-    "ladder": "network", "strategy": "constrained", "finetune_steps": 30, "finetune_rate": 8e-3, "hidden": 8, "batch": 8,
-    "sequence_days": 90, "warmup_days": 10, "pretrain_epochs": 4, "members": 2, "block_distance_km": 5,
+    "ladder": "network", "strategy": "constrained", "finetune_steps": 30, "finetune_rate": 8e-3, "hidden": 8,
+    "batch": 8, "sequence_days": 90, "warmup_days": 10, "pretrain_epochs": 4, "members": 2, "block_distance_km": 5,
     "regional_weight": 3.0,
 }  # fmt: skip
 

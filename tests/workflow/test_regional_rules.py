@@ -77,7 +77,7 @@ def test_the_jobs_are_handed_what_they_need(run: StandIns) -> None:
     lines = [line[line.index("fluxatlas ") :].replace("'", "") for line in done.stdout.splitlines() if " 2> " in line]
     said = {line.split()[2]: line for line in lines}
     target, points = said["regional-target"], said["regional-points"]
-    assert "--correction fire=results/r/ingest/constraints/ct.nc --correction evasion=rivers.csv" in target
+    assert "--correction evasion=rivers.csv --correction fire=results/r/ingest/constraints/ct.nc" in target
     assert "--years 2002 2005" in target and '"preset": "ecosystem"' in target and '"path": "regions.nc"' in target
     assert "--forcing=results/r/ingest/forcing/{N37W008,N37W007}/{2002,2003,2004,2005}.nc" in points
     options = (

@@ -10,7 +10,7 @@ sites drawn with replacement, and in their draw from what is then known of the p
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 

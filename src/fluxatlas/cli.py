@@ -190,6 +190,31 @@ def evaluate_sites(
 
 
 @app.command()
+def predict(
+    files: Annotated[list[Path], typer.Argument(help="Files or folders of sites (docs/sites.md).", metavar="FILES...")],
+    members: Annotated[list[Path], typer.Option(help="Folder 'train' of a run, or member files; repeat for more.")],
+    output: Annotated[Path, typer.Option(help="Folder for series and figures.")] = Path("predict"),
+    attributes: Annotated[Path | None, typer.Option(help="Soil and vegetation by site (CSV).")] = None,
+    metadata: Annotated[Path | None, typer.Option(help="Positions by site, where the files have none (CSV).")] = None,
+    static_layers: Annotated[
+        Path | None, typer.Option(help="Folder regrid/attributes of a run, for what the table lacks.")
+    ] = None,
+    forcing: Annotated[
+        Path | None, typer.Option(help="Folder ingest/forcing of that run, for sites without weather of their own.")
+    ] = None,
+    series: Annotated[list[str] | None, typer.Option(help="Series of the atmosphere as gas=path; repeat.")] = None,
+) -> None:
+    """What trained members say of places day by day, with a 90 % band and how far they are from what was learnt."""
+    from .evaluate_sites import Wish
+    from .predict_sites import run
+
+    table = run(Wish(members, files, output, attributes, metadata, static_layers, forcing, series or ()))
+    for row in table.to_dict("records"):
+        print(f"{row['site']}: {row['days']} days, {str(row['applicable']).replace('_', ' ')}")
+    print(f"wrote {output}", file=sys.stderr)
+
+
+@app.command()
 def fetch(
     recipe: Annotated[str, typer.Argument(help="Name of a recipe, or a YAML file of your own.")] = "",
     output_dir: Annotated[Path, typer.Option(help="Folder for the files.")] = Path("data"),

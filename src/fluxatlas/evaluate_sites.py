@@ -75,9 +75,9 @@ def run(wish: Wish, settings: EvaluateBlock | None = None) -> str:
     system = members[0].system
     with tempfile.TemporaryDirectory() as temporary:
         work, made = Path(temporary), Path(temporary) / "made"
-        read = _build(entries(wish, work), system, work / "sites")
+        read = build_table(entries(wish, work), system, work / "sites")
         unseen = _leave_out_seen(read, members, wish.allow_seen, block.cluster_distance_km)
-        data = _site_data(wish, members[0], work, block)
+        data = site_data(wish, members[0], work, block.cluster_distance_km)
         hidden = [np.ones((len(part.dates), len(part.sites)), bool) for part in data.sets]
         tables = [site_table("network", n, member.network, data, hidden) for n, member in enumerate(members)]
         write_table([*tables, *process_model(data, system)], made / "predictions.parquet")
@@ -176,7 +176,7 @@ def _known_attributes(table: Path | None) -> pd.DataFrame:
     return known
 
 
-def _build(listed: list[SiteEntry], system: System, folder: Path) -> Path:
+def build_table(listed: list[SiteEntry], system: System, folder: Path) -> Path:
     """The site table of the entries in ``folder``, by the rules of ``system``."""
     block = SitesBlock(entries=listed, qc=rules_of(system, QcRules()), sea_sites="warn")
     try:
@@ -220,8 +220,11 @@ def _leave_out_seen(folder: Path, members: Sequence[Member], allowed: bool, near
     return not (seen.any() and allowed)
 
 
-def _site_data(wish: Wish, member: Member, work: Path, block: EvaluateBlock) -> SiteData:
-    """All sites that can be predicted; raises :class:`InputError` that says what the others lack."""
+def site_data(wish: Wish, member: Member, work: Path, near_km: float, unobserved: bool = False) -> SiteData:
+    """All sites of the tables in ``work`` that can be predicted, with ``unobserved`` those too that measured nothing.
+
+    Raises :class:`InputError` that says what the others lack.
+    """
     system, folder = member.system, wish.static_layers
     tiles = _tiles(folder, member.grid) if folder else []
     years = _years(wish.forcing, tiles) if wish.forcing else []
@@ -242,9 +245,10 @@ def _site_data(wish: Wish, member: Member, work: Path, block: EvaluateBlock) -> 
             work / "sites_forcing.parquet",
             work / "sites" / "observations.parquet",
             system,
-            block.cluster_distance_km,
+            near_km,
             series_of(system.slow, wish.series),
             evaluate=True,
+            unobserved=unobserved,
         )
     except InputError as problem:
         if not problem.where.startswith(str(work)):

@@ -68,8 +68,8 @@ def run(tmp_path_factory) -> Path:
     return folder
 
 
-def call(monkeypatch, *words: object) -> int:
-    monkeypatch.setattr(sys, "argv", ["fluxatlas", "evaluate-sites", *map(str, words)])
+def call(monkeypatch, *words: object, command: str = "evaluate-sites") -> int:
+    monkeypatch.setattr(sys, "argv", ["fluxatlas", command, *map(str, words)])
     try:
         main()
     except SystemExit as done:
@@ -163,6 +163,30 @@ def test_sites_in_the_domain_of_a_run_get_the_weather_of_its_grid(run, tmp_path,
     options[-2] = tmp_path / "again"
     assert call(monkeypatch, *options) == 1 and not (tmp_path / "again").exists()
     assert "no forcing of the tiles" in capsys.readouterr().err
+
+
+def test_prediction_is_the_mean_of_the_members_with_its_band(run, evaluated, tmp_path, monkeypatch, capsys) -> None:
+    """The same days as in the scores; the band is 1.645 standard uncertainties of the product wide to each side."""
+    files, soil = chambers(tmp_path / "files"), soils(tmp_path / "soil.csv", list(PLACES))
+    options = ["--members", run, "--output", tmp_path / "out", "--attributes", soil]
+    assert call(monkeypatch, *options, files, command="predict") == 0
+    assert f"S3: {DAYS} days, inside library but too few sites to judge" in capsys.readouterr().out
+    series = pd.read_csv(tmp_path / "out" / "S3.csv", parse_dates=["time"]).set_index("time")
+    days = pd.read_parquet(evaluated[0] / "predictions.parquet").query("model == 'network' and site == 'S3'")
+    by_member = days.pivot_table(index="time", columns="member", values="predicted")
+    assert (series.index == by_member.index).all()
+    assert np.allclose(series["fch4"], by_member.mean(axis=1), rtol=1e-4)
+    assert np.allclose(series["fch4_sd"], by_member.std(axis=1, ddof=1), rtol=1e-3)
+    assert np.allclose(series["fch4_high"] - series["fch4_low"], 2 * 1.644854 * series["fch4_sd"], rtol=1e-3, atol=1e-6)
+    assert np.allclose(series["fch4_observed"], days.groupby("time")["observed"].mean(), rtol=1e-4)
+    assert np.allclose(series["swc05"], 0.25) and series["tsl05"].iloc[10] == pytest.approx(273.15 + 11, abs=0.01)
+    places = pd.read_csv(tmp_path / "out" / "sites.csv").set_index("site")
+    assert set(places.index) == set(PLACES) and places.loc["S3", "sand"] == 40
+    assert (tmp_path / "out" / "S3.png").read_bytes()[:4] == b"\x89PNG"
+    odd = chambers(tmp_path / "odd", {"a/b": (50.0, 10.0)})
+    options = ["--members", run, "--output", tmp_path / "never", "--attributes", soils(tmp_path / "s.csv", ["a/b"])]
+    assert call(monkeypatch, *options, odd, command="predict") == 1
+    assert "'a/b' cannot be the name of a file" in capsys.readouterr().err and not (tmp_path / "never").exists()
 
 
 @pytest.mark.parametrize("name", ["OldSite", "NewName"])

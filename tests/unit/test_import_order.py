@@ -40,6 +40,7 @@ ORDER = (
         "inspect",
         "run_inputs",
         "evaluate_sites",
+        "predict_sites",
         "citations",
         "run",
         "twin",

@@ -76,12 +76,13 @@ def read_sites(
     series: Mapping[str, AnnualSeries],
     completion_gap_days: int = COMPLETION_GAP_DAYS,
     evaluate: bool = False,
+    unobserved: bool = False,
 ) -> SiteData:
     """Sites of the three tables of docs/contracts.md; sites that cannot be used are named on stderr.
 
     ``series`` are those of the atmosphere that the slow drivers need; ``completion_gap_days`` is the longest gap of
     soil temperature and moisture that is interpolated at sites without meteorology (``sites.completion_gap_days``).
-    Sites marked ``use: evaluate`` are left out unless ``evaluate``.
+    Sites marked ``use: evaluate`` are left out unless ``evaluate``, those without observations unless ``unobserved``.
 
     Raises :class:`InputError` for an absent file or column, and where no site is left.
     """
@@ -93,7 +94,7 @@ def read_sites(
     observed = observed[np.isfinite(observed["value"])]
     if "origin" not in observed:
         observed["origin"] = "measured"
-    table = _usable(table, system, set(observed["site"]), evaluate)
+    table = _usable(table, system, None if unobserved else set(observed["site"]), evaluate)
     driven = [site for site in table.index if site in set(weather["site"])]
     measured = _measured(
         observed, [site for site in table.index if site not in set(driven)], system, completion_gap_days
@@ -123,13 +124,13 @@ def _read(path: str | Path, columns: Sequence[str]) -> pd.DataFrame:
     return table
 
 
-def _usable(table: pd.DataFrame, system: System, observed: set[str], evaluate: bool) -> pd.DataFrame:
-    """Rows with observations and all attributes, those to be evaluated only where asked for."""
+def _usable(table: pd.DataFrame, system: System, observed: set[str] | None, evaluate: bool) -> pd.DataFrame:
+    """Rows with observations (None: or without) and all attributes, those to be evaluated only where asked for."""
     needed = [*system.attributes, *(name for layer in system.monthly for name in _columns(table, layer))]
     lacking = [name for name in needed if name not in table]
     if lacking:
         raise InputError(f"columns {', '.join(lacking)} are absent", where="site attributes", hint="see regrid")
-    table = table[table.index.isin(observed)]
+    table = table if observed is None else table[table.index.isin(observed)]
     if "use" in table and not evaluate:
         table = table[table["use"] != "evaluate"]
     complete = np.isfinite(table[needed].to_numpy(float)).all(axis=1)

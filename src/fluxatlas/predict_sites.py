@@ -1,0 +1,146 @@
+"""``fluxatlas predict``: what trained members say of places, day by day, from raw files of sites to series with a band.
+
+The files and tables are those of :mod:`fluxatlas.evaluate_sites`; nothing need be measured but the weather.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import torch
+from matplotlib.figure import Figure
+from scipy.special import ndtri
+
+from . import variables
+from .config.evaluate import EvaluateBlock
+from .config.report import ReportBlock
+from .errors import InputError
+from .evaluate_sites import Wish, build_table, entries, load_members, site_data
+from .infer.kernel import uncertainty
+from .style import COLORS, FAINT, INK, WIDTH, house_style, save, unit
+from .systems import System
+from .train.applicability import of_ensemble, site_features
+from .train.data import FloatArray, SequenceSet
+from .train.flags import MEANINGS
+from .train.member import Member
+from .train.predict import predict
+
+BAND = 0.90
+"""Probability that the band is meant to hold."""
+
+
+def run(wish: Wish) -> pd.DataFrame:
+    """Write ``<site>.csv`` and ``<site>.png`` of every site and ``sites.csv`` to ``wish.output``; returns the latter.
+
+    Raises as :func:`fluxatlas.evaluate_sites.run`; nothing is written then.
+    """
+    members = load_members(wish.members)
+    with tempfile.TemporaryDirectory() as temporary:
+        work, made = Path(temporary), Path(temporary) / "made"
+        made.mkdir()
+        build_table(entries(wish, work), members[0].system, work / "sites")
+        data = site_data(wish, members[0], work, EvaluateBlock().cluster_distance_km, unobserved=True)
+        places = pd.read_csv(work / "sites_attributes.csv", dtype={"site": str}).set_index("site")
+        rows = []
+        for part in data.sets:
+            verdicts = judge(members, part)
+            for site, series in site_series(members, part):
+                print(f"{site}: {len(series)} days", file=sys.stderr, flush=True)
+                series.to_csv(made / f"{_file_name(site)}.csv", index=False, float_format="%.6g")
+                _draw(site, series, members[0].system, str(verdicts.loc[site, "applicable"]), made)
+                rows.append({"site": site, **places.loc[site], **verdicts.loc[site], "days": len(series)})
+        table = pd.DataFrame(rows)
+        table.to_csv(made / "sites.csv", index=False, float_format="%.6g")
+        wish.output.mkdir(parents=True, exist_ok=True)
+        for path in sorted(made.iterdir()):
+            shutil.move(path, wish.output / path.name)
+    return table
+
+
+def judge(members: Sequence[Member], data: SequenceSet) -> pd.DataFrame:
+    """``dissimilarity``, ``point_density`` and ``applicable`` (in words) by site, as the product has them."""
+    beyond = np.zeros(len(data.sites), bool)
+    for member in members:
+        statics = {name: torch.as_tensor(values) for name, values in data.statics.items()}
+        for mask in member.network.beyond(statics).values():
+            beyond |= mask.numpy()
+    found = of_ensemble([member.applicability for member in members], site_features(data, members[0].system), beyond)
+    words = dict(zip((-1, 0, 1, 2), MEANINGS.split(), strict=True))
+    table = pd.DataFrame(found._asdict(), index=pd.Index(data.sites, name="site"))
+    return table.assign(applicable=[words[int(flag)] for flag in found.applicable])
+
+
+def site_series(members: Sequence[Member], data: SequenceSet) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Each site with its days: ``time``, the mean over members of every output, of fluxes also ``<flux>_sd``,
+    ``<flux>_low``, ``<flux>_high``, what was measured (``<variable>_observed``), and the drivers as they were used.
+
+    ``sd`` is that of the product: the standard deviation over members, and what places differ by that are alike in all
+    that is known; the band is the mean less and plus 1.64 of it. Days without complete drivers are left out.
+    """
+    system = members[0].system
+    made = [predict(member.network, data) for member in members]
+    stacked = {name: np.stack([outputs[name] for outputs in made]) for name in system.outputs if name in made[0]}
+    spread = {
+        name: uncertainty(stacked[name], np.array([m.meta.get("places", {}).get(name, (0.0, 0.0)) for m in members]))
+        for name in system.flux_names
+        if name in stacked
+    }
+    for number, site in enumerate(data.sites):
+        columns: dict[str, Any] = {"time": data.dates}
+        for name, values in stacked.items():
+            columns |= _columns(name, values[:, :, number].mean(axis=0), spread.get(name), number)
+        for name, values in data.targets.items():
+            if name not in data.overrides and np.isfinite(values[:, number]).any():
+                columns[f"{name}_observed"] = values[:, number]
+        for name, values in {**data.drivers, **data.overrides}.items():
+            columns[name] = values[:, number]
+        table = pd.DataFrame(columns)
+        yield site, table[np.isfinite(table[system.flux])].reset_index(drop=True)
+
+
+def _columns(name: str, mean: FloatArray, spread: FloatArray | None, site: int) -> dict[str, FloatArray]:
+    if spread is None:
+        return {name: mean}
+    sd = spread[:, site]
+    half = float(ndtri(0.5 + BAND / 2)) * sd
+    return {name: mean, f"{name}_sd": sd, f"{name}_low": mean - half, f"{name}_high": mean + half}
+
+
+def _file_name(site: str) -> str:
+    """``site`` as the name of a file; raises :class:`InputError` where it cannot be one."""
+    if site in (".", "..", "sites") or any(character in site for character in "/\\\0"):
+        raise InputError(f"site '{site}' cannot be the name of a file", hint="rename it in the table of sites")
+    return site
+
+
+def _draw(site: str, series: pd.DataFrame, system: System, applicable: str, folder: Path) -> None:
+    """The fluxes of a site with their band and what was measured."""
+    settings = ReportBlock()
+    with house_style(settings):
+        save(_figure(site, series, system, applicable.replace("_", " ")), folder / f"{_file_name(site)}.png", settings)
+
+
+def _figure(site: str, series: pd.DataFrame, system: System, applicable: str) -> Figure:
+    fluxes = [flux for flux in system.fluxes if flux.variable in series]
+    figure, axes = plt.subplots(len(fluxes), 1, figsize=(WIDTH, 0.7 + 1.9 * len(fluxes)), sharex=True, squeeze=False)
+    for axis, flux in zip(axes[:, 0], fluxes, strict=True):
+        name = flux.variable
+        axis.fill_between(
+            series["time"], series[f"{name}_low"], series[f"{name}_high"], color=COLORS[0], alpha=0.2, linewidth=0
+        )
+        axis.plot(series["time"], series[name], color=COLORS[0], label="mean of the members")
+        if f"{name}_observed" in series:
+            axis.plot(series["time"], series[f"{name}_observed"], ".", color=INK, markersize=2.5, label="measured")
+        axis.axhline(0, color=FAINT, linewidth=0.7)
+        axis.set_ylabel(f"{flux.label}\n({unit(variables.get(name).units)})")
+    axes[0, 0].set_title(f"{site}: {applicable}")
+    axes[0, 0].legend(loc="best")
+    return figure

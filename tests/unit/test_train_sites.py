@@ -65,11 +65,16 @@ def files(tmp_path_factory):
     return folder, data, table, weather, observed
 
 
-def read(folder, completion_gap_days: int = 7, **changes) -> SiteData:
+def read(folder, completion_gap_days: int = 7, unobserved: bool = False, **changes) -> SiteData:
     names = {"attributes": "attributes.csv", "forcing": "forcing.parquet", "observations": "observations.parquet"}
     paths = {key: folder / changes.get(key, name) for key, name in names.items()}
     return read_sites(
-        **paths, system=toy.SYSTEM, block_distance_km=100.0, series=toy.SERIES, completion_gap_days=completion_gap_days
+        **paths,
+        system=toy.SYSTEM,
+        block_distance_km=100.0,
+        series=toy.SERIES,
+        completion_gap_days=completion_gap_days,
+        unobserved=unobserved,
     )
 
 
@@ -187,6 +192,16 @@ def test_sites_that_cannot_be_used_are_named(files, tmp_path, capsys) -> None:
     assert left.sites == ("s0", "s1", "s3", "s5")
     told = capsys.readouterr().err
     assert "s2 is left out: no clay" in told and "s4 is left out: no meteorology and no swc05" in told
+
+
+def test_a_site_that_measured_nothing_is_there_to_be_predicted_only(files, tmp_path) -> None:
+    folder, data, _, _, observed = files
+    observed[observed["site"] != "s1"].to_parquet(tmp_path / "o.parquet")
+    assert "s1" not in read(folder, observations=tmp_path / "o.parquet").sites
+    found = read(folder, observations=tmp_path / "o.parquet", unobserved=True).sets[0]
+    assert found.sites == ("s0", "s1", "s2", "s3") and not np.isfinite(found.targets["fch4"][:, 1]).any()
+    np.testing.assert_array_equal(found.drivers["tas"][:, 1], data.drivers["tas"][:, 1])
+    assert [segment for segment in found.segments if segment.site == 1] == [(1, 0, 400)]
 
 
 @pytest.mark.parametrize("kind", ["space", "time"])

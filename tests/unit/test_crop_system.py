@@ -1,5 +1,6 @@
 """The system of crop carbon: closure, signs and harvests of its network, and the process model that it learns from."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,9 +10,11 @@ import torch
 import crop_cases as cases
 from fluxatlas.drivers import slow_drivers
 from fluxatlas.ingest.atmosphere import series_of
+from fluxatlas.process.crop.field import Structure, grow
 from fluxatlas.systems import get_system
 from fluxatlas.systems.crop_carbon import knowledge
-from fluxatlas.systems.crop_carbon.network import harvest
+from fluxatlas.systems.crop_carbon.calendar import is_maize
+from fluxatlas.systems.crop_carbon.network import MOST, harvest
 from fluxatlas.systems.crop_carbon.process import MODEL, priors
 from fluxatlas.systems.crop_carbon.truth import TRUTH
 from fluxatlas.theta import draw
@@ -20,7 +23,7 @@ from fluxatlas.train.networks import Architecture, HierarchicalNetwork
 from fluxatlas.variables import check_range
 
 SYSTEM = get_system("crop_carbon")
-CELLS = 12
+CELLS = 24
 LAT = np.where(np.arange(CELLS) % 3 == 2, -38.0, 40.0)
 
 
@@ -116,7 +119,7 @@ def test_two_halves_with_carried_state_equal_one_run(world: dict[str, Any]) -> N
         == shapes
         == {name: tuple(values.shape) for name, values in end.items()}
     )
-    assert shapes["yield_total"] == (1, CELLS, 1)
+    assert shapes["yield_total"] == (1, CELLS, 2)
     assert network.shape.state == sum(first * length for first, length in network.state_shapes.values())
 
 
@@ -131,14 +134,92 @@ def test_the_balance_is_open_by_what_exceeds_one_percent() -> None:
 
 
 def test_terms_of_both_heads_have_gradients(world: dict[str, Any]) -> None:
-    network = network_for(world, "soft").train()
-    outputs, _ = run(network, world)
-    known = tensors({**world["drivers"], **world["statics"]})
-    terms = Knowledge.of(SYSTEM, "pretrain", head="soft").evaluate(network, outputs, known, tensors(theta_of(world)))
-    assert float(terms["balance"].detach()) > 0
-    sum(terms.values()).backward()
-    assert all(torch.isfinite(one.grad).all() for one in network.parameters() if one.grad is not None)
+    network, other = network_for(world, "soft").train(), network_for(world, "soft")
+    with torch.no_grad():
+        for weight in other.parameters():
+            weight.add_(0.3 * torch.randn_like(weight))
+    few = {kind: {k: v[..., :6][-400:] for k, v in world[kind].items()} for kind in ("drivers", "statics")}
+    few["theta"] = world["theta"].take(slice(0, 6))
+    outputs, _ = run(network, few)
+    known = tensors({**few["drivers"], **few["statics"]})
+    found = Knowledge.of(SYSTEM, "finetune", head="soft")
     assert "balance" not in Knowledge.of(SYSTEM, "pretrain", head="hard").weights
+    assert found.evaluate(network, outputs, known)["preserved"] == 0
+    with_reference = replace(found, reference=other, phased=frozenset(["preserved"]))
+    terms = with_reference.evaluate(network, outputs, known, tensors(theta_of(few)))
+    parts = dict.fromkeys(("balance", "fallow", "preserved"), ("plants", "soil"))
+    for name, term in terms.items():
+        assert term.requires_grad and torch.isfinite(term), name
+        network.zero_grad()
+        term.backward(retain_graph=True)
+        for part in parts.get(name, ()):
+            given = [one.grad for one in network.parts[part].parameters() if one.grad is not None]
+            if name != "fallow" or part == "plants":
+                assert sum(float(one.abs().sum()) for one in given) > 0, (name, part)
+            assert all(torch.isfinite(one).all() for one in given)
+    assert min(float(terms[name].detach()) for name in parts) > 0
+    same = replace(found, reference=network_for(world, "soft"))
+    assert float(same.evaluate(network, outputs, known)["preserved"].detach()) == 0.0
+
+
+def test_plants_do_not_respire_in_a_bare_field(world: dict[str, Any]) -> None:
+    day = torch.tensor([[100.0], [118.0], [200.0], [310.0], [330.0]])
+    ra = torch.tensor([[1.0], [2.0], [5.0], [3.0], [7.0]], requires_grad=True)
+    maize = torch.ones(5, 1, dtype=torch.bool)
+    assert float(knowledge.fallow(ra, day, maize).detach()) == pytest.approx((1 + 7) / 2)  # 113 to 320
+    soybean = knowledge.fallow(ra, day, ~maize)
+    soybean.backward()
+    assert float(soybean.detach()) == pytest.approx((1 + 2 + 3 + 7) / 4)  # 126 to 305
+    assert ra.grad is not None and ra.grad.flatten().tolist() == [0.25, 0.25, 0.0, 0.25, 0.25]
+    known = tensors({**world["drivers"], **theta_of(world)})
+    made = torch.as_tensor(world["made"]["ra"])
+    assert knowledge.fallow(made, known["fieldday"], is_maize(known)) == 0  # in all draws, north and south
+
+
+def test_a_fall_counts_relative_to_the_greatest_value() -> None:
+    curve = torch.tensor([[1.0, 4.0], [3.0, 3.0], [2.0, 4.0]], requires_grad=True)
+    found = knowledge.falls(curve)
+    found.backward()
+    assert float(found.detach()) == pytest.approx((1 / 3 + 1 / 4) / 2)
+    # d/dx of (3 - 2) / 3 in the first cell, (4 - 3) / 4 in the second, each a half; the first 4 and the last are ties
+    assert curve.grad is not None and curve.grad[2, 0] == pytest.approx(-1 / 6)
+    assert knowledge.falls(torch.tensor([[1.0], [1.0], [2.0]])) == 0
+
+
+def test_a_kept_response_costs_nothing() -> None:
+    old = torch.tensor([[0.0, 1.0], [1.0, 1.0], [2.0, 1.0], [3.0, 1.0]])
+    least = torch.tensor([0.8, 0.9])
+    assert knowledge.departs(3.0 * old - 1.0, old, least) == 0  # linear; the second was flat and asks for nothing
+    assert float(knowledge.departs(-old, old, least)) == pytest.approx(1.8)
+    assert knowledge.drifts(old[:, 0], old[:, 0]) == 0
+    shifted = old[:, 0] + 0.5  # R2 = 1 - 0.25 / 1.25
+    assert float(knowledge.drifts(shifted, old[:, 0])) == pytest.approx(0.99 - 0.8, abs=1e-6)
+
+
+def test_the_generator_obeys_the_responses(world: dict[str, Any]) -> None:
+    """In all draws: more soil carbon respires more, more production yields more, and no harvest takes half of it."""
+    theta, soil = world["theta"], MODEL.attributes_of(world["statics"])
+    forms = {**theta.forms, "rotation": np.array([0, 1, 3, 4])[theta.forms["rotation"]]}
+
+    def grown(factor: float, carbon: float) -> Any:
+        given = {**world["drivers"], **{k: v for k, v in world["made"].items() if k[:3] in ("tsl", "swc")}}
+        given["gpp"] = factor * world["made"]["gpp"]
+        site = {**soil, "soc": carbon * soil["soc"]}
+        where = {"lat": LAT, "dates": world["dates"], "structure": Structure(**forms), "spinup_years": 2}
+        return grow(given, site, theta.values, **where)
+
+    less, same, more, rich = (grown(*case) for case in ((0.8, 1.0), (1.0, 1.0), (1.2, 1.0), (1.0, 1.3)))
+    yields = torch.as_tensor(np.stack([(one["grain"] + one["straw"]).sum(axis=0) for one in (less, same, more)]))
+    assert (yields > 0).all() and knowledge.falls(yields) == 0
+    soils = torch.as_tensor(np.stack([one["rh"].mean(axis=0) for one in (same, rich)]))
+    assert knowledge.falls(soils) == 0
+    made, season = world["made"], np.zeros(CELLS)
+    for day in range(len(world["dates"])):
+        season += made["gpp"][day]
+        taken = made["residue"][day] > 0
+        if day > 365:  # a whole season, also in the south
+            assert (made["harvest"][day][taken] < MOST * season[taken]).all()
+        season[taken] = 0.0
 
 
 def test_the_truth_keeps_to_bounds_and_identities(world: dict[str, Any]) -> None:

@@ -31,6 +31,15 @@ def test_masked_huber_counts_only_what_is_there() -> None:
     assert predicted.grad[0, 1] == 0 and torch.isfinite(predicted.grad).all()
 
 
+def test_losses_above_the_pace_do_not_count() -> None:
+    predicted = torch.tensor([0.5, 1.0, 4.0], requires_grad=True)  # losses of 0.125, 0.5 and 3.5
+    loss = masked_huber(predicted, torch.zeros(3), most=0.5)
+    loss.backward()
+    assert float(loss.detach()) == pytest.approx((0.125 + 0.5) / 2)
+    assert predicted.grad is not None and predicted.grad.tolist() == [0.25, 0.5, 0.0]
+    assert masked_huber(predicted, torch.zeros(3), most=0.1) == 0
+
+
 def test_nothing_observed_is_zero_with_zero_gradient() -> None:
     predicted = torch.ones(3, 2, requires_grad=True)
     target = torch.full((3, 2), NAN)

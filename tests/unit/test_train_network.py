@@ -7,8 +7,10 @@ import torch
 
 import train_toy as toy
 from fluxatlas.errors import ConfigError, InputError
+from fluxatlas.systems import Total
 from fluxatlas.train.networks import Architecture, HierarchicalNetwork
 from fluxatlas.train.networks.cells import CELLS
+from fluxatlas.train.networks.totals import run_totals
 from fluxatlas.train.scaler import unbend
 
 
@@ -63,6 +65,21 @@ def test_two_halves_with_carried_state_equal_one_run(data, architecture) -> None
     assert list(shapes) == remember
     held = sum(first * last for first, last in network.state_shapes.values())
     assert network.shape.state == held or ("head" not in architecture and network.shape.state > held)
+
+
+def test_a_total_is_released_on_the_day_of_an_event_and_begins_again() -> None:
+    total = Total("store", ("in", "more"), ("out",), "full")
+    known = {"in": torch.tensor([1.0, 2.0, 3.0, 4.0]), "more": torch.ones(4), "out": torch.tensor([0.0, 1.0, 0.0, 9.0])}
+    known = {name: values[:, None].requires_grad_() for name, values in known.items()}
+    events = {"full": lambda _: torch.tensor([0.0, 1.0, 0.0, 0.0])[:, None]}
+    found, state = run_totals([total], events, known, torch.full((1, 1, 1), 10.0))
+    assert found["store"].flatten().tolist() == [0.0, 10 + 2 + 2, 0.0, 0.0]
+    assert state.flatten().tolist() == [4.0 - 4.0]
+    found["store"].sum().backward()
+    assert [known[name].grad.flatten().tolist() for name in ("in", "out")] == [[1, 1, 0, 0], [-1, -1, 0, 0]]
+    with torch.no_grad():
+        later, _ = run_totals([total], {"full": lambda _: torch.ones(4, 1)}, known, state)
+    assert later["store"].flatten().tolist() == [2.0, 2.0, 4.0, -4.0]
 
 
 def test_overrides_replace_where_finite_and_pass_on(data) -> None:

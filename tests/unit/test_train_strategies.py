@@ -16,6 +16,7 @@ from fluxatlas.train import loop
 from fluxatlas.train.adversary import ADVERSARY, Adversary
 from fluxatlas.train.data import Segment, SequenceSet
 from fluxatlas.train.finetune import finetune
+from fluxatlas.train.losses import Objective
 from fluxatlas.train.member import Member
 from fluxatlas.train.pretrain import new_network
 from fluxatlas.train.reweight import importance
@@ -85,6 +86,36 @@ def test_weights_of_terms_are_those_of_the_phase_at_its_progress() -> None:
     assert history["weighted_finetune_flux"].iloc[0] == 0 < history["finetune_flux"].iloc[0]
     _, history = tuned(Phase("whole", steps=1, synthetic=0.5, terms={"flux": 3.0}, stop=False))
     assert history["weighted_finetune_flux"].iloc[0] == pytest.approx(1.5 * history["finetune_flux"].iloc[0])
+
+
+def test_a_paced_phase_lets_in_what_is_hard_later(monkeypatch) -> None:
+    """The threshold rises geometrically with the share of the steps that is done, and never decides a score."""
+    seen, validated = [], []
+
+    def spy(objective, *args, probe=True, **more):
+        (seen if probe else validated).append(objective.most)
+        return plain(objective, *args, probe=probe, **more)
+
+    plain = Objective.terms
+    monkeypatch.setattr(Objective, "terms", spy)
+    tuned(Phase("paced", steps=4, synthetic=0.0, pace=(0.5, 8.0)))
+    assert seen == pytest.approx([0.5, 1.0, 2.0, 4.0]) and set(validated) == {float("inf")}
+    with pytest.raises(ConfigError, match="phase 'x' has steps, shares or weights"):
+        Phase("x", pace=(2.0, 1.0))
+
+
+def test_a_term_that_a_phase_alone_weighs_is_learnt_from() -> None:
+    """Its declared weight of 0 does not keep the gradient away."""
+    system = replace(TOY, knowledge=(replace(TOY.knowledge[0], finetune=0.0),))
+    start = Member(new_network(system, SETTINGS, SAMPLES, 2), "4km")
+    only = {"flux": 0.0, "site_bias": 0.0, "carbon": 0.0, "darkness": 1.0}
+    drivers = {**SITES.sets[0].drivers, "rsds": 0.0 * SITES.sets[0].drivers["rsds"]}  # always dark
+    sites = SiteData((replace(SITES.sets[0], drivers=drivers),))
+    found, _, _ = finetune(
+        start, SAMPLES, sites, SETTINGS, 0, phases=[Phase("p", steps=2, synthetic=0.0, terms=only, stop=False)]
+    )
+    before, after = (one.network.parts["carbon"].readout.bias.detach() for one in (start, found))
+    assert not before.any() and float(after.abs().max()) > 1e-3  # decay alone leaves a bias of zero where it is
 
 
 def test_the_anchor_is_half_the_squared_distance_and_draws_back() -> None:

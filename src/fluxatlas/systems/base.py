@@ -169,8 +169,9 @@ class Phase:
     ``terms``: weights, with or without a ramp, that replace the declared ones; the terms ``regional`` (region-months)
     and ``adversary`` (gradient reversal) exist where they have a weight. ``anchor``: L2-SP, weight of half the squared
     distance to the weights that training began with. ``reweight``: synthetic series are drawn as often as places like
-    them are observed. With ``stop`` the best validation score decides, but not with ``steps`` and fewer than
-    five blocks of validation sites.
+    them are observed. ``pace``: self-paced learning; observations whose loss exceeds a threshold, which grows
+    geometrically from the first to the second of these numbers, do not count. With ``stop`` the best validation score
+    decides, but not with ``steps`` and fewer than five blocks of validation sites.
     """
 
     name: str
@@ -182,16 +183,18 @@ class Phase:
     terms: Mapping[str, float | Ramp] = field(default_factory=dict)
     anchor: float = 0.0
     reweight: bool = False
+    pace: tuple[float, float] | None = None
     stop: bool = True
 
     def __post_init__(self) -> None:
         wrong = self.steps is not None and self.steps < 1
         wrong |= self.synthetic is not None and not 0 <= self.synthetic <= 1
+        wrong |= self.pace is not None and not 0 < self.pace[0] <= self.pace[1]
         if wrong or self.anchor < 0 or self.rate <= 0 or any(share < 0 for share in self.rates.values()):
             raise ConfigError(
                 f"phase '{self.name}' has steps, shares or weights that are not possible",
                 where="System.phases",
-                hint="steps are 1 or more, 'synthetic' lies in 0 to 1, rates and weights are not negative",
+                hint="steps are 1 or more, 'synthetic' lies in 0 to 1, 'pace' rises, rates and weights are 0 or more",
             )
 
     @property

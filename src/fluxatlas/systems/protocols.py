@@ -132,7 +132,8 @@ class Probe:
 
     ``outputs`` of the network (time, cell) for the batch at hand, ``known`` its drivers (time, cell) and statics
     (cell,), and the ``network`` itself, to be run under made-up conditions for the first ``sites`` cells of the batch
-    with their parameters ``theta`` (cell,).
+    with their parameters ``theta`` (cell,). ``reference`` is the network before the observations of sites, or None
+    before there are any.
     """
 
     network: Any
@@ -140,6 +141,7 @@ class Probe:
     known: Mapping[str, Tensor]
     sites: int
     theta: Mapping[str, Tensor] = field(default_factory=dict)
+    reference: Any = None
 
 
 @dataclass(frozen=True)

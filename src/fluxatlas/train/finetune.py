@@ -122,17 +122,21 @@ def finetune(
     system, seed, device = pretrained.system, settings.seed + member, device_of(settings)
     split = split or split_sites(sites, system.flux, settings, member, seed)
     network = copy.deepcopy(pretrained.network).to(device)
-    objectives = (
-        Objective(system, "finetune", Knowledge.of(system, "finetune", settings.knowledge, settings.head)),
-        Objective(system, "pretrain", Knowledge.of(system, "pretrain", settings.knowledge, settings.head)),
-    )
+    planned = phases_of(system, settings) if phases is None else tuple(phases)
+    phased = frozenset(name for phase in planned for name in phase.terms if phase.weighs(name))
+    before = copy.deepcopy(network).eval().requires_grad_(False)
+
+    def objective(stage: str) -> Objective:
+        knowledge = Knowledge.of(system, stage, settings.knowledge, settings.head)
+        return Objective(system, stage, replace(knowledge, phased=phased, reference=before))
+
+    objectives = (objective("finetune"), objective("pretrain"))
     synthetic = split_samples(samples, settings, seed)[0]
     atmosphere = None if regional is None else RegionalObjective(regional, settings.warmup_days)
     with_data = Materials(
         network, objectives, split.training, split.validation, synthetic, settings, device, seed, atmosphere
     )
     about = None if regional is None else dict(regional.target.about)
-    planned = phases_of(system, settings) if phases is None else tuple(phases)
     whole = [Schedule("all", settings.finetune_epochs, settings.finetune_rate, keep_start=False)]
     trainer = Trainer(
         network=network,
@@ -144,7 +148,7 @@ def finetune(
         clip=settings.clip,
         weight_decay=settings.weight_decay,
         checkpoint=Path(checkpoint) if checkpoint else None,
-        signature=settings_hash([settings.model_dump(), meta, member, pretrained.meta, repr(phases), about]),
+        signature=settings_hash([settings.model_dump(), meta, member, pretrained.meta, repr(planned), about]),
         label=f"member {member}:",
         aside=with_data.adversary if frozen_stage and any(one.weighs(ADVERSARY) for one in planned) else None,
     )

@@ -20,11 +20,16 @@ SITES = 6
 
 @dataclass(frozen=True)
 class Knowledge:
-    """The ``terms`` of ``system`` with their ``weights`` in one stage (``pretrain`` or ``finetune``)."""
+    """The ``terms`` of ``system`` with their ``weights`` in one stage (``pretrain`` or ``finetune``).
+
+    ``phased`` are terms that a phase weighs, whatever their weight here; ``reference`` is what probes see as such.
+    """
 
     system: System
     terms: tuple[KnowledgeTerm, ...]
     weights: Mapping[str, float]
+    phased: frozenset[str] = frozenset()
+    reference: HierarchicalNetwork | None = None
 
     @classmethod
     def of(cls, system: System, stage: str, replaced: Mapping[str, float] | None = None, head: str = "") -> Knowledge:
@@ -63,10 +68,10 @@ class Knowledge:
         """Raw value of every term; ``known`` holds drivers (time, cell) and statics (cell,), ``outputs`` the network's,
         ``theta`` what it was told (cell,).
 
-        A term of weight 0 is evaluated without gradient. Raises :class:`ConfigError` naming a term whose variable is
-        absent.
+        A term of weight 0 that no phase weighs is evaluated without gradient. Raises :class:`ConfigError` naming a term
+        whose variable is absent.
         """
-        probe = Probe(network, outputs, known, SITES, theta or {})
+        probe = Probe(network, outputs, known, SITES, theta or {}, self.reference)
         functions = load_object(self.system.network).knowledge
         values: dict[str, Tensor] = {}
         for term in self.terms:
@@ -75,6 +80,7 @@ class Knowledge:
                 raise ConfigError(
                     f"knowledge term '{term.name}' lacks {', '.join(absent)}", hint="give it, or drop the term"
                 )
-            with torch.set_grad_enabled(self.weights[term.name] != 0 and torch.is_grad_enabled()):
+            live = self.weights[term.name] != 0 or term.name in self.phased
+            with torch.set_grad_enabled(live and torch.is_grad_enabled()):
                 values[term.name] = functions[term.name](probe)
         return values

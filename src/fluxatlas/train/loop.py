@@ -11,7 +11,7 @@ import math
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from .. import files
 from ..errors import FluxAtlasError
 from ..systems import Ramp
+from .losses import Objective
 from .networks import HierarchicalNetwork
 
 
@@ -88,6 +89,7 @@ class Schedule:
     terms: Mapping[str, Ramp] = field(default_factory=dict)
     anchor: float = 0.0
     stops: bool = True
+    pace: tuple[float, float] | None = None
     batches: Batches | None = None
 
     def progress(self, epoch: int, step: int, of: int, done: int) -> float:
@@ -242,6 +244,8 @@ class Trainer:
         found: dict[str, float] = {}
         total = 0.0
         for share, objective, batch in mixture:
+            if backward:
+                objective = _paced(objective, phase, progress)
             terms = objective.terms(self.network, batch, probe=backward)
             weights = _weights(objective, phase, progress)
             many = len(mixture) > 1
@@ -363,6 +367,14 @@ class Trainer:
 
 def _copy(network: HierarchicalNetwork) -> dict[str, Tensor]:
     return {name: value.detach().clone() for name, value in network.state_dict().items()}
+
+
+def _paced(objective: Scored, phase: Schedule | None, progress: float) -> Scored:
+    """``objective`` with the threshold of self-paced learning when the share ``progress`` of ``phase`` is over."""
+    if phase is None or phase.pace is None or not isinstance(objective, Objective):
+        return objective
+    first, last = phase.pace
+    return replace(objective, most=first * (last / first) ** progress)
 
 
 def _weights(objective: Scored, phase: Schedule | None, progress: float) -> dict[str, float]:

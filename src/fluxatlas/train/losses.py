@@ -5,6 +5,7 @@ What is compared are sets of observations and what their operators make of the o
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -24,27 +25,35 @@ OBSERVED_WEIGHT = 1.0
 """Weight of observations other than of single days (months, regions, ...), relative to the loss of days."""
 
 
-def masked_huber(predicted: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
-    """Weighted mean Huber loss (threshold 1) where ``target`` is finite; zero, with a gradient of zero, if nowhere."""
+def masked_huber(predicted: Tensor, target: Tensor, weight: Tensor | None = None, most: float = math.inf) -> Tensor:
+    """Weighted mean Huber loss (threshold 1) where ``target`` is finite and the loss not above ``most``; zero, with a
+    gradient of zero, if nowhere."""
     mask = torch.isfinite(target)
     loss = huber_loss(torch.where(mask, predicted, 0.0), torch.where(mask, target, 0.0), reduction="none")
     weights = mask.to(loss.dtype) if weight is None else mask * weight
+    weights = weights * (loss.detach() <= most)
     return (loss * weights).sum() / weights.sum().clamp_min(1e-9)
 
 
 def flux_loss(
-    predicted: Tensor, target: Tensor, scale: float, sd: Tensor | None = None, site: Tensor | None = None
+    predicted: Tensor,
+    target: Tensor,
+    scale: float,
+    sd: Tensor | None = None,
+    site: Tensor | None = None,
+    most: float = math.inf,
 ) -> Tensor:
     """Huber loss of ``asinh(F / scale)`` over observations (n,); ``scale`` and ``sd`` in the unit of the flux.
 
-    One weighs ``s^2 / (s^2 + sd^2)`` by its random uncertainty ``sd`` (missing: known well), and ``site`` by its place.
+    Those with a loss above ``most`` do not count. One weighs ``s^2 / (s^2 + sd^2)`` by its random uncertainty ``sd``
+    (missing: known well), and ``site`` by its place.
     """
     weight = torch.ones_like(target)
     if sd is not None:
         weight = scale**2 / (scale**2 + torch.nan_to_num(sd, nan=0.0) ** 2)
     if site is not None:
         weight = weight * site
-    return masked_huber(torch.asinh(predicted / scale), torch.asinh(target / scale), weight)
+    return masked_huber(torch.asinh(predicted / scale), torch.asinh(target / scale), weight, most)
 
 
 def site_bias(predicted: Tensor, target: Tensor, cluster: Tensor, weight: Tensor, scale: float) -> Tensor:
@@ -61,11 +70,15 @@ def site_bias(predicted: Tensor, target: Tensor, cluster: Tensor, weight: Tensor
 
 @dataclass(frozen=True)
 class Objective:
-    """What is minimised in one stage (``pretrain`` or ``finetune``): flux, intermediate variables and knowledge."""
+    """What is minimised in one stage (``pretrain`` or ``finetune``): flux, intermediate variables and knowledge.
+
+    Single days whose loss is above ``most`` do not count (self-paced learning).
+    """
 
     system: System
     stage: str
     knowledge: Knowledge
+    most: float = math.inf
 
     def weights(self) -> dict[str, float]:
         """Weight of every term by name."""
@@ -102,7 +115,9 @@ class Objective:
 
     def _flux(self, outputs: Mapping[str, Tensor], days: Mapping[str, ObservationSet]) -> Tensor:
         losses = [
-            flux_loss(days[name].apply(outputs), days[name].value, flux.scale, days[name].sd, days[name].weight)
+            flux_loss(
+                days[name].apply(outputs), days[name].value, flux.scale, days[name].sd, days[name].weight, self.most
+            )
             for flux in self.system.fluxes
             if (name := flux.variable) in days and name in self.system.head_fluxes
         ]
@@ -114,8 +129,8 @@ class Objective:
         losses = [one.misfit(one.draws(outputs)) / one.size for one in others]
         return torch.stack(losses).mean() if losses else outputs[self.system.flux].sum() * 0.0
 
-    @staticmethod
     def _intermediate(
+        self,
         network: HierarchicalNetwork,
         names: tuple[str, ...],
         outputs: Mapping[str, Tensor],
@@ -124,7 +139,7 @@ class Objective:
     ) -> Tensor:
         scale = network.scaler.scale
         losses = [
-            masked_huber(scale(name, days[name].apply(outputs)), scale(name, days[name].value))
+            masked_huber(scale(name, days[name].apply(outputs)), scale(name, days[name].value), most=self.most)
             for name in names
             if name in days and name in outputs and name not in batch.overrides
         ]
@@ -138,6 +153,7 @@ class Objective:
         )
 
     def total(self, terms: Mapping[str, Tensor], weights: Mapping[str, float] | None = None) -> Tensor:
-        """Sum of ``terms``, weighted by ``weights`` (left out: those declared)."""
+        """Sum of ``terms``, weighted by ``weights`` (left out: those declared); 0 where none of them counts."""
         weights = weights or self.weights()
-        return torch.stack([weights[name] * value for name, value in terms.items() if weights[name] != 0]).sum()
+        counted = [weights[name] * value for name, value in terms.items() if weights[name] != 0]
+        return torch.stack(counted or [0.0 * next(iter(terms.values()))]).sum()

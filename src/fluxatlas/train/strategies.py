@@ -162,6 +162,7 @@ def schedules(phases: Sequence[Phase], materials: Materials) -> list[Schedule]:
                 terms=phase.ramps,
                 anchor=phase.anchor,
                 stops=stops,
+                pace=phase.pace,
                 batches=materials.batches(phase) if own else None,
             )
         )

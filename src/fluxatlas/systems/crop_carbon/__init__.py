@@ -36,6 +36,14 @@ _SOIL_LIFE = (
     *("structural_rate", "residue_ratio", "cover_factor", "soil_q10", "carbon_use", "root_turnover"),
 )
 _HERE = "fluxatlas.systems.crop_carbon"
+STEPS = (
+    Phase("1 plants", ("basis", "plants", "yield"), synthetic=1.0, pace=(1.0, 7.0), stop=False),
+    Phase("2 soil", ("plants", "soil"), synthetic=1.0, terms={"soil_carbon": 0.2}, stop=False),
+    Phase("3 yields", ("basis", "yield"), rates={"basis": 0.2}, terms={"production": 0.2}, pace=(1.0, 30.0)),
+    Phase("4 repair", ("plants", "soil"), synthetic=1.0, terms={"soil_carbon": 0.2}, stop=False),
+    Phase("5 towers", ("plants", "soil"), rates={"plants": 0.5, "soil": 0.2}, terms={"preserved": 1.0, "fallow": 1.0}),
+)
+"""The five steps of the published method, after a pretraining of all sub-modules at once (docs/crop_carbon.md)."""
 
 CROP_CARBON = System(
     name="crop_carbon",
@@ -78,7 +86,7 @@ CROP_CARBON = System(
             parameters=(*_GROWTH, "grain_removed", "straw_removed"),
             choices=("rotation", "varieties"),
             pretrain=3.0,
-            totals=(Total("grown", gains=("gpp",), losses=("ra",), event="harvest"),),
+            totals=(Total("grown", ("gpp",), ("ra",), "harvest"), Total("produced", ("gpp",), (), "harvest")),
         ),
         Submodule(
             name="soil",
@@ -109,8 +117,12 @@ CROP_CARBON = System(
     choices={**CHOICES, "rotation": ROTATIONS},
     knowledge=(
         KnowledgeTerm("balance", ("gpp", "ra", "rh", "nee"), 1.0, 1.0, "conservation, within 1 % of Reco", ("hard",)),
+        KnowledgeTerm("fallow", ("ra", "fieldday", "evenyear"), 0.1, 0.1, "no plants respire in a bare field"),
+        KnowledgeTerm("soil_carbon", ("rh", "soc"), 0.05, 0.05, "more soil carbon respires no less"),
+        KnowledgeTerm("production", ("gpp", "harvest"), 0.05, 0.05, "more production yields no less"),
+        KnowledgeTerm("preserved", ("ra", "rh"), 0.0, 0.0, "responses learnt from samples are kept"),
     ),
-    phases=(Phase("respiration", ("plants", "soil")), Phase("all", rate=0.3)),
+    phases=STEPS,
     perturb={"bdod": Perturbation(factor=0.1)},
     mask="cropFrac",
     weight=("areacella", "sftlf", "cropFrac"),

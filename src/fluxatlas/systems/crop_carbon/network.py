@@ -4,7 +4,7 @@
 |---|---|
 | ``gpp``, ``ra``, ``rh`` | never negative, by the form that the variable table gives them |
 | ``swc05``, ``swc15`` | between 0 and the porosity |
-| ``harvest`` | a share of what plants fixed and did not respire since the last harvest, on the day of harvest |
+| ``harvest`` | on its day, a share of what plants fixed and did not respire, at most half of what they fixed |
 | ``residue`` | the rest of it |
 
 | head | |
@@ -27,6 +27,8 @@ from .calendar import harvest_day
 
 TYPICAL = -0.2
 """Raw share of the harvest at which the read-out begins, on the logit scale: 0.45."""
+MOST = 0.5
+"""Greatest harvest over the production of a season, as in the methods section and the code of the published method."""
 
 
 def harvest(known: Mapping[str, Tensor]) -> Tensor:
@@ -41,8 +43,8 @@ def water(raw: Tensor, known: Mapping[str, Tensor], scaler: Any, options: Mappin
 
 
 def harvested(raw: Tensor, known: Mapping[str, Tensor], scaler: Any, options: Mapping[str, str]) -> Tensor:
-    """Carbon of the harvest [g m-2 d-1] as a share of what grew."""
-    return known["grown"].clamp_min(0.0) * torch.sigmoid(raw + TYPICAL)
+    """Carbon of the harvest [g m-2 d-1]: a share of what grew, at most :data:`MOST` of what was produced."""
+    return torch.minimum(known["grown"].clamp_min(0.0) * torch.sigmoid(raw + TYPICAL), MOST * known["produced"])
 
 
 def left(raw: Tensor, known: Mapping[str, Tensor], scaler: Any, options: Mapping[str, str]) -> Tensor:
@@ -69,6 +71,12 @@ PARTS = NetworkParts(
         "soft": Head(soft, (*_READS, "nee"), _MAKES, outputs=("nee",)),
     },
     bounds={"swc05": water, "swc15": water, "harvest": harvested, "residue": left},
-    knowledge={"balance": knowledge.balance_term},
+    knowledge={
+        "balance": knowledge.balance_term,
+        "fallow": knowledge.fallow_term,
+        "soil_carbon": knowledge.soil_carbon_term,
+        "production": knowledge.production_term,
+        "preserved": knowledge.preserved_term,
+    },
     events={"harvest": harvest},
 )

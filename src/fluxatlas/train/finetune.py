@@ -17,7 +17,7 @@ import torch
 from ..config.train import TrainBlock
 from ..errors import InputError
 from ..files import commit, settings_hash
-from ..systems import Phase
+from ..systems import Phase, System
 from .adversary import ADVERSARY
 from .data import SequenceSet
 from .knowledge import Knowledge
@@ -123,14 +123,7 @@ def finetune(
     split = split or split_sites(sites, system.flux, settings, member, seed)
     network = copy.deepcopy(pretrained.network).to(device)
     planned = phases_of(system, settings) if phases is None else tuple(phases)
-    phased = frozenset(name for phase in planned for name in phase.terms if phase.weighs(name))
-    before = copy.deepcopy(network).eval().requires_grad_(False)
-
-    def objective(stage: str) -> Objective:
-        knowledge = Knowledge.of(system, stage, settings.knowledge, settings.head)
-        return Objective(system, stage, replace(knowledge, phased=phased, reference=before))
-
-    objectives = (objective("finetune"), objective("pretrain"))
+    objectives = _objectives(system, settings, planned, network)
     synthetic = split_samples(samples, settings, seed)[0]
     atmosphere = None if regional is None else RegionalObjective(regional, settings.warmup_days)
     with_data = Materials(
@@ -160,6 +153,20 @@ def finetune(
     if regional is not None:
         described["constraint"] = about
     return Member(network, pretrained.grid, pretrained.applicability, described), history, split
+
+
+def _objectives(
+    system: System, settings: TrainBlock, phases: Sequence[Phase], network: HierarchicalNetwork
+) -> tuple[Objective, Objective]:
+    """The objectives of sites and of samples; knowledge terms may look back at the ``network`` as it is now."""
+    phased = frozenset(name for phase in phases for name in phase.terms if phase.weighs(name))
+    before = copy.deepcopy(network).eval().requires_grad_(False)
+
+    def made(stage: str) -> Objective:
+        knowledge = Knowledge.of(system, stage, settings.knowledge, settings.head)
+        return Objective(system, stage, replace(knowledge, phased=phased, reference=before))
+
+    return made("finetune"), made("pretrain")
 
 
 def say_beyond(network: HierarchicalNetwork, sites: SiteData) -> None:

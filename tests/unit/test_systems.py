@@ -52,6 +52,7 @@ def test_every_name_of_a_declaration_means_something(system: System) -> None:
     for part in system.submodules:
         assert {*part.drivers, *part.upstream, *part.statics} <= known, part.name
         known |= set(part.outputs)
+    assert set(system.told) == {*load_object(system.priors)(), *system.choices}  # what varies in samples is told
     assert tuple(parts.heads) == system.heads
     for head in parts.heads.values():
         assert set(head.makes) <= set(system.flux_names)  # it may correct fluxes that a sub-module gives

@@ -17,19 +17,20 @@ _SOIL = ("sand", "clay", "soc", "phi")
 _HEAT_AND_WATER = (
     *("albedo", "priestley_taylor", "interception_capacity", "root_base", "stress_threshold", "evaporation_shape"),
     *("surface_warming", "canopy_cooling", "surface_offset", "conductivity_factor", "litter_depth"),
-    *("melt_factor", "snow_below", "rain_above", "runoff_shape", "drainage_factor", "retention_factor"),
+    *("melt_factor", "snow_below", "rain_above", "snow_fresh_density", "snow_max_density", "snow_settling"),
+    *("snow_viscosity", "runoff_shape", "drainage_factor", "retention_factor"),
 )
 _LIGHT = (
     *("extinction", "quantum_factor", "water_cost", "light_use_efficiency", "light_curvature", "acclimation_days"),
     *("cold_stop", "frost_recovery", "warm_full", "heat_start", "vpd_full", "vpd_stop", "co2_sensitivity"),
-    *("drought_threshold", "drought_floor", "season_weight", "season_days", "root_base"),
+    *("drought_threshold", "drought_floor", "season_weight", "season_days", "root_base", "retention_factor"),
 )
 _RESPIRATION = (
     *("leaf_share", "root_share", "leaf_turnover", "root_turnover", "wood_turnover", "reserve_rate"),
     *("leaf_maintenance", "root_maintenance", "wood_maintenance", "maintenance_q10", "maintenance_acclimation"),
     *("growth_share", "plant_share", "litter_fast_share", "litter_fast_rate", "litter_slow_rate", "soil_fast_rate"),
     *("soil_slow_rate", "soil_passive_rate", "litter_efficiency", "lignin_share", "humification", "clay_effect"),
-    *("passive_share", "soil_q10", "wetness_optimum", "dry_decay", "stock"),
+    *("passive_share", "soil_q10", "wetness_optimum", "dry_decay", "stock", "root_base", "retention_factor"),
 )
 _HERE = "fluxatlas.systems.net_ecosystem_exchange"
 

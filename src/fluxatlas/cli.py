@@ -163,6 +163,20 @@ def inspect(
     raise typer.Exit(run(paths, plot=plot, as_json=as_json, everything=everything))
 
 
+@app.command()
+def explore(
+    run: Annotated[Path, typer.Argument(help="Folder of a run with its product, such as results/demo.")],
+    output: Annotated[
+        Path | None, typer.Option("--export", help="Write a folder for any web server instead of serving.")
+    ] = None,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port on this machine; 0: any that is free.")] = 8765,
+) -> None:
+    """Look at the product of a run in the browser: map, series with band, sites, budgets; or write that page."""
+    from .explore.run import explore as show
+
+    show(run, output, port)
+
+
 @app.command("evaluate-sites")
 def evaluate_sites(
     files: Annotated[list[Path], typer.Argument(help="Files or folders of sites (docs/sites.md).", metavar="FILES...")],

@@ -90,6 +90,19 @@ def scratch(path: str | Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+@contextmanager
+def atomic_folder(path: str | Path) -> Iterator[Path]:
+    """Yield an empty folder to fill; it becomes ``path`` only if the block succeeds, in place of what is there."""
+    target = Path(path)
+    with scratch(target) as folder:
+        new = folder / "new"
+        new.mkdir()
+        yield new
+        if target.exists():
+            target.replace(folder / "old")
+        new.replace(target)
+
+
 NODE = re.sub(r"[^A-Za-z0-9]", "_", platform.node()) or "node"
 OWNED = re.compile(r"\.(?P<stem>.+)\.(?P<node>\w+)-(?P<pid>\d+)-\d+\.(?:part(?:\..*)?|scratch)")
 FORGOTTEN = 2 * 86400.0

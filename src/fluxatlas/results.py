@@ -53,7 +53,8 @@ class RunResults:
         """Years of which any variable is there."""
         return tuple(sorted({year for files in self._daily.values() for year in files}))
 
-    def _files(self, variable: str) -> Mapping[int, Path]:
+    def files(self, variable: str) -> Mapping[int, Path]:
+        """The daily files of ``variable`` by year; raises :class:`InputError` where the run does not have it."""
         if not self._daily:
             raise self._no_product
         if variable not in self._daily:
@@ -80,7 +81,7 @@ class RunResults:
         import rioxarray  # noqa: F401  adds .rio
         import xarray as xr
 
-        years = [xr.open_dataset(path, chunks={}) for path in self._files(variable).values()]
+        years = [xr.open_dataset(path, chunks={}) for path in self.files(variable).values()]
         fixed = years[-1].drop_dims(("time", "nv"), errors="ignore")
         moving = [year[[name for name in year if {"time", "lat"} <= set(year[name].dims)]] for year in years]
         joined = xr.concat(moving, "time", data_vars="minimal", coords="minimal", compat="override", join="exact")

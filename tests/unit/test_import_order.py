@@ -35,6 +35,7 @@ ORDER = (
     *(
         "results",
         "report",
+        "explore",
         "testing",
         "progress",
         "inspect",

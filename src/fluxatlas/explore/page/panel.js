@@ -1,0 +1,131 @@
+// The panel with the series of the cell that was clicked or typed.
+import { CLASSES } from './colors.js';
+import { Chart } from './chart.js';
+import { cellAt, nearest, readClass, readSeries, toCsv } from './series.js';
+import { save } from './parts.js';
+import { number, unitText } from './view.js';
+
+const byId = (id) => document.getElementById(id);
+const degrees = (value, [positive, negative]) => `${Math.abs(value).toFixed(3)}° ${value < 0 ? negative : positive}`;
+
+export class Panel {
+  constructor(app) {
+    this.app = app;
+    this.cell = null;
+    this.chart = new Chart(byId('chart'), number);
+    this.loaded = Promise.resolve();
+    byId('close').addEventListener('click', () => {
+      this.close();
+      app.set({ at: null });
+    });
+    byId('csv').addEventListener('click', () => save(new Blob([this.csv()], { type: 'text/csv' }), `${this.name()}.csv`));
+    byId('chart-png').addEventListener('click', () => byId('chart').toBlob((blob) => save(blob, `${this.name()}.png`)));
+    byId('chart').addEventListener('pointermove', (event) => {
+      if (this.series) this.say(this.chart.indexAt(event.offsetX));
+    });
+    byId('chart').addEventListener('pointerleave', () => this.sayNow());
+    byId('chart').addEventListener('click', (event) => {
+      if (!this.series) return;
+      const time = this.series.times[this.chart.indexAt(event.offsetX)];
+      app.set({ time: time.slice(0, app.state.time.length) });
+    });
+  }
+
+  /** Show the series of the cell that holds a place; says so where there is none. */
+  open(place) {
+    const { app } = this;
+    this.cell = cellAt(app.store, place);
+    app.state.at = { lat: place.lat, lon: place.lon };
+    byId('panel').hidden = false;
+    app.map.mark(place);
+    app.map.map.resize();
+    this.shown = null;
+    if (!this.cell) {
+      this.series = null;
+      this.chart.show(null);
+      byId('panel-title').textContent = `${degrees(place.lat, 'NS')}, ${degrees(place.lon, 'EW')}`;
+      byId('reading').textContent = 'This place is outside the domain of the run.';
+      byId('around').textContent = '';
+    }
+    if (app.map.layer) app.keepAddress();
+    this.follow();
+  }
+
+  close() {
+    this.cell = null;
+    this.series = null;
+    byId('panel').hidden = true;
+    this.app.map.marker.remove();
+    this.app.map.map.resize();
+  }
+
+  /** The series that the state asks for; `loaded` resolves when it is drawn. */
+  follow() {
+    const { app, cell } = this;
+    if (!cell) return;
+    const { field, step, time } = app.state;
+    const series = step === 'year' && field.steps.day ? 'day' : step;
+    const wanted = [field.name, series, series === 'day' ? time.slice(0, 4) : '', app.state.at?.lat, app.state.at?.lon].join();
+    if (this.shown === wanted) {
+      this.chart.mark(time);
+      this.sayNow();
+      return;
+    }
+    this.shown = wanted;
+    this.loaded = this.load(field, series, cell, app.state.at ?? cell, wanted).catch(app.report);
+  }
+
+  async load(field, step, cell, place, wanted) {
+    const { app } = this;
+    byId('reading').textContent = 'Reading …';
+    const [series, flag] = await Promise.all([
+      readSeries(app.store, app.manifest, field, step, cell, Number(app.state.time.slice(0, 4))),
+      readClass(app.store, cell),
+    ]);
+    if (this.shown !== wanted) return;
+    this.series = { ...series, field };
+    byId('panel-title').textContent = `${field.label} [${unitText(field.units)}] at ${degrees(cell.lat, 'NS')}, ${degrees(cell.lon, 'EW')}`;
+    byId('chart').setAttribute('aria-label', `Series of ${field.label} with ${series.sd ? 'its 90 % band' : 'no band'}; the CSV holds the numbers`);
+    this.chart.show(series, app.state.time);
+    const close = nearest(app.manifest.sites, place).map(({ site, km }) => `${site} ${km < 10 ? km.toFixed(1) : Math.round(km)} km`);
+    const known = CLASSES.find(({ value }) => value === flag);
+    byId('around').textContent = [
+      close.length ? `Nearest training sites: ${close.join(', ')}.` : 'The run has no training sites.',
+      known ? `Applicability: ${known.text}.` : '',
+    ].join(' ');
+    this.sayNow();
+  }
+
+  sayNow() {
+    if (!this.series) return;
+    const { time } = this.app.state;
+    this.say(this.series.times.indexOf(time));
+  }
+
+  /** Time, value and band at a place of the series; the mean of all where it is -1. */
+  say(index) {
+    const { series } = this;
+    const { values, low, high, times, field } = series;
+    if (!values.some(Number.isFinite)) {
+      byId('reading').textContent = 'No value here: this cell is not part of the product.';
+      return;
+    }
+    if (index < 0) {
+      const known = values.filter(Number.isFinite);
+      const mean = known.reduce((sum, value) => sum + value, 0) / known.length;
+      byId('reading').textContent = `${times[0]} to ${times.at(-1)}: mean ${number(mean, 0)} ${unitText(field.units)}`;
+      return;
+    }
+    const span = low ? Math.abs(high[index] - low[index]) : 0;
+    const band = low && Number.isFinite(low[index]) ? ` (90 %: ${number(low[index], span)} to ${number(high[index], span)})` : '';
+    byId('reading').textContent = `${times[index]}: ${number(values[index], span)} ${unitText(field.units)}${band}`;
+  }
+
+  csv() {
+    return toCsv(this.series.field, this.cell, this.series);
+  }
+
+  name() {
+    return `${this.app.manifest.title}_${this.series.field.name}_${this.cell.lat.toFixed(3)}_${this.cell.lon.toFixed(3)}`;
+  }
+}

@@ -1,0 +1,106 @@
+// Draws one tile of the map (Web Mercator) from the chunks below it.
+
+export const PIXELS = 256;
+
+/** Latitudes of the pixel rows and longitudes of the pixel columns of tile z/x/y. */
+function pixels(z, x, y) {
+  const lats = new Float64Array(PIXELS);
+  const lons = new Float64Array(PIXELS);
+  const all = PIXELS * 2 ** z;
+  for (let i = 0; i < PIXELS; i++) {
+    lons[i] = ((x * PIXELS + i + 0.5) / all) * 360 - 180;
+    lats[i] = (Math.atan(Math.sinh(Math.PI * (1 - (2 * (y * PIXELS + i + 0.5)) / all))) * 180) / Math.PI;
+  }
+  return { lats, lons };
+}
+
+/** The coarsest level whose cells are no larger than about a pixel of tiles at zoom z. */
+export function levelFor(levels, z) {
+  const pixel = 360 / (PIXELS * 2 ** z);
+  let best = levels[0];
+  for (const level of levels) if (level.size <= 1.5 * pixel) best = level;
+  return best;
+}
+
+/** Rows and columns of `level` below the pixels; -1 outside. */
+function cells(level, { lats, lons }) {
+  const rows = Int32Array.from(lats, (lat) => Math.floor((level.north - lat) / level.size));
+  const columns = Int32Array.from(lons, (lon) => Math.floor((lon - level.west) / level.size + 1e-9));
+  return {
+    rows: rows.map((n) => (n >= 0 && n < level.rows ? n : -1)),
+    columns: columns.map((n) => (n >= 0 && n < level.columns ? n : -1)),
+  };
+}
+
+/** Values of `array` at time `index` (ignored by arrays without time) below the pixels; NaN where there is none. */
+async function sample(array, index, { rows, columns }) {
+  const values = new Float32Array(PIXELS * PIXELS).fill(NaN);
+  const flat = array.shape.length === 2;
+  const [high, wide] = array.chunk.slice(-2);
+  const time = flat ? [] : [Math.floor(index / array.chunk[0])];
+  const skip = flat ? 0 : (index % array.chunk[0]) * high * wide;
+  const chunkRows = new Set([...rows].filter((n) => n >= 0).map((n) => Math.floor(n / high)));
+  const chunkColumns = new Set([...columns].filter((n) => n >= 0).map((n) => Math.floor(n / wide)));
+  const jobs = [];
+  for (const r of chunkRows) for (const c of chunkColumns) jobs.push(array.chunkAt([...time, r, c]).then((data) => ({ r, c, data })));
+  for (const { r, c, data } of await Promise.all(jobs)) {
+    if (!data) continue;
+    for (let i = 0; i < PIXELS; i++) {
+      const row = rows[i] - r * high;
+      if (rows[i] < 0 || row < 0 || row >= high) continue;
+      for (let j = 0; j < PIXELS; j++) {
+        const column = columns[j] - c * wide;
+        if (columns[j] < 0 || column < 0 || column >= wide) continue;
+        values[i * PIXELS + j] = array.value(data[skip + row * wide + column]);
+      }
+    }
+  }
+  return values;
+}
+
+async function bitmap(paint) {
+  const canvas = new OffscreenCanvas(PIXELS, PIXELS);
+  const context = canvas.getContext('2d');
+  const image = context.createImageData(PIXELS, PIXELS);
+  paint(new Uint32Array(image.data.buffer));
+  context.putImageData(image, 0, 0);
+  return createImageBitmap(canvas);
+}
+
+/** Tile of the layer {group, array, index, minus, color}; `color(value)` is 0xAABBGGRR. */
+export async function drawTile(store, layer, z, x, y) {
+  const level = levelFor(store.levels(layer.group), z);
+  const below = cells(level, pixels(z, x, y));
+  const array = store.array(`${level.path}/${layer.array}`);
+  const [values, other] = await Promise.all([
+    sample(array, layer.index, below),
+    layer.minus === undefined ? null : sample(array, layer.minus, below),
+  ]);
+  return bitmap((target) => {
+    for (let i = 0; i < target.length; i++) {
+      const value = other ? values[i] - other[i] : values[i];
+      if (value === value) target[i] = layer.color(value);
+    }
+  });
+}
+
+/** Tile of the land masks, the finest that holds a pixel first; `color(percent of land)` is 0xAABBGGRR. */
+export async function drawLand(store, groups, color, z, x, y) {
+  const places = pixels(z, x, y);
+  const all = await Promise.all(
+    groups.map(async (group) => {
+      const level = levelFor(store.levels(group), z);
+      const below = cells(level, places);
+      return { below, values: await sample(store.array(`${level.path}/land`), 0, below) };
+    }),
+  );
+  return bitmap((target) => {
+    for (let i = 0; i < target.length; i++) {
+      const row = Math.floor(i / PIXELS);
+      const column = i % PIXELS;
+      const known = all.findLast(({ below }) => below.rows[row] >= 0 && below.columns[column] >= 0);
+      const share = known ? known.values[i] : 0;
+      target[i] = color(share === share ? share : 0);
+    }
+  });
+}

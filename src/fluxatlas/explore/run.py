@@ -1,0 +1,37 @@
+"""What ``fluxatlas explore`` does."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+from . import site
+from .serve import server
+
+
+def explore(run: Path, output: Path | None, port: int) -> None:
+    """Bring the page of ``run`` up to date, then copy it to ``output`` if that is given, else serve it until Ctrl-C.
+
+    Raises :class:`~fluxatlas.errors.FluxAtlasError` kinds for a run without product, a folder with other files and a
+    port that is taken, before anything is written.
+    """
+    if output:
+        site.refuse(output)
+    waiting = None if output else server(run / "explore", port)
+    try:
+        began = time.monotonic()
+        folder, made = site.make(run)
+        words = f"store made in {time.monotonic() - began:.0f} s" if made else "store is up to date"
+        print(f"{folder}: {words}", file=sys.stderr)
+        if output:
+            size = site.export(folder, output)
+            print(f"wrote {output} ({size / 1e6:.1f} MB): put it on any web server and open its index.html there")
+        elif waiting:
+            print(f"open {waiting.address} in a browser; Ctrl-C ends it", flush=True)
+            waiting.serve_forever()
+    except KeyboardInterrupt:
+        print(file=sys.stderr)
+    finally:
+        if waiting:
+            waiting.server_close()

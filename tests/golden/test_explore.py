@@ -1,0 +1,381 @@
+"""``fluxatlas explore``: the store against the product, the server, and the page in a headless browser."""
+
+import json
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import urllib.request
+from contextlib import ExitStack
+from itertools import product
+from pathlib import Path
+
+import netCDF4
+import numpy as np
+import pytest
+import xarray as xr
+from pyproj import Geod
+
+import chromium
+from fluxatlas import open_run
+from fluxatlas.errors import ConfigError, InputError
+from fluxatlas.explore import pyramid, site, store
+from fluxatlas.explore.run import explore
+from fluxatlas.explore.serve import server
+from fluxatlas.explore.source import Lattice, Layer, land
+from fluxatlas.products.budget import write_budget
+from fluxatlas.products.cog import write_maps
+from fluxatlas.products.daily import write_daily
+from fluxatlas.systems import get_system
+from stage_files import make_world
+
+YEAR = 2001
+SYSTEM = "soil_methane_sink"
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A run of 40 x 40 cells with its product, budget and two sites, one of which was not trained on."""
+    folder = tmp_path_factory.mktemp("explore") / "toy"
+    world = make_world(folder, years=(YEAR,))
+    for name in ("fch4", "tsl05"):
+        path = folder / "products" / "daily" / f"{name}_{YEAR}.nc"
+        write_daily(path, name, YEAR, world.flux, world.attributes, system=SYSTEM)
+        write_maps(path, name, YEAR, folder / "products" / "cog")
+    write_budget(folder / "products" / "budget.csv", world.flux, world.attributes, system=get_system(SYSTEM))
+    (folder / "ingest" / "sites").mkdir(parents=True)
+    rows = ["site,lat,lon,kind,use", "A-near,40.1,-120.2,tower,train", "B-far,45,-115,chamber,train"]
+    (folder / "ingest" / "sites" / "sites.csv").write_text("\n".join([*rows, "C-not,40.1,-120.1,,evaluate", ""]))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def page(run):
+    """The folder of the page, with files of 32 cells, so that there are several and two levels."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pyramid, "SIDE", 32)
+        patch.setattr(store, "CHUNKS", {step: (chunk[0], 16, 16) for step, chunk in store.CHUNKS.items()})
+        folder, made = site.make(run)
+    assert made
+    return folder
+
+
+@pytest.fixture(scope="module")
+def address(page):
+    served = server(page, 0)
+    thread = threading.Thread(target=served.serve_forever, daemon=True)
+    thread.start()
+    yield served.address
+    served.shutdown()
+    served.server_close()
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    if not chromium.executable():
+        pytest.skip("no Chromium on this machine: run tests/install_tools.sh as root")
+    with ExitStack() as stack:
+        opened = chromium.Browser(tmp_path_factory.mktemp("browser"))
+        stack.callback(opened.close)
+        yield opened
+
+
+def raw(run, variable, name):
+    with netCDF4.Dataset(run / "products" / "daily" / f"{variable}_{YEAR}.nc") as data:
+        data.set_auto_maskandscale(False)
+        return np.asarray(data[name][:])
+
+
+# --- the store -------------------------------------------------------------------------------------------------------
+
+
+def test_the_finest_level_is_the_product_to_the_last_bit_and_opens_in_xarray(run, page) -> None:
+    opened = xr.open_zarr(page / "store.zarr", group="day/0", consolidated=False)
+    truth = open_run(run).daily("fch4")
+    for name in ("fch4", "fch4_sd"):
+        np.testing.assert_array_equal(opened[name], truth[name])
+        assert opened[name].attrs["units"] == truth[name].attrs["units"]
+    for axis in ("time", "lat", "lon"):
+        np.testing.assert_allclose(opened[axis].astype(float), truth[axis].astype(float), rtol=1e-12)
+    packed = xr.open_zarr(page / "store.zarr", group="day/0", consolidated=False, mask_and_scale=False)
+    np.testing.assert_array_equal(packed["fch4"], raw(run, "fch4", "fch4"))
+    year = xr.open_zarr(page / "store.zarr", group="year/0", consolidated=False)
+    np.testing.assert_array_equal(year["fch4"][0], open_run(run).maps("fch4")[0])
+    month = xr.open_zarr(page / "store.zarr", group="month/0", consolidated=False)
+    np.testing.assert_array_equal(month["tsl05"], open_run(run).maps("tsl05", "month"))
+    fixed = xr.open_zarr(page / "store.zarr", group="fixed/0", consolidated=False, mask_and_scale=False)
+    np.testing.assert_array_equal(fixed["applicable"], raw(run, "fch4", "applicable"))
+
+
+def coarse(values, lat, factor):
+    """Means by area of blocks of cells, without missing ones, by a plain loop."""
+    rows, columns = (-(-n // factor) for n in values.shape[1:])
+    found = np.full((len(values), rows, columns), np.nan)
+    for r, c in product(range(rows), range(columns)):
+        part = values[:, r * factor : (r + 1) * factor, c * factor : (c + 1) * factor]
+        area = np.cos(np.deg2rad(lat[r * factor : (r + 1) * factor]))[None, :, None] * np.isfinite(part)
+        total = area.sum(axis=(1, 2))
+        sums = np.nansum(part * area, axis=(1, 2))
+        found[:, r, c] = np.where(total > 0, sums / np.where(total > 0, total, 1), np.nan)
+    return found
+
+
+def test_coarser_levels_are_means_by_area_of_the_finest_cells(monkeypatch) -> None:
+    monkeypatch.setattr(pyramid, "SIDE", 8)
+    rng = np.random.default_rng(1)
+    values = rng.normal(size=(3, 29, 19)).astype(np.float32)
+    values[:, :9, :9] = np.nan
+    values[rng.random(values.shape) < 0.3] = np.nan
+    lattice = Lattice(80.0, 0.0, 2.0, (29, 19))
+    layer = Layer("x", "float32", float("nan"), {}, lambda t, r, c: values[t, r, c])
+    sizes = pyramid.shapes(lattice.shape)
+    assert sizes == [(29, 19), (15, 10), (8, 5)]
+    arrays = [np.full((3, *size), np.nan, np.float32) for size in sizes]
+    for start in range(3):
+        pyramid.write(layer, lattice, arrays, slice(start, start + 1))
+    for level, array in enumerate(arrays):
+        np.testing.assert_allclose(array, coarse(values, lattice.centres()[0], 2**level), rtol=2e-5, atol=1e-6)
+
+
+def test_a_large_cell_has_the_class_that_most_of_it_has(monkeypatch) -> None:
+    monkeypatch.setattr(pyramid, "SIDE", 2)
+    codes = np.array([[0, 0, -1, -128], [0, 1, 2, -128], [-128, -128, 1, 1], [-128, -128, 1, 2]], np.int8)
+    layer = Layer("x", "int8", -128, {}, lambda _, r, c: codes[None, r, c], classes=(-1, 0, 1, 2))
+    arrays = [np.full((4, 4), -128, np.int8), np.full((2, 2), -128, np.int8)]
+    pyramid.write(layer, Lattice(1.0, 0.0, 0.5, (4, 4)), arrays, slice(0, 1))
+    assert arrays[1].tolist() == [[0, 2], [-128, 1]]  # the more southern of two cells is the larger one
+
+
+def test_levels_say_where_they_are_by_the_conventions(page) -> None:
+    about = json.loads((page / "store.zarr" / "day" / "zarr.json").read_text())["attributes"]
+    assert [one["name"] for one in about["zarr_conventions"]] == ["multiscales", "proj:", "spatial:"]
+    assert about["proj:code"] == "EPSG:4326" and about["spatial:bbox"] == [-130, 30, -110, 50]
+    layout = about["multiscales"]["layout"]
+    assert [one["spatial:shape"] for one in layout] == [[40, 40], [20, 20]]
+    assert layout[1]["derived_from"] == "0" and layout[1]["transform"]["scale"] == [2, 2]
+    for one in layout:
+        level = xr.open_zarr(page / "store.zarr", group=f"day/{one['asset']}", consolidated=False)
+        size, _, west, _, down, north = one["spatial:transform"]
+        np.testing.assert_allclose(level["lon"], west + size * (np.arange(level.sizes["lon"]) + 0.5))
+        np.testing.assert_allclose(level["lat"], north + down * (np.arange(level.sizes["lat"]) + 0.5))
+
+
+def test_the_land_mask_is_that_of_the_package() -> None:
+    from fluxatlas.land_mask import is_land
+
+    lattice, layer = land((-10, 35, 0, 45), 24)
+    share = layer.read(slice(0, 1), slice(0, 240), slice(0, 240))[0]
+    lat, lon = lattice.centres()
+    inner = is_land(lat[:, None], lon)
+    assert (share[inner] >= 4).all() and share[~inner].max() <= 96
+    assert abs(share.mean() / 100 - inner.mean()) < 0.005
+
+
+# --- the page --------------------------------------------------------------------------------------------------------
+
+
+def test_a_click_gives_the_series_of_the_product_with_its_band_and_the_nearest_sites(browser, address, run) -> None:
+    browser.open(address + "#v=fch4&p=day&t=2001-07-10&m=40.35,-120.4,5")
+    assert browser.evaluate("document.getElementById('problem').textContent") == ""
+    box = browser.evaluate(
+        "(r => [r.x, r.y, r.width, r.height])(document.getElementById('map').getBoundingClientRect())"
+    )
+    browser.click(box[0] + box[2] / 2, box[1] + box[3] / 2)
+    browser.wait("window.fluxatlas.panel.series")
+    lines = [line for line in browser.evaluate("window.fluxatlas.panel.csv()").splitlines() if line[0] != "#"]
+    table = np.array([[float(x) for x in line.split(",")[1:]] for line in lines[1:]])
+    truth = open_run(run).at(40.35, -120.4, "fch4")
+    assert lines[0] == "time,fch4,sd,low,high" and lines[1].startswith("2001-01-01,") and len(table) == 365
+    for column, name in enumerate(("fch4", "fch4_sd", "low", "high")):
+        np.testing.assert_allclose(table[:, column], truth[name], rtol=1e-7, atol=1e-7)
+    around = browser.evaluate("document.getElementById('around').textContent")
+    here = browser.evaluate("[window.fluxatlas.state.at.lat, window.fluxatlas.state.at.lon]")
+    known = [("A-near", 40.1, -120.2), ("B-far", 45.0, -115.0)]
+    far = {name: Geod(ellps="WGS84").inv(*here[::-1], lon, lat)[2] / 1000 for name, lat, lon in known}
+    told = dict(re.findall(r"(\S+) ([\d.]+) km", around))
+    assert list(told) == list(far) and all(float(told[name]) == pytest.approx(far[name], rel=0.02) for name in far)
+    reading = browser.evaluate("document.getElementById('reading').textContent").replace("\N{MINUS SIGN}", "-")
+    assert float(reading.split()[1]) == pytest.approx(float(truth["fch4"].sel(time="2001-07-10")), abs=0.02)
+    assert not [one for one in browser.messages if "favicon" not in one]
+
+
+def test_a_typed_place_outside_is_said_to_be_outside_and_nonsense_is_refused(browser, address) -> None:
+    browser.go("#v=fch4&p=year")
+    place = (
+        "(text => { const b = document.getElementById('place'); b.value = text; b.dispatchEvent(new Event('change')) })"
+    )
+    browser.evaluate(f"{place}('10 N, 20 E')")
+    assert "outside the domain" in browser.evaluate("document.getElementById('reading').textContent")
+    browser.evaluate(f"{place}('here')")
+    assert "'here' is not a place" in browser.evaluate("document.getElementById('problem').textContent")
+
+
+VIEW = (
+    "#v=tsl05&s=mean&p=month&t=2001-03&d=2001-08&lo=-20&hi=5&c=BrBG&o=0.5"
+    "&m=41.5000,-119.5000,5.50&at=41.1000,-118.3000&k=biome"
+)
+PICTURES = (
+    "[fluxatlas.map.map.getCanvas(), ...document.querySelectorAll('#chart, #legend')].map(c => c.toDataURL()).join()"
+)
+
+
+def test_the_address_holds_the_view_and_a_link_shows_the_same(browser, address) -> None:
+    browser.go(VIEW)
+    browser.evaluate("window.fluxatlas.panel.loaded")
+    assert browser.evaluate("location.hash").startswith(VIEW)
+    first = browser.evaluate(PICTURES)
+    browser.open(address + browser.evaluate("location.hash"))
+    browser.wait("window.fluxatlas.panel.series")
+    browser.evaluate("window.fluxatlas.panel.loaded")
+    assert browser.evaluate(PICTURES) == first
+    browser.evaluate("document.getElementById('show-sites').click()")
+    assert "k=sites,biome" in browser.evaluate("location.hash")
+
+
+def test_the_map_shows_the_product_in_the_colours_of_its_legend(browser, address, run) -> None:
+    """The colour below a cell is that of its value; of a difference, that of the difference."""
+    truth = open_run(run).maps("tsl05", "month")
+    for minus, (low, high), ramp in (("", (250, 310), "viridis"), ("2001-08", (-30, 30), "RdBu_r")):
+        shown = f"#v=tsl05&p=month&t=2001-03&d={minus}&lo={low}&hi={high}&c={ramp}&o=1"
+        browser.go(f"{shown}&m=40.25,-120.25,8&k=none")
+        value = float(truth[2].sel(y=40.25, x=-120.25)) - (float(truth[7].sel(y=40.25, x=-120.25)) if minus else 0)
+        colors = browser.evaluate(f"window.fluxatlas.manifest.ramps['{ramp}']")
+        wanted = colors[int((value - low) / (high - low) * len(colors))]
+        pixel = browser.evaluate(PIXEL)
+        assert "#" + "".join(f"{part:02x}" for part in pixel[:3]) == wanted
+
+
+PIXEL = """(() => {
+  const map = window.fluxatlas.map.map.getCanvas();
+  const canvas = new OffscreenCanvas(map.width, map.height);
+  const context = canvas.getContext('2d');
+  context.drawImage(map, 0, 0);
+  return [...context.getImageData(map.width / 2 + 3, map.height / 2 + 3, 1, 1).data];
+})()"""
+
+
+def test_the_keyboard_is_enough_and_a_phone_shows_it_all(browser, address) -> None:
+    browser.go("#v=fch4&p=month&t=2001-03")
+    browser.evaluate("document.getElementById('time').focus()")
+    browser.press("ArrowRight", 39)
+    assert "t=2001-04" in browser.evaluate("location.hash")
+    browser.evaluate("window.fluxatlas.map.map.getCanvas().focus()")
+    browser.press("Enter", 13)
+    browser.wait("!document.getElementById('panel').hidden && window.fluxatlas.panel.series")
+    browser.size(390, 844, mobile=True)
+    try:
+        browser.wait("document.documentElement.scrollWidth <= 390")
+        boxes = "[...document.querySelectorAll('select, input, button, canvas')].map(e => e.getBoundingClientRect())"
+        browser.wait(f"{boxes}.every(r => r.right <= 391)", 10)
+    finally:
+        browser.size(700, 500)
+
+
+def test_nothing_comes_from_elsewhere_and_what_is_not_there_is_not_asked_for(browser, address) -> None:
+    browser.go("#v=fch4&p=day&t=2001-01-01&m=40,-120,4&g=1")
+    assert browser.requests
+    assert {url.split(":", 1)[0] for url in browser.requests if not url.startswith(address)} <= {
+        "blob",
+        "data",
+        "about",
+    }
+
+
+# --- serving and writing ---------------------------------------------------------------------------------------------
+
+
+def get(url, **headers):
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, headers=headers)) as answer:
+            return answer.status, answer.read(), {key.lower(): value for key, value in answer.headers.items()}
+    except urllib.error.HTTPError as problem:
+        return problem.code, problem.read(), dict(problem.headers)
+
+
+def test_the_server_gives_parts_of_files(address, page) -> None:
+    whole = (page / "maplibre-gl.js").read_bytes()
+    status, body, headers = get(address + "maplibre-gl.js", Range="bytes=10-19")
+    assert (status, body, headers["content-range"]) == (206, whole[10:20], f"bytes 10-19/{len(whole)}")
+    assert get(address + "maplibre-gl.js", Range="bytes=-5")[1] == whole[-5:]
+    assert get(address + "maplibre-gl.js", Range=f"bytes={len(whole)}-")[0] == 416
+    assert get(address + "app.js")[2]["content-type"].startswith("text/javascript")
+    assert get(address + "../../products/budget.csv")[0] == 404
+
+
+def test_an_export_is_whole_and_replaces_only_its_own_kind(run, page, tmp_path, browser) -> None:
+    output = tmp_path / "public"
+    for _ in range(2):
+        assert site.export(page, output) > 0
+    assert not list(tmp_path.glob(".*"))
+    assert "BSD" in (output / "LICENSE-maplibre-gl.txt").read_text()
+    command = [sys.executable, "-m", "http.server", "0", "--bind", "127.0.0.1", "-d", str(output)]
+    plain = subprocess.Popen([command[0], "-u", *command[1:]], stdout=subprocess.PIPE, text=True)  # knows no ranges
+    try:
+        port = plain.stdout.readline().split("port ")[1].split()[0]
+        browser.open(f"http://127.0.0.1:{port}/#v=fch4&p=day&t=2001-07-10&at=40.1,-120.2")
+        browser.wait("window.fluxatlas.panel.series")
+        value = browser.evaluate("window.fluxatlas.panel.series.values[190]")
+        assert value == pytest.approx(float(open_run(run).at(40.1, -120.2, "fch4")["fch4"][190]), abs=1e-6)
+    finally:
+        plain.kill()
+        plain.wait()
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.tex").write_text("x")
+    with pytest.raises(ConfigError, match="the folder holds other files"):
+        site.export(page, tmp_path / "mine")
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["thesis.tex"]
+
+
+def test_the_store_is_made_again_only_if_the_product_changed(run, page) -> None:
+    assert site.make(run) == (page, False)
+    note = page / site.MADE_OF
+    note.write_text(note.read_text() + " ")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(site, "build", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
+        with pytest.raises(OSError, match="disk full"):
+            site.make(run)
+    assert not note.exists() and (page / "store.zarr" / "zarr.json").exists()
+
+
+def test_what_cannot_be_explored_is_told_in_one_message(tmp_path) -> None:
+    with pytest.raises(InputError, match="does not exist"):
+        explore(tmp_path / "nothing", None, 0)
+    (tmp_path / "run" / "infer").mkdir(parents=True)
+    with pytest.raises(InputError, match="the run has no product yet"):
+        explore(tmp_path / "run", tmp_path / "out", 0)
+    assert not (tmp_path / "out").exists() and not (tmp_path / "run" / "explore").exists()
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(ConfigError, match=r"is in use by another program(.|\n)*--port"):
+            explore(tmp_path / "run", None, taken.getsockname()[1])
+
+
+def test_years_packed_differently_and_other_cells_are_refused(run, tmp_path) -> None:
+    daily = tmp_path / "run" / "products" / "daily"
+    daily.mkdir(parents=True)
+    for year in (YEAR, YEAR + 1):
+        shutil.copy(run / "products" / "daily" / f"tsl05_{YEAR}.nc", daily / f"tsl05_{year}.nc")
+    with netCDF4.Dataset(daily / f"tsl05_{YEAR + 1}.nc", "a") as data:
+        data["tsl05"].scale_factor = 0.5
+    with pytest.raises(InputError, match="is packed differently than in other years"):
+        site.make(tmp_path / "run")
+    with netCDF4.Dataset(daily / f"tsl05_{YEAR + 1}.nc", "a") as data:
+        data["lat_bnds"][:] = data["lat_bnds"][:] + 1
+    with pytest.raises(InputError, match="on different cells"):
+        site.make(tmp_path / "run")
+    assert not (tmp_path / "run" / "explore" / "store.zarr").exists()
+
+
+def test_the_map_library_must_be_there(monkeypatch) -> None:
+    monkeypatch.setattr(site, "find_spec", lambda _: None)
+    with pytest.raises(InputError, match="package maplibre"):
+        site.library()
+
+
+def test_the_chunks_fit_the_files() -> None:
+    for step, chunk in store.CHUNKS.items():
+        assert store.SHARDS[step] % chunk[0] == 0 and pyramid.SIDE % chunk[1] == pyramid.SIDE % chunk[2] == 0
+    assert all(Path(site.PAGE / name).stat().st_size for name in ("index.html", "main.js", "page.css"))

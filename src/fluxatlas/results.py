@@ -56,7 +56,7 @@ class RunResults:
     def files(self, variable: str) -> Mapping[int, Path]:
         """The daily files of ``variable`` by year; raises :class:`InputError` where the run does not have it."""
         if not self._daily:
-            raise self._no_product
+            raise self.no_product
         if variable not in self._daily:
             raise InputError(
                 f"the run has no daily '{variable}'{nearest(variable, self._daily)}",
@@ -66,7 +66,8 @@ class RunResults:
         return self._daily[variable]
 
     @property
-    def _no_product(self) -> InputError:
+    def no_product(self) -> InputError:
+        """What is said of a run without daily files."""
         folder = str(self.folder / "products" / "daily")
         return InputError("the run has no product yet", where=folder, hint="run it with snakemake to the end")
 
@@ -187,7 +188,7 @@ class RunResults:
 
         newest = [max(files.items())[1] for files in self._daily.values()]
         if not newest:
-            raise self._no_product
+            raise self.no_product
         with xr.open_dataset(newest[0]) as data:
             found = dict(data.attrs)
         return {**found, "fluxatlas_about": json.loads(found.get("fluxatlas_about", "{}"))}

@@ -73,12 +73,13 @@ def address(page):
 
 
 @pytest.fixture(scope="module")
-def browser(tmp_path_factory):
+def browser(tmp_path_factory, address):
     if not chromium.executable():
         pytest.skip("no Chromium on this machine: run tests/install_tools.sh as root")
     with ExitStack() as stack:
         opened = chromium.Browser(tmp_path_factory.mktemp("browser"))
         stack.callback(opened.close)
+        opened.open(address)
         yield opened
 
 

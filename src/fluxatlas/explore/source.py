@@ -90,11 +90,7 @@ class Source:
 
     def __post_init__(self) -> None:
         if not self.run.variables:
-            raise InputError(
-                "the run has no product yet",
-                where=str(self.run.folder / "products" / "daily"),
-                hint="run the workflow to its end with snakemake, then explore again",
-            )
+            raise self.run.no_product
 
     def file(self, path: Path) -> netCDF4.Dataset:
         """The file, opened once, giving packed values."""

@@ -41,6 +41,22 @@ class World:
         return [path for path in self.flux if path.stem == str(year)]
 
 
+def write_region_months(path: Path, regions: int = 3) -> Path:
+    """A table of regions and months (docs/contracts.md) of two years, the second held out in the first region."""
+    rng = np.random.default_rng(2)
+    rows = []
+    for number in range(regions):
+        for year in (2001, 2002):
+            for month in range(1, 13):
+                flux = -20 * np.sin(2 * np.pi * (month - 4) / 12) - 5 * number
+                own = {"region": f"region {number}", "year": year, "month": month, "product": flux + rng.normal(0, 3)}
+                wide = {"inversions": flux, "low": flux - 6, "high": flux + 6, "sd": 4.0, "unit": "Tg"}
+                rows.append({**own, **wide, "held_out": int(number == 0 and year == 2002)})
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pd.DataFrame(rows).to_csv(path, index=False)
+    return path
+
+
 def make_world(
     root: Path,
     grid: str = "0.5deg",

@@ -26,9 +26,14 @@ def cited_inputs(run: RunInputs) -> list[str]:
     lines += [f"static layers: {made_up}"] if own else list(_static(run))
     lines += [f"sites: {made_up}"] if run.has_synthetic_sites else list(_sites(run))
     lines += list(_atmosphere(run))
+    regional = run.config.regional
+    held = {regional.constraint, *regional.corrections.values()} if not run.config.train.members_from else set()
     for name, found in run.config.constraints.sets.items():
-        cited = _row("constraint", found.kind, found.path) or _files(found.path)
-        lines.append(f"constraint {name} (beside the product, not trained on): {cited}")
+        known = (
+            made_up if set(found.path) & set(run.synthetic_inversions) else _row("constraint", found.kind, found.path)
+        )
+        trained = "trained on, by region and month" if name in held else "beside the product, not trained on"
+        lines.append(f"constraint {name} ({trained}): {known or _files(found.path)}")
     lines += [f"regions {name}: {_files([found.path])}" for name, found in run.config.regions.maps.items()]
     if run.config.train.members_from:
         lines.append(f"members: trained before, {_files([run.config.train.members_from])}")

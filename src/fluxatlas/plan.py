@@ -79,12 +79,15 @@ def work(run: Run) -> dict[str, tuple[int, float]]:
     wider = (config.train.hidden / 32) ** 0.93  # measured between 32 and 64 hidden units
     inferred, trained = (wider * cost for cost in CELL_COSTS[config.train.cell])
     spun = len(config.period.spinup_sequence)
-    made = forcing_years + 4 if run.is_synthetic else 0
+    made = forcing_years + 4 + bool(run.synthetic_inversions) if run.is_synthetic else 0
+    made += len(run.constraints)
+    held = 2 if run.regional else 0
+    mapped = tiles if run.region_files else 0
     return {
         "ingest": (forcing_years + 1 + made, degrees * forcing_years),
-        "regrid": (tiles + 1, cells),
+        "regrid": (tiles + 1 + mapped, cells),
         "synthesize": (1, config.synthesize.site_days),
-        "train": (2 * members + baselines + 1, members * config.synthesize.site_days * epochs * trained),
+        "train": (2 * members + baselines + 1 + held, members * config.synthesize.site_days * epochs * trained),
         "infer": (tiles * (years + 1) + years, cells * days * (years + spun) * members * inferred),
         "products": (variables * years * 2 + 2, cells * days * years * variables),
         "evaluate": (len(run.tables) + int(run.has_truth), 0),

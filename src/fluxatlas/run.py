@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from . import freshness
 from .config import leaves
 from .config.model import block_of
+from .config.regional import summed_flux
 from .config.regions import region_inputs
 from .errors import ConfigError, counted
 from .run_inputs import RunInputs
@@ -135,7 +136,8 @@ class Run(RunInputs):
         asked = {"responses", "attribution"} & set(self.config.report.figures)
         own = [] if self.config.train.members_from else ["prior", *(["responses"] if asked else [])]
         towers = ["towers"] if self.tower_variables else []
-        return ["skill", "protocols", *own, *towers, "seams", *(["truth"] if self.has_truth else [])]
+        regional = ["region_months"] if self.compared_years else []
+        return ["skill", "protocols", *own, *towers, "seams", *(["truth"] if self.has_truth else []), *regional]
 
     @property
     def figures(self) -> list[str]:
@@ -146,6 +148,7 @@ class Run(RunInputs):
         lacking = set() if self.has_truth else {"truth"}
         lacking |= set() if self.tower_variables else {"towers"}
         lacking |= set() if self.fluxes else {"daily"}
+        lacking |= set() if self.compared_years else {"region_months"}
         lacking |= set() if "responses" in self.tables else {"responses", "attribution"}
         return [name for name in wanted if not lacking & set(FIGURES[name].needs)]
 
@@ -191,6 +194,16 @@ class Run(RunInputs):
     def regional(self) -> str:
         """The set of inversions that sums of regions are compared with; empty where there is none."""
         return self.config.regional.constraint
+
+    @property
+    def compared_years(self) -> list[int]:
+        """Years of the product that are compared with inversions by region and month."""
+        return [year for year in self.years if year in self.regional_years]
+
+    @property
+    def summed_flux(self) -> str:
+        """The flux whose sums are compared."""
+        return summed_flux(self.config.regional, self.system)
 
     @property
     def regional_map(self) -> str:

@@ -215,6 +215,15 @@ class RunInputs:
         constraint = self.config.constraints.sets[name]
         return constraint_inputs(constraint) or constraint.path
 
+    @property
+    def synthetic_inversions(self) -> list[str]:
+        """Pseudo-inversions of the synthetic Earth and their fire, where a constraint is made of one of them."""
+        from .config.synthetic_earth import FIRE_FILE, INVERSION_FILE
+
+        files = [f"{self.raw}/inversions/{name}" for name in (INVERSION_FILE, FIRE_FILE)]
+        read = {path for constraint in self.config.constraints.sets.values() for path in constraint.path}
+        return files if self.has_truth and self.regional_years and read & set(files) else []
+
     def constraint_inputs(self, name: str) -> list[str]:
         """The files of :meth:`constraint_files`, and of a Zarr store the file that changed last."""
         return freshness.with_contents(self.constraint_files(name))

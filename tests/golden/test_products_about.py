@@ -2,6 +2,7 @@
 
 import json
 
+import netCDF4
 import pandas as pd
 import pystac
 import pytest
@@ -81,6 +82,33 @@ def test_real_products_name_their_inputs_and_nothing_made_up(world, tmp_path) ->
     assert collection.license == "CC-BY-4.0" and about.inputs[0] in collection.description
     assert collection.extra_fields["fluxatlas:inputs"] == list(about.inputs)
     assert not (tmp_path / "stac" / collection.id / "LICENCE.txt").exists()
+
+
+CONSTRAINT = {
+    "flux_name": "NEE", "flux_meaning": "net ecosystem exchange", "flux_sign": "positive to the atmosphere",
+    "target_kind": "ecosystem", "regions": ["a", "b"], "inversions": ["x"], "years": "2001-01 to 2003-12",
+    "held_out": {"a": [2002]}, "files": {"gcb.nc": "0123"},
+}  # fmt: skip
+
+
+def test_products_say_what_training_was_held_to(world, tmp_path) -> None:
+    for path in world.flux:
+        with netCDF4.Dataset(path, "a") as file:
+            file.constraint = json.dumps(CONSTRAINT)
+    try:
+        daily, map_, collection = _products(world, tmp_path, About("held"))
+    finally:
+        for path in world.flux:
+            with netCDF4.Dataset(path, "a") as file:
+                del file.constraint
+    with xr.open_dataset(daily, engine="netcdf4") as data:
+        summary, about = data.attrs["summary"], json.loads(data.attrs["fluxatlas_about"])
+    assert "2 regions and months (2001-01 to 2003-12) were held to those of 1 inversion as NEE" in summary
+    assert "region-years held out: a 2002." in summary and about["constraint"] == CONSTRAINT
+    with rasterio.open(map_) as raster:
+        assert json.loads(raster.tags()["constraint"]) == CONSTRAINT
+    assert collection.extra_fields["fluxatlas:constraint"] == CONSTRAINT and summary[-40:] in collection.description
+    assert "constraint" not in json.loads(About("free").to_json())
 
 
 def test_two_runs_share_no_identifier(world, tmp_path) -> None:

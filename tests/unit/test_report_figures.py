@@ -28,6 +28,7 @@ from fluxatlas.products.daily import write_daily
 from fluxatlas.report import budget, maps, series, training
 from fluxatlas.report.catalogue import FIGURES, KINDS, PICTURES, Inputs, figure_row
 from fluxatlas.report.figures import write_figure
+from fluxatlas.report.regions import regions_section
 from fluxatlas.report.summary import write_summary
 from fluxatlas.report.verdicts import number
 from fluxatlas.style import MapFrame, coarsen, colorbar, house_style, limits
@@ -39,6 +40,7 @@ from stage_files import (
     write_history,
     write_observations,
     write_predictions,
+    write_region_months,
     write_responses,
     write_truth,
 )
@@ -82,6 +84,7 @@ def inputs(world):
         protocols=[root / "protocols.csv"],
         history=write_history(world, root / "history", epochs=6),
         budget=[root / "budget.csv"],
+        region_months=[write_region_months(root / "region_months.csv")],
         towers=[root / "towers.parquet"],
     )
 
@@ -462,3 +465,14 @@ def test_skill_with_intervals_of_a_single_model_says_that_there_is_no_other(inpu
             "unseen", Inputs(system="soil_methane_sink", protocols=[tmp_path / "other.csv"]), tmp_path / "x.png", SMALL
         )
     assert not (tmp_path / "x.png").exists()
+
+
+def test_regions_stand_beside_inversions_and_held_out_years_are_marked(tmp_path) -> None:
+    table = write_region_months(tmp_path / "region_months.csv")
+    figure = _drawn("region_months", Inputs(system="net_ecosystem_exchange", region_months=[table]))
+    shaded = [len(axis.patches) for axis in figure.axes]
+    plt.close(figure)
+    assert shaded == [1, 0, 0, 0]
+    section = regions_section(pd.read_csv(table), get_system("net_ecosystem_exchange"))
+    assert list(section.table["years"]) == ["in training: 2001", "held out: 2002", *["in training: 2001-2002"] * 2]
+    assert section.table["inversions"][3] == number(-120.0)  # twelve months of -10, the season sums to nothing

@@ -287,6 +287,31 @@ def test_a_member_says_what_it_was_held_to(members: dict[str, Member]) -> None:
     assert "regional_target" in members["both"].meta["inputs"] and "constraint" not in members["towers"].meta
 
 
+def test_members_of_one_product_were_held_to_the_same(members: dict[str, Member]) -> None:
+    words = ["--member", "both.pt", "--output", "no.nc"]
+    assert "held to something else" in refused("train", "ensemble", *words, "--member", "towers.pt")
+    run("train", "ensemble", *words, "--member", "both.pt")
+    Path("no.nc").unlink()
+
+
+def test_the_product_stands_beside_the_inversions_by_region_and_month(made: Path) -> None:
+    days = DAYS[DAYS.year == 2002]
+    daily = (_true() + LOST)[DAYS.year == 2002].astype(np.float32)
+    with xr.open_dataset(f"attributes/{TILE.name}.nc") as layers:
+        daily = np.where(layers["active"].to_numpy() == 1, daily, np.nan)
+    axes = {"time": days, "lat": TILE.lat, "lon": TILE.lon}
+    write_netcdf(xr.Dataset({"nee": (("time", "lat", "lon"), daily)}, axes), f"infer/{TILE.name}/2002.nc")
+    run("evaluate", "region-months", "--target", "target.nc", "--flux", f"infer/{TILE.name}/2002.nc", "--attributes",
+        f"attributes/{TILE.name}.nc", "--regions", f"regions/{TILE.name}.nc", "--variable", "nee", "--kind", "halves",
+        "--output", "months.csv")  # fmt: skip
+    table = pd.read_csv("months.csv")
+    assert len(table) == 24 and (table["held_out"] == (table["region"] == "west")).all()
+    truth = _sums(_true() + LOST)[12:24].T.ravel()
+    np.testing.assert_allclose(table["product"], truth, rtol=1e-4)
+    np.testing.assert_allclose(table["inversions"], truth, rtol=1e-4)
+    assert (table["low"] < table["inversions"]).all() and (table["sd"] > table["high"] - table["low"]).all()
+
+
 def table(name: str, **columns: Any) -> str:
     """A correction as a table of a region and month per row, and the words that name it."""
     rows = [{"region": region, "month": month, "value": 0.01} for region in NAMES for month in range(1, 13)]

@@ -187,6 +187,38 @@ rule seams:  # in the first year: edges do not move
         "fluxatlas evaluate seams --system {params.system:q} {params.flux:q} {params.attributes:q} --output {output:q} 2> {log:q}"
 
 
+if RUN.compared_years:
+
+    rule region_months:
+        input:
+            target="<results>/train/regional/target.nc",
+            flux=expand(
+                "<results>/infer/{tile}/{year}.nc", tile=TILES, year=RUN.compared_years
+            ),
+            regions=expand("<results>/regrid/regions/{tile}.nc", tile=TILES),
+        output:
+            "<results>/evaluate/region_months.csv",
+        log:
+            "<results>/logs/evaluate/region_months.log",
+        benchmark:
+            "<results>/benchmarks/evaluate/region_months.tsv"
+        conda:
+            "../envs/fluxatlas.yaml"
+        resources:
+            mem_mb=memory(2000),
+            runtime=minutes(60),
+        params:
+            variable=RUN.summed_flux,
+            kind=RUN.config.regional.regions,
+            flux=each("--flux", RUN.paths.flux(), tile=TILES, year=RUN.compared_years),
+            attributes=each("--attributes", RUN.paths.attributes(), tile=TILES),
+            regions=each("--regions", RUN.paths.regions(), tile=TILES),
+            version=STAGE_VERSIONS["evaluate"],
+        shell:
+            "fluxatlas evaluate region-months --target {input.target:q} --variable {params.variable:q} --kind {params.kind:q}"
+            " {params.flux:q} {params.attributes:q} {params.regions:q} --output {output:q} 2> {log:q}"
+
+
 if RUN.has_truth:
 
     rule hidden_truth:

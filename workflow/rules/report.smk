@@ -31,6 +31,7 @@ FIGURE_FILES = {
         {"member": MEMBERS, "step": ["pretrain", "finetune"]},
     ),
     "budget": ("<results>/products/budget.csv", {}),
+    "region_months": ("<results>/evaluate/region_months.csv", {}),
     "towers": ("<results>/evaluate/towers.parquet", {}),
     "sites": ("<results>/ingest/sites/sites.csv", {}),
 }
@@ -80,6 +81,7 @@ rule summary:
         prior="<results>/evaluate/prior.csv" if "prior" in RUN.tables else [],
         towers="<results>/evaluate/towers.csv" if RUN.tower_variables else [],
         seams="<results>/evaluate/seams.csv",
+        regions="<results>/evaluate/region_months.csv" if RUN.compared_years else [],
         truth="<results>/evaluate/truth.csv" if RUN.has_truth else [],
         emulation=expand("<trained>/emulation/{member}.csv", member=MEMBERS),
         intervals=expand("<trained>/intervals/{member}.csv", member=MEMBERS),
@@ -107,6 +109,7 @@ rule summary:
         prior=lambda wc, input: repeat("--prior", input.prior),
         truth=lambda wc, input: repeat("--truth", input.truth),
         towers=lambda wc, input: repeat("--towers", input.towers),
+        regions=lambda wc, input: repeat("--region-months", input.regions),
         learning=lambda wc, input: repeat("--emulation", input.emulation)
         + repeat("--intervals", input.intervals),
         figures=lambda wc, input: repeat("--figure", input.figures),
@@ -115,5 +118,5 @@ rule summary:
     shell:
         "fluxatlas report summary --title {params.title:q} --system {params.system:q} --budget {input.budget:q} --skill {input.skill:q}"
         " --about {params.about:q} --protocols {input.protocols:q} {params.prior:q}"
-        " {params.towers:q} --seams {input.seams:q} {params.truth:q} {params.learning:q} {params.figures:q}"
+        " {params.towers:q} {params.regions:q} --seams {input.seams:q} {params.truth:q} {params.learning:q} {params.figures:q}"
         " --benchmarks {params.benchmarks:q} --output {output.html:q} 2> {log:q}"

@@ -1,5 +1,5 @@
 # ingest, for the synthetic Earth: write raw files as providers do.
-# Out: <results>/ingest/raw/{era5_land,static,sites}/
+# Out: <results>/ingest/raw/{era5_land,static,sites,inversions}/
 
 WEATHER_YEARS = RUN.raw_years
 CLOSING_YEARS = sorted({year + 1 for year in WEATHER_YEARS} - set(WEATHER_YEARS))
@@ -125,3 +125,32 @@ if RUN.has_synthetic_sites:
         shell:
             "fluxatlas ingest synthetic-earth sites --settings {params.settings:q} --system {params.system:q} --bbox {params.bbox:q}"
             " --start {params.start:q} --end {params.end:q} --output-dir {params.folder:q} 2> {log:q}"
+
+
+if RUN.synthetic_inversions:
+
+    rule synthetic_inversions:
+        input:
+            expand("<results>/regrid/attributes/{tile}.nc", tile=TILES),
+        output:
+            RUN.synthetic_inversions,
+        log:
+            "<results>/logs/ingest/synthetic_inversions.log",
+        benchmark:
+            "<results>/benchmarks/ingest/synthetic_inversions.tsv"
+        conda:
+            "../envs/fluxatlas.yaml"
+        resources:
+            mem_mb=memory(3000),
+            runtime=minutes(30),
+        params:
+            settings=settings("synthetic_inversions"),
+            system=RUN.system.key,
+            attributes=each("--attributes", RUN.paths.attributes(), tile=TILES),
+            start=RUN.regional_years[0],
+            end=RUN.regional_years[-1],
+            folder=subpath(output[0], parent=True),
+            version=STAGE_VERSIONS["synthesize"],  # made by the process model
+        shell:
+            "fluxatlas ingest synthetic-earth inversions --settings {params.settings:q} --system {params.system:q}"
+            " {params.attributes:q} --start {params.start:q} --end {params.end:q} --output-dir {params.folder:q} 2> {log:q}"

@@ -38,6 +38,9 @@ def look(run: Run, findings: Findings) -> None:
         _sites(run, [series[gas] for gas in run.system.series if gas in series], findings)
     for name, constraint in run.config.constraints.sets.items():
         with findings.trying(f"constraints.sets.{name}"):
+            if set(constraint.path) & set(run.synthetic_inversions):
+                findings.unseen.append(f"constraint {name}, which the synthetic Earth makes")
+                continue
             _constraint(name, constraint, findings)
 
 

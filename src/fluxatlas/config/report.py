@@ -23,6 +23,7 @@ FigureName = Literal[
     "attribution",
     "loss_curves",
     "budget",
+    "region_months",
 ]
 
 

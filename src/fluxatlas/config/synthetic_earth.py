@@ -9,7 +9,7 @@ from pydantic import Field
 from .base import Block
 from .leaves import leaf
 
-_WORLD = leaf("synthetic_sites", "hidden_truth", "site_truth")
+_WORLD = leaf("synthetic_sites", "synthetic_inversions", "hidden_truth", "site_truth")
 
 
 class SyntheticEarthBlock(Block):
@@ -17,7 +17,7 @@ class SyntheticEarthBlock(Block):
 
     jobs = (
         "synthetic_weather", "synthetic_closing", "synthetic_orography", "synthetic_static", "synthetic_sites",
-        "hidden_truth", "site_truth",
+        "synthetic_inversions", "hidden_truth", "site_truth",
     )  # fmt: skip
 
     world: Literal["kind", "realistic"] = Field("kind", json_schema_extra=_WORLD)

@@ -51,6 +51,23 @@ def unseen(
 
 
 @app.command()
+def region_months(
+    target: Annotated[Path, typer.Option(help="What sums of regions were held to (NetCDF).")],
+    flux: Flux,
+    attributes: Attributes,
+    regions: Annotated[list[Path], typer.Option(help="Regions of a tile, <tile>.nc; repeat for all.")],
+    variable: Annotated[str, typer.Option(help="The flux that is summed.")],
+    kind: Annotated[str, typer.Option(help="The map of regions.")],
+    output: Output,
+) -> None:
+    """Sums of the product over regions and months beside those of inversions."""
+    from .region_months import write_region_months
+
+    table = write_region_months(output, target, flux, attributes, regions, variable=variable, kind=kind)
+    typer.echo(f"{output}: {table['region'].nunique()} regions, {len(table)} months of them", err=True)
+
+
+@app.command()
 def yields(
     table: Annotated[Path, typer.Option(help="Table of yields by county or state and year.")],
     crop: Annotated[str, typer.Option(help="maize, soybean or wheat.")],

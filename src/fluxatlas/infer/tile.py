@@ -19,7 +19,7 @@ from ..grid import Tile
 from ..ingest.atmosphere import series_of
 from ..tiles.cells import ActiveCells, read_cells
 from ..tiles.piece import dates_of
-from ..train.member import Member
+from ..train.member import Member, constraint_of
 from ..train.scaler import FAR
 from .blocks import run_blocks
 from .kernel import BlockResult, Job, forget_context
@@ -102,6 +102,8 @@ class TileJob:
         self.members, self.settings = [str(path) for path in members], settings or InferBlock()
         loaded = check_members(self.members, tile.grid.name)
         self.network, self.system = loaded[0].network, loaded[0].system
+        constraint = constraint_of(loaded, self.members)
+        self.about = {"constraint": json.dumps(constraint, sort_keys=True)} if constraint else {}
         self.series = series_of(self.system.slow, series)
         self.hashes = [files.file_hash(path) for path in self.members]
         self.cells: ActiveCells = read_cells(attributes, tile, self.system)
@@ -152,7 +154,7 @@ class TileJob:
                 dates,
                 members=len(self.members),
                 settings=self.settings,
-                attrs={**self._attrs("tile", state_in), **_summary(report, self.tile, dates)},
+                attrs={**self._attrs("tile", state_in), **self.about, **_summary(report, self.tile, dates)},
             )
             report.seconds["write"] = time.perf_counter() - begin
         self._write_state(state_out, results, dates[-1], spinup=False, state_in=state_in)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from typing import Any
 
-from ..errors import ConfigError
+from ..errors import ConfigError, counted
 
 SYNTHETIC_TITLE = "Synthetic Earth (not real)"
 SYNTHETIC_NOTE = (
@@ -20,13 +22,15 @@ SYNTHETIC_LICENCE = "for tests and demonstrations only: not to be passed on as a
 class About:
     """Facts of a run that its products carry; the default is for files that are made without a workflow.
 
-    ``inputs`` are lines ``what: title. Citation``.
+    ``inputs`` are lines ``what: title. Citation``. ``constraint`` is what sums of the members' fluxes were held to in
+    training (``about`` of ``train/regional/target.nc``); the product takes it from its members.
     """
 
     run: str = "fluxatlas"
     domain: str = "domain"
     synthetic: bool = False
     inputs: tuple[str, ...] = ()
+    constraint: Mapping[str, Any] | None = None
 
     def title(self, text: str) -> str:
         """``text`` as a title, which says so where the world is made up."""
@@ -38,7 +42,22 @@ class About:
 
     def to_json(self) -> str:
         """For a command line."""
-        return json.dumps(asdict(self), sort_keys=True, ensure_ascii=False)
+        found = {key: value for key, value in asdict(self).items() if key != "constraint" or value}
+        return json.dumps(found, sort_keys=True, ensure_ascii=False)
+
+    @property
+    def held_to(self) -> str:
+        """One sentence: what training was held to beside sites; empty where it was not."""
+        found = self.constraint
+        if not found:
+            return ""
+        held = "; ".join(f"{name} {', '.join(map(str, years))}" for name, years in found["held_out"].items())
+        return (
+            f"In training its sums over {counted(len(found['regions']), 'region')} and months ({found['years']}) "
+            f"were held to those of {counted(len(found['inversions']), 'inversion')} as {found['flux_name']} "
+            f"(preset {found['target_kind']}: {found['flux_meaning']}), {found['flux_sign']}; "
+            f"region-years held out: {held or 'none'}."
+        )
 
     @classmethod
     def from_json(cls, text: str) -> About:

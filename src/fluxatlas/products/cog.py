@@ -6,6 +6,7 @@ A cell without a single value in the period is nodata.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -187,6 +188,7 @@ def _describe(file: Any, source: Daily, period: str, packing: tuple[float, float
         run=about.run,
         domain=about.domain,
         inputs="\n".join(about.inputs),
+        **({"constraint": json.dumps(dict(about.constraint), sort_keys=True)} if about.constraint else {}),
         source=source.path.name,
         history=f"{source.attrs['history']}\n{_now()} fluxatlas {files.__version__} products cog",
     )

@@ -6,10 +6,11 @@ The packed integers of the tiles are copied as they are: nothing is unpacked, ro
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,8 @@ def write_daily(
     described = get_system(system)
     model = _describe(paths, variable)
     provenance = _provenance(settings, described, paths)
-    attrs = metadata.dataset(variable, year, mosaic, described, settings, about or About(), provenance)
+    told = replace(about or About(), constraint=_constraint(paths[0]))
+    attrs = metadata.dataset(variable, year, mosaic, described, settings, told, provenance)
     with files.atomic(output) as partial, netCDF4.Dataset(partial, "w", format="NETCDF4") as target:
         target.setncatts(attrs)
         _write_axes(target, mosaic, year)
@@ -72,6 +74,13 @@ def write_daily(
 def _provenance(settings: ProductsBlock, system: System, paths: Sequence[Path]) -> dict[str, str]:
     inputs = {str(Path(*path.parts[-2:])): path for path in paths}
     return files.provenance("products daily", {"system": system.name, **settings.model_dump(mode="json")}, inputs)
+
+
+def _constraint(path: Path) -> dict[str, Any] | None:
+    """What the members of a tile-year were held to beside sites; all tiles have the same members."""
+    with netCDF4.Dataset(path) as tile:
+        found: dict[str, Any] | None = json.loads(getattr(tile, "constraint", "null"))
+    return found
 
 
 def _describe(paths: Sequence[Path], variable: str) -> dict[str, dict[str, Any]]:

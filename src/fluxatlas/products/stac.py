@@ -196,6 +196,7 @@ def _collection(
     start = min(item.common_metadata.start_datetime for item in items if item.common_metadata.start_datetime)
     end = max(item.common_metadata.end_datetime for item in items if item.common_metadata.end_datetime)
     text = [SYNTHETIC_NOTE] * about.synthetic + [f"{title}. Ensemble mean and spread, daily; means as maps."]
+    text += [about.held_to] * bool(about.held_to)
     text += [f"Made of: {'; '.join(about.inputs)}."] * bool(about.inputs)
     collection = pystac.Collection(
         id=name,
@@ -212,7 +213,11 @@ def _collection(
         ],
         extent=pystac.Extent(pystac.SpatialExtent([[west, south, east, north]]), pystac.TemporalExtent([[start, end]])),
         summaries=pystac.Summaries({"proj:epsg": [4326]}),
-        extra_fields={"fluxatlas:synthetic": about.synthetic, "fluxatlas:inputs": list(about.inputs)},
+        extra_fields={
+            "fluxatlas:synthetic": about.synthetic,
+            "fluxatlas:inputs": list(about.inputs),
+            **({"fluxatlas:constraint": dict(about.constraint)} if about.constraint else {}),
+        },
     )
     if about.synthetic:
         collection.add_link(pystac.Link("license", f"./{LICENCE}", "text/plain", about.licence(settings.license)))

@@ -28,6 +28,7 @@ class Inputs:
     attribution: list[Path] = field(default_factory=list)
     history: list[Path] = field(default_factory=list)
     budget: list[Path] = field(default_factory=list)
+    region_months: list[Path] = field(default_factory=list)
     towers: list[Path] = field(default_factory=list)
     sites: list[Path] = field(default_factory=list)
 
@@ -76,6 +77,7 @@ FIGURES: dict[str, FigureRow] = {
     "attribution": FigureRow("responses:attribution", ("attribution",), "What drives the flux"),
     "loss_curves": FigureRow("training:loss_curves", ("history",), "Training"),
     "budget": FigureRow("budget:budget", ("budget",), "Budget"),
+    "region_months": FigureRow("regions:region_months", ("region_months",), "Regions beside inversions"),
 }
 """All figures of the report by name; the caption of each is ``workflow/report/<name>.rst``."""
 

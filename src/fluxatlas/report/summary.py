@@ -19,6 +19,7 @@ from ..products.about import SYNTHETIC_NOTE, About
 from ..systems import System
 from .catalogue import FIGURES
 from .learning import emulation_section, intervals_section
+from .regions import regions_section
 from .sections import (
     Section,
     budget_section,
@@ -57,6 +58,7 @@ def write_summary(
     truth: PathLike | None = None,
     towers: PathLike | None = None,
     seams: PathLike | None = None,
+    region_months: PathLike | None = None,
     emulation: Sequence[PathLike] = (),
     intervals: Sequence[PathLike] = (),
     figures: Sequence[PathLike] = (),
@@ -71,6 +73,7 @@ def write_summary(
     """
     makers = (
         (budget, budget_section),
+        (region_months, regions_section),
         (protocols, protocols_section),
         (skill, partial(skill_section, synthetic=truth is not None)),
         (prior, prior_section),

@@ -89,6 +89,24 @@ def sites(
 
 
 @app.command()
+def inversions(
+    attributes: Annotated[list[Path], typer.Option(help="Attributes of a tile (repeat for more tiles).")],
+    start: Annotated[int, typer.Option(help="First year.")],
+    end: Annotated[int, typer.Option(help="Last year.")],
+    output_dir: Folder,
+    system: SystemName,
+    settings: Settings = "{}",
+) -> None:
+    """Write what an ensemble of inversions would say of the truth, and the fire that it holds."""
+    from ..systems import get_system
+    from .inversions import write_inversions
+
+    years = list(range(start, end + 1))
+    paths = write_inversions(_earth(settings), get_system(system), attributes, years, output_dir)
+    _say(f"wrote {counted(len(paths), 'file')} of inversions to {output_dir}")
+
+
+@app.command()
 def site_truth(
     bbox: Box,
     start: Annotated[int, typer.Option(help="First year.")],

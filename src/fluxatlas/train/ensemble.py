@@ -8,17 +8,19 @@ from pathlib import Path
 
 from ..errors import MemberMismatchError
 from ..files import file_hash, write_text
-from .member import Member
+from .member import Member, constraint_of
 
 
 def write_ensemble(paths: Sequence[Path], output: Path) -> None:
     """Check that the members fit together and list them with their hashes in ``output`` (JSON).
 
-    Raises :class:`MemberMismatchError` naming the member that is of another system or grid, or reads other drivers.
+    Raises :class:`MemberMismatchError` naming the member that is of another system or grid, reads other drivers, or was
+    held to other sums of regions.
     """
-    first = Member.load(paths[0])
-    for path in paths:
-        member = Member.load(path)
+    members = [Member.load(path) for path in paths]
+    first = members[0]
+    constraint_of(members, paths)
+    for path, member in zip(paths, members, strict=True):
         member.check(system=first.system.key, grid=first.grid, units=first.drivers, where=str(path))
         if list(member.statics) != list(first.statics):
             raise MemberMismatchError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,22 @@ from .networks import Architecture, HierarchicalNetwork
 
 FORMAT = 2
 """Version of the file's layout."""
+
+
+def constraint_of(members: Sequence[Member], paths: Sequence[str | Path]) -> dict[str, Any] | None:
+    """What the sums of ``members`` were held to in training (docs/regional_constraint.md); None where nothing was.
+
+    Raises :class:`MemberMismatchError` for members that were held to different things.
+    """
+    first = members[0].meta.get("constraint")
+    for member, path in zip(members, paths, strict=True):
+        if member.meta.get("constraint") != first:
+            raise MemberMismatchError(
+                f"sums of regions were held to something else in its training than in that of {paths[0]}",
+                where=str(path),
+                hint="one product needs members of one kind: train them again, or leave some out",
+            )
+    return dict(first) if first else None
 
 
 @dataclass

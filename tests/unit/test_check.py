@@ -12,9 +12,13 @@ import yaml
 from typer.testing import CliRunner
 
 import constraint_files
+from fluxatlas.check import tables
+from fluxatlas.check.findings import Findings
 from fluxatlas.check.run import look
 from fluxatlas.cli import app
+from fluxatlas.config import load
 from fluxatlas.errors import FluxAtlasError
+from fluxatlas.run import Run
 
 WEATHER = {
     "tas": (288.0, "K"), "tasmin": (280.0, "K"), "tasmax": (295.0, "K"), "pr": (2.0, "mm d-1"),
@@ -228,3 +232,34 @@ def test_large_data_of_r_are_left_to_the_jobs(sound) -> None:
     config["sites"]["entries"][2] = small
     (problem,) = _found(folder, config)
     assert "cannot be read as R data" in str(problem)
+
+
+@pytest.mark.parametrize(
+    ("kind", "regional", "said"),
+    [
+        ("oco2_mip", {"preset": "ecosystem"}, "hold fire, which no tower sees"),
+        ("oco2_mip", {"preset": "land_sink", "without": ["lateral"]}, ""),
+        (
+            "carbontracker",
+            {"preset": "land_sink", "without": ["lateral"]},
+            "without fire, which the land sink includes",
+        ),
+    ],
+)
+def test_a_preset_that_does_not_follow_from_the_files_is_refused_before_the_first_job(
+    tmp_path: Path, kind: str, regional: dict, said: str
+) -> None:
+    path = getattr(constraint_files, kind)(tmp_path, constraint_files.known_flux())[0]
+    config = {
+        "system": "net_ecosystem_exchange",
+        "period": {"start": 2001, "end": 2001},
+        "forcing": {"source": "synthetic_earth"},
+        "constraints": {"sets": {"inversions": {"path": str(path)}}},
+        "regions": {"maps": {"box": {"path": "region.geojson"}}},
+        "regional": {"constraint": "inversions", "regions": "box", **regional},
+        "train": {"ladder": "network", "strategy": "constrained"},
+    }
+    findings = Findings()
+    with findings.trying("regional"):
+        tables._regional(Run(load(config)), findings)
+    assert len(findings.problems) == bool(said) and all(said in str(one) for one in findings.problems)

@@ -15,6 +15,8 @@ from ..errors import InputError, counted
 from ..gases import year_spans
 from ..ingest.atmosphere import annual_series, read_series, write_series
 from ..ingest.constraints.build import kind_of
+from ..ingest.constraints.inversion_file import Wish
+from ..ingest.constraints.inversions import Inversion
 from ..ingest.sites.inputs import entry_files
 from ..ingest.sites.records import Ledger, SiteRecord
 from ..ingest.sites.table import read_sites
@@ -42,6 +44,9 @@ def look(run: Run, findings: Findings) -> None:
                 findings.unseen.append(f"constraint {name}, which the synthetic Earth makes")
                 continue
             _constraint(name, constraint, findings)
+    if run.regional in run.config.constraints.sets:
+        with findings.trying("regional"):
+            _regional(run, findings)
 
 
 def _series(run: Run, gas: str, findings: Findings) -> AnnualSeries | None:
@@ -148,6 +153,24 @@ def _attributes(run: Run, records: list[SiteRecord], whole: bool, findings: Find
         )
     else:
         findings.notes.append(f"{len(lacking)} of {len(records)} sites are left out of training; {what}")
+
+
+def _regional(run: Run, findings: Findings) -> None:
+    """Whether preset and corrections follow from what the first file of the inversions says that it contains."""
+    from ..train.regional.target import refuse_misfit
+
+    block, constraint = run.config.regional, run.config.constraints.sets[run.regional]
+    files = [name for name in constraint_inputs(constraint) if Path(name).is_file()]
+    if not files or not block.preset:
+        return
+    found = kind_of(constraint, Path(files[0]))
+    if found.family != "inversion":
+        hint = "name a set of inversions in regional.constraint"
+        raise InputError(f"'{run.regional}' is {found.title}, no inversion", where=files[0], hint=hint)
+    wish = Wish(constraint.variable, constraint.units, constraint.sign, constraint.start, constraint.add_fire)
+    content = Inversion(files[:1], found.kind, wish).attrs()
+    refuse_misfit(block.preset, content, list(block.corrections), set(block.without), files[0])
+    findings.seen.append("what sums of regions are held to (preset, corrections, what the inversions contain)")
 
 
 def _constraint(name: str, constraint: Constraint, findings: Findings) -> None:

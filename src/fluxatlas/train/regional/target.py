@@ -140,7 +140,7 @@ def compose(
             f"there is no target '{kind}'{nearest(kind, PRESETS)}", hint=f"choose from {', '.join(PRESETS)}"
         )
     _whole(month, regions, members, where)
-    _fits(kind, content, [one.name for one in corrections], set(without), where)
+    refuse_misfit(kind, content, [one.name for one in corrections], set(without), where)
     corrected = np.asarray(members, float).copy()
     for one in corrections:
         _check(one, members)
@@ -180,8 +180,8 @@ def _whole(month: Months, regions: Sequence[str], members: FloatArray, where: st
         )
 
 
-def _fits(kind: str, content: Mapping[str, Any], given: Sequence[str], without: set[str], where: str) -> None:
-    """Refuse what the flux contains where preset and corrections do not follow from it."""
+def refuse_misfit(kind: str, content: Mapping[str, Any], given: Sequence[str], without: set[str], where: str) -> None:
+    """Raise :class:`InputError` where preset ``kind`` and corrections ``given`` do not fit what the flux contains."""
 
     def refuse(what: str, hint: str) -> None:
         raise InputError(what, where=where, hint=hint)

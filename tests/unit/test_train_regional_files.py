@@ -380,10 +380,14 @@ def finetuning(*words: str, **changes: Any) -> list[str]:
         (lambda d: d.rename({FIELD: "sink"}), "of no known kind"),
     ],
 )
-def test_months_and_units_are_judged_when_files_are_ingested(made: Path, change: Any, said: str) -> None:
+def test_months_and_units_are_judged_when_files_are_ingested(
+    made: Path, tmp_path: Path, change: Any, said: str
+) -> None:
+    path = tmp_path / "other.nc"
     with xr.open_dataset("gcb.nc") as data:
-        change(data.load()).to_netcdf("other.nc")
-    message = refused("ingest", "constraint", "build", "--settings", '{"path": "other.nc"}', "--output", "no.nc")
+        change(data.load()).to_netcdf(path)
+    settings = json.dumps({"path": str(path)})
+    message = refused("ingest", "constraint", "build", "--settings", settings, "--output", "no.nc")
     assert re.search(said, message) and not Path("no.nc").exists(), message
 
 
@@ -391,9 +395,9 @@ def test_months_and_units_are_judged_when_files_are_ingested(made: Path, change:
     ("factor", "said"),
     [(-2.0, "the sign is the other way round"), (44.009 / 12.011, "values are of CO2, not of C"), (365.25, "per year")],
 )
-def test_sign_unit_and_species_show_in_the_sum_of_the_globe(made: Path, factor: float, said: str) -> None:
-    path = whole_year("cms_flux", made, known_flux(), factor)
-    words = ["--settings", json.dumps({"path": path.name, "kind": "cms_flux"}), "--output", "no.nc"]
+def test_sign_unit_and_species_show_in_the_sum_of_the_globe(tmp_path: Path, factor: float, said: str) -> None:
+    path = whole_year("cms_flux", tmp_path, known_flux(), factor)
+    words = ["--settings", json.dumps({"path": str(path), "kind": "cms_flux"}), "--output", "no.nc"]
     message = refused("ingest", "constraint", "build", *words)
     assert said in message and not Path("no.nc").exists(), message
 

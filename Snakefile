@@ -4,6 +4,7 @@
 #   snakemake --cores 2 --configfile config/examples/walnut_gulch_2008.yaml
 #   snakemake --cores 2 results/demo/infer/N36W008/2001.nc              one tile-year alone
 #   snakemake --cores 2 twin                                             both twin worlds, judged by their truth
+#   snakemake --cores 2 benchmark                                        models and transfers on the same folds, one table
 #
 # Rules hold paths and call the command line; all logic is in src/fluxatlas and tested there.
 from snakemake.utils import min_version
@@ -25,6 +26,7 @@ include: "workflow/rules/products.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/twin.smk"
+include: "workflow/rules/experiments.smk"
 
 
 report: "workflow/report/workflow.rst"

@@ -27,7 +27,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for name in (*STAGES, "config", "twin"):
+for name in (*STAGES, "config", "twin", "experiments"):
     app.add_typer(importlib.import_module(f".{name}.commands", __package__).app, name=name)
 
 
@@ -255,7 +255,9 @@ def main() -> None:
     """Run the command line; a user's error is one message and exit status 1."""
     words = listed(sys.argv[1:])
     try:
-        app(args=unfolded(words) if words[:1] and words[0] in (*STAGES, "twin") else words)  # those that rules write
+        app(
+            args=unfolded(words) if words[:1] and words[0] in (*STAGES, "twin", "experiments") else words
+        )  # those that rules write
     except FluxAtlasError as problem:
         print(f"error: {problem}", file=sys.stderr)
         sys.exit(1)

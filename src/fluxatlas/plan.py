@@ -12,6 +12,7 @@ import math
 from dataclasses import dataclass
 
 from .errors import FluxAtlasError
+from .experiments.grid import SCRATCH
 from .grid import Tile
 from .loading import load_object
 from .paths import RESOURCES
@@ -109,6 +110,21 @@ def plan(run: Run) -> list[StagePlan]:
     return rows
 
 
+def benchmark(run: Run) -> tuple[int, float]:
+    """Jobs and core-hours of `snakemake benchmark`, beside what it shares with the run: pretraining of each cell and
+    seed, and the steps of every experiment in each of its folds."""
+    train, block, cost = run.config.train, run.config.experiments, calibration()["train"]
+    step = train.batch * (train.sequence_days + train.warmup_days)
+    starts = {(one.model, one.number) for one in run.experiments if one.transfer != SCRATCH}
+    wider = (train.hidden / 32) ** 0.93
+    days = sum(CELL_COSTS[cell][1] for cell, _ in starts) * run.config.synthesize.site_days * train.pretrain_epochs
+    for one in run.experiments:
+        folds = block.folds if one.split == "space" else 1
+        days += step * train.finetune_steps * folds * CELL_COSTS.get(one.model, (0.0, 0.0))[1]
+    jobs = len(starts) + len(run.experiments) + 1
+    return jobs, (jobs * cost.seconds_per_job + wider * days * cost.seconds_per_unit) / 3600
+
+
 def _inference_memory(run: Run) -> float:
     """Predicted peak memory [MB] of the largest tile-year; the same number that inference checks before it starts."""
     from .infer.memory import of_tile
@@ -192,6 +208,8 @@ def table(run: Run, cores: int) -> str:
     )
     hours = wall_hours(rows, cores)
     lines += ["", f"about {_duration(hours)} on {cores} cores like those of resources/calibration.csv"]
+    jobs, hours = benchmark(run)
+    lines.append(f"`snakemake benchmark` (not part of the run): {jobs:,} jobs more, {hours:.2f} core-hours")
     needed, allowed = next(r.memory_mb for r in rows if r.stage == "infer"), run.config.infer.memory_mb
     if needed > allowed:
         lines.append(f"infer.memory_mb is {allowed:,}: inference will refuse to start; set it to {needed:,.0f} or more")

@@ -19,6 +19,7 @@ from .config.model import block_of
 from .config.regional import summed_flux
 from .config.regions import region_inputs
 from .errors import ConfigError, counted
+from .experiments.grid import Experiment, experiments
 from .run_inputs import RunInputs
 
 if TYPE_CHECKING:
@@ -161,6 +162,17 @@ class Run(RunInputs):
         if name == "train":  # folds depend on the members: what counts is their number
             block = block.model_copy(update={"folds": block.n_folds})
         return leaves.Settings(name, leaves.handed(block, job), leaves.recorded(block, job))
+
+    @cached_property
+    def experiments(self) -> list[Experiment]:
+        """The grid of experiments of `snakemake benchmark`, those that tell most first."""
+        return experiments(self.config.experiments)
+
+    def start_settings(self, model: str) -> leaves.Settings:
+        """What the network with the cell ``model`` is pretrained with for experiments: it is not told parameters."""
+        block, own = self.config.train, {"cell": model, "code": 0}
+        handed, compared = (made(block, "experiment_start") | own for made in (leaves.handed, leaves.recorded))
+        return leaves.Settings("train", handed, compared)
 
     @property
     def twin_seeds(self) -> list[int]:

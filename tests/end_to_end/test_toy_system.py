@@ -53,8 +53,17 @@ CONFIG = {
         "warmup_days": 10,
         "pretrain_epochs": 10,
         "finetune_epochs": 15,
+        "finetune_steps": 60,
         "block_distance_km": 5,
         "baselines": ["process", "trees"],
+    },
+    "experiments": {
+        "models": ["gru"],
+        "transfers": ["finetune", "none"],
+        "splits": ["space"],
+        "seeds": 1,
+        "references": ["process", "mean"],
+        "folds": 2,
     },
     "report": {"dpi": 60},
 }
@@ -87,7 +96,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Run]:
     path = os.pathsep.join([str(TESTS), *filter(None, [os.environ.get("PYTHONPATH")])])
     with forked.fluxatlas_command(folder) as commands:
         found = os.pathsep.join([str(commands), str(Path(sys.executable).parent), os.environ["PATH"]])
-        done = forked.snakemake("--cores", "2", *place, env={"PYTHONPATH": path, "PATH": found})
+        done = forked.snakemake("all", "benchmark", "--cores", "2", *place, env={"PYTHONPATH": path, "PATH": found})
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
     return folder, Run(load(folder / "toy.yaml"))
 
@@ -144,3 +153,14 @@ def test_everything_the_workflow_names_is_there_and_nothing_of_the_flagship(run:
     assert not [name for name in names if "ch4" in name or "tsl" in name or "swc" in name]
     with xr.open_dataset(folder / toy.paths("synthesize", "samples.nc"), engine="netcdf4") as samples:
         assert set(samples.data_vars) >= {"nee", "gpp", "reco", "co2", "lai"} and "ch4" not in samples
+
+
+def test_experiments_of_models_and_transfers_stand_in_one_table(run: tuple[Path, Run]) -> None:
+    folder, toy = run
+    assert all((folder / toy.paths("experiments", f"{one.name}.csv")).exists() for one in toy.experiments)
+    assert len(toy.experiments) == 4 and (folder / toy.paths("experiments", "scores.png")).stat().st_size > 10_000
+    table = pd.read_csv(folder / toy.paths("experiments", "scores.csv"))
+    rmse = table[table["score"] == "rmse"].set_index(["model", "transfer"])["value"]
+    # towers make more of light than the process model: simulation helps, and what towers teach helps besides
+    assert rmse["gru", "finetune"] < rmse["gru", "none"] and rmse["gru", "finetune"] < rmse["mean", "none"]
+    assert set(table["sites"]) == {len(PLACES)} and set(table["target"]) == {"nee"} and len(rmse) == 4

@@ -36,6 +36,7 @@ ORDER = (
         "results",
         "report",
         "explore",
+        "experiments",
         "testing",
         "progress",
         "inspect",

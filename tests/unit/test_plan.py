@@ -1,13 +1,14 @@
 """Plan and status: numbers against an independent count, text for people."""
 
 import pytest
+import yaml
 from typer.testing import CliRunner
 
 import forked
 from fluxatlas.cli import app
 from fluxatlas.config import load
 from fluxatlas.paths import REPOSITORY
-from fluxatlas.plan import calibration, plan, table, wall_hours, work
+from fluxatlas.plan import benchmark, calibration, plan, table, wall_hours, work
 from fluxatlas.run import Run
 from fluxatlas.status import FileStatus, parse
 from fluxatlas.status import table as status_table
@@ -72,3 +73,20 @@ def test_status_groups_snakemakes_summary() -> None:
     assert files[1] == FileStatus(run.paths.flux(first, 2002), "infer", "stale", "updated input files")
     text = status_table(run, files)
     assert f"{first:<12}#s" in text and f"{second:<12}.." in text and "updated input files" in text
+
+
+def test_the_benchmark_is_counted_as_snakemake_counts_it_and_costs_what_its_steps_cost(tmp_path) -> None:
+    grid = {"models": ["gru", "lstm"], "transfers": ["finetune", "none"], "shares": [1.0, 0.5], "references": ["trees"]}
+    data = yaml.safe_load(DEMO.read_text()) | {"experiments": grid}
+    (tmp_path / "c.yaml").write_text(yaml.safe_dump(data))
+    options = ("-n", "-q", "rules", "--directory", str(tmp_path), "--configfile", str(tmp_path / "c.yaml"))
+    done = forked.snakemake("benchmark", *options)
+    assert done.returncode == 0, done.stdout + done.stderr
+    counts = dict(line.split() for line in (done.stdout + done.stderr).splitlines() if len(line.split()) == 2)
+    jobs, hours = benchmark(Run(load(data)))
+    assert jobs == sum(int(counts[name]) for name in ("experiment", "experiment_start", "benchmark"))
+    assert int(counts["experiment"]) == 2 * 2 * 2 * 2 * 2 + 2 * 2 * 2 and int(counts["experiment_start"]) == 2 * 2
+    longer = benchmark(Run(load(data | {"train": data["train"] | {"finetune_steps": 2000}})))[1]
+    # 16 networks with a GRU and 16 with an LSTM (0.3 of its cost) in 5 folds of space and one of later years
+    steps = 1000 * 32 * (365 + 60) * 8 * (1 + 0.3) * (5 + 1)
+    assert longer - hours == pytest.approx(steps * calibration()["train"].seconds_per_unit / 3600, rel=1e-6)

@@ -16,6 +16,7 @@ from .atmosphere import AtmosphereBlock
 from .base import Block, problems
 from .constraints import ConstraintsBlock
 from .evaluate import EvaluateBlock
+from .experiments import ExperimentsBlock
 from .forcing import ForcingBlock
 from .infer import InferBlock
 from .names import wrong_names
@@ -32,12 +33,12 @@ from .train import TrainBlock
 
 _JOBS_OF_THE_SYSTEM = (
     "forcing", "attributes", "site_inputs", "synthesize", "regional_points", "pretrain", "baseline", "daily", "budget",
-    "stac", "figure",
+    "stac", "figure", "experiment_start", "experiment",
 )  # fmt: skip
 
 _HANDED = (
     "forcing", "static", "regions", "regional", "synthetic_earth", "synthesize", "train", "infer", "products",
-    "evaluate", "report", "sites",
+    "evaluate", "report", "sites", "experiments",
 )  # fmt: skip
 """Blocks whose leaves jobs are handed as JSON; those of the others are paths, wildcards and options of their own.
 A job that reads two of them is handed the first one whole, and leaves of the other as options."""
@@ -82,6 +83,8 @@ class Config(Block):
     """What is made from the tiles."""
     evaluate: EvaluateBlock = Field(default_factory=EvaluateBlock)
     """Comparison with sites, towers and, for the synthetic Earth, the truth."""
+    experiments: ExperimentsBlock = Field(default_factory=ExperimentsBlock)
+    """The grid of experiments on models and transfers that `snakemake benchmark` runs."""
     report: ReportBlock = Field(default_factory=ReportBlock)
     """Figures and pages."""
 

@@ -16,7 +16,7 @@ Baseline = Literal["process", "trees", "no_pretraining", "no_knowledge"]
 class TrainBlock(Block):
     """Settings of the stage ``train``: pretraining on synthetic samples, fine-tuning on sites, baselines."""
 
-    jobs = ("pretrain", "finetune", "baseline")
+    jobs = ("pretrain", "finetune", "baseline", "experiment_start", "experiment")
     moved = {"diffusivity": "train.options.diffusivity"}
 
     years: tuple[int, int] | None = Field(
@@ -38,7 +38,7 @@ class TrainBlock(Block):
     seed: int = Field(1, ge=0)
     """Seed of everything random; member m uses seed + m."""
 
-    cell: Cell = "gru"
+    cell: Cell = Field("gru", json_schema_extra=leaf("pretrain", "finetune", "baseline"))
     """How the sub-modules remember the days before (docs/learning.md, Sequence cells)."""
     window_days: int = Field(365, ge=2, le=3660)
     """Days that the cells tcn, transformer and itransformer see, the day itself included; the others need no limit."""
@@ -48,7 +48,7 @@ class TrainBlock(Block):
     """Layers of the cell of each sub-module."""
     dropout: float = Field(0.0, ge=0, lt=0.9)
     """Dropout of hidden units while training."""
-    code: int = Field(12, ge=0, le=256)
+    code: int = Field(12, ge=0, le=256, json_schema_extra=leaf("pretrain", "finetune", "baseline"))
     """Numbers into which each sub-module condenses the parameters of the process model; 0: it is not told them."""
     head: str = ""
     """How the fluxes are made, a head of the system; empty: its first, by physics. 'free' is an ablation."""
@@ -79,9 +79,9 @@ class TrainBlock(Block):
     )
     """With ladder: network or climb. The phases of fine-tuning (docs/learning.md, Strategies): those that the system
     declares, or another list of them."""
-    finetune_steps: int = Field(1000, ge=1, json_schema_extra=leaf("finetune", "baseline"))
+    finetune_steps: int = Field(1000, ge=1, json_schema_extra=leaf("finetune", "baseline", "experiment"))
     """Optimiser steps in each phase of the strategies other than the declared one."""
-    finetune_rate: float = Field(2e-3, gt=0, le=0.1, json_schema_extra=leaf("finetune", "baseline"))
+    finetune_rate: float = Field(2e-3, gt=0, le=0.1, json_schema_extra=leaf("finetune", "baseline", "experiment"))
     """Highest learning rate of fine-tuning; a phase takes its own share of it."""
     regional_weight: float = Field(1.0, gt=0, le=1e4, json_schema_extra=leaf("finetune", "baseline"))
     """With strategy: constrained. Weight of the sums of regions beside the loss of the sites."""
@@ -93,7 +93,7 @@ class TrainBlock(Block):
     """Compare mean, season and anomalies of a region, each with its own variance, instead of months."""
     regional_draw: int = Field(0, ge=0, le=10_000, json_schema_extra=leaf("finetune", "baseline"))
     """Points of each region in each of two independent draws, in every step; 0: all points in every step."""
-    rehearsal: float = Field(0.5, ge=0, lt=1, json_schema_extra=leaf("finetune", "baseline"))
+    rehearsal: float = Field(0.5, ge=0, lt=1, json_schema_extra=leaf("finetune", "baseline", "experiment"))
     """Share of synthetic sequences in each batch of fine-tuning."""
     patience: int = Field(8, ge=1)
     """Epochs without a better validation score before a stage stops."""

@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -21,7 +21,7 @@ from ..config.train import TrainBlock
 from ..systems import System
 from .adapt import adapt
 from .data import FloatArray, SequenceSet
-from .finetune import Split, finetune, split_sites
+from .finetune import Mask, finetune, split_sites
 from .member import Member
 from .predict import site_table, table
 from .pretrain import new_network, pretrain
@@ -81,30 +81,43 @@ def tree_features(data: SequenceSet, system: System) -> tuple[FloatArray, list[s
 def trees(sites: SiteData, system: System, settings: TrainBlock) -> list[pd.DataFrame]:
     """Gradient-boosted trees for the flux and the observed outputs, per fold."""
     features = [tree_features(data, system)[0] for data in sites.sets]
-    wanted = [name for name in (system.flux, *system.outputs) if any(name in data.targets for data in sites.sets)]
+    wanted = dict.fromkeys((system.flux, *system.outputs))
     found: list[pd.DataFrame] = []
     for fold in range(settings.members):
         split = split_sites(sites, system.flux, settings, fold, settings.seed + fold)
-        scales = {flux.variable: flux.scale for flux in system.fluxes}
-        models = {
-            name: _grow(name, scales.get(name), features, sites, split, settings.seed + fold)
-            for name in dict.fromkeys(wanted)
-        }
-        for data, inputs, hidden in zip(sites.sets, features, split.hidden, strict=True):
-            predicted = {
-                name: _apply(model, inputs, data.targets[name])
-                for name, model in models.items()
-                if model is not None and name in data.targets
-            }
-            found.append(table("trees", fold, data, predicted, hidden))
+        predicted = tree_predictions(tuple(wanted), features, sites, split.hidden, system, settings.seed + fold)
+        for data, mine, hidden in zip(sites.sets, predicted, split.hidden, strict=True):
+            found.append(table("trees", fold, data, mine, hidden))
     return found
 
 
+def tree_predictions(
+    names: Sequence[str],
+    features: list[FloatArray],
+    sites: SiteData,
+    hidden: Sequence[Mask],
+    system: System,
+    seed: int,
+) -> list[dict[str, FloatArray]]:
+    """Predictions (time, site) of trees of variables ``names`` on observed days of each set, grown on what is not
+    ``hidden`` (time, site); ``features`` are those of :func:`tree_features` for each set."""
+    scales = {flux.variable: flux.scale for flux in system.fluxes}
+    models = {name: _grow(name, scales.get(name), features, sites, hidden, seed) for name in names}
+    return [
+        {
+            name: _apply(model, inputs, data.targets[name])
+            for name, model in models.items()
+            if model is not None and name in data.targets
+        }
+        for data, inputs in zip(sites.sets, features, strict=True)
+    ]
+
+
 def _grow(
-    name: str, scale: float | None, features: list[FloatArray], sites: SiteData, split: Split, seed: int
+    name: str, scale: float | None, features: list[FloatArray], sites: SiteData, unseen: Sequence[Mask], seed: int
 ) -> HistGradientBoostingRegressor | None:
     rows, values, weights = [], [], []
-    for data, inputs, hidden in zip(sites.sets, features, split.hidden, strict=True):
+    for data, inputs, hidden in zip(sites.sets, features, unseen, strict=True):
         if name not in data.targets:
             continue
         use = np.isfinite(data.targets[name]) & ~hidden
@@ -182,11 +195,11 @@ def process_model(sites: SiteData, system: System) -> list[pd.DataFrame]:
     found = []
     for data in sites.sets:
         unseen = np.ones((len(data.dates), len(data.sites)), bool)
-        found.append(table("process", 0, data, _simulated(data, system), unseen))
+        found.append(table("process", 0, data, simulated(data, system), unseen))
     return found
 
 
-def _simulated(data: SequenceSet, system: System) -> dict[str, FloatArray]:
+def simulated(data: SequenceSet, system: System) -> dict[str, FloatArray]:
     """Outputs of the process model (time, site), NaN outside the segments; segments of the same days run together."""
     spans: dict[tuple[int, int], list[int]] = {}
     for site, start, stop in data.segments:

@@ -46,12 +46,12 @@ def _after(context: typer.Context) -> None:
 
 
 def _keep_denormals() -> None:
-    """Undo what :func:`_begin` set for this thread: whoever calls a command in a process of its own goes on with it."""
+    """Undo what :func:`begin` set for this thread: whoever calls a command in a process of its own goes on with it."""
     if torch := sys.modules.get("torch"):
         torch.set_flush_denormal(False)
 
 
-def _begin(settings: str, threads: int) -> TrainBlock:
+def begin(settings: str, threads: int) -> TrainBlock:
     """Parse the settings, limit the threads and flush denormal numbers until the command ends."""
     import torch
 
@@ -106,7 +106,7 @@ def pretrain(
     threads: Threads = 1,
 ) -> None:
     """Pretrain one member on synthetic samples of the process model."""
-    block, started = _begin(settings, threads), time.monotonic()
+    block, started = begin(settings, threads), time.monotonic()
     from ..files import write_text
     from ..grid import get_grid
     from ..systems import get_system
@@ -158,7 +158,7 @@ def finetune(
     threads: Threads = 1,
 ) -> None:
     """Adapt a pretrained member to the sites, and predict those of its fold with what the others teach."""
-    block, started = _begin(settings, threads), time.monotonic()
+    block, started = begin(settings, threads), time.monotonic()
     from ..files import write_text
     from ..ingest.atmosphere import series_of
     from .adapt import adapt
@@ -167,10 +167,10 @@ def finetune(
     from .predict import write_table
     from .sites import read_sites
 
-    begin = Member.load(pretrained)
-    regional = _regional(regional_target, regional_points, begin.system, block)
-    known = series_of(begin.system.slow, series or ())
-    sites = read_sites(sites_attributes, sites_forcing, observations, begin.system, block.block_distance_km, known, gap)
+    first = Member.load(pretrained)
+    regional = _regional(regional_target, regional_points, first.system, block)
+    known = series_of(first.system.slow, series or ())
+    sites = read_sites(sites_attributes, sites_forcing, observations, first.system, block.block_distance_km, known, gap)
     meta = _meta(
         block,
         samples=samples,
@@ -181,8 +181,8 @@ def finetune(
         **({"regional_target": regional_target} if regional_target else {}),
         **({"regional_points": regional_points} if regional_points else {}),
     )
-    data = read_samples(samples, begin.system)
-    found = adapt(begin, data, sites, block, member, checkpoint, meta, regional=regional)
+    data = read_samples(samples, first.system)
+    found = adapt(first, data, sites, block, member, checkpoint, meta, regional=regional)
     write_text(history, found.history.to_csv(index=False))
     write_text(intervals, found.intervals.to_csv(index=False, float_format="%.6g"))
     write_text(parameters, found.parameters.to_csv(index=False, float_format="%.6g"))
@@ -209,7 +209,7 @@ def baselines(
     threads: Threads = 1,
 ) -> None:
     """Predict all sites with what the ensemble is compared with, on the same folds."""
-    block, started = _begin(settings, threads), time.monotonic()
+    block, started = begin(settings, threads), time.monotonic()
     if only:
         block = type(block).model_validate({**block.model_dump(), "baselines": [only]})
     from ..ingest.atmosphere import series_of

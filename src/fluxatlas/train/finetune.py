@@ -67,8 +67,8 @@ def split_rest(data: SiteData, hidden: tuple[Mask, ...], flux: str, settings: Tr
     for part in kept:
         mine = out[begin : begin + len(part.sites)]
         begin += len(part.sites)
-        training.append(_weighted(part.only(~mine), flux))
-        validation.append(_weighted(part.only(mine), flux))
+        training.append(weighted(part.only(~mine), flux))
+        validation.append(weighted(part.only(mine), flux))
     return Split(hidden, tuple(training), tuple(validation))
 
 
@@ -93,7 +93,7 @@ def without(data: SequenceSet, hidden: Mask) -> SequenceSet:
     return data.observed(lambda _, values: np.where(hidden, np.float32(np.nan), values))
 
 
-def _weighted(data: SequenceSet, flux: str) -> SequenceSet:
+def weighted(data: SequenceSet, flux: str) -> SequenceSet:
     """Each site weighs one over the square root of its observed days, so that long towers do not dominate."""
     days = np.isfinite(data.targets[flux]).sum(axis=0)
     return replace(data, weight=1.0 / np.sqrt(np.maximum(days, 1)))

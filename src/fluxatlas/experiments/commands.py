@@ -1,0 +1,76 @@
+"""``fluxatlas experiments``: the commands of `snakemake benchmark`; each imports what it needs when it runs."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..train.commands import Attributes, Forcing, Gap, GridName, Observations, Samples, SeriesFiles, SystemName, Threads
+
+app = typer.Typer(no_args_is_help=True, help="Experiments on models and transfers, and one table of them.")
+
+Results = Annotated[list[Path], typer.Option(help="Result of an experiment (CSV); repeat for more.")]
+
+
+@app.command()
+def run(
+    split: Annotated[str, typer.Option(help="What is tested: space, time or random.")],
+    model: Annotated[str, typer.Option(help="A sequence cell, or process, trees, mean, season.")],
+    samples: Samples,
+    sites_attributes: Attributes,
+    sites_forcing: Forcing,
+    observations: Observations,
+    output: Annotated[Path, typer.Option(help="Result to write (CSV).")],
+    system: SystemName,
+    share: Annotated[str, typer.Option(help="Share of the towers to learn from.")] = "1",
+    transfer: Annotated[str, typer.Option(help="The way from simulation to observation.")] = "none",
+    number: Annotated[int, typer.Option(help="Number of the seed, from 0.", min=0)] = 0,
+    start: Annotated[Path | None, typer.Option(help="Pretrained network to begin with.")] = None,
+    folds: Annotated[int, typer.Option(help="Parts the sites are split into.", min=2)] = 5,
+    settings: Annotated[str, typer.Option(help="The block 'train' of the configuration as JSON.")] = "{}",
+    grid: GridName = "4km",
+    series: SeriesFiles = None,
+    gap: Gap = 7,
+    threads: Threads = 1,
+) -> None:
+    """Run one experiment: all folds of one model, transfer, split, share of towers and seed."""
+    from ..files import write_text
+    from ..ingest.atmosphere import series_of
+    from ..systems import get_system
+    from ..train.commands import begin
+    from ..train.data import read_samples
+    from ..train.member import Member
+    from ..train.sites import read_sites
+    from .grid import Experiment
+    from .run import run_experiment
+
+    block, begun = begin(settings, threads), time.monotonic()
+    declared = get_system(system)
+    known = series_of(declared.slow, series or ())
+    sites = read_sites(sites_attributes, sites_forcing, observations, declared, block.block_distance_km, known, gap)
+    one = Experiment(split, share, model, transfer, number)
+    first = Member.load(start) if start else None
+    table = run_experiment(one, sites, read_samples(samples, declared), declared, block, folds, grid, first)
+    write_text(output, table.to_csv(index=False, float_format="%.8g"))
+    typer.echo(f"wrote {output} after {time.monotonic() - begun:.1f} s", err=True)
+
+
+@app.command()
+def table(
+    result: Results,
+    output: Annotated[Path, typer.Option(help="Table of scores to write (CSV).")],
+    figure: Annotated[Path | None, typer.Option(help="Figure to write (PNG).")] = None,
+    minimum_days: Annotated[int, typer.Option(min=2, help="Fewest days of a site with scores of its own.")] = 30,
+) -> None:
+    """Bring experiments into one table and one figure, those that are there."""
+    from .scores import write_scores
+
+    scores = write_scores(output, result, minimum_days)
+    if figure:
+        from .figure import write_figure
+
+        write_figure(figure, scores)
+    typer.echo(f"{output}: {len(result)} experiments, {len(scores)} rows", err=True)

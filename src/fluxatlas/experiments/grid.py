@@ -1,0 +1,68 @@
+"""The experiments of a grid, their files, and the order in which they tell most. Imports nothing heavy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product
+
+from ..config.experiments import ExperimentsBlock
+
+SCRATCH = "none"
+"""The transfer that starts from random weights."""
+AXES = ("split", "share", "model", "transfer", "number")
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One cell of the grid: ``model`` is a sequence cell or a reference (then ``transfer`` is :data:`SCRATCH`);
+    ``share`` is written as in file names; ``number`` counts seeds."""
+
+    split: str
+    share: str
+    model: str
+    transfer: str
+    number: int
+
+    @property
+    def name(self) -> str:
+        """Where its result lies below the folder of experiments, without suffix."""
+        return f"{self.split}/{self.share}/{self.model}/{self.transfer}/{self.number}"
+
+
+def experiments(block: ExperimentsBlock) -> list[Experiment]:
+    """All experiments, those that tell most first.
+
+    The first value of each axis is the centre of the grid. First comes what differs from it on no axis, then on one
+    (main effects), and so on; references stand with the centre. References that nothing random is in have one seed,
+    and the process model one share.
+    """
+    found = [*_references(block), *_networks(block)]
+    return sorted(found, key=lambda one: distance(block, one))  # stable
+
+
+def distance(block: ExperimentsBlock, one: Experiment) -> int:
+    """On how many axes an experiment differs from the centre of the grid."""
+    centre = Experiment(block.splits[0], f"{block.shares[0]:g}", block.models[0], block.transfers[0], 0)
+    axes = AXES if one.model in block.models else ("split", "share", "number")
+    return sum(getattr(one, axis) != getattr(centre, axis) for axis in axes)
+
+
+def _networks(block: ExperimentsBlock) -> Iterator[Experiment]:
+    axes = (block.splits, block.shares, block.models, block.transfers, range(block.seeds))
+    for split, share, model, transfer, number in product(*axes):
+        yield Experiment(split, f"{share:g}", model, transfer, number)
+
+
+def _references(block: ExperimentsBlock) -> Iterator[Experiment]:
+    for split, reference in product(block.splits, block.references):
+        shares = block.shares[:1] if reference == "process" else block.shares
+        for share in shares:
+            chance = reference == "trees" or (share < 1 and reference != "process")
+            for number in range(block.seeds if chance else 1):
+                yield Experiment(split, f"{share:g}", reference, SCRATCH, number)
+
+
+def priority(block: ExperimentsBlock, one: Experiment) -> int:
+    """Priority among jobs: 10 for the centre, less the farther from it."""
+    return 10 - distance(block, one)

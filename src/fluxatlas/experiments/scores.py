@@ -1,0 +1,111 @@
+"""The table of a grid of experiments: scores of each experiment, mean and interval over seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy.special import stdtrit
+
+from .. import files, variables
+from ..errors import InputError
+from .run import COLUMNS
+
+CELL = ["split", "share", "model", "transfer"]
+TABLE = (
+    *CELL,
+    *("target", "towers", "score", "value", "low", "high", "seeds", "sites", "days", "unit"),
+)
+QUARTILES = (25, 50, 75)
+
+
+def experiment_scores(rows: pd.DataFrame, minimum_days: int) -> dict[str, float]:
+    """Scores of one experiment (rows of one seed, all folds).
+
+    Over all test days: ``rmse``, ``nrmse`` (by the absolute mean of the observations), ``r2`` (1 - squared error /
+    squared departure from the mean of all) and ``bias`` (predicted - observed). ``site_r2_q25, _q50, _q75`` and
+    ``site_rmse_q50``: over sites with ``minimum_days``. ``between_r2``: means of sites. ``seasonal_r2``: mean seasonal
+    cycles (calendar months less their mean) of all sites. ``effective_samples`` and ``seconds`` are means over folds.
+    """
+    n, o, p = (rows[name].to_numpy(float) for name in ("n", "observed_mean", "predicted_mean"))
+    error, variance = rows["squared_error"].to_numpy(float), rows["observed_variance"].to_numpy(float)
+    mean = np.average(o, weights=n)
+    spread = float((n * (variance + (o - mean) ** 2)).sum())
+    rmse = float(np.sqrt(np.average(error, weights=n)))
+    found = {
+        "rmse": rmse,
+        "nrmse": rmse / abs(mean) if mean else np.nan,
+        "r2": _skill(float((n * error).sum()), spread),
+        "bias": float(np.average(p - o, weights=n)),
+        "between_r2": _skill(float(((p - o) ** 2).sum()), float(((o - o.mean()) ** 2).sum())),
+        "seasonal_r2": _skill(rows["cycle_squared_error"].sum(), rows["cycle_variance"].sum()),
+    }
+    long = (n >= minimum_days) & (variance > 0)
+    if long.any():
+        own = 1 - error[long] / variance[long]
+        found |= {f"site_r2_q{q}": float(np.percentile(own, q)) for q in QUARTILES}
+        found["site_rmse_q50"] = float(np.sqrt(np.median(error[long])))
+    folds = rows.drop_duplicates("fold")
+    return found | {name: float(folds[name].mean()) for name in ("effective_samples", "seconds")}
+
+
+def _skill(error: float, spread: float) -> float:
+    return 1 - error / spread if spread > 0 else float("nan")
+
+
+def score_table(rows: pd.DataFrame, minimum_days: int) -> pd.DataFrame:
+    """Tidy scores (:data:`TABLE`) of all experiments in ``rows``.
+
+    ``value`` is the mean over seeds, ``low`` and ``high`` the 90 % interval of that mean (Student's t; NaN for one
+    seed). Seeds do not say what other sites would: that is in the quartiles over sites. ``towers`` is the mean number
+    that was learnt from.
+    """
+    found = []
+    for key, cell in rows.groupby([*CELL, "target"], sort=False):
+        seeds = [experiment_scores(one, minimum_days) for _, one in cell.groupby("number")]
+        table = pd.DataFrame(seeds)
+        about = dict(zip([*CELL, "target"], key, strict=True))
+        about |= {"towers": cell.drop_duplicates(["number", "fold"])["towers"].mean(), "seeds": len(table)}
+        first = cell[cell["number"] == cell["number"].min()]
+        about |= {"sites": first["site"].nunique(), "days": int(first["n"].sum())}
+        unit = variables.get(str(about["target"])).units
+        for score in table.columns[table.notna().any()]:
+            values = table[score].dropna().to_numpy(float)
+            half = _half_width(values)
+            own = {"rmse": unit, "site_rmse_q50": unit, "bias": unit, "seconds": "s"}.get(score, "1")
+            value = float(values.mean())
+            found.append(
+                {**about, "score": score, "value": value, "low": value - half, "high": value + half, "unit": own}
+            )
+    return pd.DataFrame(found, columns=list(TABLE))
+
+
+def _half_width(values: np.ndarray) -> float:
+    """Half the width of the 90 % interval of the mean of ``values``."""
+    if len(values) < 2:
+        return float("nan")
+    return float(stdtrit(len(values) - 1, 0.95) * values.std(ddof=1) / np.sqrt(len(values)))
+
+
+def read_results(paths: Sequence[str | Path]) -> pd.DataFrame:
+    """Rows of result files; raises :class:`InputError` for a file that is absent or no result."""
+    parts = []
+    for path in paths:
+        if not Path(path).is_file():
+            raise InputError("file not found", where=str(path), hint="run `snakemake benchmark`")
+        table = pd.read_csv(path, dtype={"share": str, "site": str})
+        if list(table.columns) != list(COLUMNS):
+            raise InputError("not the result of an experiment", where=str(path), hint="run `snakemake benchmark`")
+        parts.append(table)
+    if not parts or all(part.empty for part in parts):
+        raise InputError("no experiment has tested anything", hint="check the sites and the block 'experiments'")
+    return pd.concat(parts, ignore_index=True)
+
+
+def write_scores(output: str | Path, paths: Sequence[str | Path], minimum_days: int) -> pd.DataFrame:
+    """Write :func:`score_table` of result files as CSV; return it."""
+    table = score_table(read_results(paths), minimum_days)
+    files.write_text(output, table.to_csv(index=False, float_format="%.6g"))
+    return table

@@ -1,0 +1,318 @@
+"""The grid of experiments: its order, its splits, what may reach a prediction, corrections, scores by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from pydantic import ValidationError
+
+from fluxatlas.config.experiments import ExperimentsBlock
+from fluxatlas.config.train import TrainBlock
+from fluxatlas.errors import ConfigError, InputError
+from fluxatlas.experiments.figure import write_figure
+from fluxatlas.experiments.folds import Fold, make_folds
+from fluxatlas.experiments.grid import Experiment, distance, experiments, priority
+from fluxatlas.experiments.references import climatology
+from fluxatlas.experiments.run import COLUMNS, predictions, run_experiment
+from fluxatlas.experiments.scores import experiment_scores, score_table, write_scores
+from fluxatlas.train.corrected import corrected
+from fluxatlas.train.data import Segment, SequenceSet
+from fluxatlas.train.member import Member
+from fluxatlas.train.pretrain import new_network
+from fluxatlas.train.reweight import importance
+from fluxatlas.train.sites import SiteData
+from toy_system import TOY, carbon
+
+SETTINGS = TrainBlock(
+    hidden=4, code=0, batch=4, sequence_days=60, warmup_days=5, finetune_steps=4, validation_share=0.3, head="exchange"
+)
+DATES = pd.date_range("2001-01-01", "2003-12-31")
+SPLITS = ("space", "time", "random")
+
+
+def series(count: int, seed: int, days: int = len(DATES)) -> SequenceSet:
+    """Places of which every second one shares a block with the one before."""
+    rng, dates = np.random.default_rng(seed), DATES[:days]
+    shape = (days, count)
+    season = 90 * np.sin(2 * np.pi * (dates.dayofyear.to_numpy() - 80) / 365)[:, None]
+    drivers = {
+        "tas": (283 + 5 * rng.normal(size=count) + season / 10 + rng.normal(size=shape)).astype(np.float32),
+        "rsds": np.clip(150 + season + 20 * rng.normal(size=shape), 0, None).astype(np.float32),
+        "lai": np.full(shape, 2, np.float32),
+        "co2": np.full(shape, 380, np.float32),
+    }
+    made = carbon(drivers["rsds"], drivers["tas"], drivers["lai"], drivers["co2"], np.ones(count))
+    return SequenceSet(
+        dates,
+        tuple(f"s{number}" for number in range(count)),
+        np.zeros(count),
+        np.arange(count, dtype=float),
+        np.arange(count) // 2,
+        drivers,
+        {name: rng.uniform(5, 40, count).astype(np.float32) for name in ("clay", "soc")},
+        {name: values.astype(np.float32) for name, values in made.items()},
+        tuple(Segment(site, 0, days) for site in range(count)),
+    )
+
+
+SAMPLES = series(12, 1, 400)
+SITES = SiteData((replace(series(12, 2), targets={"nee": series(12, 2).targets["nee"]}),))
+START = Member(new_network(TOY, SETTINGS, SAMPLES, 1), "4km")
+
+
+def folds(split: str, share: float = 1.0, number: int = 0, sites: SiteData = SITES) -> list[Fold]:
+    return make_folds(sites, "nee", split, share, 3, SETTINGS, number)
+
+
+def labels(parts: Sequence[SequenceSet]) -> np.ndarray:
+    """Where (time, site) the first set has an observation."""
+    return np.isfinite(parts[0].targets["nee"])
+
+
+# --- the grid ---------------------------------------------------------------------------------------------------------
+
+GRID = ExperimentsBlock(
+    models=("gru", "tcn"),
+    transfers=("finetune", "none", "residual"),
+    splits=("space", "time"),
+    shares=(1.0, 0.5),
+    seeds=2,
+)
+
+
+def test_every_combination_is_run_once_and_the_centre_of_the_grid_first() -> None:
+    found = experiments(GRID)
+    networks = [one for one in found if one.model in GRID.models]
+    assert len(networks) == len(set(networks)) == 2 * 3 * 2 * 2 * 2
+    assert found[0].name in ("space/1/gru/finetune/0", "space/1/process/none/0")
+    away = [distance(GRID, one) for one in found]
+    assert away == sorted(away) and away[0] == 0 and max(away) == 5
+    assert {one.name for one in networks if distance(GRID, one) == 1} == {
+        *("space/1/tcn/finetune/0", "space/1/gru/none/0", "space/1/gru/residual/0", "time/1/gru/finetune/0"),
+        *("space/0.5/gru/finetune/0", "space/1/gru/finetune/1"),
+    }
+    assert [priority(GRID, one) for one in found] == sorted((priority(GRID, one) for one in found), reverse=True)
+
+
+def test_references_are_run_as_often_as_chance_is_in_them() -> None:
+    found = [one for one in experiments(GRID) if one.model not in GRID.models]
+    count = pd.Series([one.model for one in found]).value_counts()
+    assert dict(count) == {"process": 2, "trees": 2 * 2 * 2, "mean": 2 * (1 + 2), "season": 2 * (1 + 2)}
+    assert {one.transfer for one in found} == {"none"}
+
+
+def test_a_grid_that_repeats_itself_or_has_no_towers_is_refused() -> None:
+    with pytest.raises(ValidationError, match="each is named once"):
+        ExperimentsBlock(models=("gru", "gru"))
+    with pytest.raises(ValidationError, match="a share of the towers is above 0 and at most 1"):
+        ExperimentsBlock(shares=(1.0, 0.0))
+
+
+# --- splits -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("split", SPLITS)
+@pytest.mark.parametrize("share", [1.0, 0.5])
+def test_training_validation_and_test_are_apart_and_the_test_is_the_same_for_all(split: str, share: float) -> None:
+    for fold, whole in zip(folds(split, share, number=1), folds(split), strict=True):
+        training, validation, tested = labels(fold.split.training), labels(fold.split.validation), fold.hidden[0]
+        assert not (training & tested).any() and not (validation & tested).any()
+        assert (fold.hidden[0] == whole.hidden[0]).all()
+        ran = [{segment.site for segment in part[0].segments} for part in (fold.split.training, fold.split.validation)]
+        learnt = {SITES.sites[site] for site in set.union(*ran)}
+        assert learnt == set(fold.towers) and len(learnt) >= 2
+        assert not (labels(fold.split.training) & labels(fold.split.validation))[:, sorted(ran[0] & ran[1])].any()
+        if split == "space":
+            assert not ran[0] & ran[1] and not tested[:, np.isin(SITES.sites, fold.towers)].any()
+            block = SITES.block
+            assert not set(block[sorted(ran[0])]) & set(block[sorted(ran[1])])
+            assert not set(block[tested.all(axis=0)]) & set(block[~tested.all(axis=0)])
+        else:
+            assert (training | validation | tested)[:, np.isin(SITES.sites, fold.towers)].all()
+
+
+def test_each_site_is_tested_once_in_space_and_its_last_year_in_time() -> None:
+    assert (sum(fold.hidden[0].astype(int) for fold in folds("space")) == 1).all()
+    (fold,) = folds("time")  # three years: the published rule learns from those up to year 6 * 2 // 7 = 1
+    assert (fold.hidden[0] == (DATES.year == 2003)[:, None]).all()
+    last = np.where(labels(fold.split.training))[0].max()
+    assert last < np.where(labels(fold.split.validation))[0].min()
+    (fold,) = folds("random")
+    assert fold.hidden[0].mean() == pytest.approx(1 / 3, abs=0.02)
+
+
+def test_a_smaller_share_of_towers_is_part_of_a_larger_one() -> None:
+    few, more, other = (folds("time", share, number)[0].towers for share, number in ((0.3, 0), (0.6, 0), (0.3, 1)))
+    assert set(few) < set(more) and len(few) == 4 and len(more) == 8 and set(few) != set(other)
+
+
+def test_one_year_has_no_later_one() -> None:
+    first = np.where((DATES.year == 2001)[:, None], SITES.sets[0].targets["nee"], np.nan).astype(np.float32)
+    short = SiteData((replace(SITES.sets[0], targets={"nee": first}),))
+    with pytest.raises(InputError, match="no observation of 'nee' lies in a later year"):
+        folds("time", sites=short)
+
+
+# --- what reaches a prediction ----------------------------------------------------------------------------------------
+
+TRANSFERS = ("none", "finetune", "l2sp", "residual", "stacking", "reweighted", "adversarial")
+
+
+def predicted(model: str, transfer: str, fold: Fold, sites: SiteData = SITES, **settings: object) -> np.ndarray:
+    block = SETTINGS.model_copy(update=settings)
+    one = Experiment("space", "1", model, transfer, 0)
+    return predictions(one, fold, sites, SAMPLES, TOY, block, "4km", START)[0]
+
+
+@pytest.mark.parametrize(
+    ("split", "transfer"), [*(("space", name) for name in TRANSFERS), ("time", "reweighted"), ("random", "none")]
+)
+def test_test_labels_change_no_prediction_and_training_labels_do(split: str, transfer: str) -> None:
+    """Bit by bit, at every site and day: neither weights, nor selection, nor the weights of samples see them."""
+    known = folds(split)[0]
+
+    def with_labels(where: np.ndarray) -> np.ndarray:
+        other = np.where(where, 50.0 - 3.0 * SITES.sets[0].targets["nee"], SITES.sets[0].targets["nee"])
+        changed = SiteData((replace(SITES.sets[0], targets={"nee": other.astype(np.float32)}),))
+        return predicted("gru", transfer, folds(split, sites=changed)[0], changed)
+
+    plain = predicted("gru", transfer, known)
+    assert np.isfinite(plain).all()
+    np.testing.assert_array_equal(with_labels(known.hidden[0]), plain)
+    assert np.abs(with_labels(~known.hidden[0]) - plain).max() > 1e-4
+
+
+def test_weights_of_samples_know_neither_labels_nor_weather_of_what_is_tested() -> None:
+    fold = folds("space")[0]
+    other = {name: np.where(fold.hidden[0], values + 9, values) for name, values in SITES.sets[0].drivers.items()}
+    moved = SiteData((replace(SITES.sets[0], drivers=other),))
+    weights, size = importance(SAMPLES, fold.split.training, TOY)
+    again, same = importance(SAMPLES, folds("space", sites=moved)[0].split.training, TOY)
+    np.testing.assert_array_equal(weights, again)
+    assert size == same and 1 <= size <= len(SAMPLES.sites)
+
+
+def test_a_correction_that_is_zero_is_the_simulator_and_learns_beside_it() -> None:
+    batch = SITES.sets[0].batch(SITES.sets[0].windows(60)[:3], 5)
+    before = {name: value.clone() for name, value in START.network.state_dict().items()}
+    with torch.no_grad():
+        plain = START.network(batch.drivers, batch.statics)[0]["nee"]
+        for stacked in (False, True):
+            network = corrected(START, SAMPLES, stacked, 3).network.train()
+            found, state = network(batch.drivers, batch.statics)
+            torch.testing.assert_close(found["nee"], plain, rtol=1e-5, atol=1e-5)
+            assert not network.base.training and "correction" in state
+            network.parts["correction"].readout.bias += 1.0
+            moved = network(batch.drivers, batch.statics)[0]["nee"]
+            torch.testing.assert_close(moved - plain, network.unit.expand_as(plain), rtol=1e-4, atol=1e-4)
+    fold = folds("space")[0]
+    assert np.abs(predicted("gru", "residual", fold) - predicted("gru", "stacking", fold)).max() > 1e-4
+    for name, value in START.network.state_dict().items():
+        torch.testing.assert_close(value, before[name], rtol=0, atol=0)
+
+
+# --- references and scores --------------------------------------------------------------------------------------------
+
+
+def test_climatology_by_hand() -> None:
+    dates = pd.to_datetime(["2001-01-01", "2001-01-02", "2001-02-01", "2002-01-01", "2002-02-01"])
+    nan = np.nan
+    flux = np.array([[1.0, 10, 7], [3, 10, 7], [8, nan, 7], [99, 99, 99], [99, 99, 99]])
+    part = replace(SITES.sets[0], dates=dates, sites=("a", "b", "c"), targets={"nee": flux})
+    unused = (np.array([[False, False, True]] * 3 + [[True] * 3] * 2),)
+    (plain,) = climatology(SiteData((part,)), "nee", unused, seasonal=False)
+    (season,) = climatology(SiteData((part,)), "nee", unused, seasonal=True)
+    assert (plain == [[4.0, 10.0, 7.0]] * 5).all()  # c is not seen: the mean of the other two
+    # departures of months: a has 2 - 4 and 8 - 4, b 0 and none: January -1, February 4
+    np.testing.assert_allclose(season[[0, 2]], [[2, 10, 6], [8, 14, 11]])
+    np.testing.assert_array_equal(season[3:], season[[0, 2]])
+
+
+def result(**columns: object) -> pd.DataFrame:
+    about = dict.fromkeys(COLUMNS, 0.0) | {"split": "space", "share": "1", "model": "gru", "transfer": "none"}
+    return pd.DataFrame({**about, "target": "nee", "number": 0, "fold": 0, "towers": 3, **columns})
+
+
+def test_scores_are_those_of_the_days_put_together() -> None:
+    rng = np.random.default_rng(4)
+    days = pd.DataFrame({"site": np.repeat(["a", "b", "c"], [10, 40, 200]), "o": rng.normal(3, 1, 250)})
+    days["o"] += days["site"].map({"a": 0, "b": 4, "c": 1})
+    days["p"] = days["o"] + rng.normal(0.3, 0.5, 250)
+    days["e"] = (days["p"] - days["o"]) ** 2
+    groups = days.groupby("site")
+    rows = result(
+        site=["a", "b", "c"],
+        n=groups.size().to_numpy(),
+        observed_mean=groups["o"].mean().to_numpy(),
+        predicted_mean=groups["p"].mean().to_numpy(),
+        observed_variance=groups["o"].var(ddof=0).to_numpy(),
+        squared_error=groups["e"].mean().to_numpy(),
+        cycle_variance=[4.0, 5, 1],
+        cycle_squared_error=[1.0, 1, 3],
+    )
+    found = experiment_scores(rows, 30)
+    assert found["rmse"] == pytest.approx(np.sqrt(days["e"].mean()))
+    assert found["nrmse"] == pytest.approx(found["rmse"] / days["o"].mean())
+    assert found["r2"] == pytest.approx(1 - days["e"].sum() / ((days["o"] - days["o"].mean()) ** 2).sum())
+    assert found["bias"] == pytest.approx((days["p"] - days["o"]).mean()) and found["seasonal_r2"] == 0.5
+    own = [1 - g["e"].sum() / ((g["o"] - g["o"].mean()) ** 2).sum() for site, g in groups if site != "a"]  # a is short
+    assert found["site_r2_q25"] == pytest.approx(np.percentile(own, 25)) and found["site_r2_q50"] == pytest.approx(
+        np.mean(own)
+    )
+
+
+def test_the_interval_is_that_of_the_mean_over_seeds_and_the_table_is_drawn(tmp_path) -> None:
+    parts = [
+        result(site=["a", "b"], n=50, observed_mean=[1.0, 3], predicted_mean=2.0, observed_variance=1.0,
+               squared_error=[value] * 2, number=number, share=share, transfer=transfer)
+        for share in ("1", "0.5") for transfer in ("none", "finetune") for number, value in enumerate((1.0, 4.0, 9.0))
+    ]  # fmt: skip
+    parts += [result(site=["a", "b"], n=50, observed_mean=[1.0, 3], squared_error=4.0, model="trees")]
+    paths = [tmp_path / f"{number}.csv" for number in range(len(parts))]
+    for path, part in zip(paths, parts, strict=True):
+        part.to_csv(path, index=False)
+    table = write_scores(tmp_path / "scores.csv", paths, 30)
+    rmse = table.query("score == 'rmse' and transfer == 'none' and share == '1' and model == 'gru'").iloc[0]
+    assert rmse["value"] == 2 and rmse["seeds"] == 3 and rmse["days"] == 100 and rmse["unit"] == "g m-2 d-1"
+    assert rmse["high"] - 2 == pytest.approx(2.919986 * 1 / np.sqrt(3))  # t of 2 degrees of freedom, sd 1
+    assert np.isnan(table.query("model == 'trees' and score == 'rmse'")["low"].item())
+    assert list(pd.read_csv(tmp_path / "scores.csv").columns) == list(table.columns)
+    write_figure(tmp_path / "scores.png", table)
+    assert (tmp_path / "scores.png").stat().st_size > 10_000
+    (tmp_path / "bad.csv").write_text("a,b\n1,2\n")
+    for path, message in (
+        (tmp_path / "bad.csv", "not the result of an experiment"),
+        (tmp_path / "x.csv", "file not found"),
+    ):
+        with pytest.raises(InputError, match=message):
+            write_scores(tmp_path / "other.csv", [path], 30)
+    assert not (tmp_path / "other.csv").exists()
+
+
+@pytest.mark.parametrize(("model", "split"), [("mean", "space"), ("trees", "time"), ("process", "space")])
+def test_references_are_judged_on_the_same_days(model: str, split: str) -> None:
+    table = run_experiment(Experiment(split, "1", model, "none", 0), SITES, SAMPLES, TOY, SETTINGS, 3, "4km")
+    assert list(table.columns) == list(COLUMNS) and set(table["site"]) == set(SITES.sites)
+    assert (table["n"] == (len(DATES) if split == "space" else 365)).all() and table["effective_samples"].isna().all()
+    scores = experiment_scores(table, 30)
+    if model == "process":
+        assert scores["rmse"] < 1e-5  # the towers are made by it
+    else:
+        assert scores["r2"] < 0 if model == "mean" else scores["r2"] > 0.5
+
+
+def test_a_network_is_run_on_all_folds_and_effective_samples_are_kept() -> None:
+    one = Experiment("space", "0.5", "gru", "reweighted", 0)
+    table = run_experiment(one, SITES, SAMPLES, TOY, SETTINGS, 3, "4km", START)
+    assert set(table["fold"]) == {0, 1, 2} and table["effective_samples"].between(1, 12).all()
+    assert (table["towers"] == 4).all() and set(table["site"]) == set(SITES.sites)
+    assert {"rmse", "effective_samples"} <= set(score_table(table, 30)["score"])
+    with pytest.raises(ConfigError, match="cell"):
+        run_experiment(replace(one, model="grue"), SITES, SAMPLES, TOY, SETTINGS, 3, "4km", START)
+    with pytest.raises(InputError, match="begins with a pretrained network"):
+        run_experiment(one, SITES, SAMPLES, TOY, SETTINGS, 3, "4km")

@@ -1,0 +1,132 @@
+# experiments: models and ways of transfer on the same folds, one small result each, and one table; not part of `all`.
+# In:  samples, site tables
+# Out: <results>/experiments/{scores.csv,scores.png}, .../start/{model}-{number}.pt, .../{split}/{share}/{model}/{transfer}/{number}.csv
+from fluxatlas.experiments.grid import SCRATCH, Experiment, priority
+
+
+def experiment(wildcards):
+    """The experiment of a job."""
+    return Experiment(
+        wildcards.split,
+        wildcards.share,
+        wildcards.model,
+        wildcards.transfer,
+        int(wildcards.number),
+    )
+
+
+def starts(wildcards):
+    """The pretrained network that an experiment begins with, where it does."""
+    return (
+        []
+        if wildcards.transfer == SCRATCH
+        else RUN.paths(
+            "experiments", "start", f"{wildcards.model}-{wildcards.number}.pt"
+        )
+    )
+
+
+rule benchmark:
+    input:
+        expand(
+            "<results>/experiments/{name}.csv",
+            name=[one.name for one in RUN.experiments],
+        ),
+    output:
+        table="<results>/experiments/scores.csv",
+        figure="<results>/experiments/scores.png",
+    log:
+        "<results>/logs/experiments/scores.log",
+    benchmark:
+        "<results>/benchmarks/experiments/scores.tsv"
+    conda:
+        "../envs/fluxatlas.yaml"
+    resources:
+        mem_mb=memory(1000),
+        runtime=minutes(10),
+    params:
+        results=lambda wc, input: repeat("--result", list(input)),
+        days=option("evaluate", "minimum_days"),
+        version=STAGE_VERSIONS["evaluate"],
+    shell:
+        "fluxatlas experiments table {params.results:q} --minimum-days {params.days:q} --output {output.table:q}"
+        " --figure {output.figure:q} 2> {log:q}"
+
+
+rule experiment_start:
+    input:
+        "<results>/synthesize/samples.nc",
+    output:
+        member="<results>/experiments/start/{model}-{number}.pt",
+        history="<results>/experiments/start/{model}-{number}_history.csv",
+        emulation="<results>/experiments/start/{model}-{number}_emulation.csv",
+    log:
+        "<results>/logs/experiments/start_{model}-{number}.log",
+    benchmark:
+        "<results>/benchmarks/experiments/start_{model}-{number}.tsv"
+    wildcard_constraints:
+        model=r"[a-z_]+",
+        number=r"\d+",
+    conda:
+        "../envs/fluxatlas.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(4000),
+        runtime=minutes(240),
+    params:
+        settings=lambda wc: RUN.start_settings(wc.model),
+        grid=RUN.grid.name,
+        system=RUN.system.key,
+        checkpoint=lambda wc: RUN.paths(
+            "experiments", "checkpoints", f"{wc.model}-{wc.number}.pt"
+        ),
+        version=STAGE_VERSIONS["train"],
+    shell:
+        "fluxatlas train pretrain --settings {params.settings:q} --system {params.system:q} --grid {params.grid:q}"
+        " --member {wildcards.number:q} --samples {input:q} --output {output.member:q} --history {output.history:q}"
+        " --emulation {output.emulation:q} --checkpoint {params.checkpoint:q} --threads {threads:q} 2> {log:q}"
+
+
+rule experiment:
+    input:
+        start=starts,
+        samples="<results>/synthesize/samples.nc",
+        sites_attributes="<results>/regrid/sites_attributes.csv",
+        sites_forcing="<results>/regrid/sites_forcing.parquet",
+        observations="<results>/ingest/sites/observations.parquet",
+        series=RUN.series,
+    output:
+        "<results>/experiments/{split}/{share}/{model}/{transfer}/{number}.csv",
+    log:
+        "<results>/logs/experiments/{split}/{share}/{model}/{transfer}/{number}.log",
+    benchmark:
+        "<results>/benchmarks/experiments/{split}/{share}/{model}/{transfer}/{number}.tsv"
+    wildcard_constraints:
+        split=r"[a-z]+",
+        share=r"[0-9.e-]+",
+        model=r"[a-z_]+",
+        transfer=r"[a-z0-9]+",
+        number=r"\d+",
+    priority: lambda wildcards: priority(RUN.config.experiments, experiment(wildcards))
+    conda:
+        "../envs/fluxatlas.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(4000),
+        runtime=minutes(240),
+    params:
+        settings=settings("experiment"),
+        start=lambda wc, input: repeat("--start", input.start),
+        series=RUN.series_options,
+        gap=option("sites", "completion_gap_days"),
+        folds=option("experiments", "folds"),
+        grid=RUN.grid.name,
+        system=RUN.system.key,
+        version=STAGE_VERSIONS["train"],
+    shell:
+        "fluxatlas experiments run --settings {params.settings:q} --system {params.system:q} --grid {params.grid:q}"
+        " --split {wildcards.split:q} --share {wildcards.share:q} --model {wildcards.model:q}"
+        " --transfer {wildcards.transfer:q} --number {wildcards.number:q} --folds {params.folds:q} {params.start:q}"
+        " --samples {input.samples:q} --sites-attributes {input.sites_attributes:q}"
+        " --sites-forcing {input.sites_forcing:q} --observations {input.observations:q} {params.series:q}"
+        " --completion-gap-days {params.gap:q} --output {output:q} --threads {threads:q} 2> {log:q}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -50,4 +51,5 @@ def farewell(run: Run, page: str | None, asked: Sequence[str] = ()) -> str:
     width = max(map(len, files), default=0)
     lines = [f"  {path:<{width}}  {what}" for path, what in files.items()]
     note = [] if page else ["  (Snakemake's report could not be made; run `snakemake --report` to see why)"]
-    return "\n".join(["", f"Done: {run.describe()}", "Worth opening:", *lines, *note, ""])
+    look = ["In the browser:", f"  fluxatlas explore {shlex.quote(str(run.paths.root))}"]
+    return "\n".join(["", f"Done: {run.describe()}", "Worth opening:", *lines, *note, *look, ""])

@@ -274,6 +274,32 @@ def test_the_keyboard_is_enough_and_a_phone_shows_it_all(browser, address) -> No
         browser.size(700, 500)
 
 
+DOWNLOADS = """(async () => {
+  const found = [];
+  URL.createObjectURL = (blob) => { found.push(blob); return 'blob:'; };
+  for (const id of ['png', 'csv', 'chart-png']) document.getElementById(id).click();
+  while (found.length < 3) await new Promise((done) => setTimeout(done, 20));
+  return Promise.all(found.map(async (blob) => [blob.type, (await blob.arrayBuffer()).byteLength]));
+})()"""
+
+
+def test_it_plays_shows_budgets_and_hands_out_pictures_and_numbers(browser, run) -> None:
+    browser.go("#v=fch4&p=month&t=2001-11&at=40.1,-120.2&k=zone&r=30N-60N&m=40,-120,4")
+    table = open_run(run).budget.query("variable == 'fch4' and region == '30N-60N'")
+    told = browser.evaluate("document.getElementById('budget').textContent")
+    assert told.startswith("2001: ") and float(told.split()[1]) == pytest.approx(table["mean"].item(), rel=5e-3)
+    assert browser.evaluate("fluxatlas.manifest.regions.zone[0].geometry.coordinates[0][0][2]") == [180, 60]
+    browser.evaluate("fluxatlas.panel.loaded")
+    kinds = browser.evaluate(DOWNLOADS)
+    assert sorted(kind for kind, _ in kinds) == ["image/png", "image/png", "text/csv"]
+    assert min(size for _, size in kinds) > 2000
+    browser.evaluate("document.getElementById('play').click()")
+    browser.wait("location.hash.includes('t=2001-12')")
+    browser.evaluate("document.getElementById('play').click()")
+    browser.evaluate("(b => { b.value = '9e9'; b.dispatchEvent(new Event('change')) })(document.getElementById('low'))")
+    browser.wait("document.getElementById('problem').textContent.includes('are not limits of colours')")
+
+
 def test_nothing_comes_from_elsewhere_and_what_is_not_there_is_not_asked_for(browser, address) -> None:
     browser.go("#v=fch4&p=day&t=2001-01-01&m=40,-120,4&g=1")
     assert browser.requests

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +31,26 @@ def regions(run: RunResults) -> dict[str, Any]:
         return {"budget": [], "regions": {}}
     columns = ["year", "region_kind", "region", "variable", "mean", "low", "high", "unit"]
     rows = json.loads(table[columns].to_json(orient="values", double_precision=10))
-    kinds = [kind for kind in dict.fromkeys(table["region_kind"]) if kind not in ("global", "zone")]
-    found = {kind: features for kind in kinds if (features := _outlines(run, kind, table))}
+    kinds = [kind for kind in dict.fromkeys(table["region_kind"]) if kind != "global"]
+    outlines = {kind: _zones if kind == "zone" else _outlines for kind in kinds}
+    found = {kind: features for kind, function in outlines.items() if (features := function(run, kind, table))}
     return {"budget": rows, "regions": found}
+
+
+def _zones(_: RunResults, kind: str, table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Bands around the globe by their names, such as ``30S-0`` and ``30N-60N``."""
+    found = []
+    for name in dict.fromkeys(table.loc[table["region_kind"] == kind, "region"]):
+        if edges := re.fullmatch(r"([\d.]+)([NS]?)-([\d.]+)([NS]?)", name):
+            south, north = (float(edges[n]) * (-1 if edges[n + 1] == "S" else 1) for n in (1, 3))
+            ring = [[-180, south], [180, south], [180, north], [-180, north], [-180, south]]
+            found.append(_feature(kind, name, [[ring]]))
+    return found
+
+
+def _feature(kind: str, region: str, polygons: list[Any]) -> dict[str, Any]:
+    shape = {"type": "MultiPolygon", "coordinates": polygons}
+    return {"type": "Feature", "properties": {"kind": kind, "region": region}, "geometry": shape}
 
 
 def _outlines(run: RunResults, kind: str, table: pd.DataFrame) -> list[dict[str, Any]]:
@@ -45,14 +63,7 @@ def _outlines(run: RunResults, kind: str, table: pd.DataFrame) -> list[dict[str,
     found: dict[int, list[Any]] = {}
     for shape, value in shapes(codes, mask=codes >= 0, transform=transform):
         found.setdefault(int(value), []).append(_rounded(shape["coordinates"]))
-    return [
-        {
-            "type": "Feature",
-            "properties": {"kind": kind, "region": names[code]},
-            "geometry": {"type": "MultiPolygon", "coordinates": polygons},
-        }
-        for code, polygons in sorted(found.items())
-    ]
+    return [_feature(kind, names[code], polygons) for code, polygons in sorted(found.items())]
 
 
 def _rounded(rings: Any) -> list[Any]:

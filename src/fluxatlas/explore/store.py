@@ -8,6 +8,7 @@ which browsers can read; missing chunks are not stored.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import numpy as np
 import pandas as pd
 import zarr
 from zarr.codecs import GzipCodec
+from zarr.errors import ZarrUserWarning
 
 from .. import files
 from ..products.metadata import COORDINATES, CRS
@@ -62,7 +64,9 @@ def write_store(source: Source, folder: Path, about: dict[str, Any]) -> None:
     for name, box, per_degree in coasts(lattice):
         cells, layer = land(box, per_degree)
         _write_group(root, name, cells, [layer])
-    zarr.consolidate_metadata(root.store)
+    with warnings.catch_warnings():  # it is what zarr and xarray write, but not yet in the specification
+        warnings.simplefilter("ignore", ZarrUserWarning)
+        zarr.consolidate_metadata(root.store)
 
 
 def coasts(lattice: Lattice) -> list[tuple[str, tuple[float, float, float, float], int]]:
@@ -75,7 +79,7 @@ def coasts(lattice: Lattice) -> list[tuple[str, tuple[float, float, float, float
         min(east + wide / 2, 180),
         min(north + wide / 2, 90),
     )
-    return [("land", (-180, -90, 180, 90), 4), ("coast", around, 120 if wide <= 15 else 24)]
+    return [("land", (-180, -90, 180, 90), 8), ("coast", around, 120 if wide <= 8 else 24)]
 
 
 def _write_group(

@@ -218,9 +218,8 @@ export class App {
     on('time', 'input', (index) => ({ time: times(this.state.step, this.manifest.years)[index] }));
     on('minus', 'change', (minus) => ({ minus: this.knownTime(minus), ...fresh }));
     on('ramp', 'change', (ramp) => ({ ramp }));
-    const limit = (text, old) => (text.trim() !== '' && Number.isFinite(Number(text)) ? Number(text) : old);
-    on('low', 'change', (text) => ({ low: limit(text, this.state.low) }));
-    on('high', 'change', (text) => ({ high: limit(text, this.state.high) }));
+    on('low', 'change', (text) => this.limits(text, byId('high').value));
+    on('high', 'change', (text) => this.limits(byId('low').value, text));
     on('reset', 'click', () => fresh);
     on('opacity', 'input', (opacity) => ({ opacity: Number(opacity) }));
     on('show-sites', 'change', () => ({ sites: byId('show-sites').checked }));
@@ -253,10 +252,19 @@ export class App {
     this.update().catch(this.report);
   }
 
+  /** Limits of the colours that were typed; nothing changes where they are none. */
+  limits(...texts) {
+    const [low, high] = texts.map((text) => (text.trim() === '' ? NaN : Number(text.replace('−', '-'))));
+    if (low < high) return { low, high };
+    setTimeout(() => this.report(new Error(`${texts.join(' to ')} are not limits of colours: write two numbers, the smaller one first`)));
+    return {};
+  }
+
   knownTime(text) {
     const found = text.trim();
     if (found && !times(this.state.step, this.manifest.years).includes(found)) {
-      this.report(new Error(`${found} is not ${STEPS[this.state.step]} of this run: write it like ${this.state.time}`));
+      const words = `${found} is not ${STEPS[this.state.step]} of this run: write it like ${this.state.time}`;
+      setTimeout(() => this.report(new Error(words))); // after the update, which clears what was said before
       return '';
     }
     return found;

@@ -293,6 +293,9 @@ def test_it_plays_shows_budgets_and_hands_out_pictures_and_numbers(browser, run)
     kinds = browser.evaluate(DOWNLOADS)
     assert sorted(kind for kind, _ in kinds) == ["image/png", "image/png", "text/csv"]
     assert min(size for _, size in kinds) > 2000
+    mean = float(open_run(run).at(40.1, -120.2, "fch4")["fch4"].sel(time="2001-11").mean())
+    reading = browser.evaluate("document.getElementById('reading').textContent").replace("\N{MINUS SIGN}", "-")
+    assert reading.startswith("Mean of 2001-11: ") and float(reading.split()[3]) == pytest.approx(mean, rel=0.01)
     browser.evaluate("document.getElementById('play').click()")
     browser.wait("location.hash.includes('t=2001-12')")
     browser.evaluate("document.getElementById('play').click()")

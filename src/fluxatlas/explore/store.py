@@ -27,7 +27,7 @@ from .source import STEPS, Lattice, Layer, Source, land
 VERSION = 1
 """Raised when the layout of the store changes."""
 
-CHUNKS = {"day": (16, 64, 64), "month": (12, 64, 64), "year": (1, 64, 64)}
+CHUNKS = {"day": (16, 32, 32), "month": (12, 32, 32), "year": (1, 64, 64)}
 """Chunks in time steps, rows and columns: what a map of one day and a series of one cell both read little of."""
 SHARDS = {"day": 64, "month": 12, "year": 1}
 """Time steps of a file."""

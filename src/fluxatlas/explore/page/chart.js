@@ -66,8 +66,8 @@ export class Chart {
       context.stroke();
       if (run.length === 1) context.fillRect(x(run[0]) - 2, y(series.values[run[0]]) - 2, 4, 4);
     });
-    const at = series.times.indexOf(this.marked);
-    if (at >= 0) {
+    const at = series.times.findIndex((time) => time.startsWith(this.marked));
+    if (at >= 0 && this.marked.length > 4) {
       context.strokeStyle = '#D55E00';
       context.beginPath();
       context.moveTo(x(at), EDGE.top);

@@ -64,7 +64,7 @@ export class Panel {
     const { app, cell } = this;
     if (!cell) return;
     const { field, step, time } = app.state;
-    const series = step === 'year' && field.steps.day ? 'day' : step;
+    const series = field.steps.day ? 'day' : step;
     const wanted = [field.name, series, series === 'day' ? time.slice(0, 4) : '', app.state.at?.lat, app.state.at?.lon].join();
     if (this.shown === wanted) {
       this.chart.mark(time);
@@ -99,21 +99,23 @@ export class Panel {
   sayNow() {
     if (!this.series) return;
     const { time } = this.app.state;
-    this.say(this.series.times.indexOf(time));
+    const { times, values, field } = this.series;
+    const first = times.findIndex((one) => one.startsWith(time));
+    const known = values.filter((value, n) => times[n].startsWith(time) && Number.isFinite(value));
+    if (first < 0 || times[first] === time || !known.length) {
+      this.say(Math.max(first, 0));
+      return;
+    }
+    const mean = known.reduce((sum, value) => sum + value, 0) / known.length;
+    byId('reading').textContent = `Mean of ${time}: ${number(mean, 0)} ${unitText(field.units)}`;
   }
 
-  /** Time, value and band at a place of the series; the mean of all where it is -1. */
+  /** Time, value and band at a place of the series. */
   say(index) {
     const { series } = this;
     const { values, low, high, times, field } = series;
     if (!values.some(Number.isFinite)) {
       byId('reading').textContent = 'No value here: this cell is not part of the product.';
-      return;
-    }
-    if (index < 0) {
-      const known = values.filter(Number.isFinite);
-      const mean = known.reduce((sum, value) => sum + value, 0) / known.length;
-      byId('reading').textContent = `${times[0]} to ${times.at(-1)}: mean ${number(mean, 0)} ${unitText(field.units)}`;
       return;
     }
     const span = low ? Math.abs(high[index] - low[index]) : 0;

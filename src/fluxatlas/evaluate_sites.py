@@ -236,7 +236,8 @@ def site_data(wish: Wish, member: Member, work: Path, near_km: float, unobserved
         site, names = next(iter(lacking.items()))
         more = f"; {counted(len(lacking) - 1, 'other site')} too" if len(lacking) > 1 else ""
         given = read_attributes(wish.attributes).index if wish.attributes else ()
-        what = f"no {', '.join(names)} of site '{site}'{nearest(site, given)}{more}"
+        like = "" if site in given else nearest(site, given)
+        what = f"no {', '.join(names)} of site '{site}'{like}{more}"
         hint = "give a table with --attributes (site, " + ", ".join(needed) + ") or --static-layers of a run around it"
         raise InputError(what, where=str(wish.attributes or ""), hint=hint)
     try:

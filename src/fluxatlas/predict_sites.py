@@ -141,6 +141,6 @@ def _figure(site: str, series: pd.DataFrame, system: System, applicable: str) ->
             axis.plot(series["time"], series[f"{name}_observed"], ".", color=INK, markersize=2.5, label="measured")
         axis.axhline(0, color=FAINT, linewidth=0.7)
         axis.set_ylabel(f"{flux.label}\n({unit(variables.get(name).units)})")
-    axes[0, 0].set_title(f"{site}: {applicable}")
+    axes[0, 0].set_title(f"{site}: {applicable}", parse_math=False)
     axes[0, 0].legend(loc="best")
     return figure

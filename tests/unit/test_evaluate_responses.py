@@ -12,6 +12,7 @@ from fluxatlas.config.train import TrainBlock
 from fluxatlas.errors import InputError
 from fluxatlas.evaluate import responses as asked
 from fluxatlas.systems import get_system
+from fluxatlas.systems.slow import EVEN_YEAR, FIELD_DAY
 from fluxatlas.train.data import Segment, SequenceSet
 from fluxatlas.train.member import Member
 from fluxatlas.train.pretrain import new_network
@@ -52,6 +53,14 @@ def samples() -> SequenceSet:
 def member(samples) -> Member:
     network = new_network(TOY, TrainBlock(hidden=4, code=0), samples, 1)
     return Member(network, "4km", None, {"theta": THETA})
+
+
+def test_days_of_the_year_are_no_weather(samples) -> None:
+    """A day of harvest that is multiplied would never come."""
+    field = replace(TOY, slow=(*TOY.slow, EVEN_YEAR, FIELD_DAY))
+    calendar = {name: np.ones_like(samples.drivers["tas"]) for name in ("evenyear", "fieldday")}
+    data = replace(samples, drivers={**samples.drivers, **calendar})
+    assert {driver for driver, *_ in asked.changes(data, field)} == {asked.TEMPERATURES, "rsds", "lai", "co2"}
 
 
 def test_responses_are_those_of_the_formulas(samples, member) -> None:

@@ -187,6 +187,9 @@ def test_prediction_is_the_mean_of_the_members_with_its_band(run, evaluated, tmp
     options = ["--members", run, "--output", tmp_path / "never", "--attributes", soils(tmp_path / "s.csv", ["a/b"])]
     assert call(monkeypatch, *options, odd, command="predict") == 1
     assert "'a/b' cannot be the name of a file" in capsys.readouterr().err and not (tmp_path / "never").exists()
+    odd = chambers(tmp_path / "dollars", {"a$b^$": (50.0, 10.0)})  # no formula
+    options = ["--members", run, "--output", tmp_path / "odd_out", "--attributes", soils(tmp_path / "d.csv", ["a$b^$"])]
+    assert call(monkeypatch, *options, odd, command="predict") == 0 and (tmp_path / "odd_out" / "a$b^$.png").exists()
 
 
 @pytest.mark.parametrize("name", ["OldSite", "NewName"])
@@ -268,6 +271,11 @@ BAD: dict[str, tuple[Callable[[Path], list[object]], str, str]] = {
     "wrong soil": (
         lambda folder: ["--attributes", soils(folder / "s.csv", list(PLACES), sand=90, clay=90), chambers(folder)],
         "sand",
+        "",
+    ),
+    "no sand": (
+        lambda folder: ["--attributes", soils(folder / "s.csv", list(PLACES), sand=np.nan), chambers(folder)],
+        "no sand of site 'S0'; 5 other sites too",
         "",
     ),
     "no soil water": (_without_soil, "no site can be predicted", "what each lacks"),

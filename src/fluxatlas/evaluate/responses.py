@@ -99,10 +99,16 @@ def process(member: Member) -> Model:
     return run
 
 
+def changeable(system: System) -> tuple[str, ...]:
+    """Drivers that can be changed. What follows from date and latitude alone, such as the day of the year, cannot: the
+    process model reads it from the calendar, and a network with another one would see days that do not exist."""
+    return (*system.forcing, *(one.name for one in system.slow if one.layers or one.series))
+
+
 def changes(data: SequenceSet, system: System) -> Iterator[tuple[str, str, float, dict[str, FloatArray]]]:
     """Name of the driver, unit of the change (K, or 1 for a factor), change, and the changed drivers within their
     valid range; the first change of each is none."""
-    drivers = (*system.forcing, *system.slow_drivers)
+    drivers = changeable(system)
     warm = [name for name in drivers if variables.get(name).units == "K"]
     for shift in (0.0, *SHIFTS) if warm else ():
         yield TEMPERATURES, "K", shift, {name: _valid(name, data.drivers[name] + shift) for name in warm}
@@ -157,7 +163,7 @@ def attribution(model: Model, data: SequenceSet, means: dict[str, float], system
     to the flux less that of mean conditions, up to ``(not attributed)``, an error of second order in the length of a
     step that is 0 where inputs do not interact beyond products.
     """
-    inputs = (*system.forcing, *system.slow_drivers, *system.statics)
+    inputs = (*changeable(system), *system.statics)
     total = _difference(model(_on_way(data, means, inputs, 1.0)), model(_on_way(data, means, inputs, 0.0)))
     share: dict[str, dict[str, FloatArray]] = {name: dict.fromkeys(total, np.zeros(len(data.sites))) for name in inputs}
     half = 0.5 / STEPS

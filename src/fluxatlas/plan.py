@@ -26,8 +26,11 @@ CELL_COSTS = {
     "tcn": (3.0, 0.6),
     "transformer": (23.0, 4.0),
     "itransformer": (26.0, 8.5),
+    "informer": (12_000.0, 1_700.0),
+    "pyraformer": (6_000.0, 900.0),
 }
-"""Cost of inference and of training with each cell, of those with the GRU: benchmarks/results/cells.md."""
+"""Cost of inference and of training with each cell, of those with the GRU: benchmarks/results/cells.md; of the last two
+beside the Transformer, with a window of a year."""
 
 SOURCE_STEPS = {"era5_land": 0.1, "era5": 0.25, "livneh": 0.0625}
 """Cell size [degrees] of the sources whose grid is known."""
@@ -78,7 +81,7 @@ def work(run: Run) -> dict[str, tuple[int, float]]:
     variables = len(run.variables)
     baselines = len(config.train.baselines)
     wider = (config.train.hidden / 32) ** 0.93  # measured between 32 and 64 hidden units
-    inferred, trained = (wider * cost for cost in CELL_COSTS[config.train.cell])
+    inferred, trained = (wider * cost for cost in cell_costs(config.train.cell, config.train.window_days))
     spun = len(config.period.spinup_sequence)
     made = forcing_years + 4 + bool(run.synthetic_inversions) if run.is_synthetic else 0
     made += len(run.constraints)
@@ -94,6 +97,14 @@ def work(run: Run) -> dict[str, tuple[int, float]]:
         "evaluate": (len(run.tables) + int(run.has_truth), 0),
         "report": (len(run.figures) + 1, 0),
     }
+
+
+def cell_costs(cell: str, window: int) -> tuple[float, float]:
+    """Cost of inference and of training with ``cell``, of those with the GRU; encoders of whole windows cost by the
+    square of the ``window`` [days]."""
+    shorter = (window / 365) ** 2 if cell in ("informer", "pyraformer") else 1.0
+    inference, training = CELL_COSTS[cell]
+    return shorter * inference, shorter * training
 
 
 def plan(run: Run) -> list[StagePlan]:
@@ -117,10 +128,15 @@ def benchmark(run: Run) -> tuple[int, float]:
     step = train.batch * (train.sequence_days + train.warmup_days)
     starts = {(one.model, one.number) for one in run.experiments if one.transfer != SCRATCH}
     wider = (train.hidden / 32) ** 0.93
-    days = sum(CELL_COSTS[cell][1] for cell, _ in starts) * run.config.synthesize.site_days * train.pretrain_epochs
+    days = (
+        sum(cell_costs(cell, train.window_days)[1] for cell, _ in starts)
+        * run.config.synthesize.site_days
+        * train.pretrain_epochs
+    )
     for one in run.experiments:
         folds = block.folds if one.split == "space" else 1
-        days += step * train.finetune_steps * folds * CELL_COSTS.get(one.model, (0.0, 0.0))[1]
+        if one.model in CELL_COSTS:
+            days += step * train.finetune_steps * folds * cell_costs(one.model, train.window_days)[1]
     jobs = len(starts) + len(run.experiments) + 1
     return jobs, (jobs * cost.seconds_per_job + wider * days * cost.seconds_per_unit) / 3600
 
@@ -154,7 +170,7 @@ def _network_shape(run: Run) -> Shape:
     """The shape of the networks that ``train`` makes."""
     train, parts = run.config.train, run.system.submodules
     variates = [len(part.drivers) + len(part.upstream) + len(part.memories) for part in parts]
-    if train.cell == "itransformer":  # the one whose size depends on what the head adds; this loads torch
+    if train.cell in ("itransformer", "informer", "pyraformer"):  # the head may add variates; this loads torch
         heads = load_object(run.system.network).heads
         variates[-1] += len(heads[train.head or run.system.heads[0]].drivers)
     return Shape(

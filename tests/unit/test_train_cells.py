@@ -12,11 +12,14 @@ from fluxatlas.train.networks.attention import ITransformer, Transformer, slidin
 from fluxatlas.train.networks.cells import CELLS, make_cell
 from fluxatlas.train.networks.sequence import SequenceCell, Sizes
 from fluxatlas.train.networks.stepwise import Tcn, doubling
+from fluxatlas.train.networks.windows import kept_queries, prob_sparse, pyramid_mask
+from fluxatlas.train.states import pyramid
 
 VARIATES, STATICS, HIDDEN, WINDOW = 4, 2, 8, 12
 FEATURES = VARIATES + STATICS
 NAMES = list(CELLS)
-BOUNDED = ["tcn", "transformer", "itransformer"]
+WHOLE = ["transformer", "itransformer", "informer", "pyraformer"]
+BOUNDED = ["tcn", *WHOLE]
 VARIANTS = [(name, layers) for name in NAMES for layers in (1, 2)]
 
 
@@ -56,7 +59,7 @@ def test_values_and_state_have_the_declared_shapes(name, layers) -> None:
         hidden, state = cell(series(days))
         assert hidden.shape == (days, 3, cell.width) and cell.width == HIDDEN
         assert state.shape == (cell.state_shape[0], 3, cell.state_shape[1])
-    assert cell.stepwise == (name not in ("transformer", "itransformer"))
+    assert cell.stepwise == (name not in WHOLE)
     assert cell.memory == (WINDOW - 1 if name in BOUNDED else None)
 
 
@@ -176,7 +179,7 @@ def test_a_gradient_of_a_carried_state_is_that_of_one_run(name) -> None:
         torch.testing.assert_close(value.grad, whole[part], rtol=1e-9, atol=1e-11, msg=part)
 
 
-@pytest.mark.parametrize("name", ["lstm", "ea_lstm", "tcn", "transformer", "itransformer", "gru"])
+@pytest.mark.parametrize("name", NAMES)
 def test_dropout_acts_between_layers_while_training_alone(name) -> None:
     x = series(10)
     two = cell_of(name, 2, dropout=0.5)
@@ -332,6 +335,54 @@ def test_itransformer_is_attention_between_variates() -> None:
     tokens = tokens + layer.self_attn.out_proj(torch.einsum("chqk,ckhd->cqhd", weights, value).flatten(2))
     tokens = tokens + layer.linear2(torch.relu(layer.linear1(layer.norm2(tokens))))
     torch.testing.assert_close(run(cell, x)[day], cell.out(tokens.flatten(1)).detach(), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("kept", [1, 4, 9])
+def test_prob_sparse_attention_is_full_for_the_queries_that_it_keeps(kept) -> None:
+    generator = torch.Generator().manual_seed(3)
+    query, key, value = (torch.randn(2, 4, 9, 5, generator=generator, dtype=torch.float64) for _ in range(3))
+    full, found = scaled_dot_product_attention(query, key, value), prob_sparse(query, key, value, kept)
+    for window in range(2):
+        for head in range(4):
+            scores = query[window, head] @ key[window, head].T / 5**0.5
+            uneven = [float(row.max() - row.mean()) for row in scores]
+            for day in range(9):
+                active = sorted(uneven)[-kept] <= uneven[day]
+                expected = full[window, head, day] if active else value[window, head].mean(dim=0)
+                torch.testing.assert_close(found[window, head, day], expected, rtol=1e-12, atol=1e-12)
+    if kept == 9:
+        torch.testing.assert_close(found, full, rtol=1e-12, atol=1e-12)
+    assert [kept_queries(days) for days in (1, 2, 12, 60, 365)] == [1, 2, 12, 25, 30]
+
+
+@pytest.mark.parametrize("window", [2, 3, 4, 12, 30, 365])
+def test_nodes_of_the_pyramid_see_neighbours_children_and_parent(window) -> None:
+    scales = pyramid(window)
+    assert scales == {2: (2,), 3: (3,), 4: (4, 1), 12: (12, 3), 30: (30, 7, 1), 365: (365, 91, 22, 5, 1)}[window]
+    number = {node: k for k, node in enumerate((s, i) for s, count in enumerate(scales) for i in range(count))}
+    seen = {
+        node: {other for other in number if other[0] == node[0] and abs(other[1] - node[1]) <= 2} for node in number
+    }
+    for s in range(len(scales) - 1):
+        for i in range(scales[s + 1]):
+            last = scales[s] if i == scales[s + 1] - 1 else 4 * i + 4
+            for child in range(4 * i, last):
+                seen[s, child].add((s + 1, i))
+                seen[s + 1, i].add((s, child))
+    expected = torch.zeros(len(number), len(number), dtype=torch.bool)
+    for node, others in seen.items():
+        expected[number[node], [number[other] for other in others]] = True
+    assert torch.equal(pyramid_mask(scales), expected)
+
+
+def test_nodes_outside_the_mask_are_not_seen() -> None:
+    """With the pyramid cut off, one layer sees two days back and no more; the coarser nodes see the whole window."""
+    cell, x = cell_of("pyraformer"), series(WINDOW)
+    with torch.no_grad():
+        cell.out.weight[:, HIDDEN:] = 0.0  # what the days say alone
+        cell.mask[:WINDOW, WINDOW:] = False
+    changed = torch.stack([(run(cell, moved(x, day)) - run(cell, x))[-1].abs().max() for day in range(WINDOW)])
+    assert (changed[-3:] > 1e-6).all() and (changed[:-3] < 1e-13).all()
 
 
 def test_itransformer_tells_variates_apart() -> None:

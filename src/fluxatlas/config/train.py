@@ -9,7 +9,7 @@ from pydantic import Field, field_validator
 from .base import Block, Folder
 from .leaves import leaf
 
-Cell = Literal["gru", "lstm", "ea_lstm", "tcn", "transformer", "itransformer"]
+Cell = Literal["gru", "lstm", "ea_lstm", "tcn", "transformer", "itransformer", "informer", "pyraformer"]
 Baseline = Literal["process", "trees", "no_pretraining", "no_knowledge"]
 
 
@@ -41,7 +41,7 @@ class TrainBlock(Block):
     cell: Cell = Field("gru", json_schema_extra=leaf("pretrain", "finetune", "baseline"))
     """How the sub-modules remember the days before (docs/learning.md, Sequence cells)."""
     window_days: int = Field(365, ge=2, le=3660)
-    """Days that the cells tcn, transformer and itransformer see, the day itself included; the others need no limit."""
+    """Days that cells see whose memory is a window (docs/learning.md), the day itself included."""
     hidden: int = Field(32, ge=2, le=1024)
     """Units of each sub-module."""
     layers: int = Field(1, ge=1, le=4)

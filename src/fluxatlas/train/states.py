@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 DAYS = 16
 """Days whose attention between variates is computed at once; bounds memory."""
+CHILDREN, NEAR = 4, 5
+"""Of the Pyraformer: nodes below each node of a coarser scale, and nodes of its own scale that a node sees."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,10 @@ class Shape:
             return self.hidden * (17 * days + 6 * back)
         if self.cell == "itransformer":
             return 7 * min(days, DAYS) * (most + 1) * self.hidden + 9 * (days + back) * most
+        if self.cell in ("informer", "pyraformer"):
+            nodes = self.window if self.cell == "informer" else sum(pyramid(self.window))
+            inside = 8 * nodes**2 + 16 * nodes * self.hidden
+            return min(days, DAYS) * inside + (days + back) * (2 * most + 2 * self.hidden)
         return 6 * days * self.hidden * (1 if self.cell == "gru" else 2)
 
 
@@ -53,4 +59,14 @@ def state_shape(cell: str, variates: int, hidden: int, layers: int, window: int)
         "tcn": (1, back * hidden),
         "transformer": (1, back * hidden + 1),
         "itransformer": (1, back * variates),
+        "informer": (1, back * variates),
+        "pyraformer": (1, back * variates),
     }[cell]
+
+
+def pyramid(window: int) -> tuple[int, ...]:
+    """Nodes of each scale of the Pyraformer, days first, up to the scale whose last node sees all of it."""
+    scales = [window]
+    while scales[-1] > NEAR // 2 + 1:
+        scales.append(scales[-1] // CHILDREN)
+    return tuple(scales)

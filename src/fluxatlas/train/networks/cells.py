@@ -7,6 +7,7 @@ from ...errors import ConfigError, nearest
 from .attention import ITransformer, Transformer
 from .sequence import SequenceCell, Sizes
 from .stepwise import EaLstm, Gru, Lstm, Tcn
+from .windows import Informer, Pyraformer
 
 CELLS: dict[Cell, type[SequenceCell]] = {
     "gru": Gru,
@@ -15,6 +16,8 @@ CELLS: dict[Cell, type[SequenceCell]] = {
     "tcn": Tcn,
     "transformer": Transformer,
     "itransformer": ITransformer,
+    "informer": Informer,
+    "pyraformer": Pyraformer,
 }
 
 

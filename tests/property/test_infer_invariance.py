@@ -139,7 +139,7 @@ def test_a_living_cluster_forgets_members_that_were_trained_again(base: Path, tm
         assert np.abs(first[name] - second[name]).max() > 0.05, name
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", [cell for cell in CELLS if cell != "pyraformer"])  # its state is that of the Informer
 def test_years_with_carried_state_equal_one_run_through_both(tmp_path: Path, cell: str) -> None:
     """The second year from the first one's state, against both years in one run (a spin-up over the two)."""
     base = tmp_path

@@ -81,6 +81,18 @@ def test_what_grew_is_harvested_or_left(world: dict[str, Any]) -> None:
         check_range(made[name], name, where="process model")
 
 
+def test_production_that_is_given_is_taken_while_a_crop_grows(world: dict[str, Any]) -> None:
+    made, soil = world["made"], MODEL.attributes_of(world["statics"])
+    gpp = np.where(np.arange(len(made["gpp"]))[:, None] % 2 == 0, np.float32(3.0), np.float32(np.nan))
+    drivers = {**world["drivers"], "gpp": np.repeat(gpp, CELLS, axis=1)}
+    where = {"lat": LAT, "dates": world["dates"], "theta": world["theta"]}
+    found = MODEL.simulate(drivers, soil, **where, spinup_years=2)
+    growing = (made["gpp"] > 0) & (found["gpp"] > 0)
+    assert growing[::2].any() and (found["gpp"][::2][growing[::2]] == 3.0).all()
+    assert (found["gpp"][1::2][growing[1::2]] != 3.0).any()
+    np.testing.assert_allclose(found["nee"], found["ra"] + found["rh"] - found["gpp"], atol=1e-12)
+
+
 def test_the_network_harvests_when_the_process_model_does(world: dict[str, Any]) -> None:
     np.testing.assert_array_equal(events(world).numpy() == 1, world["made"]["residue"] > 0)
 

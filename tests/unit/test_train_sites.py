@@ -14,16 +14,17 @@ from typer.testing import CliRunner
 import train_toy as toy
 from fluxatlas.cli import app
 from fluxatlas.config.train import TrainBlock
-from fluxatlas.errors import InputError
+from fluxatlas.errors import ConfigError, InputError
 from fluxatlas.loading import load_object
 from fluxatlas.process.hydraulics import soil_properties
 from fluxatlas.train.adapt import INTERVALS
 from fluxatlas.train.baselines import process_model, tree_features, trees
 from fluxatlas.train.finetune import finetune, split_sites
 from fluxatlas.train.member import Member
-from fluxatlas.train.predict import COLUMNS
+from fluxatlas.train.networks import Architecture, HierarchicalNetwork
+from fluxatlas.train.predict import COLUMNS, predict, table
 from fluxatlas.train.pretrain import new_network, pretrain
-from fluxatlas.train.sites import SiteData, read_sites
+from fluxatlas.train.sites import SiteData, handed, read_sites
 
 SETTINGS = TrainBlock(
     members=3, hidden=4, batch=4, sequence_days=120, warmup_days=10, pretrain_epochs=2, finetune_epochs=2,
@@ -217,6 +218,28 @@ def test_every_observation_is_hidden_from_one_fold_and_only_one(sites, kind) -> 
         windows = [len(part.windows(50)) for part in split.validation]
         assert sum(windows) > 0
     assert all((count == 1).all() for count in total)
+
+
+def test_what_sites_hand_on_replaces_an_output_and_is_not_learnt_from(sites) -> None:
+    given = handed(sites, ["swc05"], toy.SYSTEM)
+    driven, plain = given.sets[0], sites.sets[0]
+    there = np.isfinite(plain.targets["swc05"])
+    assert there.any() and not there.all()
+    np.testing.assert_array_equal(driven.overrides["swc05"], plain.targets["swc05"])
+    assert given.sets[1] is sites.sets[1]  # sites without weather hand on their profiles as they are
+    torch.manual_seed(1)
+    network = HierarchicalNetwork(toy.SYSTEM, Architecture(hidden=3))
+    with_given, without = predict(network, driven), predict(network, plain)
+    np.testing.assert_array_equal(with_given["swc05"][there], plain.targets["swc05"][there])
+    assert np.nanmax(np.abs(with_given["swc05"] - without["swc05"])[~there & np.isfinite(without["swc05"])]) == 0
+    said = table("network", 0, driven, with_given, np.zeros_like(there))
+    assert "swc05" not in set(said["target"]) and toy.SYSTEM.flux in set(said["target"])
+    values, names = tree_features(driven, toy.SYSTEM, ("swc05",))
+    np.testing.assert_array_equal(values[..., names.index("swc05")], plain.targets["swc05"])
+    with pytest.raises(
+        ConfigError, match="'swc5' is not made by a sub-module of soil_methane_sink; did you mean 'swc05'"
+    ):
+        handed(sites, ["swc5"], toy.SYSTEM)
 
 
 def test_no_observations_left_is_an_error(sites) -> None:

@@ -61,8 +61,11 @@ def run_baselines(
     return found
 
 
-def tree_features(data: SequenceSet, system: System) -> tuple[FloatArray, list[str]]:
-    """Predictors (time, site, feature) and their names; NaN where a site has no such driver (trees cope)."""
+def tree_features(data: SequenceSet, system: System, given: Sequence[str] = ()) -> tuple[FloatArray, list[str]]:
+    """Predictors (time, site, feature) and their names; NaN where a site has no such driver (trees cope).
+
+    ``given``: what sites hand on (``train.measured_inputs``).
+    """
     shape = (len(data.dates), len(data.sites))
     columns: list[FloatArray] = []
     names: list[str] = []
@@ -72,6 +75,9 @@ def tree_features(data: SequenceSet, system: System) -> tuple[FloatArray, list[s
         for days in (1, *RUNNING_MEANS):
             columns.append(frame.rolling(days, min_periods=1).mean().to_numpy(np.float32) if days > 1 else values)
             names.append(name if days == 1 else f"{name}_{days}d")
+    for name in given:
+        columns.append(data.overrides.get(name, np.full(shape, np.nan, np.float32)))
+        names.append(name)
     for name in system.statics:
         columns.append(np.broadcast_to(data.statics[name], shape))
         names.append(name)
@@ -80,7 +86,7 @@ def tree_features(data: SequenceSet, system: System) -> tuple[FloatArray, list[s
 
 def trees(sites: SiteData, system: System, settings: TrainBlock) -> list[pd.DataFrame]:
     """Gradient-boosted trees for the flux and the observed outputs, per fold."""
-    features = [tree_features(data, system)[0] for data in sites.sets]
+    features = [tree_features(data, system, settings.measured_inputs)[0] for data in sites.sets]
     wanted = dict.fromkeys((system.flux, *system.outputs))
     found: list[pd.DataFrame] = []
     for fold in range(settings.members):

@@ -165,12 +165,15 @@ def finetune(
     from .data import read_samples
     from .member import Member
     from .predict import write_table
-    from .sites import read_sites
+    from .sites import handed, read_sites
 
     first = Member.load(pretrained)
     regional = _regional(regional_target, regional_points, first.system, block)
     known = series_of(first.system.slow, series or ())
-    sites = read_sites(sites_attributes, sites_forcing, observations, first.system, block.block_distance_km, known, gap)
+    where = (sites_attributes, sites_forcing, observations)
+    sites = handed(
+        read_sites(*where, first.system, block.block_distance_km, known, gap), block.measured_inputs, first.system
+    )
     meta = _meta(
         block,
         samples=samples,
@@ -217,12 +220,13 @@ def baselines(
     from .baselines import run_baselines
     from .data import read_samples
     from .predict import write_table
-    from .sites import read_sites
+    from .sites import handed, read_sites
 
     declared = get_system(system)
     regional = _regional(regional_target, regional_points, declared, block)
     known = series_of(declared.slow, series or ())
-    sites = read_sites(sites_attributes, sites_forcing, observations, declared, block.block_distance_km, known, gap)
+    where = (sites_attributes, sites_forcing, observations)
+    sites = handed(read_sites(*where, declared, block.block_distance_km, known, gap), block.measured_inputs, declared)
     tables = run_baselines(read_samples(samples, declared), sites, declared, block, grid, regional)
     write_table(tables, output)
     _done(output, started)

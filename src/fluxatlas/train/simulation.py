@@ -21,7 +21,8 @@ def simulate_sites(
     """Outputs (day, site x draw) of the process model on ``days`` of the numbered ``sites``, draws of a site together.
 
     ``theta`` holds parameters and structure of every site and draw, otherwise they are the defaults. Where the sites
-    have no weather (``data.modules``), the model runs under the profiles they measured and gives what follows.
+    have no weather (``data.modules``), the model runs under the profiles they measured and gives what follows. Where
+    they have, what they hand on (``data.overrides``) is a driver more, NaN on other days, for models that read it.
     """
     model: Any = load_object(system.process)
     chosen = np.repeat(np.asarray(sites, int), draws)
@@ -31,5 +32,6 @@ def simulate_sites(
     if data.modules is not None:
         soil = {name: values[days][:, chosen] for name, values in data.overrides.items()}
         return dict(model.from_profiles(soil, drivers, attributes, theta=theta))
+    drivers |= {name: values[days][:, chosen] for name, values in data.overrides.items()}
     where = {"lat": data.lat[chosen], "dates": data.dates[days], "spinup_years": SPINUP_YEARS}
     return dict(model.simulate(drivers, attributes, **where, theta=theta))

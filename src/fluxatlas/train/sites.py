@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from .. import variables
 from ..drivers import slow_drivers
-from ..errors import InputError
+from ..errors import ConfigError, InputError, nearest
 from ..gases import AnnualSeries
 from ..ingest.sites.completion import segments
 from ..loading import load_object
@@ -109,6 +110,28 @@ def read_sites(
     if measured:
         sets.append(_undriven(kept.loc[list(measured)], measured, observed, system, number[len(driven) :], series))
     return SiteData(tuple(sets))
+
+
+def handed(data: SiteData, given: Sequence[str], system: System) -> SiteData:
+    """``data`` whose sites with meteorology hand the outputs ``given`` on, as far as they are measured, within their
+    valid range; they are not learnt from then.
+
+    Raises :class:`ConfigError` for a name that no sub-module of ``system`` makes.
+    """
+    for name in given:
+        if name not in system.intermediates:
+            raise ConfigError(
+                f"'{name}' is not made by a sub-module of {system.name}{nearest(name, system.intermediates)}",
+                where="train.measured_inputs",
+                hint=f"choose from {', '.join(system.intermediates)}",
+            )
+
+    def with_given(one: SequenceSet) -> SequenceSet:
+        measured = {name: one.targets[name] for name in given if name in one.targets}
+        bounds = {name: variables.get(name).valid for name in measured}
+        return replace(one, overrides={name: np.clip(values, *bounds[name]) for name, values in measured.items()})
+
+    return SiteData(tuple(with_given(one) if given and one.modules is None else one for one in data.sets))
 
 
 def _read(path: str | Path, columns: Sequence[str]) -> pd.DataFrame:

@@ -72,7 +72,10 @@ export class Panel {
       return;
     }
     this.shown = wanted;
-    this.loaded = this.load(field, series, cell, app.state.at ?? cell, wanted).catch(app.report);
+    this.loaded = this.load(field, series, cell, app.state.at ?? cell, wanted).catch((problem) => {
+      byId('reading').textContent = 'The series could not be read.';
+      app.report(problem);
+    });
   }
 
   async load(field, step, cell, place, wanted) {

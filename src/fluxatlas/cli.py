@@ -254,10 +254,17 @@ def fetch(
 def main() -> None:
     """Run the command line; a user's error is one message and exit status 1."""
     words = listed(sys.argv[1:])
+    by_rules = words[:1] and words[0] in (*STAGES, "twin", "experiments")  # commands that rules write
+    words = unfolded(words) if by_rules else words
     try:
-        app(
-            args=unfolded(words) if words[:1] and words[0] in (*STAGES, "twin", "experiments") else words
-        )  # those that rules write
+        app(args=words)
     except FluxAtlasError as problem:
         print(f"error: {problem}", file=sys.stderr)
+        sys.exit(1)
+    except Exception as problem:
+        from .failures import explained
+
+        if (known := explained(problem, words)) is None:
+            raise
+        print(f"error: {known}", file=sys.stderr)
         sys.exit(1)

@@ -21,6 +21,7 @@ from .config.report import ReportBlock
 from .config.sites import QcRules, SiteEntry, SitesBlock
 from .errors import FluxAtlasError, InputError, MemberMismatchError, counted, nearest
 from .evaluate.unseen import FEWEST_CLUSTERS, write_unseen
+from .files import read_parquet, write_parquet
 from .grid import Tile, get_grid
 from .ingest.atmosphere import series_of
 from .ingest.sites.inputs import NAMES, belongs
@@ -37,6 +38,7 @@ from .run_inputs import rules_of
 from .style import PROTOCOL_NAMES
 from .systems import System
 from .train.baselines import process_model
+from .train.ensemble import check_ensemble
 from .train.member import Member
 from .train.predict import site_table, write_table
 from .train.sites import SiteData, read_sites
@@ -106,6 +108,7 @@ def load_members(given: Sequence[Path]) -> list[Member]:
             hint = "give the folder 'train' of a finished run, such as results/demo/train, or member files"
             raise InputError("the folder holds no members", where=str(path), hint=hint)
         paths += sorted(below, key=lambda file: (len(file.stem), file.stem))
+    check_ensemble(paths)
     members = [Member.load(path) for path in paths]
     for path, member in zip(paths, members, strict=True):
         if member.system.key != members[0].system.key:
@@ -215,8 +218,8 @@ def _leave_out_seen(folder: Path, members: Sequence[Member], allowed: bool, near
     elif seen.any():
         _say(f"left out, the members were trained on them: {names}")
         table[~seen].to_csv(folder / "sites.csv", index=False)
-        weather = pd.read_parquet(folder / "forcing.parquet")
-        weather[~weather["site"].isin(table["site"][seen])].to_parquet(folder / "forcing.parquet", index=False)
+        weather = read_parquet(folder / "forcing.parquet")
+        write_parquet(weather[~weather["site"].isin(table["site"][seen])], folder / "forcing.parquet")
     return not (seen.any() and allowed)
 
 

@@ -1,11 +1,13 @@
 """Reading and writing files so that what exists is complete.
 
 One writer per file. A file is written to a hidden sibling, checked, synced to disk and renamed; a crash leaves no file
-under the final name and the sibling is removed, at the latest when the file is written again.
+under the final name and the sibling is removed, at the latest when the file is written again. NetCDF, Parquet and
+member files carry a checksum of their bytes (:func:`fluxatlas.hashes.seal`), which every reader here compares.
 """
 
 from __future__ import annotations
 
+import errno
 import itertools
 import json
 import os
@@ -24,15 +26,19 @@ from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 from . import __version__
-from .errors import InputError
-from .hashes import file_hash, settings_hash
+from .errors import FluxAtlasError, InputError, MemoryLimitError
+from .failures import MORE_MEMORY
+from .hashes import LARGE, SEAL, check_seal, file_hash, seal, settings_hash
 from .missing import declare, decode
 from .netcdf_classic import missing_bytes
 from .paths import IS_CLONE, REPOSITORY
 
 if TYPE_CHECKING:
+    import pandas as pd
     import xarray as xr
 
+NC_ENOMEM = -61
+"""Number of the NetCDF library for memory that it was not given."""
 NETCDF = RLock()
 """Held by whoever touches NetCDF in a process that may have several threads: the C libraries below are not made for it,
 and xarray's own locks leave out the metadata (two threads that open files at once end in a segmentation fault)."""
@@ -47,7 +53,7 @@ def atomic(path: str | Path) -> Iterator[Path]:
     partial = _sibling(target, f"part{target.suffix}")
     try:
         yield partial
-        _sync(partial)
+        _finish(partial)
         partial.replace(target)
     finally:
         partial.unlink(missing_ok=True)
@@ -68,7 +74,7 @@ def atomic_all(paths: Sequence[str | Path]) -> Iterator[list[Path]]:
     try:
         yield partials
         with ThreadPoolExecutor(8) as pool:  # waiting for the disk, not for a processor
-            list(pool.map(_sync, partials))
+            list(pool.map(_finish, partials))
         for partial, target in zip(partials, targets, strict=True):
             partial.replace(target)
     finally:
@@ -103,6 +109,8 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
         new.replace(target)
 
 
+SEALED = (".nc", ".parquet", ".pt")
+"""Suffixes of the files between stages that carry a checksum."""
 NODE = re.sub(r"[^A-Za-z0-9]", "_", platform.node()) or "node"
 OWNED = re.compile(r"\.(?P<stem>.+)\.(?P<node>\w+)-(?P<pid>\d+)-\d+\.(?:part(?:\..*)?|scratch)")
 FORGOTTEN = 2 * 86400.0
@@ -133,7 +141,10 @@ def _sweep(folder: Path, stems: Set[str]) -> None:
         shutil.rmtree(entry.path, ignore_errors=True) if entry.is_dir() else Path(entry.path).unlink(missing_ok=True)
 
 
-def _sync(path: Path) -> None:
+def _finish(path: Path) -> None:
+    """Give a file its checksum, and wait until the disk has it."""
+    if path.suffix in SEALED:
+        seal(path)
     with path.open("rb") as handle:
         os.fsync(handle.fileno())
 
@@ -169,10 +180,14 @@ def write_netcdf(
         dataset.to_netcdf(partial, engine="netcdf4", encoding=wanted)
 
 
-def open_netcdf(path: str | Path, *, decode_times: bool = True, foreign: bool = False, **options: Any) -> xr.Dataset:
+def open_netcdf(
+    path: str | Path, *, decode_times: bool = True, foreign: bool = False, whole: bool = False, **options: Any
+) -> xr.Dataset:
     """Open a NetCDF file lazily; one that others made (``foreign``) with all that it says is missing as NaN.
 
-    Raises :class:`InputError` where the file is missing, empty, truncated or no NetCDF.
+    The checksum of its bytes is compared first, where all of it will be read (``whole``) or it is small
+    (:data:`~fluxatlas.hashes.LARGE`); chunks of larger ones have checksums of their own. Raises :class:`InputError`
+    where the file is missing, empty, truncated, damaged or no NetCDF, :class:`MemoryLimitError` where memory ran out.
     """
     import xarray as xr
 
@@ -188,27 +203,57 @@ def open_netcdf(path: str | Path, *, decode_times: bool = True, foreign: bool = 
         lacking = missing_bytes(source)  # the library would read zeros there
         if lacking:
             raise OSError(f"its last {lacking:,} bytes are missing")
+        check_seal(source, float("inf") if whole else LARGE)
         with NETCDF:
             return xr.open_dataset(source, decode_times=decode_times, engine="netcdf4", **options)
-    except (OSError, ValueError, RuntimeError) as problem:
-        raise InputError(
-            f"cannot be read as NetCDF ({problem})",
-            where=str(source),
-            hint="the file is probably truncated: delete it and make or download it again",
-        ) from problem
+    except (OSError, ValueError, RuntimeError, MemoryError) as problem:
+        raise unreadable(problem, source, "cannot be read as NetCDF") from problem
 
 
 def read_netcdf(path: str | Path, **options: Any) -> xr.Dataset:
     """Read a whole NetCDF file into memory and close it; errors as :func:`open_netcdf`."""
-    with NETCDF, open_netcdf(path, **options) as dataset:
+    with NETCDF, open_netcdf(path, whole=True, **options) as dataset:
         try:
             return dataset.load()
-        except (OSError, RuntimeError) as problem:
-            raise InputError(
-                f"data cannot be read ({problem})",
-                where=str(path),
-                hint="the file is probably truncated: delete it and make or download it again",
-            ) from problem
+        except (OSError, RuntimeError, MemoryError) as problem:
+            raise unreadable(problem, path, "data cannot be read") from problem
+
+
+def unreadable(problem: BaseException, path: str | Path, what: str) -> FluxAtlasError:
+    """The error for a file that could not be read: memory that ran out, or damage.
+
+    HDF5 tells neither from the other; a file whose checksum holds is not the one at fault.
+    """
+    where = str(path)
+    if isinstance(problem, MemoryError) or getattr(problem, "errno", 0) in (errno.ENOMEM, NC_ENOMEM):
+        return MemoryLimitError(f"memory ran out while the file was read ({problem})", where=where, hint=MORE_MEMORY)
+    if check_seal(path):
+        hint = f"the file is whole, so that memory or the disk is at fault: {MORE_MEMORY}, or run it again"
+        return InputError(f"{what} ({problem})", where=where, hint=hint)
+    hint = "the file is probably truncated, else memory ran out: delete it and make or download it again"
+    return InputError(f"{what} ({problem})", where=where, hint=hint)
+
+
+def write_parquet(table: pd.DataFrame, path: str | Path, attrs: Mapping[str, str] | None = None) -> None:
+    """Write ``table`` without its index, with ``attrs`` in the metadata of the schema, completely or not at all."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    data = pa.Table.from_pandas(table, preserve_index=False)
+    about = {**(data.schema.metadata or {}), **(attrs or {}), "checksum": SEAL}
+    with atomic(path) as partial:
+        pq.write_table(data.replace_schema_metadata(about), partial, compression="zstd")
+
+
+def read_parquet(path: str | Path) -> pd.DataFrame:
+    """Read a table; raises :class:`InputError` where the file is damaged or no Parquet."""
+    import pandas as pd
+
+    check_seal(path)
+    try:
+        return pd.read_parquet(path)
+    except (OSError, ValueError, MemoryError) as problem:
+        raise unreadable(problem, path, "cannot be read as Parquet") from problem
 
 
 @lru_cache

@@ -59,7 +59,7 @@ def test_errors_survive_a_process_boundary() -> None:
 
 
 def test_files_that_belong_together_get_their_names_together(tmp_path: Path) -> None:
-    paths = [tmp_path / "a" / "1.nc", tmp_path / "b" / "1.nc"]
+    paths = [tmp_path / "a" / "1.txt", tmp_path / "b" / "1.txt"]
     with atomic_all(paths) as partials:
         for partial in partials:
             partial.write_text("x")

@@ -24,6 +24,7 @@ ORDER = (
         "netcdf_classic",
         "missing",
         "hashes",
+        "failures",
         "files",
         "freshness",
         "braces",

@@ -30,7 +30,7 @@ def read_predictions(paths: Sequence[PathLike]) -> pd.DataFrame:
     for path in map(Path, paths):
         if not path.is_file():
             raise InputError("file not found", where=str(path), hint="run `train` first")
-        frame = pd.read_parquet(path)
+        frame = files.read_parquet(path)
         absent = [name for name in READ if name not in frame]
         if absent:
             raise InputError(f"columns {', '.join(absent)} are missing", where=str(path), hint="see docs/contracts.md")

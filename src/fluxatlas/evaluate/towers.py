@@ -111,9 +111,8 @@ def write_towers(
         if not Path(path).is_file():
             raise InputError("file not found", where=str(path), hint="run `ingest` for the sites first")
     places = pd.read_csv(sites, comment="#")
-    series = product_series(daily, places, pd.read_parquet(observations), settings)
+    series = product_series(daily, places, files.read_parquet(observations), settings)
     table = tower_table(series, places, settings)
     files.write_text(output, table.to_csv(index=False, float_format="%.6g"))
-    with files.atomic(Path(output).with_suffix(".parquet")) as partial:
-        series.to_parquet(partial, index=False)
+    files.write_parquet(series, Path(output).with_suffix(".parquet"))
     return table

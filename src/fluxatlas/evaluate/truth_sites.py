@@ -91,6 +91,6 @@ def write_site_truth_scores(
 ) -> pd.DataFrame:
     """Write :func:`site_truth_table` of the files as CSV; return it."""
     fewest = (settings or EvaluateBlock()).minimum_site_days
-    table = site_truth_table(read_predictions(predictions), pd.read_parquet(truth), fewest)
+    table = site_truth_table(read_predictions(predictions), files.read_parquet(truth), fewest)
     files.write_text(output, table.to_csv(index=False, float_format="%.6g"))
     return table

@@ -94,6 +94,7 @@ def _variable(
         dims,
         compression=settings.compression,
         complevel=settings.compression_level,
+        fletcher32=True,
         chunksizes=[min(largest[dim], len(file.dimensions[dim])) for dim in dims],
         fill_value=fill,
     )

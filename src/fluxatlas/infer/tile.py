@@ -19,6 +19,7 @@ from ..grid import Tile
 from ..ingest.atmosphere import series_of
 from ..tiles.cells import ActiveCells, read_cells
 from ..tiles.piece import dates_of
+from ..train.ensemble import check_ensemble
 from ..train.member import Member, constraint_of
 from ..train.scaler import FAR
 from .blocks import run_blocks
@@ -230,6 +231,7 @@ class TileJob:
 
 def check_members(paths: Sequence[str], grid: str) -> list[Member]:
     """Load the members; raises :class:`MemberMismatchError` where they do not fit each other, the grid or the units."""
+    check_ensemble(paths)
     members = [Member.load(path) for path in paths]
     system = members[0].system
     units = {name: variables.get(name).units for name in (*system.forcing, *system.slow_drivers)}

@@ -164,6 +164,7 @@ def _declare(file: netCDF4.Dataset, layout: Layout) -> None:
         "compression": layout.options.compression,
         "complevel": layout.options.compression_level,
         "shuffle": True,
+        "fletcher32": True,
     }
     for name in (*layout.variables, "orog"):
         variable = table.get(name)

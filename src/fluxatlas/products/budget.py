@@ -181,6 +181,5 @@ def write_budget(
     """Write :func:`budget_table` as CSV to ``output`` and as Parquet beside it (or to ``parquet``); return it."""
     table = budget_table(flux, attributes, settings, system=system, variables=variables, regions=regions, domain=domain)
     files.write_text(output, table.to_csv(index=False, float_format="%.8g"))
-    with files.atomic(parquet or Path(output).with_suffix(".parquet")) as partial:
-        table.to_parquet(partial, index=False)
+    files.write_parquet(table, parquet or Path(output).with_suffix(".parquet"))
     return table

@@ -153,6 +153,7 @@ def _create(
         compression=settings.compression,
         complevel=level,
         shuffle=True,
+        fletcher32=True,
         chunksizes=sizes,
     )
     variable.set_auto_maskandscale(False)

@@ -55,8 +55,7 @@ def write(
     series["time"] = pd.to_datetime(series["time"]).astype("datetime64[ns]")
     with files.atomic(output_dir / "sites_attributes.csv") as partial:
         table.to_csv(partial, index=False)
-    with files.atomic(output_dir / "sites_forcing.parquet") as partial:
-        series.to_parquet(partial, index=False)
+    files.write_parquet(series, output_dir / "sites_forcing.parquet")
     if years:
         write_years(output_dir, years)
     own_weather = own["site"].nunique()
@@ -70,7 +69,7 @@ def _say(text: str) -> None:
 def _read(path: Path, columns: Sequence[str]) -> pd.DataFrame:
     if not path.exists():
         raise InputError("file not found", where=str(path), hint="run `ingest sites` first")
-    table = pd.read_csv(path) if path.suffix == ".csv" else pd.read_parquet(path)
+    table = pd.read_csv(path) if path.suffix == ".csv" else files.read_parquet(path)
     absent = [name for name in columns if name not in table]
     if absent:
         raise InputError(f"no column {', '.join(absent)}", where=str(path), hint="make it again with `ingest sites`")

@@ -19,7 +19,7 @@ from ..constants import FREEZING
 from ..errors import InputError
 from ..evaluate.metrics import scores
 from ..evaluate.skill import read_predictions
-from ..files import open_netcdf
+from ..files import open_netcdf, read_parquet
 from ..style import COLORS, FAINT, INK, WIDTH, model_color, model_name, model_order, signed, unit
 from ..systems import System, get_system
 from .catalogue import Inputs
@@ -191,7 +191,7 @@ def _legend_above(figure: Figure, axis: Any) -> None:
 
 def tower_series(inputs: Inputs, settings: ReportBlock) -> Figure:
     """Measured soil temperature and moisture against the product's cell at the towers with most days."""
-    table = pd.read_parquet(inputs.one("towers"))
+    table = read_parquet(inputs.one("towers"))
     system = get_system(inputs.system)
     names = [name for name in system.outputs if (table["variable"] == name).any()][:2]
     if not names:

@@ -146,6 +146,7 @@ class SamplesFile:
                 compression="zstd",
                 complevel=1,
                 shuffle=True,
+                fletcher32=True,
                 chunksizes=(CHUNK, self.days),
             )
             variable.setncatts({**variables.get(name).attrs, "coordinates": "lat lon draw block"})

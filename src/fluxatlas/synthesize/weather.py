@@ -259,7 +259,7 @@ def _read_forcing(path: PathLike, system: System) -> dict[str, pd.DataFrame]:
     """Complete days of every site that has its own meteorology, by site, indexed by day."""
     if not Path(path).exists():
         raise InputError("file not found", where=str(path), hint="make the forcing of the sites first")
-    table = pd.read_parquet(path)
+    table = files.read_parquet(path)
     lacking = [name for name in ("site", "time", *system.forcing) if name not in table]
     if lacking:
         raise InputError(f"no column {', '.join(lacking)}", where=str(path), hint="make the site forcing again")

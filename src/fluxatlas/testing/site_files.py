@@ -19,7 +19,7 @@ import pandas as pd
 
 from ..config.sites import QcRules
 from ..errors import ConfigError
-from ..files import atomic, write_text
+from ..files import write_parquet, write_text
 from ..humidity import saturation_vapour_pressure
 from ..ingest.sites.fluxnet_files import layout
 from ..ingest.sites.qc import error_floor
@@ -125,8 +125,7 @@ def write_site_truth(
             wide = pd.DataFrame(of_day, pd.Index(dates, name="time"), pd.Index(sites.names, name="site"))
             parts.append(wide.reset_index().melt("time", value_name="value").assign(variable=name))
     table = pd.concat(parts, ignore_index=True)[["site", "time", "variable", "value"]]
-    with atomic(output) as path:
-        table.to_parquet(path, index=False)
+    write_parquet(table, output)
     return table
 
 

@@ -43,16 +43,15 @@ def read_piece(path: str | Path, names: Sequence[str]) -> ForcingPiece:
     Raises :class:`InputError` where a variable is absent or in another unit, or where the days are not all days of one
     calendar year in order.
     """
-    with files.NETCDF, files.open_netcdf(path) as dataset:
+    with files.NETCDF, files.open_netcdf(path, whole=True) as dataset:
         dates = _whole_year(dataset, str(path))
         _check_variables(dataset, names, str(path))
         data = {}
         for name in names:
             try:
                 values = dataset[name].transpose("time", "lat", "lon").to_numpy()
-            except (OSError, RuntimeError) as problem:
-                hint = "the file is probably truncated: delete it and make it again"
-                raise InputError(f"'{name}' cannot be read ({problem})", where=str(path), hint=hint) from problem
+            except (OSError, RuntimeError, MemoryError) as problem:
+                raise files.unreadable(problem, path, f"'{name}' cannot be read") from problem
             data[name] = values.astype(np.float32, copy=False)
         orog = dataset["orog"].transpose("lat", "lon").to_numpy().astype(float)
         return ForcingPiece(str(path), dates, dataset["lat"].to_numpy(), dataset["lon"].to_numpy(), orog, data)

@@ -259,7 +259,7 @@ def read_samples(path: str | Path, system: System) -> SequenceSet:
 
     drivers = (*system.forcing, *system.slow_drivers)
     targets = system.simulated
-    with open_netcdf(path) as dataset:
+    with open_netcdf(path, whole=True) as dataset:
         lacking = [name for name in (*drivers, *system.statics, *targets, *system.told) if name not in dataset]
         if lacking:
             raise InputError(f"the samples lack {', '.join(lacking)}", where=str(path), hint="synthesize them again")

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from .. import files
 from ..errors import FluxAtlasError
+from ..hashes import check_seal
 from ..systems import Ramp
 from .losses import Objective
 from .networks import HierarchicalNetwork
@@ -355,6 +356,7 @@ class Trainer:
         if self.checkpoint is None or not self.checkpoint.exists():
             return None
         try:
+            check_seal(self.checkpoint)
             content = torch.load(self.checkpoint, weights_only=True)
         except Exception:  # whatever is wrong with it, starting again is right
             content = {}

@@ -11,7 +11,8 @@ from typing import Any
 import torch
 
 from .. import files, variables
-from ..errors import InputError, MemberMismatchError
+from ..errors import FluxAtlasError, InputError, MemberMismatchError
+from ..hashes import check_seal
 from ..systems import System, get_system
 from .applicability import Applicability
 from .networks import Architecture, HierarchicalNetwork
@@ -87,15 +88,18 @@ class Member:
     def load(cls, path: str | Path) -> Member:
         """Read a member onto the CPU, in evaluation mode.
 
-        Raises :class:`InputError` for a file that is absent or no member, :class:`MemberMismatchError` where the system
-        has changed since the member was trained.
+        Raises :class:`InputError` for a file that is absent, damaged or no member, :class:`MemberMismatchError` where
+        the system has changed since the member was trained.
         """
         source = Path(path)
         if not source.exists():
             raise InputError("file not found", where=str(source), hint="train the member first")
         try:
+            check_seal(source)
             content = torch.load(source, map_location="cpu", weights_only=True)
             version = content["format"]
+        except FluxAtlasError:
+            raise
         except Exception as problem:  # torch raises many kinds for a file it cannot read
             raise InputError(f"not a member file ({problem})", where=str(source), hint="train it again") from problem
         if version != FORMAT:

@@ -104,5 +104,4 @@ def site_table(
 def write_table(frames: list[pd.DataFrame], path: str | Path) -> None:
     """Write the predictions of one or more models, completely or not at all."""
     whole = pd.concat([frame for frame in frames if len(frame)] or [pd.DataFrame(columns=list(COLUMNS))])
-    with files.atomic(path) as partial:
-        whole.reset_index(drop=True).to_parquet(partial, index=False)
+    files.write_parquet(whole.reset_index(drop=True), path)

@@ -16,7 +16,7 @@ from ... import variables
 from ...astronomy import extraterrestrial_radiation
 from ...config.sites import QcRules, SitesBlock
 from ...errors import InputError
-from ...files import atomic, provenance, write_text
+from ...files import atomic, provenance, write_parquet, write_text
 from ...land_mask import is_land
 from .completion import complete_profile
 from .composition import chamber_table
@@ -269,10 +269,10 @@ def build(block: SitesBlock, output_dir: str | Path, inputs: Sequence[str] | Non
     folder = Path(output_dir)
     with atomic(folder / "sites.csv") as partial:
         sites.to_csv(partial, index=False, float_format="%.8g")
-    _write_parquet(observed, folder / "observations.parquet", origin)
-    _write_parquet(chamber_table(ledger.compositions, sites["site"]), folder / "chambers.parquet", origin)
-    _write_parquet(forcing, folder / "forcing.parquet", origin)
-    _write_parquet(longer, folder / "periods.parquet", origin)
+    write_parquet(observed, folder / "observations.parquet", origin)
+    write_parquet(chamber_table(ledger.compositions, sites["site"]), folder / "chambers.parquet", origin)
+    write_parquet(forcing, folder / "forcing.parquet", origin)
+    write_parquet(longer, folder / "periods.parquet", origin)
     report = {
         "provenance": origin,
         "sites": ledger.as_dict(),
@@ -292,14 +292,3 @@ def _totals(sites: pd.DataFrame, observed: pd.DataFrame, forcing: pd.DataFrame, 
         "periods": len(longer),
         "forcing_sites": int(forcing["site"].nunique()),
     }
-
-
-def _write_parquet(table: pd.DataFrame, path: Path, attrs: dict[str, str]) -> None:
-    """Write with provenance in the schema's metadata, completely or not at all."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    data = pa.Table.from_pandas(table, preserve_index=False)
-    data = data.replace_schema_metadata({**(data.schema.metadata or {}), **attrs})
-    with atomic(path) as partial:
-        pq.write_table(data, partial, compression="zstd")

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from ...errors import InputError, nearest
-from ...files import NETCDF, open_netcdf
+from ...files import NETCDF, open_netcdf, read_parquet
 from ...ingest.constraints.inversion_file import cell_area
 from ...ingest.sites.periods import PERIOD_COLUMNS
 from .correlation import Autoregressive, Covariance
@@ -49,7 +49,7 @@ def read_periods(
     source = Path(path)
     if not source.exists():
         raise InputError("file not found", where=str(source), hint="run 'fluxatlas ingest sites' first")
-    table = pd.read_parquet(source)
+    table = read_parquet(source)
     lacking = [name for name in PERIOD_COLUMNS if name not in table]
     if lacking:
         raise InputError(f"columns {', '.join(lacking)} are absent", where=str(source), hint="see docs/contracts.md")

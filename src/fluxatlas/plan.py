@@ -213,6 +213,17 @@ def wall_hours(rows: list[StagePlan], cores: int) -> float:
     return sum(max(row.core_hours / min(cores, row.jobs), row.longest_job_hours) for row in rows)
 
 
+def twins(run: Run) -> tuple[int, float]:
+    """Jobs of `snakemake twin` and the core-hours that they take at most: each world is a run like this one.
+
+    Nothing where there are no twins: the sites are not those of a made-up world, or members come from elsewhere.
+    """
+    if not run.has_synthetic_sites or run.config.train.members_from:
+        return 0, 0.0
+    worlds = 2 * len(run.twin_seeds)
+    return worlds + 1, worlds * sum(row.core_hours for row in plan(run))
+
+
 def table(run: Run, cores: int) -> str:
     """The plan as text."""
     rows = plan(run)
@@ -226,6 +237,9 @@ def table(run: Run, cores: int) -> str:
     lines += ["", f"about {_duration(hours)} on {cores} cores like those of resources/calibration.csv"]
     jobs, hours = benchmark(run)
     lines.append(f"`snakemake benchmark` (not part of the run): {jobs:,} jobs more, {hours:.2f} core-hours")
+    jobs, core_hours = twins(run)
+    if jobs:
+        lines.append(f"`snakemake twin` (not part of the run): {jobs:,} jobs, at most {core_hours:.2f} core-hours")
     needed, allowed = next(r.memory_mb for r in rows if r.stage == "infer"), run.config.infer.memory_mb
     if needed > allowed:
         lines.append(f"infer.memory_mb is {allowed:,}: inference will refuse to start; set it to {needed:,.0f} or more")

@@ -67,7 +67,7 @@ def test_files_that_belong_together_get_their_names_together(tmp_path: Path) -> 
     assert all(path.read_text() == "x" for path in paths)
     with pytest.raises(FileNotFoundError), atomic_all([tmp_path / "c.nc", tmp_path / "d.nc"]) as partials:
         partials[0].write_text("x")
-    assert sorted(p.name for p in tmp_path.rglob("*") if p.is_file()) == ["1.nc", "1.nc"]
+    assert sorted(p.name for p in tmp_path.rglob("*") if p.is_file()) == ["1.txt", "1.txt"]
 
 
 def test_what_dead_writers_left_is_swept_and_what_others_write_is_not(tmp_path: Path) -> None:

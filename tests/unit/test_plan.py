@@ -8,7 +8,7 @@ import forked
 from fluxatlas.cli import app
 from fluxatlas.config import load
 from fluxatlas.paths import REPOSITORY
-from fluxatlas.plan import benchmark, calibration, plan, table, wall_hours, work
+from fluxatlas.plan import benchmark, calibration, plan, table, twins, wall_hours, work
 from fluxatlas.run import Run
 from fluxatlas.status import FileStatus, parse
 from fluxatlas.status import table as status_table
@@ -20,6 +20,16 @@ def test_the_number_of_jobs_is_what_snakemake_counts(tmp_path) -> None:
     done = forked.snakemake("-n", "-q", "rules", "--directory", str(tmp_path), "--configfile", str(DEMO))
     total = next(line.split()[1] for line in (done.stdout + done.stderr).splitlines() if line.startswith("total"))
     assert sum(jobs for jobs, _ in work(Run(load(DEMO))).values()) == int(total) - 1  # without the rule `all`
+
+
+def test_twins_are_counted_beside_the_run(tmp_path) -> None:
+    done = forked.snakemake("twin", "-n", "-q", "rules", "--directory", str(tmp_path), "--configfile", str(DEMO))
+    total = next(line.split()[1] for line in (done.stdout + done.stderr).splitlines() if line.startswith("total"))
+    jobs, core_hours = twins(run := Run(load(DEMO)))
+    assert jobs == int(total) and core_hours == pytest.approx(2 * sum(row.core_hours for row in plan(run)))
+    assert f"`snakemake twin` (not part of the run): {jobs} jobs, at most {core_hours:.2f} core-hours" in table(run, 2)
+    real = Run(load(REPOSITORY / "config" / "examples" / "walnut_gulch_2008.yaml"))
+    assert twins(real) == (0, 0.0) and "twin" not in table(real, 2)
 
 
 @pytest.mark.parametrize("command", ["plan", "status"])

@@ -73,6 +73,7 @@ def run(wish: Wish, settings: EvaluateBlock | None = None) -> str:
     :class:`MemberMismatchError` for members of different systems; nothing is written then.
     """
     block = settings or EvaluateBlock()
+    check_output(wish.output)
     members = load_members(wish.members)
     system = members[0].system
     with tempfile.TemporaryDirectory() as temporary:
@@ -94,6 +95,13 @@ def run(wish: Wish, settings: EvaluateBlock | None = None) -> str:
         for path in sorted(made.iterdir()):
             shutil.move(path, wish.output / path.name)
     return words(found, system, len(members))
+
+
+def check_output(folder: Path) -> None:
+    """Raise :class:`InputError` where ``folder`` cannot be one, before any work is done."""
+    for path in (folder, *folder.parents):
+        if path.exists() and not path.is_dir():
+            raise InputError("this is a file, not a folder", where=str(path), hint="give another --output")
 
 
 def load_members(given: Sequence[Path]) -> list[Member]:

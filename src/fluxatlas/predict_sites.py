@@ -22,8 +22,8 @@ from scipy.special import ndtri
 from . import variables
 from .config.evaluate import EvaluateBlock
 from .config.report import ReportBlock
-from .errors import InputError
-from .evaluate_sites import Wish, build_table, entries, load_members, site_data
+from .errors import InputError, counted
+from .evaluate_sites import Wish, build_table, check_output, entries, load_members, site_data
 from .infer.kernel import uncertainty
 from .style import COLORS, FAINT, INK, WIDTH, house_style, save, unit
 from .systems import System
@@ -42,7 +42,9 @@ def run(wish: Wish) -> pd.DataFrame:
 
     Raises as :func:`fluxatlas.evaluate_sites.run`; nothing is written then.
     """
+    check_output(wish.output)
     members = load_members(wish.members)
+    _say_of_the_band(members)
     with tempfile.TemporaryDirectory() as temporary:
         work, made = Path(temporary), Path(temporary) / "made"
         made.mkdir()
@@ -53,16 +55,46 @@ def run(wish: Wish) -> pd.DataFrame:
         for part in data.sets:
             verdicts = judge(members, part)
             for site, series in site_series(members, part):
-                print(f"{site}: {len(series)} days", file=sys.stderr, flush=True)
+                _say_of_gaps(site, part)
                 series.to_csv(made / f"{_file_name(site)}.csv", index=False, float_format="%.6g")
                 _draw(site, series, members[0].system, str(verdicts.loc[site, "applicable"]), made)
                 rows.append({"site": site, **places.loc[site], **verdicts.loc[site], "days": len(series)})
         table = pd.DataFrame(rows)
         table.to_csv(made / "sites.csv", index=False, float_format="%.6g")
+        _units(members[0].system).to_csv(made / "units.csv", index=False)
         wish.output.mkdir(parents=True, exist_ok=True)
         for path in sorted(made.iterdir()):
             shutil.move(path, wish.output / path.name)
     return table
+
+
+def _say_of_the_band(members: Sequence[Member]) -> None:
+    """Say what the band lacks."""
+    places = any(member.meta.get("places") for member in members)
+    if len(members) == 1:
+        holds = "the band holds what places differ by alone" if places else "there is no band"
+        print(f"warning: one member: {holds}", file=sys.stderr, flush=True)
+    elif not places:
+        print("warning: the members do not know what places differ by: the band is too narrow", file=sys.stderr)
+
+
+def _say_of_gaps(site: str, data: SequenceSet) -> None:
+    """Name the stretches that begin from a state that is not that of the days before."""
+    number = data.sites.index(site)
+    later = [data.dates[start] for where, start, _ in data.segments if where == number][1:]
+    if later:
+        when = ", ".join(str(day.date()) for day in later[:5]) + (", ..." if len(later) > 5 else "")
+        text = (
+            f"{site}: {counted(len(later), 'gap')} in its days; soil state begins anew, uncertain for weeks, on {when}"
+        )
+        print(text, file=sys.stderr, flush=True)
+
+
+def _units(system: System) -> pd.DataFrame:
+    """Unit and name of every column of a series."""
+    drivers = (*system.forcing, *system.slow_drivers)
+    rows = [variables.get(name) for name in dict.fromkeys((*system.outputs, *drivers))]
+    return pd.DataFrame([{"variable": row.name, "units": row.units, "long_name": row.long_name} for row in rows])
 
 
 def judge(members: Sequence[Member], data: SequenceSet) -> pd.DataFrame:
@@ -83,7 +115,8 @@ def site_series(members: Sequence[Member], data: SequenceSet) -> Iterator[tuple[
     ``<flux>_low``, ``<flux>_high``, what was measured (``<variable>_observed``), and the drivers as they were used.
 
     ``sd`` is that of the product: the standard deviation over members, and what places differ by that are alike in all
-    that is known; the band is the mean less and plus 1.64 of it. Days without complete drivers are left out.
+    that is known; the band is the mean less and plus 1.64 of it, within
+    the valid range. Days without complete drivers are left out.
     """
     system = members[0].system
     made = [predict(member.network, data) for member in members]
@@ -111,12 +144,14 @@ def _columns(name: str, mean: FloatArray, spread: FloatArray | None, site: int) 
         return {name: mean}
     sd = spread[:, site]
     half = float(ndtri(0.5 + BAND / 2)) * sd
-    return {name: mean, f"{name}_sd": sd, f"{name}_low": mean - half, f"{name}_high": mean + half}
+    least, most = variables.get(name).valid
+    edges = {f"{name}_low": np.maximum(mean - half, least), f"{name}_high": np.minimum(mean + half, most)}
+    return {name: mean, f"{name}_sd": sd, **edges}
 
 
 def _file_name(site: str) -> str:
     """``site`` as the name of a file; raises :class:`InputError` where it cannot be one."""
-    if site in (".", "..", "sites") or any(character in site for character in "/\\\0"):
+    if site in (".", "..", "sites", "units") or any(character in site for character in "/\\\0"):
         raise InputError(f"site '{site}' cannot be the name of a file", hint="rename it in the table of sites")
     return site
 

@@ -163,7 +163,11 @@ class RunResults:
         import geopandas as gpd
 
         path = self.folder / "ingest" / "sites" / "sites.csv"
-        table = pd.read_csv(path) if path.exists() else pd.DataFrame({"site": [], "lat": [], "lon": []})
+        table = (
+            pd.read_csv(path, dtype={"site": str})
+            if path.exists()
+            else pd.DataFrame({"site": [], "lat": [], "lon": []})
+        )
         return gpd.GeoDataFrame(table, geometry=gpd.points_from_xy(table["lon"], table["lat"]), crs="EPSG:4326")
 
     @cached_property

@@ -183,6 +183,8 @@ def test_prediction_is_the_mean_of_the_members_with_its_band(run, evaluated, tmp
     places = pd.read_csv(tmp_path / "out" / "sites.csv").set_index("site")
     assert set(places.index) == set(PLACES) and places.loc["S3", "sand"] == 40
     assert (tmp_path / "out" / "S3.png").read_bytes()[:4] == b"\x89PNG"
+    units = pd.read_csv(tmp_path / "out" / "units.csv").set_index("variable")["units"]
+    assert units["fch4"] == "mg m-2 d-1" and set(units.index) >= {"tsl05", "ch4", "tas"}
     odd = chambers(tmp_path / "odd", {"a/b": (50.0, 10.0)})
     options = ["--members", run, "--output", tmp_path / "never", "--attributes", soils(tmp_path / "s.csv", ["a/b"])]
     assert call(monkeypatch, *options, odd, command="predict") == 1
@@ -190,6 +192,32 @@ def test_prediction_is_the_mean_of_the_members_with_its_band(run, evaluated, tmp
     odd = chambers(tmp_path / "dollars", {"a$b^$": (50.0, 10.0)})  # no formula
     options = ["--members", run, "--output", tmp_path / "odd_out", "--attributes", soils(tmp_path / "d.csv", ["a$b^$"])]
     assert call(monkeypatch, *options, odd, command="predict") == 0 and (tmp_path / "odd_out" / "a$b^$.png").exists()
+
+
+def test_what_measured_no_flux_is_predicted_by_its_soil_under_the_name_it_has(
+    run, tmp_path, monkeypatch, capsys
+) -> None:
+    """Names of digits keep their zeros; a gap of the record is named; one member has no band, and says so."""
+    table = pd.read_csv(chambers(tmp_path / "files", {"007": (50.0, 10.0)}), dtype={"site": str})
+    table.loc[20:39, ["soil_temperature", "soil_moisture"]] = np.nan
+    table.assign(flux=np.nan).to_csv(tmp_path / "files" / "chambers.csv", index=False)
+    soil = soils(tmp_path / "s.csv", ["007"])
+    options = ["--members", run / "members" / "0.pt", "--attributes", soil, "--output", tmp_path / "out"]
+    assert call(monkeypatch, *options, tmp_path / "files", command="predict") == 0
+    said = capsys.readouterr()
+    assert "007: 40 days" in said.out and "1 gap in its days" in said.err and "2003-06-10" in said.err
+    assert "warning: one member: there is no band" in said.err
+    series = pd.read_csv(tmp_path / "out" / "007.csv")
+    assert len(series) == 40 and "fch4_observed" not in series and series["fch4_low"].isna().all()
+
+
+@pytest.mark.parametrize("command", ["predict", "evaluate-sites"])
+def test_an_output_that_is_a_file_is_refused_before_any_work(run, tmp_path, monkeypatch, capsys, command) -> None:
+    (tmp_path / "taken").write_text("mine")
+    for place in (tmp_path / "taken", tmp_path / "taken" / "below"):
+        assert call(monkeypatch, "--members", run, "--output", place, tmp_path / "none.csv", command=command) == 1
+        assert "this is a file, not a folder" in capsys.readouterr().err
+    assert (tmp_path / "taken").read_text() == "mine"
 
 
 @pytest.mark.parametrize("name", ["OldSite", "NewName"])

@@ -99,7 +99,7 @@ def read_sites(
     table = _usable(table, system, None if unobserved else set(observed["site"]), evaluate)
     driven = [site for site in table.index if site in set(weather["site"])]
     measured = _measured(
-        observed, [site for site in table.index if site not in set(driven)], system, completion_gap_days
+        observed, [site for site in table.index if site not in set(driven)], system, completion_gap_days, unobserved
     )
     kept = table.loc[[*driven, *measured]]
     if kept.empty:
@@ -139,7 +139,7 @@ def _read(path: str | Path, columns: Sequence[str]) -> pd.DataFrame:
     source = Path(path)
     if not source.exists():
         raise InputError("file not found", where=str(source), hint="run the earlier stages first")
-    table = pd.read_csv(source) if source.suffix == ".csv" else read_parquet(source)
+    table = pd.read_csv(source, dtype={"site": str}) if source.suffix == ".csv" else read_parquet(source)
     lacking = [name for name in columns if name not in table]
     if lacking:
         raise InputError(f"columns {', '.join(lacking)} are absent", where=str(source), hint="see docs/contracts.md")
@@ -252,8 +252,11 @@ def _driven(
     )
 
 
-def _measured(observed: pd.DataFrame, sites: list[str], system: System, max_gap: int) -> dict[str, pd.DataFrame]:
-    """The profiles of the system (columns) by day, of each site that has a part of each, and the flux.
+def _measured(
+    observed: pd.DataFrame, sites: list[str], system: System, max_gap: int, unobserved: bool
+) -> dict[str, pd.DataFrame]:
+    """The profiles of the system (columns) by day, of each site that has a part of each, and, unless ``unobserved``,
+    the flux.
 
     A depth without data takes those of the nearest depth above, or else below, that has some. Days that ingest
     completed (``origin``) count here, but never as observations. Gaps up to ``max_gap`` days are interpolated; on other
@@ -264,7 +267,7 @@ def _measured(observed: pd.DataFrame, sites: list[str], system: System, max_gap:
         rows = observed[observed["site"] == site].pivot_table(index="time", columns="variable", values="value")
         present = {profile: [name for name in profile if name in rows] for profile in system.profiles}
         lacking = [profile[0] for profile, names in present.items() if not names]
-        if lacking or not present or system.flux not in rows:
+        if lacking or not present or (system.flux not in rows and not unobserved):
             absent = " and ".join(f"no {name}" for name in lacking or [system.flux])
             _say(f"site {site} is left out: no meteorology and {absent if present else 'nothing in its place'}")
             continue

@@ -152,6 +152,7 @@ def read_table(
             low_memory=False,
             na_values=list(MISSING),
             keep_default_na=False,
+            dtype={i: str for i in columns if names[i].lower() == "site"},  # 007 is a name
         )
     except (ValueError, csv.Error, OverflowError, KeyError, IndexError, TypeError) as problem:
         raise InputError(f"the table cannot be read ({problem})", where=where, hint="check the lines named") from None

@@ -88,6 +88,17 @@ def test_a_changed_declaration_is_named(member, tmp_path) -> None:
         Member.load(tmp_path / "0.pt")
 
 
+def test_weights_of_another_shape_are_named(member, tmp_path) -> None:
+    """As where a sub-module is told more parameters than when the member was trained."""
+    member.save(tmp_path / "0.pt")
+    content = torch.load(tmp_path / "0.pt", weights_only=True)
+    name = next(key for key, value in content["weights"].items() if value.ndim == 2)
+    content["weights"][name] = content["weights"][name][:, :-1]
+    torch.save(content, tmp_path / "0.pt")
+    with pytest.raises(MemberMismatchError, match="the weights do not fit system"):
+        Member.load(tmp_path / "0.pt")
+
+
 def test_bad_files_are_refused(member, tmp_path) -> None:
     with pytest.raises(InputError, match="file not found"):
         Member.load(tmp_path / "none.pt")

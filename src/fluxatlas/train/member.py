@@ -108,7 +108,12 @@ class Member:
         known = content["applicability"]
         member = cls(network, content["grid"], known and Applicability.unpacked(known), content["meta"])
         member._compare(content, str(source))
-        network.load_state_dict(content["weights"])
+        try:
+            network.load_state_dict(content["weights"])
+        except RuntimeError as problem:
+            reason = " ".join(str(problem).split())
+            what = f"the weights do not fit system '{member.system.name}' as it is now ({reason})"
+            raise MemberMismatchError(what, where=str(source), hint="train the member again") from problem
         network.eval()
         return member
 

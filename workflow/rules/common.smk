@@ -156,6 +156,24 @@ def state_before(tile, year):
     return ancient(path) if RUN.is_current(tile, year) else path
 
 
+def experiment_start_file(wildcards):
+    """The pretrained network that an experiment begins with, where it does."""
+    from fluxatlas.experiments.grid import SCRATCH
+
+    name = f"{wildcards.model}-{wildcards.number}.pt"
+    return (
+        [] if wildcards.transfer == SCRATCH else RUN.paths("experiments", "start", name)
+    )
+
+
+def experiment_priority(wildcards):
+    """What tells most comes first."""
+    from fluxatlas.experiments.grid import Experiment, priority
+
+    names = (wildcards.split, wildcards.share, wildcards.model, wildcards.transfer)
+    return priority(RUN.config.experiments, Experiment(*names, int(wildcards.number)))
+
+
 def check_first():
     """Stop before the first job where anything that the whole run reads is wrong (`fluxatlas check`).
 

@@ -1,29 +1,6 @@
 # experiments: models and ways of transfer on the same folds, one small result each, and one table; not part of `all`.
 # In:  samples, site tables
 # Out: <results>/experiments/{scores.csv,scores.png}, .../start/{model}-{number}.pt, .../{split}/{share}/{model}/{transfer}/{number}.csv
-from fluxatlas.experiments.grid import SCRATCH, Experiment, priority
-
-
-def experiment(wildcards):
-    """The experiment of a job."""
-    return Experiment(
-        wildcards.split,
-        wildcards.share,
-        wildcards.model,
-        wildcards.transfer,
-        int(wildcards.number),
-    )
-
-
-def starts(wildcards):
-    """The pretrained network that an experiment begins with, where it does."""
-    return (
-        []
-        if wildcards.transfer == SCRATCH
-        else RUN.paths(
-            "experiments", "start", f"{wildcards.model}-{wildcards.number}.pt"
-        )
-    )
 
 
 rule benchmark:
@@ -89,7 +66,7 @@ rule experiment_start:
 
 rule experiment:
     input:
-        start=starts,
+        start=experiment_start_file,
         samples="<results>/synthesize/samples.nc",
         sites_attributes="<results>/regrid/sites_attributes.csv",
         sites_forcing="<results>/regrid/sites_forcing.parquet",
@@ -107,7 +84,7 @@ rule experiment:
         model=r"[a-z_]+",
         transfer=r"[a-z0-9]+",
         number=r"\d+",
-    priority: lambda wildcards: priority(RUN.config.experiments, experiment(wildcards))
+    priority: experiment_priority
     conda:
         "../envs/fluxatlas.yaml"
     threads: 1

@@ -7,7 +7,7 @@
 | ``random`` | days drawn at random | other days drawn at random |
 
 Later years are those after year ``6 (n - 1) // 7`` (counted from 0) of the ``n`` observed years of a site, as in
-X-MethaneWet (Sun et al. 2025, arXiv:2505.18355; as read from a repository that carries its code).
+Sun et al. (2025, arXiv:2505.18355; as read from a repository that carries its code).
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
 The network that has learnt from simulations is frozen. A sequence cell over all drivers and statics learns beside it
 
 - ``residual``: what the frozen flux lacks, ``F = F0 + s g(x)``; or
-- ``stacking``: the flux itself, with the frozen one among its inputs, ``F = s g(x, F0 / s)`` (as in the sibling study
-  of X-MethaneWet, Smith et al. 2026, EarthArXiv X5377D),
+- ``stacking``: the flux itself, with the frozen one among its inputs, ``F = s g(x, F0 / s)`` (as in Smith et al.
+  2026, EarthArXiv X5377D),
 
 where ``s`` is the standard deviation of the simulated flux. Both start as the frozen network: ``g`` reads zero, or the
 frozen flux alone. Weight decay draws a residual back to it. Parts of the flux stay those of the frozen network, so that

@@ -50,6 +50,16 @@ ConfigFile = Annotated[
     Path, typer.Argument(help="The configuration of the run.", show_default="config/config.yaml of fluxatlas")
 ]
 
+SiteFiles = Annotated[list[Path], typer.Argument(help="Files or folders of sites (docs/sites.md).", metavar="FILES...")]
+Members = Annotated[list[Path], typer.Option(help="Folder 'train' of a run, or member files; repeat for more.")]
+SiteAttributes = Annotated[Path | None, typer.Option(help="Soil and vegetation by site (CSV).")]
+SiteMetadata = Annotated[Path | None, typer.Option(help="Positions by site, where the files have none (CSV).")]
+StaticLayers = Annotated[Path | None, typer.Option(help="Folder regrid/attributes of a run, for what the table lacks.")]
+OfRun = Annotated[
+    Path | None, typer.Option(help="Folder ingest/forcing of that run, for sites without weather of their own.")
+]
+Gases = Annotated[list[str] | None, typer.Option(help="Series of the atmosphere as gas=path; repeat.")]
+
 Directory = Annotated[Path, typer.Option("--directory", "-d", help="Folder of the run, as for snakemake.")]
 Snakefile = Annotated[
     Path, typer.Option("--snakefile", "-s", help="Another workflow.", show_default="that of fluxatlas")
@@ -179,18 +189,14 @@ def explore(
 
 @app.command("evaluate-sites")
 def evaluate_sites(
-    files: Annotated[list[Path], typer.Argument(help="Files or folders of sites (docs/sites.md).", metavar="FILES...")],
-    members: Annotated[list[Path], typer.Option(help="Folder 'train' of a run, or member files; repeat for more.")],
+    files: SiteFiles,
+    members: Members,
     output: Annotated[Path, typer.Option(help="Folder for tables and figure.")] = Path("evaluate-sites"),
-    attributes: Annotated[Path | None, typer.Option(help="Soil and vegetation by site (CSV).")] = None,
-    metadata: Annotated[Path | None, typer.Option(help="Positions by site, where the files have none (CSV).")] = None,
-    static_layers: Annotated[
-        Path | None, typer.Option(help="Folder regrid/attributes of a run, for what the table lacks.")
-    ] = None,
-    forcing: Annotated[
-        Path | None, typer.Option(help="Folder ingest/forcing of that run, for sites without weather of their own.")
-    ] = None,
-    series: Annotated[list[str] | None, typer.Option(help="Series of the atmosphere as gas=path; repeat.")] = None,
+    attributes: SiteAttributes = None,
+    metadata: SiteMetadata = None,
+    static_layers: StaticLayers = None,
+    forcing: OfRun = None,
+    series: Gases = None,
     allow_seen: Annotated[
         bool, typer.Option("--allow-seen", help="Keep sites that the members were trained on.")
     ] = False,
@@ -205,18 +211,14 @@ def evaluate_sites(
 
 @app.command()
 def predict(
-    files: Annotated[list[Path], typer.Argument(help="Files or folders of sites (docs/sites.md).", metavar="FILES...")],
-    members: Annotated[list[Path], typer.Option(help="Folder 'train' of a run, or member files; repeat for more.")],
+    files: SiteFiles,
+    members: Members,
     output: Annotated[Path, typer.Option(help="Folder for series and figures.")] = Path("predict"),
-    attributes: Annotated[Path | None, typer.Option(help="Soil and vegetation by site (CSV).")] = None,
-    metadata: Annotated[Path | None, typer.Option(help="Positions by site, where the files have none (CSV).")] = None,
-    static_layers: Annotated[
-        Path | None, typer.Option(help="Folder regrid/attributes of a run, for what the table lacks.")
-    ] = None,
-    forcing: Annotated[
-        Path | None, typer.Option(help="Folder ingest/forcing of that run, for sites without weather of their own.")
-    ] = None,
-    series: Annotated[list[str] | None, typer.Option(help="Series of the atmosphere as gas=path; repeat.")] = None,
+    attributes: SiteAttributes = None,
+    metadata: SiteMetadata = None,
+    static_layers: StaticLayers = None,
+    forcing: OfRun = None,
+    series: Gases = None,
 ) -> None:
     """What trained members say of places day by day, with a 90 % band and how far they are from what was learnt."""
     from .evaluate_sites import Wish

@@ -161,8 +161,9 @@ def _crc(file: BinaryIO, place: int) -> bytes:
     value, at = 0, 0
     file.seek(0)
     while block := file.read(_TAIL):
-        for k in range(max(place - at, 0), min(place + 8 - at, len(block))):
-            block = block[:k] + b"0" + block[k + 1 :]
+        first, last = max(place - at, 0), min(place + 8 - at, len(block))
+        if first < last:
+            block = block[:first] + b"0" * (last - first) + block[last:]
         value, at = zlib.crc32(block, value), at + len(block)
     return b"%08x" % value
 

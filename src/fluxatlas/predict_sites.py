@@ -17,24 +17,21 @@ import numpy as np
 import pandas as pd
 import torch
 from matplotlib.figure import Figure
-from scipy.special import ndtri
 
 from . import variables
 from .config.evaluate import EvaluateBlock
 from .config.report import ReportBlock
 from .errors import InputError, counted
+from .evaluate.metrics import NORMAL_90
 from .evaluate_sites import Wish, build_table, check_output, entries, load_members, site_data
 from .infer.kernel import uncertainty
 from .style import COLORS, FAINT, INK, WIDTH, house_style, save, unit
 from .systems import System
 from .train.applicability import of_ensemble, site_features
 from .train.data import FloatArray, SequenceSet
-from .train.flags import MEANINGS
+from .train.flags import INSIDE, MEANINGS, NEAR, OUTSIDE, UNJUDGED
 from .train.member import Member
 from .train.predict import predict
-
-BAND = 0.90
-"""Probability that the band is meant to hold."""
 
 
 def run(wish: Wish) -> pd.DataFrame:
@@ -105,7 +102,7 @@ def judge(members: Sequence[Member], data: SequenceSet) -> pd.DataFrame:
         for mask in member.network.beyond(statics).values():
             beyond |= mask.numpy()
     found = of_ensemble([member.applicability for member in members], site_features(data, members[0].system), beyond)
-    words = dict(zip((-1, 0, 1, 2), MEANINGS.split(), strict=True))
+    words = dict(zip((UNJUDGED, OUTSIDE, INSIDE, NEAR), MEANINGS.split(), strict=True))
     table = pd.DataFrame(found._asdict(), index=pd.Index(data.sites, name="site"))
     return table.assign(applicable=[words[int(flag)] for flag in found.applicable])
 
@@ -143,7 +140,7 @@ def _columns(name: str, mean: FloatArray, spread: FloatArray | None, site: int) 
     if spread is None:
         return {name: mean}
     sd = spread[:, site]
-    half = float(ndtri(0.5 + BAND / 2)) * sd
+    half = NORMAL_90 * sd
     least, most = variables.get(name).valid
     edges = {f"{name}_low": np.maximum(mean - half, least), f"{name}_high": np.minimum(mean + half, most)}
     return {name: mean, f"{name}_sd": sd, **edges}

@@ -25,6 +25,7 @@ from fluxatlas.explore import pyramid, site, store
 from fluxatlas.explore.run import explore
 from fluxatlas.explore.serve import server
 from fluxatlas.explore.source import Lattice, Layer, land
+from fluxatlas.hashes import seal
 from fluxatlas.products.budget import write_budget
 from fluxatlas.products.cog import write_maps
 from fluxatlas.products.daily import write_daily
@@ -390,11 +391,24 @@ def test_years_packed_differently_and_other_cells_are_refused(run, tmp_path) -> 
         shutil.copy(run / "products" / "daily" / f"tsl05_{YEAR}.nc", daily / f"tsl05_{year}.nc")
     with netCDF4.Dataset(daily / f"tsl05_{YEAR + 1}.nc", "a") as data:
         data["tsl05"].scale_factor = 0.5
+    seal(daily / f"tsl05_{YEAR + 1}.nc")
     with pytest.raises(InputError, match="is packed differently than in other years"):
         site.make(tmp_path / "run")
     with netCDF4.Dataset(daily / f"tsl05_{YEAR + 1}.nc", "a") as data:
         data["lat_bnds"][:] = data["lat_bnds"][:] + 1
+    seal(daily / f"tsl05_{YEAR + 1}.nc")
     with pytest.raises(InputError, match="on different cells"):
+        site.make(tmp_path / "run")
+    assert not (tmp_path / "run" / "explore" / "store.zarr").exists()
+
+
+def test_a_damaged_product_is_not_shown(run, tmp_path) -> None:
+    daily = tmp_path / "run" / "products" / "daily"
+    daily.mkdir(parents=True)
+    content = bytearray((run / "products" / "daily" / f"tsl05_{YEAR}.nc").read_bytes())
+    content[len(content) // 2] ^= 1
+    (daily / f"tsl05_{YEAR}.nc").write_bytes(content)
+    with pytest.raises(InputError, match="its checksum does not hold"):
         site.make(tmp_path / "run")
     assert not (tmp_path / "run" / "explore" / "store.zarr").exists()
 

@@ -113,6 +113,7 @@ def test_the_jobs_are_handed_what_they_need(run: StandIns) -> None:
             "regional.years: needs forcing of 2008",
         ),
         ({"train": {"ladder": "calibrated"}}, "regional.constraint: no phase of training uses it"),
+        ({"train": {"ladder": "climb"}}, "train.ladder: climb compares rungs that see no region"),
         ({"train": {"strategy": "finetune"}}, "regional.constraint: no phase of training uses it"),
         ({"train": {"regional_draw": 5, "regional_decompose": True}}, "need the same points in all years"),
         ({"train": {"regional_draw": 50}}, r"fewer points than regional.points \(50\)"),
@@ -129,5 +130,5 @@ def test_contradictions_are_refused_before_anything_is_run(changes: Any, said: s
 
 def test_members_from_elsewhere_are_only_compared(tmp_path: Path) -> None:
     settings = {**standins.SETTINGS, "system": "net_ecosystem_exchange", **BLOCKS}
-    made = load({**settings, "train": {"members_from": "published"}})
+    made = load({**settings, "train": {"members_from": "published", "ladder": "climb"}})
     assert Run(made).regional == "gcb"

@@ -100,7 +100,7 @@ def wrong_regional(config: Config, system: System) -> Iterator[str]:
         if given := block.given(*(name for name in RegionalBlock.model_fields if name != "constraint")):
             yield f"regional.{given[0]}: does nothing without regional.constraint"
         return
-    if train.ladder == "climb":
+    if train.ladder == "climb" and not train.members_from:
         yield "train.ladder: climb compares rungs that see no region; with regional.constraint set ladder: network"
     elif not train.members_from and (not wanted or train.ladder != "network"):
         yield "regional.constraint: no phase of training uses it; set train.strategy: constrained and ladder: network"

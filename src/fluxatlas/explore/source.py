@@ -17,6 +17,7 @@ import rasterio
 from rasterio.windows import Window
 
 from ..errors import InputError
+from ..hashes import LARGE, check_seal
 from ..land_mask import PER_DEGREE, land_mask
 from ..products.daily import QUALITY
 from ..results import RunResults
@@ -95,6 +96,7 @@ class Source:
     def file(self, path: Path) -> netCDF4.Dataset:
         """The file, opened once, giving packed values."""
         if path not in self._open:
+            check_seal(path, LARGE)
             self._open[path] = self.stack.enter_context(netCDF4.Dataset(path))
             self._open[path].set_auto_maskandscale(False)
         return self._open[path]

@@ -311,19 +311,6 @@ def _last_years(samples: SequenceSet) -> SequenceSet:
     of the network."""
     long = [segment for segment in samples.segments if segment.stop - segment.start >= WHOLE_YEAR]
     chosen = [long[index] for index in np.unique(np.linspace(0, len(long) - 1, EXCHANGED).round().astype(int))]
-    columns = [segment.site for segment in chosen]
-    return replace(
-        samples,
-        sites=tuple(samples.sites[site] for site in columns),
-        lat=samples.lat[columns],
-        lon=samples.lon[columns],
-        block=samples.block[columns],
-        drivers={name: values[:, columns] for name, values in samples.drivers.items()},
-        statics={name: values[columns] for name, values in samples.statics.items()},
-        targets={name: values[:, columns] for name, values in samples.targets.items()},
-        segments=tuple(Segment(n, max(0, part.stop - YEAR), part.stop) for n, part in enumerate(chosen)),
-        sd={},
-        weight=None,
-        first_day=None,
-        theta={},
-    )
+    years = [Segment(n, max(0, part.stop - YEAR), part.stop) for n, part in enumerate(chosen)]
+    few = samples.of([segment.site for segment in chosen], years)
+    return replace(few, sd={}, weight=None, first_day=None, theta={})

@@ -7,7 +7,7 @@ the same season a year later, or are the first day repeated where the segment is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -113,23 +113,27 @@ class SequenceSet:
         return replace(self, segments=tuple(segment for segment in self.segments if sites[segment.site]))
 
     def drawn(self, count: int, rng: np.random.Generator) -> SequenceSet:
-        """At most ``count`` sites of a set without gaps, drawn by chance, in a set of their own."""
-        chosen = np.sort(rng.choice(len(self.sites), min(count, len(self.sites)), replace=False))
+        """At most ``count`` sites of a set of samples, drawn by chance, in a set of their own."""
+        chosen = np.sort(rng.choice(len(self.sites), min(count, len(self.sites)), replace=False)).tolist()
+        return self.of(chosen, [Segment(n, 0, len(self.dates)) for n in range(len(chosen))])
+
+    def of(self, columns: Sequence[int], segments: Sequence[Segment]) -> SequenceSet:
+        """The sites ``columns`` of a set of samples, in a set of their own with ``segments``."""
 
         def cut(arrays: Arrays) -> dict[str, FloatArray]:
-            return {name: values[..., chosen] for name, values in arrays.items()}
+            return {name: values[..., columns] for name, values in arrays.items()}
 
         return replace(
             self,
-            sites=tuple(self.sites[n] for n in chosen),
-            lat=self.lat[chosen],
-            lon=self.lon[chosen],
-            block=self.block[chosen],
+            sites=tuple(self.sites[n] for n in columns),
+            lat=self.lat[columns],
+            lon=self.lon[columns],
+            block=self.block[columns],
             drivers=cut(self.drivers),
             statics=cut(self.statics),
             targets=cut(self.targets),
-            segments=tuple(Segment(n, 0, len(self.dates)) for n in range(len(chosen))),
-            first_day=None if self.first_day is None else self.first_day[chosen],
+            segments=tuple(segments),
+            first_day=None if self.first_day is None else self.first_day[columns],
             theta=cut(self.theta),
         )
 

@@ -31,7 +31,8 @@ def masked_huber(predicted: Tensor, target: Tensor, weight: Tensor | None = None
     mask = torch.isfinite(target)
     loss = huber_loss(torch.where(mask, predicted, 0.0), torch.where(mask, target, 0.0), reduction="none")
     weights = mask.to(loss.dtype) if weight is None else mask * weight
-    weights = weights * (loss.detach() <= most)
+    if most < math.inf:
+        weights = weights * (loss.detach() <= most)
     return (loss * weights).sum() / weights.sum().clamp_min(1e-9)
 
 

@@ -79,10 +79,7 @@ class Materials:
         def told(parts: Sequence[SequenceSet]) -> tuple[SequenceSet, ...]:
             return tuple(_told(part, posterior, self.model) for part in parts)
 
-        phases, regional = None, self.regional
-        if rung == "last":
-            last = self.pretrained.system.submodules[-1].name
-            phases, regional = (Phase("last sub-module", learns=(last,)),), None
+        last = Phase("last sub-module", learns=(self.pretrained.system.submodules[-1].name,))
         tuned, history, _ = finetune(
             self.pretrained,
             self.samples,
@@ -91,8 +88,8 @@ class Materials:
             self.member,
             checkpoint,
             meta,
-            phases=phases,
-            regional=regional,
+            phases=(last,) if rung == "last" else None,
+            regional=self.regional,
             split=replace(split, training=told(split.training), validation=told(split.validation)),
         )
         return tuned.network, history

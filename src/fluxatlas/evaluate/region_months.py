@@ -7,6 +7,7 @@ not seen are marked. The others are no test of the product: it was made to agree
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -41,7 +42,7 @@ def region_months(
     """
     held = read_target(target)
     wanted, mosaic = held.target, assemble(flux, attributes)
-    by_tile = {_stem(path): path for path in regions}
+    by_tile = {Path(path).stem: path for path in regions}
     if kind not in own_kinds(regions):
         raise InputError(f"there is no map '{kind}'", where="--regions", hint="make the regions again")
     year = wanted.month.astype("datetime64[Y]").astype(int) + 1970
@@ -71,10 +72,6 @@ def region_months(
             marked = int(held.held_out[place, number])
             rows.append((region, int(year[place]), month + 1, *values, sd[place, number], marked, "Tg"))
     return pd.DataFrame(rows, columns=list(COLUMNS))
-
-
-def _stem(path: PathLike) -> str:
-    return str(path).rsplit("/", 1)[-1].removesuffix(".nc")
 
 
 def _months(path: PathLike, variable: str, part: Array) -> Array:

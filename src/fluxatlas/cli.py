@@ -174,6 +174,25 @@ def inspect(
 
 
 @app.command()
+def init(
+    files: Annotated[
+        list[Path] | None, typer.Argument(help="Files and folders to make it of.", metavar="[FILES_OR_FOLDERS...]")
+    ] = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The configuration to write.")] = Path("config.yaml"),
+    system: Annotated[str, typer.Option(help="What is estimated, such as soil_methane_sink.")] = "",
+    domain: Annotated[str, typer.Option(help="W,S,E,N [degrees], where the files do not tell.")] = "",
+    period: Annotated[str, typer.Option(help="Years, such as 2001-2005, where the files do not tell.")] = "",
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Take what the files tell, and ask nothing.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Write over a file that exists.")] = False,
+) -> None:
+    """Write a first configuration from the files it is shown and a few questions; say what still lacks."""
+    from .init.run import Wish
+    from .init.run import init as write
+
+    print(write(Wish(files or [], output, system, domain, period, yes, force)))
+
+
+@app.command()
 def explore(
     run: Annotated[Path, typer.Argument(help="Folder of a run with its product, such as results/demo.")],
     output: Annotated[

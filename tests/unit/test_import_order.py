@@ -49,6 +49,7 @@ ORDER = (
         "twin",
         "farewell",
         "check",
+        "init",
         "plan",
         "status",
         "explain",

@@ -34,7 +34,7 @@ SCHEMA = {
     "type": "object",
     "required": [
         *("schema_version", "path", "format", "product", "version", "status", "usable", "verdict", "reader"),
-        *("time", "space", "variables", "findings", "mapping", "details"),
+        *("time", "space", "variables", "findings", "mapping", "uses", "details"),
     ],
     "additionalProperties": False,
     "properties": {
@@ -58,6 +58,13 @@ SCHEMA = {
                 "required": ["level", "code", "message", "variable"],
                 "properties": {"level": {"enum": ["note", "warning", "error"]}, "code": {"pattern": "^[a-z0-9-]+$"}},
             },
+        },
+        "uses": {
+            "items": {
+                "additionalProperties": False,
+                "required": ["key", "options"],
+                "properties": {"key": {"type": "string"}, "options": {"type": "object"}},
+            }
         },
         "mapping": {
             "type": "array",

@@ -34,7 +34,7 @@ def look(run: Run, frames: Sequence[Frame], findings: Findings) -> None:
 
 def _static(run: Run, frames: Sequence[Frame], findings: Findings) -> None:
     block: StaticBlock = run.static
-    absent = [name for name in run.system.layers if name not in _given(block)]
+    absent = [name for name in run.system.layers if name not in given_layers(block)]
     if absent:
         findings.add(
             InputError(f"no layer for {', '.join(absent)}", where="static.layers", hint="add a file or constant")
@@ -55,7 +55,7 @@ def _static(run: Run, frames: Sequence[Frame], findings: Findings) -> None:
     _texture(found, findings)
 
 
-def _given(block: StaticBlock) -> set[str]:
+def given_layers(block: StaticBlock) -> set[str]:
     """Names of the layers that ``block`` gives, or that are made from what it gives."""
     made = {"sftlf", "uplandFrac", "wetlandFrac", "biome"}
     return {*made, *block.all_layers(), *(["lai"] * bool(block.lai_series)), *(["cropFrac"] * bool(block.landcover))}

@@ -76,7 +76,11 @@ def through(
     _show(report, ledger, zone, units_from)
     _places(report, records, periods)
     key = f"sites.entries: {{source: {source}}}"
-    return _longer(report, periods, ledger, key) if len(periods) else _verdict(report, records, ledger, key, nothing)
+    many = bool(len(periods))
+    decided = _longer(report, periods, ledger, key) if many else _verdict(report, records, ledger, key, nothing)
+    if decided.usable:
+        decided.use("sites.entries", source=source, encoding="" if made.encoding == "utf-8" else made.encoding)
+    return decided
 
 
 def _show(report: Report, ledger: Witness, zone: str, units_from: str) -> None:

@@ -105,6 +105,18 @@ class MappingRow:
 
 
 @dataclass
+class Use:
+    """A place of the configuration that the path can be given to, such as ``static.layers.orog``.
+
+    ``options`` are the keys that it needs there beside its path. Of sites the places are ``sites.entries``,
+    ``sites.metadata`` and ``sites.attributes``; maps of regions and constraints name no key of their own.
+    """
+
+    key: str
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
 class Report:
     """Everything about one path."""
 
@@ -123,6 +135,7 @@ class Report:
     variables: list[VariableSummary] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     mapping: list[MappingRow] = field(default_factory=list)
+    uses: list[Use] = field(default_factory=list)
     details: dict[str, Any] = field(default_factory=dict)
     """Further facts by name (site, sensors, classes, files of a folder, ...)."""
     series: dict[str, Any] = field(default_factory=dict, repr=False)
@@ -146,6 +159,10 @@ class Report:
         finding = Finding(level, code, message, variable)
         if finding not in self.findings:
             self.findings.append(finding)
+
+    def use(self, key: str, **options: Any) -> None:
+        """Add a place of the configuration that the path can be given to; options that say nothing are left out."""
+        self.uses.append(Use(key, {name: value for name, value in options.items() if value not in ("", None, {}, [])}))
 
     def decide(self, status: str, verdict: str, reader: str = "") -> Report:
         """Set the verdict and return the report."""

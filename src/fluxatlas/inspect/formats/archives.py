@@ -14,6 +14,7 @@ from ..probe import Probe
 from ..registry import inspect_path, refused
 from ..report import Report
 from . import tables, vectors
+from .netcdf_forcing import keys_of
 
 MOST_BYTES = 1024 * 2**20
 """Unpacked size above which the members of a zip are only listed."""
@@ -81,8 +82,10 @@ def _members(report: Report, packed: zipfile.ZipFile, names: list[str]) -> Repor
         except FluxAtlasError:
             whole = None
         if whole:
+            report.use("forcing", **keys_of(whole))
             text = f"ingest reads such a zip as it is: it holds all variables of the mapping {whole}"
             return report.decide("usable", text, f"forcing: {{source: {whole}}}")
+        report.uses = inside[0].uses
         return report.decide("part", "ingest reads such a zip as it is: " + inside[0].verdict, inside[0].reader)
     return report.decide("no_reader", f"a zip of {len(names)} files: unpack it, then inspect what it holds")
 

@@ -32,11 +32,13 @@ def decide(report: Report, probe: Probe) -> Report:
     key = f"constraints.sets: {{kind: {found.kind}}}"
     if probe.size > LARGEST:
         report.note("not-read-whole", f"larger than {LARGEST / 1e6:.0f} MB: recognised, but not read to the end")
+        report.use("constraints.sets", kind=found.kind)
         return report.decide("usable", f"{found.title}: gridded constraint", key)
     try:
         text = _inversion(report, found, probe) if found.family == "inversion" else _soil(report, found, probe)
     except FluxAtlasError as problem:
         return refused(report, problem)
+    report.use("constraints.sets", kind=found.kind)
     return report.decide("usable", text, key)
 
 

@@ -70,7 +70,10 @@ def _through(
     """The verdict on a file if it is read by ``mapping``."""
     report.product = mapping.title if shipped else report.details["attributes"].get("title", "") or "gridded CF data"
     held = held_raw(mapping, names, probe.path)
-    return _verify(report, mapping, makeable(mapping, held), held, probe, _key(name, shipped))
+    decided = _verify(report, mapping, makeable(mapping, held), held, probe, _key(name, shipped))
+    if decided.usable:
+        decided.use("forcing", **keys_of(name, shipped))
+    return decided
 
 
 def _one_step(report: Report, dataset: xr.Dataset, roles: Axes, probe: Probe) -> Report | None:
@@ -93,15 +96,21 @@ def _one_step(report: Report, dataset: xr.Dataset, roles: Axes, probe: Probe) ->
     report.format = "zarr-grid" if report.format == "zarr" else "netcdf-grid"
     held = held_raw(mapping, names, probe.path)
     _rows(report, mapping, makeable(mapping, held), {}, held)
+    report.use("forcing", **keys_of(best[1]))
     text = f"one step of it, with {', '.join(sorted(held.values()))}: a day or year needs all its files"
     return report.decide("part", text, f"forcing: {{{_key(best[1], True)}}}")
 
 
-def _key(name: str, shipped: bool) -> str:
-    """The lines of the block ``forcing`` that name a mapping."""
+def keys_of(name: str, shipped: bool = True) -> dict[str, str]:
+    """The keys of the block ``forcing`` that name a mapping; one that is not shipped has no name yet."""
     if name in ("era5", "era5_land", "livneh"):
-        return f"source: {name}"
-    return f"source: mapping, mapping: {name}" if shipped else "source: mapping"
+        return {"source": name}
+    return {"source": "mapping", "mapping": name if shipped else ""}
+
+
+def _key(name: str, shipped: bool) -> str:
+    """The same as lines of the block."""
+    return ", ".join(f"{key}: {value}" for key, value in keys_of(name, shipped).items() if value)
 
 
 def held_raw(mapping: DeclaredMapping, names: set[str], path: Path) -> dict[str, str]:
@@ -148,12 +157,12 @@ def _shipped(report: Report, probe: Probe, names: set[str]) -> tuple[str, Declar
         except FluxAtlasError:
             continue
         shared = len(held_raw(mapping, names, probe.path))
-        if shared and _steps_fit(report, mapping) and (best is None or shared > best[0]):
+        if shared and steps_fit(report, mapping) and (best is None or shared > best[0]):
             best = shared, path.stem
     return (best[1], load_mapping(best[1])) if best else None
 
 
-def _steps_fit(report: Report, mapping: DeclaredMapping) -> bool:
+def steps_fit(report: Report, mapping: DeclaredMapping) -> bool:
     """Whether the step of the file is that of the mapping."""
     step = report.time.step if report.time else ""
     if mapping.monthly:

@@ -41,6 +41,7 @@ def decide(report: Report, dataset: xr.Dataset, roles: Axes, probe: Probe) -> Re
     if relief:
         units = str(dataset[relief].attrs.get("units", ""))
         report.mapping.append(MappingRow("orog", [relief], units, "/ 9.80665"))
+        report.use("forcing.elevation", elevation_variable=relief)
         return report.decide("usable", "geopotential of the surface: the altitude of a forcing", "forcing.elevation")
     layers, refused = [], []
     for name in map(str, dataset.data_vars):
@@ -54,6 +55,8 @@ def decide(report: Report, dataset: xr.Dataset, roles: Axes, probe: Probe) -> Re
                 refused.append(f"{name} as {layer}: {problem.what}")
                 continue
             layers.append(layer)
+            where, chosen = _place(layer, name, options)
+            report.use(where, **chosen)
             if name.lower() in NITROGEN and len(set(NITROGEN) & {str(n).lower() for n in dataset.data_vars}) == 1:
                 report.note("part-of-nitrogen", "reduced or oxidised nitrogen only: give the files of both", name)
             shown = ", ".join(f"{key}: {value}" for key, value in options.items() if value)
@@ -62,14 +65,25 @@ def decide(report: Report, dataset: xr.Dataset, roles: Axes, probe: Probe) -> Re
         return report.decide("no_reader", "static layers in Zarr: no reader yet")
     if layers:
         keys = ", ".join(dict.fromkeys(layers))
-        where = {"landcover": "static.landcover", "lai_series": "static.lai_series", "regions": "regions.maps"}
-        wanted = " / ".join(dict.fromkeys(where.get(layer, "static.layers") for layer in layers))
+        places = {"landcover": "static.landcover", "lai_series": "static.lai_series", "regions": "regions.maps"}
+        wanted = " / ".join(dict.fromkeys(places.get(layer, "static.layers") for layer in layers))
         return report.decide("usable", f"can be read as static layers: {keys}", wanted)
     for text in refused:
         report.error("refused", text)
     if refused:
         return report.decide("no_reader", f"no static layer can be read as it is: {refused[0]}")
     return report.decide("no_reader", "a regular grid without a variable that fluxatlas uses")
+
+
+def _place(layer: str, variable: str, options: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Where the configuration takes a variable that was read as ``layer``, and the keys it needs there."""
+    if layer == "regions":
+        return "regions.maps", {"variable": variable}
+    if layer == "lai_series":
+        return "static.lai_series", {}
+    if layer == "landcover":
+        return "static.landcover", {key: options.get(key) for key in ("variable", "legend", "year")}
+    return f"static.layers.{layer}", {"variable": variable, **options}
 
 
 def _is_geopotential(name: str, variable: xr.DataArray) -> bool:
@@ -197,6 +211,6 @@ def _read(report: Report, probe: Probe, name: str, layer: str, options: dict[str
         legends = [options["legend"]] if options.get("legend") else LEGENDS
         chosen = {"variable": name if options.get("legend") else "", "year": options.get("year")}
         cover = try_cover(str(probe.path), box, legends, **chosen)
-        return {"legend": cover.legend, "year": cover.year}
+        return {"variable": cover.variable, "legend": cover.legend, "year": cover.year}
     given = {key: value for key, value in options.items() if value}
     return try_layer(layer, str(probe.path), box, [{"variable": name, **given}])

@@ -32,5 +32,6 @@ def recognise(probe: Probe) -> Report | None:
     if not len(years):
         return refused(report, InputError("holds no complete year", where=report.path, hint="give a longer series"))
     report.mapping.append(MappingRow(series.gas, [series.column], series.unit, "the reader's values, gaps told"))
+    report.use(f"atmosphere.series.{series.gas}")
     said = f"atmospheric {series.gas.upper()} for the years {years.min()}-{years.max()}"
     return report.decide("usable", said, f"atmosphere.series.{series.gas}")

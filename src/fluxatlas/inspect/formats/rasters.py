@@ -208,6 +208,7 @@ def _decide(report: Report, probe: Probe) -> Report:
         return _cover(report, path)
     if "hwsd" in stem and layer is None:
         report.product = "HWSD, map of mapping units"
+        report.use("static.soil", provider="hwsd")
         return report.decide("part", "codes of mapping units: give their table beside them", "static.soil")
     if layer is None or other:
         what = f" ({other[0]})" if other else ""
@@ -227,6 +228,7 @@ def _layer(report: Report, layer: str, path: str) -> Report:
         return refused(report, problem)
     shown = ", ".join(f"{key}: {value}" for key, value in options.items())
     report.mapping.append(MappingRow(layer, [report.variables[0].name], "", shown or "in the unit the file states"))
+    report.use(f"static.layers.{layer}", **options)
     return report.decide("usable", f"can be read as the static layer {layer}", f"static.layers.{layer}")
 
 
@@ -243,6 +245,7 @@ def _regions(report: Report, path: str) -> Report:
     except FluxAtlasError as problem:
         return refused(report, problem)
     report.mapping.append(MappingRow("regions", ["band 1"], "", ", ".join(names[:6])))
+    report.use("regions.maps")
     return report.decide("usable", f"codes of regions ({len(names)} in a few places)", "regions.maps")
 
 
@@ -254,6 +257,7 @@ def _shares(report: Report, path: str) -> Report:
     except FluxAtlasError as problem:
         return refused(report, problem)
     report.mapping.append(MappingRow("uplandFrac, cropFrac, wetlandFrac, biome", ["bands"], "", "shares of classes"))
+    report.use("static.landcover", content="shares", legend=cover.legend)
     return report.decide("usable", f"shares of land-cover classes, legend {cover.legend}", "static.landcover")
 
 
@@ -261,6 +265,7 @@ def _composites(report: Report, probe: Probe) -> Report:
     """The verdict of the reader of leaf-area composites; a quality byte belongs to the composite beside it."""
     report.format = "geotiff-leaf-area"
     if "QC" in probe.name:
+        report.use("static.lai_series")
         return report.decide("part", "quality bits of a leaf-area composite: give the leaf area beside it")
     try:
         product, _, stacks = index(LaiSeries(path=[str(probe.path)]))
@@ -270,6 +275,7 @@ def _composites(report: Report, probe: Probe) -> Report:
     days = sorted(day for stack in stacks for day in stack.dates)
     report.mapping.append(MappingRow("lai", [report.variables[0].name], "", "monthly means of accepted pixels"))
     text = f"leaf-area composite of {days[0]}" + (f" to {days[-1]}" if len(days) > 1 else "")
+    report.use("static.lai_series")
     return report.decide("part", f"{text}: a climatology needs those of whole years", "static.lai_series")
 
 
@@ -296,4 +302,5 @@ def _cover(report: Report, path: str) -> Report:
     report.product = report.product or {"esa_cci": "ESA CCI land cover", "modis_igbp": "MODIS IGBP land cover"}[legend]
     report.details["class_names"] = {str(code): names[code].name for code in sorted(codes)}
     report.mapping.append(MappingRow("uplandFrac, cropFrac, wetlandFrac, biome", ["band 1"], "", f"legend {legend}"))
+    report.use("static.landcover", legend=legend)
     return report.decide("usable", f"land cover with the legend {legend}", "static.landcover")

@@ -27,4 +27,5 @@ def recognise(probe: Probe) -> Report | None:
         report.details["mapping_units"] = len(units.codes)
         report.mapping.append(MappingRow(name, [name], "", "mean of the upper 30 cm by share"))
     verdict = f"soils of {report.details['mapping_units']:,} mapping units: give it with their map"
+    report.use("static.soil.table")
     return report.decide("part", verdict, "static.soil.table")

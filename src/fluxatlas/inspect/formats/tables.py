@@ -171,6 +171,7 @@ def _site_list(probe: Probe, header: list[str]) -> Report | None:
             specs = {name: Spec("", name) for name in found.columns if name in ATTRIBUTE_COLUMNS}
             judge_frame(report, found[list(specs)], specs, ordered=False)
             report.product = "attributes by site"
+            report.use("sites.attributes")
             return report.decide("part", f"attributes of {len(found):,} sites", "sites.entries: attributes")
         _positions(report, read(probe))
         facts = read_metadata(probe.path)
@@ -186,6 +187,7 @@ def _listed(report: Report, facts: Mapping[str, Mapping[str, Any]]) -> Report:
     lat, lon = ([facts[name].get(key, np.nan) for name in names] for key in ("lat", "lon"))
     report.findings = [f for f in report.findings if not f.code.startswith("position-")]  # judged again, by its names
     places.judge(report, lat, lon, names, sea=len(names) < MOST_PLACES)
+    report.use("sites.metadata")
     return report.decide("part", f"positions of {len(names):,} sites", "sites.entries: metadata")
 
 

@@ -99,6 +99,7 @@ def _describe(report: Report, frame: GeoDataFrame, layer: str) -> Report:
         return refused(report, problem)
     about = f"regions of a budget, named by '{field}'" if field else "one region of a budget"
     report.mapping.append(MappingRow("regions", [field] if field else [], "", f"{len(frame):,} features"))
+    report.use("regions.maps", field=field, layer=layer)
     keys = ", ".join(f"{key}: {value}" for key, value in (("layer", layer), ("field", field)) if value)
     return report.decide("usable", about, f"regions.maps: {{{keys}}}" if keys else "regions.maps")
 

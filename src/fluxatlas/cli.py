@@ -135,15 +135,25 @@ def check(
 
 @app.command()
 def status(
-    config: ConfigFile = DEFAULT_CONFIG, directory: Directory = Path(), snakefile: Snakefile = SNAKEFILE
+    config: ConfigFile = DEFAULT_CONFIG,
+    directory: Directory = Path(),
+    snakefile: Snakefile = SNAKEFILE,
+    watched: Annotated[bool, typer.Option("--watch", "-w", help="Stay, and show how far each stage is.")] = False,
+    every: Annotated[float, typer.Option(min=1, help="Seconds between two looks of --watch.")] = 10,
 ) -> None:
-    """Say what of a run is done, stale or missing, and why."""
+    """Say what of a run is done, stale or missing, and why; with --watch until everything is made."""
     from .config import load
     from .run import Run
     from .status import read, table
 
     with _inside(directory, config, snakefile) as (file, workflow):
-        print(table(Run(load(file)), read(file, workflow)))
+        run, files = Run(load(file)), read(file, workflow)
+        if watched:
+            from .watch import Watch, watch
+
+            watch(Watch(str(run.paths.root), files), every)
+        else:
+            print(table(run, files))
 
 
 @app.command()

@@ -64,13 +64,18 @@ def _state(status: str, plan: str) -> tuple[str, str]:
     return "stale", status if status != "ok" else "something it is made from is stale or missing"
 
 
+def stage_of(root: str, path: str) -> str:
+    """The folder of a run at ``root`` that an output lies in, which is called as its stage; ``elsewhere`` outside."""
+    parts = Path(path).relative_to(root).parts if Path(path).is_relative_to(root) else ()
+    return parts[0] if parts else "elsewhere"
+
+
 def table(run: Run, files: list[FileStatus]) -> str:
     """A screen of text: counts per stage, then one line per tile with one letter per year."""
     root = str(run.paths.root)
     stages: dict[str, Counter[str]] = {}
     for file in files:
-        stage = Path(file.path).relative_to(root).parts[0] if file.path.startswith(root) else "elsewhere"
-        stages.setdefault(stage, Counter())[file.state] += 1
+        stages.setdefault(stage_of(root, file.path), Counter())[file.state] += 1
     lines = [f"{'stage':<12}{'done':>8}{'stale':>8}{'missing':>8}"]
     lines += [f"{s:<12}{c['done']:>8}{c['stale']:>8}{c['missing']:>8}" for s, c in stages.items()]
     letters = {"done": "#", "stale": "s", "missing": "."}

@@ -52,6 +52,7 @@ ORDER = (
         "init",
         "plan",
         "status",
+        "watch",
         "explain",
         "cli",
     ),

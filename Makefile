@@ -4,14 +4,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 CORES ?= all
 
-.PHONY: help env demo test lint tools bench clean
+.PHONY: help env demo test lint tools bench docs clean
 
 help:
 	@echo "make demo   set up, then run the embedded default (config/config.yaml) from raw forcing to report"
 	@echo "make test   set up, then lint, check types and run the whole test suite"
 	@echo "make bench  set up, then run every benchmark (benchmarks/), each beside its competitor"
+	@echo "make docs   set up, then build the site of the documentation into build/docs, warnings as errors"
 	@echo "make env    set up only: .venv with pinned dependencies"
-	@echo "make clean  remove .venv and results/demo"
+	@echo "make clean  remove .venv, results/demo and build/docs"
 
 env: $(VENV)/.ready
 
@@ -19,15 +20,15 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "fluxatlas needs Python 3.11 or newer; set PYTHON=/path/to/python3.11")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
-	UV_COMPILE_BYTECODE=1 UV_FIND_LINKS="$${PIP_FIND_LINKS:-}" $(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[fetch,grib,slurm,dev]'
+	UV_COMPILE_BYTECODE=1 UV_FIND_LINKS="$${PIP_FIND_LINKS:-}" $(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[fetch,grib,slurm,docs,dev]'
 	@touch $@
 
 demo: env
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --cores $(CORES)
 
 define LINT
-$(BIN)/ruff format --check src tests benchmarks && \
-$(BIN)/ruff check src tests benchmarks && \
+$(BIN)/ruff format --check src tests benchmarks docs && \
+$(BIN)/ruff check src tests benchmarks docs && \
 $(BIN)/mypy && \
 $(BIN)/snakefmt --check Snakefile workflow
 endef
@@ -49,5 +50,9 @@ bench: env
 		echo "== $$script"; PATH="$(CURDIR)/$(BIN):$$PATH" OMP_NUM_THREADS=1 $(BIN)/python $$script || exit 1; \
 	done
 
+docs: env
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+	@echo "open build/docs/index.html"
+
 clean:
-	rm -rf $(VENV) results/demo
+	rm -rf $(VENV) results/demo build/docs

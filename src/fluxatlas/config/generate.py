@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -79,7 +80,7 @@ def reference() -> str:
 
 
 def _tables(model: type[BaseModel], path: str, seen: dict[type[BaseModel], str]) -> Iterator[str]:
-    doc = (model.__doc__ or "").strip().split("\n")[0]
+    doc = _shown((model.__doc__ or "").strip().split("\n")[0])
     yield f"\n## {path or 'Top level'}\n\n{doc}\n\n| key | type | default | meaning |\n|---|---|---|---|\n"
     nested: list[tuple[type[BaseModel], str]] = []
     for name, field in model.model_fields.items():
@@ -89,10 +90,15 @@ def _tables(model: type[BaseModel], path: str, seen: dict[type[BaseModel], str])
             where = f"{path}.{name}" if path else name
             seen[k] = where
             nested.append((k, where))
-        text = (field.description or "").replace("\n", " ").replace("|", "\\|")
+        text = _shown((field.description or "").replace("\n", " ").replace("|", "\\|"))
         yield f"| `{name}` | {_type(kind)} | {_default(field)} | {text} |\n"
     for k, where in nested:
         yield from _tables(k, where, seen)
+
+
+def _shown(text: str) -> str:
+    """``text`` for Markdown: ``<name>`` outside of code would be taken for HTML and not be seen."""
+    return re.sub(r"(`+)(.*?)\1|<", lambda found: found[0] if found[1] else "&lt;", text)
 
 
 def _models(kind: Any) -> list[type[BaseModel]]:

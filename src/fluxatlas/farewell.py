@@ -13,7 +13,7 @@ def _worth_opening(run: Run) -> dict[str, str]:
     """What a user opens first after a whole run, and what it is."""
     first, year = run.variables[0], run.years[0]
     return {
-        run.paths("report", "summary.html"): "maps, skill, budget on one page",
+        run.paths("report.html"): "maps, skill, budget on one page",
         run.paths.daily(first, year): "daily product (NetCDF)",
         run.paths("products", "cog", f"{first}_{year}.tif"): "annual mean (GeoTIFF)",
         run.paths("products", "budget.csv"): "budgets by region",
@@ -26,11 +26,8 @@ def absent_results(run: Run) -> list[str]:
     return [path for path in _worth_opening(run) if not Path(path).exists()]
 
 
-def farewell(run: Run, page: str | None, asked: Sequence[str] = ()) -> str:
-    """What a run has made: the files worth opening, of a part of it those ``asked`` for; only files that exist.
-
-    ``page`` is the report, or None where it could not be made.
-    """
+def farewell(run: Run, asked: Sequence[str] = ()) -> str:
+    """What a run has made: the files worth opening, of a part of it those ``asked`` for; only files that exist."""
     if asked:
         there = [path for path in asked if Path(path).exists()]
         more = [f"  ... and {len(there) - 10} more"] if len(there) > 10 else []
@@ -45,11 +42,7 @@ def farewell(run: Run, page: str | None, asked: Sequence[str] = ()) -> str:
             ]
         )
     files = {path: what for path, what in _worth_opening(run).items() if Path(path).exists()}
-    if page:
-        files = {page: "maps, skill, budget on one page", **files}
-        files.pop(run.paths("report", "summary.html"), None)
     width = max(map(len, files), default=0)
     lines = [f"  {path:<{width}}  {what}" for path, what in files.items()]
-    note = [] if page else ["  (Snakemake's report could not be made; run `snakemake --report` to see why)"]
     look = ["In the browser:", f"  fluxatlas explore {shlex.quote(str(run.paths.root))}"]
-    return "\n".join(["", f"Done: {run.describe()}", "Worth opening:", *lines, *note, *look, ""])
+    return "\n".join(["", f"Done: {run.describe()}", "Worth opening:", *lines, *look, ""])

@@ -196,6 +196,11 @@ class Run(RunInputs):
         data["synthetic_earth"] |= {"world": world, "seed": int(seed), "twin_worlds": 1}
         return json.dumps(data, sort_keys=True)
 
+    @property
+    def page_settings(self) -> leaves.Settings:
+        """The whole configuration as JSON for the report of the run; what of it counts is in the jobs before it."""
+        return leaves.Settings("run", self.config.model_dump(mode="json"), {})
+
     def constraint_settings(self, name: str) -> str:
         """One gridded constraint as JSON for ``--settings``."""
         return json.dumps(self.config.constraints.sets[name].model_dump(mode="json"), sort_keys=True)

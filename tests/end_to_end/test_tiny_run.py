@@ -110,7 +110,7 @@ def test_one_deleted_tile_year_reruns_only_itself_and_what_is_aggregated_from_it
     before = flux.read_bytes()
     flux.unlink()
     rules = planned(snakemake(folder, "-n"))
-    aggregated = {"daily", "maps", "stac", "budget", "towers", "seams", "truth", "summary"}
+    aggregated = {"daily", "maps", "stac", "budget", "towers", "seams", "truth", "summary", "page"}
     assert rules - {r for r in rules if r.startswith("figure_")} == {"infer", *aggregated}
     other = folder / tiny.paths.flux(tiny.tiles[1], 2001)
     untouched = {path: path.stat().st_mtime_ns for path in (other, folder / tiny.paths.member(0))}
@@ -123,7 +123,7 @@ def test_one_deleted_tile_year_reruns_only_itself_and_what_is_aggregated_from_it
 def test_a_plotting_option_redraws_and_retrains_nothing(run) -> None:
     folder, _, _ = run
     rules = planned(snakemake(folder, "-n", "--config", "report={dpi: 61}"))
-    assert rules and all(r.startswith("figure_") or r == "summary" for r in rules)
+    assert rules and all(r.startswith("figure_") or r in ("summary", "page") for r in rules)
 
 
 def test_a_training_option_does_not_touch_ingest_or_sampling(run) -> None:

@@ -68,7 +68,7 @@ class StandIns:
             (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
             (self.folder / name).write_bytes(os.urandom(16))
         said = self.snakemake("--touch", "--forceall")
-        assert "Worth opening" not in said and not self.path("report.html").exists(), "nothing was made"
+        assert "Worth opening" not in said, "nothing was made"
 
     def planned(self, *options: str, env: dict[str, str] | None = None) -> dict[str, int]:
         """Jobs by rule of a dry run, without the rule ``all``."""

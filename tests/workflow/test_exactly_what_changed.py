@@ -15,6 +15,7 @@ from fluxatlas.explain import explain
 from fluxatlas.freshness import write_digests
 from fluxatlas.hashes import file_hash
 from fluxatlas.paths import REPOSITORY
+from fluxatlas.report.opening import write_page
 from fluxatlas.run import Run
 from fluxatlas.status import parse
 
@@ -88,6 +89,23 @@ def test_one_deleted_tile_year_wakes_no_other(run) -> None:
     planned = run.planned()
     assert among(planned, "spinup", "infer", "history", "history_start", *TRAINING) == {"infer": 1}
     assert planned["daily"] == 2 and planned["budget"] == planned["summary"] == 1  # two variables of that year
+
+
+def test_a_lost_report_is_made_again_and_nothing_else(run, monkeypatch) -> None:
+    run.path("report.html").unlink()
+    assert run.planned() == {"page": 1}
+    monkeypatch.chdir(run.folder)
+    monkeypatch.setattr("fluxatlas.report.opening.subprocess", forked)
+    run.path("report/summary.html").write_text("<p>numbers</p>")
+    write_page(run.path("report.html"), load("c.yaml"))
+    page = run.path("report.html").read_text()
+    assert "numbers" in page or "summary.html" in page
+    assert page.index("flux_map") < page.index('endsWith("/summary.html")') < page.rindex("</body>")
+    run.path("report/summary.html").unlink()
+    before = run.path("report.html").read_bytes()
+    with pytest.raises(FluxAtlasError, match=r"made no report of the run:(.|\n)*summary\.html"):
+        write_page(run.path("report.html"), load("c.yaml"))
+    assert run.path("report.html").read_bytes() == before  # nothing half-written
 
 
 def test_status_says_the_same(run) -> None:

@@ -17,7 +17,6 @@ from fluxatlas.errors import FluxAtlasError
 from fluxatlas.farewell import absent_results, farewell
 from fluxatlas.freshness import years_record
 from fluxatlas.hashes import settings_hash
-from fluxatlas.report.opening import open_on
 from fluxatlas.run import Run, commands_on_path
 from fluxatlas.stages import STAGE_VERSIONS
 from fluxatlas.yaml_text import read_keys
@@ -203,30 +202,3 @@ def part_of_the_run():
     return [
         str(file) for job in jobs if job.rule.name != "all" for file in job.output
     ] or ["some of its jobs"]
-
-
-def make_report():
-    """Make Snakemake's own report of the finished run; its path, or None if that failed."""
-    page = RUN.paths("report.html")
-    command = [
-        sys.executable,
-        "-m",
-        "snakemake",
-        "--snakefile",
-        workflow.main_snakefile,
-        "--cores",
-        "1",
-    ]
-    command += ["--report", page, "--nolock", "--quiet"]
-    for file in workflow.configfiles:
-        command += ["--configfile", str(file)]
-    given = workflow.config_settings.config
-    if given:
-        command += [
-            "--config",
-            *(f"{key}={json.dumps(value)}" for key, value in given.items()),
-        ]
-    if subprocess.run(command, capture_output=True).returncode:
-        return None
-    open_on(page, "summary.html")
-    return page

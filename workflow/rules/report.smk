@@ -1,4 +1,4 @@
-# report: figures with captions and one page of numbers; report.html is put together when all is done.
+# report: figures with captions, one page of numbers, and Snakemake's own report of the run, which opens on that page.
 # In:  products, evaluation, histories
 # Out: <results>/report/figures/*.png, <results>/report/summary.html, <results>/report.html
 from fluxatlas.report.catalogue import FIGURES
@@ -120,3 +120,28 @@ rule summary:
         " --about {params.about:q} --protocols {input.protocols:q} {params.prior:q}"
         " {params.towers:q} {params.regions:q} --seams {input.seams:q} {params.truth:q} {params.learning:q} {params.figures:q}"
         " --benchmarks {params.benchmarks:q} --output {output.html:q} 2> {log:q}"
+
+
+rule page:
+    input:  # it comes last: what of `all` is not here is made before one of these
+        "<results>/report/summary.html",
+        "<results>/products/stac/catalog.json",
+        expand("<results>/evaluate/{table}.csv", table=RUN.tables),
+        expand("<results>/ingest/atmosphere/{gas}_global.csv", gas=RUN.atmosphere),
+        expand("<results>/ingest/constraints/{name}.nc", name=RUN.constraints),
+    output:
+        "<results>/report.html",
+    log:
+        "<results>/logs/report/page.log",
+    benchmark:
+        "<results>/benchmarks/report/page.tsv"
+    conda:
+        "../envs/fluxatlas.yaml"
+    resources:
+        mem_mb=memory(2000),
+        runtime=minutes(60),
+    params:
+        settings=known(lambda wildcards: RUN.page_settings),
+        version=STAGE_VERSIONS["report"],
+    shell:
+        "fluxatlas report page --settings {params.settings:q} --output {output:q} 2> {log:q}"

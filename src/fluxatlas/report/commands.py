@@ -116,3 +116,17 @@ def summary(
         benchmarks=benchmarks,
     )
     typer.echo(str(output), err=True)
+
+
+@app.command()
+def page(
+    output: Annotated[Path, typer.Option(help="HTML page to write.")],
+    settings: Annotated[str, typer.Option(help="The whole configuration of the run as JSON.")],
+) -> None:
+    """Put the figures and numbers of a run, with its rules and times, into one page (Snakemake's own report)."""
+    from ..config.model import Config
+    from ..config.settings import read_settings
+    from .opening import write_page
+
+    write_page(output, read_settings(Config, settings))
+    typer.echo(str(output), err=True)

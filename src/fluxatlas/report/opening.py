@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from pathlib import Path
 
-from ..files import write_text
+from ..config.model import Config
+from ..errors import FluxAtlasError
+from ..files import scratch, write_text
+from ..paths import SNAKEFILE
 
 SCRIPT = """
 <script>
@@ -27,3 +33,22 @@ def open_on(page: str | Path, name: str) -> None:
     head, end, tail = text.rpartition("</body>")
     if end:
         write_text(page, f"{head}{SCRIPT % name}{end}{tail}")
+
+
+def write_page(output: str | Path, config: Config) -> None:
+    """Write Snakemake's report of the run of ``config``, whose other jobs have finished, to ``output``.
+
+    The folder of work is not locked: the run that asks for this page holds the lock. Raises :class:`FluxAtlasError`
+    with what Snakemake says where there is no report.
+    """
+    with scratch(output) as folder:
+        page, settings = folder / "report.html", folder / "config.yaml"
+        settings.write_text(json.dumps(config.model_dump(mode="json")), encoding="utf-8")  # JSON is YAML
+        command = [sys.executable, "-m", "snakemake", "--snakefile", str(SNAKEFILE), "--configfile", str(settings)]
+        command += ["--executor", "local", "--cores", "1", "--nolock", "--quiet", "--report", str(page)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode or not page.exists():
+            said = "\n".join((done.stdout + done.stderr).strip().splitlines()[-10:])
+            raise FluxAtlasError(f"Snakemake made no report of the run:\n{said}", where=str(output))
+        open_on(page, "summary.html")
+        page.replace(output)

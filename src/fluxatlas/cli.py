@@ -27,7 +27,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for name in (*STAGES, "config", "twin", "experiments"):
+for name in (*STAGES, "config", "twin", "experiments", "export"):
     app.add_typer(importlib.import_module(f".{name}.commands", __package__).app, name=name)
 
 

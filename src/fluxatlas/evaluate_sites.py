@@ -104,18 +104,28 @@ def check_output(folder: Path) -> None:
             raise InputError("this is a file, not a folder", where=str(path), hint="give another --output")
 
 
+def member_paths(given: Sequence[Path]) -> list[Path]:
+    """The member files in the folders of runs, in their folders ``train``, or given themselves, in order of number.
+
+    Raises :class:`InputError` for a folder that holds none.
+    """
+    paths: list[Path] = []
+    for path in given:
+        patterns = ("train/members/*.pt", "members/*.pt", "*.pt") if path.is_dir() else ()
+        below = [file for pattern in patterns for file in path.glob(pattern)] if patterns else [path]
+        if not below:
+            hint = "give the folder 'train' of a finished run, such as results/demo/train, or member files"
+            raise InputError("the folder holds no members", where=str(path), hint=hint)
+        paths += sorted(below, key=lambda file: (len(file.stem), file.stem))
+    return paths
+
+
 def load_members(given: Sequence[Path]) -> list[Member]:
     """The members in the folders ``train`` of runs, or in files.
 
     Raises :class:`InputError` where there is none and :class:`MemberMismatchError` where they are of two systems.
     """
-    paths: list[Path] = []
-    for path in given:
-        below = [*path.glob("members/*.pt"), *path.glob("*.pt")] if path.is_dir() else [path]
-        if not below:
-            hint = "give the folder 'train' of a finished run, such as results/demo/train, or member files"
-            raise InputError("the folder holds no members", where=str(path), hint=hint)
-        paths += sorted(below, key=lambda file: (len(file.stem), file.stem))
+    paths = member_paths(given)
     check_ensemble(paths)
     members = [Member.load(path) for path in paths]
     for path, member in zip(paths, members, strict=True):

@@ -47,6 +47,7 @@ ORDER = (
         "citations",
         "run",
         "twin",
+        "export",
         "farewell",
         "check",
         "init",

@@ -115,18 +115,23 @@ class FusedEngine:
         return None
 
 
-def difference(found: tuple[dict[str, Array], State], wanted: tuple[dict[str, Array], State]) -> str:
-    """What of ``found`` differs from what is ``wanted`` by more than :data:`TOLERANCE`; empty if nothing does.
-
-    An output that hardly varies is held to its own size times a hundredth of the tolerance.
-    """
+def departures(found: tuple[dict[str, Array], State], wanted: tuple[dict[str, Array], State]) -> dict[str, float]:
+    """Root mean square difference of each output and state of ``found`` to what is ``wanted``, in standard deviations
+    of the latter; where that hardly varies, in hundredths of its largest size."""
+    sizes: dict[str, float] = {}
     for mine, reference in zip(found, wanted, strict=True):
         for name, right in reference.items():
             values = right.astype(np.float64)
-            departure = float(np.sqrt(np.mean((mine[name] - values) ** 2)))
-            allowed = TOLERANCE * max(float(values.std()), 0.01 * float(np.abs(values).max(initial=0.0)), 1e-30)
-            if not departure <= allowed:
-                return f"'{name}' differs by {departure:.1e} from torch's, {allowed:.1e} are allowed"
+            apart = float(np.sqrt(np.mean((mine[name] - values) ** 2)))
+            sizes[name] = apart / max(float(values.std()), 0.01 * float(np.abs(values).max(initial=0.0)), 1e-30)
+    return sizes
+
+
+def difference(found: tuple[dict[str, Array], State], wanted: tuple[dict[str, Array], State]) -> str:
+    """What of ``found`` differs from what is ``wanted`` by more than :data:`TOLERANCE`; empty if nothing does."""
+    for name, size in departures(found, wanted).items():
+        if not size <= TOLERANCE:
+            return f"'{name}' differs by {size:.1e} of its standard deviation from torch's, {TOLERANCE:g} is allowed"
     return ""
 
 

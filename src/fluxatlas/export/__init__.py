@@ -1,0 +1,1 @@
+"""What others go on with: networks and model cards of members."""

@@ -92,8 +92,8 @@ TOY = System(
     priors="toy_system:priors",
     network="toy_system:PARTS",
     fluxes=(
-        Flux("nee", 1.0, "net carbon exchange", "Tg yr-1", "C"),
-        Flux("gpp", 1.0, "gross primary production", "Tg yr-1", "C"),
+        Flux("nee", 1.0, "net carbon exchange", "Tg yr-1", "C", gas="CO2"),
+        Flux("gpp", 1.0, "gross primary production", "Tg yr-1", "C", gas="CO2", upward=False),
         Flux("reco", 1.0, "respiration"),
     ),
     outputs=("nee", "gpp", "reco"),

@@ -26,7 +26,7 @@ from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 from . import __version__
-from .errors import FluxAtlasError, InputError, MemoryLimitError
+from .errors import ConfigError, FluxAtlasError, InputError, MemoryLimitError
 from .failures import MORE_MEMORY
 from .hashes import LARGE, SEAL, check_seal, file_hash, seal, settings_hash
 from .missing import declare, decode
@@ -107,6 +107,15 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
         if target.exists():
             target.replace(folder / "old")
         new.replace(target)
+
+
+def refuse_others(path: Path, mark: str) -> None:
+    """Raise :class:`ConfigError` where a file, or a folder with files but none called ``mark``, is at ``path``."""
+    ours = path.is_dir() and ((path / mark).is_file() or not any(path.iterdir()))
+    if path.exists() and not ours:
+        what = "the folder holds other files" if path.is_dir() else "is a file"
+        hint = "name a folder that does not exist yet; an older export is replaced"
+        raise ConfigError(what, where=str(path), hint=hint)
 
 
 SEALED = (".nc", ".parquet", ".pt")

@@ -1,7 +1,9 @@
-"""Gases of the atmosphere that can drive a system: the rows of ``resources/gases.yaml``, and series of annual means."""
+"""Gases of the atmosphere: rows of ``resources/gases.yaml`` for those that can drive a system, series of annual means,
+and the mass of molecules."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
@@ -19,6 +21,36 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FloatArray = npt.NDArray[np.floating[Any]]
+
+
+ATOMS = {"H": 1.008, "C": 12.011, "N": 14.007, "O": 15.999}
+"""Standard atomic weights [g mol-1], abridged (IUPAC 2021)."""
+
+
+def _atoms(formula: str) -> dict[str, int]:
+    parts = re.findall(r"([A-Z][a-z]?)(\d*)", formula)
+    if "".join(f"{atom}{number}" for atom, number in parts) != formula or not {atom for atom, _ in parts} <= set(ATOMS):
+        hint = f"give a formula without brackets, of {', '.join(ATOMS)}"
+        raise ConfigError(f"'{formula}' is not a molecule whose mass is known", hint=hint)
+    return {atom: int(number or 1) for atom, number in parts}
+
+
+def molar_mass(formula: str) -> float:
+    """Mass of a mole [g] of a molecule or an atom (``CO2``, ``C``); raises :class:`ConfigError` for other text."""
+    return sum(ATOMS[atom] * number for atom, number in _atoms(formula).items())
+
+
+def mass_ratio(gas: str, substance: str) -> float:
+    """Mass of ``gas`` by mass of ``substance``: 1 where they are the same, 44.009 / 12.011 for carbon in ``CO2``.
+
+    Raises :class:`ConfigError` where ``substance`` is neither the gas nor one of its elements.
+    """
+    if substance == gas:
+        return 1.0
+    if substance not in (atoms := _atoms(gas)):
+        hint = "declare as 'substance' the gas or one of its elements"
+        raise ConfigError(f"no mass of {gas} follows from a mass of {substance}", hint=hint)
+    return molar_mass(gas) / (atoms[substance] * ATOMS[substance])
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ import pandas as pd
 
 from .errors import InputError, nearest
 from .evaluate.metrics import NORMAL_90
+from .systems import System, get_system
 
 if TYPE_CHECKING:
     import geopandas as gpd
@@ -196,6 +197,15 @@ class RunResults:
         with xr.open_dataset(newest[0]) as data:
             found = dict(data.attrs)
         return {**found, "fluxatlas_about": json.loads(found.get("fluxatlas_about", "{}"))}
+
+    @cached_property
+    def system(self) -> System:
+        """What the run estimates, as its product names it; raises :class:`InputError` where it does not."""
+        settings = json.loads(self.about.get("fluxatlas_settings", "{}"))
+        if "system" not in settings:
+            where = str(self.folder / "products" / "daily")
+            raise InputError("the product does not say of which system it is", where=where, hint="make it again")
+        return get_system(settings["system"])
 
     def _table(self, name: str) -> pd.DataFrame:
         path = self.folder / name

@@ -6,6 +6,7 @@ import sys
 import time
 from pathlib import Path
 
+from ..files import refuse_others
 from . import site
 from .serve import server
 
@@ -17,7 +18,7 @@ def explore(run: Path, output: Path | None, port: int) -> None:
     port that is taken, before anything is written.
     """
     if output:
-        site.refuse(output)
+        refuse_others(output, site.MANIFEST)
     waiting = None if output else server(run / "explore", port)
     try:
         began = time.monotonic()

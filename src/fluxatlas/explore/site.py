@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from ..errors import ConfigError, InputError
-from ..files import atomic, atomic_folder, write_text
+from ..files import atomic, atomic_folder, refuse_others, write_text
 from ..results import open_run
 from .manifest import fingerprint, write_manifest
 from .source import Source
@@ -19,6 +19,7 @@ PAGE = Path(__file__).parent / "page"
 LIBRARY = ("maplibre-gl.js", "maplibre-gl.css")
 """Files of MapLibre GL JS in the Python package ``maplibre``, which is where they come from."""
 MADE_OF = "made_of.json"
+MANIFEST = "manifest.json"
 
 
 def library() -> list[Path]:
@@ -52,7 +53,7 @@ def make(run: str | Path) -> tuple[Path, bool]:
                 {"title": results.about.get("title", ""), "fluxatlas_run": results.folder.name},
             )
             write_text(note, now)
-        write_manifest(source, folder / "store.zarr", folder / "manifest.json")
+        write_manifest(source, folder / "store.zarr", folder / MANIFEST)
     for part in parts:
         with atomic(folder / part.name) as partial:
             shutil.copyfile(part, partial)
@@ -64,7 +65,7 @@ def export(folder: Path, output: Path) -> int:
 
     Raises :class:`ConfigError` where ``output`` is there already and is not an older export.
     """
-    refuse(output)
+    refuse_others(output, MANIFEST)
     output = output.absolute()
     if output.is_relative_to(folder.absolute()):
         raise ConfigError("the export cannot lie in the folder it is made from", where=str(output), hint="name another")
@@ -72,13 +73,3 @@ def export(folder: Path, output: Path) -> int:
         shutil.copytree(folder, new, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".*", MADE_OF))
         (new / ".nojekyll").touch()  # GitHub Pages then serves every file as it is
         return sum((Path(root) / name).stat().st_size for root, _, names in os.walk(new) for name in names)
-
-
-def refuse(output: Path) -> None:
-    """Raise :class:`ConfigError` where something that is not an older export is at ``output``."""
-    ours = output.is_dir() and ((output / "manifest.json").is_file() or not any(output.iterdir()))
-    if output.exists() and not ours:
-        what = "the folder holds other files" if output.is_dir() else "is a file"
-        raise ConfigError(
-            what, where=str(output), hint="name a folder that does not exist yet; an older export is replaced"
-        )

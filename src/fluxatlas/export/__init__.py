@@ -1,1 +1,1 @@
-"""What others go on with: networks and model cards of members."""
+"""What others go on with: networks of members, priors of atmospheric inversions."""

@@ -9,10 +9,7 @@ import typer
 
 app = typer.Typer(no_args_is_help=True, help="Write a finished run in the layouts of those who go on with it.")
 
-
-@app.callback()
-def _several() -> None:
-    """Keeps the name of a command although there may be only one."""
+Run = Annotated[Path, typer.Argument(help="Folder of a run with its product, such as results/demo.")]
 
 
 @app.command()
@@ -25,4 +22,23 @@ def members(
 
     for one in export_members(run, output):
         typer.echo(f"{one.member}.onnx: within {one.departure:.1e} of a standard deviation of torch")
+    typer.echo(f"wrote {output}", err=True)
+
+
+@app.command()
+def prior(
+    run: Run,
+    layout: Annotated[str, typer.Option(help="'hemco' (GEOS-Chem, IMI) or 'cams'.")],
+    output: Annotated[Path, typer.Option(help="Folder to write; an older export is replaced.")],
+    flux: Annotated[str, typer.Option(help="Flux of the product.", show_default="the first of the system")] = "",
+    years: Annotated[str, typer.Option(help="Years, such as 2001 or 2001-2003.", show_default="all")] = "",
+    error: Annotated[bool, typer.Option("--error/--no-error", help="Relative error of each cell.")] = True,
+) -> None:
+    """Daily and monthly fluxes to the atmosphere, kg m-2 s-1 of the gas, for atmospheric inversions."""
+    from ..results import open_run
+    from .prior import export_prior
+
+    about = export_prior(open_run(run), output, layout, flux, years, error=error)
+    for year, total in about["total_kg"].items():
+        typer.echo(f"{year}: {total / 1e9:.6g} Tg {about['gas']} to the atmosphere")
     typer.echo(f"wrote {output}", err=True)

@@ -73,7 +73,7 @@ def write_daily(
 
 def _provenance(settings: ProductsBlock, system: System, paths: Sequence[Path]) -> dict[str, str]:
     inputs = {str(Path(*path.parts[-2:])): path for path in paths}
-    return files.provenance("products daily", {"system": system.name, **settings.model_dump(mode="json")}, inputs)
+    return files.provenance("products daily", {"system": system.key, **settings.model_dump(mode="json")}, inputs)
 
 
 def _constraint(path: Path) -> dict[str, Any] | None:

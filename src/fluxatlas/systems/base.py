@@ -87,7 +87,9 @@ class Flux:
 
     ``scale`` is where the compressed scale of its loss turns from linear to logarithmic, in its unit. ``budget_unit``
     is the unit of its sum over an area and a year (None: never summed), ``substance`` what that mass is of,
-    ``label`` its name on axes.
+    ``label`` its name on axes. ``gas`` is the molecule of the atmosphere that the flux moves (empty: none, as harvest),
+    and ``upward`` whether positive numbers go to the atmosphere, as the long name of the variable says in words.
+    Raises :class:`ConfigError` for a gas without ``substance``.
     """
 
     variable: str
@@ -95,6 +97,13 @@ class Flux:
     label: str
     budget_unit: str | None = None
     substance: str = ""
+    gas: str = ""
+    upward: bool = True
+
+    def __post_init__(self) -> None:
+        if self.gas and not self.substance:
+            hint = "say as 'substance' what the mass of the flux is of, such as C"
+            raise ConfigError(f"'{self.variable}' moves {self.gas} without a substance", where="Flux.gas", hint=hint)
 
 
 @dataclass(frozen=True)

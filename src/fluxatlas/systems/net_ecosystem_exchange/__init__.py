@@ -79,9 +79,9 @@ NET_ECOSYSTEM_EXCHANGE = System(
     priors="fluxatlas.process.carbon.model:priors",
     network=f"{_HERE}.network:PARTS",
     fluxes=(
-        Flux("nee", 3.0, "net ecosystem exchange, upward", "Pg yr-1", "C"),
-        Flux("gpp", 3.0, "gross primary production", "Pg yr-1", "C"),
-        Flux("reco", 3.0, "ecosystem respiration", "Pg yr-1", "C"),
+        Flux("nee", 3.0, "net ecosystem exchange, upward", "Pg yr-1", "C", gas="CO2"),
+        Flux("gpp", 3.0, "gross primary production", "Pg yr-1", "C", gas="CO2", upward=False),
+        Flux("reco", 3.0, "ecosystem respiration", "Pg yr-1", "C", gas="CO2"),
     ),
     outputs=("nee", "gpp", "reco"),
     observations=tuple(

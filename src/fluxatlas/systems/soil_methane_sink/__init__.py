@@ -68,8 +68,8 @@ SOIL_METHANE_SINK = System(
     priors="fluxatlas.process.parameters:SOIL.priors",
     network=f"{_HERE}.network:PARTS",
     fluxes=(
-        Flux("fch4", 0.5, "net CH$_4$ flux, upward", "Tg yr-1", "CH4"),
-        Flux("ch4ox", 0.5, "CH$_4$ uptake", "Tg yr-1", "CH4"),
+        Flux("fch4", 0.5, "net CH$_4$ flux, upward", "Tg yr-1", "CH4", gas="CH4"),
+        Flux("ch4ox", 0.5, "CH$_4$ uptake", "Tg yr-1", "CH4", gas="CH4", upward=False),
     ),
     outputs=("fch4", "ch4ox", "tsl05", "swc05"),
     observations=(

@@ -58,7 +58,7 @@ SOIL_MOISTURE_ENERGY = System(
     fluxes=(
         Flux("hfls", 20.0, "latent heat flux"),
         Flux("hfss", 20.0, "sensible heat flux"),
-        Flux("evspsbl", 1.0e-5, "evapotranspiration", "Pg yr-1", "H2O"),
+        Flux("evspsbl", 1.0e-5, "evapotranspiration", "Pg yr-1", "H2O", gas="H2O"),
         Flux("rns", 20.0, "net radiation"),
         Flux("hfdsl", 5.0, "heat into the ground"),
     ),

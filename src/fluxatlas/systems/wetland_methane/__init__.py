@@ -55,7 +55,7 @@ WETLAND_METHANE = System(
     process=f"{_HERE}.process:MODEL",
     priors="fluxatlas.process.wetland.column:TABLE.priors",
     network=f"{_HERE}.network:PARTS",
-    fluxes=(Flux("fch4wet", 5.0, "CH$_4$ flux of wetland, upward", "Tg yr-1", "CH4"),),
+    fluxes=(Flux("fch4wet", 5.0, "CH$_4$ flux of wetland, upward", "Tg yr-1", "CH4", gas="CH4"),),
     outputs=("fch4wet", "ch4wetpla", "ch4wetebu", "tsl05", "wth"),
     observations=(
         ObservationKind("fch4wet", limits=(-200.0, 2500.0), measured="fch4"),

@@ -1,6 +1,6 @@
 """Layouts in which inversion systems read fluxes, and how sure we are of each.
 
-HEMCO, which reads fluxes for GEOS-Chem and the Integrated Methane Inversion (IMI). Read in its documentation and in the
+HEMCO, which reads fluxes for GEOS-Chem and inversions with it (IMI). Read in its documentation and in the
 configurations that come with GEOS-Chem: COARDS files with ``time``, ``lat``, ``lon`` in this order, axes increasing,
 ``units`` of time without zone or decimals and counted from the first value, floating point data, ``kg/m2/s``;
 ``missing_value`` beside ``_FillValue``; the columns of a line of ``HEMCO_Config.rc``; ``Negative values: 2``, without

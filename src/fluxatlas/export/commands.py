@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from ..paths import DEFAULT_CONFIG
+
 app = typer.Typer(no_args_is_help=True, help="Write a finished run in the layouts of those who go on with it.")
 
 Run = Annotated[Path, typer.Argument(help="Folder of a run with its product, such as results/demo.")]
@@ -42,3 +44,26 @@ def prior(
     for year, total in about["total_kg"].items():
         typer.echo(f"{year}: {total / 1e9:.6g} Tg {about['gas']} to the atmosphere")
     typer.echo(f"wrote {output}", err=True)
+
+
+@app.command()
+def crate(
+    run: Run,
+    config: Annotated[
+        Path, typer.Option(help="The configuration of the run.", show_default="config/config.yaml")
+    ] = DEFAULT_CONFIG,
+    doi: Annotated[str, typer.Option(help="DOI that is registered for the product.")] = "",
+    creator: Annotated[list[str] | None, typer.Option(help="'Family, Given' or an institution; repeat.")] = None,
+    publisher: Annotated[str, typer.Option(help="Who publishes it, such as Zenodo.")] = "",
+) -> None:
+    """Describe a run in its folder: Workflow Run RO-Crate with checksums, and a DataCite record for its DOI."""
+    from ..results import open_run
+    from .crate import export_crate
+    from .datacite import Publication
+
+    count, lacking = export_crate(open_run(run), config, Publication(doi, tuple(creator or ()), publisher))
+    typer.echo(f"{run}: ro-crate-metadata.json, {count} files with SHA-256")
+    if lacking:
+        typer.echo(f"no datacite.json: a record for a DOI needs {', '.join(lacking)}", err=True)
+    else:
+        typer.echo(f"{run}: datacite.json for {doi}")

@@ -5,7 +5,7 @@ of an element; an inversion takes the mass of the gas that the atmosphere gains,
 declares all of it (``Flux.gas``, ``Flux.upward``, ``Flux.substance``, ``System.weight``). Cells are those of the
 product: inversion systems regrid by themselves, with mass kept.
 
-Memory does not grow with the globe or the year: one month of some rows is read at a time.
+In memory are the layers without time, and one month of a block of cells: it does not grow with the years.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ from .files import read_parquet, write_parquet
 from .grid import Tile, get_grid
 from .ingest.atmosphere import series_of
 from .ingest.sites.inputs import NAMES, belongs
-from .ingest.sites.metadata import read_attributes
+from .ingest.sites.metadata import attributes_of_cover, read_attributes
 from .ingest.sites.table import build
 from .inspect.formats import r_data, sites
 from .inspect.probe import Probe
@@ -46,6 +46,8 @@ from .train.splits import distances
 
 SAME_PLACE_KM = 1.0
 """A site nearer than this to one of the members' own is that one, whatever it is called."""
+BY_COVER = RESOURCES / "attributes_by_landcover.csv"
+"""Attributes that stand for those of a site of which only the land cover is known."""
 NO_DAYS = ("srdb",)
 """Layouts whose records are no days."""
 
@@ -250,7 +252,7 @@ def site_data(wish: Wish, member: Member, work: Path, near_km: float, unobserved
     tiles = _tiles(folder, member.grid) if folder else []
     years = _years(wish.forcing, tiles) if wish.forcing else []
     write_attributes(tiles, years, system, folder or work, wish.forcing or work, work / "sites", work)
-    table = pd.read_csv(work / "sites_attributes.csv", dtype={"site": str}).set_index("site")
+    table = _assume_by_cover(work / "sites_attributes.csv", system)
     needed = [*system.attributes, *system.monthly]
     lacking = {str(site): [name for name in needed if pd.isna(row[name])] for site, row in table.iterrows()}
     if all(lacking.values()):
@@ -260,6 +262,8 @@ def site_data(wish: Wish, member: Member, work: Path, near_km: float, unobserved
         like = "" if site in given else nearest(site, given)
         what = f"no {', '.join(names)} of site '{site}'{like}{more}"
         hint = "give a table with --attributes (site, " + ", ".join(needed) + ") or --static-layers of a run around it"
+        if _told_by_cover(system):
+            hint += "; the IGBP class alone (column igbp of --metadata) stands for all of these, less well"
         raise InputError(what, where=str(wish.attributes or ""), hint=hint)
     try:
         return read_sites(
@@ -277,6 +281,36 @@ def site_data(wish: Wish, member: Member, work: Path, near_km: float, unobserved
             raise
         hint = "the lines above say what each lacks: weather (its own, or --forcing of a run), or measured soil instead"
         raise InputError("no site can be predicted", where=", ".join(map(str, wish.files)), hint=hint) from None
+
+
+def _told_by_cover(system: System) -> bool:
+    """Whether land cover stands for all attributes of ``system``."""
+    known = attributes_of_cover(read_attributes(BY_COVER), "GRA", 0.0)
+    return set(system.attributes) <= set(known) and all(f"{layer}_01" in known for layer in system.monthly)
+
+
+def _assume_by_cover(path: Path, system: System) -> pd.DataFrame:
+    """The table of attributes at ``path``, what is absent filled by land cover where that stands for everything."""
+    table = pd.read_csv(path, dtype={"site": str}).set_index("site")
+    carried, filled = read_attributes(BY_COVER), dict[str, list[str]]()
+    for site, row in table.iterrows() if _told_by_cover(system) else ():
+        known = attributes_of_cover(carried, str(row["igbp"]), float(row["lat"]))
+        absent = [name for name in system.attributes if pd.isna(row[name])] if known else []
+        layers = [layer for layer in system.monthly if known and pd.isna(row[layer])]
+        values = {name: known[name] for name in absent}
+        for layer in layers:
+            monthly = {name: known[name] for name in known if name.startswith(f"{layer}_")}
+            values |= {**monthly, layer: float(np.mean([*monthly.values()]))}
+        if values:
+            source = [f"{name}:landcover" for name in (*absent, *layers)]
+            source = [*source, *(word for word in str(row["attribute_source"]).split() if word != "site")]
+            table.loc[site, [*values, "attribute_source"]] = [*values.values(), " ".join(source)]
+            filled.setdefault(f"{', '.join((*absent, *layers))} of the land cover {row['igbp']}", []).append(str(site))
+    for what, places in filled.items():
+        _say(f"{', '.join(places)}: assumed {what} ({BY_COVER.name}); --attributes gives better ones")
+    if filled:
+        table.reset_index().to_csv(path, index=False)
+    return table
 
 
 def _tiles(folder: Path, grid: str) -> list[Tile]:

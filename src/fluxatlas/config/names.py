@@ -69,7 +69,7 @@ def wrong_names(config: Config, system: System) -> list[str]:
 def _strategy(config: Config) -> Iterator[str]:
     """Why the strategy of fine-tuning cannot be run as configured."""
     train = config.train
-    if train.strategy != "declared" and train.ladder not in ("network", "climb"):
+    if train.strategy != "declared" and train.ladder not in ("network", "weights", "climb"):
         yield f"train.strategy: {train.strategy} has no effect with train.ladder: {train.ladder}; set ladder: network"
     if train.ladder == "climb" and train.split == "time":
         yield "train.ladder: climb leaves out clusters of sites, which train.split: time does not; name a rung"

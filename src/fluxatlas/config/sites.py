@@ -44,7 +44,7 @@ class TableColumns(Block):
     """How times are written, as for strptime, such as '%m/%d/%Y %H:%M'; without it ISO 8601."""
 
 
-_DEPTHS = ("plumber2", "ismn", "chambers", "cosore", "voigt", "stdfmt", "srdb")
+_DEPTHS = ("plumber2", "ismn", "chambers", "cosore", "voigt", "stdfmt", "rsofun", "srdb")
 _OTHERS = ("fluxnet", "ameriflux", "ameriflux_l2")
 _PERIODS = "whose records become means of periods, not sites"
 UNUSED: dict[str, tuple[tuple[str, ...], str]] = {
@@ -61,7 +61,17 @@ class SiteEntry(Block):
     """One source of sites."""
 
     source: Literal[
-        "fluxnet", "ameriflux", "ameriflux_l2", "plumber2", "ismn", "chambers", "cosore", "voigt", "stdfmt", "srdb"
+        "fluxnet",
+        "ameriflux",
+        "ameriflux_l2",
+        "plumber2",
+        "ismn",
+        "chambers",
+        "cosore",
+        "voigt",
+        "stdfmt",
+        "rsofun",
+        "srdb",
     ]
     """Layout of the files; each has a reader in fluxatlas.ingest.sites."""
     path: list[str] = Field(min_length=1)
@@ -69,7 +79,8 @@ class SiteEntry(Block):
     metadata: str | None = None
     """CSV of sites (site, lat, lon, elevation, igbp, utc_offset) for layouts that carry no coordinates."""
     attributes: str | None = None
-    """CSV of soil and vegetation attributes by site (sand, clay, soc, bdod, phh2o, cropFrac, ndep, lai)."""
+    """CSV of soil and vegetation attributes by site (sand, clay, soc, bdod, phh2o, cropFrac, ndep, lai, or lai_01 to
+    lai_12), or by land cover where it has a column igbp and none called site: resources/attributes_by_landcover.csv."""
     sites: list[SiteInfo] = []
     """Facts on sites given here instead of in a metadata file; they win over the file's."""
     temperature_depths: dict[int, float] = {}

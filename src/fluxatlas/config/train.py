@@ -70,19 +70,20 @@ class TrainBlock(Block):
     """Passes over the synthetic samples."""
     pretrain_rate: float = Field(5e-3, gt=0, le=0.1)
     """Highest learning rate of pretraining (cosine decay)."""
-    ladder: Literal["prior", "calibrated", "last", "network", "climb"] = Field(
+    ladder: Literal["prior", "calibrated", "last", "network", "weights", "climb"] = Field(
         "calibrated", json_schema_extra=leaf("finetune", "baseline")
     )
     """How much is learnt from sites: nothing, parameters of the process model, weights of the last sub-module too, or
-    of the whole network; climb: as much as clusters of sites that were left out support (docs/learning.md)."""
+    of the whole network; weights: those of the network alone, since calibration takes hours at many long records;
+    climb: as much as clusters of sites that were left out support (docs/learning.md)."""
     finetune_epochs: int = Field(20, ge=1, json_schema_extra=leaf("finetune", "baseline"))
     """Where weights are trained. Passes over the sites in each phase of the system, such as: last sub-module, then
     all."""
     strategy: Literal["declared", "finetune", "l2sp", "reweighted", "adversarial", "constrained"] = Field(
         "declared", json_schema_extra=leaf("finetune", "baseline")
     )
-    """With ladder: network or climb. The phases of fine-tuning (docs/learning.md, Strategies): those that the system
-    declares, or another list of them."""
+    """With ladder: network, weights or climb. The phases of fine-tuning (docs/learning.md, Strategies): those that the
+    system declares, or another list of them."""
     finetune_steps: int = Field(1000, ge=1, json_schema_extra=leaf("finetune", "baseline", "experiment"))
     """Optimiser steps in each phase of the strategies other than the declared one."""
     finetune_rate: float = Field(2e-3, gt=0, le=0.1, json_schema_extra=leaf("finetune", "baseline", "experiment"))

@@ -107,8 +107,9 @@ def _attributes(site: pd.Series, tile: Tile | None, cells: xr.Dataset | None, sy
         row[gridded] = min(row[gridded], 100.0 - sum(row[name] for name in TEXTURE if name != gridded))
     for layer in system.monthly:
         own = float(site.get(layer, np.nan))
-        monthly = np.full(12, own)
-        if np.isnan(own) and cell is not None:
+        monthly = np.array([float(site.get(f"{layer}_{month:02d}", own)) for month in range(1, 13)])
+        monthly = np.where(np.isnan(monthly), own, monthly)
+        if np.isnan(monthly).any() and cell is not None:
             monthly = cell[layer].to_numpy().astype(float)
             origin.append(f"{layer}:grid")
         row[layer] = float(monthly.mean())

@@ -92,7 +92,8 @@ def adapt(
     rung = chosen.chosen if chosen else settings.ladder
     posterior = materials.posterior(rung, split.hidden)
     network, history = pretrained.network, pd.DataFrame(columns=list(HISTORY))
-    if rung != "prior":
+    calibrated = rung not in rungs.UNCALIBRATED
+    if calibrated:
         _say(f"member {member}, without its fold", posterior)
     training, held_out = split_samples(samples, settings, seed)
     bound = None
@@ -100,11 +101,11 @@ def adapt(
         bound = effective(network, held_out, model, _drawn(posterior, settings, member), seed).u
         own = _everywhere(regional, bound, model).measured(network, settings.warmup_days)
         materials = replace(materials, regional=own)
-    if rung in rungs.WEIGHTS:
+    if rung in rungs.TRAINED:
         network, history = materials.weights(rung, posterior, split, checkpoint=checkpoint, meta=meta)
     predictions, intervals = _fold(network, sites, split, posterior, model, settings, member, label)
     whole = posterior
-    if rung != "prior" and bound is None:
+    if calibrated and bound is None:
         weights = bootstrap(sites.sets, member, settings.seed)
         whole = calibrate_sites(sites.sets, model, weights)
         _say(f"member {member}, of all sites", whole)

@@ -7,6 +7,9 @@
 | ``last`` | weights of the last sub-module too |
 | ``network`` | weights by the phases of the strategy (:mod:`fluxatlas.train.finetune`) |
 
+``weights`` is ``network`` with the parameters of the prior, for many long records, where calibration takes hours. It is
+named, never climbed to.
+
 The choice sees the sites outside of the member's fold alone, so that scores at the fold remain those of unseen sites.
 """
 
@@ -39,7 +42,11 @@ CLIMB = "climb"
 DEFAULT = "calibrated"
 """Taken where clusters are too few for a choice."""
 WEIGHTS = ("last", "network")
-"""Rungs that train weights."""
+"""Rungs of the ladder that train weights."""
+TRAINED = (*WEIGHTS, "weights")
+"""All rungs that train weights."""
+UNCALIBRATED = ("prior", "weights")
+"""Rungs whose parameters are those of the prior."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +71,7 @@ class Materials:
     def posterior(self, rung: str, hidden: tuple[Mask, ...]) -> Posterior:
         """Parameters without what is ``hidden`` (time, site) of each set; those of the prior on the first rung."""
         parts = [without(part, mask) for part, mask in zip(self.sites.sets, hidden, strict=True)]
-        return calibrate_sites([] if rung == "prior" else parts, self.model)
+        return calibrate_sites([] if rung in UNCALIBRATED else parts, self.model)
 
     def weights(
         self,

@@ -20,6 +20,7 @@ SUFFIXES = {
     "chambers": (".csv",),
     "voigt": (".rds", ".tab"),
     "stdfmt": (".txt",),
+    "rsofun": (".csv",),
 }
 DERIVED = r"(nee|gpp|reco)_[A-Za-z0-9-]+_FLUXNET2015\.nc$"
 """Name of a daily series derived from FLUXNET (:mod:`.derived`)."""
@@ -34,6 +35,7 @@ NAMES = {
     "srdb": re.compile(r"srdb-data.*\.csv$"),
     "ismn": re.compile(r".*(\.stm|_static_variables\.csv)$"),
     "stdfmt": re.compile(r".*\.stdfmt\.daily\.txt$"),
+    "rsofun": re.compile(r"(.*_(drivers|fluxes)|sites)\.csv$"),
 }
 """Names of the files of a layout among others in a folder or a zip."""
 HEADS = {"chambers": (b"datetime_utc", b"flux_unit", b"flux_sign")}

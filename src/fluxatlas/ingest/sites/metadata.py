@@ -14,7 +14,7 @@ from ...config.sites import SiteEntry
 from ...errors import InputError, nearest
 from . import badm
 from .daily import standard_offset
-from .records import ATTRIBUTE_COLUMNS, Ledger
+from .records import ATTRIBUTE_COLUMNS, MONTHLY_COLUMNS, Ledger
 from .text import decode, numbers, read_bytes, read_table
 
 SYNONYMS = {
@@ -71,22 +71,47 @@ def read_metadata(path: str | Path) -> dict[str, dict[str, Any]]:
 
 
 def read_attributes(path: str | Path) -> pd.DataFrame:
-    """Attributes by site (index) with the columns of :data:`ATTRIBUTE_COLUMNS`, and ``elevation``, that the file holds.
+    """Attributes by site (index), or by IGBP class where there is no column ``site`` (then the index is ``igbp``).
 
-    Lines that start with '#' are comments. Raises :class:`InputError` for a bad number or a site listed twice.
+    Columns are those of :data:`ATTRIBUTE_COLUMNS` and :data:`MONTHLY_COLUMNS`, and ``elevation``, that the file holds.
+    Lines that start with '#' are comments. Raises :class:`InputError` for a bad number, for a site or class listed
+    twice, and where only some months are given.
     """
-    table = read_table(path, required=("site",), keep=lambda name: True, comment="#")
-    if table["site"].duplicated().any():
-        twice = table["site"][table["site"].duplicated()].iloc[0]
-        raise InputError(f"site '{twice}' is listed twice", where=str(path), hint="keep one row per site")
-    columns = [name for name in ("elevation", *ATTRIBUTE_COLUMNS) if name in table.columns]
+    table = read_table(path, required=(), keep=lambda name: True, comment="#")
+    key = "site" if "site" in table or "igbp" not in table else "igbp"
+    if key not in table:
+        hint = "give a column 'site', or 'igbp' for a table by land cover"
+        raise InputError("column 'site' is missing", where=str(path), hint=hint)
+    if table[key].duplicated().any():
+        twice, noun = table[key][table[key].duplicated()].iloc[0], {"site": "site", "igbp": "class"}[key]
+        raise InputError(f"{noun} '{twice}' is listed twice", where=str(path), hint=f"keep one row per {noun}")
+    columns = [name for name in ("elevation", *ATTRIBUTE_COLUMNS, *MONTHLY_COLUMNS) if name in table.columns]
     for name in columns:
         table[name] = numbers(table, name, str(path))
+    months = [name for name in MONTHLY_COLUMNS if name not in columns]
+    if 0 < len(months) < len(MONTHLY_COLUMNS):
+        hint = "give all twelve months, or 'lai' for the whole year"
+        raise InputError(f"column '{months[0]}' is missing", where=str(path), hint=hint)
     if {"sand", "clay"} <= set(columns) and 0 < float((table["sand"] + table["clay"]).max()) <= 1:
         hint = "give them in percent of the fine earth"
         raise InputError("sand and clay are fractions by magnitude (up to 1 together)", where=str(path), hint=hint)
-    more = [name for name in ("igbp", "attribute_note") if name in table.columns]
-    return table.set_index("site")[columns + more]
+    more = [name for name in ("igbp", "attribute_note") if name in table.columns and name != key]
+    return table.set_index(key)[columns + more]
+
+
+def attributes_of_cover(table: pd.DataFrame, cover: str, lat: float) -> dict[str, float]:
+    """What a table by land cover says of a place with the IGBP class ``cover``, empty where it does not list it.
+
+    Its months are those of the northern hemisphere; south of the equator (``lat`` < 0) they come half a year later.
+    """
+    if cover not in table.index:
+        return {}
+    names = [name for name in (*ATTRIBUTE_COLUMNS, *MONTHLY_COLUMNS) if name in table]
+    known = {name: float(table.loc[cover, name]) for name in names}
+    if lat < 0 and set(MONTHLY_COLUMNS) <= set(known):
+        later = MONTHLY_COLUMNS[6:] + MONTHLY_COLUMNS[:6]
+        known |= dict(zip(MONTHLY_COLUMNS, [known[name] for name in later], strict=True))
+    return {name: value for name, value in known.items() if np.isfinite(value)}
 
 
 def _check_facts(site: str, facts: dict[str, Any], where: str) -> None:

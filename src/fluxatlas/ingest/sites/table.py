@@ -21,10 +21,10 @@ from ...land_mask import is_land
 from .completion import complete_profile
 from .composition import chamber_table
 from .inputs import entry_files, site_inputs
-from .metadata import read_attributes
+from .metadata import attributes_of_cover, read_attributes
 from .periods import read_periods
 from .qc import bounds
-from .records import ATTRIBUTE_COLUMNS, SITE_COLUMNS, Ledger, SiteRecord, observations
+from .records import ATTRIBUTE_COLUMNS, MONTHLY_COLUMNS, SITE_COLUMNS, Ledger, SiteRecord, observations
 from .stated import refuse_unused
 
 COAST = 0.1
@@ -64,7 +64,7 @@ def read_sites(block: SitesBlock, ledger: Ledger) -> list[SiteRecord]:
             record.site["use"] = entry.use
             if _of_this_kind(record, block.qc, ledger):
                 record.observations["variable"] = record.observations["variable"].replace(block.qc.taken_as)
-                records.append(_with_attributes(record, attributes))
+                records.append(_with_attributes(record, attributes, ledger))
     return records
 
 
@@ -121,22 +121,40 @@ def on_land(lat: float, lon: float) -> bool:
     return bool(np.any(is_land(lats, lons)))
 
 
-def _with_attributes(record: SiteRecord, attributes: pd.DataFrame | None) -> SiteRecord:
-    if attributes is None or record.name not in attributes.index:
+def _with_attributes(record: SiteRecord, attributes: pd.DataFrame | None, ledger: Ledger) -> SiteRecord:
+    """The record with what ``attributes`` say of its site; by land cover they stand for what nobody else says."""
+    if attributes is None:
         return record
-    known = {str(k): v for k, v in attributes.loc[record.name].items() if pd.notna(v) and v != ""}
+    if attributes.index.name == "igbp":
+        known = _of_cover(record, attributes, ledger)
+    elif record.name in attributes.index:
+        known = {str(k): v for k, v in attributes.loc[record.name].items() if pd.notna(v) and v != ""}
+    else:
+        return record
     if record.site.get("igbp"):
         known.pop("igbp", None)
     if pd.notna(record.site.get("elevation")):
         known.pop("elevation", None)
     for name, value in known.items():
-        if name in ATTRIBUTE_COLUMNS:
-            variables.check_range([value], name, where=f"attributes of site '{record.name}'")
+        if name in (*ATTRIBUTE_COLUMNS, *MONTHLY_COLUMNS):
+            variables.check_range([value], name.split("_")[0], where=f"attributes of site '{record.name}'")
     record.site |= known
     if {"sand", "clay"} <= set(record.site):
         sand, clay = (float(record.site[name]) for name in ("sand", "clay"))
         variables.check_texture(sand, clay, where=f"attributes of site '{record.name}'")
     return record
+
+
+def _of_cover(record: SiteRecord, table: pd.DataFrame, ledger: Ledger) -> dict[str, Any]:
+    cover = str(record.site.get("igbp", ""))
+    own = {name for name, value in record.site.items() if pd.notna(value)}
+    own |= {"lai", *MONTHLY_COLUMNS} if own & {"lai", *MONTHLY_COLUMNS} else set()
+    found = attributes_of_cover(table, cover, float(record.site["lat"]))
+    known = {name: value for name, value in found.items() if name not in own}
+    if known:
+        shown = dict.fromkeys(name.split("_")[0] for name in known)
+        ledger.note(record.name, f"{', '.join(shown)} are those of its land cover, {cover}")
+    return known
 
 
 def whole_segments(forcing: pd.DataFrame, min_days: int) -> pd.DataFrame:
@@ -186,7 +204,8 @@ def assemble(
             wide.append(forcing.rename_axis("time").reset_index().assign(site=record.name))
     if not rows and not periods:
         raise _nothing_left(block, ledger)
-    ordered = [*SITE_COLUMNS, *ATTRIBUTE_COLUMNS, "attribute_note"]
+    monthly = [name for name in MONTHLY_COLUMNS if any(name in row for row in rows)]
+    ordered = [*SITE_COLUMNS, *ATTRIBUTE_COLUMNS, *monthly, "attribute_note"]
     sites = pd.DataFrame(rows, columns=None if rows else ordered)
     sites = sites.reindex(columns=ordered).sort_values("site")
     observed = pd.concat(long, ignore_index=True) if long else observations([]).assign(site=pd.Series(dtype=object))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ...errors import FluxAtlasError
 from ...files import NETCDF, open_netcdf
-from ...ingest.sites import chambers, cosore, fluxnet_files, stdfmt, voigt
+from ...ingest.sites import chambers, cosore, fluxnet_files, rsofun, stdfmt, voigt
 from ...ingest.sites.inputs import COSORE_FILES, NAMES, ZIPS
 from ..probe import Probe
 from ..readers import through
@@ -58,6 +58,10 @@ def _stdfmt(probe: Probe) -> bool:
     return bool(_DATE.match(probe.first_row)) and len(probe.first_row.split()) == len(stdfmt.COLUMNS)
 
 
+def _rsofun(probe: Probe) -> bool:
+    return rsofun.is_drivers(probe.header()) or rsofun.is_fluxes(probe.header())
+
+
 def _chambers(probe: Probe) -> bool:
     header = set(probe.header())
     return set(chambers.REQUIRED) <= header or {"datetime_utc", "flux", "flux_unit"} <= header
@@ -82,6 +86,7 @@ TEXT = (
     Kind("fluxnet", "fluxnet", "FLUXNET2015 / ICOS", _fluxnet, nothing="unusable"),
     Kind("ismn", "ismn-stm", "ISMN station series", _ismn, "UTC"),
     Kind("stdfmt", "stdfmt", "VIC tower file, daily (stdfmt)", _stdfmt, "not stated", "unusable"),
+    Kind("rsofun", "rsofun", "daily tower table of rsofun", _rsofun, "not stated", "unusable"),
     Kind("chambers", "chambers", "plain chamber table", _chambers, "UTC", "unusable", "file"),
     Kind("srdb", "srdb", "SRDB global soil respiration database",
          lambda probe: {"Record_number", "Rs_annual"} <= set(probe.header())),

@@ -84,8 +84,12 @@ NET_ECOSYSTEM_EXCHANGE = System(
         Flux("reco", 3.0, "ecosystem respiration", "Pg yr-1", "C", gas="CO2"),
     ),
     outputs=("nee", "gpp", "reco"),
-    observations=tuple(
-        ObservationKind(name) for name in ("nee", "gpp", "reco", "tsl05", "swc05", "swc15", "swc45", "evspsbl")
+    observations=(
+        ObservationKind("nee"),
+        *(
+            ObservationKind(name, limits=(-10.0, 45.0)) for name in ("gpp", "reco")
+        ),  # below zero: noise, not another place
+        *(ObservationKind(name) for name in ("tsl05", "swc05", "swc15", "swc45", "evspsbl")),
     ),
     heads=("balance",),
     choices=CHOICES,

@@ -304,7 +304,8 @@ def _assume_by_cover(path: Path, system: System) -> pd.DataFrame:
         if values:
             source = [f"{name}:landcover" for name in (*absent, *layers)]
             source = [*source, *(word for word in str(row["attribute_source"]).split() if word != "site")]
-            table.loc[site, [*values, "attribute_source"]] = [*values.values(), " ".join(source)]
+            assumed = pd.Series({**values, "attribute_source": " ".join(source)}, dtype=object)
+            table.loc[str(site), assumed.index] = assumed
             filled.setdefault(f"{', '.join((*absent, *layers))} of the land cover {row['igbp']}", []).append(str(site))
     for what, places in filled.items():
         _say(f"{', '.join(places)}: assumed {what} ({BY_COVER.name}); --attributes gives better ones")

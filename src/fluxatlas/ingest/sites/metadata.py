@@ -106,8 +106,9 @@ def attributes_of_cover(table: pd.DataFrame, cover: str, lat: float) -> dict[str
     """
     if cover not in table.index:
         return {}
-    names = [name for name in (*ATTRIBUTE_COLUMNS, *MONTHLY_COLUMNS) if name in table]
-    known = {name: float(table.loc[cover, name]) for name in names}
+    names = (*ATTRIBUTE_COLUMNS, *MONTHLY_COLUMNS)
+    row: dict[str, Any] = table.loc[cover].to_dict()  # type: ignore[assignment]
+    known = {name: float(value) for name, value in row.items() if name in names}
     if lat < 0 and set(MONTHLY_COLUMNS) <= set(known):
         later = MONTHLY_COLUMNS[6:] + MONTHLY_COLUMNS[:6]
         known |= dict(zip(MONTHLY_COLUMNS, [known[name] for name in later], strict=True))

@@ -160,7 +160,7 @@ def _weather(site: str, table: pd.DataFrame, lat: float, rules: QcRules, ledger:
         return screen(table[column], variable, factor=factor, offset=offset, label=column, **told)
 
     low, high, daytime = made("tmin", "tasmin"), made("tmax", "tasmax"), made("temp", "tas")
-    low, high = np.minimum(low, high), np.maximum(low, high)
+    low, high = low.where(low <= high, high), high.where(low <= high, low)
     pressure, deficit = made("patm", "ps"), made("vpd", "vpd")
     weather.judge_deficit("vpd", deficit, daytime, daytime, ledger, site)
     frame = {

@@ -92,8 +92,7 @@ def adapt(
     rung = chosen.chosen if chosen else settings.ladder
     posterior = materials.posterior(rung, split.hidden)
     network, history = pretrained.network, pd.DataFrame(columns=list(HISTORY))
-    calibrated = rung not in rungs.UNCALIBRATED
-    if calibrated:
+    if calibrated := rung not in rungs.UNCALIBRATED:
         _say(f"member {member}, without its fold", posterior)
     training, held_out = split_samples(samples, settings, seed)
     bound = None

@@ -4,13 +4,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 CORES ?= all
 
-.PHONY: help env demo test lint tools bench docs clean
+.PHONY: help env demo test lint tools bench docs pictures clean
 
 help:
 	@echo "make demo   set up, then run the embedded default (config/config.yaml) from raw forcing to report"
 	@echo "make test   set up, then lint, check types and run the whole test suite"
 	@echo "make bench  set up, then run every benchmark (benchmarks/), each beside its competitor"
 	@echo "make docs   set up, then build the site of the documentation into build/docs, warnings as errors"
+	@echo "make pictures  after make demo: make the pictures of the documentation from it, in headless Chromium"
 	@echo "make env    set up only: .venv with pinned dependencies"
 	@echo "make clean  remove .venv, results/demo and build/docs"
 
@@ -53,6 +54,9 @@ bench: env
 docs: env
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 	@echo "open build/docs/index.html"
+
+pictures: env tools
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python docs/site/pictures.py results/demo
 
 clean:
 	rm -rf $(VENV) results/demo build/docs

@@ -112,8 +112,16 @@ class RunResults:
         times = pd.DatetimeIndex([pd.Timestamp("-".join((*match.groups(), "01", "01")[:3])) for match, _ in found])
         opened: list[Any] = [rioxarray.open_rasterio(path, chunks={}) for _, path in found]
         opened = [one.isel(band=0, drop=True) for one in opened]
-        stacked: xr.DataArray = xr.concat(opened, pd.Index(times, name="time"), coords="minimal", compat="override")
-        return stacked.rename(variable)
+        named = opened[0].attrs.get("long_name", variable)
+        stacked: xr.DataArray = xr.concat(
+            opened,
+            pd.Index(times, name="time"),
+            coords="minimal",
+            compat="override",
+            combine_attrs="drop_conflicts",  # what is said of one time alone is not true of all
+        )
+        about = re.sub(r", mean of [\d-]+$", f", mean of each {step}", named)
+        return stacked.assign_attrs(long_name=about).rename(variable)
 
     def at(self, lat: float, lon: float, variable: str | None = None) -> xr.Dataset:
         """The daily series of the cell that holds a place, loaded: ``variable`` (the first of the run if None).

@@ -7,11 +7,14 @@ import zipfile
 from pathlib import Path
 
 import geopandas as gpd
+import nbformat
 import numpy as np
 import pandas as pd
 import pytest
 import rasterio
 import xarray as xr
+from jupyter_client import AsyncKernelManager
+from nbclient import NotebookClient
 
 import constraint_files
 import installed_wheel
@@ -197,6 +200,23 @@ def test_the_results_open_in_python_as_documented(run) -> None:
         open_run(folder)
     with pytest.raises(InputError, match="does not exist"):
         open_run(folder / "nothing")
+
+
+def test_the_notebook_runs_on_the_results(run, tmp_path) -> None:
+    """As stored it has no outputs; here every cell is executed, in a kernel that is reached without the network."""
+    folder, _, _ = run
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "demo").symlink_to(folder / "results" / "tiny")
+    notebook = nbformat.read(REPOSITORY / "docs" / "notebooks" / "open_run.ipynb", as_version=4)
+    nbformat.validate(notebook)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert not any(cell.outputs or cell.execution_count for cell in code)
+    where = {"metadata": {"path": str(tmp_path)}}
+    manager = AsyncKernelManager(transport="ipc", kernel_name="python3")
+    NotebookClient(notebook, km=manager, timeout=120, resources=where).execute()
+    shown = [output for cell in code for output in cell.outputs]
+    assert sum("image/png" in output.get("data", {}) for output in shown) == 4
+    assert any("nearest site" in output.get("text", "") for output in shown)
 
 
 def test_the_budget_is_the_integral_of_the_daily_product(run) -> None:

@@ -6,7 +6,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import rasterio
 import xarray as xr
+from rasterio.transform import from_origin
 
 from fluxatlas import open_run
 from fluxatlas.errors import InputError
@@ -50,3 +52,18 @@ def test_a_run_without_a_product_says_so(tmp_path: Path, ask: Callable[[RunResul
     assert repr(empty).endswith("no year>") and not len(empty.sites)
     with pytest.raises(InputError, match="the run has no product yet"):
         ask(empty)
+
+
+def test_maps_of_several_years_say_what_holds_for_all(run: RunResults) -> None:
+    folder = run.folder / "products" / "cog"
+    folder.mkdir(parents=True)
+    for year in (2001, 2002):
+        shape = {"driver": "GTiff", "height": 2, "width": 2, "count": 1, "dtype": "float32", "crs": "EPSG:4326"}
+        with rasterio.open(folder / f"fch4_{year}.tif", "w", transform=from_origin(9, 51, 1, 1), **shape) as tif:
+            tif.write(np.full((2, 2), year, dtype="float32"), 1)
+            tif.update_tags(period=year, run="toy")
+            tif.update_tags(1, long_name=f"net flux, mean of {year}", units="mg m-2 d-1")
+    maps = run.maps("fch4")
+    assert maps.attrs["long_name"] == "net flux, mean of each year" and maps.attrs["units"] == "mg m-2 d-1"
+    assert "period" not in maps.attrs and maps.attrs["run"] == "toy"
+    assert maps.isel(x=0, y=0).to_numpy().tolist() == [2001, 2002]

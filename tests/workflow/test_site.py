@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from fluxatlas.paths import REPOSITORY
+from fluxatlas.report.catalogue import FIGURES
 
 ASSET = re.compile(r"""<(?:script|img|iframe|source|video|audio)\b[^>]*?\bsrc=["']?([^"'\s>]+)""")
 STYLE = re.compile(
@@ -69,6 +70,16 @@ def test_the_site_has_the_api_the_notebook_and_the_pages_of_the_root(site: Path)
     assert 'href="CONTRIBUTING.html"' in index
     keys = (site / "configuration.html").read_text(encoding="utf-8")
     assert "results go to &lt;results&gt;/&lt;name&gt;" in keys and "<code>int | None</code>" in keys
+
+
+def test_the_gallery_has_every_figure_and_its_pictures_are_small() -> None:
+    """``region_months`` alone is not drawn by the demo, which is held to no inversion."""
+    page = (REPOSITORY / "docs" / "gallery.md").read_text(encoding="utf-8")
+    shown = set(re.findall(r"\(images/gallery/(\w+)\.png\)", page))
+    assert set(FIGURES) - shown == {"region_months"}
+    pictures = list((REPOSITORY / "docs" / "images").rglob("*.png"))
+    sizes = {path.name: path.stat().st_size for path in pictures if path.parent.name in ("gallery", "explore")}
+    assert sizes and max(sizes.values()) < 150_000 and sum(sizes.values()) < 1_500_000
 
 
 def _pages() -> list[Path]:

@@ -110,7 +110,7 @@ def flux_map(inputs: Inputs, settings: ReportBlock) -> Figure:
     low, high = limits(mean)
     mesh = frame.draw(axes[0], mean, cmap=settings.colormap, vmin=min(0.0, low) if low < 0.3 * high else low, vmax=high)
     mark_sites(axes[0], inputs)
-    colorbar(figure, mesh, axes[0], f"{flux.label}, {span_of_years(mosaic.years)}\n({flux_unit(flux)})")
+    colorbar(figure, mesh, axes[0], f"{flux.label}\n{span_of_years(mosaic.years)} ({flux_unit(flux)})")
     axes[0].set_title("Mean")
     if many:
         mesh = frame.draw(axes[1], spread, cmap="cividis", vmin=0, vmax=limits(spread)[1])

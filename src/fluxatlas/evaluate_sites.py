@@ -21,7 +21,7 @@ from .config.report import ReportBlock
 from .config.sites import QcRules, SiteEntry, SitesBlock
 from .errors import FluxAtlasError, InputError, MemberMismatchError, counted, nearest
 from .evaluate.unseen import FEWEST_CLUSTERS, write_unseen
-from .files import read_parquet, write_parquet
+from .files import read_parquet, read_table, write_parquet
 from .grid import Tile, get_grid
 from .ingest.atmosphere import series_of
 from .ingest.sites.inputs import NAMES, belongs
@@ -220,7 +220,7 @@ def _leave_out_seen(folder: Path, members: Sequence[Member], allowed: bool, near
     own: dict[str, tuple[float, float]] = {}
     for member in members:
         own |= {str(site): (lat, lon) for site, lat, lon in member.meta.get("sites", [])}
-    table = pd.read_csv(folder / "sites.csv", dtype={"site": str})
+    table = read_table(folder / "sites.csv")
     if not own or table.empty:
         return True
     lat, lon = (np.array([place[axis] for place in own.values()]) for axis in (0, 1))
@@ -291,7 +291,7 @@ def _told_by_cover(system: System) -> bool:
 
 def _assume_by_cover(path: Path, system: System) -> pd.DataFrame:
     """The table of attributes at ``path``, what is absent filled by land cover where that stands for everything."""
-    table = pd.read_csv(path, dtype={"site": str}).set_index("site")
+    table = read_table(path).set_index("site")
     carried, filled = read_attributes(BY_COVER), dict[str, list[str]]()
     for site, row in table.iterrows() if _told_by_cover(system) else ():
         known = attributes_of_cover(carried, str(row["igbp"]), float(row["lat"]))

@@ -24,6 +24,7 @@ from .config.report import ReportBlock
 from .errors import InputError, counted
 from .evaluate.metrics import NORMAL_90
 from .evaluate_sites import Wish, build_table, check_output, entries, load_members, site_data
+from .files import read_table
 from .infer.kernel import uncertainty
 from .style import COLORS, FAINT, INK, WIDTH, house_style, save, unit
 from .systems import System
@@ -47,7 +48,7 @@ def run(wish: Wish) -> pd.DataFrame:
         made.mkdir()
         build_table(entries(wish, work), members[0].system, work / "sites")
         data = site_data(wish, members[0], work, EvaluateBlock().cluster_distance_km, unobserved=True)
-        places = pd.read_csv(work / "sites_attributes.csv", dtype={"site": str}).set_index("site")
+        places = read_table(work / "sites_attributes.csv").set_index("site")
         rows = []
         for part in data.sets:
             verdicts = judge(members, part)

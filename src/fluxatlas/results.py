@@ -19,6 +19,7 @@ import pandas as pd
 
 from .errors import InputError, nearest
 from .evaluate.metrics import NORMAL_90
+from .files import read_table
 from .systems import System, get_system
 
 if TYPE_CHECKING:
@@ -172,11 +173,7 @@ class RunResults:
         import geopandas as gpd
 
         path = self.folder / "ingest" / "sites" / "sites.csv"
-        table = (
-            pd.read_csv(path, dtype={"site": str})
-            if path.exists()
-            else pd.DataFrame({"site": [], "lat": [], "lon": []})
-        )
+        table = read_table(path) if path.exists() else pd.DataFrame({"site": [], "lat": [], "lon": []})
         return gpd.GeoDataFrame(table, geometry=gpd.points_from_xy(table["lon"], table["lat"]), crs="EPSG:4326")
 
     @cached_property
@@ -219,7 +216,7 @@ class RunResults:
         path = self.folder / name
         if not path.exists():
             raise InputError("the run has no such table yet", where=str(path), hint="run its stage with snakemake")
-        return pd.read_csv(path)
+        return read_table(path)
 
 
 def open_run(folder: str | Path) -> RunResults:

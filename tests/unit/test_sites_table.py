@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from fluxatlas import files
 from fluxatlas.astronomy import extraterrestrial_radiation
 from fluxatlas.config.sites import QcRules, SitesBlock
 from fluxatlas.errors import FluxAtlasError, InputError
@@ -59,6 +60,18 @@ def test_files_of_the_contract(tmp_path: Path) -> None:
     import pyarrow.parquet as pq
 
     assert b"fluxatlas_settings_hash" in pq.read_schema(tmp_path / "out/observations.parquet").metadata
+
+
+@pytest.mark.parametrize("name", ["NA", "null", "007", "plot #3", "NaN"])
+def test_names_that_look_like_something_else_are_names(tmp_path: Path, name: str) -> None:
+    source = chamber_file(tmp_path / "chambers.csv", site=name)
+    table.build(block(source), tmp_path / "out", [str(source)])
+    assert list(files.read_table(tmp_path / "out/sites.csv")["site"]) == [name]
+    assert set(files.read_parquet(tmp_path / "out/observations.parquet")["site"]) == {name}
+    # lines above the header are left out, and an empty field is missing
+    (tmp_path / "places.csv").write_text(f"# made by hand\nsite,lat,elevation\n{name},1.5,\n")
+    row = files.read_table(tmp_path / "places.csv").iloc[0]
+    assert row["site"] == name and row["lat"] == 1.5 and np.isnan(row["elevation"])
 
 
 def test_two_runs_give_the_same_tables(tmp_path: Path) -> None:

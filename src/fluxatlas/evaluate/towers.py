@@ -110,7 +110,7 @@ def write_towers(
     for path in (sites, observations):
         if not Path(path).is_file():
             raise InputError("file not found", where=str(path), hint="run `ingest` for the sites first")
-    places = pd.read_csv(sites, comment="#", dtype={"site": str})
+    places = files.read_table(sites)
     series = product_series(daily, places, files.read_parquet(observations), settings)
     table = tower_table(series, places, settings)
     files.write_text(output, table.to_csv(index=False, float_format="%.6g"))

@@ -11,6 +11,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from ..config.report import ReportBlock
+from ..files import read_table
 from ..style import COLORS, FAINT, INK, WIDTH, panel_letters, unit
 from ..systems import Flux, System, get_system
 from .catalogue import Inputs
@@ -23,7 +24,7 @@ COMPARABLE = 0.5
 
 def budget(inputs: Inputs, settings: ReportBlock) -> Figure:
     """The flux by year and by biome (bars: mean, lines: interval of the members); published global totals."""
-    table = pd.read_csv(inputs.one("budget"))
+    table = read_table(inputs.one("budget"))
     system = get_system(inputs.system)
     flux = system.budgeted_flux
     rows = table[table["variable"] == flux.variable]

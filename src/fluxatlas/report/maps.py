@@ -9,7 +9,6 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 from matplotlib.colors import BoundaryNorm, ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
@@ -18,7 +17,7 @@ from .. import variables
 from ..config.report import ReportBlock
 from ..evaluate.metrics import scores
 from ..evaluate.truth import read_truth
-from ..files import open_netcdf
+from ..files import open_netcdf, read_table
 from ..products.regions import biome_names
 from ..style import (
     COLORS,
@@ -130,7 +129,7 @@ def flux_map(inputs: Inputs, settings: ReportBlock) -> Figure:
 def mark_sites(axes: Any, inputs: Inputs) -> None:
     """The sites of the run on a map, where their table is given."""
     for path in inputs.sites:
-        draw_sites(axes, pd.read_csv(path))
+        draw_sites(axes, read_table(path))
 
 
 def _draw_applicability(

@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from ..config.report import ReportBlock
+from ..files import read_table
 from ..style import COLORS, FAINT, WIDTH, unit
 from ..systems import System
 from .catalogue import Inputs
@@ -22,7 +23,7 @@ MOST = 12
 
 def region_months(inputs: Inputs, settings: ReportBlock) -> Figure:
     """A panel for each region: product (line), inversions (mean, band from smallest to largest), held-out years."""
-    table = pd.read_csv(inputs.one("region_months"))
+    table = read_table(inputs.one("region_months"))
     sizes = table.groupby("region")["inversions"].apply(lambda one: one.abs().sum()).sort_values(ascending=False)
     names = sorted(sizes.index[:MOST])
     columns = 2 if len(names) > 1 else 1

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from ..config.report import ReportBlock
 from ..errors import InputError
+from ..files import read_table
 from ..style import FAINT, WIDTH, model_color, panel_letters, unit
 from ..systems import System, get_system
 from .catalogue import Inputs
@@ -84,7 +85,7 @@ def _bars(axis: Any, table: Any, order: list[str]) -> None:
 def _read(inputs: Inputs, kind: str) -> tuple[System, pd.DataFrame]:
     """The system, and the rows of the flux that it shows."""
     path, system = inputs.one(kind), get_system(inputs.system)
-    table = pd.read_csv(path)
+    table = read_table(path)
     table = table[table["flux"] == system.shown_flux.variable]
     if table.empty:
         raise InputError(f"no rows of '{system.shown_flux.variable}'", where=str(path), hint="evaluate responses again")

@@ -17,6 +17,7 @@ from ..config.report import ReportBlock
 from ..errors import InputError
 from ..evaluate.metrics import scores
 from ..evaluate.skill import read_predictions
+from ..files import read_table
 from ..style import COLORS, INK, MINUS, WIDTH, model_name, model_order, unit
 from ..systems import get_system
 from .catalogue import Inputs
@@ -24,7 +25,7 @@ from .catalogue import Inputs
 
 def skill(inputs: Inputs, settings: ReportBlock) -> Figure:
     """Coefficient of determination (colour, first number) and RMSE by model and target at sites left out."""
-    table = pd.read_csv(inputs.one("skill"))
+    table = read_table(inputs.one("skill"))
     table = table[(table["split"] == "test") & (table["member"].astype(str) == "all")]
     if table.empty:
         raise InputError("no scores at sites left out", where=str(inputs.one("skill")))

@@ -119,7 +119,7 @@ def _embedded(path: PathLike) -> str:
 def _read(path: PathLike) -> pd.DataFrame:
     if not Path(path).is_file():
         raise InputError("file not found", where=str(path), hint="run `products` and `evaluate` first")
-    return pd.read_csv(path)
+    return files.read_table(path)
 
 
 def _html(title: str, opening: Opening, sections: Sequence[Section], figures: Sequence[tuple[str, str]]) -> str:

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from ..config.report import ReportBlock
 from ..errors import InputError
 from ..evaluate.scales import SCALES
+from ..files import read_table
 from ..style import FAINT, PROTOCOL_NAMES, WIDTH, model_color, model_name, model_order, panel_letters, unit
 from ..systems import get_system
 from .catalogue import Inputs
@@ -22,7 +23,7 @@ LOWEST = -1.5
 
 def unseen(inputs: Inputs, settings: ReportBlock) -> Figure:
     """R2 by protocol, RMSE by time scale (median and 90th percentile over sites) and differences between models."""
-    table = pd.read_csv(inputs.one("protocols"))
+    table = read_table(inputs.one("protocols"))
     targets = [f.variable for f in get_system(inputs.system).fluxes if (table["target"] == f.variable).any()]
     if not targets:
         raise InputError("no scores of a flux at unseen sites", where=str(inputs.one("protocols")))

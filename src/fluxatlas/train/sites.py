@@ -21,7 +21,7 @@ import pandas as pd
 from .. import variables
 from ..drivers import slow_drivers
 from ..errors import ConfigError, InputError, nearest
-from ..files import read_parquet
+from ..files import read_parquet, read_table
 from ..gases import AnnualSeries
 from ..ingest.sites.completion import segments
 from ..loading import load_object
@@ -139,7 +139,7 @@ def _read(path: str | Path, columns: Sequence[str]) -> pd.DataFrame:
     source = Path(path)
     if not source.exists():
         raise InputError("file not found", where=str(source), hint="run the earlier stages first")
-    table = pd.read_csv(source, dtype={"site": str}) if source.suffix == ".csv" else read_parquet(source)
+    table = read_table(source) if source.suffix == ".csv" else read_parquet(source)
     lacking = [name for name in columns if name not in table]
     if lacking:
         raise InputError(f"columns {', '.join(lacking)} are absent", where=str(source), hint="see docs/contracts.md")

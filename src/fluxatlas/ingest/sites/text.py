@@ -138,6 +138,8 @@ def read_table(
         raise InputError("the first line is not a header", where=where, hint="give a table with column names")
     _check_ragged(body, separator, len(names), where, first + above)
     columns = [i for i, name in enumerate(names) if name in wanted or (keep is not None and keep(name))]
+    named = [i for i in columns if names[i].lower() == "site"]  # 007 and NA are names
+    missing: Any = {i: [""] if i in named else list(MISSING) for i in columns}
     try:
         table = pd.read_csv(
             io.StringIO(content),
@@ -150,9 +152,9 @@ def read_table(
             skipinitialspace=True,
             skip_blank_lines=True,
             low_memory=False,
-            na_values=list(MISSING),
+            na_values=missing,
             keep_default_na=False,
-            dtype={i: str for i in columns if names[i].lower() == "site"},  # 007 is a name
+            dtype=dict.fromkeys(named, str),
         )
     except (ValueError, csv.Error, OverflowError, KeyError, IndexError, TypeError) as problem:
         raise InputError(f"the table cannot be read ({problem})", where=where, hint="check the lines named") from None

@@ -109,7 +109,23 @@ def wrong_regional(config: Config, system: System) -> Iterator[str]:
     if train.regional_draw >= block.points:
         yield f"train.regional_draw: fewer points than regional.points ({block.points}) are drawn in a step, or all (0)"
     yield from _sources(config)
+    yield from _held_out(block, block.years or train.years)
     yield from _flux(block, system)
+
+
+def _held_out(block: RegionalBlock, compared: tuple[int, int] | None) -> Iterator[str]:
+    """Names that stand twice, and region-years to hold out that are not compared."""
+    for key in ("used", "members", "without"):
+        names: tuple[str, ...] = getattr(block, key)
+        if twice := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
+            yield f"regional.{key}: {', '.join(map(repr, twice))} stands there twice"
+    for name, years in block.held_out.items():
+        if block.used and name not in block.used:
+            yield f"regional.held_out: '{name}' is not in regional.used{nearest(name, block.used)}"
+        if not years:
+            yield f"regional.held_out.{name}: name a year, or leave the region out"
+        if compared and (outside := [year for year in years if not compared[0] <= year <= compared[1]]):
+            yield f"regional.held_out.{name}: {', '.join(map(str, outside))} not in {compared[0]} to {compared[1]}"
 
 
 def _sources(config: Config) -> Iterator[str]:

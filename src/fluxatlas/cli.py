@@ -189,7 +189,7 @@ def init(
         list[Path] | None, typer.Argument(help="Files and folders to make it of.", metavar="[FILES_OR_FOLDERS...]")
     ] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="The configuration to write.")] = Path("config.yaml"),
-    system: Annotated[str, typer.Option(help="What is estimated, such as soil_methane_sink.")] = "",
+    system: Annotated[str, typer.Option(help="Name of the system: what is estimated.")] = "",
     domain: Annotated[str, typer.Option(help="W,S,E,N [degrees], where the files do not tell.")] = "",
     period: Annotated[str, typer.Option(help="Years, such as 2001-2005, where the files do not tell.")] = "",
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Take what the files tell, and ask nothing.")] = False,

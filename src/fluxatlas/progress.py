@@ -21,6 +21,8 @@ from snakemake.logging import ColorizingTextHandler
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 
+from .retries import note
+
 QUIET_SECONDS = 30.0
 """In a plain log a stage that is not finished gets a line at most this often."""
 LAST_LINES = 20
@@ -181,6 +183,8 @@ class LogHandler(LogHandlerBase):
         if stage and stage.running.pop(facts["jobid"], None):
             stage.failed += 1
         lines = [f"Error in rule {facts['rule_name']}", *(f"    {facts['rule_msg']}" for _ in [0] if facts["rule_msg"])]
+        if "SLURM" in str(facts["rule_msg"]) and facts["log"]:  # the driver's view of a job that ran elsewhere
+            lines.append(f"    cause:  {note(facts['log'][0], str(facts['rule_msg']), facts['log'][1:])}")
         lines += [f"    output: {', '.join(facts['output'][:3])}{' ...' if len(facts['output']) > 3 else ''}"]
         for path in facts["log"]:
             lines.append(f"    log: {path}")

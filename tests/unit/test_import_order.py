@@ -27,6 +27,7 @@ ORDER = (
         "failures",
         "files",
         "freshness",
+        "retries",
         "braces",
         "variables",
     ),

@@ -12,6 +12,7 @@ from snakemake_interface_logger_plugins.registry import LoggerPluginRegistry
 
 from fluxatlas.paths import REPOSITORY
 from fluxatlas.progress import LogHandler, Stage, duration, rules_by_stage
+from fluxatlas.retries import noted
 
 RULES = REPOSITORY / "workflow" / "rules"
 
@@ -150,3 +151,13 @@ def test_messages_that_say_what_is_done_are_shown(monkeypatch: pytest.MonkeyPatc
     _send(handler, "Done: all of it", show=True)
     text = stream.getvalue()
     assert "Nothing to be done" in text and "Done: all of it" in text and "Removing" not in text
+
+
+def test_the_screen_and_the_log_say_why_a_job_of_slurm_failed(monkeypatch, tmp_path) -> None:
+    stream, log = io.StringIO(), tmp_path / "a.log"
+    handler = _handler(monkeypatch, stream)
+    facts = {"event": LogEvent.JOB_ERROR, "rule_name": "infer", "jobid": 1, "output": ["a.nc"], "log": [str(log)]}
+    for message in ("SLURM-job '12' failed, SLURM status is: 'TIMEOUT'.", None):  # None: a job of this machine
+        _send(handler, None, level=logging.ERROR, rule_msg=message, **facts)
+    assert stream.getvalue().count("cause:  over its time limit: the next attempt asks for twice the time") == 1
+    assert noted(log) == ["time"] and "over its time limit" in log.read_text()

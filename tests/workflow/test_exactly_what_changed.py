@@ -16,6 +16,7 @@ from fluxatlas.freshness import write_digests
 from fluxatlas.hashes import file_hash
 from fluxatlas.paths import REPOSITORY
 from fluxatlas.report.opening import write_page
+from fluxatlas.retries import note
 from fluxatlas.run import Run
 from fluxatlas.status import parse
 
@@ -106,6 +107,17 @@ def test_a_lost_report_is_made_again_and_nothing_else(run, monkeypatch) -> None:
     with pytest.raises(FluxAtlasError, match=r"made no report of the run:(.|\n)*summary\.html"):
         write_page(run.path("report.html"), load("c.yaml"))
     assert run.path("report.html").read_bytes() == before  # nothing half-written
+
+
+def test_a_further_attempt_asks_for_what_was_lacking(run) -> None:
+    run.path("infer/N37W008/2003.nc").unlink()
+    note(run.path("logs/infer/N37W008_2003.log"), "SLURM-job '1' failed, SLURM status is: 'TIMEOUT'")
+    profile = ("--default-resources", "max_mem_mb=9000", "max_runtime=100", "--attempt", "2")
+    jobs = run.snakemake("-n", *profile).split("\n\n")
+    (infer,) = (job for job in jobs if "rule infer:" in job)
+    assert " mem_mb=4000," in infer and "runtime=100" in infer  # twice the hour, up to what the profile admits
+    (summary,) = (job for job in jobs if "rule summary:" in job)
+    assert " mem_mb=2000," in summary and "runtime=20" in summary  # twice both: why it failed was not noted
 
 
 def test_status_says_the_same(run) -> None:

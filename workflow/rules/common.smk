@@ -4,7 +4,6 @@ import argparse
 import inspect
 import json
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +16,7 @@ from fluxatlas.errors import FluxAtlasError
 from fluxatlas.farewell import absent_results, farewell
 from fluxatlas.freshness import years_record
 from fluxatlas.hashes import settings_hash
+from fluxatlas.retries import ceilings, grown
 from fluxatlas.run import Run, commands_on_path
 from fluxatlas.stages import STAGE_VERSIONS
 from fluxatlas.yaml_text import read_keys
@@ -84,14 +84,29 @@ def known(function):
     return function
 
 
+CEILINGS = ceilings(workflow.resource_settings.default_resources or {})
+
+
+def growing(first, cause, ceiling):
+    """A resource of a job that doubles with each failure that had this ``cause``, up to the profile's ``ceiling``."""
+
+    def amount(wildcards, attempt, rulename):
+        if attempt == 1:
+            return first
+        log = workflow.get_rule(rulename).log[0].apply_wildcards(wildcards)
+        return grown(first, CEILINGS.get(ceiling), cause, attempt, log)
+
+    return known(amount)
+
+
 def memory(first_mb):
-    """Memory of a job in MB that doubles with every further attempt."""
-    return known(lambda wildcards, attempt: first_mb * 2 ** (attempt - 1))
+    """Memory of a job in MB; see ``growing``."""
+    return growing(first_mb, "memory", "max_mem_mb")
 
 
 def minutes(first):
-    """Run time of a job in minutes that doubles with every further attempt."""
-    return known(lambda wildcards, attempt: first * 2 ** (attempt - 1))
+    """Run time of a job in minutes; see ``growing``."""
+    return growing(first, "time", "max_runtime")
 
 
 # Strings with braces are hidden in functions, since Snakemake would take what stands between them for wildcards.

@@ -212,7 +212,8 @@ def test_the_notebook_runs_on_the_results(run, tmp_path) -> None:
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert not any(cell.outputs or cell.execution_count for cell in code)
     where = {"metadata": {"path": str(tmp_path)}}
-    manager = AsyncKernelManager(transport="ipc", kernel_name="python3")
+    sockets = str(tmp_path / "k.json")  # beside this file: a path of their own, the same for both sides
+    manager = AsyncKernelManager(transport="ipc", kernel_name="python3", connection_file=sockets)
     NotebookClient(notebook, km=manager, timeout=120, resources=where).execute()
     shown = [output for cell in code for output in cell.outputs]
     assert sum("image/png" in output.get("data", {}) for output in shown) == 4

@@ -396,6 +396,15 @@ def _others() -> list[Layout]:
     ]
 
 
+def _rsofun() -> list[Layout]:
+    days = [f"2001-01-{day:02d}" for day in range(1, 9)]
+    drivers = "date,temp,vpd,ppfd,patm,snow,rain,tmin,tmax,vwind,fapar\n"
+    drivers += "".join(f"{day},2,300,0.0001,98000,0,0.00002,0,5,3,0.5\n" for day in days)
+    fluxes = "date,nee,nee_qc,gpp,gpp_qc,le\n" + "".join(f"{day},-1.5,1,4,1,50\n" for day in days)
+    files = {"XX-Tst_drivers.csv": drivers.encode(), "XX-Tst_fluxes.csv": fluxes.encode()}
+    return [Layout("rsofun", "rsofun", "XX-Tst_fluxes.csv", files, "gpp", value=3, column="gpp", code="NA")]
+
+
 def _plumber2() -> list[Layout]:
     time = np.arange(96) * 1800.0
     data = xr.Dataset(
@@ -418,5 +427,5 @@ def _plumber2() -> list[Layout]:
 
 def layouts() -> dict[str, Layout]:
     """All layouts by name."""
-    made = [*_fluxnet(), *_archives(), *_ameriflux(), *_ismn(), *_chambers(), *_others(), *_plumber2()]
+    made = [*_fluxnet(), *_archives(), *_ameriflux(), *_ismn(), *_chambers(), *_others(), *_plumber2(), *_rsofun()]
     return {layout.name: layout for layout in made}

@@ -117,9 +117,9 @@ def _read_file(path: str, entry: SiteEntry, ledger: Ledger) -> pd.DataFrame:
         if absent:
             raise InputError(f"column '{absent[0]}' is missing", where=path, hint="drivers of rsofun have it")
     elif not is_fluxes(names):
-        absent = "le" if "gpp" in names else "gpp"
+        lacking = "le" if "gpp" in names else "gpp"
         hint = "give <site>_drivers.csv and <site>_fluxes.csv"
-        raise InputError(f"column '{absent}' is missing", where=path, hint=hint)
+        raise InputError(f"column '{lacking}' is missing", where=path, hint=hint)
     values = pd.DataFrame({name: numbers(table, name, path) for name in names if name != "date"})
     made = in_order(values, times(table["date"], "%Y-%m-%d", path), path)
     if "latenth" in made and "le" not in made:

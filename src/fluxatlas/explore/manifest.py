@@ -56,6 +56,7 @@ def write_manifest(source: Source, store: Path, output: Path) -> None:
         "fields": _fields(run, store),
         "fixed": [name for name in ("applicable", "dissimilarity") if (store / "fixed" / "0" / name).is_dir()],
         "coasts": [name for name, *_ in coasts(source.lattice)],
+        "about": _described(store),
         "shards": _files(store),
         "ramps": {name: _ramp(name) for name in RAMPS},
         "diverging": list(DIVERGING),
@@ -108,6 +109,16 @@ def _limits(folder: Path, array: str, zero: bool) -> list[float]:
     low, high = limits(values * found.attrs.get("scale_factor", 1.0) + found.attrs.get("add_offset", 0.0))
     digits = 2 - int(np.floor(np.log10(max(high - low, 1e-30))))
     return [0.0 if zero else round(low, digits), round(high, digits)]
+
+
+def _described(store: Path) -> dict[str, Any]:
+    """What the store says of the groups and arrays that the page reads, so that it need not ask for it."""
+    root = json.loads((store / "zarr.json").read_text())["consolidated_metadata"]["metadata"]
+    return {
+        path: about
+        for path, about in root.items()
+        if "multiscales" in about["attributes"] or len(about.get("shape", ())) > 1
+    }
 
 
 def _files(store: Path) -> dict[str, dict[str, list[str]]]:

@@ -17,7 +17,7 @@ async function start() {
   const response = await fetch('manifest.json', { cache: 'no-cache' });
   if (!response.ok) throw new Error(`manifest.json is missing (${response.status}): export the page again`);
   const manifest = await response.json();
-  const store = await new Store('store.zarr', manifest.tag, manifest.shards).open();
+  const store = new Store('store.zarr', manifest);
   const app = new App(manifest, store, report);
   window.fluxatlas = app;
   await app.start();

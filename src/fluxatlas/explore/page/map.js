@@ -52,7 +52,7 @@ export class AtlasMap {
     this.map.addControl(new maplibregl.NavigationControl({ showCompass: false }), 'top-right');
     this.map.addControl(new maplibregl.ScaleControl(), 'bottom-left');
     this.marker = new maplibregl.Marker({ color: '#222' });
-    this.ready = new Promise((resolve) => this.map.once('load', resolve));
+    this.ready = new Promise((resolve) => this.map.once('style.load', resolve)); // before the land is drawn: values do not wait for it
   }
 
   style() {
@@ -66,6 +66,7 @@ export class AtlasMap {
     const paint = { 'raster-resampling': 'nearest', 'raster-fade-duration': 0 };
     return {
       version: 8,
+      transition: { duration: 0, delay: 0 },
       sources: {
         land: { ...raster, tiles: ['land://0/{z}/{x}/{y}'], maxzoom: deep(finest) },
         value: { ...raster, tiles: ['atlas://0/{z}/{x}/{y}'], maxzoom: deep(size), bounds },
@@ -124,7 +125,8 @@ export class AtlasMap {
 
   async setGlobe(globe) {
     await this.ready;
-    this.map.setProjection({ type: globe ? 'globe' : 'mercator' });
+    const type = globe ? 'globe' : 'mercator';
+    if ((this.map.getProjection()?.type ?? 'mercator') !== type) this.map.setProjection({ type });
   }
 
   async setFeatures(source, features) {

@@ -1,6 +1,6 @@
 // Draws one tile of the map (Web Mercator) from the chunks below it.
 
-export const PIXELS = 256;
+export const PIXELS = 512; // few large tiles: each costs a picture, a texture and a frame
 
 /** Latitudes of the pixel rows and longitudes of the pixel columns of tile z/x/y. */
 function pixels(z, x, y) {
@@ -32,6 +32,18 @@ function cells(level, { lats, lons }) {
   };
 }
 
+/** Chunk -> the first pixel above its cells and the one behind the last; `places` (of cells, -1 outside) never turn back. */
+function spans(places, size) {
+  const found = new Map();
+  places.forEach((cell, pixel) => {
+    if (cell < 0) return;
+    const chunk = Math.floor(cell / size);
+    if (found.has(chunk)) found.get(chunk)[1] = pixel + 1;
+    else found.set(chunk, [pixel, pixel + 1]);
+  });
+  return found;
+}
+
 /** Values of `array` at time `index` (ignored by arrays without time) below the pixels; NaN where there is none. */
 async function sample(array, index, { rows, columns }) {
   const values = new Float32Array(PIXELS * PIXELS).fill(NaN);
@@ -39,32 +51,25 @@ async function sample(array, index, { rows, columns }) {
   const [high, wide] = array.chunk.slice(-2);
   const time = flat ? [] : [Math.floor(index / array.chunk[0])];
   const skip = flat ? 0 : (index % array.chunk[0]) * high * wide;
-  const chunkRows = new Set([...rows].filter((n) => n >= 0).map((n) => Math.floor(n / high)));
-  const chunkColumns = new Set([...columns].filter((n) => n >= 0).map((n) => Math.floor(n / wide)));
+  const [below, beside] = [spans(rows, high), spans(columns, wide)];
   const jobs = [];
-  for (const r of chunkRows) for (const c of chunkColumns) jobs.push(array.chunkAt([...time, r, c]).then((data) => ({ r, c, data })));
+  for (const r of below.keys()) for (const c of beside.keys()) jobs.push(array.chunkAt([...time, r, c]).then((data) => ({ r, c, data })));
   for (const { r, c, data } of await Promise.all(jobs)) {
     if (!data) continue;
-    for (let i = 0; i < PIXELS; i++) {
-      const row = rows[i] - r * high;
-      if (rows[i] < 0 || row < 0 || row >= high) continue;
-      for (let j = 0; j < PIXELS; j++) {
-        const column = columns[j] - c * wide;
-        if (columns[j] < 0 || column < 0 || column >= wide) continue;
-        values[i * PIXELS + j] = array.value(data[skip + row * wide + column]);
-      }
+    const [top, bottom] = below.get(r);
+    const [left, right] = beside.get(c);
+    for (let i = top; i < bottom; i++) {
+      const start = skip + (rows[i] - r * high) * wide - c * wide;
+      for (let j = left; j < right; j++) values[i * PIXELS + j] = array.value(data[start + columns[j]]);
     }
   }
   return values;
 }
 
 async function bitmap(paint) {
-  const canvas = new OffscreenCanvas(PIXELS, PIXELS);
-  const context = canvas.getContext('2d');
-  const image = context.createImageData(PIXELS, PIXELS);
+  const image = new ImageData(PIXELS, PIXELS);
   paint(new Uint32Array(image.data.buffer));
-  context.putImageData(image, 0, 0);
-  return createImageBitmap(canvas);
+  return createImageBitmap(image);
 }
 
 /** Tile of the layer {group, array, index, minus, color}; `color(value)` is 0xAABBGGRR. */
@@ -87,20 +92,24 @@ export async function drawTile(store, layer, z, x, y) {
 /** Tile of the land masks, the finest that holds a pixel first; `color(percent of land)` is 0xAABBGGRR. */
 export async function drawLand(store, groups, color, z, x, y) {
   const places = pixels(z, x, y);
+  const found = groups.map((group) => {
+    const level = levelFor(store.levels(group), z);
+    return { level, below: cells(level, places) };
+  });
+  const first = found.findLastIndex(({ below }) => below.rows.every((n) => n >= 0) && below.columns.every((n) => n >= 0));
   const all = await Promise.all(
-    groups.map(async (group) => {
-      const level = levelFor(store.levels(group), z);
-      const below = cells(level, places);
+    found.slice(Math.max(first, 0)).map(async ({ level, below }) => {
       return { below, values: await sample(store.array(`${level.path}/land`), 0, below) };
     }),
   );
   return bitmap((target) => {
-    for (let i = 0; i < target.length; i++) {
-      const row = Math.floor(i / PIXELS);
-      const column = i % PIXELS;
-      const known = all.findLast(({ below }) => below.rows[row] >= 0 && below.columns[column] >= 0);
-      const share = known ? known.values[i] : 0;
-      target[i] = color(share === share ? share : 0);
+    for (let i = 0; i < PIXELS; i++) {
+      const inRow = all.filter(({ below }) => below.rows[i] >= 0).reverse();
+      for (let j = 0; j < PIXELS; j++) {
+        const known = inRow.find(({ below }) => below.columns[j] >= 0);
+        const share = known ? known.values[i * PIXELS + j] : 0;
+        target[i * PIXELS + j] = color(share === share ? share : 0);
+      }
     }
   });
 }

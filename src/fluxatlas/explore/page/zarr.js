@@ -2,7 +2,7 @@
 // Only the chunks that are asked for are read, by ranges of bytes; a server without ranges is coped with (whole files).
 
 const CACHE_BYTES = 256e6;
-const GAP = 16384; // bytes between two chunks that are cheaper to read along than to ask for apart
+const GAP = 16384; // bytes that are cheaper to read along than to ask for apart: between two chunks, and behind an index
 const ABSENT = 0xffffffffffffffffn;
 const TYPES = { int8: Int8Array, uint8: Uint8Array, int16: Int16Array, int32: Int32Array, float32: Float32Array, float64: Float64Array };
 
@@ -52,10 +52,12 @@ class Shard {
     this.headBytes = 16 * count + 4;
     this.waiting = [];
     this.whole = null;
+    this.begin = new ArrayBuffer(0);
   }
 
   async range(first, length) {
     if (this.whole) return (await this.whole).slice(first, first + length);
+    if (first + length <= this.begin.byteLength) return this.begin.slice(first, first + length);
     const response = await fetch(this.url, { headers: { Range: `bytes=${first}-${first + length - 1}` } });
     traffic.requests += 1;
     if (response.status === 404 || response.status === 403) return null;
@@ -68,12 +70,17 @@ class Shard {
   }
 
   async index() {
-    this.head ??= this.range(0, this.headBytes).catch((problem) => {
-      this.head = undefined;
-      throw problem;
-    });
-    const bytes = await this.head;
-    return bytes && new BigUint64Array(bytes.slice(0, this.headBytes - 4));
+    this.head ??= this.range(0, this.headBytes + GAP).then(
+      (bytes) => {
+        this.begin = bytes ?? this.begin; // of a small file that is all of it
+        return bytes && new BigUint64Array(bytes.slice(0, this.headBytes - 4));
+      },
+      (problem) => {
+        this.head = undefined;
+        throw problem;
+      },
+    );
+    return this.head;
   }
 
   /** The stored bytes of chunk `number`; null where there is none. Chunks asked for together are read together. */
@@ -179,9 +186,11 @@ export class ZarrArray {
 }
 
 export class Store {
-  constructor(base, tag, shards) {
+  /** `about` is what the store says of its groups and arrays, `shards` which files there are: both of the manifest. */
+  constructor(base, { tag, about, shards }) {
     this.base = base;
     this.tag = tag;
+    this.about = about;
     this.places = shards;
     this.cache = new Cache(CACHE_BYTES);
     this.arrays = new Map();
@@ -189,14 +198,6 @@ export class Store {
 
   url(path) {
     return `${this.base}/${path}?v=${this.tag}`;
-  }
-
-  async open() {
-    const response = await fetch(this.url('zarr.json'));
-    if (!response.ok) throw new Error(`the store is missing: ${this.base}/zarr.json (${response.status})`);
-    const root = await response.json();
-    this.about = root.consolidated_metadata.metadata;
-    return this;
   }
 
   /** The array at `path`, such as `day/0/fch4`; null where there is none. */

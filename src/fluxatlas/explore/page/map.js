@@ -52,7 +52,7 @@ export class AtlasMap {
     this.map.addControl(new maplibregl.NavigationControl({ showCompass: false }), 'top-right');
     this.map.addControl(new maplibregl.ScaleControl(), 'bottom-left');
     this.marker = new maplibregl.Marker({ color: '#222' });
-    this.ready = new Promise((resolve) => this.map.once('style.load', resolve)); // before the land is drawn: values do not wait for it
+    this.ready = new Promise((resolve) => this.map.once('load', resolve));
   }
 
   style() {

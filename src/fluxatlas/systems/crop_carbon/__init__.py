@@ -112,7 +112,12 @@ CROP_CARBON = System(
         Flux("harvest", 3.0, "harvest", "Tg yr-1", "C"),
     ),
     outputs=("nee", "gpp", "ra", "rh", "reco", "harvest"),
-    observations=tuple(ObservationKind(name) for name in ("nee", "gpp", "reco", "tsl05", "swc05", "swc15")),
+    observations=(
+        ObservationKind("nee"),
+        # partitioned by night-time fluxes: what is below zero is noise, not another place
+        *(ObservationKind(name, limits=(-10.0, 45.0)) for name in ("gpp", "reco")),
+        *(ObservationKind(name) for name in ("tsl05", "swc05", "swc15")),
+    ),
     heads=("hard", "soft"),
     choices={**CHOICES, "rotation": ROTATIONS},
     knowledge=(

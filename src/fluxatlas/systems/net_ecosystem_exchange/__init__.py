@@ -86,9 +86,8 @@ NET_ECOSYSTEM_EXCHANGE = System(
     outputs=("nee", "gpp", "reco"),
     observations=(
         ObservationKind("nee"),
-        *(
-            ObservationKind(name, limits=(-10.0, 45.0)) for name in ("gpp", "reco")
-        ),  # below zero: noise, not another place
+        # partitioned by night-time fluxes: what is below zero is noise, not another place
+        *(ObservationKind(name, limits=(-10.0, 45.0)) for name in ("gpp", "reco")),
         *(ObservationKind(name) for name in ("tsl05", "swc05", "swc15", "swc45", "evspsbl")),
     ),
     heads=("balance",),

@@ -14,12 +14,22 @@ app = typer.Typer(no_args_is_help=True, help="Write a finished run in the layout
 Run = Annotated[Path, typer.Argument(help="Folder of a run with its product, such as results/demo.")]
 
 
+Trained = Annotated[Path, typer.Argument(help="Folder of a run with trained members, or its folder 'train'.")]
+Output = Annotated[Path, typer.Option(help="Folder for the files; those of the same name are replaced.")]
+
+
 @app.command()
-def members(
-    run: Annotated[Path, typer.Argument(help="Folder of a run with trained members, or its folder 'train'.")],
-    output: Annotated[Path, typer.Option(help="Folder for the files; those of the same name are replaced.")],
-) -> None:
-    """Trained members as ONNX files, one day with its state as input and output, each compared with torch."""
+def card(run: Trained, output: Output) -> None:
+    """The model card of an ensemble: what it was trained on, how good it is, what it must not be used for."""
+    from .members import export_card
+
+    export_card(run, output)
+    typer.echo(f"wrote {output}", err=True)
+
+
+@app.command()
+def members(run: Trained, output: Output) -> None:
+    """Trained members as ONNX files with their model card, one day with its state each, compared with torch."""
     from .members import export_members
 
     for one in export_members(run, output):

@@ -152,13 +152,13 @@ def _markdown(title: str, opening: Opening, sections: Sequence[Section], figures
     for heading, lines in opening:
         parts += [f"{heading}:", "", *(f"- {line}" for line in lines), ""] if heading else [f"{x}\n" for x in lines]
     for section in sections:
-        parts += [f"## {section.title}", "", section.note, "", *_rows(section.table), ""]
+        parts += [f"## {section.title}", "", section.note, "", *table_lines(section.table), ""]
     for name, link in figures:
         parts += [f"![{_title(name)}]({link})", "", _caption(name), ""]
     return "\n".join(parts)
 
 
-def _rows(table: pd.DataFrame) -> list[str]:
+def table_lines(table: pd.DataFrame) -> list[str]:
     head = [f"| {' | '.join(table.columns)} |", f"|{'---|' * len(table.columns)}"] if len(table.columns) else ["(none)"]
     return head + [f"| {' | '.join(map(str, row))} |" for row in table.itertuples(index=False)]
 

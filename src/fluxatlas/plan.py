@@ -95,7 +95,7 @@ def work(run: Run) -> dict[str, tuple[int, float]]:
         "infer": (tiles * (years + 1) + years, cells * days * (years + spun) * members * inferred),
         "products": (variables * years * 2 + 2, cells * days * years * variables),
         "evaluate": (len(run.tables) + int(run.has_truth), 0),
-        "report": (len(run.figures) + 1, 0),
+        "report": (len(run.figures) + 2, 0),
     }
 
 

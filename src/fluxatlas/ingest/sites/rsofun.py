@@ -135,6 +135,7 @@ def _observed(site: str, table: pd.DataFrame, rules: QcRules, ledger: Ledger) ->
             continue
         factor, offset = LAYOUT.of(variable).conversion()
         qc = table[f"{column}_qc"] if f"{column}_qc" in table else pd.Series(1.0, index=table.index)
+        qc = qc.where(qc.between(0, 1), 0.0)
         told: dict[str, Any] = {"rules": rules, "ledger": ledger, "site": site, "qc": qc, "min_qc": rules.min_qc}
         values = screen(table[column], variable, factor=factor, offset=offset, label=variable, **told)
         parts[variable] = long_table(variable, values, sd=error_floor(variable, values, rules), qc=qc)

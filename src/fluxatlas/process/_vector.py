@@ -20,7 +20,7 @@ from numba.extending import intrinsic, overload, register_jitable
 
 from .. import constants, humidity
 
-_INLINE: Any = {"forceinline": True}
+_INLINE: Any = {"forceinline": True, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 formula = register_jitable(**_INLINE)
 """Decorator of a formula: plain Python function outside, compiled inside a kernel."""
 

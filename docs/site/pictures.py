@@ -68,7 +68,7 @@ def explored(run: Path) -> None:
     folder, _ = make(run)
     served = server(folder, 0)
     threading.Thread(target=served.serve_forever, daemon=True).start()
-    with tempfile.TemporaryDirectory() as profile:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         browser = chromium.Browser(Path(profile))
         try:
             for name, (view, (width, height), mobile) in VIEWS.items():

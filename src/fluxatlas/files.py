@@ -265,14 +265,14 @@ def read_parquet(path: str | Path) -> pd.DataFrame:
         raise unreadable(problem, path, "cannot be read as Parquet") from problem
 
 
-def read_table(path: str | Path) -> pd.DataFrame:
-    """Read a table of ours from CSV, below lines that begin with ``#``: sites are text, also ``007`` and ``NA``, and
-    an empty field alone is missing."""
+def read_table(path: str | Path, text: Sequence[str] = ("site",)) -> pd.DataFrame:
+    """Read a table of ours from CSV, below lines that begin with ``#``: the columns ``text`` are text, also ``007`` and
+    ``NA``, and an empty field alone is missing."""
     import pandas as pd
 
     with Path(path).open(encoding="utf-8") as lines:
         above = sum(1 for _ in itertools.takewhile(lambda line: line.startswith("#"), lines))
-    return pd.read_csv(path, skiprows=above, dtype={"site": str}, keep_default_na=False, na_values=[""])
+    return pd.read_csv(path, skiprows=above, dtype=dict.fromkeys(text, str), keep_default_na=False, na_values=[""])
 
 
 @lru_cache

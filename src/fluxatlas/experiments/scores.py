@@ -95,7 +95,7 @@ def read_results(paths: Sequence[str | Path]) -> pd.DataFrame:
     for path in paths:
         if not Path(path).is_file():
             raise InputError("file not found", where=str(path), hint="run `snakemake benchmark`")
-        table = pd.read_csv(path, dtype={"share": str, "site": str})
+        table = files.read_table(path, text=("share", "site"))
         if list(table.columns) != list(COLUMNS):
             raise InputError("not the result of an experiment", where=str(path), hint="run `snakemake benchmark`")
         parts.append(table)

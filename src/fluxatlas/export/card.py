@@ -82,7 +82,7 @@ class Ensemble:
 
     def table(self, *parts: str) -> pd.DataFrame | None:
         path = self.run.joinpath(*parts)
-        return pd.read_csv(path) if path.exists() else None
+        return files.read_table(path) if path.exists() else None
 
     def of_members(self, folder: str) -> pd.DataFrame | None:
         """The tables of all members in a folder of ``train``, one below the other."""

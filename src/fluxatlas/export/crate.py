@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import json
 import mimetypes
-import re
 import shutil
 from collections.abc import Iterator, Sequence
 from importlib import metadata
@@ -24,7 +23,7 @@ from ..errors import InputError
 from ..paths import SNAKEFILE
 from ..products.about import SYNTHETIC_NOTE, About
 from ..results import RunResults
-from .datacite import Publication, record, title
+from .datacite import CITED, Publication, record, title
 
 CRATE, DATACITE = "ro-crate-metadata.json", "datacite.json"
 VERSION, PROFILES = "1.1", {"process": "Process Run Crate", "workflow": "Workflow Run Crate"}
@@ -169,7 +168,7 @@ def _licence(about: About, licence: str) -> tuple[str, str, str]:
 def _input(crate: Any, number: int, line: str) -> Any:
     """An input of the run by its citation."""
     what, _, cited = line.partition(": ")
-    doi = re.findall(r"doi:(10\.[^\s,;]+)", line)
+    doi = CITED.findall(line)
     more = {"identifier": [f"https://doi.org/{one}" for one in doi]} if doi else {}
     return _add(crate, f"#input-{number}", "CreativeWork", what, description=cited, citation=cited, **more)
 

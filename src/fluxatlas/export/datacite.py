@@ -17,6 +17,8 @@ from ..products.about import About
 
 SCHEMA = "http://datacite.org/schema/kernel-4"
 DOI = re.compile(r"10\.\d{4,9}/\S+")
+CITED = re.compile(r"doi:(10\.[^\s,;]+)")
+"""A DOI in a line that cites something."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ def record(
         hint = f"give {', '.join(publication.lacking)}"
         raise ConfigError("the record of the DOI is not complete", where="datacite", hint=hint)
     (south, north), (west, east) = (_edges(attrs, axis) for axis in ("lat", "lon"))
-    cited = [match for line in about.inputs for match in re.findall(r"doi:(10\.[^\s,;]+)", line)]
+    cited = [match for line in about.inputs for match in CITED.findall(line)]
     rights: dict[str, Any] = {"rights": about.licence(block.license)}
     if not about.synthetic:
         rights |= {"rightsIdentifier": block.license, "rightsIdentifierScheme": "SPDX"}

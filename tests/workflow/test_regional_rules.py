@@ -116,7 +116,10 @@ def test_the_jobs_are_handed_what_they_need(run: StandIns) -> None:
         ({"regional": {"members": ["a", "a"]}}, "regional.members: 'a' stands there twice"),
         ({"regional": {"used": ["west"], "held_out": {"wst": [2003]}}}, "'wst' is not in regional.used.*'west'"),
         ({"regional": {"held_out": {"west": []}}}, "regional.held_out.west: name a year"),
-        ({"regional": {"years": [2002, 2005], "held_out": {"west": [2003, 1999]}}}, "west: 1999 not in 2002 to 2005"),
+        (
+            {"regional": {"years": [2002, 2005], "held_out": {"west": [2003, 1999]}}},
+            "west: 1999 outside of the years compared, 2002 to 2005",
+        ),
         ({"train": {"ladder": "calibrated"}}, "regional.constraint: no phase of training uses it"),
         ({"train": {"ladder": "climb"}}, "train.ladder: climb compares rungs that see no region"),
         ({"train": {"strategy": "finetune"}}, "regional.constraint: no phase of training uses it"),

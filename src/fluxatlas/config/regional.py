@@ -125,7 +125,8 @@ def _held_out(block: RegionalBlock, compared: tuple[int, int] | None) -> Iterato
         if not years:
             yield f"regional.held_out.{name}: name a year, or leave the region out"
         if compared and (outside := [year for year in years if not compared[0] <= year <= compared[1]]):
-            yield f"regional.held_out.{name}: {', '.join(map(str, outside))} not in {compared[0]} to {compared[1]}"
+            span = f"{compared[0]} to {compared[1]}"
+            yield f"regional.held_out.{name}: {', '.join(map(str, outside))} outside of the years compared, {span}"
 
 
 def _sources(config: Config) -> Iterator[str]:

@@ -123,3 +123,19 @@ def test_a_member_says_which_rung_and_why(start) -> None:
     named = adapt(member, samples, observed(slope=1.18, noise=0.3), settings.model_copy(update={"ladder": "last"}), 0)
     assert named.member.meta["ladder"] == "last" and "climb" not in named.member.meta
     assert len(named.history) > 0
+
+
+def test_weights_alone_are_trained_with_the_parameters_of_the_prior(start) -> None:
+    member, samples = start
+    settings = SETTINGS.model_copy(update={"members": 6, "ladder": "weights"})
+    sites = observed(slope=1.0, light=0.6, noise=0.3)
+    found, prior = (
+        adapt(member, samples, sites, settings.model_copy(update={"ladder": rung}), 0) for rung in ("weights", "prior")
+    )
+    assert found.member.meta["ladder"] == "weights" and len(found.history) > 0 and len(prior.history) == 0
+    pd.testing.assert_frame_equal(found.parameters, prior.parameters)
+    error = []
+    for one in (found, prior):
+        unseen = one.predictions.query("split == 'test' and variable == 'nee'")
+        error.append(float(((unseen["predicted"] - unseen["observed"]) ** 2).mean()))
+    assert error[0] < 0.5 * error[1]  # light counts 0.6 of what the process model says: weights learn it

@@ -92,7 +92,10 @@ def test_weather_and_fluxes_of_a_table_are_those_of_their_definitions(tmp_path: 
 
 def test_what_a_table_lacks_is_named_and_inspect_knows_the_layout(tmp_path: Path) -> None:
     record, ledger = read(tower(tmp_path / "calm", vwind=None))
-    assert record.forcing is None and any("'vwind' is not in the file" in line for line in ledger.notes["XX-Tst"])
+    assert (record.forcing["sfcWind"] == 2.0).all()  # FAO-56, chapter 3: where nothing is known of the wind
+    assert any("no wind in its drivers: 2 m s-1 is assumed" in line for line in ledger.notes["XX-Tst"])
+    record, ledger = read(tower(tmp_path / "other", vwind=None, wind=4.5))  # as at CH-Dav, DK-Sor and FI-Hyy
+    assert (record.forcing["sfcWind"] == 4.5).all() and not any("wind" in line for line in ledger.notes["XX-Tst"])
     record, _ = read(tower(tmp_path / "bare", fapar=None))
     assert not set(MONTHLY_COLUMNS) & set(record.site)
     with pytest.raises(InputError, match="column 'patm' is missing"):

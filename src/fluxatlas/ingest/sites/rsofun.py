@@ -1,7 +1,7 @@
 """Daily tables of the R package rsofun: ``<site>_drivers.csv`` (weather) and ``<site>_fluxes.csv`` of a tower.
 
 Drivers: date, temp [deg C] and vpd [Pa] of daytime, tmin, tmax [deg C], ppfd [mol m-2 s-1], patm [Pa], rain and snow
-[mm s-1], vwind [m s-1], fapar [1]. Fluxes: date, gpp, nee [g C m-2 d-1], le [W m-2] (or latenth [J m-2 d-1]), ``*_qc``
+[mm s-1], vwind (at some towers wind) [m s-1], fapar [1]. Fluxes: date, gpp, nee [g C m-2 d-1], le [W m-2] (or latenth [J m-2 d-1]), ``*_qc``
 [0-1]. Units are those of the package's documentation, checked by magnitude at 17 towers. Positions are not in these
 files: a ``sites.csv`` beside them (sitename, lat, lon, elv) is read, and the entry's own facts take precedence.
 
@@ -38,8 +38,11 @@ PHOTONS = 2.04e-6
 """Photons of photosynthesis per energy of sunlight [mol J-1]."""
 EXTINCTION, THICKEST = 0.5, 0.95
 """Extinction of light by leaves [1], and the absorbed share above which leaf area cannot be told."""
-DRIVERS = ("date", "temp", "vpd", "ppfd", "patm", "rain", "tmin", "tmax", "vwind")
+DRIVERS = ("date", "temp", "vpd", "ppfd", "patm", "rain", "tmin", "tmax")
 """Columns without which there is no weather."""
+WIND, CALM = ("vwind", "wind"), 2.0
+"""The column of wind by its two names, and the wind [m s-1] where there is none: FAO-56 (Allen et al. 1998, ch. 3), the
+mean of over 2000 stations of the globe."""
 LAYOUT = Layout(
     (
         celsius("tmin", "tasmin"),
@@ -49,7 +52,7 @@ LAYOUT = Layout(
         ColumnSpec("ppfd", "mol m-2 s-1", "", 1 / PHOTONS),
         ColumnSpec("vpd", "Pa", "vpd"),
         ColumnSpec("patm", "Pa", "ps"),
-        ColumnSpec("vwind", "m s-1", "sfcWind"),
+        ColumnSpec("vwind|wind", "m s-1", "sfcWind"),
         ColumnSpec("gpp", "g m-2 d-1", "gpp"),
         ColumnSpec("nee", "g m-2 d-1", "nee"),
         ColumnSpec("le", "W m-2", "evspsbl", 1 / LATENT_HEAT),
@@ -113,7 +116,7 @@ def _read_file(path: str, entry: SiteEntry, ledger: Ledger) -> pd.DataFrame:
     table = read_table(path, required=("date",), keep=lambda name: True, encoding=entry.encoding)
     names = [str(name) for name in table.columns]
     if is_drivers(names):
-        absent = [name for name in DRIVERS if name not in names and name != "vwind"]
+        absent = [name for name in DRIVERS if name not in names]
         if absent:
             raise InputError(f"column '{absent[0]}' is missing", where=path, hint="drivers of rsofun have it")
     elif not is_fluxes(names):
@@ -150,11 +153,12 @@ def _observed(site: str, table: pd.DataFrame, rules: QcRules, ledger: Ledger) ->
     return observations(parts.values())
 
 
-def _weather(site: str, table: pd.DataFrame, lat: float, rules: QcRules, ledger: Ledger) -> pd.DataFrame | None:
-    """Canonical weather, NaN where missing, or None where the tower has no wind."""
-    if "vwind" not in table:
-        ledger.note(site, "no meteorology of its own: 'vwind' is not in the file")
-        return None
+def _weather(site: str, table: pd.DataFrame, lat: float, rules: QcRules, ledger: Ledger) -> pd.DataFrame:
+    """Canonical weather, NaN where missing; where the tower has no wind, :data:`CALM` is assumed and said."""
+    wind = next((name for name in WIND if name in table), WIND[0])
+    if wind not in table:
+        ledger.warn(site, f"no wind in its drivers: {CALM:g} m s-1 is assumed on all days (FAO-56)")
+        table = table.assign(**{wind: CALM})
     table = _with_leap_days(table)
     told: dict[str, Any] = {"rules": rules.model_copy(update={"spike_z": 0.0}), "ledger": ledger, "site": site}
 
@@ -171,7 +175,7 @@ def _weather(site: str, table: pd.DataFrame, lat: float, rules: QcRules, ledger:
         "tasmin": low,
         "tasmax": high,
         "ps": pressure,
-        "sfcWind": made("vwind", "sfcWind"),
+        "sfcWind": made(wind, "sfcWind"),
     }
     snow = table["snow"].fillna(0.0) if "snow" in table else 0.0
     table = table.assign(rain=table["rain"] + snow)

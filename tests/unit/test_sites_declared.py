@@ -64,6 +64,20 @@ def test_columns_constants_rows_and_local_days(tmp_path: Path) -> None:
     assert utc["time"].tolist() == [pd.Timestamp("2001-06-01")] and utc["value"].tolist() == [-1.5]
 
 
+@pytest.mark.parametrize("name", ["NA", "007"])
+def test_names_of_a_column_that_is_called_otherwise_are_text(tmp_path: Path, name: str) -> None:
+    text = TEXT.replace("control", name).replace("warmed", name)
+    columns = TABLE["columns"] | {"site": "treat"}
+    constants = {k: v for k, v in TABLE["constants"].items() if k != "site"}
+    place = [SITE | {"site": name}]
+    path = tmp_path / "study.csv"
+    path.write_text(text)
+    stated = TABLE | {"columns": columns, "constants": constants, "only": {}}
+    entry = SiteEntry.model_validate({"source": "chambers", "path": str(path), "table": stated, "sites": place})
+    (record,) = chambers.read([str(path)], entry, QcRules(), Ledger(chambers="mean"))
+    assert record.site["site"] == name and len(record.observations)
+
+
 def test_dates_may_repeat_and_times_may_not(tmp_path: Path) -> None:
     twice = "when,treat,plot,f,t\n2001-06-01,control,1,1,12\n2001-06-01,control,1,2,12\n2001-06-01,control,2,6,12\n"
     found = read(tmp_path, twice, time_format=None).observations.query("variable == 'fch4'")

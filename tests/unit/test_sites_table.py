@@ -72,6 +72,8 @@ def test_names_that_look_like_something_else_are_names(tmp_path: Path, name: str
     (tmp_path / "places.csv").write_text(f"# made by hand\nsite,lat,elevation\n{name},1.5,\n")
     row = files.read_table(tmp_path / "places.csv").iloc[0]
     assert row["site"] == name and row["lat"] == 1.5 and np.isnan(row["elevation"])
+    (tmp_path / "list.csv").write_text(f"SITE_ID,LOCATION_LAT,LOCATION_LONG\n{name},1.5,2\n")
+    assert read_metadata(tmp_path / "list.csv") == {name: {"site": name, "lat": 1.5, "lon": 2}}
 
 
 def test_two_runs_give_the_same_tables(tmp_path: Path) -> None:

@@ -40,7 +40,8 @@ def read_declared(
         what = f"'{lacking[0]}' is not given" if lacking else "one of datetime_utc and datetime_local must be given"
         raise ConfigError(what, where=where, hint="name its column under 'columns', or its value under 'constants'")
     wanted = [*declared.columns.values(), *declared.only]
-    raw = read_table(path, required=wanted, encoding=encoding, comment="#")
+    ids = {declared.columns.get(name) for name in ("site", "chamber")}
+    raw = read_table(path, required=wanted, encoding=encoding, comment="#", is_name=ids.__contains__)
     for column, values in declared.only.items():
         raw = raw[raw[column].map(as_text).isin(values)]
     if raw.empty:

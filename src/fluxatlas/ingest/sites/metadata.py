@@ -31,8 +31,17 @@ ICOS site lists, FluxDataKit, CARDAMOM, UpCH4."""
 
 def columns_of(names: Iterable[str]) -> dict[str, str]:
     """The columns that state a fact, by fact; capitals, spaces, dashes and underscores do not matter."""
-    plain = {re.sub(r"[^a-z0-9]", "", str(name).lower()): str(name) for name in reversed(list(names))}
+    plain = {_plain(name): str(name) for name in reversed(list(names))}
     return {ours: plain[word] for ours, words in SYNONYMS.items() for word in words[::-1] if word in plain}
+
+
+def _plain(name: object) -> str:
+    return re.sub(r"[^a-z0-9]", "", str(name).lower())
+
+
+def _is_site(name: str) -> bool:
+    """Whether a column may hold ids of sites, which are text."""
+    return _plain(name) in SYNONYMS["site"]
 
 
 LIMITS = {"elevation": (-500.0, 9000.0), "utc_offset": (-12.0, 14.0)}
@@ -47,7 +56,7 @@ def read_metadata(path: str | Path) -> dict[str, dict[str, Any]]:
     where, data = str(path), read_bytes(path)
     if badm.is_table(data):
         return {site: {k: v for k, v in f.items() if k != "name"} for site, f in badm.site_facts(data, where).items()}
-    table = read_table(path, required=(), keep=lambda name: True, text=decode(data, where))
+    table = read_table(path, required=(), keep=lambda name: True, text=decode(data, where), is_name=_is_site)
     renamed = {name: ours for ours, name in columns_of(table.columns).items()}
     table = table[list(renamed)].rename(columns=renamed)
     if "igbp" in table and table["igbp"].dtype.kind in "fiu":

@@ -117,8 +117,10 @@ def read_table(
     comment: str | None = None,
     text: str | None = None,
     first: int = 1,
+    is_name: Callable[[str], bool] = lambda column: column.lower() == "site",
 ) -> pd.DataFrame:
-    """A text table with a header line; numbers where a column holds only numbers, else strings.
+    """A text table with a header line; numbers where a column holds only numbers, else strings, as in the columns that
+    ``is_name`` chooses: 007 and NA are names.
 
     ``keep`` chooses columns by name beside the ``required`` ones. Raises :class:`InputError` for a file that is not
     text, has no header, no rows, a ragged line, or lacks a column. ``text`` gives the content where it was read before,
@@ -138,7 +140,7 @@ def read_table(
         raise InputError("the first line is not a header", where=where, hint="give a table with column names")
     _check_ragged(body, separator, len(names), where, first + above)
     columns = [i for i, name in enumerate(names) if name in wanted or (keep is not None and keep(name))]
-    named = [i for i in columns if names[i].lower() == "site"]  # 007 and NA are names
+    named = [i for i in columns if is_name(names[i])]
     missing: Any = {i: [""] if i in named else list(MISSING) for i in columns}
     try:
         table = pd.read_csv(

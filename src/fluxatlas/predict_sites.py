@@ -38,7 +38,8 @@ from .train.predict import predict
 def run(wish: Wish) -> pd.DataFrame:
     """Write ``<site>.csv`` and ``<site>.png`` of every site and ``sites.csv`` to ``wish.output``; returns the latter.
 
-    Raises as :func:`fluxatlas.evaluate_sites.run`; nothing is written then.
+    Raises as :func:`fluxatlas.evaluate_sites.run`, and :class:`InputError` where the folder holds the series of sites
+    that are not among these; nothing is written then.
     """
     check_output(wish.output)
     members = load_members(wish.members)
@@ -49,6 +50,7 @@ def run(wish: Wish) -> pd.DataFrame:
         build_table(entries(wish, work), members[0].system, work / "sites")
         data = site_data(wish, members[0], work, EvaluateBlock().cluster_distance_km, unobserved=True)
         places = read_table(work / "sites_attributes.csv").set_index("site")
+        _refuse_others(wish.output, data.sets)
         rows = []
         for part in data.sets:
             verdicts = judge(members, part)
@@ -64,6 +66,16 @@ def run(wish: Wish) -> pd.DataFrame:
         for path in sorted(made.iterdir()):
             shutil.move(path, wish.output / path.name)
     return table
+
+
+def _refuse_others(folder: Path, sets: Sequence[SequenceSet]) -> None:
+    """Raise :class:`InputError` where ``folder`` holds the series of other sites, which ``sites.csv`` would not list."""
+    if (folder / "sites.csv").is_file():
+        others = sorted(set(read_table(folder / "sites.csv")["site"]) - {site for part in sets for site in part.sites})
+        if others:
+            said = ", ".join(others[:5]) + (", ..." if len(others) > 5 else "")
+            hint = "give another --output, or remove the folder"
+            raise InputError(f"the folder holds predictions of other sites ({said})", where=str(folder), hint=hint)
 
 
 def _say_of_the_band(members: Sequence[Member]) -> None:

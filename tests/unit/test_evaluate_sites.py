@@ -192,6 +192,11 @@ def test_prediction_is_the_mean_of_the_members_with_its_band(run, evaluated, tmp
     odd = chambers(tmp_path / "dollars", {"a$b^$": (50.0, 10.0)})  # no formula
     options = ["--members", run, "--output", tmp_path / "odd_out", "--attributes", soils(tmp_path / "d.csv", ["a$b^$"])]
     assert call(monkeypatch, *options, odd, command="predict") == 0 and (tmp_path / "odd_out" / "a$b^$.png").exists()
+    before = sorted(path.name for path in (tmp_path / "out").iterdir())
+    options[options.index(tmp_path / "odd_out")] = tmp_path / "out"
+    assert call(monkeypatch, *options, odd, command="predict") == 1
+    assert "holds predictions of other sites (S" in capsys.readouterr().err
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == before
 
 
 def test_what_measured_no_flux_is_predicted_by_its_soil_under_the_name_it_has(

@@ -69,7 +69,7 @@ def run(wish: Wish) -> pd.DataFrame:
 
 
 def _refuse_others(folder: Path, sets: Sequence[SequenceSet]) -> None:
-    """Raise :class:`InputError` where ``folder`` holds the series of other sites, which ``sites.csv`` would not list."""
+    """Raise :class:`InputError` where ``folder`` holds series of other sites, which ``sites.csv`` would not list."""
     if (folder / "sites.csv").is_file():
         others = sorted(set(read_table(folder / "sites.csv")["site"]) - {site for part in sets for site in part.sites})
         if others:

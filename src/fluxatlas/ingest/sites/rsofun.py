@@ -3,8 +3,8 @@
 Drivers: date, temp [deg C] and vpd [Pa] of daytime, tmin, tmax [deg C], ppfd [mol m-2 s-1], patm [Pa], rain and snow
 [mm s-1], vwind (at some towers wind) [m s-1], fapar [1]. Fluxes: date, gpp, nee [g C m-2 d-1], le [W m-2] (or latenth
 [J m-2 d-1]), ``*_qc`` [0-1]. Units are those of the package's documentation, checked by magnitude at 17 towers.
-Positions are not in these files: a ``sites.csv`` beside them (sitename, lat, lon, elv) is read, and the entry's own facts
-take precedence.
+Positions are not in these files: a ``sites.csv`` beside them (sitename, lat, lon, elv) is read, and the entry's own
+facts take precedence.
 
 What is derived: the day's mean temperature is the middle of its extremes (FAO-56, eq. 9); vapour pressure follows from
 temperature and deficit of daytime; shortwave is ppfd over 2.04 mol MJ-1, the factor of the makers of these tables [R:

@@ -425,7 +425,24 @@ def _plumber2() -> list[Layout]:
     ]
 
 
+def _xmethanewet() -> list[Layout]:
+    rows = "".join(f"{i},{day},XX.Tst,6.5,7,-1,3,2,1.5\n" for i, day in enumerate(_stamps(12, "D", "%Y%m%d")))
+    text = ",TIMESTAMP,Site,FCH4_F,FCH4_F_ANNOPTLM,NEE_F,TA_F,VPD_F,P_F\n" + rows
+    name = "FLUXNET_T1_DD.csv"
+    return [Layout("xmethanewet", "xmethanewet", name, {name: text.encode()}, "fch4", time=1, value=3, column="FCH4_F")]
+
+
 def layouts() -> dict[str, Layout]:
     """All layouts by name."""
-    made = [*_fluxnet(), *_archives(), *_ameriflux(), *_ismn(), *_chambers(), *_others(), *_plumber2(), *_rsofun()]
+    made = [
+        *_fluxnet(),
+        *_archives(),
+        *_ameriflux(),
+        *_ismn(),
+        *_chambers(),
+        *_others(),
+        *_plumber2(),
+        *_rsofun(),
+        *_xmethanewet(),
+    ]
     return {layout.name: layout for layout in made}

@@ -152,6 +152,25 @@ def test_estimated_extremes_against_half_hourly_truth(data_dir: Path) -> None:
         assert np.nanmean(np.abs(error)) < 1.3
 
 
+def test_methane_towers_have_weather_of_their_own(data_dir: Path) -> None:
+    path = next((data_dir / WETLANDS).glob("FLX_FI-Si2_*.csv"))
+    (record,), ledger = read([path], QcRules(), sites=place("FI-Si2"))
+    assert record.forcing is not None and len(record.forcing.dropna()) == len(plain(path))
+    assert any("extremes_of_sun" in line for line in ledger.notes["FI-Si2"])
+
+
+def test_extremes_of_the_sun_invert_the_formula_for_radiation() -> None:
+    day = pd.date_range("2001-06-21", periods=3)  # FAO-56, annex 2, table 2.6: 41.6 MJ m-2 d-1 at 40 N in June
+    above = 41.6e6 / 86400
+    sun = pd.Series([0.16 * 9**0.5 * above, np.nan, above], index=day)
+    low, high = weather.extremes_of_sun(pd.Series(290.0, index=day), sun, 40.0)
+    assert (high - low).tolist() == pytest.approx([9, 4, 25], rel=0.02)
+    assert ((high + low) / 2).tolist() == pytest.approx([290] * 3)
+    dark = pd.date_range("2001-12-21", periods=1)
+    low, high = weather.extremes_of_sun(pd.Series(250.0, index=dark), pd.Series(0.0, index=dark), 70.0)
+    assert (high - low).tolist() == [4.0]
+
+
 def test_extremes_of_a_sine_wave() -> None:
     hours = (np.arange(48) + 0.5) / 2
     wave = 280 + 6 * np.sin(2 * np.pi * (hours - 9) / 24)

@@ -44,7 +44,7 @@ class TableColumns(Block):
     """How times are written, as for strptime, such as '%m/%d/%Y %H:%M'; without it ISO 8601."""
 
 
-_DEPTHS = ("plumber2", "ismn", "chambers", "cosore", "voigt", "stdfmt", "rsofun", "srdb")
+_DEPTHS = ("plumber2", "ismn", "chambers", "cosore", "voigt", "stdfmt", "rsofun", "srdb", "xmethanewet")
 _OTHERS = ("fluxnet", "ameriflux", "ameriflux_l2")
 _PERIODS = "whose records become means of periods, not sites"
 UNUSED: dict[str, tuple[tuple[str, ...], str]] = {
@@ -72,6 +72,7 @@ class SiteEntry(Block):
         "stdfmt",
         "rsofun",
         "srdb",
+        "xmethanewet",
     ]
     """Layout of the files; each has a reader in fluxatlas.ingest.sites."""
     path: list[str] = Field(min_length=1)

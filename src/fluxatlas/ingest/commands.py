@@ -119,3 +119,17 @@ def atmosphere(
     typer.echo(
         f"atmosphere: {gas.upper()}, {place}, {len(series.values)} periods, {series.filled} interpolated", err=True
     )
+
+
+@app.command("simulated-year")
+def simulated_year(
+    input: Annotated[Path, typer.Option(help="A year of the simulation of X-MethaneWet, as published.")],
+    output: Annotated[Path, typer.Option(help="NetCDF to write, on latitude, longitude and 365 days.")],
+    downward: Annotated[bool, typer.Option(help="CH4 of the file is positive into the soil.")] = False,
+) -> None:
+    """Bring a year of X-MethaneWet's simulation (months of 31 days, no coordinates) onto days and cells."""
+    from .simulated_year import convert
+
+    data = convert(input, output, downward=downward)
+    known = float(data.notnull().any("time").mean())
+    typer.echo(f"{output}: {data.name}, {data.sizes['time']} days, {100 * known:.0f} % of the cells", err=True)

@@ -45,6 +45,8 @@ def forcing(site: str, table: pd.DataFrame, lat: float, rules: QcRules, ledger: 
         for suffix in ("F", "ERA")
         if f"TA_{suffix}" in table and (part := _temperature(site, table, suffix, lat, rules, ledger)) is not None
     ]
+    if not temperature and {"TA_F", "FCH4"} <= set(table.columns):
+        temperature = [_without_extremes(site, table, frame["rsds"], lat, rules, ledger)]
     if not temperature:
         ledger.note(site, "no meteorology of its own: neither extremes nor day and night means of TA are in the files")
         return None
@@ -108,6 +110,19 @@ def _temperature(
     else:
         return None
     return frame[frame.notna().all(axis=1)].reindex(table.index)
+
+
+def _without_extremes(
+    site: str, table: pd.DataFrame, rsds: pd.Series, lat: float, rules: QcRules, ledger: Ledger
+) -> pd.DataFrame:
+    """tas, tasmin and tasmax of FLUXNET-CH4, whose daily files hold the mean of TA alone."""
+    tas = _screened(site, table, "TA_F", "tas", rules, ledger)
+    low, high = weather.extremes_of_sun(tas, rsds, lat)
+    pairs = ledger.sources[site]["tas"]["TA_F"]
+    for name in ("tasmin", "tasmax"):
+        ledger.source(site, name, "TA_F", *pairs[0])
+    ledger.note(site, "tasmin and tasmax are estimated from TA_F and SW_IN_F (weather.extremes_of_sun)")
+    return pd.DataFrame({"tas": tas, "tasmin": low, "tasmax": high})
 
 
 def _first(parts: list[pd.Series]) -> pd.Series:

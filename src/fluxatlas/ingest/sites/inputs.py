@@ -21,6 +21,7 @@ SUFFIXES = {
     "voigt": (".rds", ".tab"),
     "stdfmt": (".txt",),
     "rsofun": (".csv",),
+    "xmethanewet": (".csv",),
 }
 DERIVED = r"(nee|gpp|reco)_[A-Za-z0-9-]+_FLUXNET2015\.nc$"
 """Name of a daily series derived from FLUXNET (:mod:`.derived`)."""
@@ -36,6 +37,7 @@ NAMES = {
     "ismn": re.compile(r".*(\.stm|_static_variables\.csv)$"),
     "stdfmt": re.compile(r".*\.stdfmt\.daily\.txt$"),
     "rsofun": re.compile(r"(.*_(drivers|fluxes)|sites)\.csv$"),
+    "xmethanewet": re.compile(r"FLUXNET_T1_DD\.csv$"),
 }
 """Names of the files of a layout among others in a folder or a zip."""
 HEADS = {"chambers": (b"datetime_utc", b"flux_unit", b"flux_sign")}

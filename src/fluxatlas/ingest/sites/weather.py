@@ -5,12 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from ...astronomy import daylight_fraction
+from ...astronomy import daylight_fraction, extraterrestrial_radiation
 from ...humidity import huss_from_relative_humidity, huss_from_vapour_pressure, saturation_vapour_pressure
 from .records import Ledger
 
 ENOUGH = 60
 """Values (days or steps) from which on a deficit is judged."""
+SUNNY = 0.16
+"""Ratio of shortwave radiation to that above the air, by the root of the daily range of temperature [K-0.5], inland."""
+DARK = 20.0
+"""Radiation above the air [W m-2] below which the sun tells nothing of the range."""
 
 
 def humidity_from_deficit(deficit: pd.Series, pressure: pd.Series, coldest: pd.Series, warmest: pd.Series) -> pd.Series:
@@ -71,3 +75,16 @@ def extremes(
     between = (light * (1 - light) * (day - night) ** 2).where((light > 0) & (light < 1), 0.0)
     amplitude = np.sqrt(2 * (within + between)).fillna((day - night).abs()).fillna(2.0)
     return (tas - amplitude).where(tas.notna()), (tas + amplitude).where(tas.notna())
+
+
+def extremes_of_sun(tas: pd.Series, rsds: pd.Series, lat: float) -> tuple[pd.Series, pd.Series]:
+    """Daily minimum and maximum temperature [K] where a file holds the mean ``tas`` [K] and ``rsds`` [W m-2] alone.
+
+    The range is that of the formula of Hargreaves and Samani for radiation (Allen et al. 1998, FAO-56, eq. 50, with the
+    coefficient of inland places) solved for it, (rsds / (0.16 Ra))^2, 1 to 25 K; 4 K where the sun above the air is
+    below :data:`DARK` W m-2 or radiation is missing. The mean lies in its middle.
+    """
+    above = extraterrestrial_radiation(lat, pd.DatetimeIndex(tas.index))[:, 0]
+    clear = pd.Series(rsds.to_numpy(float) / np.maximum(above, DARK) / SUNNY, index=tas.index) ** 2
+    half = 0.5 * clear.clip(1.0, 25.0).where(above >= DARK).fillna(4.0)
+    return tas - half, tas + half

@@ -18,7 +18,7 @@ from ..datasets import READ_ERRORS, Axes, are_means, axes, decode_times, is_flag
 from ..names import canonical_name, conversion
 from ..probe import Probe
 from ..report import Report, SpaceSummary, TimeSummary, refused
-from . import netcdf_constraints, netcdf_forcing, netcdf_sites, netcdf_static
+from . import netcdf_constraints, netcdf_forcing, netcdf_simulated, netcdf_sites, netcdf_static
 
 MOST_VARIABLES = 60
 
@@ -76,7 +76,7 @@ def _inspect(report: Report, dataset: xr.Dataset, probe: Probe) -> Report:
     _time(report, dataset, roles, probe)
     _space(report, dataset, roles)
     _variables(report, dataset, roles)
-    for module in (netcdf_sites, netcdf_forcing, netcdf_static):
+    for module in (netcdf_simulated, netcdf_sites, netcdf_forcing, netcdf_static):
         decided = module.decide(report, dataset, roles, probe)
         if decided is not None:
             return decided

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ...errors import FluxAtlasError
 from ...files import NETCDF, open_netcdf
-from ...ingest.sites import chambers, cosore, fluxnet_files, rsofun, stdfmt, voigt
+from ...ingest.sites import chambers, cosore, fluxnet_files, rsofun, stdfmt, voigt, xmethanewet
 from ...ingest.sites.inputs import COSORE_FILES, NAMES, ZIPS
 from ..probe import Probe
 from ..readers import through
@@ -62,6 +62,10 @@ def _rsofun(probe: Probe) -> bool:
     return rsofun.is_drivers(probe.header()) or rsofun.is_fluxes(probe.header())
 
 
+def _xmethanewet(probe: Probe) -> bool:
+    return xmethanewet.is_towers(probe.header())
+
+
 def _chambers(probe: Probe) -> bool:
     header = set(probe.header())
     return set(chambers.REQUIRED) <= header or {"datetime_utc", "flux", "flux_unit"} <= header
@@ -83,6 +87,7 @@ def _level2(probe: Probe) -> bool:
 TEXT = (
     Kind("ameriflux_l2", "ameriflux-l2", "AmeriFlux Level 2", _level2, units_from="file"),
     Kind("ameriflux", "ameriflux-base", "AmeriFlux BASE", _base),
+    Kind("xmethanewet", "xmethanewet-towers", "X-MethaneWet, CH4 flux of towers", _xmethanewet, nothing="unusable"),
     Kind("fluxnet", "fluxnet", "FLUXNET2015 / ICOS", _fluxnet, nothing="unusable"),
     Kind("ismn", "ismn-stm", "ISMN station series", _ismn, "UTC"),
     Kind("stdfmt", "stdfmt", "VIC tower file, daily (stdfmt)", _stdfmt, "not stated", "unusable"),

@@ -300,11 +300,10 @@ def test_commands_write_what_the_contract_says(files, tmp_path) -> None:
     coords = {"time": samples.dates, **{k: ("site", getattr(samples, k)) for k in ("lat", "lon", "block")}}
     xr.Dataset(content, coords).to_netcdf(tmp_path / "samples.nc")
     chosen = ("no_knowledge", "no_pretraining")
-    block = json.dumps(
-        SETTINGS.model_copy(update={"baselines": chosen, "pretrain_epochs": 1, "finetune_epochs": 1}).model_dump(
-            mode="json"
-        )
-    )
+    quick = SETTINGS.model_copy(update={"baselines": chosen, "pretrain_epochs": 1, "finetune_epochs": 1})
+    block = json.dumps(quick.model_dump(mode="json"))
+    # calibration is that of finetune above, and by the baselines of the tiny run
+    weights = json.dumps(quick.model_copy(update={"ladder": "weights"}).model_dump(mode="json"))
     tables = ["--sites-attributes", folder / "attributes.csv", "--sites-forcing", folder / "forcing.parquet"]
     tables += ["--observations", folder / "observations.parquet", "--samples", tmp_path / "samples.nc"]
     common = ["--settings", block, "--member", "2"]
@@ -349,7 +348,7 @@ def test_commands_write_what_the_contract_says(files, tmp_path) -> None:
             "--system",
             "soil_methane_sink",
             "--settings",
-            block,
+            weights,
             *tables,
             "--output",
             tmp_path / "b.parquet",

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from fluxatlas.config.experiments import ExperimentsBlock
 from fluxatlas.config.train import TrainBlock
 from fluxatlas.errors import ConfigError, InputError
+from fluxatlas.experiments import scores
 from fluxatlas.experiments.figure import write_figure
 from fluxatlas.experiments.folds import Fold, make_folds
 from fluxatlas.experiments.grid import Experiment, distance, experiments, priority
@@ -264,6 +265,15 @@ def test_scores_are_those_of_the_days_put_together() -> None:
     assert found["site_r2_q25"] == pytest.approx(np.percentile(own, 25)) and found["site_r2_q50"] == pytest.approx(
         np.mean(own)
     )
+    parts = dict(tuple(groups))
+    drawn = np.random.default_rng(0).integers(3, size=(scores.DRAWS, 3))
+    skill = []
+    for chosen in drawn[:: scores.DRAWS // 200]:
+        again = pd.concat([parts["abc"[site]] for site in chosen])
+        skill.append(1 - again["e"].sum() / ((again["o"] - again["o"].mean()) ** 2).sum())
+    assert found["r2_sites_low"] == pytest.approx(np.percentile(skill, 5), abs=0.02)
+    assert found["r2_sites_low"] < found["r2"] < found["r2_sites_high"]
+    assert (found["site_r2_q50_low"], found["site_r2_q50_high"]) == pytest.approx((min(own), max(own)))
 
 
 def test_the_interval_is_that_of_the_mean_over_seeds_and_the_table_is_drawn(tmp_path) -> None:

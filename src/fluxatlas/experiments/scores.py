@@ -19,6 +19,8 @@ TABLE = (
     *("target", "towers", "score", "value", "low", "high", "seeds", "sites", "days", "unit"),
 )
 QUARTILES = (25, 50, 75)
+DRAWS = 2000
+"""Sets of sites, drawn with replacement, of which intervals over sites are made."""
 
 
 def experiment_scores(rows: pd.DataFrame, minimum_days: int) -> dict[str, float]:
@@ -28,6 +30,7 @@ def experiment_scores(rows: pd.DataFrame, minimum_days: int) -> dict[str, float]
     squared departure from the mean of all) and ``bias`` (predicted - observed). ``site_r2_q25, _q50, _q75`` and
     ``site_rmse_q50``: over sites with ``minimum_days``. ``between_r2``: means of sites. ``seasonal_r2``: mean seasonal
     cycles (calendar months less their mean) of all sites. ``effective_samples`` and ``seconds`` are means over folds.
+    ``r2_sites_low, _high`` and ``site_r2_q50_low, _high``: 90 % interval of other sites (:func:`over_sites`).
     """
     n, o, p = (rows[name].to_numpy(float) for name in ("n", "observed_mean", "predicted_mean"))
     error, variance = rows["squared_error"].to_numpy(float), rows["observed_variance"].to_numpy(float)
@@ -47,8 +50,25 @@ def experiment_scores(rows: pd.DataFrame, minimum_days: int) -> dict[str, float]
         own = 1 - error[long] / variance[long]
         found |= {f"site_r2_q{q}": float(np.percentile(own, q)) for q in QUARTILES}
         found["site_rmse_q50"] = float(np.sqrt(np.median(error[long])))
+        found |= interval("site_r2_q50", np.median(over_sites(own), axis=1))
+    moments = over_sites(np.stack([n, n * o, n * (variance + o**2), n * error], axis=1)).sum(axis=1).T
+    found |= interval("r2_sites", 1 - moments[3] / (moments[2] - moments[1] ** 2 / moments[0]))
     folds = rows.drop_duplicates("fold")
     return found | {name: float(folds[name].mean()) for name in ("effective_samples", "seconds")}
+
+
+def over_sites(values: np.ndarray) -> np.ndarray:
+    """``values`` (site, ...) of :data:`DRAWS` sets of as many sites, drawn with replacement: (draw, site, ...)."""
+    drawn = np.random.default_rng(0).integers(len(values), size=(DRAWS, len(values)))
+    return np.asarray(values[drawn])
+
+
+def interval(name: str, values: np.ndarray) -> dict[str, float]:
+    """5 and 95 % of ``values``, called low and high; NaN where there are fewer than two."""
+    low, high = (
+        np.nanpercentile(values[np.isfinite(values)], (5, 95)) if np.isfinite(values).sum() > 1 else [np.nan] * 2
+    )
+    return {f"{name}_low": float(low), f"{name}_high": float(high)}
 
 
 def _skill(error: float, spread: float) -> float:

@@ -52,7 +52,9 @@ def experiment_scores(rows: pd.DataFrame, minimum_days: int) -> dict[str, float]
         found["site_rmse_q50"] = float(np.sqrt(np.median(error[long])))
         found |= interval("site_r2_q50", np.median(over_sites(own), axis=1))
     moments = over_sites(np.stack([n, n * o, n * (variance + o**2), n * error], axis=1)).sum(axis=1).T
-    found |= interval("r2_sites", 1 - moments[3] / (moments[2] - moments[1] ** 2 / moments[0]))
+    with np.errstate(divide="ignore", invalid="ignore"):  # draws of one site without spread
+        skill = 1 - moments[3] / (moments[2] - moments[1] ** 2 / moments[0])
+    found |= interval("r2_sites", skill)
     folds = rows.drop_duplicates("fold")
     return found | {name: float(folds[name].mean()) for name in ("effective_samples", "seconds")}
 

@@ -38,8 +38,14 @@ MODEL_NAMES = {
     "network_no_pretraining": "without pretraining",
     "trees": "gradient-boosted trees",
     "process": "process model, prior",
+    "ridge": "ridge regression",
+    "season": "mean season of other sites",
+    "own_season": "bound: the site's own mean season",
 }
 """How models are called in figures, best known first; others keep the name of the table."""
+
+BOUNDS = ("own_season",)
+"""What has seen the values that it is scored on: a bound beside models, never one that a model is judged by."""
 
 PROTOCOL_NAMES = {"balanced": "all sites alike", "between": "means of sites", "within": "course within sites"}
 """How the protocols that are shown of skill at unseen sites are called."""

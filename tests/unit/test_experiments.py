@@ -18,9 +18,9 @@ from fluxatlas.experiments import scores
 from fluxatlas.experiments.figure import write_figure
 from fluxatlas.experiments.folds import Fold, make_folds
 from fluxatlas.experiments.grid import Experiment, distance, experiments, priority
-from fluxatlas.experiments.references import climatology
 from fluxatlas.experiments.run import COLUMNS, predictions, run_experiment
 from fluxatlas.experiments.scores import experiment_scores, score_table, write_scores
+from fluxatlas.train.climatology import climatology
 from fluxatlas.train.corrected import corrected
 from fluxatlas.train.data import Segment, SequenceSet
 from fluxatlas.train.member import Member

@@ -10,7 +10,7 @@ from .base import Block, Folder
 from .leaves import leaf
 
 Cell = Literal["gru", "lstm", "ea_lstm", "tcn", "transformer", "itransformer", "informer", "pyraformer"]
-Baseline = Literal["process", "trees", "no_pretraining", "no_knowledge"]
+Baseline = Literal["process", "trees", "ridge", "season", "own_season", "no_pretraining", "no_knowledge"]
 
 
 class TrainBlock(Block):
@@ -110,10 +110,11 @@ class TrainBlock(Block):
     """Weights of knowledge terms that replace the system's; 0 switches a term off (it is still logged)."""
 
     baselines: tuple[Baseline, ...] = Field(
-        ("process", "trees", "no_pretraining"),
+        ("process", "trees", "ridge", "season", "own_season", "no_pretraining"),
         json_schema_extra=leaf(why="decides which jobs there are: each baseline is one"),
     )
-    """What the ensemble is compared with; "no_knowledge" costs another pretraining and a fine-tuning for each fold."""
+    """What the ensemble is compared with; "own_season", the mean season of a site's own record, is a bound and no
+    model; "no_knowledge" costs another pretraining and a fine-tuning for each fold."""
     device: Literal["cpu", "cuda", "auto"] = "cpu"
     """Where to train; auto takes a GPU if there is one."""
 

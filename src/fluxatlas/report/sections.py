@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from ..stages import STAGES
-from ..style import PROTOCOL_NAMES, model_name, model_order
+from ..style import BOUNDS, PROTOCOL_NAMES, model_name, model_order
 from ..systems import System
 from .verdicts import between, called, comparison, fixed, number, percent
 
@@ -86,13 +86,18 @@ def protocols_section(table: pd.DataFrame, system: System) -> Section:
             known = (protocol, model) in r2.index
             line[f"R2, {words}"] = _with_interval(r2.loc[(protocol, model)]) if known else "–"
         line["network's RMSE less this one's"] = _with_interval(pairs.loc[model]) if model in pairs.index else ""
-        line["the network is"] = f"{comparison(pairs.loc[model])} it" if model in pairs.index else ""
+        said = model in pairs.index and model not in BOUNDS
+        line["the network is"] = f"{comparison(pairs.loc[model])} it" if said else ""
         rows.append(line)
     name = called(system.flux, system)
     note = f"{name[:1].upper()}{name[1:]}: R2 with 90 % intervals over clusters of sites (none below five clusters)."
     best = r2[r2.index.get_level_values("protocol") == "ceiling"]["value"].max() if len(r2) else float("nan")
     if best == best:
         note += f" A perfect model would reach {fixed(best)}, given the errors that the observations state."
+    if set(BOUNDS) & set(table["model"]):
+        note += (
+            " A bound has seen what it predicts: it says what the site's own record would give, and is no competitor."
+        )
     return Section("How good is it at a place that nobody has measured?", note, pd.DataFrame(rows))
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from .. import variables
-from ..style import model_name, model_order
+from ..style import BOUNDS, model_name, model_order
 from ..systems import System
 
 NETWORK = "network"
@@ -68,7 +68,7 @@ def judgement(protocols: pd.DataFrame, system: System) -> str:
     """One clause on the network at unseen sites; empty where it was not scored there.
 
     Bad is said to be bad: an R2 below zero, where the mean of all sites would do better, and every model that does
-    better on the same days. A difference whose interval holds zero is not called one.
+    better on the same days. A difference whose interval holds zero is not called one, and a bound is no competitor.
     """
     rows = protocols[(protocols["target"] == system.flux) & (protocols["subset"] == "all")]
     rows = rows[rows["protocol"] == "balanced"]
@@ -82,7 +82,7 @@ def judgement(protocols: pd.DataFrame, system: System) -> str:
     ]
     pairs = rows[rows["against"].notna() & (rows["score"] == "rmse")].set_index("against")
     found: dict[str, list[str]] = {}
-    for name in model_order(pairs.index):
+    for name in model_order(pairs.index.difference(list(BOUNDS))):
         found.setdefault(comparison(pairs.loc[name]), []).append(_spoken(str(name)))
     parts += [f"{word} {' and '.join(found[word])}" for word in COMPARISONS if word in found]
     if any(word.startswith("seems") for word in found):

@@ -4,6 +4,9 @@
 |---|---|
 | ``process`` | the process model with its default parameters, no training |
 | ``trees`` | gradient-boosted trees on drivers, their running means and statics, trained on observations alone |
+| ``ridge`` | ridge regression on what the trees are given |
+| ``season`` | the mean season of the sites that were seen (of the site itself where a part of it was seen) |
+| ``own_season`` | the mean season of the site's whole record: a bound, since it has seen what it predicts |
 | ``network_no_pretraining`` | the same network, trained on observations alone |
 | ``network_no_knowledge`` | the same network, pretrained and fine-tuned without knowledge terms |
 """
@@ -14,18 +17,21 @@ import sys
 from collections.abc import Callable, Sequence
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from sklearn.ensemble import HistGradientBoostingRegressor
 
 from ..config.train import TrainBlock
 from ..systems import System
 from .adapt import adapt
+from .climatology import climatology
 from .data import FloatArray, SequenceSet
 from .finetune import Mask, finetune, split_sites
 from .member import Member
 from .predict import site_table, table
 from .pretrain import new_network, pretrain
 from .regional import RegionalData
+from .ridge import fit_ridge
 from .simulation import simulate_sites
 from .sites import SiteData
 
@@ -33,7 +39,10 @@ RUNNING_MEANS = (7, 30, 90)
 """Days of the running means the trees are given."""
 
 LEAST_OBSERVATIONS = 30
-"""Observed days below which the trees are not trained for a variable."""
+"""Observed days below which trees and ridge are not trained for a variable."""
+
+Predictor = Callable[[FloatArray], FloatArray]
+"""Predictions (n,) from predictors (n, feature)."""
 
 
 def run_baselines(
@@ -51,6 +60,9 @@ def run_baselines(
     makers: dict[str, Callable[[], list[pd.DataFrame]]] = {
         "process": lambda: process_model(sites, system),
         "trees": lambda: trees(sites, system, settings),
+        "ridge": lambda: ridge(sites, system, settings),
+        "season": lambda: season(sites, system, settings),
+        "own_season": lambda: own_season(sites, system),
         "no_pretraining": lambda: no_pretraining(samples, sites, system, settings, grid),
         "no_knowledge": lambda: no_knowledge(samples, sites, system, settings, grid, regional),
     }
@@ -86,14 +98,55 @@ def tree_features(data: SequenceSet, system: System, given: Sequence[str] = ()) 
 
 def trees(sites: SiteData, system: System, settings: TrainBlock) -> list[pd.DataFrame]:
     """Gradient-boosted trees for the flux and the observed outputs, per fold."""
-    features = [tree_features(data, system, settings.measured_inputs)[0] for data in sites.sets]
-    wanted = dict.fromkeys((system.flux, *system.outputs))
+    return _by_fold("trees", tree_predictions, sites, system, settings)
+
+
+def ridge(sites: SiteData, system: System, settings: TrainBlock) -> list[pd.DataFrame]:
+    """Ridge regression for the same variables on the same predictors and weights, per fold; its strength is chosen by
+    leaving blocks of training sites out."""
+    return _by_fold("ridge", ridge_predictions, sites, system, settings)
+
+
+def season(sites: SiteData, system: System, settings: TrainBlock) -> list[pd.DataFrame]:
+    """:func:`~fluxatlas.train.climatology.climatology` by month of what each fold has seen."""
     found: list[pd.DataFrame] = []
     for fold in range(settings.members):
         split = split_sites(sites, system.flux, settings, fold, settings.seed + fold)
-        predicted = tree_predictions(tuple(wanted), features, sites, split.hidden, system, settings.seed + fold)
+        found += _seasons("season", fold, sites, system, split.hidden, split.hidden)
+    return found
+
+
+def own_season(sites: SiteData, system: System) -> list[pd.DataFrame]:
+    """The mean of each calendar month of the site's whole record. It has seen every day that it predicts; its rows are
+    ``test`` so that the bound stands beside the models on the same days."""
+    every = [np.ones((len(data.dates), len(data.sites)), bool) for data in sites.sets]
+    return _seasons("own_season", 0, sites, system, [~mask for mask in every], every)
+
+
+def _seasons(
+    model: str, member: int, sites: SiteData, system: System, unused: Sequence[Mask], hidden: Sequence[Mask]
+) -> list[pd.DataFrame]:
+    """Tables of the mean seasons made of what is not ``unused``."""
+    observed = {name for data in sites.sets for name in data.targets}
+    wanted = [name for name in dict.fromkeys((system.flux, *system.outputs)) if name in observed]
+    made = {name: climatology(sites, name, unused, seasonal=True) for name in wanted}
+    return [
+        table(model, member, data, {name: made[name][number] for name in wanted}, hidden[number])
+        for number, data in enumerate(sites.sets)
+    ]
+
+
+def _by_fold(
+    model: str, maker: Callable[..., list[dict[str, FloatArray]]], sites: SiteData, system: System, settings: TrainBlock
+) -> list[pd.DataFrame]:
+    features = [tree_features(data, system, settings.measured_inputs)[0] for data in sites.sets]
+    wanted = tuple(dict.fromkeys((system.flux, *system.outputs)))
+    found: list[pd.DataFrame] = []
+    for fold in range(settings.members):
+        split = split_sites(sites, system.flux, settings, fold, settings.seed + fold)
+        predicted = maker(wanted, features, sites, split.hidden, system, settings.seed + fold)
         for data, mine, hidden in zip(sites.sets, predicted, split.hidden, strict=True):
-            found.append(table("trees", fold, data, mine, hidden))
+            found.append(table(model, fold, data, mine, hidden))
     return found
 
 
@@ -107,22 +160,35 @@ def tree_predictions(
 ) -> list[dict[str, FloatArray]]:
     """Predictions (time, site) of trees of variables ``names`` on observed days of each set, grown on what is not
     ``hidden`` (time, site); ``features`` are those of :func:`tree_features` for each set."""
-    scales = {flux.variable: flux.scale for flux in system.fluxes}
-    models = {name: _grow(name, scales.get(name), features, sites, hidden, seed) for name in names}
-    return [
-        {
-            name: _apply(model, inputs, data.targets[name])
-            for name, model in models.items()
-            if model is not None and name in data.targets
-        }
-        for data, inputs in zip(sites.sets, features, strict=True)
-    ]
+    made = {name: _rows(name, features, sites, hidden, system) for name in names}
+    models = {name: _grow(rows, seed) for name, rows in made.items() if rows is not None}
+    return _predictions(models, features, sites)
 
 
-def _grow(
-    name: str, scale: float | None, features: list[FloatArray], sites: SiteData, unseen: Sequence[Mask], seed: int
-) -> HistGradientBoostingRegressor | None:
-    rows, values, weights = [], [], []
+def ridge_predictions(
+    names: Sequence[str],
+    features: list[FloatArray],
+    sites: SiteData,
+    hidden: Sequence[Mask],
+    system: System,
+    seed: int,
+) -> list[dict[str, FloatArray]]:
+    """The same of ridge regressions; nothing in them is drawn by chance."""
+    made = {name: _rows(name, features, sites, hidden, system) for name in names}
+    models: dict[str, Predictor] = {name: fit_ridge(*rows) for name, rows in made.items() if rows is not None}
+    return _predictions(models, features, sites)
+
+
+Rows = tuple[FloatArray, FloatArray, FloatArray, npt.NDArray[np.int64]]
+"""Predictors (n, feature), values, weights and blocks (n,) of observed days."""
+
+
+def _rows(
+    name: str, features: list[FloatArray], sites: SiteData, unseen: Sequence[Mask], system: System
+) -> Rows | None:
+    """What there is to learn ``name`` from; None for fewer than :data:`LEAST_OBSERVATIONS` days."""
+    scale = next((flux.scale for flux in system.fluxes if flux.variable == name), None)
+    parts: list[Rows] = []
     for data, inputs, hidden in zip(sites.sets, features, unseen, strict=True):
         if name not in data.targets:
             continue
@@ -131,23 +197,36 @@ def _grow(
         sd = np.nan_to_num(data.sd[name]) if name in data.sd else np.zeros_like(data.targets[name])
         precise = np.ones_like(sd) if scale is None else scale**2 / (scale**2 + sd**2)
         weight = precise / np.sqrt(np.maximum(days, 1))
-        rows.append(inputs[use])
-        values.append(data.targets[name][use])
-        weights.append(weight[use])
-    if sum(map(len, values)) < LEAST_OBSERVATIONS:
+        block = np.broadcast_to(data.block, use.shape)
+        parts.append((inputs[use], data.targets[name][use], weight[use], block[use]))
+    if sum(len(part[1]) for part in parts) < LEAST_OBSERVATIONS:
         return None
-    predictors = np.concatenate(rows)
+    predictors, values, weights, block = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+    return predictors, values, weights, block
+
+
+def _grow(rows: Rows, seed: int) -> Predictor:
+    predictors, values, weights, _ = rows
     predictors[:, np.isnan(predictors).all(axis=0)] = 0.0  # known at no training site: a constant is never split on
     model = HistGradientBoostingRegressor(max_iter=150, learning_rate=0.08, max_leaf_nodes=16, random_state=seed)
-    return model.fit(predictors, np.concatenate(values), sample_weight=np.concatenate(weights))
+    return model.fit(predictors, values, sample_weight=weights).predict
 
 
-def _apply(model: HistGradientBoostingRegressor, inputs: FloatArray, observed: FloatArray) -> FloatArray:
+def _predictions(
+    models: dict[str, Predictor], features: list[FloatArray], sites: SiteData
+) -> list[dict[str, FloatArray]]:
+    return [
+        {name: _apply(model, inputs, data.targets[name]) for name, model in models.items() if name in data.targets}
+        for data, inputs in zip(sites.sets, features, strict=True)
+    ]
+
+
+def _apply(model: Predictor, inputs: FloatArray, observed: FloatArray) -> FloatArray:
     """Predictions on observed days, NaN elsewhere."""
     use = np.isfinite(observed)
     found = np.full(observed.shape, np.nan, np.float32)
     if use.any():
-        found[use] = model.predict(inputs[use])
+        found[use] = model(inputs[use])
     return found
 
 

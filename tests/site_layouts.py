@@ -405,6 +405,26 @@ def _rsofun() -> list[Layout]:
     return [Layout("rsofun", "rsofun", "XX-Tst_fluxes.csv", files, "gpp", value=3, column="gpp", code="NA")]
 
 
+def _metaflux() -> list[Layout]:
+    weather = "TA_F,TA_ERA,TA_ERA_DAY,SW_IN_F,LW_IN_F,VPD_F,PA_F,P_F,WS_F,LAI"
+    names = f"TIMESTAMP,Site,Lat,Lon,PFT,NEE_VUT_REF,NEE_VUT_REF_QC,GPP_NT_VUT_REF,RECO,{weather}"
+    months = table(names, _stamps(12, "MS", "%Y%m"), "XX-Tst,50.5,10.5,ENF,-1.5,1,4,2.5,3,3,5,60,280,2,98,1.5,2,1.2")
+    files = {"XX-Tst_MM.csv": months}
+    return [
+        Layout(
+            "metaflux",
+            "metaflux",
+            "XX-Tst_MM.csv",
+            files,
+            "nee",
+            value=5,
+            column="NEE_VUT_REF",
+            code="",
+            periods=True,
+        )
+    ]
+
+
 def _plumber2() -> list[Layout]:
     time = np.arange(96) * 1800.0
     data = xr.Dataset(
@@ -444,5 +464,6 @@ def layouts() -> dict[str, Layout]:
         *_plumber2(),
         *_rsofun(),
         *_xmethanewet(),
+        *_metaflux(),
     ]
     return {layout.name: layout for layout in made}

@@ -48,7 +48,7 @@ EXPECTED: list[tuple[str, str, str]] = [
     (f"{TOWERS}/geco-bern_rsofun/*_fluxes.csv", "rsofun", "usable"),
     (f"{KIT}/p_model_drivers/*.rds", "p-model-drivers", "no_reader"),
     (f"{KIT}/*.csv", "fluxnet-daily", "usable"),
-    (f"{TOWERS}/leap-stc_metaflux/*/*.csv", "metaflux-monthly", "no_reader"),
+    (f"{TOWERS}/leap-stc_metaflux/*/*.csv", "metaflux-monthly", "usable"),
     (f"{TOWERS}/alexxxroz_CarbonBench/*/*.csv", "tower-scores", "no_reader"),
     (f"{TOWERS}/gregory*/combined*.csv", "ecostress-calval", "no_reader"),
     (f"{TOWERS}/gregory*/metadata*.csv", "table", "no_reader"),

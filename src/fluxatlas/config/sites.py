@@ -44,7 +44,7 @@ class TableColumns(Block):
     """How times are written, as for strptime, such as '%m/%d/%Y %H:%M'; without it ISO 8601."""
 
 
-_DEPTHS = ("plumber2", "ismn", "chambers", "cosore", "voigt", "stdfmt", "rsofun", "srdb", "xmethanewet")
+_DEPTHS = ("plumber2", "ismn", "chambers", "cosore", "voigt", "stdfmt", "rsofun", "srdb", "xmethanewet", "metaflux")
 _OTHERS = ("fluxnet", "ameriflux", "ameriflux_l2")
 _PERIODS = "whose records become means of periods, not sites"
 UNUSED: dict[str, tuple[tuple[str, ...], str]] = {
@@ -71,6 +71,7 @@ class SiteEntry(Block):
         "voigt",
         "stdfmt",
         "rsofun",
+        "metaflux",
         "srdb",
         "xmethanewet",
     ]

@@ -22,6 +22,7 @@ SUFFIXES = {
     "stdfmt": (".txt",),
     "rsofun": (".csv",),
     "xmethanewet": (".csv",),
+    "metaflux": (".csv",),
 }
 DERIVED = r"(nee|gpp|reco)_[A-Za-z0-9-]+_FLUXNET2015\.nc$"
 """Name of a daily series derived from FLUXNET (:mod:`.derived`)."""
@@ -38,6 +39,7 @@ NAMES = {
     "stdfmt": re.compile(r".*\.stdfmt\.daily\.txt$"),
     "rsofun": re.compile(r"(.*_(drivers|fluxes)|sites)\.csv$"),
     "xmethanewet": re.compile(r"FLUXNET_T1_DD\.csv$"),
+    "metaflux": re.compile(r"[A-Z][A-Z0-9]-[A-Za-z0-9]+_MM\.csv$"),
 }
 """Names of the files of a layout among others in a folder or a zip."""
 HEADS = {"chambers": (b"datetime_utc", b"flux_unit", b"flux_sign")}

@@ -177,7 +177,6 @@ DEFECTS: list[tuple[str, str, str, str]] = [
     (f"{VIC}/WHS/flux_obs/AMF_USWhs_2007_L2_WG_V004.csv", "missing-code", "TA", "-9999 (245 of 8,902)"),
     (f"{CARDAMOM}/validation_AR-SLu.csv", "unit-missing", "", "ET"),
     (f"{CARDAMOM}/validation_FI-Jok.csv", "time-gap", "", "missing steps"),
-    (f"{TOWERS}/leap-stc_metaflux/base/CH-Oe1_MM.csv", "derived", "", "RECO"),
     # gridded meteorology
     (LIVNEH, "unit-by-magnitude", "wind", "m s-1"),
     (LIVNEH, "unit-label", "prec", "mm timestep-1"),

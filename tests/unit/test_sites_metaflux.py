@@ -65,7 +65,8 @@ def test_days_keep_the_means_of_months(tmp_path) -> None:
     # by day it is 2 K warmer than the mean: by night as much colder as keeps the mean
     np.testing.assert_allclose(days["tasmax"] - days["tas"], 2 + 2 * light / (1 - light), rtol=1e-6)
     np.testing.assert_allclose(days["tas"] - days["tasmin"], 2 + 2 * light / (1 - light), rtol=1e-6)
-    assert "made of monthly means" in " ".join(ledger.notes["XX-Tst"])
+    told = " ".join(ledger.notes["XX-Tst"])
+    assert "made of monthly means" in told and "reco is gpp + nee, not an estimate of its own" in told
 
 
 def test_leaf_area_is_put_in_the_order_of_months(tmp_path) -> None:

@@ -115,6 +115,8 @@ def _table(
 def _site(path: str, facts: SiteFacts, entry: SiteEntry, rules: QcRules, ledger: Ledger) -> SiteRecord:
     row, table = _table(path, facts, entry, rules, ledger)
     site = str(row["site"])
+    if "RECO" in table:
+        ledger.note(site, "reco is gpp + nee, not an estimate of its own")
     frame = _weather(site, table, float(row["lat"]), rules, ledger)
     row |= _leaf_area(site, table, ledger)
     return SiteRecord(row, observations([]), frame, (path,))

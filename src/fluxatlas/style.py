@@ -39,8 +39,8 @@ MODEL_NAMES = {
     "trees": "gradient-boosted trees",
     "process": "process model, prior",
     "ridge": "ridge regression",
-    "season": "mean season of other sites",
-    "own_season": "bound: the site's own mean season",
+    "season": "season of other sites",
+    "own_season": "bound: own mean season",
 }
 """How models are called in figures, best known first; others keep the name of the table."""
 

@@ -32,6 +32,12 @@ CELL_COSTS = {
 """Cost of inference and of training with each cell, of those with the GRU: benchmarks/results/cells.md; of the last two
 beside the Transformer, with a window of a year."""
 
+STUDENT = 1.4
+"""Cost of inference with a student, of that with one member: it has one recurrent sub-module more
+(benchmarks/results/student.md)."""
+STUDENT_STEP = 250_000
+"""Units of inference that one step of a student's learning costs (same source)."""
+
 SOURCE_STEPS = {"era5_land": 0.1, "era5": 0.25, "livneh": 0.0625}
 """Cell size [degrees] of the sources whose grid is known."""
 
@@ -87,12 +93,15 @@ def work(run: Run) -> dict[str, tuple[int, float]]:
     made += len(run.constraints)
     held = 2 if run.regional else 0
     mapped = tiles if run.region_files else 0
+    student = bool(run.student)
+    networks = STUDENT if student else members
+    taught = config.infer.student_steps * STUDENT_STEP if student else 0
     return {
         "ingest": (forcing_years + 1 + made, degrees * forcing_years),
         "regrid": (tiles + 1 + mapped, cells),
         "synthesize": (1, config.synthesize.site_days),
         "train": (2 * members + baselines + 1 + held, members * config.synthesize.site_days * epochs * trained),
-        "infer": (tiles * (years + 1) + years, cells * days * (years + spun) * members * inferred),
+        "infer": (tiles * (years + 1) + years + student, cells * days * (years + spun) * networks * inferred + taught),
         "products": (variables * years * 2 + 2, cells * days * years * variables),
         "evaluate": (len(run.tables) + int(run.has_truth), 0),
         "report": (len(run.figures) + 2, 0),
@@ -161,6 +170,7 @@ def _inference_memory(run: Run) -> float:
                 days=days,
                 members=train.members,
                 shape=shape,
+                student=bool(run.student),
             ),
         )
     return largest / 1e6

@@ -25,7 +25,7 @@ from .errors import InputError, counted
 from .evaluate.metrics import NORMAL_90
 from .evaluate_sites import Wish, build_table, check_output, entries, load_members, site_data
 from .files import read_table
-from .infer.kernel import uncertainty
+from .infer.statistics import uncertainty
 from .style import COLORS, FAINT, INK, WIDTH, house_style, save, unit
 from .systems import System
 from .train.applicability import of_ensemble, site_features

@@ -58,6 +58,11 @@ class Run(RunInputs):
         """Predictions of a member at all sites."""
         return f"{self.trained}/predictions/{member}.parquet"
 
+    @property
+    def student(self) -> list[str]:
+        """The file of the student that stands in for the members; none where all of them run."""
+        return [self.paths("infer", "student.pt")] if self.config.infer.ensemble == "student" else []
+
     @cached_property
     def members(self) -> list[int]:
         """Numbers of the members; raises :class:`ConfigError` where ``train.members_from`` has none."""

@@ -8,10 +8,10 @@ import pytest
 from fluxatlas import variables
 from fluxatlas.errors import ConfigError, MemoryLimitError
 from fluxatlas.infer.engine import make_engine
-from fluxatlas.infer.kernel import uncertainty
 from fluxatlas.infer.memory import predict, refuse_above
 from fluxatlas.infer.packing import pack
 from fluxatlas.infer.sharing import MOST_THREADS, choose_scheduler, make_blocks
+from fluxatlas.infer.statistics import uncertainty
 from fluxatlas.infer.store import Store
 from fluxatlas.variables import FILL
 

@@ -15,6 +15,7 @@ from fluxatlas.explain import explain
 from fluxatlas.freshness import write_digests
 from fluxatlas.hashes import file_hash
 from fluxatlas.paths import REPOSITORY
+from fluxatlas.plan import work
 from fluxatlas.report.opening import write_page
 from fluxatlas.retries import note
 from fluxatlas.run import Run
@@ -274,3 +275,13 @@ def test_explain_names_files_that_are_missing_or_read_no_longer(explained) -> No
 def test_explain_refuses_a_file_that_the_workflow_does_not_make(explained) -> None:
     with pytest.raises(FluxAtlasError, match=r"cannot plan 'results/r/nothing\.nc'"):
         explain("results/r/nothing.nc", "c.yaml")
+
+
+def test_a_student_is_a_job_before_inference_and_wakes_nothing_else(run) -> None:
+    members = sum(jobs for jobs, _ in work(Run(load(run.folder / "c.yaml"))).values())
+    run.configure(infer={"ensemble": "student"})
+    planned = run.planned()
+    assert (
+        among(planned, "student", *TRAINING) == {"student": 1} and among(planned, *EVERY_TILE_YEAR) == EVERY_TILE_YEAR
+    )
+    assert sum(jobs for jobs, _ in work(Run(load(run.folder / "c.yaml"))).values()) == members + 1

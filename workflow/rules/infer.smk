@@ -1,5 +1,6 @@
 # infer: the networks over every land cell and day, one job per tile and year, the state handed from year to year.
 # In:  <results>/train/ensemble.json (the members), <results>/regrid/attributes/{tile}.nc, <results>/ingest/forcing/{tile}/{year}.nc
+#      with infer.ensemble: student also <results>/synthesize/samples.nc
 # Out: <results>/infer/{tile}/{year}.nc, <results>/infer/{tile}/{year}_state.nc, <results>/infer/{tile}/spinup_{year}.nc
 #
 # What a year owes to the years before is in <results>/infer/history (members, settings, forcing), a real input. The state
@@ -9,19 +10,49 @@
 SPINUP = (
     "fluxatlas infer spinup --settings {params.settings:q} {params.grid:q} --tile {wildcards.tile:q}"
     " {params.forcing:q} --attributes {input.attributes:q} {params.members:q} --state-out {output:q}"
-    " {params.series:q} --workers {threads:q} --memory-mb {resources.mem_mb:q} 2> {log:q}"
+    " {params.student:q} {params.series:q} --workers {threads:q} --memory-mb {resources.mem_mb:q} 2> {log:q}"
 )
 TILE_YEAR = (
     "fluxatlas infer tile --settings {params.settings:q} {params.grid:q} --tile {wildcards.tile:q}"
     " --year {wildcards.year:q} --forcing {input.forcing:q} --attributes {input.attributes:q} {params.members:q}"
     " --state-in {input.state:q} --output {output.flux:q} --state-out {output.state:q}"
-    " {params.series:q} --workers {threads:q} --memory-mb {resources.mem_mb:q} 2> {log:q}"
+    " {params.student:q} {params.series:q} --workers {threads:q} --memory-mb {resources.mem_mb:q} 2> {log:q}"
 )
+
+
+if RUN.student:
+
+    rule student:  # one network in place of the members; tried at places that it never saw
+        input:
+            ensemble="<trained>/ensemble.json",
+            samples="<results>/synthesize/samples.nc",
+        output:
+            student="<results>/infer/student.pt",
+            errors="<results>/infer/student_errors.csv",
+        log:
+            "<results>/logs/infer/student.log",
+        benchmark:
+            "<results>/benchmarks/infer/student.tsv"
+        conda:
+            "../envs/fluxatlas.yaml"
+        threads: 1
+        resources:
+            mem_mb=memory(4000),
+            runtime=minutes(240),
+        params:
+            settings=settings("student"),
+            members=each("--member", RUN.member(), member=MEMBERS),
+            checkpoint=RUN.paths("infer", "checkpoints", "student.pt"),
+            version=STAGE_VERSIONS["infer"],
+        shell:
+            "fluxatlas infer student --settings {params.settings:q} {params.members:q} --samples {input.samples:q}"
+            " --output {output.student:q} --errors {output.errors:q} --checkpoint {params.checkpoint:q} 2> {log:q}"
 
 
 rule history_start:
     input:
         ensemble="<trained>/ensemble.json",
+        student=RUN.student,
         series=RUN.series,
         forcing=expand(
             "<results>/ingest/forcing/{tile}/{year}.nc",
@@ -51,9 +82,10 @@ rule history_start:
             tile=TILES,
             year=sorted(set(RUN.config.period.spinup_sequence)),
         ),
+        student=repeat("--input", RUN.student),
         version=STAGE_VERSIONS["infer"],
     shell:
-        "fluxatlas infer history --input {input.ensemble:q} {params.forcing:q} --output {output:q} 2> {log:q}"
+        "fluxatlas infer history --input {input.ensemble:q} {params.student:q} {params.forcing:q} --output {output:q} 2> {log:q}"
 
 
 rule history:  # of a year: what later years owe to it
@@ -105,6 +137,7 @@ rule spinup:
         series=RUN.series_options,
         members=each("--member", RUN.member(), member=MEMBERS),
         forcing=lambda wc, input: repeat("--forcing", input.forcing),
+        student=repeat("--student", RUN.student),
         version=STAGE_VERSIONS["infer"],
     shell:
         SPINUP
@@ -136,6 +169,7 @@ rule infer:
         grid=RUN.grid_options,
         series=RUN.series_options,
         members=each("--member", RUN.member(), member=MEMBERS),
+        student=repeat("--student", RUN.student),
         version=STAGE_VERSIONS["infer"],
     shell:
         TILE_YEAR

@@ -17,6 +17,13 @@ class InferBlock(Block):
 
     moved = {"backend": "infer.engine"}
 
+    ensemble: Literal["exact", "student"] = Field("exact", json_schema_extra=leaf(changes="inputs"))
+    """'exact' runs every member; 'student' one network that has learned to give what all of them give. Where its error
+    at places that it never saw is above a tenth of the 90 % interval, the members run all the same, with a message."""
+    student_steps: int = Field(4000, ge=1, le=1_000_000, json_schema_extra=leaf("student"))
+    """Optimiser steps of the student, 32 series each."""
+    student_seed: int = Field(1, ge=0, json_schema_extra=leaf("student"))
+    """Seed of the student, and of the spatial blocks that are held out of its learning."""
     engine: Literal["auto", "torch", "fused"] = Field("auto", json_schema_extra=leaf(changes="speed"))
     """What evaluates the networks: 'torch', the reference; 'fused', compiled code, equal within 1e-4 of an output's
     standard deviation, which each job checks; 'auto': fused where it can, else torch. A change reruns no job."""

@@ -126,6 +126,8 @@ def contradictions(config: Config) -> list[str]:
             found.append(f"{key}: {problem.what}" + (f" ({problem.hint})" if problem.hint else ""))
     if not any(line.startswith("system:") for line in found):
         found += wrong_names(config, get_system(config.system))
+    if config.infer.ensemble == "student" and config.train.members < 2 and not config.train.members_from:
+        found.append("infer.ensemble: one member has no spread that a student could learn (take 'exact')")
     for key, years, more in (
         ("period", config.period.forcing_years, " (spin-up included)"),
         ("train.years", _whole(config.train.years), ""),

@@ -70,7 +70,7 @@ def export_crate(run: RunResults, config: Path, publication: Publication) -> tup
 def _description(run: RunResults, about: About) -> str:
     note = f"{SYNTHETIC_NOTE} " if about.synthetic else ""
     years = f"{run.years[0]}-{run.years[-1]}"
-    held = f" {about.held_to}" if about.held_to else ""
+    held = f" {about.remarks}" if about.remarks else ""
     return f"{note}{run.system.title}, {about.domain}, {years}: daily product, maps, budgets, scores and report.{held}"
 
 

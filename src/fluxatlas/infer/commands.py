@@ -25,6 +25,10 @@ SeriesFiles = Annotated[
     Optional[list[str]],  # noqa: UP045
     typer.Option(help="Series of the atmosphere, gas=FILE; repeat. Otherwise the tables of fluxatlas."),
 ]
+StudentFile = Annotated[
+    Optional[Path],  # noqa: UP045
+    typer.Option("--student", help="Student of the members, to run in their place if it was accepted."),
+]
 StateOut = Annotated[Path, typer.Option(help="File for the state at the end.")]
 
 
@@ -46,6 +50,7 @@ def tile_command(
     dask_address: DaskAddress = None,
     memory_mb: Memory = None,
     series: SeriesFiles = None,
+    student: StudentFile = None,
 ) -> None:
     """Run one tile-year: fluxes and the state of its last day."""
     from ..grid import get_grid
@@ -62,6 +67,7 @@ def tile_command(
         year=year,
         settings=_settings(settings, workers, scheduler, dask_address, memory_mb),
         series=series or (),
+        student=student,
     )
     _tell(report)
 
@@ -82,6 +88,7 @@ def spinup(
     dask_address: DaskAddress = None,
     memory_mb: Memory = None,
     series: SeriesFiles = None,
+    student: StudentFile = None,
 ) -> None:
     """Run the years given, in order, and write only the state at the end."""
     from ..grid import get_grid
@@ -96,6 +103,7 @@ def spinup(
         repeat=repeat,
         settings=_settings(settings, workers, scheduler, dask_address, memory_mb),
         series=series or (),
+        student=student,
     )
     _tell(report)
 
@@ -114,6 +122,21 @@ def _settings(
 def _tell(report: Any) -> None:
     parts = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in report.seconds.items())
     print(f"{report.cells} cells, {report.cell_days:,} cell-days, {report.members} members: {parts}", file=sys.stderr)
+
+
+@app.command("student")
+def student_command(
+    member: Members,
+    samples: Annotated[Path, typer.Option(help="Synthetic samples: weather and soils to learn on.")],
+    output: Annotated[Path, typer.Option(help="File for the student.")],
+    errors: Annotated[Path, typer.Option(help="CSV file for its errors at the places held out.")],
+    settings: Settings = "{}",
+    checkpoint: Annotated[Optional[Path], typer.Option(help="Where to go on from after an interruption.")] = None,  # noqa: UP045
+) -> None:
+    """Distil one network that stands in for all members, and try it at places it never saw."""
+    from .student import make_student
+
+    make_student(member, samples, output, errors, _settings(settings, None, None, None, None), checkpoint)
 
 
 @app.command()

@@ -35,6 +35,7 @@ from .engine import Array, Engine, make_engine
 from .packing import pack
 from .sharing import Block
 from .state import EnsembleState
+from .statistics import places_of, several, uncertainty
 from .store import Store, sections
 
 PIECES_KEPT = 2
@@ -47,6 +48,7 @@ class Job:
 
     ``series`` are those of the atmosphere that the system's slow drivers need. ``hashes`` of members, attributes and
     forcing tell this job from an earlier one of the same paths, whose :class:`Context` a worker may still hold.
+    ``student`` is the file of the network that runs in place of the members; empty: they run.
     """
 
     tile: Tile
@@ -57,6 +59,7 @@ class Job:
     hashes: tuple[str, ...]
     store: Store | None = None
     series: tuple[AnnualSeries, ...] = ()
+    student: str = ""
 
 
 @dataclass
@@ -85,7 +88,8 @@ class Context:
     def __init__(self, job: Job) -> None:
         self.job = job
         self.members = [Member.load(path) for path in job.members]
-        self.engines: list[Engine] = [make_engine(job.settings.engine, member) for member in self.members]
+        networks = [Member.load(job.student)] if job.student else self.members
+        self.engines: list[Engine] = [make_engine(job.settings.engine, one) for one in networks]
         self.cells: ActiveCells = read_cells(job.attributes, job.tile, self.system)
         self._lock = Lock()
         self._pieces: dict[str, ForcingPiece] = {}
@@ -96,8 +100,7 @@ class Context:
 
     def places(self, flux: str) -> Array:
         """(member, 2): a and b of the standard deviation ``a + b |flux|`` between places; 0 where a member has none."""
-        lines = [member.meta.get("places", {}).get(flux, (0.0, 0.0)) for member in self.members]
-        return np.array(lines, np.float32)
+        return places_of(self.members, flux)
 
     def piece(self, path: str) -> ForcingPiece:
         """The piece at ``path``; the last two are kept, since threads may be in two years of a spin-up."""
@@ -144,7 +147,7 @@ class _BlockRun:
         self.statics = {name: np.ascontiguousarray(v[self.part]) for name, v in own.cells.statics.items()}
         self.states = [
             None if state is None else {k: np.ascontiguousarray(v[m]) for k, v in state.items()}
-            for m in range(len(own.members))
+            for m in range(len(own.engines))
         ]
         self.outcome = BlockResult(block, {})
         self.outcome.outside = dict.fromkeys(own.system.outputs, 0)
@@ -203,19 +206,24 @@ class _BlockRun:
         )
 
     def _members(self, drivers: dict[str, Array], piece: ForcingPiece, days: slice) -> dict[str, Array]:
-        """Outputs of all members (member, time, cell); the states move on."""
-        kept: dict[str, list[Array]] = {name: [] for name in self.own.system.outputs}
+        """Outputs of all members (member, time, cell), of a student one mean of what is no flux; the states move on."""
+        job, system = self.own.job, self.own.system
+        kept: list[dict[str, Array]] = []
         for m, engine in enumerate(self.own.engines):
             outputs, self.states[m] = engine.run(drivers, self.statics, self.states[m])
-            for name, values in kept.items():
-                if not np.isfinite(outputs[name]).all():
+            if job.student:
+                kept.append(several(outputs, system, len(self.own.members)))
+            else:
+                kept.append({name: outputs[name][None] for name in system.outputs})
+            for name, values in kept[-1].items():
+                if not np.isfinite(values).all():
+                    who, where = ("the student", job.student) if job.student else (f"member {m}", job.members[m])
                     raise InputError(
-                        f"member {m} gives '{name}' that is not finite in {piece.dates[days][0]:%Y-%m}",
-                        where=self.own.job.members[m],
+                        f"{who} gives '{name}' that is not finite in {piece.dates[days][0]:%Y-%m}",
+                        where=where,
                         hint="its weights or its scaler are broken, or the drivers are absurd: look at both",
                     )
-                values.append(outputs[name])
-        return {name: np.stack(values) for name, values in kept.items()}
+        return {name: np.concatenate([values[name] for values in kept]) for name in system.outputs}
 
     def _keep(self, store: Store, days: slice, outputs: dict[str, Array], sums: dict[str, Any]) -> None:
         """Ensemble statistics of the days into the store, sums over time into ``sums``."""
@@ -251,18 +259,3 @@ class _BlockRun:
         states = [state for state in self.states if state is not None]
         self.outcome.state = {name: np.stack([state[name] for state in states]) for name in states[0]}
         return self.outcome
-
-
-def uncertainty(values: Array, places: Array) -> Array:
-    """Standard uncertainty of the mean over members of ``values`` (member, ...) at a place.
-
-    The standard deviation over the members (n - 1), and what places differ by that are alike in all that is known:
-    ``a + b |value|`` by ``places`` (member, 2). NaN for one member that does not know the latter.
-    """
-    line = places.reshape(len(values), 2, *[1] * (values.ndim - 1))
-    between = ((line[:, 0] + line[:, 1] * np.abs(values)) ** 2).mean(axis=0)
-    if len(values) > 1:
-        between = between + values.var(axis=0, ddof=1)
-    elif not places.any():
-        return np.full(values.shape[1:], np.nan, np.float32)
-    return np.sqrt(between).astype(np.float32)

@@ -24,11 +24,13 @@ def of_tile(
     days: int,
     members: int,
     shape: Shape,
+    student: bool = False,
 ) -> int:
     """Peak bytes of a tile-year; what ``plan`` says and what inference checks before it starts.
 
     ``tile_cells`` and ``land_cells`` of the target grid, ``piece_cells`` of the source grid in the forcing piece;
-    ``shape`` of the networks. Work on a Dask cluster of its own is not counted.
+    ``shape`` of the networks, or of the one ``student`` of the members. Work on a Dask cluster of its own is not
+    counted.
     """
     blocks = len(make_blocks(land_cells, settings.block_cells, settings.workers))
     scheduler = choose_scheduler(settings.scheduler, settings.workers, blocks)
@@ -37,7 +39,7 @@ def of_tile(
         land_cells=land_cells,
         days=days,
         members=members,
-        state=shape.state,
+        state=shape.state // members if student else shape.state,  # one network has one
         working=shape.working(min(settings.time_chunk, days)),
         block=settings.block_cells,
         time_chunk=settings.time_chunk,

@@ -29,6 +29,7 @@ from .output import daily_names, write_tile
 from .sharing import choose_scheduler, make_blocks
 from .state import EnsembleState, read_state, write_state
 from .store import Store
+from .student import read_student
 
 PathLike = str | Path
 
@@ -57,15 +58,18 @@ def run_tile(
     year: int | None = None,
     settings: InferBlock | None = None,
     series: Sequence[str] = (),
+    student: PathLike | None = None,
 ) -> TileSummary:
     """Run one tile-year and write its fluxes to ``output`` and the state of its last day to ``state_out``.
 
     Without ``state_in`` the networks start from their initial state; ``series`` are files of the atmosphere,
-    ``gas=path``, to use instead of the tables of fluxatlas (:func:`fluxatlas.ingest.atmosphere.series_of`). Raises
+    ``gas=path``, to use instead of the tables of fluxatlas (:func:`fluxatlas.ingest.atmosphere.series_of`). An accepted
+    ``student`` of the members (:mod:`~fluxatlas.infer.student`) runs in their place. Raises
     :class:`MemberMismatchError`, :class:`InputError`, :class:`ConfigError`, :class:`GridError` or
     :class:`MemoryLimitError` before anything is written where the inputs do not fit each other or the memory.
     """
-    return TileJob(tile, [forcing], attributes, members, settings, series).tile_year(output, state_out, state_in, year)
+    job = TileJob(tile, [forcing], attributes, members, settings, series, student)
+    return job.tile_year(output, state_out, state_in, year)
 
 
 def spin_up(
@@ -78,9 +82,11 @@ def spin_up(
     repeat: int = 1,
     settings: InferBlock | None = None,
     series: Sequence[str] = (),
+    student: PathLike | None = None,
 ) -> TileSummary:
     """Run the years of ``forcing`` in the order given, ``repeat`` times over, and write only the last state."""
-    return TileJob(tile, list(forcing) * repeat, attributes, members, settings, series).spin_up(state_out)
+    job = TileJob(tile, list(forcing) * repeat, attributes, members, settings, series, student)
+    return job.spin_up(state_out)
 
 
 class TileJob:
@@ -94,6 +100,7 @@ class TileJob:
         members: Sequence[PathLike],
         settings: InferBlock | None,
         series: Sequence[str],
+        student: PathLike | None = None,
     ) -> None:
         if not members or not forcing:
             raise ConfigError(
@@ -105,8 +112,12 @@ class TileJob:
         self.network, self.system = loaded[0].network, loaded[0].system
         constraint = constraint_of(loaded, self.members)
         self.about = {"constraint": json.dumps(constraint, sort_keys=True)} if constraint else {}
+        self.hashes = [files.file_hash(path) for path in self.members]  # of what runs, and owns the state
+        self.student = read_student(student, self.hashes)
+        if self.student:
+            self.network, self.about["student"] = self.student.member.network, self.student.note
+            self.hashes = [files.file_hash(self.student.path)]
         self.series = series_of(self.system.slow, series)
-        self.hashes = [files.file_hash(path) for path in self.members]
         self.cells: ActiveCells = read_cells(attributes, tile, self.system)
         self.days = [dates_of(path) for path in self.forcing]
         self.blocks = make_blocks(len(self.cells), self.settings.block_cells, self.settings.workers)
@@ -124,6 +135,7 @@ class TileJob:
             days=max(map(len, self.days)),
             members=len(self.members),
             shape=self.network.shape,
+            student=self.student is not None,
         )
 
     @staticmethod
@@ -173,7 +185,8 @@ class TileJob:
         forcing, members = tuple(self.forcing), tuple(self.members)
         hashes = (*self.hashes, *(files.file_hash(path) for path in (self.attributes, *dict.fromkeys(forcing))))
         series = tuple(self.series.values())
-        job = Job(self.tile, forcing, self.attributes, members, self.settings, hashes, store, series)
+        student = self.student.path if self.student else ""
+        job = Job(self.tile, forcing, self.attributes, members, self.settings, hashes, store, series, student)
         workers, scheduler = self.settings.workers, self.scheduler
         try:
             found = run_blocks(job, self.blocks, state, workers=workers, scheduler=scheduler, title=title)
@@ -193,13 +206,15 @@ class TileJob:
         if results:
             return {k: np.concatenate([r.state[k] for r in results], axis=2) for k in results[0].state}
         return {
-            name: np.empty((len(self.members), layers, 0, numbers), np.float32)
+            name: np.empty((len(self.hashes), layers, 0, numbers), np.float32)
             for name, (layers, numbers) in self.network.state_shapes.items()
         }
 
     def _attrs(self, what: str, state_in: PathLike | None) -> dict[str, str]:
         inputs = {f"forcing {n}": path for n, path in enumerate(self.forcing)}
         inputs |= {"attributes": self.attributes, **{f"member {n}": path for n, path in enumerate(self.members)}}
+        if self.student:
+            inputs["student"] = self.student.path
         if state_in is not None:
             inputs["state"] = str(state_in)
         inputs |= {gas: given.source for gas, given in self.series.items() if not given.carried}

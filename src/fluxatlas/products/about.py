@@ -23,7 +23,8 @@ class About:
     """Facts of a run that its products carry; the default is for files that are made without a workflow.
 
     ``inputs`` are lines ``what: title. Citation``. ``constraint`` is what sums of the members' fluxes were held to in
-    training (``about`` of ``train/regional/target.nc``); the product takes it from its members.
+    training (``about`` of ``train/regional/target.nc``), ``student`` says that one network imitated the members, and
+    how well; the product takes both from its tiles.
     """
 
     run: str = "fluxatlas"
@@ -31,6 +32,7 @@ class About:
     synthetic: bool = False
     inputs: tuple[str, ...] = ()
     constraint: Mapping[str, Any] | None = None
+    student: str = ""
 
     def title(self, text: str) -> str:
         """``text`` as a title, which says so where the world is made up."""
@@ -42,7 +44,7 @@ class About:
 
     def to_json(self) -> str:
         """For a command line."""
-        found = {key: value for key, value in asdict(self).items() if key != "constraint" or value}
+        found = {key: value for key, value in asdict(self).items() if key not in ("constraint", "student") or value}
         return json.dumps(found, sort_keys=True, ensure_ascii=False)
 
     @property
@@ -58,6 +60,11 @@ class About:
             f"(preset {found['target_kind']}: {found['flux_meaning']}), {found['flux_sign']}; "
             f"region-years held out: {held or 'none'}."
         )
+
+    @property
+    def remarks(self) -> str:
+        """Sentences on how the networks came about, for a summary; empty where there is nothing to say."""
+        return " ".join(text for text in (self.held_to, self.student) if text)
 
     @classmethod
     def from_json(cls, text: str) -> About:

@@ -189,6 +189,7 @@ def _describe(file: Any, source: Daily, period: str, packing: tuple[float, float
         domain=about.domain,
         inputs="\n".join(about.inputs),
         **({"constraint": json.dumps(dict(about.constraint), sort_keys=True)} if about.constraint else {}),
+        **({"student": about.student} if about.student else {}),
         source=source.path.name,
         history=f"{source.attrs['history']}\n{_now()} fluxatlas {files.__version__} products cog",
     )

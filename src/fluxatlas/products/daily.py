@@ -58,7 +58,8 @@ def write_daily(
     described = get_system(system)
     model = _describe(paths, variable)
     provenance = _provenance(settings, described, paths)
-    told = replace(about or About(), constraint=_constraint(paths[0]))
+    constraint, student = _origin(paths[0])
+    told = replace(about or About(), constraint=constraint, student=student)
     attrs = metadata.dataset(variable, year, mosaic, described, settings, told, provenance)
     with files.atomic(output) as partial, netCDF4.Dataset(partial, "w", format="NETCDF4") as target:
         target.setncatts(attrs)
@@ -76,11 +77,11 @@ def _provenance(settings: ProductsBlock, system: System, paths: Sequence[Path]) 
     return files.provenance("products daily", {"system": system.key, **settings.model_dump(mode="json")}, inputs)
 
 
-def _constraint(path: Path) -> dict[str, Any] | None:
-    """What the members of a tile-year were held to beside sites; all tiles have the same members."""
+def _origin(path: Path) -> tuple[dict[str, Any] | None, str]:
+    """What the members of a tile-year were held to beside sites, and what is said of their student; all tiles have the
+    same."""
     with netCDF4.Dataset(path) as tile:
-        found: dict[str, Any] | None = json.loads(getattr(tile, "constraint", "null"))
-    return found
+        return json.loads(getattr(tile, "constraint", "null")), getattr(tile, "student", "")
 
 
 def _describe(paths: Sequence[Path], variable: str) -> dict[str, dict[str, Any]]:

@@ -165,7 +165,7 @@ def _words(variable: str, year: int, mosaic: Mosaic, system: System, about: Abou
     )
     source = [f"fluxatlas {__version__}, system {system.name}", *about.inputs]
     note = f"{SYNTHETIC_NOTE} " if about.synthetic else ""
-    summary += f" {about.held_to}" if about.held_to else ""
+    summary += f" {about.remarks}" if about.remarks else ""
     return {"summary": note + summary, "source": "\n".join(source)}
 
 

@@ -196,7 +196,7 @@ def _collection(
     start = min(item.common_metadata.start_datetime for item in items if item.common_metadata.start_datetime)
     end = max(item.common_metadata.end_datetime for item in items if item.common_metadata.end_datetime)
     text = [SYNTHETIC_NOTE] * about.synthetic + [f"{title}. Ensemble mean and spread, daily; means as maps."]
-    text += [about.held_to] * bool(about.held_to)
+    text += [about.remarks] * bool(about.remarks)
     text += [f"Made of: {'; '.join(about.inputs)}."] * bool(about.inputs)
     collection = pystac.Collection(
         id=name,

@@ -23,6 +23,7 @@ from .antecedent import Antecedent
 from .bounds import to_physical
 from .cells import make_cell
 from .sequence import Sizes
+from .several import Several
 from .told import Told
 from .totals import run_totals
 
@@ -38,7 +39,8 @@ class Architecture:
     not told them (see :mod:`fluxatlas.train.networks.told`). ``theta`` holds parameters and codes of the structure that
     the network is bound to; those left out are the defaults.
     ``head`` and ``options`` are names of the system's :class:`~fluxatlas.systems.protocols.NetworkParts`; those left
-    out are its defaults.
+    out are its defaults. ``members``: how many networks it imitates at once, a student (0: none;
+    :mod:`fluxatlas.train.networks.several`).
     """
 
     cell: str = "gru"
@@ -50,6 +52,7 @@ class Architecture:
     head: str = ""
     options: Mapping[str, str] = field(default_factory=dict)
     theta: Mapping[str, float] = field(default_factory=dict)
+    members: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -143,6 +146,11 @@ class HierarchicalNetwork(nn.Module):
         self.submodules = (*system.submodules[:-1], extended)
         inputs = [name for part in self.submodules for name in (*part.drivers, *part.upstream, *part.statics)]
         self.scaler = Scaler([*inputs, *(name for part in self.submodules for name in part.outputs)])
+        self.bounds = dict(self.network_parts.bounds)
+        if self.architecture.members:
+            several = Several(system, self.submodules, self.head, self.scaler, self.architecture.members)
+            self.submodules, self.head = several.submodules, several.head
+            self.bounds |= several.bounds
         priors = load_object(system.priors)()
         defaults = {name: prior.default for name, prior in priors.items()} | dict.fromkeys(system.choices, 0.0)
         self.theta: dict[str, float] = {**defaults, **self.architecture.theta}
@@ -299,7 +307,7 @@ class HierarchicalNetwork(nn.Module):
             self._require(known, [name for name in self.head.reads if name not in part.outputs])
             closed = self.head.physics(dict(zip(part.outputs, raw.unbind(dim=-1), strict=True)), known)
         for index, name in enumerate(part.outputs):
-            bound = self.network_parts.bounds.get(name)
+            bound = self.bounds.get(name)
             if name in closed:
                 value = closed[name]
             elif bound is None:

@@ -32,7 +32,7 @@ CELL_COSTS = {
 """Cost of inference and of training with each cell, of those with the GRU: benchmarks/results/cells.md; of the last two
 beside the Transformer, with a window of a year."""
 
-STUDENT = 1.4
+STUDENT = 1.6
 """Cost of inference with a student, of that with one member: it has one recurrent sub-module more
 (benchmarks/results/student.md)."""
 STUDENT_STEP = 250_000

@@ -19,7 +19,8 @@ from fluxatlas.paths import REPOSITORY
 PACKAGE = Path(fluxatlas.__file__).parent
 RULES = "\n".join(path.read_text() for path in sorted((REPOSITORY / "workflow" / "rules").glob("*.smk")))
 READ_BY = {
-    "infer": ("infer/*.py", "tiles/*.py"),
+    "infer": ("infer/*[!t].py", "infer/output.py", "tiles/*.py"),  # all but the next
+    "student": ("infer/student.py",),
     "spinup": ("infer/tile.py", "infer/kernel.py", "infer/blocks.py"),
     "pretrain": ("train/pretrain.py", "train/loop.py"),
     "finetune": ("train/adapt.py", "train/finetune.py", "train/splits.py", "train/loop.py"),
@@ -76,7 +77,8 @@ def test_what_the_stage_of_a_job_reads_is_handed_to_it(job) -> None:
 def test_only_what_changes_the_result_is_compared() -> None:
     block = InferBlock(workers=7, regrid="conservative")
     handed, recorded = leaves.handed(block, "infer"), leaves.recorded(block, "infer")
-    assert handed == block.model_dump(mode="json") and recorded == {"regrid": "conservative"}
+    own = {"student_steps", "student_seed"}  # of another job
+    assert handed == block.model_dump(mode="json", exclude=own) and recorded == {"regrid": "conservative"}
     settings = leaves.Settings("infer", handed, recorded)
     assert json.loads(settings) == handed and f"{settings}" == str(settings) and "workers" not in repr(settings)
     assert repr(settings) == 'infer {"regrid": "conservative"}'

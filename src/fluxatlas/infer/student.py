@@ -53,7 +53,7 @@ def make_student(
     kept = Path(checkpoint) if checkpoint else None
     distil.teach(student, lesson, settings.student_steps, settings.student_seed, kept, signature)
     made = Member(student, loaded[0].grid)
-    table = distil.judge(make_engine(settings.engine, made), loaded, lesson)
+    table = distil.judge(make_engine("auto", made), loaded, lesson)
     accepted = distil.is_accepted(table)
     made.meta = {
         "stage": "distil",

@@ -4,11 +4,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 CORES ?= all
 
-.PHONY: help env demo test lint tools bench docs pictures clean
+.PHONY: help env demo test slurm-test lint tools bench docs pictures clean
 
 help:
 	@echo "make demo   set up, then run the embedded default (config/config.yaml) from raw forcing to report"
 	@echo "make test   set up, then lint, check types and run the whole test suite"
+	@echo "make slurm-test  set up, then try the profile slurm on a SLURM of three nodes on this host (Debian, root); it goes again"
 	@echo "make bench  set up, then run every benchmark (benchmarks/), each beside its competitor"
 	@echo "make docs   set up, then build the site of the documentation into build/docs, warnings as errors"
 	@echo "make pictures  after make demo: make the pictures of the documentation from it, in headless Chromium"
@@ -47,6 +48,9 @@ test: env tools
 	{ $(LINT); } & \
 	OMP_NUM_THREADS=1 PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder --max-worker-restart 0 --durations 30 --durations-min 5; \
 	tests=$$?; wait $$! || { echo "format, lint or types failed, see above"; exit 1; }; exit $$tests
+
+slurm-test: env
+	$(BIN)/python tests/slurm/lost_driver.py
 
 bench: env
 	@for script in $(filter-out benchmarks/machine.py,$(wildcard benchmarks/*.py)); do \

@@ -110,11 +110,11 @@ def test_a_running_dask_cluster_gives_the_same(base: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_living_cluster_forgets_members_that_were_trained_again(base: Path, tmp_path: Path) -> None:
+def test_a_living_cluster_elsewhere_forgets_members_that_were_trained_again(base: Path, tmp_path: Path, monkeypatch):
     """The worker may hold what it read of the same paths before; the truth is a run without the cluster."""
     from distributed import LocalCluster
 
-    member = tmp_path / "0.pt"
+    member = Path("0.pt")  # the worker was started in another folder
 
     def state(name: str, address: str) -> xr.Dataset:
         spin_up(
@@ -128,6 +128,7 @@ def test_a_living_cluster_forgets_members_that_were_trained_again(base: Path, tm
         return world.decode(tmp_path / name)
 
     with LocalCluster(n_workers=1, threads_per_worker=1, processes=True, dashboard_address=None) as cluster:
+        monkeypatch.chdir(tmp_path)
         world.write_member(member, 0, grid=GRID.name)
         first = state("first.nc", cluster.scheduler_address)
         world.write_member(member, 1, grid=GRID.name)

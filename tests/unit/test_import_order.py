@@ -28,6 +28,7 @@ ORDER = (
         "files",
         "freshness",
         "retries",
+        "slurm",
         "braces",
         "variables",
     ),

@@ -217,6 +217,27 @@ def test_an_unreachable_dask_cluster_is_named(good: Path, tmp_path: Path, monkey
     assert error.where == "tcp://127.0.0.1:1"
 
 
+def test_a_dask_cluster_without_workers_gives_up_in_words(good: Path, tmp_path: Path, monkeypatch) -> None:
+    from distributed import LocalCluster
+
+    monkeypatch.setattr(blocks, "WORKER_SECONDS", 0.3)
+    with LocalCluster(n_workers=0, processes=False, dashboard_address=None) as cluster:
+        settings = InferBlock(dask_address=cluster.scheduler_address)
+        error = refused(good, tmp_path, InputError, "no Dask worker is there for 1 block of cells", settings=settings)
+    assert "dask worker inproc" in error.hint
+
+
+@pytest.mark.parametrize("address", ["tcp://10.1.2.3:8786", "10.1.2.3:8786", "tcp://0.0.0.0:8786", "tcp://node7:8786"])
+def test_a_dask_address_that_anyone_can_reach_is_refused(address: str) -> None:
+    with pytest.raises(ValueError, match="leaves this machine without encryption"):
+        InferBlock(dask_address=address)
+
+
+@pytest.mark.parametrize("address", ["", "tls://node7:8786", "tcp://127.0.0.1:1", "localhost:8786", "tcp://[::1]:8786"])
+def test_a_dask_address_that_is_encrypted_or_of_this_machine_is_taken(address: str) -> None:
+    assert InferBlock(dask_address=address).dask_address == address
+
+
 def test_settings_are_checked_and_errors_end_without_traceback(good: Path, tmp_path: Path) -> None:
     arguments = ["--tile", "N38W124", "--tile-size", "2", "--grid", "0.5deg", "--year", "2001"]
     arguments += ["--forcing", str(good / "2001.nc"), "--attributes", str(good / "attributes.nc")]

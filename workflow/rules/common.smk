@@ -18,6 +18,7 @@ from fluxatlas.freshness import years_record
 from fluxatlas.hashes import settings_hash
 from fluxatlas.retries import ceilings, grown
 from fluxatlas.run import Run, commands_on_path
+from fluxatlas.slurm import check_first as check_slurm_first
 from fluxatlas.stages import STAGE_VERSIONS
 from fluxatlas.yaml_text import read_keys
 
@@ -194,6 +195,11 @@ def check_first():
     What was found is kept by the hash of the configuration, so that a run that goes on is not checked again.
     """
     whole = any(job.rule.name == "all" for job in workflow.dag.targetjobs)
+    if not workflow.touch:
+        try:
+            check_slurm_first(workflow, Path(RUN.paths("check", "slurm.txt")))
+        except FluxAtlasError as problem:
+            raise WorkflowError(str(problem)) from None
     if not whole or workflow.touch:
         return
     settings = RUN.config.model_dump(mode="json")

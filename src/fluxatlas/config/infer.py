@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ipaddress
 from typing import Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from .base import Block
 from .leaves import leaf
@@ -40,7 +42,8 @@ class InferBlock(Block):
     )
     """How blocks share the cores of a job; 'auto': threads for up to 8 workers, else processes."""
     dask_address: str = Field("", json_schema_extra=leaf(changes="speed"))
-    """Address of a running Dask scheduler that sees the same files; empty: the cores of the job are used."""
+    """Address of a running Dask scheduler that sees the same files: tls://host:port, or tcp:// on this machine alone,
+    since who reaches it can run code; empty: the cores of the job are used."""
     memory_mb: int = Field(4000, ge=500, json_schema_extra=leaf(changes="speed"))
     """Memory a job may use; a job that is predicted to need more is refused before it starts."""
     chunk_days: int = Field(73, ge=1, le=366, json_schema_extra=leaf(changes="speed"))
@@ -51,3 +54,21 @@ class InferBlock(Block):
     """Codec of the files; 'zlib' is larger and slower but every reader knows it."""
     compression_level: int = Field(3, ge=1, le=9, json_schema_extra=leaf(changes="speed"))
     """Effort of the codec."""
+
+    @field_validator("dask_address")
+    @classmethod
+    def _not_open(cls, address: str) -> str:
+        parts = urlsplit(address if "://" in address else f"tcp://{address}")
+        if address and parts.scheme not in ("tls", "wss", "inproc") and not _is_loopback(parts.hostname or ""):
+            raise ValueError(
+                f"'{address}' leaves this machine without encryption, and who reaches it can run code as you:"
+                " start scheduler and workers with certificates (dask scheduler --protocol tls) and give tls://host:port"
+            )
+        return address
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

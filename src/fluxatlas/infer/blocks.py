@@ -5,15 +5,19 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
-from ..errors import FluxAtlasError, InputError
+from ..errors import FluxAtlasError, InputError, MemoryLimitError, counted
 from .kernel import BlockResult, Job, run_block
 from .sharing import Block
 from .state import EnsembleState
 
 CONNECT_SECONDS = 20.0
+WORKER_SECONDS = 300.0
+"""After this time without the end of a block workers are counted; where there is none, the job gives up."""
 
 
 class Progress:
@@ -74,7 +78,7 @@ def _on_cores(job: Job, tasks: list[Any], workers: int, scheduler: str, progress
 
 
 def _on_cluster(job: Job, tasks: list[Any], progress: Progress) -> Iterator[BlockResult]:
-    from distributed import Client, as_completed
+    from distributed import Client, KilledWorker, wait
 
     address = job.settings.dask_address
     try:
@@ -83,11 +87,39 @@ def _on_cluster(job: Job, tasks: list[Any], progress: Progress) -> Iterator[Bloc
         hint = "start one with `dask scheduler` and `dask worker`, or leave infer.dask_address empty"
         raise InputError(f"no Dask scheduler answers ({problem})", where=address, hint=hint) from problem
     with client:
-        client.run(_one_thread)
-        futures = [client.submit(run_block, job, *task, pure=False) for task in tasks]
-        for future in as_completed(futures):
-            yield future.result()
-            progress.step()
+        job = _absolute(job)
+        waiting = {client.submit(_run_alone, job, *task, pure=False) for task in tasks}
+        while waiting:
+            try:
+                done, waiting = wait(waiting, timeout=WORKER_SECONDS, return_when="FIRST_COMPLETED")
+            except TimeoutError:
+                if client.nthreads():
+                    continue
+                hint = f"start some with `dask worker {address}`, and make the files again; or empty infer.dask_address"
+                what = f"no Dask worker is there for {counted(len(waiting), 'block')} of cells"
+                raise InputError(what, where=address, hint=hint) from None
+            for future in done:
+                try:
+                    yield future.result()
+                except KilledWorker as problem:
+                    hint = "give workers more memory (--memory-limit), or lower infer.time_chunk and infer.block_cells"
+                    raise MemoryLimitError(
+                        f"Dask workers died of a block ({problem})", where=address, hint=hint
+                    ) from None
+                progress.step()
+
+
+def _run_alone(job: Job, block: Block, begin: EnsembleState | None) -> BlockResult:
+    """:func:`run_block` on a worker that may have come after the others."""
+    _one_thread()
+    return run_block(job, block, begin)
+
+
+def _absolute(job: Job) -> Job:
+    """``job`` for workers that were started in another folder."""
+    store = job.store and replace(job.store, folder=str(Path(job.store.folder).absolute()))
+    forcing, members = (tuple(str(Path(path).absolute()) for path in paths) for paths in (job.forcing, job.members))
+    return replace(job, forcing=forcing, members=members, attributes=str(Path(job.attributes).absolute()), store=store)
 
 
 def _one_thread() -> None:

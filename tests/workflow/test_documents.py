@@ -17,6 +17,7 @@ from fluxatlas.config.model import Config
 from fluxatlas.fetch.recipe import Recipe
 from fluxatlas.ingest.declaration import RULES, STEPS, CanonicalVariable, DeclaredMapping, RawVariable, parse_mapping
 from fluxatlas.paths import REPOSITORY
+from fluxatlas.progress import rules_by_stage
 
 PAGES = [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
 FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -57,6 +58,8 @@ def test_yaml_blocks_are_read_by_what_reads_them(text: str) -> None:
         assert Recipe.model_validate(data)
     elif "raw" in data:
         assert parse_mapping(text.encode(), "documented")
+    elif "set-resources" in data:
+        assert set(data["set-resources"]) <= set(rules_by_stage(REPOSITORY / "workflow" / "rules"))
     else:
         assert set(data) <= set(Config.model_fields)
         base = yaml.safe_load((REPOSITORY / "config/examples/walnut_gulch_2008.yaml").read_text())

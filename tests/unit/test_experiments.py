@@ -11,6 +11,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
+from fluxatlas.config import load
 from fluxatlas.config.experiments import ExperimentsBlock
 from fluxatlas.config.train import TrainBlock
 from fluxatlas.errors import ConfigError, InputError
@@ -260,7 +261,13 @@ def test_scores_are_those_of_the_days_put_together() -> None:
     assert found["rmse"] == pytest.approx(np.sqrt(days["e"].mean()))
     assert found["nrmse"] == pytest.approx(found["rmse"] / days["o"].mean())
     assert found["r2"] == pytest.approx(1 - days["e"].sum() / ((days["o"] - days["o"].mean()) ** 2).sum())
-    assert found["bias"] == pytest.approx((days["p"] - days["o"]).mean()) and found["seasonal_r2"] == 0.5
+    error = days["p"] - days["o"]
+    centred = error - error.groupby(days["site"]).transform("mean")
+    assert found["ubrmse"] == pytest.approx(np.sqrt((centred**2).mean()))
+    assert found["site_ubrmse_q50"] == pytest.approx(
+        np.sqrt((centred**2).groupby(days["site"]).mean()[["b", "c"]].median())
+    )
+    assert found["bias"] == pytest.approx(error.mean()) and found["seasonal_r2"] == 0.5
     own = [1 - g["e"].sum() / ((g["o"] - g["o"].mean()) ** 2).sum() for site, g in groups if site != "a"]  # a is short
     assert found["site_r2_q25"] == pytest.approx(np.percentile(own, 25)) and found["site_r2_q50"] == pytest.approx(
         np.mean(own)
@@ -304,7 +311,9 @@ def test_the_interval_is_that_of_the_mean_over_seeds_and_the_table_is_drawn(tmp_
     assert not (tmp_path / "other.csv").exists()
 
 
-@pytest.mark.parametrize(("model", "split"), [("mean", "space"), ("trees", "time"), ("process", "space")])
+@pytest.mark.parametrize(
+    ("model", "split"), [("mean", "space"), ("trees", "time"), ("forest", "time"), ("process", "space")]
+)
 def test_references_are_judged_on_the_same_days(model: str, split: str) -> None:
     table = run_experiment(Experiment(split, "1", model, "none", 0), SITES, SAMPLES, TOY, SETTINGS, 3, "4km")
     assert list(table.columns) == list(COLUMNS) and set(table["site"]) == set(SITES.sites)
@@ -314,6 +323,33 @@ def test_references_are_judged_on_the_same_days(model: str, split: str) -> None:
         assert scores["rmse"] < 1e-5  # the towers are made by it
     else:
         assert scores["r2"] < 0 if model == "mean" else scores["r2"] > 0.5
+
+
+def test_another_output_than_the_first_flux_is_judged_where_it_is_measured() -> None:
+    """The process model makes the towers: it has no error in whatever is named; a variable nobody measures is said."""
+    one = Experiment("space", "1", "process", "none", 0)
+    targets = {name: series(12, 2).targets[name] for name in ("nee", "gpp")}
+    both = SiteData((replace(SITES.sets[0], targets=targets),))
+    table = run_experiment(one, both, SAMPLES, TOY, SETTINGS, 3, "4km", target="gpp")
+    assert set(table["target"]) == {"gpp"} and experiment_scores(table, 30)["rmse"] < 1e-5
+    assert table.set_index("site").loc["s3", "observed_mean"] == pytest.approx(targets["gpp"][:, 3].mean(), rel=1e-5)
+    with pytest.raises(InputError, match="no site has weather and 'gpp'"):
+        run_experiment(one, SITES, SAMPLES, TOY, SETTINGS, 3, "4km", target="gpp")
+
+
+def test_a_target_that_no_site_can_measure_is_refused_with_the_configuration() -> None:
+    others = {"forcing": {"source": "synthetic_earth"}, "period": {"start": 2001, "end": 2001}}
+
+    def refused(**block: object) -> str:
+        with pytest.raises(ConfigError) as told:
+            load({"system": "soil_moisture_energy", "experiments": block, **others})
+        return str(told.value)
+
+    wrong = refused(target="swc05m")
+    assert "experiments.target: unknown measured output 'swc05m'; did you mean 'swc05'" in wrong
+    corrected = refused(target="swc05", transfers=["finetune", "residual"])
+    assert "'residual' corrects 'hfls' alone, not 'swc05'; leave it out" in corrected
+    assert "evspsbl" in refused(target="evspsbl")  # a product, but not measured
 
 
 def test_a_network_is_run_on_all_folds_and_effective_samples_are_kept() -> None:

@@ -11,7 +11,7 @@ from .leaves import leaf
 from .train import Cell
 
 Transfer = Literal["none", "finetune", "l2sp", "residual", "stacking", "reweighted", "adversarial"]
-Reference = Literal["process", "trees", "mean", "season"]
+Reference = Literal["process", "trees", "forest", "mean", "season"]
 SplitName = Literal["space", "time", "random"]
 
 
@@ -23,6 +23,8 @@ class ExperimentsBlock(Block):
 
     jobs = ("benchmark",)
 
+    target: str = Field("", json_schema_extra=leaf("experiment"))
+    """What is predicted and judged: an output of the system that sites measure; empty: its first flux."""
     models: tuple[Cell, ...] = Field(
         ("gru", "tcn"), min_length=1, json_schema_extra=leaf("benchmark", changes="inputs")
     )

@@ -45,6 +45,8 @@ def wrong_names(config: Config, system: System) -> list[str]:
             for name in config.train.knowledge
             if name in held
         ),
+        *_unknown("experiments.target", filter(None, [config.experiments.target]), system.measured, "measured output"),
+        *_corrections(config, system),
         *_strategy(config),
         *wrong_regional(config, system),
         *_unknown("train.head", filter(None, [config.train.head]), system.heads, "head"),
@@ -64,6 +66,13 @@ def wrong_names(config: Config, system: System) -> list[str]:
         *_forcing("forcing", config.forcing),
         *(_forcing("forcing.rain_pattern", config.forcing.rain_pattern) if config.forcing.rain_pattern else ()),
     ]
+
+
+def _corrections(config: Config, system: System) -> Iterator[str]:
+    block = config.experiments
+    for name in {"residual", "stacking"} & set(block.transfers):
+        if block.target not in ("", system.flux):
+            yield f"experiments.transfers: '{name}' corrects '{system.flux}' alone, not '{block.target}'; leave it out"
 
 
 def _strategy(config: Config) -> Iterator[str]:

@@ -31,6 +31,7 @@ def run(
     start: Annotated[Path | None, typer.Option(help="Pretrained network to begin with.")] = None,
     folds: Annotated[int, typer.Option(help="Parts the sites are split into.", min=2)] = 5,
     settings: Annotated[str, typer.Option(help="The block 'train' of the configuration as JSON.")] = "{}",
+    target: Annotated[str, typer.Option(help="Output that is judged; empty: the first flux.")] = "",
     grid: GridName = "4km",
     series: SeriesFiles = None,
     gap: Gap = 7,
@@ -53,7 +54,7 @@ def run(
     sites = read_sites(sites_attributes, sites_forcing, observations, declared, block.block_distance_km, known, gap)
     one = Experiment(split, share, model, transfer, number)
     first = Member.load(start) if start else None
-    table = run_experiment(one, sites, read_samples(samples, declared), declared, block, folds, grid, first)
+    table = run_experiment(one, sites, read_samples(samples, declared), declared, block, folds, grid, first, target)
     write_text(output, table.to_csv(index=False, float_format="%.8g"))
     typer.echo(f"wrote {output} after {time.monotonic() - begun:.1f} s", err=True)
 

@@ -13,7 +13,11 @@ from ..config.report import ReportBlock
 from ..style import COLORS, FAINT, house_style, model_name, save, unit
 from .references import REFERENCES
 
-SPLIT_NAMES = {"space": "unseen clusters of sites", "time": "later years", "random": "random days (leaks)"}
+SPLIT_NAMES = {
+    "space": "unseen clusters of sites",
+    "time": "later years",
+    "random": "random days (optimistic, no claim)",
+}
 TRANSFER_NAMES = {
     "none": "observations alone",
     "finetune": "fine-tuned",

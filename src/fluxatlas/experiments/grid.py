@@ -58,7 +58,7 @@ def _references(block: ExperimentsBlock) -> Iterator[Experiment]:
     for split, reference in product(block.splits, block.references):
         shares = block.shares[:1] if reference == "process" else block.shares
         for share in shares:
-            chance = reference == "trees" or (share < 1 and reference != "process")
+            chance = reference in ("trees", "forest") or (share < 1 and reference != "process")
             for number in range(block.seeds if chance else 1):
                 yield Experiment(split, f"{share:g}", reference, SCRATCH, number)
 

@@ -37,11 +37,11 @@ COLUMNS = (
 cycle sums over calendar months; ``towers``: number of sites that were learnt from; ``seconds``: of the whole fold."""
 
 
-def with_weather(sites: SiteData) -> SiteData:
-    """The sites that the whole network can run at; raises :class:`InputError` where there are none."""
-    sets = tuple(part for part in sites.sets if part.modules is None)
-    if not sets:
-        raise InputError("no site has weather", hint="experiments need sites with meteorology")
+def with_weather(sites: SiteData, target: str) -> SiteData:
+    """The sites that the whole network can run at; raises :class:`InputError` where none has ``target``."""
+    sets = tuple(part for part in sites.sets if part.modules is None and target in part.targets)
+    if not sets or not SiteData(sets).count(target).any():
+        raise InputError(f"no site has weather and '{target}'", hint="experiments need sites with meteorology")
     return SiteData(sets)
 
 
@@ -54,27 +54,32 @@ def run_experiment(
     folds: int,
     grid: str,
     start: Member | None = None,
+    target: str = "",
 ) -> pd.DataFrame:
     """All folds of an experiment, a row per site and fold (:data:`COLUMNS`).
+
+    ``target`` is the output that is judged and the folds are made of (empty: the first flux of the system); networks
+    learn from all that the sites of a fold measure, references from the target alone.
 
     ``start`` is the network that has learnt from ``samples``; None for references and :data:`SCRATCH`. Networks are not
     told the parameters of the process model. Raises :class:`ConfigError` for an unknown model, and as
     :func:`fluxatlas.experiments.folds.make_folds` and fine-tuning.
     """
-    sites, rows, known = with_weather(sites), [], None
+    target = target or system.flux
+    sites, rows, known = with_weather(sites, target), [], None
     if one.model in REFERENCES:
-        known = reference(one.model, sites, system)
+        known = reference(one.model, sites, system, target)
     else:
         settings = read_settings(TrainBlock, settings.model_dump_json(), cell=one.model, code=0)
-    made = make_folds(sites, system.flux, one.split, float(one.share), folds, settings, one.number)
+    made = make_folds(sites, target, one.split, float(one.share), folds, settings, one.number)
     for number, fold in enumerate(made):
         begun = time.monotonic()
-        found = predictions(one, fold, sites, samples, system, settings, grid, start, known)
+        found = predictions(one, fold, sites, samples, system, settings, grid, start, known, target)
         about: dict[str, Any] = {"split": one.split, "share": one.share, "model": one.model, "transfer": one.transfer}
-        about |= {"number": one.number, "fold": number, "towers": len(fold.towers), "target": system.flux}
+        about |= {"number": one.number, "fold": number, "towers": len(fold.towers), "target": target}
         about |= {"effective_samples": np.nan if known else effective_samples(one, fold, samples, system, settings)}
         about |= {"seconds": time.monotonic() - begun}
-        rows += [about | row for row in site_rows(sites, system.flux, fold, found)]
+        rows += [about | row for row in site_rows(sites, target, fold, found)]
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
@@ -88,14 +93,15 @@ def predictions(
     grid: str,
     start: Member | None = None,
     known: Predictor | None = None,
+    target: str = "",
 ) -> list[FloatArray]:
-    """The flux (time, site) of each set, by a model that has seen what ``fold`` does not hide; ``known`` makes that of
-    a reference."""
+    """The ``target`` (time, site) of each set, by a model that has seen what ``fold`` does not hide; ``known`` makes
+    that of a reference."""
     if known:
         return known(fold.unused, settings.seed + one.number)
     member, block, phases = prepared(one, samples, system, settings, grid, start)
     tuned, _, _ = finetune(member, samples, sites, block, one.number, phases=phases, split=fold.split)
-    return [predict(tuned.network, part)[system.flux] for part in sites.sets]
+    return [predict(tuned.network, part)[target or system.flux] for part in sites.sets]
 
 
 def prepared(

@@ -21,15 +21,18 @@ TABLE = (
 QUARTILES = (25, 50, 75)
 DRAWS = 2000
 """Sets of sites, drawn with replacement, of which intervals over sites are made."""
+IN_UNITS = ("rmse", "ubrmse", "bias", "site_rmse_q50", "site_ubrmse_q50")
+"""Scores in the unit of the target."""
 
 
 def experiment_scores(rows: pd.DataFrame, minimum_days: int) -> dict[str, float]:
     """Scores of one experiment (rows of one seed, all folds).
 
-    Over all test days: ``rmse``, ``nrmse`` (by the absolute mean of the observations), ``r2`` (1 - squared error /
-    squared departure from the mean of all) and ``bias`` (predicted - observed). ``site_r2_q25, _q50, _q75`` and
-    ``site_rmse_q50``: over sites with ``minimum_days``. ``between_r2``: means of sites. ``seasonal_r2``: mean seasonal
-    cycles (calendar months less their mean) of all sites. ``effective_samples`` and ``seconds`` are means over folds.
+    Over all test days: ``rmse``, ``ubrmse`` (of what departs from the mean error of a site), ``nrmse`` (by the absolute
+    mean of the observations), ``r2`` (1 - squared error / squared departure from the mean of all) and ``bias``
+    (predicted - observed). ``site_r2_q25, _q50, _q75``, ``site_rmse_q50`` and ``site_ubrmse_q50``: over sites with
+    ``minimum_days``. ``between_r2``: means of sites. ``seasonal_r2``: mean seasonal cycles (calendar months less their
+    mean) of all sites. ``effective_samples`` and ``seconds`` are means over folds.
     ``r2_sites_low, _high`` and ``site_r2_q50_low, _high``: 90 % interval of other sites (:func:`over_sites`).
     """
     n, o, p = (rows[name].to_numpy(float) for name in ("n", "observed_mean", "predicted_mean"))
@@ -37,8 +40,10 @@ def experiment_scores(rows: pd.DataFrame, minimum_days: int) -> dict[str, float]
     mean = np.average(o, weights=n)
     spread = float((n * (variance + (o - mean) ** 2)).sum())
     rmse = float(np.sqrt(np.average(error, weights=n)))
+    unbiased = np.maximum(error - (p - o) ** 2, 0)
     found = {
         "rmse": rmse,
+        "ubrmse": float(np.sqrt(np.average(unbiased, weights=n))),
         "nrmse": rmse / abs(mean) if mean else np.nan,
         "r2": _skill(float((n * error).sum()), spread),
         "bias": float(np.average(p - o, weights=n)),
@@ -50,6 +55,7 @@ def experiment_scores(rows: pd.DataFrame, minimum_days: int) -> dict[str, float]
         own = 1 - error[long] / variance[long]
         found |= {f"site_r2_q{q}": float(np.percentile(own, q)) for q in QUARTILES}
         found["site_rmse_q50"] = float(np.sqrt(np.median(error[long])))
+        found["site_ubrmse_q50"] = float(np.sqrt(np.median(unbiased[long])))
         found |= interval("site_r2_q50", np.median(over_sites(own), axis=1))
     moments = over_sites(np.stack([n, n * o, n * (variance + o**2), n * error], axis=1)).sum(axis=1).T
     with np.errstate(divide="ignore", invalid="ignore"):  # draws of one site without spread
@@ -96,7 +102,7 @@ def score_table(rows: pd.DataFrame, minimum_days: int) -> pd.DataFrame:
         for score in table.columns[table.notna().any()]:
             values = table[score].dropna().to_numpy(float)
             half = _half_width(values)
-            own = {"rmse": unit, "site_rmse_q50": unit, "bias": unit, "seconds": "s"}.get(score, "1")
+            own = "s" if score == "seconds" else unit if score in IN_UNITS else "1"
             value = float(values.mean())
             found.append(
                 {**about, "score": score, "value": value, "low": value - half, "high": value + half, "unit": own}

@@ -326,6 +326,12 @@ class System:
         return self.fluxes[0].variable
 
     @property
+    def measured(self) -> tuple[str, ...]:
+        """Outputs, single days of which sites measure."""
+        days = {kind.variable for kind in self.observations if kind.support == "day"}
+        return tuple(name for name in dict.fromkeys((self.flux, *self.outputs)) if name in days)
+
+    @property
     def shown_flux(self) -> Flux:
         """The flux that maps and charts show."""
         return self.get_flux(self.shown or self.flux)

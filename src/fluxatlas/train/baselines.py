@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -37,6 +38,23 @@ from .sites import SiteData
 
 RUNNING_MEANS = (7, 30, 90)
 """Days of the running means the trees are given."""
+
+Learner = Callable[[int], Any]
+"""A regressor of scikit-learn that takes NaN, made from a seed."""
+
+
+def boosted_trees(seed: int) -> HistGradientBoostingRegressor:
+    """The learner of the baseline ``trees``."""
+    return HistGradientBoostingRegressor(max_iter=150, learning_rate=0.08, max_leaf_nodes=16, random_state=seed)
+
+
+def random_forest(seed: int) -> Any:
+    """Ten trees of at least four days a leaf and depth 20: the sizes of the published emulator of energy fluxes (Han et
+    al. 2025, ESSD 17, 7101), as read from its repository."""
+    from sklearn.ensemble import RandomForestRegressor
+
+    return RandomForestRegressor(10, max_depth=20, min_samples_split=10, min_samples_leaf=4, random_state=seed)
+
 
 LEAST_OBSERVATIONS = 30
 """Observed days below which trees and ridge are not trained for a variable."""
@@ -157,11 +175,12 @@ def tree_predictions(
     hidden: Sequence[Mask],
     system: System,
     seed: int,
+    learner: Learner = boosted_trees,
 ) -> list[dict[str, FloatArray]]:
     """Predictions (time, site) of trees of variables ``names`` on observed days of each set, grown on what is not
     ``hidden`` (time, site); ``features`` are those of :func:`tree_features` for each set."""
     made = {name: _rows(name, features, sites, hidden, system) for name in names}
-    models = {name: _grow(rows, seed) for name, rows in made.items() if rows is not None}
+    models = {name: _grow(rows, learner(seed)) for name, rows in made.items() if rows is not None}
     return _predictions(models, features, sites)
 
 
@@ -205,11 +224,12 @@ def _rows(
     return predictors, values, weights, block
 
 
-def _grow(rows: Rows, seed: int) -> Predictor:
+def _grow(rows: Rows, model: Any) -> Predictor:
+    """What ``model`` of scikit-learn predicts once it is fitted."""
     predictors, values, weights, _ = rows
     predictors[:, np.isnan(predictors).all(axis=0)] = 0.0  # known at no training site: a constant is never split on
-    model = HistGradientBoostingRegressor(max_iter=150, learning_rate=0.08, max_leaf_nodes=16, random_state=seed)
-    return model.fit(predictors, values, sample_weight=weights).predict
+    predict: Predictor = model.fit(predictors, values, sample_weight=weights).predict
+    return predict
 
 
 def _predictions(

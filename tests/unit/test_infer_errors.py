@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ from fluxatlas.errors import (
 )
 from fluxatlas.grid import get_grid
 from fluxatlas.infer import blocks
+from fluxatlas.infer.kernel import Job
+from fluxatlas.infer.store import Store
 from fluxatlas.infer.tile import TileSummary, run_tile, spin_up
 
 TILE = get_grid("0.5deg").tile("N38W124", 2)
@@ -225,6 +228,16 @@ def test_a_dask_cluster_without_workers_gives_up_in_words(good: Path, tmp_path: 
         settings = InferBlock(dask_address=cluster.scheduler_address)
         error = refused(good, tmp_path, InputError, "no Dask worker is there for 1 block of cells", settings=settings)
     assert "dask worker inproc" in error.hint
+
+
+def test_workers_in_another_folder_are_told_whole_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    store, settings = Store("days", 4, 5, 5), InferBlock()
+    job = Job(TILE, ("f.nc",), "a.nc", ("0.pt",), settings, (), store)
+    told = blocks._absolute(replace(job, student="s.pt"))
+    paths = (*told.forcing, told.attributes, *told.members, told.student, told.store.folder)
+    assert paths == tuple(str(tmp_path / name) for name in ("f.nc", "a.nc", "0.pt", "s.pt", "days"))
+    assert blocks._absolute(job).student == ""
 
 
 @pytest.mark.parametrize("address", ["tcp://10.1.2.3:8786", "10.1.2.3:8786", "tcp://0.0.0.0:8786", "tcp://node7:8786"])

@@ -119,7 +119,8 @@ def _absolute(job: Job) -> Job:
     """``job`` for workers that were started in another folder."""
     store = job.store and replace(job.store, folder=str(Path(job.store.folder).absolute()))
     forcing, members = (tuple(str(Path(path).absolute()) for path in paths) for paths in (job.forcing, job.members))
-    return replace(job, forcing=forcing, members=members, attributes=str(Path(job.attributes).absolute()), store=store)
+    attributes, student = (str(Path(path).absolute()) if path else "" for path in (job.attributes, job.student))
+    return replace(job, forcing=forcing, members=members, attributes=attributes, student=student, store=store)
 
 
 def _one_thread() -> None:

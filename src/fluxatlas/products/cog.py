@@ -1,17 +1,19 @@
 """Maps: monthly and annual means of the daily product as cloud-optimised GeoTIFFs with overviews.
 
-Means are made from the packed integers of the daily product (sums of integers are exact), band of rows by band of rows.
+Means are made from the packed integers of the daily product (sums of integers are exact), a band of rows of all maps at
+a time, so that no map is ever in memory as a whole: one of the globe at 1 km has 933 million cells.
 A cell without a single value in the period is nodata.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import netCDF4
 import numpy as np
@@ -21,6 +23,7 @@ import rasterio
 from rasterio.errors import RasterioError
 from rasterio.shutil import copy as rasterio_copy
 from rasterio.transform import Affine
+from rasterio.windows import Window
 
 from .. import files
 from ..config.products import ProductsBlock
@@ -42,6 +45,7 @@ class Daily:
     variable: str
     year: int
     months: npt.NDArray[np.int64]
+    shape: tuple[int, int]
     transform: Affine
     attrs: dict[str, Any]
 
@@ -49,6 +53,28 @@ class Daily:
     def packing(self) -> tuple[float, float]:
         """Scale and offset; 1 and 0 where the file is not packed."""
         return float(self.attrs.get("scale_factor", 1.0)), float(self.attrs.get("add_offset", 0.0))
+
+    def profile(self, settings: ProductsBlock) -> dict[str, Any]:
+        """The head of a plain GeoTIFF of a map: packed as the daily values are, or float32."""
+        packed = settings.map_type == "int16" and "scale_factor" in self.attrs
+        return {
+            "driver": "GTiff",
+            "height": self.shape[0],
+            "width": self.shape[1],
+            "count": 1,
+            "dtype": "int16" if packed else "float32",
+            "nodata": FILL if packed else float("nan"),
+            "crs": "EPSG:4326",
+            "transform": self.transform,
+            "bigtiff": "IF_SAFER",
+        }
+
+    def stored(self, mean: npt.NDArray[np.float64], dtype: str) -> npt.NDArray[Any]:
+        """Values of a map from a ``mean`` in packed units, as its ``dtype``."""
+        if dtype == "int16":
+            return np.where(np.isnan(mean), FILL, np.rint(mean)).astype(np.int16)
+        scale, offset = self.packing
+        return (mean * scale + offset).astype(np.float32)
 
 
 def write_maps(
@@ -61,12 +87,18 @@ def write_maps(
     """
     settings = settings or ProductsBlock()
     source = open_daily(daily, variable, year)
-    written = []
-    for name, mean in _means(source, settings.monthly, settings.chunks[1]):
-        path = Path(output_dir) / f"{name}.tif"
-        write_cog(path, mean, source, name.removeprefix(f"{variable}_"), settings)
-        written.append(path)
-    return written
+    months = range(1, 13) if settings.monthly else range(0)
+    periods = [*(f"{year}-{month:02d}" for month in months), f"{year}"]
+    paths = [Path(output_dir) / f"{variable}_{period}.tif" for period in periods]
+    with files.scratch(paths[-1]) as folder:
+        plain = [folder / path.name for path in paths]
+        checksums = _write_plain(plain, periods, source, settings)
+        for path, made, checksum in zip(paths, plain, checksums, strict=True):
+            with files.atomic(path) as partial:
+                _to_cog(made, partial, source.shape, settings)
+                _read_back(partial, checksum, settings.chunks[1], path)
+            made.unlink()
+    return paths
 
 
 def open_daily(path: PathLike, variable: str, year: int) -> Daily:
@@ -83,88 +115,84 @@ def open_daily(path: PathLike, variable: str, year: int) -> Daily:
     with netCDF4.Dataset(path) as file:
         whole = {name: getattr(file, name, "") for name in ("title", "source", "license", "history", "fluxatlas_about")}
         attrs = {**file[variable].__dict__, **whole}
-    return Daily(Path(path), variable, year, days.month.to_numpy().astype(np.int64), transform, attrs)
+    return Daily(
+        Path(path), variable, year, days.month.to_numpy().astype(np.int64), (len(lat), len(lon)), transform, attrs
+    )
 
 
-def _means(source: Daily, monthly: bool, rows: int) -> Iterator[tuple[str, npt.NDArray[np.float64]]]:
-    """Name and mean in packed units (lat, lon) of the year and each month; NaN where there is no value."""
-    with netCDF4.Dataset(source.path) as file:
-        file.set_auto_maskandscale(False)
-        raw = file[source.variable]
-        total, count = np.zeros(raw.shape[1:]), np.zeros(raw.shape[1:], np.int32)
-        for month in range(1, 13):
-            days = np.flatnonzero(source.months == month)
-            month_total, month_count = _sum(raw, slice(int(days[0]), int(days[-1]) + 1), rows)
-            total, count = total + month_total, count + month_count
-            if monthly:
-                yield f"{source.variable}_{source.year}-{month:02d}", _divide(month_total, month_count)
-    if not count.any():
+def _write_plain(plain: list[Path], periods: list[str], source: Daily, settings: ProductsBlock) -> list[int]:
+    """Write the means of ``periods`` (months, if any, then the year) as plain GeoTIFFs; checksums of their values.
+
+    A band of rows of all of them is made at a time. Raises :class:`InputError` where every value is missing.
+    """
+    profile = source.profile(settings)
+    checksums, any_value = [0] * len(plain), False
+    with ExitStack() as stack:
+        daily = stack.enter_context(netCDF4.Dataset(source.path))
+        daily.set_auto_maskandscale(False)
+        raw = daily[source.variable]
+        maps = [stack.enter_context(rasterio.open(path, "w", **profile)) for path in plain]
+        for file, period in zip(maps, periods, strict=True):
+            _describe(file, source, period, source.packing if profile["dtype"] == "int16" else None)
+        for rows in _bands(source.shape[0], settings.chunks[1]):
+            means = _means(raw, source, rows, months=len(plain) > 1)
+            for number, (file, mean) in enumerate(zip(maps, means, strict=True)):
+                values = source.stored(mean, profile["dtype"])
+                file.write(values, 1, window=Window.from_slices(rows, slice(0, source.shape[1])))
+                checksums[number] = crc32(np.ascontiguousarray(values).data, checksums[number])
+            any_value = any_value or bool(np.isfinite(means[-1]).any())
+    if not any_value:
         raise InputError("every value is missing", where=str(source.path), hint="make the daily product again")
-    yield f"{source.variable}_{source.year}", _divide(total, count)
+    return checksums
 
 
-def _sum(raw: netCDF4.Variable, days: slice, rows: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int32]]:
-    """Sum of the packed values over ``days`` and how many there are, shape (lat, lon)."""
-    fill = raw._FillValue
-    total, count = np.zeros(raw.shape[1:]), np.zeros(raw.shape[1:], np.int32)
-    for start in range(0, raw.shape[1], rows):
-        band = slice(start, min(start + rows, raw.shape[1]))
-        values = np.asarray(raw[days, band, :])
-        present = ~np.isnan(values) if fill != fill else values != fill
-        total[band] = np.where(present, values, 0).sum(axis=0, dtype=np.float64)
-        count[band] = present.sum(axis=0)
-    return total, count
+def _bands(height: int, rows: int) -> list[slice]:
+    return [slice(start, min(start + rows, height)) for start in range(0, height, rows)]
 
 
-def _divide(total: npt.NDArray[np.float64], count: npt.NDArray[np.int32]) -> npt.NDArray[np.float64]:
+def _means(raw: netCDF4.Variable, source: Daily, rows: slice, months: bool) -> list[npt.NDArray[np.float64]]:
+    """Means in packed units (lat, lon) of a band of ``rows``: of each month, if asked for, and of the year; NaN where
+    there is no value."""
+    shape = (rows.stop - rows.start, source.shape[1])
+    total, count, found = np.zeros(shape), np.zeros(shape, np.int64), []
+    for month in range(1, 13):
+        days = np.flatnonzero(source.months == month)
+        month_total, month_count = _sum(raw, slice(int(days[0]), int(days[-1]) + 1), rows)
+        total, count = total + month_total, count + month_count
+        if months:
+            found.append(_divide(month_total, month_count))
+    return [*found, _divide(total, count)]
+
+
+def _sum(raw: netCDF4.Variable, days: slice, rows: slice) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+    """Sum of the packed values of ``rows`` over ``days`` and how many there are, shape (lat, lon)."""
+    fill, values = raw._FillValue, np.asarray(raw[days, rows, :])
+    present = ~np.isnan(values) if fill != fill else values != fill
+    return np.where(present, values, 0).sum(axis=0, dtype=np.float64), present.sum(axis=0)
+
+
+def _divide(total: Any, count: Any) -> npt.NDArray[np.float64]:
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
-def write_cog(
-    path: PathLike, mean: npt.NDArray[np.float64], source: Daily, period: str, settings: ProductsBlock
-) -> None:
-    """Write one map (lat, lon), given in the packed units of ``source``, completely or not at all."""
-    scale, offset = source.packing
-    packed = settings.map_type == "int16" and "scale_factor" in source.attrs
-    values: npt.NDArray[Any]
-    if packed:
-        values = np.where(np.isnan(mean), FILL, np.rint(mean)).astype(np.int16)
-    else:
-        values = (mean * scale + offset).astype(np.float32)
-    profile = {
-        "driver": "GTiff",
-        "height": values.shape[0],
-        "width": values.shape[1],
-        "count": 1,
-        "dtype": values.dtype.name,
-        "nodata": FILL if packed else float("nan"),
-        "crs": "EPSG:4326",
-        "transform": source.transform,
-    }
-    with files.scratch(path) as folder:
-        plain = folder / "plain.tif"
-        with rasterio.open(plain, "w", **profile) as file:
-            file.write(values, 1)
-            _describe(file, source, period, (scale, offset) if packed else None)
-        with files.atomic(path) as partial:
-            _to_cog(plain, partial, values, settings)
-            _read_back(partial, values, Path(path))
-
-
-def _read_back(partial: Path, values: npt.NDArray[Any], path: Path) -> None:
-    """Raise :class:`FluxAtlasError` unless the map holds ``values``: GDAL may close a file on a full disk without a
-    word."""
+def _read_back(partial: Path, checksum: int, rows: int, path: Path) -> None:
+    """Raise :class:`FluxAtlasError` unless the map holds the values of ``checksum``: GDAL may close a file on a full
+    disk without a word."""
     try:
+        found = 0
         with rasterio.open(partial) as file:
-            same = np.array_equal(file.read(1), values, equal_nan=values.dtype.kind == "f")
+            for band in _bands(file.height, rows):
+                values = file.read(1, window=Window.from_slices(band, slice(0, file.width)))
+                found = crc32(np.ascontiguousarray(values).data, found)
             for level in range(len(file.overviews(1))):
                 with rasterio.open(partial, overview_level=level) as smaller:
-                    smaller.read(1)
+                    for band in _bands(smaller.height, BLOCK):
+                        smaller.read(1, window=Window.from_slices(band, slice(0, smaller.width)))
     except RasterioError as problem:
         raise FluxAtlasError(
             f"the map cannot be read back ({str(problem).replace(str(partial), path.name)})", where=str(path), hint=DISK
         ) from problem
-    if not same:
+    if found != checksum:
         raise FluxAtlasError("the map does not hold what was written", where=str(path), hint=DISK)
 
 
@@ -199,8 +227,8 @@ def _now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _to_cog(plain: Path, target: Path, values: npt.NDArray[Any], settings: ProductsBlock) -> None:
-    levels = max(1, int(np.ceil(np.log2(max(values.shape) / BLOCK))))
+def _to_cog(plain: Path, target: Path, shape: tuple[int, int], settings: ProductsBlock) -> None:
+    levels = max(1, int(np.ceil(np.log2(max(shape) / BLOCK))))
     rasterio_copy(
         plain,
         target,

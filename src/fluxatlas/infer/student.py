@@ -90,7 +90,7 @@ class Student:
 def read_student(path: str | Path | None, hashes: Sequence[str]) -> Student | None:
     """The student at ``path`` of the members with ``hashes``; None, with a message, for one that was not accepted.
 
-    Raises :class:`MemberMismatchError` for a file that is no student, or one of other members.
+    Raises :class:`MemberMismatchError` for a file that is not a student, or one of other members.
     """
     if not path:
         return None

@@ -79,7 +79,7 @@ def named(path: str | Path) -> tuple[str, int]:
     found = NAMES.fullmatch(Path(path).name)
     if not found:
         raise InputError(
-            "the name is none of a year of the simulation",
+            "the name is not that of a year of the simulation",
             where=str(path),
             hint="expected daily_ecmwf_{PREC,SOLR,TAIR,VAPR}_<year>.nc or CH4_emission_intensity_<year>.nc",
         )

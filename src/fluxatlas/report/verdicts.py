@@ -68,7 +68,7 @@ def judgement(protocols: pd.DataFrame, system: System) -> str:
     """One clause on the network at unseen sites; empty where it was not scored there.
 
     Bad is said to be bad: an R2 below zero, where the mean of all sites would do better, and every model that does
-    better on the same days. A difference whose interval holds zero is not called one, and a bound is no competitor.
+    better on the same days. A difference whose interval holds zero is not called one, and a bound is not a competitor.
     """
     rows = protocols[(protocols["target"] == system.flux) & (protocols["subset"] == "all")]
     rows = rows[rows["protocol"] == "balanced"]

@@ -5,7 +5,7 @@ GPP_NT_VUT_REF, RECO [g C m-2 d-1], TA_F [deg C], SW_IN_F, LW_IN_F [W m-2], VPD_
 [m s-1], the same as ``*_ERA``, LAI. Fluxes become means of periods; RECO is GPP_NT + NEE, not an estimate of its own.
 
 Weather is brought from months to days as gridded forcing is (:mod:`..disaggregation`): means of months stay, days are
-smooth and rain falls on every third day, so that these days are no weather that anybody had. Extremes follow from the
+smooth and rain falls on every third day, so that these days are not weather that anybody had. Extremes follow from the
 daytime mean of the reanalysis (:func:`weather.extremes`). Leaf area is the mean month of LAI. **Its rows are not in the
 order of their months** but in that of the names of months as text (1, 10, 11, 12, 2, ...), which shows in its season;
 they are put right, in years that have all twelve, and LAI of other years is left out.

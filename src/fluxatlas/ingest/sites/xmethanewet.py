@@ -47,7 +47,7 @@ def is_towers(names: Sequence[str]) -> bool:
 def read_file(path: str, encoding: str = "utf-8") -> pd.DataFrame:
     """Columns of the table as they are, indexed by row, with ``time`` and ``Site`` as in the list of sites (a dash).
 
-    Raises :class:`InputError` for an absent column, a time or a number that is none, or a row without a site.
+    Raises :class:`InputError` for an absent column, a time or a number that cannot be read, or a row without a site.
     """
     table = read_table(path, required=("TIMESTAMP", "Site", FLUX, FILLED), keep=WEATHER.__contains__, encoding=encoding)
     form = "%Y-%m-%d" if "-" in str(table["TIMESTAMP"].iloc[0]) else "%Y%m%d"

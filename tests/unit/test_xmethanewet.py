@@ -117,7 +117,7 @@ def test_emission_keeps_its_sign_or_is_turned(tmp_path: Path) -> None:
         ("daily_ecmwf_TAIR_1999.nc", "v", lambda v: v[:, :6], "not one variable has the shape"),
         ("CH4_emission_intensity_1999.nc", "CH4", lambda v: v, "'CH4_emission' is missing"),
         ("CH4_emission_intensity_1999.nc", "CH4_emission", lambda v: v[..., 0], "has the shape"),
-        ("daily_ecmwf_WIND_1999.nc", "v", lambda v: v, "the name is none of a year of the simulation"),
+        ("daily_ecmwf_WIND_1999.nc", "v", lambda v: v, "the name is not that of a year of the simulation"),
         ("daily_ecmwf_TAIR_1999.nc", "v", lambda v: v * np.nan, "the year holds no value"),
         ("daily_ecmwf_TAIR_1999.nc", "v", lambda v: v + 273.15, "possible are"),
     ],

@@ -96,7 +96,7 @@ def protocols_section(table: pd.DataFrame, system: System) -> Section:
         note += f" A perfect model would reach {fixed(best)}, given the errors that the observations state."
     if set(BOUNDS) & set(table["model"]):
         note += (
-            " A bound has seen what it predicts: it says what the site's own record would give, and is not a competitor."
+            " A bound has seen what it predicts: it says what the site's own record would give, not what a model can."
         )
     return Section("How good is it at a place that nobody has measured?", note, pd.DataFrame(rows))
 

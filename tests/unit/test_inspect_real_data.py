@@ -29,7 +29,6 @@ CARDAMOM = "flux_towers/CARDAMOM-framework_CARDAMOM_v2.2/validation_data"
 CAPACITY = "static/geco-bern_FluxDataKit/ancillary_data/field_capacity/field_capacity.tif"
 DOCUMENTS = ("*.md", "*LICENSE*", "*MANIFEST.tsv", "*/DESCRIPTION", "*/README", "*.cff", "*eadme.txt", "*README.txt")
 
-WINDLESS = ("AU-ASM", "CH-Dav", "DK-Sor", "FI-Hyy")
 # pattern (the first that fits counts) -> format and status
 EXPECTED: list[tuple[str, str, str]] = [
     ("flux_towers/gregory*/metadata_ebc_filt.csv", "site-list", "part"),
@@ -42,8 +41,6 @@ EXPECTED: list[tuple[str, str, str]] = [
     (f"{EU}/FLUXNET2015FULLSETCODETABLE.csv", "documentation", "not_input"),
     (f"{EU}/*.csv", "site-list", "part"),
     (f"{TOWERS}/geco-bern_rsofun/sites.csv", "site-list", "part"),
-    # without vwind there is no weather, and without a file of fluxes beside them nothing else
-    *((f"{TOWERS}/geco-bern_rsofun/{s}_drivers.csv", "rsofun", "unusable") for s in WINDLESS),
     (f"{TOWERS}/geco-bern_rsofun/*_drivers.csv", "rsofun", "usable"),
     (f"{TOWERS}/geco-bern_rsofun/*_fluxes.csv", "rsofun", "usable"),
     (f"{KIT}/p_model_drivers/*.rds", "p-model-drivers", "no_reader"),

@@ -48,6 +48,8 @@ def _commands() -> list[str]:
 
 
 COMMANDS = _commands()
+REAL = ("walnut_gulch_2008", "nee_europe", "wetland_real", "soil_moisture_stations")
+"""Examples that read real data."""
 
 
 @pytest.mark.parametrize("text", _blocks("yaml"))
@@ -103,7 +105,7 @@ def test_snakemake_plans_the_command_line(line: str, tmp_path: Path, request: py
     folder.mkdir()
     for name in ("config", "resources"):
         (folder / name).symlink_to(REPOSITORY / name)
-    if {"config/examples/walnut_gulch_2008.yaml", "config/examples/nee_europe.yaml"} & set(words):
+    if {f"config/examples/{name}.yaml" for name in REAL} & set(words):
         (tmp_path / "shared").mkdir()
         (tmp_path / "shared" / "data").symlink_to(request.getfixturevalue("data_dir"))
     default = yaml.safe_load((REPOSITORY / "config/config.yaml").read_text())

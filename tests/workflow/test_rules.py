@@ -121,12 +121,12 @@ def test_a_wrong_configuration_stops_before_anything_is_made(tmp_path) -> None:
 def test_infer_is_told_how_to_share_the_work(tmp_path, dry_run) -> None:
     assert '"dask_address": ""' in dry_run and '"scheduler": "auto"' in dry_run
     data = yaml.safe_load((REPOSITORY / "config" / "config.yaml").read_text())
-    data["infer"] |= {"scheduler": "processes", "dask_address": "tcp://10.0.0.7:8786"}
+    data["infer"] |= {"scheduler": "processes", "dask_address": "tls://10.0.0.7:8786"}
     (tmp_path / "c.yaml").write_text(yaml.safe_dump(data))
     done = snakemake("-n", "-p", "--cores", "1", "--directory", str(tmp_path), "--configfile", str(tmp_path / "c.yaml"))
     for command in ("spinup", "tile"):
         jobs = [line for line in done.stdout.splitlines() if f"fluxatlas infer {command} " in line]
-        told = ('"dask_address": "tcp://10.0.0.7:8786"', '"scheduler": "processes"')
+        told = ('"dask_address": "tls://10.0.0.7:8786"', '"scheduler": "processes"')
         assert jobs and all(part in job for job in jobs for part in told)
 
 

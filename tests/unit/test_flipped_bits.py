@@ -21,7 +21,7 @@ from fluxatlas.errors import FluxAtlasError, InputError, MemoryLimitError
 from fluxatlas.failures import DISK, explained
 from fluxatlas.grid import get_grid
 from fluxatlas.hashes import SEAL, check_seal
-from fluxatlas.infer.state import read_state
+from fluxatlas.infer.state import StateStore, read_state
 from fluxatlas.infer.tile import check_members, run_tile
 from fluxatlas.products.daily import write_daily
 from fluxatlas.synthesize.samples_file import Samples, SamplesFile
@@ -184,7 +184,7 @@ def test_a_state_that_was_flipped_starts_no_year(made: Path, tmp_path: Path) -> 
     with pytest.raises(
         InputError, match=r"its checksum does not hold\n.*state\.nc\n.*`snakemake .*state\.nc` makes it"
     ):
-        read_state(tmp_path / "state.nc", cells, [], pd.Timestamp("2002-01-01"))
+        read_state(tmp_path / "state.nc", cells, [], pd.Timestamp("2002-01-01"), StateStore(str(tmp_path), 0, ()))
 
 
 @pytest.mark.parametrize(

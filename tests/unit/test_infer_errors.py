@@ -25,6 +25,7 @@ from fluxatlas.errors import (
 from fluxatlas.grid import get_grid
 from fluxatlas.infer import blocks
 from fluxatlas.infer.kernel import Job
+from fluxatlas.infer.state import StateStore
 from fluxatlas.infer.store import Store
 from fluxatlas.infer.tile import TileSummary, run_tile, spin_up
 
@@ -233,10 +234,12 @@ def test_a_dask_cluster_without_workers_gives_up_in_words(good: Path, tmp_path: 
 def test_workers_in_another_folder_are_told_whole_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     store, settings = Store("days", 4, 5, 5), InferBlock()
-    job = Job(TILE, ("f.nc",), "a.nc", ("0.pt",), settings, (), store)
+    begin, end = (StateStore(name, 4, ()) for name in ("begin", "end"))
+    job = Job(TILE, ("f.nc",), "a.nc", ("0.pt",), settings, (), end, begin, store)
     told = blocks._absolute(replace(job, student="s.pt"))
-    paths = (*told.forcing, told.attributes, *told.members, told.student, told.store.folder)
-    assert paths == tuple(str(tmp_path / name) for name in ("f.nc", "a.nc", "0.pt", "s.pt", "days"))
+    folders = (told.store.folder, told.state_in.folder, told.state_out.folder)
+    paths = (*told.forcing, told.attributes, *told.members, told.student, *folders)
+    assert paths == tuple(str(tmp_path / name) for name in ("f.nc", "a.nc", "0.pt", "s.pt", "days", "begin", "end"))
     assert blocks._absolute(job).student == ""
 
 

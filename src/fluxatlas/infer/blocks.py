@@ -13,7 +13,6 @@ from typing import Any
 from ..errors import FluxAtlasError, InputError, MemoryLimitError, counted
 from .kernel import BlockResult, Job, run_block
 from .sharing import Block
-from .state import EnsembleState
 
 CONNECT_SECONDS = 20.0
 WORKER_SECONDS = 300.0
@@ -36,40 +35,33 @@ class Progress:
             print(f"{self.title}: {self.done} of {self.total} blocks, {elapsed:.1f} s", file=sys.stderr, flush=True)
 
 
-def run_blocks(
-    job: Job, blocks: Sequence[Block], state: EnsembleState | None, *, workers: int, scheduler: str, title: str
-) -> Iterator[BlockResult]:
+def run_blocks(job: Job, blocks: Sequence[Block], *, workers: int, scheduler: str, title: str) -> Iterator[BlockResult]:
     """Results of all blocks in any order; with ``settings.dask_address`` they run on that cluster.
 
     ``scheduler`` is ``serial``, ``threads`` or ``processes``. Raises what a block raises.
     """
     progress = Progress(title, len(blocks))
-    tasks = [(block, None if state is None else _part(state, block)) for block in blocks]
     if job.settings.dask_address:
-        yield from _on_cluster(job, tasks, progress)
+        yield from _on_cluster(job, blocks, progress)
     elif scheduler == "serial":
         _one_thread()
-        for block, begin in tasks:
-            yield run_block(job, block, begin)
+        for block in blocks:
+            yield run_block(job, block)
             progress.step()
     else:
-        yield from _on_cores(job, tasks, workers, scheduler, progress)
+        yield from _on_cores(job, blocks, workers, scheduler, progress)
 
 
-def _part(state: EnsembleState, block: Block) -> EnsembleState:
-    return {name: values[:, :, block.start : block.stop] for name, values in state.items()}
-
-
-def _on_cores(job: Job, tasks: list[Any], workers: int, scheduler: str, progress: Progress) -> list[BlockResult]:
+def _on_cores(job: Job, blocks: Sequence[Block], workers: int, scheduler: str, progress: Progress) -> list[BlockResult]:
     import dask
     from dask.callbacks import Callback
 
-    options: dict[str, Any] = {"scheduler": scheduler, "num_workers": min(workers, len(tasks))}
+    options: dict[str, Any] = {"scheduler": scheduler, "num_workers": min(workers, len(blocks))}
     if scheduler == "threads":
         _one_thread()
     else:
         options |= {"initializer": _one_thread, "chunksize": 1}
-    work = [dask.delayed(partial(run_block, job), pure=False, traverse=False)(*task) for task in tasks]
+    work = [dask.delayed(partial(run_block, job), pure=False, traverse=False)(block) for block in blocks]
     with Callback(posttask=progress.step):
         try:
             return list(dask.compute(*work, **options, traverse=False))
@@ -77,7 +69,7 @@ def _on_cores(job: Job, tasks: list[Any], workers: int, scheduler: str, progress
             raise getattr(problem, "exception", problem) from None
 
 
-def _on_cluster(job: Job, tasks: list[Any], progress: Progress) -> Iterator[BlockResult]:
+def _on_cluster(job: Job, blocks: Sequence[Block], progress: Progress) -> Iterator[BlockResult]:
     from distributed import Client, KilledWorker, wait
 
     address = job.settings.dask_address
@@ -88,7 +80,7 @@ def _on_cluster(job: Job, tasks: list[Any], progress: Progress) -> Iterator[Bloc
         raise InputError(f"no Dask scheduler answers ({problem})", where=address, hint=hint) from problem
     with client:
         job = _absolute(job)
-        waiting = {client.submit(_run_alone, job, *task, pure=False) for task in tasks}
+        waiting = {client.submit(_run_alone, job, block, pure=False) for block in blocks}
         while waiting:
             try:
                 done, waiting = wait(waiting, timeout=WORKER_SECONDS, return_when="FIRST_COMPLETED")
@@ -109,18 +101,21 @@ def _on_cluster(job: Job, tasks: list[Any], progress: Progress) -> Iterator[Bloc
                 progress.step()
 
 
-def _run_alone(job: Job, block: Block, begin: EnsembleState | None) -> BlockResult:
+def _run_alone(job: Job, block: Block) -> BlockResult:
     """:func:`run_block` on a worker that may have come after the others."""
     _one_thread()
-    return run_block(job, block, begin)
+    return run_block(job, block)
 
 
 def _absolute(job: Job) -> Job:
     """``job`` for workers that were started in another folder."""
-    store = job.store and replace(job.store, folder=str(Path(job.store.folder).absolute()))
+    stores = {
+        name: one and replace(one, folder=str(Path(one.folder).absolute()))
+        for name, one in (("store", job.store), ("state_out", job.state_out), ("state_in", job.state_in))
+    }
     forcing, members = (tuple(str(Path(path).absolute()) for path in paths) for paths in (job.forcing, job.members))
     attributes, student = (str(Path(path).absolute()) if path else "" for path in (job.attributes, job.student))
-    return replace(job, forcing=forcing, members=members, attributes=attributes, student=student, store=store)
+    return replace(job, forcing=forcing, members=members, attributes=attributes, student=student, **stores)
 
 
 def _one_thread() -> None:

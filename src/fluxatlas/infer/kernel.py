@@ -34,7 +34,7 @@ from ..train.member import Member
 from .engine import Array, Engine, make_engine
 from .packing import pack
 from .sharing import Block
-from .state import EnsembleState
+from .state import StateStore
 from .statistics import places_of, several, uncertainty
 from .store import Store, sections
 
@@ -44,7 +44,8 @@ _CONTEXT = Lock()
 
 @dataclass(frozen=True)
 class Job:
-    """One tile over one or more years (more than one: a spin-up); ``store`` is None where only the state is wanted.
+    """One tile over one or more years (more than one: a spin-up); ``store`` is None where only the state is wanted,
+    ``state_in`` where the networks start from their initial state.
 
     ``series`` are those of the atmosphere that the system's slow drivers need. ``hashes`` of members, attributes and
     forcing tell this job from an earlier one of the same paths, whose :class:`Context` a worker may still hold.
@@ -57,6 +58,8 @@ class Job:
     members: tuple[str, ...]
     settings: InferBlock
     hashes: tuple[str, ...]
+    state_out: StateStore
+    state_in: StateStore | None = None
     store: Store | None = None
     series: tuple[AnnualSeries, ...] = ()
     student: str = ""
@@ -66,14 +69,12 @@ class Job:
 class BlockResult:
     """What a block gives back beside its daily values.
 
-    ``state`` (member, layer, cell, hidden) per sub-module; ``annual`` (member, cell) float32 per flux, mean of the last
-    year, and ``annual_sd`` (cell,) its standard uncertainty at a place; ``verdict`` on the cells (none for a spin-up);
-    ``outside``: how many values of each variable leave its valid range; ``beyond``: how many cells have each static
+    ``annual`` (member, cell) float32 per flux, mean of the last year, and ``annual_sd`` (cell,) its standard uncertainty
+    at a place; ``verdict`` on the cells (none for a spin-up); ``outside``: how many values of each variable leave its valid range; ``beyond``: how many cells have each static
     beyond the samples of a member; ``seconds`` by part of the work.
     """
 
     block: Block
-    state: EnsembleState
     annual: dict[str, Array] = field(default_factory=dict)
     annual_sd: dict[str, Array] = field(default_factory=dict)
     verdict: Verdict | None = None
@@ -128,10 +129,10 @@ def forget_context() -> None:
     _context.cache_clear()
 
 
-def run_block(job: Job, block: Block, state: EnsembleState | None) -> BlockResult:
-    """Run all years of ``job`` over one block; ``state`` (member, layer, cell, hidden) is that of the block's cells."""
+def run_block(job: Job, block: Block) -> BlockResult:
+    """Run all years of ``job`` over one block."""
     own = context(job)
-    run = _BlockRun(own, block, state)
+    run = _BlockRun(own, block)
     for number, path in enumerate(job.forcing, 1):
         run.year(own.piece(path), last=number == len(job.forcing))
     return run.result()
@@ -140,16 +141,17 @@ def run_block(job: Job, block: Block, state: EnsembleState | None) -> BlockResul
 class _BlockRun:
     """A block on its way through the years."""
 
-    def __init__(self, own: Context, block: Block, state: EnsembleState | None) -> None:
+    def __init__(self, own: Context, block: Block) -> None:
         self.own, self.block = own, block
         self.part = slice(block.start, block.stop)
         self.index = own.cells.index[self.part]
         self.statics = {name: np.ascontiguousarray(v[self.part]) for name, v in own.cells.statics.items()}
+        state = own.job.state_in.read(block.start, block.stop) if own.job.state_in else None
         self.states = [
             None if state is None else {k: np.ascontiguousarray(v[m]) for k, v in state.items()}
             for m in range(len(own.engines))
         ]
-        self.outcome = BlockResult(block, {})
+        self.outcome = BlockResult(block)
         self.outcome.outside = dict.fromkeys(own.system.outputs, 0)
 
     @contextmanager
@@ -257,5 +259,6 @@ class _BlockRun:
 
     def result(self) -> BlockResult:
         states = [state for state in self.states if state is not None]
-        self.outcome.state = {name: np.stack([state[name] for state in states]) for name in states[0]}
+        last = {name: np.stack([state[name] for state in states]) for name in states[0]}
+        self.own.job.state_out.write(self.block.start, last)
         return self.outcome

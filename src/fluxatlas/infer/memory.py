@@ -6,7 +6,7 @@ from ..config.infer import InferBlock
 from ..errors import MemoryLimitError
 from ..systems import System
 from ..train.states import Shape
-from .sharing import choose_scheduler, make_blocks
+from .sharing import STRIPE, choose_scheduler, make_blocks
 
 PROCESS = 420e6
 """Bytes of a process that has imported torch, xarray and the rest and done nothing (measured: 390-420 MB)."""
@@ -77,8 +77,8 @@ def predict(
     copies = workers + 1 if processes else 1
     piece = piece_cells * days * FLOAT * (forcing + 2)  # two more while one variable is decoded
     attributes = tile_cells * FLOAT * 40 + land_cells * FLOAT * 25
-    states = 3 * land_cells * members * state * FLOAT  # read, returned, joined
     concurrent = min(block, land_cells) * workers
+    states = (3 * concurrent + 2 * min(STRIPE, land_cells)) * members * state * FLOAT  # blocks; its files by stripes
     daily = 4 * forcing + (members + 4) * outputs
     running = concurrent * FLOAT * (working + min(time_chunk, days) * daily)
     running += concurrent * days * FLOAT * 12  # climate for the applicability index

@@ -12,6 +12,9 @@ from dataclasses import dataclass
 MOST_THREADS = 8
 """Workers above which processes are used (our choice; not measured on so many cores)."""
 
+STRIPE = 512
+"""Cells of the state that are held at once on the way from and to its file."""
+
 SMALLEST = 64
 """Cells of a block below which the network's matrices are too small to be worth splitting."""
 

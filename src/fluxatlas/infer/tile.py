@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from .. import files, variables
@@ -27,7 +26,7 @@ from .kernel import BlockResult, Job, forget_context
 from .memory import of_tile, refuse_above
 from .output import daily_names, write_tile
 from .sharing import choose_scheduler, make_blocks
-from .state import EnsembleState, read_state, write_state
+from .state import StateStore, read_state, write_state
 from .store import Store
 from .student import read_student
 
@@ -151,12 +150,15 @@ class TileJob:
             raise InputError(
                 f"the forcing is of {dates[0].year}, not of {year}", where=self.forcing[0], hint="check it"
             )
-        state = None if state_in is None else read_state(state_in, self.cells, self.hashes, dates[0])
         target = Path(output)
         with files.scratch(target) as folder:
+            begun = None if state_in is None else self._state_store(folder / "begin")
+            if begun and state_in is not None:
+                read_state(state_in, self.cells, self.hashes, dates[0], begun)
+            ended = self._state_store(folder / "end")
             store = Store(str(folder), len(self.cells), len(dates), self.settings.time_chunk)
             store.create(daily_names(self.system))
-            results = self._blocks(state, store, f"infer {self.tile.name} {dates[0].year}")
+            results = self._blocks(begun, ended, store, f"infer {self.tile.name} {dates[0].year}")
             report, begin = self._report(results), time.perf_counter()
             write_tile(
                 target,
@@ -170,15 +172,25 @@ class TileJob:
                 attrs={**self._attrs("tile", state_in), **self.about, **_summary(report, self.tile, dates)},
             )
             report.seconds["write"] = time.perf_counter() - begin
-        self._write_state(state_out, results, dates[-1], spinup=False, state_in=state_in)
+            self._write_state(state_out, ended, dates[-1], spinup=False, state_in=state_in)
         return report
 
     def spin_up(self, state_out: PathLike) -> TileSummary:
-        results = self._blocks(None, None, f"spin-up {self.tile.name}, {counted(len(self.forcing), 'year')}")
-        self._write_state(state_out, results, self.days[-1][-1], spinup=True, state_in=None)
+        with files.scratch(Path(state_out)) as folder:
+            ended = self._state_store(folder / "end")
+            title = f"spin-up {self.tile.name}, {counted(len(self.forcing), 'year')}"
+            results = self._blocks(None, ended, None, title)
+            self._write_state(state_out, ended, self.days[-1][-1], spinup=True, state_in=None)
         return self._report(results)
 
-    def _blocks(self, state: EnsembleState | None, store: Store | None, title: str) -> list[BlockResult]:
+    def _state_store(self, folder: Path) -> StateStore:
+        shapes = ((name, len(self.hashes), *shape) for name, shape in self.network.state_shapes.items())
+        return StateStore(str(folder), len(self.cells), tuple(shapes))
+
+    def _blocks(
+        self, begun: StateStore | None, ended: StateStore, store: Store | None, title: str
+    ) -> list[BlockResult]:
+        ended.create()
         if not self.blocks:
             print(f"{title}: no active cell, nothing to compute", file=sys.stderr)
             return []
@@ -186,29 +198,21 @@ class TileJob:
         hashes = (*self.hashes, *(files.file_hash(path) for path in (self.attributes, *dict.fromkeys(forcing))))
         series = tuple(self.series.values())
         student = self.student.path if self.student else ""
-        job = Job(self.tile, forcing, self.attributes, members, self.settings, hashes, store, series, student)
+        job = Job(
+            self.tile, forcing, self.attributes, members, self.settings, hashes, ended, begun, store, series, student
+        )
         workers, scheduler = self.settings.workers, self.scheduler
         try:
-            found = run_blocks(job, self.blocks, state, workers=workers, scheduler=scheduler, title=title)
+            found = run_blocks(job, self.blocks, workers=workers, scheduler=scheduler, title=title)
             return sorted(found, key=lambda result: result.block.start)
         finally:
             forget_context()
 
     def _write_state(
-        self, path: PathLike, results: list[BlockResult], last: pd.Timestamp, *, spinup: bool, state_in: PathLike | None
+        self, path: PathLike, state: StateStore, last: pd.Timestamp, *, spinup: bool, state_in: PathLike | None
     ) -> None:
         attrs = self._attrs("state", state_in)
-        state = self._join(results)
         write_state(path, state, self.cells, self.hashes, last_day=last, spinup=spinup, attrs=attrs)
-
-    def _join(self, results: list[BlockResult]) -> EnsembleState:
-        """The states of all blocks side by side; empty arrays for a tile without cells."""
-        if results:
-            return {k: np.concatenate([r.state[k] for r in results], axis=2) for k in results[0].state}
-        return {
-            name: np.empty((len(self.hashes), layers, 0, numbers), np.float32)
-            for name, (layers, numbers) in self.network.state_shapes.items()
-        }
 
     def _attrs(self, what: str, state_in: PathLike | None) -> dict[str, str]:
         inputs = {f"forcing {n}": path for n, path in enumerate(self.forcing)}

@@ -69,9 +69,10 @@ class Job:
 class BlockResult:
     """What a block gives back beside its daily values.
 
-    ``annual`` (member, cell) float32 per flux, mean of the last year, and ``annual_sd`` (cell,) its standard uncertainty
-    at a place; ``verdict`` on the cells (none for a spin-up); ``outside``: how many values of each variable leave its valid range; ``beyond``: how many cells have each static
-    beyond the samples of a member; ``seconds`` by part of the work.
+    ``annual`` (member, cell) float32 per flux, mean of the last year, and ``annual_sd`` (cell,) its standard
+    uncertainty at a place; ``verdict`` on the cells (none for a spin-up); ``outside``: how many values of each variable
+    leave its valid range; ``beyond``: how many cells have each static beyond the samples of a member; ``seconds`` by
+    part of the work.
     """
 
     block: Block

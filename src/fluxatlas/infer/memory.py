@@ -82,7 +82,7 @@ def predict(
     daily = 4 * forcing + (members + 4) * outputs
     running = concurrent * FLOAT * (working + min(time_chunk, days) * daily)
     running += concurrent * days * FLOAT * 12  # climate for the applicability index
-    writing = tile_cells * min(time_chunk, days) * 2 * 3 + land_cells * FLOAT * (members + 1) * outputs
+    writing = tile_cells * min(time_chunk, days) * 2 + land_cells * FLOAT * (members + 1) * outputs
     return int(copies * (PROCESS + piece + attributes) + states + running + writing)
 
 

@@ -86,8 +86,11 @@ def _daily_variable(file: netCDF4.Dataset, name: str, settings: InferBlock) -> n
 def _variable(
     file: netCDF4.Dataset, name: str, kind: str, dims: tuple[str, ...], fill: Any, settings: InferBlock
 ) -> netCDF4.Variable:
-    """A compressed variable in chunks of the settings; raw values are written to it."""
+    """A compressed variable in chunks of the settings; raw values are written to it, whole chunks at a time, so that a
+    cache of two of them will do (the library's own, 16 MB for each variable, stays in memory until the file is closed).
+    """
     largest = {"time": settings.chunk_days, "lat": settings.chunk_cells, "lon": settings.chunk_cells, "member": 1}
+    chunks = [min(largest[dim], len(file.dimensions[dim])) for dim in dims]
     variable: netCDF4.Variable = file.createVariable(  # type: ignore[call-overload]
         name,
         kind,
@@ -95,8 +98,9 @@ def _variable(
         compression=settings.compression,
         complevel=settings.compression_level,
         fletcher32=True,
-        chunksizes=[min(largest[dim], len(file.dimensions[dim])) for dim in dims],
+        chunksizes=chunks,
         fill_value=fill,
+        chunk_cache=2 * int(np.prod(chunks)) * np.dtype(kind).itemsize,
     )
     variable.set_auto_maskandscale(False)
     return variable
@@ -109,6 +113,7 @@ def _write_daily(variable: netCDF4.Variable, name: str, store: Store, cells: Act
         if len(cells):
             slab[:, cells.index] = store.read(name, days)
         variable[days] = slab.reshape(-1, ny, nx)
+        del slab  # before the next is made
 
 
 def _write_annual(

@@ -109,7 +109,7 @@ def _run_alone(job: Job, block: Block) -> BlockResult:
 
 def _absolute(job: Job) -> Job:
     """``job`` for workers that were started in another folder."""
-    stores = {
+    stores: dict[str, Any] = {
         name: one and replace(one, folder=str(Path(one.folder).absolute()))
         for name, one in (("store", job.store), ("state_out", job.state_out), ("state_in", job.state_in))
     }

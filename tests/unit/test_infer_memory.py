@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import netCDF4
 import numpy as np
 import pandas as pd
 import pytest
@@ -16,6 +17,7 @@ from fluxatlas.config import load
 from fluxatlas.config.infer import InferBlock
 from fluxatlas.errors import MemoryLimitError
 from fluxatlas.grid import get_grid
+from fluxatlas.infer import output
 from fluxatlas.infer.tile import TileJob
 from fluxatlas.paths import REPOSITORY
 from fluxatlas.plan import plan, table
@@ -131,3 +133,15 @@ def _write_piece(path: Path, config, year: int) -> None:
     }
     data["orog"] = (("lat", "lon"), world.attribute("orog", lat[::-1], lon), {"units": "m"})
     files.write_netcdf(xr.Dataset(data, coords={"time": dates, "lat": lat[::-1], "lon": lon}), path)
+
+
+def test_a_variable_of_the_file_holds_two_chunks_and_not_what_the_library_would(tmp_path: Path) -> None:
+    """The usual cache stays in memory until the file is closed, for each variable
+    (findings/netcdf_cache_for_each_variable.sh)."""
+    settings = InferBlock()
+    with netCDF4.Dataset(tmp_path / "f.nc", "w") as file:
+        for name, size in (("time", 365), ("lat", 1200), ("lon", 1200)):
+            file.createDimension(name, size)
+        variable = output._variable(file, "v", "i2", ("time", "lat", "lon"), np.int16(-1), settings)
+        chunk = 2 * int(np.prod(variable.chunking()))
+        assert variable.get_var_chunk_cache()[0] == 2 * chunk < netCDF4.get_chunk_cache()[0] / 4

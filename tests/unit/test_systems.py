@@ -20,6 +20,7 @@ KINDS = {
     "ingest/sites/": "readers name the kinds of observations that files hold",
     "inspect/": "so does what tells a user what a file holds",
     "ingest/atmosphere.py": "names of the provider's files",
+    "ingest/simulated_year.py": "those of another provider",
     "testing/site_files.py": "the synthetic Earth writes towers and chambers as providers do",
     "config/": "keys of quality control by kind, gases as examples, and the system of the demo",
 }

@@ -97,7 +97,7 @@ rule experiment:
         series=RUN.series_options,
         gap=option("sites", "completion_gap_days"),
         folds=option("experiments", "folds"),
-        target=RUN.config.experiments.target,
+        target=repeat("--target", RUN.config.experiments.target or []),
         grid=RUN.grid.name,
         system=RUN.system.key,
         version=STAGE_VERSIONS["train"],
@@ -107,4 +107,4 @@ rule experiment:
         " --transfer {wildcards.transfer:q} --number {wildcards.number:q} --folds {params.folds:q} {params.start:q}"
         " --samples {input.samples:q} --sites-attributes {input.sites_attributes:q}"
         " --sites-forcing {input.sites_forcing:q} --observations {input.observations:q} {params.series:q}"
-        " --target {params.target:q} --completion-gap-days {params.gap:q} --output {output:q} --threads {threads:q} 2> {log:q}"
+        " {params.target:q} --completion-gap-days {params.gap:q} --output {output:q} --threads {threads:q} 2> {log:q}"

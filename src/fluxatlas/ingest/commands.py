@@ -123,11 +123,11 @@ def atmosphere(
 
 @app.command("simulated-year")
 def simulated_year(
-    input: Annotated[Path, typer.Option(help="A year of the simulation of X-MethaneWet, as published.")],
+    input: Annotated[Path, typer.Option(help="A year of the simulation of the wetland benchmark, as published.")],
     output: Annotated[Path, typer.Option(help="NetCDF to write, on latitude, longitude and 365 days.")],
-    downward: Annotated[bool, typer.Option(help="CH4 of the file is positive into the soil.")] = False,
+    downward: Annotated[bool, typer.Option(help="Fluxes of the file are positive into the soil.")] = False,
 ) -> None:
-    """Bring a year of X-MethaneWet's simulation (months of 31 days, no coordinates) onto days and cells."""
+    """Bring a year of the wetland benchmark's simulation (months of 31 days, no coordinates) onto days and cells."""
     from .simulated_year import convert
 
     data = convert(input, output, downward=downward)

@@ -14,7 +14,7 @@ from fluxatlas.paths import REPOSITORY
 from fluxatlas.systems import SYSTEMS, System, get_system
 from toy_system import TOY
 
-WORDS = re.compile(r"methane|ch4|\btsl|\bswc", re.IGNORECASE)
+WORDS = re.compile(r"(?<!x)methane|ch4|\btsl|\bswc", re.IGNORECASE)  # xmethanewet is a layout of files
 FREE = ("systems/", "process/", "ingest/constraints/", "share/")
 KINDS = {
     "ingest/sites/": "readers name the kinds of observations that files hold",

@@ -1,4 +1,4 @@
-"""Physical constants that several stages share."""
+"""Constants that several stages share."""
 
 FREEZING = 273.15
 """0 degC [K]."""
@@ -10,3 +10,5 @@ STEFAN_BOLTZMANN = 5.670374e-8
 """W m-2 K-4."""
 GRAVITY = 9.80665
 """Standard gravity [m s-2], by which ECMWF and CF divide a geopotential."""
+NORMAL_90 = 1.6448536
+"""Half the width of the central 90 % of a normal distribution in standard deviations."""

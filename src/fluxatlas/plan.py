@@ -32,11 +32,11 @@ CELL_COSTS = {
 """Cost of inference and of training with each cell, of those with the GRU: benchmarks/results/cells.md; of the last two
 beside the Transformer, with a window of a year."""
 
-STUDENT = 1.6
-"""Cost of inference with a student, of that with one member: it has one recurrent sub-module more
-(benchmarks/results/student.md)."""
-STUDENT_STEP = 250_000
-"""Units of inference that one step of a student's learning costs (same source)."""
+STUDENT = 2.3 / (6.5 / 5)
+"""Cost of a tile-year with a student, of that with one member: it has one recurrent sub-module more
+(benchmarks/results/student.md, five members in the fused engine)."""
+STUDENT_STEP = 339 / 1600 / (6.5 / (5 * 672_695))
+"""Cell-days of inference with one member that one step of a student's learning costs (same source)."""
 
 SOURCE_STEPS = {"era5_land": 0.1, "era5": 0.25, "livneh": 0.0625}
 """Cell size [degrees] of the sources whose grid is known."""

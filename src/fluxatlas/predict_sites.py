@@ -21,8 +21,8 @@ from matplotlib.figure import Figure
 from . import variables
 from .config.evaluate import EvaluateBlock
 from .config.report import ReportBlock
+from .constants import NORMAL_90
 from .errors import InputError, counted
-from .evaluate.metrics import NORMAL_90
 from .evaluate_sites import Wish, build_table, check_output, entries, load_members, site_data
 from .files import read_table
 from .infer.statistics import uncertainty

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import pandas as pd
 
+from .constants import NORMAL_90
 from .errors import InputError, nearest
-from .evaluate.metrics import NORMAL_90
 from .files import read_table
 from .systems import System, get_system
 

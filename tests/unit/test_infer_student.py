@@ -199,7 +199,7 @@ def test_an_accepted_student_runs_in_place_of_the_members(tile_inputs, paths, tm
         assert np.abs(made[name].astype(int) - first[name].astype(int)).max() <= 1
     np.testing.assert_allclose(made["fch4_member"][1], first["fch4_member"][0], rtol=1e-4, equal_nan=True)
     assert (
-        made.sizes["member"] == 2 and "imitates 2 members" in made.attrs["student"] and "3.0%" in made.attrs["student"]
+        made.sizes["member"] == 2 and "imitates 2 members" in made.attrs["student"] and "3.0 %" in made.attrs["student"]
     )
     exact = run(tile_inputs, tmp_path, "exact", paths, 1)
     for name in ("applicable", "dissimilarity", "point_density"):
@@ -212,7 +212,7 @@ def test_without_acceptance_the_members_run_with_one_message(tile_inputs, paths,
     refused = write_student(tmp_path / "student.pt", paths, accepted=False)
     made = run(tile_inputs, tmp_path, "student", paths, student=refused)
     said = capsys.readouterr().err
-    assert said.count("the student was not accepted") == 1 and "30.0%" in said and "allowed are 10%" in said
+    assert said.count("the student was not accepted") == 1 and "30.0 %" in said and "allowed are 10 %" in said
     exact = run(tile_inputs, tmp_path, "exact", paths)
     for name in exact.data_vars:
         np.testing.assert_array_equal(made[name], exact[name])

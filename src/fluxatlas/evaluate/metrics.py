@@ -10,8 +10,6 @@ from scipy.special import stdtrit
 
 FloatArray = npt.NDArray[np.floating[Any]]
 
-NORMAL_90 = 1.6448536
-"""Half the width of the central 90 % of a normal distribution in standard deviations."""
 SCORES = ("n", "r2", "r", "rmse", "bias", "kge")
 
 

@@ -12,11 +12,12 @@ import numpy.typing as npt
 import pandas as pd
 
 from .. import files, variables
+from ..constants import NORMAL_90
 from ..errors import InputError
 from ..products.budget import mass_factor
 from ..systems import Flux, System
 from ..tiles.mosaic import Mosaic, PathLike, assemble
-from .metrics import NORMAL_90, half_width, scores
+from .metrics import half_width, scores
 
 COLUMNS = [
     *("year", "variable", "cells", "r2", "r", "rmse", "bias", "kge", "unit"),

@@ -11,8 +11,9 @@ import pandas as pd
 
 from .. import files, variables
 from ..config.evaluate import EvaluateBlock
+from ..constants import NORMAL_90
 from ..errors import InputError
-from .metrics import NORMAL_90, half_width, scores
+from .metrics import half_width, scores
 from .skill import read_predictions
 
 PathLike = str | Path

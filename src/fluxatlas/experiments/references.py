@@ -18,7 +18,7 @@ import numpy as np
 
 from ..config.experiments import Reference
 from ..systems import System
-from ..train.baselines import boosted_trees, random_forest, simulated, tree_features, tree_predictions
+from ..train.baselines import boosted_trees, learned_predictions, random_forest, simulated, tree_features
 from ..train.climatology import climatology
 from ..train.data import FloatArray
 from ..train.finetune import Mask
@@ -40,7 +40,7 @@ def reference(name: str, sites: SiteData, system: System, flux: str) -> Predicto
         features = [tree_features(part, system)[0] for part in sites.sets]
 
         def grown(unused: Sequence[Mask], seed: int) -> list[FloatArray]:
-            found = tree_predictions((flux,), features, sites, unused, system, seed, LEARNERS[name])
+            found = learned_predictions((flux,), features, sites, unused, system, seed, LEARNERS[name])
             shapes = [part.targets[flux].shape for part in sites.sets]
             return [one.get(flux, np.full(shape, np.nan)) for one, shape in zip(found, shapes, strict=True)]
 

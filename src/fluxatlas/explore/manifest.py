@@ -13,11 +13,12 @@ import zarr
 from matplotlib.colors import to_hex
 
 from .. import __version__
+from ..constants import NORMAL_90
 from ..errors import FluxAtlasError
 from ..files import write_text
 from ..hashes import settings_hash
 from ..report.verdicts import called
-from ..results import NORMAL_90, RunResults
+from ..results import RunResults
 from ..style import limits
 from ..systems import get_system
 from .regions import regions

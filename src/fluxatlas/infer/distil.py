@@ -19,6 +19,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from ..constants import NORMAL_90
 from ..systems import System
 from ..train.data import SequenceSet
 from ..train.loop import Mixture, Schedule, Trainer
@@ -35,8 +36,6 @@ PASSES = 2
 """Times that members and student run through a series before what they give counts: the spin-up."""
 LIMIT = 0.1
 """Largest error of a student as a share of the width of the 90 % interval."""
-Z90 = 1.645
-"""Half the width of a 90 % interval in standard deviations (normal)."""
 SHARE = 0.95
 """Share of the held-out places that must be within :data:`LIMIT`."""
 SITE_DAYS = 2_000_000
@@ -219,18 +218,17 @@ def judge(student: Engine, members: Sequence[Member], lesson: Lesson) -> pd.Data
     rows = []
     for name in system.outputs:
         wanted, mine, sd = lesson.values[name][..., out], given[name], lesson.sd[name][:, out]
+        rows.append(_row(name, "mean", (mine - wanted).mean(axis=0), sd))
         if name in system.flux_names:
             places = places_of(members, name)
             own = uncertainty(mine, places)
             low, high = (
-                mine.mean(axis=0) + side * Z90 * own - wanted.mean(axis=0) - side * Z90 * sd for side in (-1, 1)
+                mine.mean(axis=0) + side * NORMAL_90 * own - wanted.mean(axis=0) - side * NORMAL_90 * sd
+                for side in (-1, 1)
             )
             rows += [_row(name, "low", low, sd), _row(name, "high", high, sd)]
             years, theirs = mine.mean(axis=1, keepdims=True), wanted.mean(axis=1, keepdims=True)
             rows.append(_row(name, "year", (years - theirs).mean(axis=0), uncertainty(theirs, places)))
-        rows.insert(
-            -3 if name in system.flux_names else len(rows), _row(name, "mean", (mine - wanted).mean(axis=0), sd)
-        )
     return pd.DataFrame(rows)
 
 
@@ -240,7 +238,7 @@ def is_accepted(table: pd.DataFrame) -> bool:
 
 
 def _row(name: str, what: str, error: Array, sd: Array) -> dict[str, Any]:
-    width = 2 * Z90 * sd
+    width = 2 * NORMAL_90 * sd
     apart, wide = _rms(error), _rms(width)
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.where(apart > 0, apart / wide, 0.0)

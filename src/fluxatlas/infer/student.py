@@ -112,16 +112,17 @@ def read_student(path: str | Path | None, hashes: Sequence[str]) -> Student | No
 def _said(meta: Mapping[str, Any]) -> str:
     """One or two sentences: what was measured, and what follows."""
     worst = max(meta["errors"], key=lambda row: math.inf if math.isnan(row["ratio_95"]) else row["ratio_95"])
+    share, most = f"{100 * distil.SHARE:.0f} %", f"{100 * worst['ratio_95']:.1f} %"
+    members, allowed = len(meta["members"]), f"{100 * distil.LIMIT:.0f} %"
     measured = (
-        f"of {meta['places']} places held out, {distil.SHARE:.0%} have an error of at most {worst['ratio_95']:.1%} of "
-        f"the width of the 90 % interval in '{worst['variable']}' ({worst['what']}), where it is largest"
+        f"of {meta['places']} places held out, {share} have an error of at most {most} of the width of the 90 % "
+        f"interval in '{worst['variable']}' ({worst['what']}), where it is largest"
     )
     if meta["accepted"]:
         return (
-            f"Values are those of a student network that imitates {len(meta['members'])} members: {measured} "
-            f"(allowed: {distil.LIMIT:.0%})."
+            f"Values are those of a student network that imitates {members} members: {measured} (allowed: {allowed})."
         )
     return (
-        f"the student was not accepted: {measured}; allowed are {distil.LIMIT:.0%}. The {len(meta['members'])} members "
-        "run instead. More infer.student_steps may help; infer.ensemble: exact does without a student."
+        f"the student was not accepted: {measured}; allowed are {allowed}. The {members} members run instead. More "
+        "infer.student_steps may help; infer.ensemble: exact does without a student."
     )

@@ -39,28 +39,44 @@ from .sites import SiteData
 RUNNING_MEANS = (7, 30, 90)
 """Days of the running means the trees are given."""
 
-Learner = Callable[[int], Any]
-"""A regressor of scikit-learn that takes NaN, made from a seed."""
+LEAST_OBSERVATIONS = 30
+"""Observed days below which nothing is learnt of a variable."""
+
+Predictor = Callable[[FloatArray], FloatArray]
+"""Predictions (n,) from predictors (n, feature)."""
+Rows = tuple[FloatArray, FloatArray, FloatArray, npt.NDArray[np.int64]]
+"""Predictors (n, feature), values, weights and blocks (n,) of observed days."""
+Learner = Callable[[Rows, int], Predictor]
+"""What learns from rows, with a seed."""
 
 
-def boosted_trees(seed: int) -> HistGradientBoostingRegressor:
+def boosted_trees(rows: Rows, seed: int) -> Predictor:
     """The learner of the baseline ``trees``."""
-    return HistGradientBoostingRegressor(max_iter=150, learning_rate=0.08, max_leaf_nodes=16, random_state=seed)
+    return _fitted(
+        HistGradientBoostingRegressor(max_iter=150, learning_rate=0.08, max_leaf_nodes=16, random_state=seed), rows
+    )
 
 
-def random_forest(seed: int) -> Any:
+def random_forest(rows: Rows, seed: int) -> Predictor:
     """Ten trees of at least four days a leaf and depth 20: the sizes of the published emulator of energy fluxes (Han et
     al. 2025, ESSD 17, 7101), as read from its repository."""
     from sklearn.ensemble import RandomForestRegressor
 
-    return RandomForestRegressor(10, max_depth=20, min_samples_split=10, min_samples_leaf=4, random_state=seed)
+    model = RandomForestRegressor(10, max_depth=20, min_samples_split=10, min_samples_leaf=4, random_state=seed)
+    return _fitted(model, rows)
 
 
-LEAST_OBSERVATIONS = 30
-"""Observed days below which trees and ridge are not trained for a variable."""
+def ridge_regression(rows: Rows, seed: int) -> Predictor:
+    """The learner of the baseline ``ridge``; nothing in it is drawn by chance."""
+    return fit_ridge(*rows)
 
-Predictor = Callable[[FloatArray], FloatArray]
-"""Predictions (n,) from predictors (n, feature)."""
+
+def _fitted(model: Any, rows: Rows) -> Predictor:
+    """What ``model`` of scikit-learn predicts once it is fitted."""
+    predictors, values, weights, _ = rows
+    predictors[:, np.isnan(predictors).all(axis=0)] = 0.0  # known at no training site: a constant is never split on
+    predict: Predictor = model.fit(predictors, values, sample_weight=weights).predict
+    return predict
 
 
 def run_baselines(
@@ -116,13 +132,13 @@ def tree_features(data: SequenceSet, system: System, given: Sequence[str] = ()) 
 
 def trees(sites: SiteData, system: System, settings: TrainBlock) -> list[pd.DataFrame]:
     """Gradient-boosted trees for the flux and the observed outputs, per fold."""
-    return _by_fold("trees", tree_predictions, sites, system, settings)
+    return _by_fold("trees", boosted_trees, sites, system, settings)
 
 
 def ridge(sites: SiteData, system: System, settings: TrainBlock) -> list[pd.DataFrame]:
     """Ridge regression for the same variables on the same predictors and weights, per fold; its strength is chosen by
     leaving blocks of training sites out."""
-    return _by_fold("ridge", ridge_predictions, sites, system, settings)
+    return _by_fold("ridge", ridge_regression, sites, system, settings)
 
 
 def season(sites: SiteData, system: System, settings: TrainBlock) -> list[pd.DataFrame]:
@@ -154,52 +170,35 @@ def _seasons(
     ]
 
 
-def _by_fold(
-    model: str, maker: Callable[..., list[dict[str, FloatArray]]], sites: SiteData, system: System, settings: TrainBlock
-) -> list[pd.DataFrame]:
+def _by_fold(model: str, learner: Learner, sites: SiteData, system: System, settings: TrainBlock) -> list[pd.DataFrame]:
     features = [tree_features(data, system, settings.measured_inputs)[0] for data in sites.sets]
     wanted = tuple(dict.fromkeys((system.flux, *system.outputs)))
     found: list[pd.DataFrame] = []
     for fold in range(settings.members):
         split = split_sites(sites, system.flux, settings, fold, settings.seed + fold)
-        predicted = maker(wanted, features, sites, split.hidden, system, settings.seed + fold)
+        predicted = learned_predictions(wanted, features, sites, split.hidden, system, settings.seed + fold, learner)
         for data, mine, hidden in zip(sites.sets, predicted, split.hidden, strict=True):
             found.append(table(model, fold, data, mine, hidden))
     return found
 
 
-def tree_predictions(
+def learned_predictions(
     names: Sequence[str],
     features: list[FloatArray],
     sites: SiteData,
     hidden: Sequence[Mask],
     system: System,
     seed: int,
-    learner: Learner = boosted_trees,
+    learner: Learner,
 ) -> list[dict[str, FloatArray]]:
-    """Predictions (time, site) of trees of variables ``names`` on observed days of each set, grown on what is not
+    """Predictions (time, site) of variables ``names`` on observed days of each set, by a ``learner`` of what is not
     ``hidden`` (time, site); ``features`` are those of :func:`tree_features` for each set."""
     made = {name: _rows(name, features, sites, hidden, system) for name in names}
-    models = {name: _grow(rows, learner(seed)) for name, rows in made.items() if rows is not None}
-    return _predictions(models, features, sites)
-
-
-def ridge_predictions(
-    names: Sequence[str],
-    features: list[FloatArray],
-    sites: SiteData,
-    hidden: Sequence[Mask],
-    system: System,
-    seed: int,
-) -> list[dict[str, FloatArray]]:
-    """The same of ridge regressions; nothing in them is drawn by chance."""
-    made = {name: _rows(name, features, sites, hidden, system) for name in names}
-    models: dict[str, Predictor] = {name: fit_ridge(*rows) for name, rows in made.items() if rows is not None}
-    return _predictions(models, features, sites)
-
-
-Rows = tuple[FloatArray, FloatArray, FloatArray, npt.NDArray[np.int64]]
-"""Predictors (n, feature), values, weights and blocks (n,) of observed days."""
+    models = {name: learner(rows, seed) for name, rows in made.items() if rows is not None}
+    return [
+        {name: _apply(model, inputs, data.targets[name]) for name, model in models.items() if name in data.targets}
+        for data, inputs in zip(sites.sets, features, strict=True)
+    ]
 
 
 def _rows(
@@ -222,23 +221,6 @@ def _rows(
         return None
     predictors, values, weights, block = (np.concatenate(columns) for columns in zip(*parts, strict=True))
     return predictors, values, weights, block
-
-
-def _grow(rows: Rows, model: Any) -> Predictor:
-    """What ``model`` of scikit-learn predicts once it is fitted."""
-    predictors, values, weights, _ = rows
-    predictors[:, np.isnan(predictors).all(axis=0)] = 0.0  # known at no training site: a constant is never split on
-    predict: Predictor = model.fit(predictors, values, sample_weight=weights).predict
-    return predict
-
-
-def _predictions(
-    models: dict[str, Predictor], features: list[FloatArray], sites: SiteData
-) -> list[dict[str, FloatArray]]:
-    return [
-        {name: _apply(model, inputs, data.targets[name]) for name, model in models.items() if name in data.targets}
-        for data, inputs in zip(sites.sets, features, strict=True)
-    ]
 
 
 def _apply(model: Predictor, inputs: FloatArray, observed: FloatArray) -> FloatArray:

@@ -42,11 +42,10 @@ tools:
 	@tests/install_tools.sh
 
 # types are checked on one core: beside the tests, not before them. One thread of torch for each worker: with one for
-# each core they wait for each other (two modules of training: 211 s of processor time, with one thread 47 s). Files begin in the order of
-# tests/conftest.py, the longest first
+# each core they wait for each other (two modules of training: 211 s of processor time, with one thread 47 s)
 test: env tools
 	{ $(LINT); } & \
-	OMP_NUM_THREADS=1 PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder --max-worker-restart 0 --durations 30 --durations-min 5; \
+	OMP_NUM_THREADS=1 PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n auto --dist loadfile --max-worker-restart 0 --durations 30 --durations-min 5; \
 	tests=$$?; wait $$! || { echo "format, lint or types failed, see above"; exit 1; }; exit $$tests
 
 slurm-test: env

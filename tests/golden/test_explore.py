@@ -284,6 +284,15 @@ DOWNLOADS = """(async () => {
 })()"""
 
 
+def test_a_link_that_is_followed_while_the_map_moves_is_not_lost(browser) -> None:
+    browser.go("#v=fch4&p=month&t=2001-03")
+    before = browser.evaluate("window.fluxatlas.updates")
+    browser.evaluate("location.hash = '#v=fch4&p=month&t=2001-05'; window.fluxatlas.map.map.fire('moveend'); 0")
+    browser.wait(f"window.fluxatlas.updates > {before}", 10)
+    assert "t=2001-05" in browser.evaluate("location.hash")
+    assert browser.evaluate("document.getElementById('when').textContent") == "2001-05"
+
+
 def test_it_plays_shows_budgets_and_hands_out_pictures_and_numbers(browser, run) -> None:
     browser.go("#v=fch4&p=month&t=2001-11&at=40.1,-120.2&k=zone&r=30N-60N&m=40,-120,4")
     table = open_run(run).budget.query("variable == 'fch4' and region == '30N-60N'")

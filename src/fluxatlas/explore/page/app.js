@@ -83,9 +83,11 @@ export class App {
     });
   }
 
+  /** The state as the address, unless a link was followed that has not been read yet: its event is on the way. */
   keepAddress() {
-    this.written = this.hash();
-    history.replaceState(null, '', this.written);
+    if (this.written !== undefined && location.hash !== this.written) return;
+    history.replaceState(null, '', this.hash());
+    this.written = location.hash;
   }
 
   /** Change the state, then everything that follows from it. */
@@ -243,6 +245,7 @@ export class App {
   /** The state of an address that was typed or followed. */
   followAddress() {
     if (location.hash === this.written) return;
+    this.written = location.hash;
     this.state = this.read(location.hash);
     const { lat, lon, zoom } = this.state.view;
     this.map.map.jumpTo({ center: [lon, lat], zoom });

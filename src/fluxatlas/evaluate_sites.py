@@ -20,7 +20,8 @@ from .config.evaluate import EvaluateBlock
 from .config.report import ReportBlock
 from .config.sites import QcRules, SiteEntry, SitesBlock
 from .errors import FluxAtlasError, InputError, MemberMismatchError, counted, nearest
-from .evaluate.unseen import FEWEST_CLUSTERS, write_unseen
+from .evaluate.clusters import FEWEST_CLUSTERS
+from .evaluate.unseen import write_unseen
 from .files import read_parquet, read_table, write_parquet
 from .grid import Tile, get_grid
 from .ingest.atmosphere import series_of

@@ -8,13 +8,13 @@ from typer.testing import CliRunner
 
 from fluxatlas.cli import app
 from fluxatlas.config.evaluate import EvaluateBlock
+from fluxatlas.evaluate.clusters import quantile
 from fluxatlas.evaluate.scales import SCALES
 from fluxatlas.evaluate.unseen import (
     PROTOCOLS,
     Sites,
     mean_of_members,
     protocol_table,
-    quantile,
     site_scores,
 )
 from stage_files import make_world, write_predictions

@@ -15,7 +15,6 @@ from fluxatlas.config import load
 from fluxatlas.config.experiments import ExperimentsBlock
 from fluxatlas.config.train import TrainBlock
 from fluxatlas.errors import ConfigError, InputError
-from fluxatlas.experiments import scores
 from fluxatlas.experiments.figure import write_figure
 from fluxatlas.experiments.folds import Fold, make_folds
 from fluxatlas.experiments.grid import Experiment, distance, experiments, priority
@@ -272,15 +271,31 @@ def test_scores_are_those_of_the_days_put_together() -> None:
     assert found["site_r2_q25"] == pytest.approx(np.percentile(own, 25)) and found["site_r2_q50"] == pytest.approx(
         np.mean(own)
     )
-    parts = dict(tuple(groups))
-    drawn = np.random.default_rng(0).integers(3, size=(scores.DRAWS, 3))
-    skill = []
-    for chosen in drawn[:: scores.DRAWS // 200]:
-        again = pd.concat([parts["abc"[site]] for site in chosen])
-        skill.append(1 - again["e"].sum() / ((again["o"] - again["o"].mean()) ** 2).sum())
-    assert found["r2_sites_low"] == pytest.approx(np.percentile(skill, 5), abs=0.02)
-    assert found["r2_sites_low"] < found["r2"] < found["r2_sites_high"]
-    assert (found["site_r2_q50_low"], found["site_r2_q50_high"]) == pytest.approx((min(own), max(own)))
+    assert not {"r2_sites_low", "site_r2_q50_low"} & set(score_table(rows.assign(cluster=[0, 1, 1]), 30)["score"])
+
+
+def test_intervals_over_sites_draw_clusters_and_are_those_of_the_days_put_together() -> None:
+    """Two copies of each site in one cluster say what one of each says; as sites alone they would claim more."""
+    rng = np.random.default_rng(8)
+    moments = rng.uniform(0.5, 3, (4, 9))
+    one = result(site=[f"s{k}" for k in range(9)], cluster=np.arange(9), n=rng.integers(40, 400, 9).astype(float),
+                 observed_mean=moments[0], predicted_mean=moments[1], observed_variance=moments[2],
+                 squared_error=moments[3] / 4)  # fmt: skip
+    found = experiment_scores(one, 30)
+    twice = pd.concat([one, one.assign(site=one["site"] + "b")])
+    names = ("r2_sites_low", "r2_sites_high", "site_r2_q50_low", "site_r2_q50_high")
+    assert [experiment_scores(twice, 30)[name] for name in names] == pytest.approx([found[name] for name in names])
+    alone = experiment_scores(twice.assign(cluster=range(18)), 30)
+    assert alone["r2_sites_high"] - alone["r2_sites_low"] < 0.85 * (found["r2_sites_high"] - found["r2_sites_low"])
+    n, o, v, e = (one[name].to_numpy() for name in ("n", "observed_mean", "observed_variance", "squared_error"))
+    skill, own = [], []
+    for drawn in rng.integers(9, size=(4000, 9)):
+        mean = np.average(o[drawn], weights=n[drawn])
+        spread = np.average(v[drawn] + (o[drawn] - mean) ** 2, weights=n[drawn])
+        skill.append(1 - np.average(e[drawn], weights=n[drawn]) / spread)
+        own.append(np.median(1 - e[drawn] / v[drawn]))
+    expected = [*np.quantile(skill, (0.05, 0.95)), *np.quantile(own, (0.05, 0.95))]
+    assert [found[name] for name in names] == pytest.approx(expected, abs=0.03)
 
 
 def test_the_interval_is_that_of_the_mean_over_seeds_and_the_table_is_drawn(tmp_path) -> None:

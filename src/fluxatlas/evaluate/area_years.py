@@ -9,7 +9,7 @@ there are few.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,7 @@ import pandas as pd
 
 from .. import files
 from ..errors import InputError
+from .clusters import interval, resamples
 from .metrics import scores
 
 Array = npt.NDArray[np.float64]
@@ -105,18 +106,17 @@ def score_table(test: pd.DataFrame, unit: str, seed: int = 0) -> pd.DataFrame:
     ``test`` is what :func:`predictions` gives. ``nrmse`` is RMSE over the mean observed. Rows with ``against`` hold the
     RMSE over that of :data:`REFERENCE` on the same resamples: a model is better where ``high`` is below one.
     """
-    states = test["state"].unique()
-    draws = np.random.default_rng(seed).multinomial(len(states), np.full(len(states), 1 / len(states)), RESAMPLES)
-    weights = np.vstack([np.ones(len(states)), draws])[:, pd.Index(states).get_indexer(test["state"])]
+    numbers, states = pd.factorize(test["state"])
+    weights = resamples(numbers, RESAMPLES, seed)
     rows = []
     for column in [str(name) for name in test if "/" in str(name)]:
         protocol, model = column.split("/", 1)
         found = np.array([_scores(test, column, weight) for weight in weights])
         base = np.array([_scores(test, f"{protocol}/{REFERENCE}", weight)[1] for weight in weights])
         for k, score in enumerate(SCORES):
-            rows.append((protocol, model, score, *_interval(found[:, k]), ""))
+            rows.append((protocol, model, score, *interval(found[:, k]), ""))
         if model != REFERENCE:
-            rows.append((protocol, model, "rmse ratio", *_interval(found[:, 1] / base), REFERENCE))
+            rows.append((protocol, model, "rmse ratio", *interval(found[:, 1] / base), REFERENCE))
     made = pd.DataFrame(rows, columns=list(COLUMNS[:7]))
     counts = (len(test), test["place"].nunique(), len(states), test["year"].nunique())
     made[list(COLUMNS[7:11])] = np.tile(counts, (len(made), 1))
@@ -128,10 +128,6 @@ def _scores(test: pd.DataFrame, column: str, weight: Array) -> tuple[float, ...]
     found = scores(test["value"], test[column], weight)
     mean = float(np.average(test["value"], weights=weight))
     return found["r2"], found["rmse"], found["rmse"] / mean, found["bias"]
-
-
-def _interval(values: Array) -> Sequence[float]:
-    return float(values[0]), *(float(np.nanquantile(values[1:], q)) for q in (0.05, 0.95))
 
 
 def write_yields(output: str | Path, source: str | Path, crop: str, last: int, carbon: float | None) -> pd.DataFrame:

@@ -20,6 +20,7 @@ from .. import files, variables
 from ..config.evaluate import EvaluateBlock
 from ..errors import InputError
 from ..train.splits import blocks
+from .clusters import interval, quantile, resamples
 from .metrics import scores
 from .scales import SCALES
 from .skill import read_predictions
@@ -35,9 +36,6 @@ COLUMNS = [
     *("model", "against", "target", "subset", "protocol", "scale", "score"),
     *("value", "low", "high", "sites", "clusters", "unit"),
 ]
-FEWEST_CLUSTERS = 5
-"""With fewer clusters of sites no interval is given: resampling so few says nothing."""
-INTERVAL = (0.05, 0.95)
 
 
 @dataclass(frozen=True)
@@ -72,17 +70,8 @@ class Sites:
         return Sites(**{name: getattr(self, name)[kept] for name in self.__dataclass_fields__})
 
     def resamples(self, count: int, seed: int) -> Array:
-        """How often each site counts, (1 + ``count``, site): all once, then clusters drawn with replacement.
-
-        Only the first row for fewer than :data:`FEWEST_CLUSTERS` clusters.
-        """
-        numbers, inverse = np.unique(self.cluster, return_inverse=True)
-        once = np.ones((1, len(self.n)))
-        if len(numbers) < FEWEST_CLUSTERS:
-            return once
-        rng = np.random.default_rng(seed)
-        drawn = rng.multinomial(len(numbers), np.full(len(numbers), 1 / len(numbers)), size=count)
-        return np.vstack([once, drawn[:, inverse]])
+        """How often each site counts (:func:`fluxatlas.evaluate.clusters.resamples`)."""
+        return resamples(self.cluster, count, seed)
 
 
 # --- scores of all sites for each row of weights (resample, site); NaN where they are not defined ---------------------
@@ -132,23 +121,6 @@ def _skill(n: Array, o: Array, p: Array, oo: Array, ee: Array) -> dict[str, Arra
 def _ratio(error: Array, spread: Array) -> Array:
     """1 - error / spread; NaN without a spread."""
     return 1 - error / np.where(spread > 1e-12 * np.abs(error) + 1e-300, spread, np.nan)
-
-
-def quantile(values: Array, w: Array, q: float) -> Array:
-    """Quantile ``q`` (resample,) of ``values`` (site,) that count ``w`` (resample, site) times; linear in between.
-
-    The same as ``numpy.quantile`` of the values repeated ``w`` times; NaN where nothing counts.
-    """
-    known = np.isfinite(values)
-    order = np.argsort(values[known])
-    ranked, seen = values[known][order], np.cumsum(w[:, known][:, order], axis=1)
-    if not len(ranked):
-        return np.full(len(w), np.nan)
-    place = q * np.maximum(seen[:, -1] - 1, 0)
-    low = np.minimum((seen <= np.floor(place)[:, None]).sum(axis=1), len(ranked) - 1)
-    high = np.minimum((seen <= np.ceil(place)[:, None]).sum(axis=1), len(ranked) - 1)
-    share = place - np.floor(place)
-    return np.where(seen[:, -1] > 0, ranked[low] * (1 - share) + ranked[high] * share, np.nan)
 
 
 # --- the tables -------------------------------------------------------------------------------------------------------
@@ -269,9 +241,7 @@ def _difference(pair: pd.DataFrame, cluster: pd.Series, settings: EvaluateBlock)
 
 def _interval(values: Array) -> dict[str, float]:
     """The value of the sites as they are and the interval of the resamples."""
-    drawn = values[1:][np.isfinite(values[1:])]
-    low, high = np.quantile(drawn, INTERVAL) if len(drawn) else (np.nan, np.nan)
-    return {"value": float(values[0]), "low": float(low), "high": float(high)}
+    return dict(zip(("value", "low", "high"), interval(values), strict=True))
 
 
 def _size(s: Sites) -> dict[str, int]:

@@ -11,6 +11,7 @@ from scipy.special import stdtrit
 
 from .. import files, variables
 from ..errors import InputError
+from ..evaluate.clusters import interval, quantile, resamples
 from .run import COLUMNS
 
 CELL = ["split", "share", "model", "transfer"]
@@ -20,7 +21,7 @@ TABLE = (
 )
 QUARTILES = (25, 50, 75)
 DRAWS = 2000
-"""Sets of sites, drawn with replacement, of which intervals over sites are made."""
+"""Sets of clusters of sites, drawn with replacement, of which intervals over sites are made."""
 IN_UNITS = ("rmse", "ubrmse", "bias", "site_rmse_q50", "site_ubrmse_q50")
 """Scores in the unit of the target."""
 
@@ -33,10 +34,12 @@ def experiment_scores(rows: pd.DataFrame, minimum_days: int) -> dict[str, float]
     (predicted - observed). ``site_r2_q25, _q50, _q75``, ``site_rmse_q50`` and ``site_ubrmse_q50``: over sites with
     ``minimum_days``. ``between_r2``: means of sites. ``seasonal_r2``: mean seasonal cycles (calendar months less their
     mean) of all sites. ``effective_samples`` and ``seconds`` are means over folds.
-    ``r2_sites_low, _high`` and ``site_r2_q50_low, _high``: 90 % interval of other sites (:func:`over_sites`).
+    ``r2_sites_low, _high`` and ``site_r2_q50_low, _high``: 90 % interval of other sites, from clusters
+    drawn with replacement (:mod:`fluxatlas.evaluate.clusters`; NaN where they are too few).
     """
     n, o, p = (rows[name].to_numpy(float) for name in ("n", "observed_mean", "predicted_mean"))
     error, variance = rows["squared_error"].to_numpy(float), rows["observed_variance"].to_numpy(float)
+    cluster = rows["cluster"].to_numpy()
     mean = np.average(o, weights=n)
     spread = float((n * (variance + (o - mean) ** 2)).sum())
     rmse = float(np.sqrt(np.average(error, weights=n)))
@@ -56,27 +59,19 @@ def experiment_scores(rows: pd.DataFrame, minimum_days: int) -> dict[str, float]
         found |= {f"site_r2_q{q}": float(np.percentile(own, q)) for q in QUARTILES}
         found["site_rmse_q50"] = float(np.sqrt(np.median(error[long])))
         found["site_ubrmse_q50"] = float(np.sqrt(np.median(unbiased[long])))
-        found |= interval("site_r2_q50", np.median(over_sites(own), axis=1))
-    moments = over_sites(np.stack([n, n * o, n * (variance + o**2), n * error], axis=1)).sum(axis=1).T
+        found |= _ends("site_r2_q50", quantile(own, resamples(cluster[long], DRAWS, 0), 0.5))
+    moments = resamples(cluster, DRAWS, 0) @ np.stack([n, n * o, n * (variance + o**2), n * error], axis=1)
     with np.errstate(divide="ignore", invalid="ignore"):  # draws of one site without spread
-        skill = 1 - moments[3] / (moments[2] - moments[1] ** 2 / moments[0])
-    found |= interval("r2_sites", skill)
+        skill = 1 - moments[:, 3] / (moments[:, 2] - moments[:, 1] ** 2 / moments[:, 0])
+    found |= _ends("r2_sites", skill)
     folds = rows.drop_duplicates("fold")
     return found | {name: float(folds[name].mean()) for name in ("effective_samples", "seconds")}
 
 
-def over_sites(values: np.ndarray) -> np.ndarray:
-    """``values`` (site, ...) of :data:`DRAWS` sets of as many sites, drawn with replacement: (draw, site, ...)."""
-    drawn = np.random.default_rng(0).integers(len(values), size=(DRAWS, len(values)))
-    return np.asarray(values[drawn])
-
-
-def interval(name: str, values: np.ndarray) -> dict[str, float]:
-    """5 and 95 % of ``values``, called low and high; NaN where there are fewer than two."""
-    low, high = (
-        np.nanpercentile(values[np.isfinite(values)], (5, 95)) if np.isfinite(values).sum() > 1 else [np.nan] * 2
-    )
-    return {f"{name}_low": float(low), f"{name}_high": float(high)}
+def _ends(name: str, values: np.ndarray) -> dict[str, float]:
+    """The interval of a score of resamples, its ends called low and high."""
+    _, low, high = interval(values)
+    return {f"{name}_low": low, f"{name}_high": high}
 
 
 def _skill(error: float, spread: float) -> float:

@@ -11,6 +11,7 @@ import csv
 import math
 from dataclasses import dataclass
 
+from .config.experiments import split_model
 from .errors import FluxAtlasError
 from .experiments.grid import SCRATCH
 from .grid import Tile
@@ -138,15 +139,16 @@ def benchmark(run: Run) -> tuple[int, float]:
     starts = {(one.model, one.number) for one in run.experiments if one.transfer != SCRATCH}
     wider = (train.hidden / 32) ** 0.93
     days = (
-        sum(cell_costs(cell, train.window_days)[1] for cell, _ in starts)
+        sum(cell_costs(split_model(model)[0], train.window_days)[1] for model, _ in starts)
         * run.config.synthesize.site_days
         * train.pretrain_epochs
     )
     for one in run.experiments:
         folds = block.folds if one.split == "space" else 1
-        if one.model in CELL_COSTS:
-            days += step * train.finetune_steps * folds * cell_costs(one.model, train.window_days)[1]
-    jobs = len(starts) + len(run.experiments) + 1
+        if one.model in block.models:
+            cell = split_model(one.model)[0]
+            days += step * train.finetune_steps * folds * cell_costs(cell, train.window_days)[1]
+    jobs = len(starts) + len(run.experiments) + 1 + bool(block.hidden)
     return jobs, (jobs * cost.seconds_per_job + wider * days * cost.seconds_per_unit) / 3600
 
 

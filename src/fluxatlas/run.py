@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import freshness
 from .config import leaves
+from .config.experiments import split_model
 from .config.model import block_of
 from .config.regional import summed_flux
 from .config.regions import region_inputs
 from .errors import ConfigError, counted
-from .experiments.grid import Experiment, experiments
+from .experiments.grid import Experiment, experiments, system_of
 from .run_inputs import RunInputs
 
 if TYPE_CHECKING:
@@ -174,10 +175,20 @@ class Run(RunInputs):
         return experiments(self.config.experiments)
 
     def start_settings(self, model: str) -> leaves.Settings:
-        """What the network with the cell ``model`` is pretrained with for experiments: it is not told parameters."""
-        block, own = self.config.train, {"cell": model, "code": 0}
+        """What the network called ``model`` is pretrained with for experiments: it is not told parameters."""
+        cell, flat, _ = split_model(model)
+        block, own = self.config.train, {"cell": cell, "code": 0} | ({"knowledge": {}} if flat else {})
         handed, compared = (made(block, "experiment_start") | own for made in (leaves.handed, leaves.recorded))
         return leaves.Settings("train", handed, compared)
+
+    def start_system(self, model: str) -> str:
+        """The key of the system that the network called ``model`` is built for."""
+        return system_of(model, self.system, self.config.experiments.measured_inputs).key
+
+    def given_options(self, model: str) -> list[str]:
+        """What sites hand to the network called ``model``, for the command line of an experiment."""
+        named = self.config.experiments.measured_inputs if split_model(model)[2] else ()
+        return [word for name in named for word in ("--given", name)]
 
     @property
     def twin_seeds(self) -> list[int]:

@@ -17,16 +17,17 @@ from fluxatlas.config.train import TrainBlock
 from fluxatlas.errors import ConfigError, InputError
 from fluxatlas.experiments.figure import write_figure
 from fluxatlas.experiments.folds import Fold, make_folds
-from fluxatlas.experiments.grid import Experiment, distance, experiments, priority
+from fluxatlas.experiments.grid import Experiment, distance, experiments, priority, system_of
 from fluxatlas.experiments.run import COLUMNS, predictions, run_experiment
 from fluxatlas.experiments.scores import experiment_scores, score_table, write_scores
+from fluxatlas.systems import get_system
 from fluxatlas.train.climatology import climatology
 from fluxatlas.train.corrected import corrected
 from fluxatlas.train.data import Segment, SequenceSet
 from fluxatlas.train.member import Member
 from fluxatlas.train.pretrain import new_network
 from fluxatlas.train.reweight import importance
-from fluxatlas.train.sites import SiteData
+from fluxatlas.train.sites import SiteData, handed
 from toy_system import TOY, carbon
 
 SETTINGS = TrainBlock(
@@ -110,6 +111,11 @@ def test_references_are_run_as_often_as_chance_is_in_them() -> None:
 def test_a_grid_that_repeats_itself_or_has_no_towers_is_refused() -> None:
     with pytest.raises(ValidationError, match="each is named once"):
         ExperimentsBlock(models=("gru", "gru"))
+    with pytest.raises(ValidationError, match="'flat_grue' is no model; did you mean 'gru'"):
+        ExperimentsBlock(models=("flat_grue",))
+    for one_sided in ({"models": ("gru_given",)}, {"measured_inputs": ("gpp",)}):
+        with pytest.raises(ValidationError, match="set both or none"):
+            ExperimentsBlock.model_validate(one_sided)
     with pytest.raises(ValidationError, match="a share of the towers is above 0 and at most 1"):
         ExperimentsBlock(shares=(1.0, 0.0))
 
@@ -167,7 +173,7 @@ TRANSFERS = ("none", "finetune", "l2sp", "residual", "stacking", "reweighted", "
 def predicted(model: str, transfer: str, fold: Fold, sites: SiteData = SITES, **settings: object) -> np.ndarray:
     block = SETTINGS.model_copy(update=settings)
     one = Experiment("space", "1", model, transfer, 0)
-    return predictions(one, fold, sites, SAMPLES, TOY, block, "4km", START)[0]
+    return predictions(one, fold, sites, SAMPLES, TOY, block, "4km", START)[0]["nee"]
 
 
 @pytest.mark.parametrize(
@@ -313,6 +319,10 @@ def test_the_interval_is_that_of_the_mean_over_seeds_and_the_table_is_drawn(tmp_
     assert rmse["value"] == 2 and rmse["seeds"] == 3 and rmse["days"] == 100 and rmse["unit"] == "g m-2 d-1"
     assert rmse["high"] - 2 == pytest.approx(2.919986 * 1 / np.sqrt(3))  # t of 2 degrees of freedom, sd 1
     assert np.isnan(table.query("model == 'trees' and score == 'rmse'")["low"].item())
+    paired = table[table["score"] == "rmse_paired"].set_index(["model", "transfer", "share"])
+    assert (paired.loc[("gru", "finetune", "0.5"), ["value", "low", "high"]] == 0).all()  # the same seed by seed
+    other = paired.loc[("trees", "none", "1")]  # 2 less 1, 2 and 3
+    assert other["value"] == 0 and other["high"] == pytest.approx(2.919986 / np.sqrt(3))
     assert list(pd.read_csv(tmp_path / "scores.csv").columns) == list(table.columns)
     write_figure(tmp_path / "scores.png", table)
     assert (tmp_path / "scores.png").stat().st_size > 10_000
@@ -365,6 +375,65 @@ def test_a_target_that_no_site_can_measure_is_refused_with_the_configuration() -
     corrected = refused(target="swc05", transfers=["finetune", "residual"])
     assert "'residual' corrects 'hfls' alone, not 'swc05'; leave it out" in corrected
     assert "evspsbl" in refused(target="evspsbl")  # a product, but not measured
+    assert "experiments.hidden: unknown output 'evspsbk'; did you mean 'evspsbl'" in refused(hidden=["evspsbk"])
+    unknown = refused(models=["gru_given"], measured_inputs=["swc5"])
+    assert "experiments.measured_inputs: unknown output of a sub-module 'swc5'; did you mean 'swc" in unknown
+    with pytest.raises(ConfigError, match="completes by physics what its sub-modules make; it cannot be flat"):
+        load({"system": "soil_methane_sink", "experiments": {"models": ["flat_gru"]}, **others})
+    towers = {"entries": [{"source": "fluxnet", "path": "x"}]}
+    with pytest.raises(ConfigError, match="the truth is known at the towers of"):
+        load({"system": "crop_carbon", "experiments": {"hidden": ["ra"]}, "sites": towers, **others})
+
+
+def true_table(shift: float) -> pd.DataFrame:
+    """What is true of ``reco`` at the sites, and ``shift``."""
+    wide = pd.DataFrame(series(12, 2).targets["reco"] + shift, index=DATES, columns=list(SITES.sites))
+    return wide.rename_axis("time").reset_index().melt("time", var_name="site").assign(variable="reco")
+
+
+def test_outputs_that_no_site_measures_are_judged_against_the_truth() -> None:
+    """The process model is the truth here: no error, or that of a truth which is shifted."""
+    one = Experiment("space", "1", "process", "none", 0)
+    for shift in (0.0, 1.5):
+        rows = run_experiment(one, SITES, SAMPLES, TOY, SETTINGS, 3, "4km", truth=true_table(shift), hidden=["reco"])
+        found = {target: experiment_scores(part, 30) for target, part in rows.groupby("target")}
+        assert found["nee"]["rmse"] < 1e-5 and found["reco"]["bias"] == pytest.approx(-shift, abs=1e-5)
+        assert (rows["n"] == len(DATES)).all()
+    for truth, hidden, message in (
+        (None, ["reco"], "no truth of 'reco' is given"),
+        (true_table(0), ["gpp"], "the truth says nothing of 'gpp'"),
+    ):
+        with pytest.raises(InputError, match=message):
+            run_experiment(one, SITES, SAMPLES, TOY, SETTINGS, 3, "4km", truth=truth, hidden=hidden)
+
+
+def test_a_flat_network_is_judged_on_hidden_outputs_and_the_truth_changes_no_prediction() -> None:
+    system, one = system_of("flat_gru", TOY), Experiment("time", "1", "flat_gru", "none", 0)
+    plain, moved = (
+        run_experiment(one, SITES, SAMPLES, system, SETTINGS, 3, "4km", truth=true_table(shift), hidden=["reco"])
+        for shift in (0.0, 1.5)
+    )
+    assert list(plain["target"].value_counts()) == [12, 12]
+    np.testing.assert_array_equal(plain["predicted_mean"], moved["predicted_mean"])
+
+
+def test_a_flat_network_sees_what_sites_give_and_its_system_is_found_again() -> None:
+    system = system_of("flat_gru_given", TOY, ["gpp"])
+    assert [part.outputs for part in system.submodules] == [("gpp",), ("reco",)] and not system.knowledge
+    assert [part.outputs for part in system_of("flat_gru", TOY, ["gpp"]).submodules] == [("gpp", "reco")]
+    assert system_of("gru_given", TOY, ["gpp"]) is TOY
+    again = get_system("crop_carbon+flat+gpp")
+    assert get_system(again.key) == again and again.key == "crop_carbon+flat+gpp"
+    assert not {"harvest", "residue"} & {*again.intermediates, *again.outputs} and again.flux == "nee"
+    gpp = np.where(np.arange(len(DATES))[:, None] % 2, np.nan, 7.0 + 0 * SITES.sets[0].targets["nee"])
+    sites = SiteData((replace(SITES.sets[0], targets={**SITES.sets[0].targets, "gpp": gpp.astype(np.float32)}),))
+    sites = handed(sites, ["gpp"], system)
+    one, fold = Experiment("space", "1", "flat_gru_given", "none", 0), folds("space", sites=sites)[0]
+    found = predictions(one, fold, sites, SAMPLES, system, SETTINGS, "4km")[0]
+    assert (found["gpp"][::2] == 7).all() and np.ptp(found["gpp"][1::2]) > 0.1
+    np.testing.assert_allclose(found["nee"], found["reco"] - found["gpp"], atol=1e-5)
+    with pytest.raises(ConfigError, match="'gppp' cannot be given to the flat network; did you mean 'gpp'"):
+        system_of("flat_gru_given", TOY, ["gppp"])
 
 
 def test_a_network_is_run_on_all_folds_and_effective_samples_are_kept() -> None:

@@ -87,6 +87,7 @@ def test_status_groups_snakemakes_summary() -> None:
 
 def test_the_benchmark_is_counted_as_snakemake_counts_it_and_costs_what_its_steps_cost(tmp_path) -> None:
     grid = {"models": ["gru", "lstm"], "transfers": ["finetune", "none"], "shares": [1.0, 0.5], "references": ["trees"]}
+    grid |= {"hidden": ["swc05"]}
     data = yaml.safe_load(DEMO.read_text()) | {"experiments": grid}
     (tmp_path / "c.yaml").write_text(yaml.safe_dump(data))
     options = ("-n", "-q", "rules", "--directory", str(tmp_path), "--configfile", str(tmp_path / "c.yaml"))
@@ -94,7 +95,7 @@ def test_the_benchmark_is_counted_as_snakemake_counts_it_and_costs_what_its_step
     assert done.returncode == 0, done.stdout + done.stderr
     counts = dict(line.split() for line in (done.stdout + done.stderr).splitlines() if len(line.split()) == 2)
     jobs, hours = benchmark(Run(load(data)))
-    assert jobs == sum(int(counts[name]) for name in ("experiment", "experiment_start", "benchmark"))
+    assert jobs == sum(int(counts[name]) for name in ("experiment", "experiment_start", "benchmark", "site_truth"))
     assert int(counts["experiment"]) == 2 * 2 * 2 * 2 * 2 + 2 * 2 * 2 and int(counts["experiment_start"]) == 2 * 2
     longer = benchmark(Run(load(data | {"train": data["train"] | {"finetune_steps": 2000}})))[1]
     # 16 networks with a GRU and 16 with an LSTM (0.3 of its cost) in 5 folds of space and one of later years

@@ -53,7 +53,7 @@ rule experiment_start:
     params:
         settings=lambda wc: RUN.start_settings(wc.model),
         grid=RUN.grid.name,
-        system=RUN.system.key,
+        system=lambda wc: RUN.start_system(wc.model),
         checkpoint=lambda wc: RUN.paths(
             "experiments", "checkpoints", f"{wc.model}-{wc.number}.pt"
         ),
@@ -72,6 +72,11 @@ rule experiment:
         sites_forcing="<results>/regrid/sites_forcing.parquet",
         observations="<results>/ingest/sites/observations.parquet",
         series=RUN.series,
+        truth=(
+            "<results>/evaluate/site_truth.parquet"
+            if RUN.config.experiments.hidden
+            else []
+        ),
     output:
         "<results>/experiments/{split}/{share}/{model}/{transfer}/{number}.csv",
     log:
@@ -98,6 +103,9 @@ rule experiment:
         gap=option("sites", "completion_gap_days"),
         folds=option("experiments", "folds"),
         target=repeat("--target", RUN.config.experiments.target or []),
+        truth=lambda wc, input: repeat("--truth", input.truth),
+        hidden=repeat("--hidden", RUN.config.experiments.hidden),
+        given=lambda wc: RUN.given_options(wc.model),
         grid=RUN.grid.name,
         system=RUN.system.key,
         version=STAGE_VERSIONS["train"],
@@ -107,4 +115,4 @@ rule experiment:
         " --transfer {wildcards.transfer:q} --number {wildcards.number:q} --folds {params.folds:q} {params.start:q}"
         " --samples {input.samples:q} --sites-attributes {input.sites_attributes:q}"
         " --sites-forcing {input.sites_forcing:q} --observations {input.observations:q} {params.series:q}"
-        " {params.target:q} --completion-gap-days {params.gap:q} --output {output:q} --threads {threads:q} 2> {log:q}"
+        " {params.target:q} {params.truth:q} {params.hidden:q} {params.given:q} --completion-gap-days {params.gap:q} --output {output:q} --threads {threads:q} 2> {log:q}"

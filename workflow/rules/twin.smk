@@ -74,10 +74,11 @@ if RUN.has_synthetic_sites:
             bbox=RUN.bbox,
             start=RUN.training_years[0],
             end=RUN.training_years[-1],
+            hidden=repeat("--variable", RUN.config.experiments.hidden),
             version=STAGE_VERSIONS["synthesize"],  # made by the process model
         shell:
             "fluxatlas ingest synthetic-earth site-truth --settings {params.settings:q} --system {params.system:q}"
-            " --bbox {params.bbox:q} --start {params.start:q} --end {params.end:q} --output {output:q} 2> {log:q}"
+            " --bbox {params.bbox:q} --start {params.start:q} --end {params.end:q} {params.hidden:q} --output {output:q} 2> {log:q}"
 
     rule truth_sites:
         input:

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
+from ..errors import nearest
 from .base import Block
 from .leaves import leaf
 from .train import Cell
 
-Transfer = Literal["none", "finetune", "l2sp", "residual", "stacking", "reweighted", "adversarial"]
+Transfer = Literal["none", "finetune", "l2sp", "residual", "stacking", "reweighted", "adversarial", "declared"]
 Reference = Literal["process", "trees", "forest", "mean", "season"]
 SplitName = Literal["space", "time", "random"]
+
+
+FLAT, GIVEN = "flat_", "_given"
+
+
+def split_model(name: str) -> tuple[str, bool, bool]:
+    """The sequence cell of the model called ``name``, whether it is flat, and whether sites give it outputs."""
+    flat, given = name.startswith(FLAT), name.endswith(GIVEN)
+    return name.removeprefix(FLAT).removesuffix(GIVEN), flat, given
 
 
 class ExperimentsBlock(Block):
@@ -25,10 +35,13 @@ class ExperimentsBlock(Block):
 
     target: str = Field("", json_schema_extra=leaf("experiment"))
     """What is predicted and judged: an output of the system that sites measure; empty: its first flux."""
-    models: tuple[Cell, ...] = Field(
-        ("gru", "tcn"), min_length=1, json_schema_extra=leaf("benchmark", changes="inputs")
-    )
-    """Sequence cells of the network (docs/learning.md, Sequence cells)."""
+    hidden: tuple[str, ...] = Field((), json_schema_extra=leaf("experiment", "site_truth"))
+    """Outputs that no site measures, judged against the truth of the synthetic Earth at the sites that are tested."""
+    measured_inputs: tuple[str, ...] = Field((), json_schema_extra=leaf("experiment", "experiment_start"))
+    """Outputs of sub-modules, such as gpp, that sites hand to the models whose name ends with _given."""
+    models: tuple[str, ...] = Field(("gru", "tcn"), min_length=1, json_schema_extra=leaf("benchmark", changes="inputs"))
+    """Sequence cells of the network (docs/learning.md, Sequence cells); flat_ before one: a single network instead of
+    the hierarchy; _given behind it: sites hand it what they measure of `measured_inputs`."""
     transfers: tuple[Transfer, ...] = Field(
         ("finetune", "none"), min_length=1, json_schema_extra=leaf("benchmark", changes="inputs")
     )
@@ -47,6 +60,22 @@ class ExperimentsBlock(Block):
     """What the networks are compared with, on the same folds."""
     folds: int = Field(5, ge=2, le=100, json_schema_extra=leaf("experiment"))
     """Parts the sites are split into, each of which is tested once; of random days one such part is tested."""
+
+    @field_validator("models")
+    @classmethod
+    def _cells(cls, models: tuple[str, ...]) -> tuple[str, ...]:
+        for name in models:
+            cell = split_model(name)[0]
+            if cell not in get_args(Cell):
+                choice = ", ".join(get_args(Cell))
+                raise ValueError(f"'{name}' is no model{nearest(cell, get_args(Cell))}; the cells are {choice}")
+        return models
+
+    @model_validator(mode="after")
+    def _gives(self) -> ExperimentsBlock:
+        if any(split_model(name)[2] for name in self.models) != bool(self.measured_inputs):
+            raise ValueError("'measured_inputs' names what models that end with '_given' are handed: set both or none")
+        return self
 
     @field_validator("models", "transfers", "splits", "shares", "references")
     @classmethod

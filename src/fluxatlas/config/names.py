@@ -9,9 +9,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from .. import variables
-from ..errors import nearest
+from ..errors import ConfigError, nearest
 from ..paths import RESOURCES
 from ..yaml_text import read_keys
+from .experiments import split_model
 from .forcing import ForcingBlock, RainPattern
 from .regional import wrong_regional
 
@@ -47,6 +48,7 @@ def wrong_names(config: Config, system: System) -> list[str]:
         ),
         *_unknown("experiments.target", filter(None, [config.experiments.target]), system.measured, "measured output"),
         *_corrections(config, system),
+        *_models(config, system),
         *_strategy(config),
         *wrong_regional(config, system),
         *_unknown("train.head", filter(None, [config.train.head]), system.heads, "head"),
@@ -73,6 +75,25 @@ def _corrections(config: Config, system: System) -> Iterator[str]:
     for name in {"residual", "stacking"} & set(block.transfers):
         if block.target not in ("", system.flux):
             yield f"experiments.transfers: '{name}' corrects '{system.flux}' alone, not '{block.target}'; leave it out"
+
+
+def _models(config: Config, system: System) -> Iterator[str]:
+    """What experiments ask of the system that it does not have, or of sites whose truth is not known."""
+    block = config.experiments
+    made = [*dict.fromkeys((*system.intermediates, *system.flux_names))]
+    yield from _unknown("experiments.hidden", block.hidden, made, "output")
+    yield from _unknown(
+        "experiments.measured_inputs", block.measured_inputs, system.intermediates, "output of a sub-module"
+    )
+    if block.hidden and (config.forcing.source != "synthetic_earth" or config.sites.entries):
+        yield "experiments.hidden: the truth is known at the towers of forcing.source: synthetic_earth alone"
+    from ..systems import flat
+
+    for name in (name for name in block.models if split_model(name)[1]):
+        try:
+            flat(system, block.measured_inputs)
+        except ConfigError as problem:
+            yield f"experiments.models: '{name}': {problem}"
 
 
 def _strategy(config: Config) -> Iterator[str]:

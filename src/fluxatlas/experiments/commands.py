@@ -18,7 +18,9 @@ Results = Annotated[list[Path], typer.Option(help="Result of an experiment (CSV)
 @app.command()
 def run(
     split: Annotated[str, typer.Option(help="What is tested: space, time or random.")],
-    model: Annotated[str, typer.Option(help="A sequence cell, or process, trees, mean, season.")],
+    model: Annotated[
+        str, typer.Option(help="A network, such as gru or flat_gru_given, or process, trees, mean, season.")
+    ],
     samples: Samples,
     sites_attributes: Attributes,
     sites_forcing: Forcing,
@@ -32,29 +34,35 @@ def run(
     folds: Annotated[int, typer.Option(help="Parts the sites are split into.", min=2)] = 5,
     settings: Annotated[str, typer.Option(help="The block 'train' of the configuration as JSON.")] = "{}",
     target: Annotated[str, typer.Option(help="Output that is judged; empty: the first flux.")] = "",
+    truth: Annotated[Path | None, typer.Option(help="Truth at the sites (Parquet), for --hidden.")] = None,
+    hidden: Annotated[list[str] | None, typer.Option(help="Output judged against the truth; repeat for more.")] = None,
+    given: Annotated[list[str] | None, typer.Option(help="Output that sites hand on; repeat for more.")] = None,
     grid: GridName = "4km",
     series: SeriesFiles = None,
     gap: Gap = 7,
     threads: Threads = 1,
 ) -> None:
     """Run one experiment: all folds of one model, transfer, split, share of towers and seed."""
-    from ..files import write_text
+    from ..files import read_parquet, write_text
     from ..ingest.atmosphere import series_of
     from ..systems import get_system
     from ..train.commands import begin
     from ..train.data import read_samples
     from ..train.member import Member
-    from ..train.sites import read_sites
-    from .grid import Experiment
+    from ..train.sites import handed, read_sites
+    from .grid import Experiment, system_of
     from .run import run_experiment
 
     block, begun = begin(settings, threads), time.monotonic()
-    declared = get_system(system)
+    declared = system_of(model, get_system(system), given or ())
     known = series_of(declared.slow, series or ())
     sites = read_sites(sites_attributes, sites_forcing, observations, declared, block.block_distance_km, known, gap)
+    sites = handed(sites, given or (), declared)
     one = Experiment(split, share, model, transfer, number)
     first = Member.load(start) if start else None
-    table = run_experiment(one, sites, read_samples(samples, declared), declared, block, folds, grid, first, target)
+    true = read_parquet(truth) if truth and hidden else None
+    materials = one, sites, read_samples(samples, declared), declared, block, folds, grid, first, target
+    table = run_experiment(*materials, true, tuple(hidden or ()))
     write_text(output, table.to_csv(index=False, float_format="%.8g"))
     typer.echo(f"wrote {output} after {time.monotonic() - begun:.1f} s", err=True)
 

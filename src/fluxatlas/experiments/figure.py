@@ -26,8 +26,9 @@ TRANSFER_NAMES = {
     "stacking": "stacking",
     "reweighted": "re-weighted samples",
     "adversarial": "gradient reversal",
+    "declared": "phases of the system",
 }
-COLOR = dict(zip(TRANSFER_NAMES, (COLORS[7], *COLORS[:6]), strict=True))
+COLOR = dict(zip(TRANSFER_NAMES, (COLORS[7], *COLORS[:7]), strict=True))
 
 
 def write_figure(output: str | Path, scores: pd.DataFrame, settings: ReportBlock | None = None) -> None:
@@ -39,7 +40,8 @@ def write_figure(output: str | Path, scores: pd.DataFrame, settings: ReportBlock
     """
     settings = settings or ReportBlock()
     splits, shares = list(dict.fromkeys(scores["split"])), sorted(set(scores["share"]), key=float)
-    rmse = scores[scores["score"] == "rmse"]
+    first = scores["target"] == scores["target"].iloc[0] if len(scores) else scores["score"] == ""
+    rmse = scores[(scores["score"] == "rmse") & first]
     rows = 2 if len(shares) > 1 else 1
     models = [name for name in dict.fromkeys(scores["model"]) if name not in REFERENCES]
     height = 1.4 + 0.45 * max(len(models), 3) + (2.4 if rows == 2 else 0)

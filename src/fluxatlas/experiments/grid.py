@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 
-from ..config.experiments import ExperimentsBlock
+from ..config.experiments import ExperimentsBlock, split_model
+from ..systems import System, flat
 
 SCRATCH = "none"
 """The transfer that starts from random weights."""
@@ -15,8 +16,8 @@ AXES = ("split", "share", "model", "transfer", "number")
 
 @dataclass(frozen=True)
 class Experiment:
-    """One cell of the grid: ``model`` is a sequence cell or a reference (then ``transfer`` is :data:`SCRATCH`);
-    ``share`` is written as in file names; ``number`` counts seeds."""
+    """One cell of the grid: ``model`` is a network (``ExperimentsBlock.models``) or a reference (then ``transfer`` is
+    :data:`SCRATCH`); ``share`` is written as in file names; ``number`` counts seeds."""
 
     split: str
     share: str
@@ -28,6 +29,12 @@ class Experiment:
     def name(self) -> str:
         """Where its result lies below the folder of experiments, without suffix."""
         return f"{self.split}/{self.share}/{self.model}/{self.transfer}/{self.number}"
+
+
+def system_of(model: str, system: System, given: Sequence[str] = ()) -> System:
+    """What the network called ``model`` is built for: ``system``, or its flat form; raises as :func:`flat`."""
+    _, one_network, takes = split_model(model)
+    return flat(system, given if takes else ()) if one_network else system
 
 
 def experiments(block: ExperimentsBlock) -> list[Experiment]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from ..config.experiments import split_model
 from ..config.settings import read_settings
 from ..config.train import TrainBlock
 from ..errors import InputError
@@ -55,6 +56,8 @@ def run_experiment(
     grid: str,
     start: Member | None = None,
     target: str = "",
+    truth: pd.DataFrame | None = None,
+    hidden: Sequence[str] = (),
 ) -> pd.DataFrame:
     """All folds of an experiment, a row per site and fold (:data:`COLUMNS`).
 
@@ -62,24 +65,33 @@ def run_experiment(
     learn from all that the sites of a fold measure, references from the target alone.
 
     ``start`` is the network that has learnt from ``samples``; None for references and :data:`SCRATCH`. Networks are not
-    told the parameters of the process model. Raises :class:`ConfigError` for an unknown model, and as
-    :func:`fluxatlas.experiments.folds.make_folds` and fine-tuning.
+    told the parameters of the process model. ``hidden`` outputs, which no site measures, are judged against the
+    ``truth`` (``site, time, variable, value``) of the same sites on all days that a fold hides; of the references the
+    process model alone makes them. Raises :class:`ConfigError` for an unknown model, and as
+    :func:`fluxatlas.experiments.folds.make_folds`, :func:`true_values` and fine-tuning.
     """
     target = target or system.flux
-    sites, rows, known = with_weather(sites, target), [], None
+    sites, rows = with_weather(sites, target), []
+    known: dict[str, Predictor] = {}
+    true = {name: true_values(truth, name, sites) for name in hidden}
     if one.model in REFERENCES:
-        known = reference(one.model, sites, system, target)
+        makes = (target, *hidden) if one.model == "process" else (target,)
+        known = {name: reference(one.model, sites, system, name) for name in makes}
     else:
-        settings = read_settings(TrainBlock, settings.model_dump_json(), cell=one.model, code=0)
+        cell, flat, _ = split_model(one.model)
+        own: dict[str, Any] = {"cell": cell, "code": 0} | ({"knowledge": {}} if flat else {})
+        settings = read_settings(TrainBlock, settings.model_dump_json(), **own)
     made = make_folds(sites, target, one.split, float(one.share), folds, settings, one.number)
     for number, fold in enumerate(made):
         begun = time.monotonic()
-        found = predictions(one, fold, sites, samples, system, settings, grid, start, known, target)
+        found = predictions(one, fold, sites, samples, system, settings, grid, start, known)
         about: dict[str, Any] = {"split": one.split, "share": one.share, "model": one.model, "transfer": one.transfer}
-        about |= {"number": one.number, "fold": number, "towers": len(fold.towers), "target": target}
+        about |= {"number": one.number, "fold": number, "towers": len(fold.towers)}
         about |= {"effective_samples": np.nan if known else effective_samples(one, fold, samples, system, settings)}
         about |= {"seconds": time.monotonic() - begun}
-        rows += [about | row for row in site_rows(sites, target, fold, found)]
+        for name in (target, *(name for name in hidden if name in found[0])):
+            of_site = site_rows(sites, name, fold, [one[name] for one in found], true.get(name))
+            rows += [about | {"target": name} | row for row in of_site]
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
@@ -92,16 +104,16 @@ def predictions(
     settings: TrainBlock,
     grid: str,
     start: Member | None = None,
-    known: Predictor | None = None,
-    target: str = "",
-) -> list[FloatArray]:
-    """The ``target`` (time, site) of each set, by a model that has seen what ``fold`` does not hide; ``known`` makes
-    that of a reference."""
+    known: Mapping[str, Predictor] | None = None,
+) -> list[dict[str, FloatArray]]:
+    """Outputs (time, site) of each set, by a model that has seen what ``fold`` does not hide; ``known`` makes those of
+    a reference."""
     if known:
-        return known(fold.unused, settings.seed + one.number)
+        made = {name: predictor(fold.unused, settings.seed + one.number) for name, predictor in known.items()}
+        return [{name: values[k] for name, values in made.items()} for k in range(len(sites.sets))]
     member, block, phases = prepared(one, samples, system, settings, grid, start)
     tuned, _, _ = finetune(member, samples, sites, block, one.number, phases=phases, split=fold.split)
-    return [predict(tuned.network, part)[target or system.flux] for part in sites.sets]
+    return [predict(tuned.network, part) for part in sites.sets]
 
 
 def prepared(
@@ -135,14 +147,36 @@ def effective_samples(one: Experiment, fold: Fold, samples: SequenceSet, system:
     return importance(synthetic, fold.split.training, system)[1]
 
 
-def site_rows(sites: SiteData, flux: str, fold: Fold, found: Sequence[FloatArray]) -> Iterator[dict[str, Any]]:
-    """Sums over what ``fold`` hides, a row per site with an observation and a prediction."""
-    for part, hidden, predicted in zip(sites.sets, fold.hidden, found, strict=True):
-        there = hidden & np.isfinite(part.targets[flux]) & np.isfinite(predicted)
+def true_values(truth: pd.DataFrame | None, name: str, sites: SiteData) -> list[FloatArray]:
+    """What is true of the output ``name`` (time, site) at each set, NaN on days that the table ``truth`` lacks.
+
+    Raises :class:`InputError` where it says nothing of ``name`` at any of the sites.
+    """
+    if truth is None:
+        raise InputError(f"no truth of '{name}' is given", hint="give --truth, or take the output off --hidden")
+    own = truth[truth["variable"] == name]
+    wide = own.assign(time=pd.to_datetime(own["time"])).pivot(index="time", columns="site", values="value")
+    found = [wide.reindex(index=part.dates, columns=list(part.sites)).to_numpy(np.float32) for part in sites.sets]
+    if not any(np.isfinite(values).any() for values in found):
+        raise InputError(f"the truth says nothing of '{name}' at these sites", hint="make the file of the truth again")
+    return found
+
+
+def site_rows(
+    sites: SiteData,
+    flux: str,
+    fold: Fold,
+    found: Sequence[FloatArray],
+    true: Sequence[FloatArray] | None = None,
+) -> Iterator[dict[str, Any]]:
+    """Sums over what ``fold`` hides, a row per site with an observation (or what is ``true``) and a prediction."""
+    judges = true or [part.targets[flux] for part in sites.sets]
+    for part, hidden, judge, predicted in zip(sites.sets, fold.hidden, judges, found, strict=True):
+        there = hidden & np.isfinite(judge) & np.isfinite(predicted)
         for site in np.flatnonzero(there.any(axis=0)):
             used = there[:, site]
             days = pd.DataFrame(
-                {"observed": part.targets[flux][used, site], "predicted": predicted[used, site]},
+                {"observed": judge[used, site], "predicted": predicted[used, site]},
                 index=part.dates[used],
                 dtype=float,
             )

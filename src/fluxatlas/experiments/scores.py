@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ from scipy.special import stdtrit
 from .. import files, variables
 from ..errors import InputError
 from ..evaluate.clusters import interval, quantile, resamples
+from .references import REFERENCES
 from .run import COLUMNS
 
 CELL = ["split", "share", "model", "transfer"]
@@ -22,7 +24,7 @@ TABLE = (
 QUARTILES = (25, 50, 75)
 DRAWS = 2000
 """Sets of clusters of sites, drawn with replacement, of which intervals over sites are made."""
-IN_UNITS = ("rmse", "ubrmse", "bias", "site_rmse_q50", "site_ubrmse_q50")
+IN_UNITS = ("rmse", "rmse_paired", "ubrmse", "bias", "site_rmse_q50", "site_ubrmse_q50")
 """Scores in the unit of the target."""
 
 
@@ -86,16 +88,20 @@ def score_table(rows: pd.DataFrame, minimum_days: int) -> pd.DataFrame:
     that was learnt from.
     """
     found = []
+    first = _first_of(rows)
     for key, cell in rows.groupby([*CELL, "target"], sort=False):
-        seeds = [experiment_scores(one, minimum_days) for _, one in cell.groupby("number")]
-        table = pd.DataFrame(seeds)
+        table = _of_seeds(cell, minimum_days)
+        columns = {score: table[score] for score in table.columns[table.notna().any()]}
+        columns["rmse_paired"] = _paired(table["rmse"], first.get((key[0], key[4])), minimum_days)
         about = dict(zip([*CELL, "target"], key, strict=True))
         about |= {"towers": cell.drop_duplicates(["number", "fold"])["towers"].mean(), "seeds": len(table)}
-        first = cell[cell["number"] == cell["number"].min()]
-        about |= {"sites": first["site"].nunique(), "days": int(first["n"].sum())}
+        one = cell[cell["number"] == cell["number"].min()]
+        about |= {"sites": one["site"].nunique(), "days": int(one["n"].sum())}
         unit = variables.get(str(about["target"])).units
-        for score in table.columns[table.notna().any()]:
-            values = table[score].dropna().to_numpy(float)
+        for score, column in columns.items():
+            values = column.dropna().to_numpy(float)
+            if not len(values):
+                continue
             half = _half_width(values)
             own = "s" if score == "seconds" else unit if score in IN_UNITS else "1"
             value = float(values.mean())
@@ -103,6 +109,32 @@ def score_table(rows: pd.DataFrame, minimum_days: int) -> pd.DataFrame:
                 {**about, "score": score, "value": value, "low": value - half, "high": value + half, "unit": own}
             )
     return pd.DataFrame(found, columns=list(TABLE))
+
+
+def _of_seeds(cell: pd.DataFrame, minimum_days: int) -> pd.DataFrame:
+    """Scores of one cell of the grid, a row per number of a seed."""
+    seeds = {number: experiment_scores(one, minimum_days) for number, one in cell.groupby("number")}
+    return pd.DataFrame.from_dict(seeds, orient="index")
+
+
+def _first_of(rows: pd.DataFrame) -> dict[tuple[Any, Any], pd.DataFrame]:
+    """Rows of the network listed first, by split and target."""
+    networks = rows[~rows["model"].isin(REFERENCES)]
+    found: dict[tuple[Any, Any], pd.DataFrame] = {}
+    for key, part in networks.groupby(["split", "target"], sort=False):
+        split, target = key
+        found[split, target] = part[(part[CELL] == part[CELL].iloc[0]).all(axis=1)]
+    return found
+
+
+def _paired(rmse: pd.Series, first: pd.DataFrame | None, minimum_days: int) -> pd.Series:
+    """``rmse`` by seed less that of the network listed ``first`` with the same seed; what has one seed is compared with
+    each. Zero for that network itself, NaN where there is none."""
+    if first is None:
+        return rmse * np.nan
+    centre = _of_seeds(first, minimum_days)["rmse"]
+    own = centre * 0 + rmse.iloc[0] if len(rmse) == 1 else rmse
+    return own - centre
 
 
 def _half_width(values: np.ndarray) -> float:

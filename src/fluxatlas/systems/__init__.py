@@ -25,6 +25,7 @@ from .base import (
     System,
     Total,
 )
+from .flat import FLAT, flat
 
 SYSTEMS = {
     "soil_methane_sink": "fluxatlas.systems.soil_methane_sink:SOIL_METHANE_SINK",
@@ -50,16 +51,21 @@ __all__ = [
     "Support",
     "System",
     "Total",
+    "flat",
     "get_system",
 ]
 
 
 def get_system(name: str) -> System:
-    """The system called ``name``, or the object that ``module:OBJECT`` names.
+    """The system called ``name``, or the object that ``module:OBJECT`` names; with ``+flat`` and names of outputs that
+    are given behind it (``+flat+gpp``) its :func:`~fluxatlas.systems.flat.flat` form.
 
     Raises :class:`ConfigError` with the nearest name for an unknown one, and for an object that cannot be imported or
     is not a :class:`System`.
     """
+    whole, *form = name.split("+")
+    if form[:1] == [FLAT]:
+        return flat(get_system(whole), form[1:])
     if name in SYSTEMS:
         found: System = load_object(SYSTEMS[name])
         return found

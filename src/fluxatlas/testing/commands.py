@@ -114,12 +114,13 @@ def site_truth(
     output: Annotated[Path, typer.Option(help="File to write.")],
     system: SystemName,
     settings: Settings = "{}",
+    variable: Annotated[list[str] | None, typer.Option(help="Output that no site measures; repeat for more.")] = None,
 ) -> None:
     """Write what is true at the sites day by day, without errors and gaps."""
     from ..systems import get_system
     from .site_files import write_site_truth
 
-    table = write_site_truth(_earth(settings), get_system(system), bbox, start, end, output)
+    table = write_site_truth(_earth(settings), get_system(system), bbox, start, end, output, tuple(variable or ()))
     _say(f"wrote the truth of {counted(table['site'].nunique(), 'site')} to {output}")
 
 

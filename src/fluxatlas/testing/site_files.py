@@ -10,6 +10,7 @@ stating the flux occur (:data:`FLUX_FORMS`), and two units of temperature and mo
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -108,11 +109,12 @@ def _refuse_others(system: System) -> None:
 
 
 def write_site_truth(
-    earth: SyntheticEarth, system: System, box: Box, start: int, end: int, output: str | Path
+    earth: SyntheticEarth, system: System, box: Box, start: int, end: int, output: str | Path, more: Sequence[str] = ()
 ) -> pd.DataFrame:
     """Write what is true at the sites of :func:`write_sites` on their own days, without errors and gaps, as Parquet.
 
     Long, ``site, time, variable, value`` in canonical units; returns it. At chamber sites it is the truth of the cell.
+    ``more``: outputs beside those that sites measure.
     """
     dates = pd.date_range(f"{start}-01-01", f"{end}-12-31", freq="D")
     towers, chambers = place_sites(earth, box)
@@ -120,7 +122,7 @@ def write_site_truth(
     for instrument, sites in (("tower", towers), ("chamber", chambers)):
         if not system.measured_by(instrument):
             continue
-        for name, values in site_truth(earth, system, sites, dates).items():
+        for name, values in site_truth(earth, system, sites, dates, more).items():
             of_day = local_days(values, sites.utc_offset) if instrument == "tower" else values
             wide = pd.DataFrame(of_day, pd.Index(dates, name="time"), pd.Index(sites.names, name="site"))
             parts.append(wide.reset_index().melt("time", value_name="value").assign(variable=name))

@@ -8,6 +8,7 @@ last for days and are those of several chambers, each with a level of its own, i
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -129,14 +130,16 @@ def _sites(prefix: str, place: Climate, cover: npt.NDArray[np.uint8]) -> Sites:
     return Sites(names, place, [surface.IGBP[int(code)] for code in cover], np.rint(place.lon / 15).astype(np.int64))
 
 
-def site_truth(earth: SyntheticEarth, system: System, sites: Sites, dates: pd.DatetimeIndex) -> dict[str, Array]:
-    """The hidden truth of what ``system`` observes at ``sites`` for consecutive UTC ``dates``, (day, site), after one
-    year more in advance.
+def site_truth(
+    earth: SyntheticEarth, system: System, sites: Sites, dates: pd.DatetimeIndex, more: Sequence[str] = ()
+) -> dict[str, Array]:
+    """The hidden truth of what ``system`` observes, and of ``more`` of its outputs, at ``sites`` for consecutive UTC
+    ``dates``, (day, site), after one year more in advance.
     """
     attributes, lai = point_attributes(earth, sites.place)
     first = dates[0] - pd.DateOffset(years=1)
     long = pd.date_range(first, dates[-1], freq="D")
-    observed = tuple(kind.variable for kind in system.observations)
+    observed = tuple(dict.fromkeys((*(kind.variable for kind in system.observations), *more)))
     made = truth(earth, system, sites.place, attributes, lai, long, observed, at_sites=True)
     return {name: values[len(long) - len(dates) :] for name, values in made.items()}
 

@@ -1,6 +1,6 @@
 # evaluate: held-out sites, towers, seams between tiles and, for the synthetic Earth, the hidden truth.
 # In:  predictions, products, site tables
-# Out: <results>/evaluate/{skill,protocols,site_scores,prior,responses,attribution,towers,seams}.csv, for the synthetic Earth also truth.nc and truth.csv
+# Out: <results>/evaluate/{skill,protocols,site_scores,prior,responses,attribution,towers,seams}.csv, by `snakemake trends` trends.{csv,png}, for the synthetic Earth also truth.nc and truth.csv
 
 
 rule skill:
@@ -128,6 +128,41 @@ if "responses" in RUN.tables:
         shell:
             "fluxatlas evaluate responses --settings {params.settings:q} --system {params.system:q} {params.members:q}"
             " --samples {input.samples:q} --output {output.responses:q} --shares {output.attribution:q} 2> {log:q}"
+
+
+rule trends:  # only where asked for: `snakemake trends`
+    input:
+        members=expand("<trained>/members/{member}.pt", member=MEMBERS),
+        attributes=expand("<results>/regrid/attributes/{tile}.nc", tile=TILES),
+        forcing=expand(
+            "<results>/ingest/forcing/{tile}/{year}.nc", tile=TILES, year=YEARS
+        ),
+        series=RUN.series,
+    output:
+        table="<results>/evaluate/trends.csv",
+        figure="<results>/evaluate/trends.png",
+    log:
+        "<results>/logs/evaluate/trends.log",
+    benchmark:
+        "<results>/benchmarks/evaluate/trends.tsv"
+    conda:
+        "../envs/fluxatlas.yaml"
+    resources:
+        mem_mb=memory(4000),
+        runtime=minutes(120),
+    params:
+        settings=settings("trends"),
+        system=RUN.system.key,
+        grid=RUN.grid_options,
+        members=each("--member", RUN.member(), member=MEMBERS),
+        attributes=each("--attributes", RUN.paths.attributes(), tile=TILES),
+        forcing=each("--forcing", RUN.paths.forcing(), tile=TILES, year=YEARS),
+        series=RUN.series_options,
+        version=STAGE_VERSIONS["evaluate"],
+    shell:
+        "fluxatlas evaluate trends --settings {params.settings:q} --system {params.system:q} {params.grid:q}"
+        " {params.members:q} {params.attributes:q} {params.forcing:q} {params.series:q}"
+        " --output {output.table:q} --figure {output.figure:q} 2> {log:q}"
 
 
 if RUN.tower_variables:

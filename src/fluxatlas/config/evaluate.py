@@ -27,5 +27,9 @@ class EvaluateBlock(Block):
     """Draws of parameters of the process model that are compared with what the sites measured."""
     response_series: int = Field(16, ge=2, le=1000, json_schema_extra=leaf("responses"))
     """Synthetic series at which members and process model are asked how they respond to each driver."""
-    seed: int = Field(1, ge=0, json_schema_extra=leaf("unseen", "prior", "responses"))
+    held_years: int = Field(5, ge=1, json_schema_extra=leaf("trends"))
+    """First years at which `snakemake trends` holds the weather or a series of the atmosphere."""
+    trend_points: int = Field(24, ge=1, le=1000, json_schema_extra=leaf("trends"))
+    """Places that stand for the domain where trends are attributed to their factors."""
+    seed: int = Field(1, ge=0, json_schema_extra=leaf("unseen", "prior", "responses", "trends"))
     """Seed of these draws."""

@@ -144,6 +144,37 @@ def responses(
 
 
 @app.command()
+def trends(
+    attributes: Attributes,
+    forcing: Annotated[list[Path], typer.Option(help="Forcing piece, <tile>/<year>.nc; repeat.")],
+    output: Output,
+    system: SystemName,
+    members: Annotated[list[Path] | None, typer.Option("--member", help="Member file; repeat.")] = None,
+    series: Annotated[list[str] | None, typer.Option(help="Series of the atmosphere, gas=FILE; repeat.")] = None,
+    figure: Annotated[Path | None, typer.Option(help="Figure to write (PNG).")] = None,
+    grid: Annotated[str, typer.Option(help="Target grid, such as 4km.")] = "4km",
+    tile_size: Annotated[int, typer.Option(help="Edge of the tiles in degrees.")] = 10,
+    settings: Settings = "{}",
+) -> None:
+    """What made the fluxes trend: factorial runs at places that stand for the domain; without members, of the process
+    model with its defaults."""
+    from ..config.evaluate import EvaluateBlock
+    from ..config.settings import read_settings
+    from ..grid import get_grid
+    from ..systems import get_system
+    from .trends import stand_ins, write_trends
+
+    block, declared = read_settings(EvaluateBlock, settings), get_system(system)
+    places = stand_ins(declared, get_grid(grid), tile_size, attributes, forcing, series or (), block)
+    table = write_trends(output, *places, members or [], declared, block)
+    if figure:
+        from .trends_figure import write_figure
+
+        write_figure(figure, table)
+    typer.echo(f"{output}: {table['factor'].nunique()} factors, {table['points'].iloc[0]} places", err=True)
+
+
+@app.command()
 def truth(
     flux: Flux,
     attributes: Attributes,

@@ -74,7 +74,7 @@ def prepare_points(
     names = tuple(sorted({str(name) for part in parts for name in part.name}))
     area = np.concatenate([part.area for part in parts])
     number = np.searchsorted(np.array(names), np.concatenate([part.name for part in parts]).astype(str))
-    features = np.concatenate([_features(part, system, method)[part.place] for part in parts])
+    features = np.concatenate([features_of(part, system, method)[part.place] for part in parts])
     chosen = choose_points(features, area, number, settings.points, settings.seed)
     points = chosen.points
     if settings.areas == "refitted":
@@ -82,7 +82,7 @@ def prepare_points(
         fitted = refit(points, np.concatenate([scaled.T, scaled.T**2]), area, number)
         points = Points.of(fitted.region, fitted.cell, fitted.area)
     known = series_of(system.slow, series)
-    data, position = _placed(parts, points.cell, system, method, known)
+    data, position = placed(parts, points.cell, system, method, known)
     about = {
         "region_name": ("region", np.array(names, object)),
         "unexplained": ("region", chosen.unexplained, {"units": "1", "long_name": "variance within clusters"}),
@@ -102,7 +102,7 @@ def prepare_points(
     return replace(chosen, points=points)
 
 
-def _placed(
+def placed(
     parts: Sequence[TilePart], entry: IntArray, system: System, method: Method, known: Mapping[str, Any]
 ) -> tuple[xr.Dataset, IntArray]:
     """Series of the places that the numbers ``entry`` (point,) of all entries stand for, and the place of each."""
@@ -167,7 +167,7 @@ def _check_cover(parts: Sequence[TilePart], settings: RegionalBlock) -> None:
         )
 
 
-def _features(part: TilePart, system: System, method: Method) -> FloatArray:
+def features_of(part: TilePart, system: System, method: Method) -> FloatArray:
     """What cells are told apart by (cell, feature): means and spread of the drivers in a year, seasons, statics."""
     years = list(part.forcing)
     piece = read_piece(part.forcing[years[len(years) // 2]], system.forcing)
@@ -202,6 +202,23 @@ def _series(part: TilePart, places: IntArray, system: System, method: Method, kn
     return xr.Dataset({**series, **fixed}, {"time": days, **where})
 
 
+def sequences(data: xr.Dataset, system: System) -> SequenceSet:
+    """The series of places (:func:`placed`) as a set without targets."""
+    count, dates = data.sizes["place"], pd.DatetimeIndex(data["time"].to_numpy())
+    drivers = (*system.forcing, *system.slow_drivers)
+    return SequenceSet(
+        dates=dates,
+        sites=tuple(f"point {place}" for place in range(count)),
+        lat=data["lat"].to_numpy(),
+        lon=data["lon"].to_numpy(),
+        block=np.arange(count),
+        drivers={name: np.ascontiguousarray(data[name].transpose("time", "place").to_numpy()) for name in drivers},
+        statics={name: data[name].to_numpy() for name in system.statics},
+        targets={},
+        segments=tuple(Segment(place, 0, len(dates)) for place in range(count)),
+    )
+
+
 def read_regional(target: PathLike, points: PathLike, system: System, settings: TrainBlock) -> RegionalData:
     """What training is held to: months and regions of the ``target`` with the ``points`` that predict them.
 
@@ -234,18 +251,7 @@ def read_regional(target: PathLike, points: PathLike, system: System, settings: 
     names = list(map(str, data["region_name"].to_numpy()))
     region = np.array([number.get(name, -1) for name in names])[data["point_region"].to_numpy()]
     own = Points.of(region, data["point_place"].to_numpy(), data["point_area"].to_numpy())
-    count = data.sizes["place"]
-    series = SequenceSet(
-        dates=dates,
-        sites=tuple(f"point {place}" for place in range(count)),
-        lat=data["lat"].to_numpy(),
-        lon=data["lon"].to_numpy(),
-        block=np.arange(count),
-        drivers={name: np.ascontiguousarray(data[name].transpose("time", "place").to_numpy()) for name in drivers},
-        statics={name: data[name].to_numpy() for name in system.statics},
-        targets={},
-        segments=tuple(Segment(place, 0, len(dates)) for place in range(count)),
-    )
+    series = sequences(data, system)
     spread = dict(zip(names, data["unexplained"].to_numpy(), strict=True))
     return RegionalData(
         series,

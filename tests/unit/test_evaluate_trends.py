@@ -1,0 +1,111 @@
+"""Factors of a trend: of linear and of multiplied formulas by hand, of the process model, and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from fluxatlas.config.evaluate import EvaluateBlock
+from fluxatlas.errors import InputError
+from fluxatlas.evaluate import trends as asked
+from fluxatlas.evaluate.trends_figure import write_figure
+from fluxatlas.systems import get_system
+from fluxatlas.train.data import Segment, SequenceSet
+from toy_system import LIGHT, WARMTH
+
+TOY = get_system("toy_system:TOY")
+DATES = pd.date_range("2001-01-01", "2008-12-31")
+AREA = np.array([1.0, 3.0, 2.0])
+SETTINGS = EvaluateBlock(held_years=3)
+
+
+@pytest.fixture(scope="module")
+def data() -> SequenceSet:
+    """Warming of 0.1 to 0.3 K a year with weather, CO2 that rises by 2 each year, light and leaves that stay."""
+    rng, shape = np.random.default_rng(5), (len(DATES), 3)
+    year, season = DATES.year.to_numpy()[:, None] - 2001, np.cos(2 * np.pi * DATES.dayofyear.to_numpy() / 365)[:, None]
+    drivers = {
+        "tas": 290 - 3 * season + np.array([0.1, 0.2, 0.3]) * year + rng.normal(0, 0.5, shape),
+        "rsds": np.full(shape, 150.0),
+        "co2": np.full(shape, 380.0) + 2 * year,
+        "lai": np.full(shape, 2.0),
+    }
+    return SequenceSet(
+        DATES,
+        tuple("abc"),
+        np.zeros(3),
+        np.arange(3.0),
+        np.arange(3),
+        {name: values.astype(np.float32) for name, values in drivers.items()},
+        {name: np.ones(3, np.float32) for name in ("clay", "soc")},
+        {},
+        tuple(Segment(site, 0, len(DATES)) for site in range(3)),
+    )
+
+
+def _slope(daily: np.ndarray) -> float:
+    """Of annual means over the area, by numpy."""
+    annual = pd.Series(np.average(daily.astype(float), axis=1, weights=AREA)).groupby(DATES.year).mean()
+    return float(np.polyfit(annual.index, annual, 1)[0])
+
+
+def test_factors_of_a_linear_model_add_to_its_trend(data) -> None:
+    """Climate and CO2 of `0.3 tas - 0.05 co2` have each the trend that numpy finds in it, and nothing interacts."""
+    table = asked.trends(lambda s: {"nee": 0.3 * s.drivers["tas"] - 0.05 * s.drivers["co2"]}, data, AREA, TOY, 3)
+    found = table.set_index("factor")["trend"]
+    repeated = asked.held(data, ("tas",), 3, repeat=True).drivers["tas"]
+    assert found["co2"] == pytest.approx(-0.05 * 2, rel=1e-4)
+    assert found["none"] == pytest.approx(0.3 * _slope(repeated), abs=1e-6)
+    assert found["climate"] + found["none"] == pytest.approx(0.3 * _slope(data.drivers["tas"]), abs=1e-5)
+    assert found[asked.INTERACTION] == pytest.approx(0, abs=1e-5) and (table["unit"] == "g m-2 d-1 yr-1").all()
+    assert found["all"] == pytest.approx(found[["climate", "co2", "none", asked.INTERACTION]].sum(), abs=1e-9)
+
+
+def test_what_multiplies_is_an_interaction(data) -> None:
+    """Of `(tas - 280) (co2 - 380)` all runs with CO2 held have a known trend, and so has the interaction."""
+    table = asked.trends(
+        lambda s: {"nee": (s.drivers["tas"] - 280) * (s.drivers["co2"] - 380)}, data, AREA, TOY, 3
+    ).set_index("factor")["trend"]
+    repeated, rise = asked.held(data, ("tas",), 3, repeat=True).drivers["tas"], data.drivers["co2"] - 380
+    whole, warm = _slope((data.drivers["tas"] - 280) * rise), _slope((data.drivers["tas"] - 280) * 2)  # held at 382
+    steady, none = _slope((repeated - 280) * rise), _slope((repeated - 280) * 2)
+    expected = {"climate": whole - steady, "co2": whole - warm, "none": none}
+    assert {name: table[name] for name in expected} == pytest.approx(expected, abs=1e-4)
+    assert table[asked.INTERACTION] == pytest.approx(warm + steady - whole - none, abs=1e-4)
+    assert abs(table[asked.INTERACTION]) > 0.2
+
+
+def test_days_that_are_held_are_those_of_the_first_years(data) -> None:
+    again = asked.held(data, ("tas",), 3, repeat=True).drivers["tas"]
+    given = data.drivers["tas"]
+    for wanted, source in (("2001-05-03", "2001-05-03"), ("2008-05-03", "2002-05-04"), ("2008-12-31", "2002-12-31")):
+        np.testing.assert_array_equal(again[DATES.get_loc(wanted)], given[DATES.get_loc(source)])
+    mean = asked.held(data, ("co2",), 3, repeat=False).drivers["co2"]
+    np.testing.assert_allclose(mean, 382.0, rtol=1e-6)
+
+
+def test_the_process_model_is_run_and_the_table_is_drawn(data, tmp_path: Path) -> None:
+    """Its respiration follows temperature alone, its production light, leaves and CO2."""
+    table = asked.write_trends(tmp_path / "trends.csv", data, AREA, [], TOY, SETTINGS)
+    assert tuple(pd.read_csv(tmp_path / "trends.csv").columns) == asked.COLUMNS == tuple(table.columns)
+    found = table.set_index(["flux", "factor"])["trend"]
+    assert found["gpp", "co2"] == pytest.approx(LIGHT * 150 * 0.7 * 2 / 380, rel=1e-3)
+    assert found["gpp", "climate"] == pytest.approx(0, abs=1e-6) == found["reco", "co2"]
+    assert found["reco", "all"] == pytest.approx(WARMTH * _slope(data.drivers["tas"]), abs=1e-4)
+    write_figure(tmp_path / "trends.png", table)
+    assert (tmp_path / "trends.png").stat().st_size > 10_000
+    with pytest.raises(InputError, match="8 years, of which the first 8 are to be repeated"):
+        asked.write_trends(tmp_path / "no.csv", data, AREA, [], TOY, EvaluateBlock(held_years=8))
+    assert not (tmp_path / "no.csv").exists()
+
+
+def test_the_interval_is_that_of_a_regression(data) -> None:
+    from scipy.stats import linregress, t
+
+    values = np.random.default_rng(1).normal(size=9)
+    line = linregress(np.arange(9), values)
+    found, low, high = asked.slope(values)
+    assert found == pytest.approx(line.slope) and high - low == pytest.approx(2 * t.ppf(0.95, 7) * line.stderr)

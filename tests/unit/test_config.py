@@ -223,6 +223,12 @@ def test_reading_the_configuration_imports_nothing_heavy() -> None:
     assert out.stdout.strip() == "[]", out.stdout
 
 
+def test_a_command_starts_without_numeric_libraries() -> None:
+    heavy = "{'torch', 'xarray', 'pandas', 'numba', 'scipy', 'numpy'}"
+    code = f"import sys, fluxatlas.cli; print(sorted({heavy} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
 @pytest.mark.parametrize(("west", "east"), [(170, -170), (170, 190), (-190, -170)])
 def test_a_box_across_the_date_line_is_told_how_to_run_it(west: float, east: float) -> None:
     boxes = "west: 170, east: 180 and west: -180, east: -170"

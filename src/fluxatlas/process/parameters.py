@@ -40,6 +40,11 @@ class ParameterTable:
     def _rows(self) -> pd.DataFrame:
         return pd.read_csv(RESOURCES / "parameters" / f"{self.name}.csv", comment="#", index_col="name")
 
+    @cached_property
+    def _bounds(self) -> dict[str, tuple[float, float, str]]:
+        table = self._rows[["lower", "upper", "unit"]].itertuples()
+        return {str(name): (float(low), float(high), str(unit)) for name, low, high, unit in table}
+
     def rows(self) -> pd.DataFrame:
         """One row per parameter (index ``name``)."""
         return self._rows.copy()
@@ -91,13 +96,12 @@ class ParameterTable:
                 where=name,
                 hint=f"give a number or an array of shape ({n},)",
             )
-        row = self._rows.loc[name]
-        low, high = float(row["lower"]), float(row["upper"])  # type: ignore[arg-type]
+        low, high, unit = self._bounds[name]
         outside = ~((array >= low) & (array <= high))
         if outside.any():
             worst = float(np.atleast_1d(array)[np.atleast_1d(outside)][0])
             raise InputError(
-                f"parameter '{name}' is {worst:g}, outside {low:g}..{high:g} {row['unit']!s}",
+                f"parameter '{name}' is {worst:g}, outside {low:g}..{high:g} {unit}",
                 where=self.where,
                 hint="choose a value within the bounds of the table",
             )

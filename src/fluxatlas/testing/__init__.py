@@ -5,6 +5,19 @@ other. The value at a point and time depends on the seed, the point and the time
 layouts of real providers, so that the whole chain is exercised. See ``docs/synthetic_earth.md``.
 """
 
-from .earth import SyntheticEarth
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .earth import SyntheticEarth
 
 __all__ = ["SyntheticEarth"]
+
+
+def __getattr__(name: str) -> object:
+    """The Earth, whose numeric libraries wait until it is asked for: every start of ``fluxatlas`` is here."""
+    if name == "SyntheticEarth":
+        return importlib.import_module(".earth", __name__).SyntheticEarth
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

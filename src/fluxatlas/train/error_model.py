@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.signal import lfilter
 from scipy.special import ndtr
 
 from ..errors import InputError
@@ -161,6 +160,8 @@ def effective_days(day: IntArray, rho: float, share: float = 1.0) -> float:
     """
     if not day.size:
         return 0.0
+    from scipy.signal import lfilter
+
     present = np.zeros(int(day[-1]) + 1)
     present[day] = 1.0
     before = lfilter([0.0, rho], [1.0, -rho], present)  # sum of rho**(days apart) over the days before

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.optimize import nnls
 
 from .calibrated import Structured
 from .data import FloatArray, SequenceSet
@@ -94,6 +93,8 @@ def _root(at: Callable[[float], float], wanted: float, start: float, steps: int 
 
 def _line(flux: FloatArray, drawn: FloatArray) -> tuple[float, float]:
     """(a, b), neither negative, of the standard deviation (series,) of ``drawn`` (draw, series) over ``|flux|``."""
+    from scipy.optimize import nnls
+
     table = np.stack([np.ones(len(flux)), np.abs(flux)], axis=1)
     (a, b), _ = nnls(table, drawn.std(axis=0, ddof=1))
     return float(a), float(b)

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.cluster import AgglomerativeClustering
 
 from ..errors import InputError
 from ..grid import EARTH_RADIUS
@@ -35,6 +34,8 @@ def blocks(lat: npt.ArrayLike, lon: npt.ArrayLike, distance_km: float) -> IntArr
     apart = distances(lat, lon)
     if len(apart) < 2:
         return np.zeros(len(apart), np.int64)
+    from sklearn.cluster import AgglomerativeClustering
+
     clusters = AgglomerativeClustering(
         n_clusters=None, metric="precomputed", linkage="single", distance_threshold=distance_km
     )

@@ -36,7 +36,7 @@ def write_figure(output: str | Path, table: pd.DataFrame, settings: ReportBlock 
                 axis.barh(place, mean["trend"], 0.36, color=model_color(model), alpha=0.85, label=NAMES[model])
                 axis.hlines(place, mean["low"], mean["high"], color=FAINT, linewidth=0.8)
                 axis.hlines(place, least["trend"], most["trend"], color=FAINT, linewidth=2.5)
-            axis.set_yticks(range(len(order)), [f"{name} factors" if name == ALL else name for name in order])
+            axis.set_yticks(range(len(order)), ["whole trend" if name == ALL else name for name in order])
             axis.axvline(0, color=FAINT, linewidth=0.7)
             axis.invert_yaxis()
             axis.grid(visible=False, axis="y")

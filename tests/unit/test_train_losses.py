@@ -11,13 +11,16 @@ import pytest
 import torch
 
 import train_toy as toy
+from fluxatlas.config.train import TrainBlock
 from fluxatlas.systems import ObservationKind
 from fluxatlas.train.data import Batch, Segment, SequenceSet
+from fluxatlas.train.finetune import split_sites
 from fluxatlas.train.knowledge import Knowledge
 from fluxatlas.train.losses import Objective, flux_loss, masked_huber, site_bias
 from fluxatlas.train.networks import Architecture, HierarchicalNetwork
 from fluxatlas.train.operators import ObservationSet, Spans, interval, year_sum
 from fluxatlas.train.scaler import Scaler
+from fluxatlas.train.sites import SiteData
 from toy_system import TOY
 
 NAN = float("nan")
@@ -160,37 +163,112 @@ def test_losses_of_single_days_are_what_they_were_without_operators(stage) -> No
         assert objective.observations(batch) == count
 
 
-def test_means_of_months_are_trained_on_beside_days() -> None:
-    """A system that declares them: the term is half the whitened square per month, of windows that hold the month."""
+def months_of(data: SequenceSet, slope: float = 1.3) -> tuple[ObservationSet, np.ndarray, np.ndarray, np.ndarray]:
+    """Means of January by pandas of a world of another ``slope``: set, what ``Stand`` predicts, values and sd."""
+    sites, sd = np.array([0, 1, 2, 0, 1]), np.array([0.5, 1.0, 2.0, 0.5, 1.0])
+    when = ["2004-01-01"] * 3 + ["2003-12-01", "2004-02-01"]  # February has 29 days and the axis of site 1 ends before
+
+    def means(factor: float) -> np.ndarray:
+        made = pd.DataFrame(factor * data.drivers["tas"] + data.statics["clay"], index=data.dates)
+        table = made.resample("MS").mean()
+        return np.array([table.loc[month, site] for month, site in zip(when, sites, strict=True)])
+
+    made = ObservationSet.of(interval("nee", Spans.months(data.dates, when), sites), means(slope), sd)
+    return made, means(0.7), means(slope), sd
+
+
+def test_means_of_a_flux_over_months_are_in_its_loss_beside_days() -> None:
+    """The flux term by hand: Huber of asinh, each month as one observation with the weight of its site."""
     data = world()
-    months = Spans.months(data.dates, ["2003-12-01", "2004-01-01", "2004-02-01", "2004-01-01"])
-    value, sd = np.array([-1.0, 0.5, 0.2, 0.7]), np.array([0.5, 1.0, 2.0, 0.5])
-    sites = np.array([0, 1, 1, 2])
-    monthly = ObservationSet.of(interval("nee", months, sites), value, sd)
+    monthly, predicted, value, sd = months_of(data)
+    data = replace(data, periods=(monthly,))
+    objective, network = Objective(TOY, "finetune", Knowledge.of(TOY, "finetune")), Stand(data)
+    others = [flux.variable for flux in TOY.fluxes if flux.variable in TOY.head_fluxes and flux.variable != "nee"]
+    data = replace(data, targets={"nee": data.targets["nee"]}, sd={"nee": data.sd["nee"]}) if others else data
+    batch = data.batch(data.windows(90), warmup=5)
+    scale = next(flux.scale for flux in TOY.fluxes if flux.variable == "nee")
+    made = 0.7 * data.drivers["tas"] + data.statics["clay"]
+    rows = [
+        (made[t, s], data.targets["nee"][t, s], data.sd["nee"][t, s], data.weight[s])
+        for s, start, stop in data.segments
+        for t in range(start, stop)
+        if np.isfinite(data.targets["nee"][t, s])
+    ]
+    days = len(rows)
+    rows += [(predicted[k], value[k], sd[k], data.weight[s]) for k, s in zip((0, 1, 2, 3), (0, 1, 2, 0), strict=True)]
+    one, two, spread, weight = np.array(rows, float).T
+    apart = np.abs(np.arcsinh(one / scale) - np.arcsinh(two / scale))
+    loss = np.where(apart < 1, apart**2 / 2, apart - 0.5)
+    weight = weight * scale**2 / (scale**2 + np.nan_to_num(spread) ** 2)
+    terms = objective.terms(network, batch, probe=False)
+    assert float(terms["flux"].detach()) == pytest.approx((loss * weight).sum() / weight.sum(), rel=1e-5)
+    assert objective.observations(batch) == days + 4
+
+
+def test_months_alone_give_the_slope_that_made_them() -> None:
+    """A linear world: no day observed, the loss has its least value, 0, at the slope of the truth."""
+    data = world()
+    bare = {"nee": np.full_like(data.targets["nee"], np.nan)}
+    network = Stand(data)
+    data = replace(data, targets=bare, sd={}, periods=(months_of(data)[0],))
+    batch = data.batch(data.windows(90), warmup=5)
+    objective = Objective(TOY, "finetune", Knowledge.of(TOY, "finetune"))
+    optimiser = torch.optim.LBFGS([network.slope], max_iter=40, line_search_fn="strong_wolfe")
+
+    def closure() -> torch.Tensor:
+        optimiser.zero_grad()
+        loss = objective.terms(network, batch, probe=False)["flux"]
+        loss.backward()
+        return loss
+
+    optimiser.step(closure)
+    assert float(network.slope.detach()) == pytest.approx(1.3, abs=1e-3)
+
+
+def test_sites_with_months_alone_are_counted_folded_weighted_and_held_out() -> None:
+    data = world()
+    bare = {name: np.full_like(values, np.nan) for name, values in data.targets.items()}
+    data = replace(data, targets=bare, periods=(months_of(data)[0],))
+    assert data.count("nee").tolist() == [2, 1, 1, 0]  # February of site 1 is not whole; site 3 has none
+    assert data.count("gpp").tolist() == [0, 0, 0, 0]
+    settings = TrainBlock.model_validate({"folds": 2, "members": 2})
+    sites = SiteData((data,))
+    assert sites.count("nee").tolist() == [2, 1, 1, 0]
+    split = split_sites(sites, "nee", settings, 0, seed=1)
+    hidden = split.hidden[0].all(axis=0)
+    left = split_sites(sites, "nee", settings, 1, seed=1).hidden[0].all(axis=0)
+    assert (hidden ^ left).all()  # each site in one of two folds
+    training, validation = split.training[0], split.validation[0]
+    held = {part.site for part in validation.segments}
+    assert held and not held & {part.site for part in training.segments}
+    for site in np.flatnonzero(hidden):
+        assert training.count("nee")[site] == validation.count("nee")[site] == 0
+    first = int(np.flatnonzero(~hidden & (data.count("nee") > 0))[0])
+    part = training if first not in held else validation
+    assert part.weight[first] == pytest.approx(1 / np.sqrt(data.count("nee")[first]))
+
+
+def test_means_of_what_is_no_flux_have_a_term_of_their_own() -> None:
+    """A system that declares them: half the whitened square per month, of windows that hold the month."""
+    data = world()
+    months = Spans.months(data.dates, ["2003-12-01", "2004-01-01", "2004-01-01"])
+    sites, value, sd = np.array([0, 1, 2]), np.array([-1.0, 0.5, 0.7]), np.array([0.5, 1.0, 0.5])
     yearly = ObservationSet.of(year_sum("nee", data.dates, [2004], [0]), [1.0], [1.0])  # of which there are two months
-    data = replace(data, periods=(monthly, yearly))
-    system = replace(TOY, observations=(*TOY.observations, ObservationKind("nee", support="interval")))
+    data = replace(data, periods=(ObservationSet.of(interval("gpp", months, sites), value, sd), yearly))
+    declared = (*TOY.observations, ObservationKind("nee", support="interval"))
+    system = replace(TOY, fluxes=TOY.fluxes[:1], observations=declared)
     objective = Objective(system, "finetune", Knowledge.of(system, "finetune"))
     network = Stand(data)
-    batch = data.batch(data.windows(90), warmup=5)
-    terms = objective.terms(network, batch, probe=False)
-    assert set(terms) == set(objective.weights()) - {"darkness"}
-    made = 0.7 * data.drivers["tas"] + data.statics["clay"]
-    inside = [0, 1, 3]  # February has 29 days and the axis of site 1 ends on the 25th
-    table = pd.DataFrame(made, index=data.dates).resample("MS").mean()
-    when = ["2003-12-01", "2004-01-01", "", "2004-01-01"]
-    whitened = [(table.loc[when[k], sites[k]] - value[k]) / sd[k] for k in inside]
+    terms = objective.terms(network, data.batch(data.windows(90), warmup=5), probe=False)
+    driver = list(data.drivers.values())[1]
+    table = pd.DataFrame(np.abs(0.7 * driver + data.statics["clay"]), index=data.dates).resample("MS").mean()
+    when = ["2003-12-01", "2004-01-01", "2004-01-01"]
+    whitened = [(table.loc[when[k], sites[k]] - value[k]) / sd[k] for k in range(3)]
     assert float(terms["observed"].detach()) == pytest.approx(0.5 * np.mean(np.square(whitened)), rel=1e-5)
-    assert objective.observations(batch) == int(np.isfinite(_counted(data)).sum()) + len(inside)
     objective.total(terms).backward()
     assert torch.isfinite(network.slope.grad)
     short = data.batch(data.windows(20), warmup=5)  # no month lies in twenty days
     assert float(objective.terms(network, short, probe=False)["observed"].detach()) == 0
-
-
-def _counted(data: SequenceSet) -> np.ndarray:
-    """The flux on the days of the segments."""
-    return np.concatenate([data.targets["nee"][start:stop, site] for site, start, stop in data.segments])
 
 
 def test_a_site_with_months_alone_has_windows() -> None:

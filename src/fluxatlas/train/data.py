@@ -158,6 +158,18 @@ class SequenceSet:
         cell, begin, stop = one.extent
         return one.where(before[stop, cell] == before[begin, cell])
 
+    def count(self, variable: str) -> npt.NDArray[np.int64]:
+        """Observations of ``variable`` per site (site,): days with a target, and periods in segments, each as one."""
+        found = np.zeros(len(self.sites), np.int64)
+        if variable in self.targets:
+            found += np.isfinite(self.targets[variable]).sum(axis=0)
+        for one in self.periods:
+            if one.operator.variable == variable:
+                cell, begin, stop = (part[one.rows] for part in one.extent)
+                for site, first, end in self.segments:
+                    found[site] += ((cell == site) & (begin >= first) & (stop <= end)).sum()
+        return found
+
     @cached_property
     def _observations(self) -> npt.NDArray[np.int64]:
         """Number of days with a target, or on which a period begins, before each day, (time + 1, site)."""

@@ -57,7 +57,7 @@ def split_sites(data: SiteData, flux: str, settings: TrainBlock, fold: int, seed
 def split_rest(data: SiteData, hidden: tuple[Mask, ...], flux: str, settings: TrainBlock, seed: int) -> Split:
     """Cut validation blocks from what ``hidden`` (time, site) of each set leaves; raises as :func:`split_sites`."""
     kept = [without(part, mask) for part, mask in zip(data.sets, hidden, strict=True)]
-    alive = np.concatenate([np.isfinite(part.targets[flux]).any(axis=0) for part in kept])
+    alive = np.concatenate([part.count(flux) > 0 for part in kept])
     if not alive.any():
         raise InputError(f"no observation of '{flux}' is left to train on", hint="check the observations and the folds")
     out = np.zeros(len(alive), bool)
@@ -94,9 +94,8 @@ def without(data: SequenceSet, hidden: Mask) -> SequenceSet:
 
 
 def weighted(data: SequenceSet, flux: str) -> SequenceSet:
-    """Each site weighs one over the square root of its observed days, so that long towers do not dominate."""
-    days = np.isfinite(data.targets[flux]).sum(axis=0)
-    return replace(data, weight=1.0 / np.sqrt(np.maximum(days, 1)))
+    """Each site weighs one over the square root of its observations, so that long towers do not dominate."""
+    return replace(data, weight=1.0 / np.sqrt(np.maximum(data.count(flux), 1)))
 
 
 def finetune(

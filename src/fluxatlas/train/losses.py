@@ -99,7 +99,7 @@ class Objective:
         given = {"overrides": batch.overrides, "modules": batch.modules, "theta": batch.theta}
         outputs, _ = network(batch.drivers, batch.statics, **given)
         days = {one.operator.variable: one for one in batch.observations if one.operator.kind == "day"}
-        found = {"flux": self._flux(outputs, days)}
+        found = {"flux": self._flux(outputs, days, batch)}
         if self.stage == "finetune" and self.system.flux in days:
             flux, one = self.system.fluxes[0], days[self.system.flux]
             predicted = one.apply(outputs)
@@ -114,21 +114,37 @@ class Objective:
             found |= self.knowledge.evaluate(network, counted, known, batch.theta)
         return found
 
-    def _flux(self, outputs: Mapping[str, Tensor], days: Mapping[str, ObservationSet]) -> Tensor:
-        losses = [
-            flux_loss(
-                days[name].apply(outputs), days[name].value, flux.scale, days[name].sd, days[name].weight, self.most
-            )
-            for flux in self.system.fluxes
-            if (name := flux.variable) in days and name in self.system.head_fluxes
-        ]
+    def _flux(self, outputs: Mapping[str, Tensor], days: Mapping[str, ObservationSet], batch: Batch) -> Tensor:
+        """Mean over the fluxes of the loss of their days and of the means of their periods, each as one observation."""
+        losses = []
+        for flux in self.system.fluxes:
+            if (name := flux.variable) not in self.system.head_fluxes:
+                continue
+            parts = []
+            if name in days:
+                one = days[name]
+                weight = torch.ones_like(one.value) if one.weight is None else one.weight
+                parts.append((one.apply(outputs), one.value, one.sd, weight))
+            for one in batch.observations:
+                if one.operator.kind == "interval" and one.operator.variable == name and one.size:
+                    rows, kind = one.rows, batch.weight.dtype
+                    value, sd = one.value[rows].to(kind), one.sd[rows].to(kind)
+                    parts.append((one.apply(outputs)[rows], value, sd, batch.weight[one.cluster[rows]]))
+            if parts:
+                predicted, value, sd, weight = (torch.cat(values) for values in zip(*parts, strict=True))
+                losses.append(flux_loss(predicted, value, flux.scale, sd, weight, self.most))
         return torch.stack(losses).mean() if losses else outputs[self.system.flux].sum() * 0.0
 
     def _observed(self, outputs: Mapping[str, Tensor], batch: Batch) -> Tensor:
-        """Mean over the sets that are not of single days of half the whitened square per observation."""
-        others = [one for one in batch.observations if one.operator.kind != "day" and one.size]
+        """Mean of half the whitened square per observation over the sets that :meth:`_flux` does not compare."""
+        others = [one for one in batch.observations if one.size and not self._compared(one)]
         losses = [one.misfit(one.draws(outputs)) / one.size for one in others]
         return torch.stack(losses).mean() if losses else outputs[self.system.flux].sum() * 0.0
+
+    def _compared(self, one: ObservationSet) -> bool:
+        """Whether ``one`` is of single days, or of means of a flux over periods, and has its place in other terms."""
+        kind = one.operator.kind
+        return kind == "day" or (kind == "interval" and one.operator.variable in self.system.head_fluxes)
 
     def _intermediate(
         self,

@@ -58,15 +58,8 @@ class SiteData:
         ]
 
     def count(self, variable: str) -> npt.NDArray[np.int64]:
-        """Observed days of ``variable`` per site, in the order of :attr:`sites`."""
-        return np.concatenate(
-            [
-                np.isfinite(data.targets[variable]).sum(axis=0)
-                if variable in data.targets
-                else np.zeros(len(data.sites), np.int64)
-                for data in self.sets
-            ]
-        )
+        """Observed days and periods of ``variable`` per site, in the order of :attr:`sites`."""
+        return np.concatenate([data.count(variable) for data in self.sets])
 
 
 def read_sites(

@@ -85,10 +85,8 @@ class Materials:
     def clusters(self) -> int:
         """Blocks of validation sites with an observed flux."""
         flux = self.network.system.flux
-        parts = [one for one in self.validation if flux in one.targets]
-        seen = [{segment.site for segment in one.segments} for one in parts]
-        pairs = zip(parts, seen, strict=True)
-        return len({one.block[k] for one, held in pairs for k in held if np.isfinite(one.targets[flux][:, k]).any()})
+        counts = [(one, one.count(flux)) for one in self.validation]
+        return len({one.block[part.site] for one, count in counts for part in one.segments if count[part.site]})
 
     def validate(self, phase: Schedule | None = None) -> Iterator[Mixture]:
         """Validation sites, and in phases that weigh regions the region-years that were held out."""

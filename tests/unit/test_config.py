@@ -78,6 +78,12 @@ def test_all_problems_come_in_one_message() -> None:
         ({"period": {"start": 2003}}, "starts in 2003 but ends in 2002"),
         ({"domain": {"west": -2}}, "is empty"),
         ({"run": {"name": "a/b"}}, "run.name"),
+        ({"run": {"name": False}}, r"YAML reads this as 'false' \(yes, no"),
+        ({"train": {"seed": True}}, "train.seed: YAML reads this as 'true'"),
+        ({"domain": {"west": False, "east": 2}}, "domain.west: YAML reads this as 'false'"),
+        ({"sites": {"qc": {"missing_codes": [-9999, True]}}}, "missing_codes: YAML reads this as 'true'"),
+        ({"sites": {"qc": {"limits": {"fch4": [False, 20]}}}}, "limits"),
+        ({"sites": {"qc": {"spike_z": float("inf")}}}, "finite number"),
     ],
 )
 def test_contradictions_are_refused(change, message: str) -> None:

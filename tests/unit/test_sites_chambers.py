@@ -103,6 +103,13 @@ def test_a_day_is_the_sites_own_day(tmp_path: Path) -> None:
     assert record.observations.query("variable == 'fch4'")["value"].tolist() == [-1.0, -3.0]
 
 
+@pytest.mark.parametrize("form", ["2001-06-01", "20010601"])
+def test_a_date_alone_is_the_day_of_the_site(tmp_path: Path, form: str) -> None:
+    (record,), ledger = read(tmp_path, HEADER + ROW.replace("2001-06-01T20:00:00Z", form))
+    assert set(record.observations["time"]) == {pd.Timestamp("2001-06-01")}  # midnight UTC is 31 May at 120 W
+    assert "times without an hour are days of the site" in ledger.notes["A"]
+
+
 def test_uncertainty_given_in_the_file_is_converted_and_propagated(tmp_path: Path) -> None:
     rows = [
         ROW.replace("-1.0,mg CH4 m-2 d-1,upward_positive,", f"{-x},mg CH4 m-2 h-1,upward_positive,0.01")
@@ -145,6 +152,9 @@ def test_missing_codes_are_counted(tmp_path: Path) -> None:
         (HEADER + ROW.replace(",-1.0,", ",low,"), "'low' in row 1 of column 'flux'"),
         (HEADER + ROW + ROW.replace("50,-120", "51,-120"), "more than one position"),
         (HEADER + ROW.replace("50,-120", ",-120"), "no coordinates"),
+        (HEADER + ROW.replace("50,-120", "50,240"), "longitudes of 0 to 360 are not read: write -120"),
+        ((HEADER + ROW).replace(",", ";").replace("-1.0", "-1,0"), "separated by semicolons"),
+        ((HEADER + ROW).replace(",", "\t"), "separated by tabs"),
         (HEADER + ROW.rstrip("\n") + ",1,2,3,4\n", "line 2 has 20 cells, the header has 16"),
         ("\x00\x01", "binary"),
         ("", "empty"),

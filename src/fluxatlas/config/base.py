@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Annotated, Any, ClassVar
+from collections.abc import Callable, Iterator, Mapping
+from typing import Annotated, Any, ClassVar, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from ..errors import nearest
@@ -25,7 +34,7 @@ Folder = Annotated[str, AfterValidator(_folder)]
 class Block(BaseModel):
     """A block of the configuration. Every field has a docstring: the default file and the docs are made from them."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
     moved: ClassVar[Mapping[str, str]] = {}
     """Keys that this block once had, and where they are now."""
     jobs: ClassVar[tuple[str, ...]] = ()
@@ -35,6 +44,18 @@ class Block(BaseModel):
         """Those of the fields ``names`` that are not left at their default."""
         fields = type(self).model_fields
         return [name for name in names if getattr(self, name) != fields[name].get_default(call_default_factory=True)]
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _truth_is_not_a_number(cls, value: Any, info: ValidationInfo) -> Any:
+        """Refuse yes, no, on and off where they would count as 1 and 0 without a word."""
+        truths = list(_truths(value))
+        if truths and not _takes_truth(cls.model_fields[info.field_name or ""].annotation):
+            said = str(truths[0]).lower()
+            raise ValueError(
+                f"YAML reads this as '{said}' (yes, no, on, off): write a number, or quote it if it is text"
+            )
+        return value
 
     @model_validator(mode="wrap")
     @classmethod
@@ -54,6 +75,22 @@ class Block(BaseModel):
                 for e in problem.errors()
             ]
         raise ValidationError.from_exception_data(cls.__name__, errors)
+
+
+def _truths(value: Any) -> Iterator[bool]:
+    """Every true and false in a value, lists and tables looked through."""
+    if isinstance(value, bool):
+        yield value
+    elif isinstance(value, list | tuple | Mapping):
+        for part in value.values() if isinstance(value, Mapping) else value:
+            yield from _truths(part)
+
+
+def _takes_truth(annotation: Any) -> bool:
+    """Whether a field may hold true or false, or a block that judges its own fields."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return True
+    return annotation in (bool, Any) or any(_takes_truth(part) for part in get_args(annotation))
 
 
 def _reason(text: str) -> str:

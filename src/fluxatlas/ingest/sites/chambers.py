@@ -2,7 +2,8 @@
 
 Columns: ``site, lat, lon, elevation, igbp, datetime_utc, flux, flux_unit, flux_sign`` are required; ``flux_sd`` (same
 unit as flux, 1 standard deviation), ``soil_temperature, soil_temperature_depth_cm, soil_temperature_unit,
-soil_moisture, soil_moisture_depth_cm, soil_moisture_unit, chamber, utc_offset`` are optional. Times: ISO 8601 in UTC.
+soil_moisture, soil_moisture_depth_cm, soil_moisture_unit, chamber, utc_offset`` are optional. Times: ISO 8601 in UTC,
+or dates alone, which are days of the site.
 Units: any CH4 flux unit that says whether mass is CH4 or CH4-C (:func:`fluxatlas.ingest.sites.units.methane_factor`);
 ``degC`` or ``K``; ``m3 m-3``, ``1`` or ``%``. ``flux_sign`` is ``upward_positive`` or ``uptake_positive``.
 """
@@ -42,6 +43,8 @@ OPTIONAL = (
 )
 DECLARED = ("site", "flux", "flux_unit", "flux_sign")
 """What a table in a layout of its own must hold, or the entry state, beside a time; the entry may have positions."""
+DATED = "dated"
+"""Column that marks rows of a table of dates without a time: the day that was written down is that of the site."""
 TEMPERATURE = {"degC": (1.0, 273.15), "C": (1.0, 273.15), "°C": (1.0, 273.15), "K": (1.0, 0.0)}
 MOISTURE = {"m3 m-3": (1.0, 0.0), "1": (1.0, 0.0), "%": (0.01, 0.0), "percent": (0.01, 0.0)}
 
@@ -71,7 +74,10 @@ def read_file(path: str, encoding: str = "utf-8", declared: TableColumns | None 
     """
     if declared is None:
         table = read_table(path, required=REQUIRED, keep=lambda name: name in OPTIONAL, encoding=encoding, comment="#")
+        written = table["datetime_utc"].astype(str).str.strip()
         table["datetime_utc"] = times(table["datetime_utc"], None, path)
+        if (written.str.len() <= len("2001-01-31")).all():
+            table[DATED] = True
     else:
         table = read_declared(path, declared, (*REQUIRED, *OPTIONAL), DECLARED, encoding)
     for name in ("lat", "lon", "elevation", "flux", "flux_sd", "utc_offset"):
@@ -119,6 +125,10 @@ def _site(
     row = facts.row(site, kind="chamber", source="chambers", ledger=ledger, where=where, stated=stated)
     if LOCAL in table:
         table["datetime_utc"] = table[LOCAL] - pd.Timedelta(hours=float(row["utc_offset"]))
+    if DATED in table:
+        shift = pd.Timedelta(hours=float(row["utc_offset"]))
+        table["datetime_utc"] = table["datetime_utc"].where(table[DATED].isna(), table["datetime_utc"] - shift)
+        ledger.note(site, "times without an hour are days of the site")
     table = _without_repeats(table, site, where)
     day = local_day(table["datetime_utc"], float(row["utc_offset"]))
     common: dict[str, Any] = {"rules": rules, "ledger": ledger, "site": str(row["site"])}
@@ -189,7 +199,12 @@ def _soil(
                 f"{stem} unit '{unit}' is unknown", where=told["where"], hint=f"use one of {', '.join(known)}"
             )
         if depths.standard_depth(depth) is None:
-            common["ledger"].note(common["site"], f"{stem} at {depth:g} cm is not used: no standard depth is near")
+            why = (
+                "without a depth is not used"
+                if depth != depth
+                else f"at {depth:g} cm is not used: no standard depth is near"
+            )
+            common["ledger"].note(common["site"], f"{stem} {why}")
         sensors[str(len(sensors))] = depth, unit, part
     rows = []
     for standard, names in depths.ranked({name: depth for name, (depth, _, _) in sensors.items()}).items():

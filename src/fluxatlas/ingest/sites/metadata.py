@@ -127,10 +127,12 @@ def attributes_of_cover(table: pd.DataFrame, cover: str, lat: float) -> dict[str
 def _check_facts(site: str, facts: dict[str, Any], where: str) -> None:
     lat, lon = float(facts["lat"]), float(facts["lon"])
     if not (-90 <= lat <= 90 and -180 <= lon <= 180):
+        wide = -90 <= lat <= 90 and 180 < lon <= 360
+        reason = f"longitudes of 0 to 360 are not read: write {lon - 360:g}" if wide else "lat and lon may be exchanged"
         raise InputError(
             f"({lat:g}, {lon:g}) is no position on Earth",
             where=f"site '{site}' of {where}",
-            hint="give degrees north (-90..90) and east (-180..180); lat and lon may be exchanged",
+            hint=f"give degrees north (-90..90) and east (-180..180); {reason}",
         )
     for name, (low, high) in LIMITS.items():
         if name in facts and pd.notna(facts[name]) and not low <= float(facts[name]) <= high:

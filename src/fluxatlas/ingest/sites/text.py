@@ -16,6 +16,8 @@ from . import archives
 
 MISSING = ("", "NA", "NaN", "nan")
 """Cells that hold no value in any table."""
+SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars", ",": "commas"}
+"""What stands between the cells of tables that programs write."""
 
 
 def read_bytes(path: str | Path) -> bytes:
@@ -135,6 +137,7 @@ def read_table(
     wanted = list(required)
     header = next(csv.reader([body.split("\n", 1)[0]], delimiter=separator), [])
     names = [name.strip() for name in header]
+    _check_separator(body, separator, where)
     check_columns(names, wanted, where)
     if len(names) < 1 or not any(names):
         raise InputError("the first line is not a header", where=where, hint="give a table with column names")
@@ -163,6 +166,19 @@ def read_table(
     if table.empty:
         raise InputError("the table has a header but no rows", where=where, hint="leave the file out or fill it")
     return table.set_axis([names[int(str(i))] for i in table.columns], axis=1)
+
+
+def _check_separator(body: str, separator: str, where: str) -> None:
+    """Refuse a table whose first line has none of its separators but those of another kind of table."""
+    header = body.split("\n", 1)[0]
+    if separator in header:
+        return
+    for other, name in SEPARATORS.items():
+        if other in header:
+            hint = (
+                f"save it with {SEPARATORS.get(separator, repr(separator))} between cells and decimal points in numbers"
+            )
+            raise InputError(f"the cells are separated by {name}", where=where, hint=hint)
 
 
 def _check_ragged(content: str, separator: str, width: int, where: str, first: int) -> None:

@@ -103,6 +103,26 @@ def test_shares_of_a_network_are_complete(samples, member) -> None:
     assert table.loc[("nee", asked.GAP), "size"] < 0.05 * whole["size"].sum()
 
 
+@pytest.mark.parametrize("together", [1, 12, 64])
+def test_series_that_run_together_do_not_see_each_other(samples, member, monkeypatch, together) -> None:
+    """Twelve at a time make groups of two sets and a rest of one; each set has its own drivers, statics and dates."""
+    monkeypatch.setattr(asked, "TOGETHER", together)
+    years = pd.DatetimeIndex(["1999-01-01", "2003-01-01", "1999-01-01", "2003-01-01", "2003-01-01"])
+    sets = [
+        replace(
+            samples,
+            first_day=years,
+            drivers={name: values * (1 + 0.001 * n) for name, values in samples.drivers.items()},
+            statics={name: values * (1 - 0.1 * n) for name, values in samples.statics.items()},
+        )
+        for n in range(3)
+    ]
+    for model in (asked.network(member), asked.process(member)):
+        for one, found in zip(sets, asked.answers(model, iter(sets)), strict=True):
+            for flux, values in model(one).items():
+                np.testing.assert_allclose(found[flux], values, rtol=1e-5)
+
+
 def test_seasons_are_those_of_each_series(samples, member, monkeypatch) -> None:
     """Every series is simulated on its own dates."""
     seen = []

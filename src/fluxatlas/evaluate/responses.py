@@ -10,8 +10,9 @@ beyond the process model, and what it failed to take over, is where the two diff
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -31,8 +32,12 @@ SHIFTS = (-4.0, -2.0, 2.0, 4.0)
 PARTS = (-1.0, -0.5, 0.5, 1.0)
 """Parts of the largest change of any other driver: two standard deviations of its days, a tenth to a half."""
 TEMPERATURES = "temperatures"
+NONE = {"K": 0.0, "1": 1.0}
+"""What is no change, by its unit."""
 STEPS = 3
 """Parts of the way from mean conditions."""
+TOGETHER = 64
+"""Series that a model is asked about in one go."""
 QUARTILES = (0.25, 0.75)
 RESPONSES = ("model", "member", "flux", "unit", "driver", "change", "by", "mean", "difference", "low", "high", "series")
 SHARES = ("model", "member", "flux", "unit", "input", "mean", "size", "series")
@@ -99,6 +104,25 @@ def process(member: Member) -> Model:
     return run
 
 
+def answers(model: Model, sets: Iterable[SequenceSet]) -> Iterator[dict[str, FloatArray]]:
+    """What ``model`` says of each of ``sets``, which differ in drivers and statics alone; few series run together.
+
+    A network takes hardly longer for :data:`TOGETHER` series than for one.
+    """
+    rest = iter(sets)
+    for first in rest:
+        count = len(first.sites)
+        group = [first, *islice(rest, max(TOGETHER // count, 1) - 1)]
+        segments = [one._replace(site=one.site + n * count) for n in range(len(group)) for one in first.segments]
+        whole = replace(
+            first.of([*range(count)] * len(group), segments),
+            drivers={name: np.concatenate([one.drivers[name] for one in group], axis=-1) for name in first.drivers},
+            statics={name: np.concatenate([one.statics[name] for one in group], axis=-1) for name in first.statics},
+        )
+        made = {name: np.split(values, len(group)) for name, values in model(whole).items()}
+        yield from ({name: parts[n] for name, parts in made.items()} for n in range(len(group)))
+
+
 def changeable(system: System) -> tuple[str, ...]:
     """Drivers that can be changed. What follows from date and latitude alone, such as the day of the year, cannot: the
     process model reads it from the calendar, and a network with another one would see days that do not exist."""
@@ -131,10 +155,13 @@ def responses(model: Model, data: SequenceSet, system: System) -> pd.DataFrame:
     ``change`` is in K or a factor (``by``: K or 1); ``difference`` is the mean over series of the flux less that of
     unchanged drivers, ``low`` and ``high`` the quartiles of it. :data:`TEMPERATURES` are changed together.
     """
-    rows, base = [], model(data)
-    for driver, by, change, drivers in changes(data, system):
-        none = change == (0.0 if by == "K" else 1.0)
-        made = base if none else model(replace(data, drivers={**data.drivers, **drivers}))
+    rows, base, asked = [], model(data), list(changes(data, system))
+    moved = [
+        replace(data, drivers={**data.drivers, **drivers}) for _, by, change, drivers in asked if change != NONE[by]
+    ]
+    found = answers(model, moved)
+    for driver, by, change, _ in asked:
+        made = base if change == NONE[by] else next(found)
         for flux, values in made.items():
             difference = values - base[flux]
             low, high = np.quantile(difference, QUARTILES)
@@ -169,9 +196,11 @@ def attribution(model: Model, data: SequenceSet, means: dict[str, float], system
     half = 0.5 / STEPS
     for middle in (np.arange(STEPS) + 0.5) / STEPS:
         at = _on_way(data, means, inputs, middle)
+        found = answers(
+            model, (_moved(at, data, means, name, middle + step) for name in inputs for step in (half, -half))
+        )
         for name in inputs:
-            ends = (model(_moved(at, data, means, name, middle + step)) for step in (half, -half))
-            for flux, values in _difference(*ends).items():
+            for flux, values in _difference(next(found), next(found)).items():
                 share[name][flux] = share[name][flux] + values
     left = {flux: values - np.sum([share[name][flux] for name in inputs], axis=0) for flux, values in total.items()}
     return pd.DataFrame(list(_rows({**share, GAP: left})))

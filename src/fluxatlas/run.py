@@ -217,6 +217,20 @@ class Run(RunInputs):
         """The whole configuration as JSON for the report of the run; what of it counts is in the jobs before it."""
         return leaves.Settings("run", self.config.model_dump(mode="json"), {})
 
+    @property
+    def trend_pieces(self) -> list[str]:
+        """Forcing pieces of the years whose trend `snakemake trends` explains.
+
+        Raises :class:`ConfigError` for a period that is too short, before anything is made for it.
+        """
+        fewest = self.config.evaluate.fewest_trend_years
+        if len(self.years) < fewest:
+            raise ConfigError(
+                f"the period has {counted(len(self.years), 'year')}, a trend and its factors need {fewest}",
+                hint="take a longer 'period', or fewer evaluate.held_years (4 years at least)",
+            )
+        return [self.paths.forcing(tile, year) for tile in self.tiles for year in self.years]
+
     def constraint_settings(self, name: str) -> str:
         """One gridded constraint as JSON for ``--settings``."""
         return json.dumps(self.config.constraints.sets[name].model_dump(mode="json"), sort_keys=True)

@@ -7,11 +7,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
+from fluxatlas.config import Config
 from fluxatlas.config.evaluate import EvaluateBlock
-from fluxatlas.errors import InputError
+from fluxatlas.errors import ConfigError, InputError
 from fluxatlas.evaluate import trends as asked
 from fluxatlas.evaluate.trends_figure import write_figure
+from fluxatlas.paths import REPOSITORY
+from fluxatlas.run import Run
 from fluxatlas.systems import get_system
 from fluxatlas.train.data import Segment, SequenceSet
 from toy_system import LIGHT, WARMTH
@@ -109,3 +113,13 @@ def test_the_interval_is_that_of_a_regression(data) -> None:
     line = linregress(np.arange(9), values)
     found, low, high = asked.slope(values)
     assert found == pytest.approx(line.slope) and high - low == pytest.approx(2 * t.ppf(0.95, 7) * line.stderr)
+
+
+def test_a_short_period_is_refused_before_anything_is_made(tmp_path) -> None:
+    data = yaml.safe_load((REPOSITORY / "config" / "config.yaml").read_text())
+    with pytest.raises(ConfigError, match="the period has 2 years, a trend and its factors need 6"):
+        _ = Run(Config.model_validate(data)).trend_pieces
+    data["evaluate"] = {"held_years": 1}
+    data["period"] |= {"start": 2001, "end": 2004}
+    run = Run(Config.model_validate(data))
+    assert len(run.trend_pieces) == 4 * len(run.tiles) and len(set(run.trend_pieces)) == len(run.trend_pieces)

@@ -134,9 +134,7 @@ rule trends:  # only where asked for: `snakemake trends`
     input:
         members=expand("<trained>/members/{member}.pt", member=MEMBERS),
         attributes=expand("<results>/regrid/attributes/{tile}.nc", tile=TILES),
-        forcing=expand(
-            "<results>/ingest/forcing/{tile}/{year}.nc", tile=TILES, year=YEARS
-        ),
+        forcing=lambda wc: RUN.trend_pieces,
         series=RUN.series,
     output:
         table="<results>/evaluate/trends.csv",

@@ -33,3 +33,8 @@ class EvaluateBlock(Block):
     """Places that stand for the domain where trends are attributed to their factors."""
     seed: int = Field(1, ge=0, json_schema_extra=leaf("unseen", "prior", "responses", "trends"))
     """Seed of these draws."""
+
+    @property
+    def fewest_trend_years(self) -> int:
+        """Fewest years whose trend has an error that can be stated, and of which not all are held."""
+        return max(4, self.held_years + 1)

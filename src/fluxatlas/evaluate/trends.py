@@ -40,8 +40,6 @@ from ..train.simulation import simulate_sites
 
 CLIMATE, ALL, NONE, INTERACTION = "climate", "all", "none", "(interaction)"
 COLUMNS = ("model", "member", "flux", "factor", "trend", "low", "high", "unit", "first_year", "last_year", "points")
-FEWEST_YEARS = 4
-"""Fewer years have no trend whose error could be stated."""
 
 Array = npt.NDArray[np.float64]
 Days = npt.NDArray[np.int_]
@@ -118,10 +116,11 @@ def trends(model: Model, data: SequenceSet, area: Array, system: System, years: 
     values (Student's t about the line). Raises :class:`InputError` for too few years.
     """
     count = len(np.unique(data.dates.year))
-    if count < max(FEWEST_YEARS, years + 1):
+    fewest = EvaluateBlock(held_years=years).fewest_trend_years
+    if count < fewest:
         raise InputError(
             f"{counted(count, 'year')}, of which the first {years} are to be repeated",
-            hint=f"give {FEWEST_YEARS} years or more, and fewer to repeat (evaluate.held_years)",
+            hint=f"give {fewest} years or more, or fewer to repeat (evaluate.held_years)",
         )
     known, constant, runs = factors(system), data, {}
     runs[ALL] = _annual(model(data), data, area, system)

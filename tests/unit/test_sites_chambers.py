@@ -110,6 +110,14 @@ def test_a_date_alone_is_the_day_of_the_site(tmp_path: Path, form: str) -> None:
     assert "times without an hour are days of the site" in ledger.notes["A"]
 
 
+def test_one_chamber_may_be_measured_twice_on_a_day_whose_hours_are_not_known(tmp_path: Path) -> None:
+    one, header = ROW.replace("2001-06-01T20:00:00Z", "2001-06-01"), HEADER.replace("site,", "site,chamber,", 1)
+    rows = one.replace("A,", "A,c1,", 1) + one.replace("A,", "A,c1,", 1).replace("-1.0", "-3.0")
+    (record,), _ = read(tmp_path, header + rows)
+    flux = record.observations.query("variable == 'fch4'")
+    assert flux["value"].tolist() == [-2.0]
+
+
 def test_uncertainty_given_in_the_file_is_converted_and_propagated(tmp_path: Path) -> None:
     rows = [
         ROW.replace("-1.0,mg CH4 m-2 d-1,upward_positive,", f"{-x},mg CH4 m-2 h-1,upward_positive,0.01")
@@ -153,6 +161,8 @@ def test_missing_codes_are_counted(tmp_path: Path) -> None:
         (HEADER + ROW + ROW.replace("50,-120", "51,-120"), "more than one position"),
         (HEADER + ROW.replace("50,-120", ",-120"), "no coordinates"),
         (HEADER + ROW.replace("50,-120", "50,240"), "longitudes of 0 to 360 are not read: write -120"),
+        (HEADER + ROW.replace(",12,5,", ",12,0.05,"), "0.05 looks like metres"),
+        (HEADER + ROW.replace("0.2,5,", "0.2,0.15,"), "soil_moisture_depth_cm is in cm, and 0.15 looks like metres"),
         ((HEADER + ROW).replace(",", ";").replace("-1.0", "-1,0"), "separated by semicolons"),
         ((HEADER + ROW).replace(",", "\t"), "separated by tabs"),
         (HEADER + ROW.rstrip("\n") + ",1,2,3,4\n", "line 2 has 20 cells, the header has 16"),

@@ -143,6 +143,13 @@ def test_sensors_and_sites_that_the_files_do_not_have_are_refused(tmp_path: Path
             table.build(SitesBlock.model_validate(made.model_dump() | {"entries": [entry]}), tmp_path / "out")
 
 
+@pytest.mark.parametrize("option", ["temperature_depths", "moisture_depths"])
+def test_depths_in_metres_are_refused(option: str) -> None:
+    with pytest.raises(ValidationError, match=r"depths are in cm, and 0\.05 looks like metres: write 5"):
+        SiteEntry.model_validate({"source": "fluxnet", "path": "x", option: {1: 0.05, 2: 0.3}})
+    SiteEntry.model_validate({"source": "fluxnet", "path": "x", option: {1: 0, 2: 5}})
+
+
 @pytest.mark.parametrize(
     ("source", "option"),
     [

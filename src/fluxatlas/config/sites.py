@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from .base import Block, UnitOverride
 from .leaves import leaf
+
+
+def in_metres(depths: Iterable[float]) -> list[float]:
+    """Those of ``depths`` that would be within a centimetre of the surface if they were in cm: metres, most likely."""
+    return sorted({depth for depth in depths if 0 < depth < 1})
 
 
 class SiteInfo(Block):
@@ -105,6 +110,13 @@ class SiteEntry(Block):
     @classmethod
     def _one_or_more(cls, value: Any) -> Any:
         return [value] if isinstance(value, str) else value
+
+    @field_validator("temperature_depths", "moisture_depths")
+    @classmethod
+    def _centimetres(cls, depths: dict[int, float]) -> dict[int, float]:
+        if odd := in_metres(depths.values()):
+            raise ValueError(f"depths are in cm, and {odd[0]:g} looks like metres: write {100 * odd[0]:g}")
+        return depths
 
     @model_validator(mode="after")
     def _only_what_is_used(self) -> SiteEntry:

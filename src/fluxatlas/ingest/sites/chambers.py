@@ -16,7 +16,7 @@ from typing import Any
 
 import pandas as pd
 
-from ...config.sites import QcRules, SiteEntry, TableColumns
+from ...config.sites import QcRules, SiteEntry, TableColumns, in_metres
 from ...errors import InputError, UnitError
 from . import depths
 from .daily import daily_mean, local_day
@@ -149,7 +149,8 @@ def _without_repeats(table: pd.DataFrame, site: str, where: str) -> pd.DataFrame
     """Rows in time order; one chamber measured twice at one time must not have two fluxes (on one day it may)."""
     keys = ["datetime_utc"] + (["chamber"] if "chamber" in table else [])
     table = table.drop(columns="file").drop_duplicates().sort_values(keys, kind="stable")
-    dates = LOCAL in table and bool((table[LOCAL] == table[LOCAL].dt.floor("D")).all())
+    dates = DATED in table and bool(table[DATED].notna().all())
+    dates |= LOCAL in table and bool((table[LOCAL] == table[LOCAL].dt.floor("D")).all())
     if "chamber" in table and not dates and table.duplicated(keys).any():
         first = table.loc[table.duplicated(keys), "datetime_utc"].iloc[0]
         raise InputError(
@@ -192,6 +193,12 @@ def _soil(
     common = {key: told[key] for key in ("rules", "ledger", "site")}
     sensors: dict[str, tuple[float, str, pd.DataFrame]] = {}
     present = table[stem].notna()
+    if odd := in_metres(table.loc[present, f"{stem}_depth_cm"]):
+        raise UnitError(
+            f"{stem}_depth_cm is in cm, and {odd[0]:g} looks like metres",
+            where=told["where"],
+            hint=f"write {100 * odd[0]:g}; a sensor at the surface is at 0",
+        )
     for _, part in table[present].groupby([f"{stem}_depth_cm", f"{stem}_unit"], dropna=False):
         depth, unit = float(part[f"{stem}_depth_cm"].iloc[0]), str(part[f"{stem}_unit"].iloc[0])
         if unit not in known:

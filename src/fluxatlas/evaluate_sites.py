@@ -72,7 +72,7 @@ def run(wish: Wish, settings: EvaluateBlock | None = None) -> str:
     """Write ``protocols.csv``, ``site_scores.csv``, ``predictions.parquet``, ``sites.csv`` and ``unseen.png`` (not
     where sites are not unseen) to ``wish.output``; returns a short table in words.
 
-    Raises :class:`InputError` for files that no reader takes and where no site can be predicted,
+    Raises :class:`InputError` for files that no reader takes, where no site can be predicted or compared,
     :class:`MemberMismatchError` for members of different systems; nothing is written then.
     """
     block = settings or EvaluateBlock()
@@ -86,6 +86,12 @@ def run(wish: Wish, settings: EvaluateBlock | None = None) -> str:
         data = site_data(wish, members[0], work, block.cluster_distance_km)
         hidden = [np.ones((len(part.dates), len(part.sites)), bool) for part in data.sets]
         tables = [site_table("network", n, member.network, data, hidden) for n, member in enumerate(members)]
+        if not any(map(len, tables)):
+            raise InputError(
+                f"no site has a day with weather and a value of {', '.join(system.flux_names)}",
+                where=", ".join(map(str, wish.files)),
+                hint="`fluxatlas inspect FILE` says what its columns become; docs/sites.md has those of each layout",
+            )
         write_table([*tables, *process_model(data, system)], made / "predictions.parquet")
         shutil.copy(work / "sites_attributes.csv", made / "sites.csv")
         found = write_unseen(

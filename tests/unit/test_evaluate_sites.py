@@ -6,6 +6,7 @@ import io
 import sys
 from collections.abc import Callable
 from contextlib import redirect_stdout
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,14 +16,16 @@ import torch
 
 import infer_world
 import train_toy as toy
+from fluxatlas import evaluate_sites
 from fluxatlas.cli import main
-from fluxatlas.evaluate_sites import _layouts
+from fluxatlas.evaluate_sites import _layouts, site_data
 from fluxatlas.grid import get_grid
 from fluxatlas.inspect.formats import sites
 from fluxatlas.inspect.probe import Probe
 from fluxatlas.systems import get_system
 from fluxatlas.train.member import Member
 from fluxatlas.train.networks import Architecture, HierarchicalNetwork
+from fluxatlas.train.sites import SiteData
 from site_layouts import layouts
 
 PLACES = {f"S{n}": (46.0 + 1.5 * n, 10.0 + 2 * n) for n in range(6)}
@@ -334,6 +337,21 @@ def test_bad_input_is_one_message_and_nothing_is_written(run, tmp_path, monkeypa
     said = capsys.readouterr().err
     assert what in said and hint in said and said.count("error: ") == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_weather_and_soil_without_fluxes_are_nothing_to_compare(run, tmp_path, monkeypatch, capsys) -> None:
+    def emptied(*given: object) -> SiteData:
+        data = site_data(*given)  # type: ignore[arg-type]
+        return replace(
+            data, sets=tuple(part.observed(lambda _, values: np.full_like(values, np.nan)) for part in data.sets)
+        )
+
+    monkeypatch.setattr(evaluate_sites, "site_data", emptied)
+    options = ["--members", run, "--attributes", soils(tmp_path / "s.csv", list(PLACES)), "--output", tmp_path / "out"]
+    assert call(monkeypatch, *options, chambers(tmp_path)) == 1
+    said = capsys.readouterr().err
+    assert "no site has a day with weather and a value of fch4" in said and "chambers.csv" in said
+    assert said.count("error: ") == 1 and not (tmp_path / "out").exists()
 
 
 def test_what_are_no_members_is_refused(run, tmp_path, monkeypatch, capsys) -> None:

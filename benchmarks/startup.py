@@ -89,7 +89,7 @@ def main() -> None:
         "",
         f"This tree ({git('describe', '--always', '--abbrev=7')}) beside {options.commit}; seconds of a whole process,",
         f"medians of {options.repeats} in turn. Python {platform.python_version()}; the machine was shared.",
-        "Made by `python benchmarks/startup.py --write`.",
+        f"Made by `python benchmarks/startup.py --commit {options.commit} --repeats {options.repeats} --write`.",
         "",
         f"| call | wall, {options.commit} | wall, now | ratio | processor, {options.commit} | processor, now | ratio |",
         "|---|---|---|---|---|---|---|",

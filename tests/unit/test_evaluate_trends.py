@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 import yaml
+from typer.testing import CliRunner
 
+import infer_world as world
+from fluxatlas import variables
+from fluxatlas.cli import app
 from fluxatlas.config import Config
 from fluxatlas.config.evaluate import EvaluateBlock
 from fluxatlas.errors import ConfigError, InputError
 from fluxatlas.evaluate import trends as asked
 from fluxatlas.evaluate.trends_figure import write_figure
+from fluxatlas.files import write_netcdf
+from fluxatlas.grid import get_grid
 from fluxatlas.paths import REPOSITORY
 from fluxatlas.run import Run
 from fluxatlas.systems import get_system
 from fluxatlas.train.data import Segment, SequenceSet
-from toy_system import LIGHT, WARMTH
+from toy_system import LIGHT, WARMTH, carbon
 
 TOY = get_system("toy_system:TOY")
 DATES = pd.date_range("2001-01-01", "2008-12-31")
@@ -113,6 +121,73 @@ def test_the_interval_is_that_of_a_regression(data) -> None:
     line = linregress(np.arange(9), values)
     found, low, high = asked.slope(values)
     assert found == pytest.approx(line.slope) and high - low == pytest.approx(2 * t.ppf(0.95, 7) * line.stderr)
+
+
+TILE = get_grid("0.5deg").tile("N38W124", 2)
+YEARS = range(2001, 2005)
+
+
+def _warming(year: int, lon: Any) -> Any:
+    """[K] since 2001, more in the east: 0.2 to 0.6 K a year over the tile."""
+    return (year - 2001) * (0.2 + 0.2 * (lon + 124))
+
+
+def _written(folder: Path, share: float) -> tuple[list[str], list[str]]:
+    """Options for the files of a tile whose active cells are land by ``share`` [%]: attributes, and four years."""
+    path = world.write_attributes(folder / "attributes" / f"{TILE.name}.nc", TILE)
+    with xr.open_dataset(path) as found:
+        layers = found.load()
+    layers["active"] = layers["active"] * np.int8(share > 0)
+    layers["areacella"] = ("lat", "lon"), np.broadcast_to(np.cos(np.deg2rad(TILE.lat))[:, None], layers["active"].shape)
+    layers["sftlf"] = ("lat", "lon"), np.where(layers["active"], share, 0.0)
+    write_netcdf(layers.assign_attrs(weight="areacella sftlf"), path)
+    pieces = [world.write_piece(folder / "forcing" / TILE.name / f"{year}.nc", TILE, year) for year in YEARS]
+    for year, piece in zip(YEARS, pieces, strict=True):
+        with xr.open_dataset(piece) as found:
+            data = found.load()
+        data["tas"] += _warming(year, data["lon"])
+        write_netcdf(data, piece, {name: variables.get(name).encoding() for name in world.SYSTEM.forcing})
+    return [f"--attributes={path}"], [f"--forcing={piece}" for piece in pieces]
+
+
+def _called(folder: Path, *options: str) -> Any:
+    words = ["evaluate", "trends", "--settings", '{"held_years": 1, "trend_points": 50}', "--system", "toy_system:TOY",
+             "--grid", "0.5deg", "--tile-size", "2", "--output", str(folder / "t.csv")]  # fmt: skip
+    return CliRunner().invoke(app, [*words, "--figure", str(folder / "t.png"), *options])
+
+
+def test_files_of_a_tile_give_the_trend_of_all_its_cells(tmp_path: Path) -> None:
+    """As many places as cells: respiration, linear in temperature, has the trend of the weather over them."""
+    attributes, forcing = _written(tmp_path, 80.0)
+    done = _called(tmp_path, *attributes, *forcing)
+    assert done.exit_code == 0, done.output[-1000:] or repr(done.exception)
+    table = pd.read_csv(tmp_path / "t.csv").set_index(["flux", "factor"])
+    with xr.open_dataset(attributes[0].partition("=")[2]) as layers:
+        weight = (layers["areacella"] * layers["active"]).to_numpy()
+    annual = []
+    for year in YEARS:
+        days = pd.date_range(f"{year}-01-01", f"{year}-12-31")
+        tas = world.weather("tas", TILE.lat, TILE.lon, days) + _warming(year, TILE.lon)
+        reco = carbon(np.zeros_like(tas), tas, np.ones_like(tas), np.full_like(tas, 380), np.ones(1))["reco"]
+        annual.append(float((reco.mean(axis=0) * weight).sum() / weight.sum()))
+    expected = float(np.polyfit(list(YEARS), annual, 1)[0])
+    assert expected > 0.3 * WARMTH
+    assert table.loc[("reco", "all"), "trend"] == pytest.approx(expected, rel=2e-3)
+    assert table.loc[("reco", "co2"), "trend"] == 0 < table.loc[("gpp", "co2"), "trend"]
+    assert set(table["points"]) == {int((weight > 0).sum())} and (tmp_path / "t.png").stat().st_size > 10_000
+    table = table.reset_index()
+    assert set(table["first_year"]) == {2001} and set(table["last_year"]) == {2004}
+
+
+def test_tiles_without_forcing_or_land_are_refused_and_nothing_is_written(tmp_path: Path) -> None:
+    attributes, forcing = _written(tmp_path, 80.0)
+    for options, said in (
+        ([*attributes, "--forcing=forcing/N38W122/2001.nc"], f"no forcing of tile {TILE.name}"),
+        ([*_written(tmp_path / "sea", 0.0)[0], *forcing], "no active cell in any tile"),
+    ):
+        done = _called(tmp_path, *options)
+        assert done.exit_code != 0 and said in f"{done.output} {done.exception}", done.output
+        assert not (tmp_path / "t.csv").exists() and not (tmp_path / "t.png").exists()
 
 
 def test_a_short_period_is_refused_before_anything_is_made(tmp_path) -> None:

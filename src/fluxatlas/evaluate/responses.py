@@ -21,11 +21,10 @@ import pandas as pd
 from .. import files, variables
 from ..errors import InputError
 from ..systems import System
-from ..theta import Theta
 from ..train.data import FloatArray, SequenceSet
 from ..train.member import Member
 from ..train.predict import predict
-from ..train.simulation import simulate_sites
+from ..train.simulation import one_theta, simulate_sites
 
 SHIFTS = (-4.0, -2.0, 2.0, 4.0)
 """Changes [K] of all drivers that are temperatures together: one that leaves the others behind is no weather."""
@@ -92,10 +91,7 @@ def process(member: Member) -> Model:
         for start in first.unique():
             here = np.flatnonzero(first == start)
             years = replace(data, dates=pd.date_range(start, periods=len(data.dates)))
-            theta = Theta(
-                {name: np.full(len(here), value) for name, value in given.items() if name not in system.choices},
-                {name: np.full(len(here), int(given[name])) for name in system.choices},
-            )
+            theta = one_theta(given, system, len(here))
             made = simulate_sites(years, system, slice(None), here.tolist(), theta)
             for name, values in found.items():
                 values[here] = made[name].mean(axis=0, dtype=float)

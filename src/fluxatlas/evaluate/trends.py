@@ -28,7 +28,6 @@ from ..errors import InputError, counted
 from ..grid import Grid
 from ..ingest.atmosphere import series_of
 from ..systems import System
-from ..theta import Theta
 from ..tiles.cells import read_cells
 from ..tiles.mosaic import assemble
 from ..train.data import FloatArray, SequenceSet
@@ -36,7 +35,7 @@ from ..train.member import Member
 from ..train.predict import predict
 from ..train.regional.points import choose_points
 from ..train.regional.prepare import TilePart, features_of, placed, sequences
-from ..train.simulation import simulate_sites
+from ..train.simulation import one_theta, simulate_sites
 
 CLIMATE, ALL, NONE, INTERACTION = "climate", "all", "none", "(interaction)"
 COLUMNS = ("model", "member", "flux", "factor", "trend", "low", "high", "unit", "first_year", "last_year", "points")
@@ -187,7 +186,5 @@ def _models(members: Sequence[Path], system: System) -> Iterator[tuple[str, int,
 def _process(data: SequenceSet, system: System, given: Mapping[str, float] | None) -> dict[str, FloatArray]:
     """The process model under the parameters and the structure of a member, its defaults where it has none."""
     places = len(data.sites)
-    values = {name: np.full(places, value) for name, value in (given or {}).items() if name not in system.choices}
-    forms = {name: np.full(places, int((given or {})[name])) for name in system.choices if given}
-    theta = Theta(values, forms) if given else None
+    theta = one_theta(given, system, places) if given else None
     return simulate_sites(data, system, slice(None), range(places), theta)

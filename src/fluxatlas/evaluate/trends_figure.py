@@ -10,9 +10,10 @@ import pandas as pd
 
 from ..config.report import ReportBlock
 from ..style import FAINT, WIDTH, house_style, model_color, save, unit
-from .trends import ALL
+from .trends import ALL, NONE
 
 NAMES = {"network": "members", "process": "process model"}
+BARS = {ALL: "whole trend", NONE: "all factors held"}
 
 
 def write_figure(output: str | Path, table: pd.DataFrame, settings: ReportBlock | None = None) -> None:
@@ -36,7 +37,7 @@ def write_figure(output: str | Path, table: pd.DataFrame, settings: ReportBlock 
                 axis.barh(place, mean["trend"], 0.36, color=model_color(model), alpha=0.85, label=NAMES[model])
                 axis.hlines(place, mean["low"], mean["high"], color=FAINT, linewidth=0.8)
                 axis.hlines(place, least["trend"], most["trend"], color=FAINT, linewidth=2.5)
-            axis.set_yticks(range(len(order)), ["whole trend" if name == ALL else name for name in order])
+            axis.set_yticks(range(len(order)), [BARS.get(name, name) for name in order])
             axis.axvline(0, color=FAINT, linewidth=0.7)
             axis.invert_yaxis()
             axis.grid(visible=False, axis="y")

@@ -88,11 +88,11 @@ def score_table(rows: pd.DataFrame, minimum_days: int) -> pd.DataFrame:
     that was learnt from.
     """
     found = []
-    first = _first_of(rows)
+    first = _first_of(rows, minimum_days)
     for key, cell in rows.groupby([*CELL, "target"], sort=False):
         table = _of_seeds(cell, minimum_days)
         columns = {score: table[score] for score in table.columns[table.notna().any()]}
-        columns["rmse_paired"] = _paired(table["rmse"], first.get((key[0], key[4])), minimum_days)
+        columns["rmse_paired"] = _paired(table["rmse"], first.get((key[0], key[4])))
         about = dict(zip([*CELL, "target"], key, strict=True))
         about |= {"towers": cell.drop_duplicates(["number", "fold"])["towers"].mean(), "seeds": len(table)}
         one = cell[cell["number"] == cell["number"].min()]
@@ -117,24 +117,24 @@ def _of_seeds(cell: pd.DataFrame, minimum_days: int) -> pd.DataFrame:
     return pd.DataFrame.from_dict(seeds, orient="index")
 
 
-def _first_of(rows: pd.DataFrame) -> dict[tuple[Any, Any], pd.DataFrame]:
-    """Rows of the network listed first, by split and target."""
+def _first_of(rows: pd.DataFrame, minimum_days: int) -> dict[tuple[Any, Any], pd.Series]:
+    """RMSE by seed of the network listed first, by split and target."""
     networks = rows[~rows["model"].isin(REFERENCES)]
-    found: dict[tuple[Any, Any], pd.DataFrame] = {}
+    found: dict[tuple[Any, Any], pd.Series] = {}
     for key, part in networks.groupby(["split", "target"], sort=False):
         split, target = key
-        found[split, target] = part[(part[CELL] == part[CELL].iloc[0]).all(axis=1)]
+        first = part[(part[CELL] == part[CELL].iloc[0]).all(axis=1)]
+        found[split, target] = _of_seeds(first, minimum_days)["rmse"]
     return found
 
 
-def _paired(rmse: pd.Series, first: pd.DataFrame | None, minimum_days: int) -> pd.Series:
-    """``rmse`` by seed less that of the network listed ``first`` with the same seed; what has one seed is compared with
+def _paired(rmse: pd.Series, first: pd.Series | None) -> pd.Series:
+    """``rmse`` by seed less that of the ``first`` network with the same seed; what has one seed is compared with
     each. Zero for that network itself, NaN where there is none."""
     if first is None:
         return rmse * np.nan
-    centre = _of_seeds(first, minimum_days)["rmse"]
-    own = centre * 0 + rmse.iloc[0] if len(rmse) == 1 else rmse
-    return own - centre
+    own = first * 0 + rmse.iloc[0] if len(rmse) == 1 else rmse
+    return own - first
 
 
 def _half_width(values: np.ndarray) -> float:

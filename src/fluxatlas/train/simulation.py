@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,12 @@ from ..theta import Theta
 from .data import FloatArray, SequenceSet
 
 SPINUP_YEARS = 2
+
+
+def one_theta(given: Mapping[str, float], system: System, count: int) -> Theta:
+    """Parameters and codes of the structure that a member carries (``given``), the same at ``count`` places."""
+    values = {name: np.full(count, value) for name, value in given.items() if name not in system.choices}
+    return Theta(values, {name: np.full(count, int(given[name])) for name in system.choices})
 
 
 def simulate_sites(

@@ -7,6 +7,8 @@ array unless it is zero.
 
 Codes and limits are of the type of the stored values, unsigned where ``_Unsigned`` says so. Limits of a floating type
 of packed integers are in the units of the unpacked values (NetCDF Users' Guide, attribute conventions).
+
+Of text tables: :data:`CELLS`.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ import numpy.typing as npt
 from .errors import InputError
 
 if TYPE_CHECKING:
+    import pandas as pd
     import xarray as xr
 
 Array = npt.NDArray[Any]
@@ -39,6 +42,12 @@ NEVER_WRITTEN: Mapping[str, float] = {
 }
 """What the NetCDF library fills variables with, by kind and size of their type."""
 CODES = ("_FillValue", "missing_value")
+CELLS = frozenset((
+    "", "na", "n/a", "n.a.", "#n/a", "#na", "<na>", "nan", "+nan", "-nan", "1.#qnan", "-1.#qnan", "1.#ind", "-1.#ind",
+    "null", "(null)", "none", "missing", ".", "-", "--",
+))  # fmt: skip
+"""Cells of text tables that programs and people write for no value, in lower case: R, pandas, spreadsheets, databases,
+C of Windows, SAS. Of columns of values only: NA and None are names elsewhere."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +117,11 @@ class Said:
         if self.codes:
             return self.codes[0]
         return self.dtype.type(int(self.low) - 1 if self.low is not None else int(self.high) + 1)
+
+
+def without_value(cells: pd.Series) -> pd.Series:
+    """Which cells of a column of values, numbers or text, hold none (bool); see :data:`CELLS`."""
+    return cells.isna() | cells.astype(str).str.strip().str.lower().isin(CELLS)
 
 
 def declare(dataset: xr.Dataset, *, limits: bool = True) -> xr.Dataset:

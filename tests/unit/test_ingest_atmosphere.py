@@ -113,7 +113,8 @@ def test_inspect_judges_every_layout_as_ingest_does(tmp_path: Path, name: str) -
         (monthly().replace("2000,5,", "#2000,5,"), "1 periods are missing, the first is 2000-05"),
         (monthly().replace("2000,5,2000.375,1716.00", "2000,5,2000.375,-9.99"), "1 periods are missing"),
         (monthly().replace("2000,5,", "2000,13,"), "year or month that is none"),
-        (monthly().replace("1716.00", "n/a"), "is no number: 'n/a'"),
+        (monthly().replace("1716.00", "17l6.00"), "is no number: '17l6.00'"),
+        (monthly().replace("1716.00", "n/a"), "1 periods are missing, the first is 2000-05"),
         (monthly(value=1.7), "CH4 of 1.7 in 1999-01 is not within 600-4000"),
         (monthly(value=1.7e6), "CH4 of 1.7e.06 in 1999-01 is not within 600-4000 .1e-9.: 1000 times too large"),
         (monthly(value=330.0), "CH4 of 330 in 1999-01 is not within 600-4000"),  # nitrous oxide, or CO2 in ppm

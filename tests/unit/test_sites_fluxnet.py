@@ -332,6 +332,44 @@ def test_carbon_of_the_daily_file(data_dir: Path) -> None:
 CARBON = {"nee": "NEE_VUT_REF", "gpp": "GPP_NT_VUT_REF", "reco": "RECO_NT_VUT_REF"}
 
 
+def carbon(folder: Path, resolution: str, thresholds: dict[str, float | None]) -> Path:
+    """A file of 60 steps with carbon of each of ``thresholds`` shifted by its number, or without a value of it."""
+    form = {"DD": "%Y%m%d", "HH": "%Y%m%d%H%M", "MM": "%Y%m"}[resolution]
+    freq = {"DD": "D", "HH": "30min", "MM": "MS"}[resolution]
+    step = np.arange(48 * 40 if resolution == "HH" else 60)
+    table = pd.DataFrame({"TIMESTAMP": pd.date_range("2001-01-01", periods=len(step), freq=freq).strftime(form)})
+    table = table.rename(columns={"TIMESTAMP": "TIMESTAMP_START"}) if resolution == "HH" else table
+    for kind, shift in thresholds.items():
+        for name, value in (("NEE", -1.0), ("GPP_NT", 4.0), ("RECO_NT", 3.0)):
+            table[f"{name}_{kind}_REF"] = -9999 if shift is None else value + shift + 0.1 * np.sin(step)
+        quality = 1.0 if resolution != "HH" else 0
+        table[f"NEE_{kind}_REF_QC"] = -9999 if shift is None else quality
+    path = folder / f"FLX_XX-Tst_FLUXNET2015_FULLSET_{resolution}_{'_'.join(thresholds)}_1-4.csv"
+    path.write_text(table.to_csv(index=False))
+    return path
+
+
+@pytest.mark.parametrize("resolution", ["DD", "HH", "MM"])
+def test_carbon_of_the_constant_threshold_stands_in_for_the_other_one(tmp_path: Path, resolution: str) -> None:
+    def rows(**thresholds: float | None) -> tuple[pd.DataFrame, bool]:
+        path, ledger = str(carbon(tmp_path, resolution, thresholds)), Ledger()
+        entry = SiteEntry(source="fluxnet", path=[path], sites=PLACE)
+        if resolution == "MM":
+            found = fluxnet.read_periods([path], entry, QcRules(), ledger)
+        else:
+            found = fluxnet.read([path], entry, QcRules(), ledger)[0].observations
+        return found, any("NEE_CUT_REF" in line for line in ledger.told())
+
+    truth, told = rows(VUT=0.5)
+    assert set(truth["variable"]) == {"nee", "gpp", "reco"}
+    assert len(truth) >= 3 * 38
+    assert not told
+    for others in ({"CUT": 0.5}, {"VUT": None, "CUT": 0.5}, {"VUT": 0.5, "CUT": 1.5}):
+        found, told = rows(**others)
+        pd.testing.assert_frame_equal(found, truth)
+        assert told is (others.get("VUT") is None)
+
+
 def test_production_and_respiration_share_the_flag_of_net_exchange(data_dir: Path) -> None:
     path = real(data_dir, "FR-LGt", "FULLSET_DD")
     (record,), _ = read([path], sites=place("FR-LGt"))

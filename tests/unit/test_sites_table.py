@@ -17,6 +17,7 @@ from fluxatlas.ingest.sites import completion, depths, qc, table
 from fluxatlas.ingest.sites.inputs import site_inputs
 from fluxatlas.ingest.sites.metadata import read_metadata
 from fluxatlas.ingest.sites.records import Ledger, SiteRecord, observations
+from fluxatlas.ingest.sites.text import numbers
 from fluxatlas.paths import RESOURCES
 
 HEADER = "site,lat,lon,elevation,igbp,datetime_utc,flux,flux_unit,flux_sign,soil_temperature,soil_temperature_depth_cm,"
@@ -74,6 +75,47 @@ def test_names_that_look_like_something_else_are_names(tmp_path: Path, name: str
     assert row["site"] == name and row["lat"] == 1.5 and np.isnan(row["elevation"])
     (tmp_path / "list.csv").write_text(f"SITE_ID,LOCATION_LAT,LOCATION_LONG\n{name},1.5,2\n")
     assert read_metadata(tmp_path / "list.csv") == {name: {"site": name, "lat": 1.5, "lon": 2}}
+
+
+def test_cells_without_a_value_are_missing_whatever_wrote_them() -> None:
+    spelled = [
+        "NA",
+        "N/A",
+        "#N/A",
+        "<NA>",
+        "nan",
+        "-NaN",
+        "1.#QNAN",
+        "-1.#IND",
+        "null",
+        "NULL",
+        "(null)",
+        "None",
+        "none",
+    ]
+    spelled += ["n.a.", "missing", ".", "-", "--", " NaN ", "", None]
+    values = numbers(pd.DataFrame({"flux": ["1.5", *spelled, "-2"]}), "flux", "file")
+    np.testing.assert_array_equal(values, [1.5, *[np.nan] * len(spelled), -2])
+    for wrong in ("#DIV/0!", "1,5", "n", "1e", "- 2"):
+        with pytest.raises(InputError, match="is not a number"):
+            numbers(pd.DataFrame({"flux": ["1.5", wrong]}), "flux", "file")
+
+
+@pytest.mark.parametrize("cell", ["null", "#N/A", "None"])
+def test_every_reader_of_tables_takes_a_cell_without_a_value(tmp_path: Path, cell: str) -> None:
+    plain, spelled = (chamber_file(tmp_path / name) for name in ("plain.csv", "spelled.csv"))
+    lines = plain.read_text().splitlines()
+    at = lines[0].split(",").index("flux")
+    gap = [",".join(c if k != at else "" for k, c in enumerate(line.split(","))) for line in lines[1:2]]
+    word = [",".join(c if k != at else cell for k, c in enumerate(line.split(","))) for line in lines[1:2]]
+    plain.write_text("\n".join([lines[0], *gap, *lines[2:]]))
+    spelled.write_text("\n".join([lines[0], *word, *lines[2:]]))
+    for source in (plain, spelled):
+        table.build(block(source), tmp_path / source.stem, [str(source)])
+    names = [tmp_path / stem / "observations.parquet" for stem in ("plain", "spelled")]
+    pd.testing.assert_frame_equal(*map(files.read_parquet, names))
+    (tmp_path / "list.csv").write_text(f"SITE_ID,LOCATION_LAT,LOCATION_LONG,IGBP,elv\nNA,1.5,2,{cell},{cell}\n")
+    assert read_metadata(tmp_path / "list.csv") == {"NA": {"site": "NA", "lat": 1.5, "lon": 2}}
 
 
 def test_two_runs_give_the_same_tables(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from .. import files, gases
 from ..errors import ConfigError, InputError
 from ..gases import AnnualSeries, year_spans
 from ..loading import load_object
+from ..missing import without_value
 from ..paths import RESOURCES
 from ..systems import SlowDriver
 from .noaa_text import VALUE, check_header, gas_of, station_of, table_of, text_of
@@ -127,7 +128,8 @@ def _periods(table: pd.DataFrame, gas: str, where: str, gap: int) -> tuple[pd.Da
     """``value`` and ``sd`` by month or year, sorted, complete and within the range of ``gas``; how many were filled."""
     column = _column(table)
     spread = next((name for name in (f"{column}_unc", "unc") if name in table), None)
-    numbers = {name: _numbers(table[name], where) for name in ("year", "month", column, spread) if name in table}
+    numbers = {name: _numbers(table[name], where) for name in ("year", "month") if name in table}
+    numbers |= {name: _numbers(table[name], where, gaps=True) for name in (column, spread) if name is not None}
     year, month = numbers["year"], numbers.get("month")
     if not _whole(year, 1700, 2200) or (month is not None and not _whole(month, 1, 12)):
         raise InputError("holds a year or month that is none", where=where, hint="download the file again")
@@ -164,10 +166,12 @@ def _check_dates(table: pd.DataFrame, year: FloatArray, month: FloatArray | None
         raise InputError(what, where=where, hint="the columns are not what their names say: download the file again")
 
 
-def _numbers(cells: pd.Series, where: str) -> FloatArray:
+def _numbers(cells: pd.Series, where: str, *, gaps: bool = False) -> FloatArray:
+    """The numbers of a column; NaN in cells without a value where there may be ``gaps``, else they are refused."""
     numbers = pd.to_numeric(cells, errors="coerce").to_numpy(float)
-    if not np.isfinite(numbers).all():
-        row = int(np.argmin(np.isfinite(numbers)))
+    good = np.isfinite(numbers) | (without_value(cells).to_numpy() if gaps else False)
+    if not good.all():
+        row = int(np.argmin(good))
         what = f"row {row + 1} of column '{cells.name}' is no number: {cells.iloc[row]!r}"
         raise InputError(what, where=where, hint="the file is damaged: download it again")
     return numbers

@@ -21,6 +21,7 @@ import pandas as pd
 from ..config.providers import depth_shares, presets
 from ..config.static import Layer
 from ..errors import InputError, nearest
+from ..missing import without_value
 
 Array = npt.NDArray[Any]
 HWSD1, HWSD2 = "MU_GLOBAL", "HWSD2_SMU_ID"
@@ -30,8 +31,6 @@ TOP_AND_SUBSOIL = {"T_": (0.0, 30.0), "S_": (30.0, 100.0)}
 LAYERS = {"D1": (0, 20), "D2": (20, 40), "D3": (40, 60), "D4": (60, 80), "D5": (80, 100), "D6": (100, 150),
           "D7": (150, 200)}  # fmt: skip
 """Depths [cm] of the layers of HWSD 2.0."""
-EMPTY = ("", "na", "nan", "null", "none")
-"""Cells without a value, in lower case."""
 LARGEST = 2.0**31
 """Codes, shares, depths and values are below this."""
 NOT_ZERO = ("bdod", "phh2o")
@@ -175,7 +174,7 @@ def _numbers(frame: Any, columns: dict[str, Any], column: str, path: str) -> Arr
     if numbers.isna().any():
         comma = pd.to_numeric(text.str.replace(",", ".", regex=False), errors="coerce")
         numbers = comma if comma.notna().sum() > numbers.notna().sum() else numbers
-    wrong = (numbers.isna() & ~text.str.lower().isin(EMPTY)) | (numbers.abs() >= LARGEST)
+    wrong = (numbers.isna() & ~without_value(text)) | (numbers.abs() >= LARGEST)
     if wrong.any():
         line = int(wrong.to_numpy().argmax()) + 2
         what = f"'{text[wrong].iloc[0]}' in column '{held}' is no number (line {line})"

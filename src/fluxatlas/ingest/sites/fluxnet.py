@@ -45,6 +45,7 @@ from .fluxnet_files import (
     half_hours_to_days,
     inventory,
     layout,
+    one_threshold,
     read_file,
 )
 from .fluxnet_weather import FORCING, ORDER, flag, forcing
@@ -100,6 +101,14 @@ def _restated(
     return replace(part, table=restate(part.table, layout(part.resolution), entry, rules, ledger, **told))
 
 
+def _carbon(parts: Sequence[FluxnetFile], rules: QcRules, ledger: Ledger, site: str) -> list[FluxnetFile]:
+    """Files with the carbon of one threshold of friction velocity, with a line where it is not the usual one."""
+    made, constant = one_threshold(parts, rules.missing_codes)
+    if constant:
+        ledger.warn(site, "NEE_VUT_REF has no values: carbon is that of NEE_CUT_REF (constant threshold of u*)")
+    return made
+
+
 def _read_daily(paths: dict[str, list[str]], encoding: str) -> list[FluxnetFile]:
     """The daily files of a site and those without a resolution in their name; half hours only where they are needed.
 
@@ -137,9 +146,9 @@ def read_periods(files: Sequence[str], entry: SiteEntry, rules: QcRules, ledger:
     for named, paths in found.data.items():
         chosen = next((paths[name] for name in ("MM", "WW", "YY") if name in paths), [])
         for path in [*chosen, *(path for path in paths.get("", ()) if not derived.is_derived(path))]:
-            part = read_file(path, entry.encoding)
+            part, name = read_file(path, entry.encoding), facts.site_id(named)
             if part.resolution in ("MM", "WW", "YY") and not part.reanalysis:
-                part = _restated(part, entry, calm, ledger, facts.site_id(named), path)
+                (part,) = _carbon([_restated(part, entry, calm, ledger, name, path)], calm, ledger, name)
                 stated = found.facts.get(named, {})
                 row = facts.row(named, kind="tower", source="fluxnet", ledger=ledger, where=path, stated=stated)
                 used.setdefault(str(row["site"]), []).append(path)
@@ -202,7 +211,7 @@ def _site(
     known = {k: v for name in named for k, v in found.depths.get(name, {}).items()}
     row = facts.row(site, kind="tower", source="fluxnet", ledger=ledger, where=where, stated=stated)
     parts = _read_daily(paths, entry.encoding)
-    parts = [_restated(part, entry, rules, ledger, site, where) for part in parts]
+    parts = _carbon([_restated(part, entry, rules, ledger, site, where) for part in parts], rules, ledger, site)
     longer = [name for name in ("MM", "WW", "YY") if name in {*paths, *(part.resolution for part in parts)}]
     if longer:
         ledger.note(site, f"{CALLED[longer[0]]} file: its means are in periods.parquet, the site table is daily")

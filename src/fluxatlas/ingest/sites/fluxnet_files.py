@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -44,7 +44,7 @@ _VARINFO = re.compile(r"VARINFO_")
 _KEEP = re.compile(
     r"(TA|SW_IN|LW_IN|LW_IN_JSB|VPD|PA|P|WS)_(F|ERA)(_QC)?|TA_(F|ERA)_((DAY|NIGHT)(_SD)?|MIN|MAX)|LW_IN_JSB_F|LW_IN|"
     r"(TS|SWC)(_F_MDS)?_\d+(_QC)?|FCH4|(LE|H|G)_F_MDS(_QC)?|NETRAD(_QC)?|"
-    r"NEE_VUT_REF(_QC|_JOINTUNC)?|(GPP|RECO)_NT_VUT_REF"
+    r"NEE_[VC]UT_REF(_QC|_JOINTUNC)?|(GPP|RECO)_NT_[VC]UT_REF"
 )
 _FORM = "(_F|_ERA|_F_MDS|_CORR)?"
 
@@ -73,9 +73,9 @@ def layout(resolution: str = "DD") -> Layout:
             ColumnSpec(f"H{_FORM}", "W m-2", "hfss"),
             ColumnSpec(f"G{_FORM}", "W m-2", "hfdsl"),
             ColumnSpec(f"NETRAD{_FORM}", "W m-2", "rns"),
-            ColumnSpec(rf"NEE{_FORM}|NEE_VUT_REF", units, "nee", factor),
-            ColumnSpec("GPP_NT_VUT_REF", units, "gpp", factor),
-            ColumnSpec("RECO_NT_VUT_REF", units, "reco", factor),
+            ColumnSpec(rf"NEE{_FORM}|NEE_[VC]UT_REF", units, "nee", factor),
+            ColumnSpec("GPP_NT_[VC]UT_REF", units, "gpp", factor),
+            ColumnSpec("RECO_NT_[VC]UT_REF", units, "reco", factor),
             ColumnSpec(r"(GPP|RECO)_(NT|DT)(_VUT_REF)?", units),
             ColumnSpec(f"USTAR{_FORM}", "m s-1"),
             ColumnSpec(f"WTD{_FORM}", "m"),
@@ -85,6 +85,7 @@ def layout(resolution: str = "DD") -> Layout:
 
 CARBON = ("NEE_VUT_REF", "GPP_NT_VUT_REF", "RECO_NT_VUT_REF")
 """Columns of carbon: net exchange and its parts by the night-time method, which share its flag."""
+_CONSTANT = re.compile(r"(NEE|GPP_NT|RECO_NT)_CUT_REF(_QC|_JOINTUNC)?")
 STEPS = {"HH": 1800.0, "YY": 365.25 * 86400}
 """Length of a step [s] over which amounts are summed; a day in all other resolutions."""
 _CLOCKS = ("TIMESTAMP", "TIMESTAMP_START")
@@ -177,6 +178,27 @@ def read_file(path: str | Path, encoding: str = "utf-8") -> FluxnetFile:
 def wanted(name: str) -> bool:
     """Whether a column is used."""
     return bool(_KEEP.fullmatch(name))
+
+
+def one_threshold(parts: Sequence[FluxnetFile], codes: Sequence[float]) -> tuple[list[FluxnetFile], bool]:
+    """The files of a site with carbon under the names :data:`CARBON` alone; whether it is of the constant threshold.
+
+    Fluxes of calm hours are filtered with a threshold of friction velocity that varies by year (VUT) or is the same in
+    all (CUT; Pastorello et al. 2020). VUT is taken where any file has values of it, else CUT where there are any.
+    """
+
+    def any_of(name: str) -> bool:
+        return any(name in p.table and bool((p.table[name].notna() & ~p.table[name].isin(codes)).any()) for p in parts)
+
+    constant = not any_of(CARBON[0]) and any_of(CARBON[0].replace("VUT", "CUT"))
+    made = []
+    for part in parts:
+        cut = [str(name) for name in part.table if _CONSTANT.fullmatch(str(name))]
+        names = {name: name.replace("CUT", "VUT") for name in cut}
+        others = [name for name in names.values() if name in part.table] if constant else cut
+        table = part.table.drop(columns=others)
+        made.append(replace(part, table=table.rename(columns=names) if constant else table) if cut else part)
+    return made, constant
 
 
 def _daily(index: pd.Index) -> bool:

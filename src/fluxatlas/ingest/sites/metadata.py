@@ -12,6 +12,7 @@ import pandas as pd
 
 from ...config.sites import SiteEntry
 from ...errors import InputError, nearest
+from ...missing import CELLS
 from . import badm
 from .daily import standard_offset
 from .records import ATTRIBUTE_COLUMNS, MONTHLY_COLUMNS, Ledger
@@ -74,7 +75,7 @@ def read_metadata(path: str | Path) -> dict[str, dict[str, Any]]:
     if len(repeated):
         raise InputError(f"site '{repeated.iloc[0]}' is listed twice", where=where, hint="keep one row per site")
     return {
-        str(row["site"]): {str(k): v for k, v in row.items() if pd.notna(v) and v != "(null)"}
+        str(row["site"]): {str(k): v for k, v in row.items() if k == "site" or str(v).strip().lower() not in CELLS}
         for row in table.to_dict("records")
     }
 

@@ -12,10 +12,11 @@ import numpy as np
 import pandas as pd
 
 from ...errors import InputError, nearest
+from ...missing import without_value
 from . import archives
 
 MISSING = ("", "NA", "NaN", "nan")
-"""Cells that hold no value in any table."""
+"""Cells that hold nothing in any column but those of names; columns of values know more (``missing.CELLS``)."""
 SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars", ",": "commas"}
 """What stands between the cells of tables that programs write."""
 
@@ -203,7 +204,7 @@ def numbers(table: pd.DataFrame, name: str, where: str) -> pd.Series:
     column = table[name]
     if column.dtype.kind not in "fiu":
         converted = pd.to_numeric(column, errors="coerce").astype("float64")
-        wrong = converted.isna() & column.notna() & ~column.astype(str).str.strip().isin(MISSING)
+        wrong = converted.isna() & ~without_value(column)
         if wrong.any():
             row = int(np.flatnonzero(wrong.to_numpy())[0])
             raise InputError(

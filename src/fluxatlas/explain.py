@@ -15,6 +15,8 @@ from .errors import FluxAtlasError
 from .paths import SNAKEFILE
 
 _BY_ANOTHER = "Input files updated by another job: "
+_REASON = re.compile(r"; (?=(?:Missing|Incomplete|Updated|Input files|Set of|Code has|Params have|Software) )")
+"""Between two reasons of Snakemake; a semicolon in a setting is not one."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ def parse(dry_run: str) -> list[PlannedJob]:
         fields = dict(re.findall(r"^    (input|output|reason): (.*)$", block, re.M))
         inputs, outputs = (tuple(filter(None, fields.get(key, "").split(", "))) for key in ("input", "output"))
         if name:
-            found.append(PlannedJob(name[1], inputs, outputs, tuple(fields.get("reason", "").split("; "))))
+            found.append(PlannedJob(name[1], inputs, outputs, tuple(_REASON.split(fields.get("reason", "")))))
     return found
 
 
@@ -115,14 +117,15 @@ def _changed_params(before: str, now: str, rule: str) -> Iterator[str]:
 
 
 def _settings(text: str) -> tuple[dict[str, Any], str]:
-    """The leaves in ``text`` (``block {json}``, see :class:`fluxatlas.config.leaves.Settings`), and what is left."""
+    """The leaves in ``text`` (``block {json}``, see :class:`fluxatlas.config.leaves.Settings`, or JSON in quotes), and
+    what is left."""
     leaves: dict[str, Any] = {}
-    while start := re.search(r"\b([a-z_]+) (?=\{)", text):
+    while start := re.search(r"\b([a-z_]+) (?=\{)|'(?=\{)", text):
         try:
             held, end = json.JSONDecoder().raw_decode(text, start.end())
         except ValueError:
             break
-        leaves |= _flat(start[1], held)
+        leaves |= _flat(start[1] or "", held)
         text = text[: start.start()] + text[end:]
     return leaves, text.strip(", ").replace("<nothing exclusive>", "")
 
@@ -131,7 +134,9 @@ def _flat(name: str, value: Any) -> dict[str, Any]:
     """Nested leaves by dotted name."""
     if not isinstance(value, dict) or not value:
         return {name: value}
-    return {leaf: held for key, part in value.items() for leaf, held in _flat(f"{name}.{key}", part).items()}
+    return {
+        leaf: held for key, part in value.items() for leaf, held in _flat(f"{name}.{key}".lstrip("."), part).items()
+    }
 
 
 def _recorded_inputs(output: str) -> list[str]:

@@ -11,7 +11,8 @@ from standins import StandIns, jobs_by_rule
 import forked
 from fluxatlas.config import load
 from fluxatlas.errors import FluxAtlasError
-from fluxatlas.explain import explain
+from fluxatlas.explain import causes, explain
+from fluxatlas.explain import parse as parse_jobs
 from fluxatlas.freshness import write_digests
 from fluxatlas.hashes import file_hash
 from fluxatlas.paths import REPOSITORY
@@ -261,6 +262,18 @@ def test_explain_names_the_leaf_with_its_old_and_new_value(explained) -> None:
     explained.configure()
     (explained.folder / "era" / "2004_07.nc").write_bytes(os.urandom(100))
     assert "era/2004_07.nc: newer than what rule forcing made of it" in explain(target, "c.yaml")
+
+
+def test_explain_reads_settings_that_hold_semicolons_and_json_of_a_run() -> None:
+    before = """products {"references": "A; B"}, '{"domain": "x", "inputs": ["sand: a; b"]}'"""
+    now = before.replace('"x"', '"y"').replace("A; B", "A; C")
+    changed = f"Params have changed since last execution: before: {before} now: {now}"
+    said = f"\nrule daily:\n    input: a\n    output: out\n    reason: Missing output files: out; {changed}\n"
+    assert causes("out", parse_jobs(said)) == [
+        "out: does not exist yet (rule daily)",
+        'domain: "x" -> "y" (rule daily)',
+        'products.references: "A; B" -> "A; C" (rule daily)',
+    ]
 
 
 def test_explain_names_files_that_are_missing_or_read_no_longer(explained) -> None:

@@ -36,8 +36,14 @@ READ_BY = {
     "hidden_truth": ("testing/*.py",),
     "sites": ("ingest/sites/table.py",),
     "regions": ("regrid/regions.py",),
+    "forcing": ("ingest/*.py",),
+    "unseen": ("evaluate/unseen.py", "evaluate/clusters.py"),
+    "trends": ("evaluate/trends.py", "evaluate/trends_figure.py"),
+    "site_truth": ("testing/*.py",),
 }
 """The modules that read the settings of a job."""
+ELSEWHERE = {"finetune", "baseline", "figure"}
+"""Jobs whose settings other modules read too."""
 
 
 def blocks() -> Iterator[tuple[str, type[Block]]]:
@@ -72,6 +78,8 @@ def test_what_the_stage_of_a_job_reads_is_handed_to_it(job) -> None:
     read = set(re.findall(r"\b(?:settings|block)\.([a-z_]+)", text)) & set(block.model_fields)
     assert read - {"baselines"} <= leaves.names(block, job)  # each baseline is a job of its own, named by an option
     assert read
+    asked = leaves.names(block, job, changing="result")
+    assert job in ELSEWHERE or asked <= set(re.findall(r"\.([a-z_]+)", text))  # what it does not read wakes it not
 
 
 def test_only_what_changes_the_result_is_compared() -> None:

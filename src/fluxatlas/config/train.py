@@ -31,7 +31,7 @@ class TrainBlock(Block):
     """Parts the sites are split into; member m does not see part m. Left out: as many as members, at least 2."""
     split: Literal["space", "time"] = Field("space", json_schema_extra=leaf("finetune", "baseline"))
     """Split sites by distance-clustered blocks, or each record into consecutive spans of time."""
-    block_distance_km: float = Field(50.0, gt=0)
+    block_distance_km: float = Field(50.0, gt=0, json_schema_extra=leaf("finetune", "baseline", "experiment"))
     """Sites nearer than this [km], directly or through others, are never split."""
     validation_share: float = Field(0.2, gt=0, lt=0.9)
     """Share of the training blocks kept for early stopping."""

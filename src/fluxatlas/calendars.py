@@ -1,4 +1,4 @@
-"""Model calendars brought to the standard one: a stated rule for the days in which they differ, and their count.
+"""Model calendars converted to the standard one: a stated rule for the days in which they differ, and their count.
 
 Times of a source are kept as ``datetime64[s]`` *codes*. In the standard calendar a code is the moment itself; in a
 model calendar it counts the seconds of that calendar, so that the step after the end of February is where the calendar

@@ -50,7 +50,7 @@ SAME_PLACE_KM = 1.0
 BY_COVER = RESOURCES / "attributes_by_landcover.csv"
 """Attributes that stand for those of a site of which only the land cover is known."""
 NO_DAYS = ("srdb",)
-"""Layouts whose records are no days."""
+"""Layouts whose records are not days."""
 
 
 @dataclass(frozen=True)
@@ -185,7 +185,7 @@ def _layouts(path: Path) -> Iterator[tuple[Path, str, str]]:
         else:
             others.append(each)
     if not taken:
-        what = "the folder holds no file" if path.is_dir() else "this is no file"
+        what = "the folder holds no file" if path.is_dir() else "this is not a file"
         hint = f"look at it with `fluxatlas inspect {path}`; docs/sites.md has the layouts"
         raise InputError(f"{what} with days of sites that a reader takes", where=str(path), hint=hint)
     layouts = {source for _, source, _ in taken if source in NAMES}

@@ -1,6 +1,6 @@
 """What a machine can do to a job, in one message each: a full disk, no permission, no memory, a killed worker.
 
-These are no mistakes of ours, so that a traceback would tell nothing.
+These are not errors of the program, so that a traceback would tell nothing.
 """
 
 from __future__ import annotations

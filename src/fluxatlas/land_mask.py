@@ -63,7 +63,7 @@ def is_land(lat: npt.ArrayLike, lon: npt.ArrayLike) -> npt.NDArray[np.bool_]:
     """Whether each point in degrees lies on land (lakes count as land, as in the package).
 
     ``lat`` and ``lon`` broadcast; longitudes may count on beyond ±180; a point on an edge belongs to the cell south
-    or east. Raises as :class:`LandMask`.
+    or east. Raises what :class:`LandMask` does.
     """
     row = np.clip(np.floor((90 - np.asarray(lat, float)) * PER_DEGREE).astype(np.int64), 0, ROWS - 1)
     column = np.floor((np.asarray(lon, float) + 180) * PER_DEGREE).astype(np.int64) % COLUMNS

@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 4, 6: 8, 7: 1, 8: 2, 9: 4, 10: 8, 11: 8}
 _MOST = 100_000
-"""More dimensions, attributes or variables than this are no header."""
+"""More dimensions, attributes or variables than this are not a header."""
 
 
 def missing_bytes(path: str | Path) -> int:

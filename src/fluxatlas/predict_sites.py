@@ -38,8 +38,8 @@ from .train.predict import predict
 def run(wish: Wish) -> pd.DataFrame:
     """Write ``<site>.csv`` and ``<site>.png`` of every site and ``sites.csv`` to ``wish.output``; returns the latter.
 
-    Raises as :func:`fluxatlas.evaluate_sites.run`, and :class:`InputError` where the folder holds the series of sites
-    that are not among these; nothing is written then.
+    Raises what :func:`fluxatlas.evaluate_sites.run` raises, and :class:`InputError` where the folder holds the series
+    of sites that are not among these; nothing is written then.
     """
     check_output(wish.output)
     members = load_members(wish.members)

@@ -86,7 +86,7 @@ class Run(RunInputs):
         return (self.paths.spinup if year == self.years[0] else self.paths.state)(tile, year - 1)
 
     def is_current(self, tile: str, year: int) -> bool:
-        """Whether a tile-year is no older than all that it is made of but the state that it begins with."""
+        """Whether a tile-year is as new as all that it is made of but the state that it begins with."""
         made = (self.paths.flux(tile, year), self.paths.state(tile, year))
         history = self.paths.history(self.history(year - 1))
         return freshness.is_current(made, (history, self.paths.attributes(tile), self.paths.forcing(tile, year)))

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 Times = npt.NDArray[np.datetime64]
 
 ROUND = (3600, 600, 60, 1)
-"""Moments [s] that times of single precision are brought to, the roundest first."""
+"""Moments [s] that times of single precision are rounded to, the roundest first."""
 
 
 def time_name(dataset: xr.Dataset) -> str | None:
@@ -90,7 +90,7 @@ def _codes(values: npt.NDArray[Any], units: str, calendar: str, flags: tuple[boo
         return _whole_seconds(values)
     proleptic, months = flags
     if values.dtype.kind not in "iuf":
-        raise InputError("the times are no numbers", where=where, hint="write them as '<unit> since <date>'")
+        raise InputError("the times are not numbers", where=where, hint="write them as '<unit> since <date>'")
     if not np.isfinite(values.astype(np.float64)).all():
         raise InputError("a time is missing", where=where, hint="mend the time coordinate, or get the file again")
     if re.match(r"day as %Y%m%d(\.%f)?$", units):
@@ -169,7 +169,7 @@ def _days_of_dates(values: npt.NDArray[Any], calendar: str, where: str) -> npt.N
     try:
         dates = [cftime.datetime(v // 10000, v // 100 % 100, v % 100, calendar=calendar) for v in whole.tolist()]
     except ValueError as problem:
-        raise InputError(f"a time is no date ({problem})", where=where, hint="mend the time coordinate") from problem
+        raise InputError(f"a time is not a date ({problem})", where=where, hint="mend the time coordinate") from problem
     return np.asarray(cftime.date2num(dates, "days since 1900-01-01", calendar)) + (values - whole)
 
 
@@ -177,6 +177,6 @@ def _months_since(values: npt.NDArray[Any], year: int, month: int, monthly: bool
     """First moments of the months counted from a month; parts of a month only where the data are monthly."""
     whole = np.floor(values.astype(np.float64) + 1e-6)
     if not 1 <= month <= 12 or (not monthly and np.abs(values - whole).max() > 1e-5):
-        raise InputError("a part of a month is no date", where=where, hint="give the times in days")
+        raise InputError("a part of a month is not a date", where=where, hint="give the times in days")
     first = np.datetime64(f"{year:04d}-{month:02d}", "M")
     return (first + whole.astype(np.int64)).astype("datetime64[s]")

@@ -226,14 +226,14 @@ def check_range(values: npt.ArrayLike, name: str, *, where: str) -> None:
         worst = data[bad][np.argmax(np.abs(data[bad] - 0.5 * (low + high)))]
         raise InputError(
             f"{int(bad.sum())} of {data.size} values of '{name}' lie outside [{low:g}, {high:g}] {variable.units}; "
-            f"the worst is {worst:g}",
+            f"most extreme value: {worst:g}",
             where=where,
             hint="check the unit and the missing-value code of the source",
         )
 
 
 def without_noise(values: Array, name: str) -> tuple[Array, int]:
-    """``values`` with noise just beyond the bounds of ``name`` brought to them, and how many there were; NaN stays."""
+    """``values`` with noise just beyond the bounds of ``name`` clipped to them, and how many there were; NaN stays."""
     variable = get(name)
     low, high = variable.bound or variable.valid
     with np.errstate(invalid="ignore"):

@@ -70,7 +70,7 @@ def regular(centres: npt.ArrayLike, axis: str) -> FloatArray:
 
 
 def edges(centres: npt.ArrayLike, axis: str) -> FloatArray:
-    """Cell edges (n + 1) of a regular axis; latitude edges stop at the poles. Raises as :func:`regular`."""
+    """Cell edges (n + 1) of a regular axis; latitude edges stop at the poles. Raises what :func:`regular` does."""
     values = regular(centres, axis)
     half = 0.5 * (values[-1] - values[0]) / (len(values) - 1)
     found = np.concatenate([values[:1] - half, 0.5 * (values[:-1] + values[1:]), values[-1:] + half])

@@ -5,7 +5,8 @@ import pytest
 
 from fluxatlas.process import CHOICES, methane
 from fluxatlas.process.hydraulics import KPA_PER_M, cosby_b, cosby_psi_sat
-from fluxatlas.process.methane_column import NODE_CENTRES, NODE_THICKNESS, NODES, column_profile
+from fluxatlas.process.methane_column import NODE_CENTRES, NODE_THICKNESS, NODES
+from methane_sweep import column_profile
 
 # T, theta, clay, sand, ppb -> phi, D cm2/s, r_T, psi kPa, r_SM, k s-1, J mg m-2 d-1 (Curry 2007; science notes 1.8)
 CURRY = [

@@ -5,8 +5,9 @@ import pytest
 
 from fluxatlas.errors import InputError
 from fluxatlas.process import CHOICES, Structure, methane, methane_under, parameters, simulate, soil_properties
-from fluxatlas.process.methane_column import NODE_CENTRES, column_profile
+from fluxatlas.process.methane_column import NODE_CENTRES
 from fluxatlas.theta import draw
+from methane_sweep import column_profile
 from process_weather import one_soil, soils, weather
 
 DAYS, CELLS = 365, 40

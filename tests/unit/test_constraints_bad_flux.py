@@ -33,7 +33,7 @@ def timed(data: xr.Dataset, shift: float, units: str) -> xr.Dataset:
 
 
 IN_ONE_OF_THREE: dict[str, tuple[Change, str]] = {
-    "wrong unit": (lambda d: attrs(d, "bio_flux_opt", units="ppm"), "is 'ppm', which is no flux of carbon"),
+    "wrong unit": (lambda d: attrs(d, "bio_flux_opt", units="ppm"), "is 'ppm', which is not a flux of carbon"),
     "mass of what": (lambda d: attrs(d, "bio_flux_opt", units="kg m-2 s-1"), "whether it is of C or of CO2"),
     "missing variable": (lambda d: d.drop_vars("bio_flux_opt"), "no variable 'bio_flux_opt"),
     "another grid": (lambda d: d.assign_coords(latitude=d.latitude * 0.9), "its grid differs from that of"),
@@ -130,7 +130,7 @@ def test_members_calendars_steps_and_times(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"3 steps and no times[\s\S]*start: YYYY-MM"):
         load_inversion(path, "oco2_mip")
     assert str(load_inversion(path, "oco2_mip", start="2016-11").time.values[-1])[:7] == "2017-01"
-    with pytest.raises(InputError, match="'2016-13' is no month"):
+    with pytest.raises(InputError, match="'2016-13' is not a month"):
         load_inversion(path, "oco2_mip", start="2016-13")
     path = made.carboscope(tmp_path, FLUX)[0]
     rewrite(path, lambda d: d.isel(mtime=slice(0, 90, 8)))

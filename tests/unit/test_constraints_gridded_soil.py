@@ -140,12 +140,12 @@ def test_means_over_longer_than_a_day_are_refused(tmp_path: Path) -> None:
     values = RNG.random((6, 3, 3)) * 0.5
     dekads = pd.DatetimeIndex([f"2010-{m:02d}-{d}" for m in (1, 2) for d in ("01", "11", "21")])
     paths = made.esa_cci(tmp_path, dekads, values, np.zeros(values.shape, int))
-    with pytest.raises(InputError, match=r"steps of 1[01] days are no daily soil moisture"):
+    with pytest.raises(InputError, match=r"steps of 1[01] days are not daily soil moisture"):
         load_soil_moisture(paths)
     path = made.era5_land(tmp_path, "2019-01", values)
     months = xr.load_dataset(path).assign_coords(valid_time=pd.date_range("2019-01-01", periods=6, freq="MS"))
     months.to_netcdf(tmp_path / "months.nc")
-    with pytest.raises(InputError, match="steps of 31 days are no daily"):
+    with pytest.raises(InputError, match="steps of 31 days are not daily"):
         load_soil_moisture(tmp_path / "months.nc")
 
 

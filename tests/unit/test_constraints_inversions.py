@@ -150,7 +150,7 @@ def edited(folder: Path, flux: np.ndarray, **changes: object) -> Path:
     [
         (lambda d: d.rename(land="lnad"), InputError, "no variable 'land'; did you mean 'lnad'"),
         (lambda d: d.assign(land=d.land.assign_attrs(units="g m-2 yr-1")), UnitError, "whether it is of C or of CO2"),
-        (lambda d: d.assign(land=d.land.assign_attrs(units="K")), UnitError, "no flux of carbon"),
+        (lambda d: d.assign(land=d.land.assign_attrs(units="K")), UnitError, "not a flux of carbon"),
         (
             lambda d: (-20 * d).assign(land=(-20 * d.land).assign_attrs(d.land.attrs)),
             InputError,

@@ -296,7 +296,7 @@ def _no_position(folder: Path) -> list[object]:
 
 BAD: dict[str, tuple[Callable[[Path], list[object]], str, str]] = {
     "absent file": (lambda folder: [folder / "x.csv"], "file not found", "check the path"),
-    "no site file": (_text, "this is no file with days of sites", "fluxatlas inspect"),
+    "no site file": (_text, "this is not a file with days of sites", "fluxatlas inspect"),
     "empty folder": (_empty, "the folder holds no file with days of sites", "docs/sites.md"),
     "no attributes": (lambda folder: [chambers(folder)], "no sand, clay, soc", "--attributes (site, sand"),
     "other names": (

@@ -111,7 +111,7 @@ def test_references_are_run_as_often_as_chance_is_in_them() -> None:
 def test_a_grid_that_repeats_itself_or_has_no_towers_is_refused() -> None:
     with pytest.raises(ValidationError, match="each is named once"):
         ExperimentsBlock(models=("gru", "gru"))
-    with pytest.raises(ValidationError, match="'flat_grue' is no model; did you mean 'gru'"):
+    with pytest.raises(ValidationError, match="'flat_grue' is not a model; did you mean 'gru'"):
         ExperimentsBlock(models=("flat_grue",))
     for one_sided in ({"models": ("gru_given",)}, {"measured_inputs": ("gpp",)}):
         with pytest.raises(ValidationError, match="set both or none"):

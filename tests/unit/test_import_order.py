@@ -117,6 +117,17 @@ def test_the_architecture_page_lists_them_in_this_order() -> None:
     assert tuple(re.findall(r"(?:^| )(\w+)(?:\.py|/)(?= |$)", "\n".join(layout.splitlines()[2:]), re.M)) == ORDER
 
 
+def test_messages_and_docstrings_say_that_something_is_not_a_thing() -> None:
+    """Plain English: "is not a number", not "is no number"; comparisons ("is no longer", "are no worse") are fine."""
+    stilted = re.compile(r"(?<![Tt]here )\b(?:is|are) no (?!longer\b|more\b|worse\b|larger\b|faster\b)\w+", re.ASCII)
+    found = [
+        f"{module}: {match[0]}"
+        for module, path in MODULES.items()
+        for match in stilted.finditer(" ".join(path.read_text(encoding="utf-8").split()))
+    ]
+    assert not found, found
+
+
 def test_functions_and_modules_stay_short() -> None:
     long = [f"{path}: {n} lines" for path in MODULES.values() if (n := path.read_text("utf-8").count("\n")) >= 400]
     for path in MODULES.values():

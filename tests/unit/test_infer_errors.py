@@ -164,7 +164,7 @@ def test_the_state_must_be_of_these_members_cells_and_day(good: Path, tmp_path: 
         return dataset
 
     fewer = altered(good / "attributes.nc", tmp_path / "fewer.nc", one_less)
-    refused(good, tmp_path, InputError, "1 are not active, 0 active ones lack", attributes=fewer, **error)
+    refused(good, tmp_path, InputError, "1 are inactive, 0 active missing", attributes=fewer, **error)
     assert run(good, tmp_path / "fine.nc", **error).cells > 0
 
 

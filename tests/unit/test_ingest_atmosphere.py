@@ -113,7 +113,7 @@ def test_inspect_judges_every_layout_as_ingest_does(tmp_path: Path, name: str) -
         (monthly().replace("2000,5,", "#2000,5,"), "1 periods are missing, the first is 2000-05"),
         (monthly().replace("2000,5,2000.375,1716.00", "2000,5,2000.375,-9.99"), "1 periods are missing"),
         (monthly().replace("2000,5,", "2000,13,"), "year or month that is none"),
-        (monthly().replace("1716.00", "17l6.00"), "is no number: '17l6.00'"),
+        (monthly().replace("1716.00", "17l6.00"), "is not a number: '17l6.00'"),
         (monthly().replace("1716.00", "n/a"), "1 periods are missing, the first is 2000-05"),
         (monthly(value=1.7), "CH4 of 1.7 in 1999-01 is not within 600-4000"),
         (monthly(value=1.7e6), "CH4 of 1.7e.06 in 1999-01 is not within 600-4000 .1e-9.: 1000 times too large"),
@@ -157,7 +157,7 @@ def test_missing_file_other_encoding_and_unnamed_gas_are_refused(tmp_path: Path)
     with pytest.raises(InputError, match="not found"):
         read_series(tmp_path / "ch4_mm_gl.csv")
     (tmp_path / "ch4_mm_gl.csv").write_bytes(monthly().encode("utf-16"))
-    with pytest.raises(InputError, match="no text in UTF-8"):
+    with pytest.raises(InputError, match="not UTF-8 text"):
         read_series(tmp_path / "ch4_mm_gl.csv")
     with pytest.raises(InputError, match="which gas"):
         read_series(write(tmp_path, COLUMNS + "1999,1,1999.04,1700,0,1700,0\n", "table.csv"))
@@ -251,7 +251,7 @@ def test_headers_may_hold_other_letters_but_data_may_not(tmp_path: Path) -> None
     path.write_bytes(monthly().replace("# USE", "# 1974\N{EN DASH}1985, Universit\xe9. USE").encode("cp1252"))
     assert len(read_series(path).values) == 36
     path.write_bytes(monthly().replace("1716.00", "17\xe916.00").encode("cp1252"))
-    with pytest.raises(InputError, match="no text in UTF-8"):
+    with pytest.raises(InputError, match="not UTF-8 text"):
         read_series(path)
 
 

@@ -290,10 +290,10 @@ REFUSED: dict[str, tuple[Write, str]] = {
     "unknown calendar": (timed("hours since 1970-01-01", lambda h: h, calendar="none"), "calendar 'none'"),
     "no date in the unit": (timed("hours", lambda h: h), "time unit 'hours' cannot be used"),
     "a date that is none": (timed("hours since 1970-13-41", lambda h: h), "cannot be decoded"),
-    "dates that are none": (timed("day as %Y%m%d.%f", lambda h: h + 20001400.0), "is no date"),
+    "dates that are none": (timed("day as %Y%m%d.%f", lambda h: h + 20001400.0), "is not a date"),
     "text as time": (
         edited(lambda d: d.assign_coords(time=np.datetime_as_string(d.time.values, "h"))),
-        "times are no numbers",
+        "times are not numbers",
     ),
     "two-dimensional coordinates": (
         edited(

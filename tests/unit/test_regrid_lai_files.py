@@ -51,8 +51,8 @@ def test_dates_in_names_of_your_own() -> None:
     assert date_in("area7_lai08_2008365_20200101.tif", "_%Y%j_", "8_days") == date(2008, 12, 30)
     assert date_in("31122008x.tif", "%d%m%Yx", "8_days") == date(2008, 12, 31)
     for name, message in (
-        ("LAI_20081305.tif", "'20081305' in the name is no date"),
-        ("LAI_doy2009366.tif", "'2009366' in the name is no date"),
+        ("LAI_20081305.tif", "'20081305' in the name is not a date"),
+        ("LAI_doy2009366.tif", "'2009366' in the name is not a date"),
         ("LAI_20080101_20080109.tif", "several dates: 2008-01-01, 2008-01-09"),
     ):
         with pytest.raises(InputError, match=message):
@@ -223,7 +223,7 @@ def test_any_other_product_says_what_it_is(tmp_path) -> None:
     np.testing.assert_allclose(codes[[0, 11]], [0.5 + 4.5 / 3, 0.5 + 9 / 3], atol=1e-5)  # between October and February
     wide["valid_range"] = np.array([0, 500], "i2")
     path = netcdf(tmp_path / "range.nc", days, field, calendar="standard", units="1", **wide)
-    with pytest.raises(InputError, match="outside 0 to 500 and are no fill code; the first is 550"):
+    with pytest.raises(InputError, match="outside 0 to 500 and are not fill codes; the first is 550"):
         read_lai(series(path, product="other", window="month"), FRAME)
     with pytest.raises(InputError, match="no name tells the product"):
         index(series(tif(tmp_path / "lai_20100101.tif", np.zeros((4, 4), np.uint8))))
@@ -330,7 +330,7 @@ BAD = [
     (_no_date, {}, InputError, r"no date in 'MCD15A2H.061_Lai_500m_summer.tif'"),
     (_wrong_date, {}, InputError, r"2009-06-09 \(day 160 of the year\) opens no composite of 8 days"),
     (_two_products, {}, InputError, "several products: MCD15A2H, MCD15A3H"),
-    (_averaged_quality, {}, InputError, r"0.5 is no quality byte"),
+    (_averaged_quality, {}, InputError, r"0.5 is not a quality byte"),
     (_hdf, {}, InputError, "HDF files cannot be read"),
     (None, {"years": [2010, 2011]}, InputError, "no composite of the years"),
     (None, {"years": [2008, 2009]}, InputError, r"only 46 of 92 composites of 2008-01-01 to 2009-12-31"),
@@ -357,16 +357,16 @@ def _stack(tmp_path, **changes):
 
 
 BAD_STACKS = [
-    ({"units": "percent"}, {}, UnitError, "'percent' is no unit of leaf area"),
-    ({"units": "kg m-2"}, {}, UnitError, "'kg m-2' is no unit of leaf area"),
+    ({"units": "percent"}, {}, UnitError, "'percent' is not a unit of leaf area"),
+    ({"units": "kg m-2"}, {}, UnitError, "'kg m-2' is not a unit of leaf area"),
     ({"name": "Fpar_500m"}, {}, InputError, r"no variable 'Lai_500m'; did you mean 'Fpar_500m'"),
     ({"quality": None}, {}, InputError, "no variable 'FparLai_QC'"),
-    ({"lai": flat(120, 92)}, {}, InputError, "outside 0 to 100 and are no fill code; the first is 120"),
-    ({"quality": flat(300, 92, np.int16)}, {}, InputError, "300 is no quality byte"),
+    ({"lai": flat(120, 92)}, {}, InputError, "outside 0 to 100 and are not fill codes; the first is 120"),
+    ({"quality": flat(300, 92, np.int16)}, {}, InputError, "300 is not a quality byte"),
     ({"days": [date(2008, 1, 1)] * 2}, {}, InputError, "two composites of 2008-01-01 in one file"),
     ({"days": [date(2008, 1, 1), date(2008, 1, 3)]}, {}, InputError, "2008-01-03 .* opens no composite of 4 days"),
     ({"days": [date(2008, 1, 1), date(2008, 3, 1)]}, {}, InputError, "only 2 of 16 composites"),
-    ({"scale_factor": "a tenth"}, {}, InputError, "scale_factor = 'a tenth' is no number"),
+    ({"scale_factor": "a tenth"}, {}, InputError, "scale_factor = 'a tenth' is not a number"),
     ({"calendar": "lunar"}, {}, InputError, "the calendar 'lunar' cannot be used"),
     ({}, {"variable": "LAI"}, InputError, "no variable 'LAI'"),
     ({}, {"product": "MCD15A2H"}, InputError, "2008-01-05 .* opens no composite of 8 days"),

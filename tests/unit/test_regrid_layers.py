@@ -276,7 +276,7 @@ def test_the_block_refuses_what_cannot_be_meant() -> None:
     for given, message in (
         (
             {"layers": {"cley": {"constant": 1, "reason": "for the test"}}},
-            "'cley' is no static layer; did you mean 'clay'",
+            "'cley' is not a static layer; did you mean 'clay'",
         ),
         ({"layers": {"clay": {}}}, "either 'path' or 'constant'"),
         ({"layers": {"clay": {"constant": 3}}}, "needs a 'reason'"),
@@ -287,7 +287,6 @@ def test_the_block_refuses_what_cannot_be_meant() -> None:
 
 
 def test_inputs_of_the_synthetic_earth_are_listed_once() -> None:
-    from fluxatlas.config.synthetic_earth import STATIC_FILES
-
+    names = ("elevation", "sand", "clay", "soc", "bdod", "phh2o", "ndep", "landcover", "lai")
     found = static_inputs(static_for_synthetic_earth("raw"))
-    assert sorted(found) == sorted(f"raw/{name}" for name in STATIC_FILES)
+    assert sorted(found) == sorted(f"raw/{name}.tif" for name in names)

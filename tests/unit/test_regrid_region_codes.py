@@ -146,7 +146,7 @@ def test_files_that_are_no_maps_of_regions_are_refused(tmp_path) -> None:
     Path(source.path).write_bytes(whole[: len(whole) // 2])
     refused(source, "cannot be read")
     values = np.random.default_rng(0).normal(280, 5, (180, 360))
-    refused(transcom(tmp_path, values, name="v.nc"), "which is no code of a region", "nodata")
+    refused(transcom(tmp_path, values, name="v.nc"), "which is not a region code", "nodata")
     refused(transcom(tmp_path, np.arange(64800).reshape(180, 360), name="n.nc"), "64,799 different codes")
     refused(transcom(tmp_path, name="f.nc", **{**FLAGS, "flag_meanings": "Ocean North"}), "3 flag_values but 2")
     refused(transcom(tmp_path).model_copy(update={"variable": "regions"}), "no variable 'regions'")

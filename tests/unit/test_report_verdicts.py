@@ -38,7 +38,7 @@ def test_good_skill_and_what_cannot_be_told_apart() -> None:
     text = judgement(protocols((0.4, 0.2, 0.6), (-0.1, -0.3, 0.2), others), SYSTEM)
     assert "better than the mean of all sites" in text and "worse" not in text
     assert "better than the network without pretraining and process model with its prior" in text
-    assert "not told apart from gradient-boosted trees" in text
+    assert "not distinguishable from gradient-boosted trees" in text
     bound = judgement(protocols((0.4, 0.2, 0.6), (-0.1, -0.3, 0.2), [*others, ("own_season", 0.5, 0.4, 0.6)]), SYSTEM)
     assert bound == text  # a bound has seen what it predicts: nobody is judged by it
     assert judgement(protocols((0.4, 0.2, 0.6), (0, -1, 1)).assign(target="nee"), SYSTEM) == ""
@@ -49,7 +49,7 @@ def test_good_skill_and_what_cannot_be_told_apart() -> None:
     [
         ((0.2, 0.1, 0.3), "worse than"),
         ((-0.2, -0.3, -0.1), "better than"),
-        ((0.2, -0.1, 0.3), "not told apart from"),
+        ((0.2, -0.1, 0.3), "not distinguishable from"),
         ((0.2, NAN, NAN), "seems worse than"),
         ((-0.2, NAN, NAN), "seems better than"),
     ],

@@ -130,7 +130,7 @@ def test_two_runs_give_the_same_tables(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("lat", "lon", "said"),
     [
-        (50.0, 190.0, "no position on Earth"),
+        (50.0, 190.0, "not a position on Earth"),
         (40.0, -150.0, r"\(40, -150\) lies in the sea"),
         (-33.0, -149.0, "lies in the sea"),
     ],

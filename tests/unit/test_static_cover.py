@@ -312,7 +312,7 @@ def test_bad_land_cover_is_refused_with_one_message(tmp_path, case) -> None:
 
 @pytest.mark.parametrize(
     ("row", "message"),
-    [("10,x,1,1,0,forest", "'forest' of class 10 is no cover"), ("10,x,2,0,0,crop", "outside 0-1"),
+    [("10,x,1,1,0,forest", "'forest' of class 10 is not a cover"), ("10,x,2,0,0,crop", "outside 0-1"),
      ("ten,x,1,0,0,crop", "no number"), ("10,x,1", "lacks")],
 )  # fmt: skip
 def test_bad_legends_are_refused(tmp_path, row, message) -> None:

@@ -49,7 +49,7 @@ def test_share_weighted_means_by_hand_in_canonical_units(codes, table) -> None:
         "clay": ((60 * 20 + 30 * 5) / 90, 60),
         "soc": ((60 * 12 + 30 * 6) / 90, 30),
         "phh2o": ((60 * 6 + 30 * 7) / 90, 5.5),
-        "bdod": ((60 * 1300 + 30 * 1500) / 90, np.nan),  # T_BULK_DENSITY goes before T_REF_BULK_DENSITY
+        "bdod": ((60 * 1300 + 30 * 1500) / 90, np.nan),  # T_BULK_DENSITY takes precedence over T_REF_BULK_DENSITY
     }
     for name, (west, east) in expected.items():
         found = read_layer(name, layers[name], FRAME)
@@ -163,7 +163,7 @@ BAD = {
     "header only": (lambda p: p.write_text("MU_GLOBAL,SHARE,T_SAND\n"), "the table has no rows"),
     "not utf-8": (_latin1, "line 2 is not UTF-8 text"),
     "access": (lambda p: p.write_bytes(b"\x00\x01\x00\x00Standard Jet DB\x00\xff"), "Access database"),
-    "binary": (lambda p: p.write_bytes(b"MU_GLOBAL\x00SHARE"), "is no text"),
+    "binary": (lambda p: p.write_bytes(b"MU_GLOBAL\x00SHARE"), "is not text"),
     "other table": (lambda p: p.write_text("CODE,VALUE\n1,Sand\n"), "no column of mapping units"),
     "no share": (lambda p: p.write_text("MU_GLOBAL,T_SAND\n11,3\n"), "no column SHARE"),
     "no value": (lambda p: p.write_text("MU_GLOBAL,SHARE,T_CLAY\n11,100,3\n"), "no column 'T_SAND'"),

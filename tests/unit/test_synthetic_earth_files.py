@@ -10,7 +10,8 @@ import rasterio
 import xarray as xr
 from typer.testing import CliRunner
 
-from fluxatlas.config.synthetic_earth import STATIC_FILES, SyntheticEarthBlock
+from fluxatlas.config.static import static_for_synthetic_earth, static_inputs
+from fluxatlas.config.synthetic_earth import SyntheticEarthBlock
 from fluxatlas.errors import ConfigError
 from fluxatlas.testing import SyntheticEarth, land, surface
 from fluxatlas.testing.commands import app
@@ -39,7 +40,9 @@ def month(earth: SyntheticEarth, source: Source) -> xr.Dataset:
 @pytest.fixture(scope="module")
 def layers(earth: SyntheticEarth, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("static")
-    assert {path.name for path in write_static(earth, BOX, folder)} == set(STATIC_FILES)
+    assert {path.name for path in write_static(earth, BOX, folder)} == {
+        Path(name).name for name in static_inputs(static_for_synthetic_earth(str(folder)))
+    }
     return folder
 
 

@@ -17,8 +17,7 @@ from fluxatlas.errors import InputError
 from fluxatlas.ingest.constraints.build import build
 from fluxatlas.ingest.sites import periods
 from fluxatlas.ingest.sites.records import Ledger
-from fluxatlas.train.operators import Points
-from fluxatlas.train.operators.readers import SPREAD, read_constraint, read_periods
+from fluxatlas.train.operators.readers import inversion_totals, read_periods
 
 DATES = pd.date_range("2001-01-01", "2002-12-31")
 
@@ -119,9 +118,8 @@ def test_soil_respiration_of_real_studies_is_read_by_place(data_dir, tmp_path) -
 
 
 GRID = (made.LAT.size, made.LON.size)
-REGION = np.full(GRID, -1)
-REGION[25:30, 10:20], REGION[12:18, 40:55] = 0, 2  # on the grid of the result: north first
-MONTHS = pd.date_range("2015-01-01", "2015-03-31")
+SHARE = np.zeros((2, *GRID))
+SHARE[0, 25:30, 10:20], SHARE[1, 12:18, 40:55] = 1, 0.5  # on the grid of the result: north first
 
 
 @pytest.fixture(scope="module")
@@ -133,92 +131,45 @@ def inversions(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "gcb.nc"
 
 
-def _points(dataset: xr.Dataset) -> Points:
-    """All cells of the file's grid in the regions."""
-    cells = np.flatnonzero(REGION.ravel() >= 0)
-    area = made.cell_area(dataset["lat"].values, dataset["lon"].values).ravel()[cells]
-    return Points.of(REGION.ravel()[cells], np.arange(cells.size), area)
-
-
 def test_inversions_are_totals_of_regions_and_months(inversions) -> None:
+    found = inversion_totals(inversions, SHARE)
     with xr.open_dataset(inversions) as dataset:
-        points, flux = _points(dataset), dataset["fco2"].load().astype(float)
         area = xr.DataArray(
             made.cell_area(dataset["lat"].values, dataset["lon"].values),
             coords={"lat": dataset.lat, "lon": dataset.lon},
         )
-    observed = read_constraint(inversions, "nee", MONTHS, REGION, points, floor=[3.0, 9.0, 4.0])
-    days = np.array([31, 28, 31])
-    totals = {
-        number: (flux * area).where(xr.DataArray(number == REGION, dims=("lat", "lon")))
-        .sum(("lat", "lon"), min_count=1)
-        * xr.DataArray(days, dims="time") / 1e12
-        for number in (0, 2)
-    }  # fmt: skip
-    value = observed.value.numpy().reshape(3, 3)
-    spread = observed.sd.numpy().reshape(3, 3)
-    assert observed.rows.tolist() == [0, 2, 3, 5, 6, 8]  # region 1 has no cells
-    for number, floor in ((0, 3.0), (2, 4.0)):
-        np.testing.assert_allclose(value[:, number], totals[number].mean("member"), rtol=1e-5)
-        deviation = np.nan_to_num(totals[number].std("member", ddof=1).values)  # of one member: none
-        widened = SPREAD**2 * deviation**2 * np.array([1, 1.5, 1.5])
-        np.testing.assert_allclose(spread[:, number], np.sqrt(widened + floor**2), rtol=1e-5)
-    assert observed.cluster.tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2]
-    assert observed.errors.matrix[3, 8] != 0 and observed.errors.matrix[0, 3] == 0  # of one member nothing is known
-
-
-def test_a_model_that_has_the_fluxes_of_the_inversions_has_no_residuals(inversions) -> None:
-    with xr.open_dataset(inversions) as dataset:
-        points = _points(dataset)
-        mean = dataset["fco2"].mean("member").values.reshape(3, -1)[:, REGION.ravel() >= 0].astype(float)
-    daily = {"nee": np.repeat(mean, [31, 28, 31], axis=0)}
-    observed = read_constraint(inversions, "nee", MONTHS, REGION, points, floor=5.0)
-    residuals = observed.residuals(observed.apply(daily)).numpy()
-    assert np.nanmax(np.abs(residuals)) < 1e-4 * np.nanmax(np.abs(observed.value.numpy()))
-    assert float(observed.misfit(observed.apply(daily))) < 1e-6
-    assert float(observed.misfit(observed.apply({"nee": daily["nee"] + 0.1}))) > 1
-    rng = np.random.default_rng(0)
-    pair = read_constraint(
-        inversions, "nee", MONTHS, REGION, points.draw(9, rng), floor=5.0, second=points.draw(9, rng)
-    )
-    assert pair.draws(daily).shape == (2, 9) and np.isfinite(float(pair.nll(pair.draws(daily))))
-
-
-def test_months_that_the_outputs_do_not_hold_are_left_out(inversions) -> None:
-    with xr.open_dataset(inversions) as dataset:
-        points = _points(dataset)
-    observed = read_constraint(inversions, "nee", pd.date_range("2015-01-15", "2015-03-30"), REGION, points, floor=5.0)
-    assert observed.rows.tolist() == [0, 2] and observed.operator.size == 3
+        for number, share in enumerate(SHARE):
+            inside = area * xr.DataArray(share, coords=area.coords)
+            total = (dataset["fco2"].astype(float) * inside).sum(("lat", "lon"), min_count=1)
+            days = xr.DataArray([31, 28, 31], dims="time")
+            want = (total * days / 1e12).transpose("time", "member")
+            np.testing.assert_allclose(found.totals[:, number], want, rtol=1e-5)
+            assert found.area[number] == pytest.approx(float(inside.sum()))
+    assert found.month.astype(str).tolist() == ["2015-01", "2015-02", "2015-03"] and len(found.members) == 2
+    assert np.isnan(found.totals[0, :, 1]).all() and np.isfinite(found.totals[1:]).all()
 
 
 def test_a_gap_of_a_member_in_a_region_takes_its_month_and_sea_does_not(inversions, tmp_path) -> None:
     with xr.open_dataset(inversions) as dataset:
-        points, changed = _points(dataset), dataset.load()
+        changed = dataset.load()
     changed["fco2"][1, 0, 26, 12] = np.nan  # a gap of the first member, in February
     changed["fco2"][:, :, 13, 41] = np.nan  # no member has anything there
     changed.to_netcdf(tmp_path / "gap.nc")
-    observed = read_constraint(tmp_path / "gap.nc", "nee", MONTHS, REGION, points, floor=5.0)
-    clean = read_constraint(inversions, "nee", MONTHS, REGION, points, floor=5.0)
-    found, before = (one.value.numpy().reshape(3, 3) for one in (observed, clean))
-    assert found[1, 0] == pytest.approx(before[1, 0] * 1.1 / 1.05, rel=1e-4)  # the second member alone: 1.1 times
-    assert np.isfinite(found[:, 2]).all() and found[2, 0] == pytest.approx(before[2, 0])
+    gap = np.isnan(inversion_totals(tmp_path / "gap.nc", SHARE).totals)
+    assert np.argwhere(gap & ~np.isnan(inversion_totals(inversions, SHARE).totals)).tolist() == [[1, 0, 0]]
 
 
 @pytest.mark.parametrize(
-    ("change", "options", "said"),
+    ("change", "share", "said"),
     [
-        (lambda d: d.rename(fco2="swc05"), {}, "no fluxes of inversions .* it holds swc05"),
-        (lambda d: d, {"region": REGION[:-1]}, "map of regions of shape"),
-        (lambda d: d, {"floor": 0.0}, "not positive"),
-        (lambda d: d, {"floor": [1.0, 2.0]}, "each of the 3 regions"),
-        (lambda d: d, {"dates": MONTHS[:20]}, "no month lies within 2015-01-01 to 2015-01-20"),
-        (lambda d: d.assign(time_bnds=d.time_bnds + np.timedelta64(1, "D")), {}, "steps are not months"),
+        (lambda d: d.rename(fco2="swc05"), SHARE, "no fluxes of inversions .* it holds swc05"),
+        (lambda d: d, SHARE[:, :-1], "map of regions of shape"),
+        (lambda d: d.assign(time_bnds=d.time_bnds + np.timedelta64(1, "D")), SHARE, "steps are not months"),
     ],
 )
-def test_constraints_that_cannot_be_used(inversions, tmp_path, change, options, said) -> None:
+def test_constraints_that_cannot_be_used(inversions, tmp_path, change, share, said) -> None:
     with xr.open_dataset(inversions) as dataset:
-        points, changed = _points(dataset), change(dataset.load())
+        changed = change(dataset.load())
     changed.to_netcdf(tmp_path / "changed.nc")
-    given = {"dates": MONTHS, "region": REGION, "floor": 1.0} | options
     with pytest.raises(InputError, match=said):
-        read_constraint(tmp_path / "changed.nc", "nee", points=points, **given)
+        inversion_totals(tmp_path / "changed.nc", share)

@@ -70,7 +70,7 @@ def test_every_unit_is_readable_and_every_standard_name_is_in_the_cf_table() -> 
 
 def test_range_check_names_the_worst_value_and_lets_missing_pass() -> None:
     variables.check_range([280.0, np.nan], "tas", where="x")
-    with pytest.raises(InputError, match=r"2 of 3 values of 'tas'.*worst is -9999") as caught:
+    with pytest.raises(InputError, match=r"2 of 3 values of 'tas'.*extreme value: -9999") as caught:
         variables.check_range([280.0, 20.0, -9999.0], "tas", where="station.csv, 2001-01-01")
     assert "station.csv" in str(caught.value)
 

@@ -44,7 +44,7 @@ def test_names_and_files_of_a_run(tmp_path: Path) -> None:
     run = Run(load(demo(constraints={"sets": sets})))
     assert run.constraints == ["one"]
     assert run.constraint_files("one") == [str(tmp_path / "a.nc"), "other.nc"]
-    with pytest.raises(ConfigError, match="'a b' is no name of a file"):
+    with pytest.raises(ConfigError, match="'a b' is not a file name"):
         load(demo(constraints={"sets": {"a b": {"path": "x.nc"}}}))
     with pytest.raises(ConfigError, match=r"constraints\.sets\.one\.kindd: unknown key; did you mean 'kind'"):
         load(demo(constraints={"sets": {"one": {"path": "x.nc", "kindd": "gcb"}}}))

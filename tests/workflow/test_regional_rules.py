@@ -101,7 +101,7 @@ def test_the_jobs_are_handed_what_they_need(run: StandIns) -> None:
             "regional.constraint: 'gcp' is not in constraints.sets; did you mean 'gcb'",
         ),
         ({"regional": {"regions": ""}}, "regional.regions: name an entry of regions.maps"),
-        ({"regional": {"preset": ""}}, "regional.preset: say what the sums are brought to"),
+        ({"regional": {"preset": ""}}, "regional.preset: say what the sums are converted to"),
         ({"regional": {"corrections": {"trade": "ct"}}}, "'trade' is not one of preset 'ecosystem'"),
         ({"regional": {"corrections": {"fire": "cct"}}}, "fire: 'cct' is neither in constraints.sets nor a CSV file"),
         ({"regional": {"corrections": {"fire": "gcb"}}}, "fire: 'gcb' are the inversions themselves"),

@@ -62,7 +62,7 @@ def given_layers(block: StaticBlock) -> set[str]:
 
 
 def _texture(found: dict[str, list[npt.NDArray[Any]]], findings: Findings) -> None:
-    """Sand and clay are parts of one soil: together they are no more than the whole."""
+    """Sand and clay are parts of one soil: together they are at most the whole."""
     if not {"sand", "clay"} <= found.keys():
         return
     for sand, clay in zip(found["sand"], found["clay"], strict=True):

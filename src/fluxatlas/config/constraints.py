@@ -14,7 +14,7 @@ NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
 
 class Constraint(Block):
-    """One product: its files, what they are, and how they are brought to ``ingest/constraints/<name>.nc``."""
+    """One product: its files, what they are, and how they are converted to ``ingest/constraints/<name>.nc``."""
 
     path: list[str] = Field(min_length=1)
     """Files or patterns with '*' and '**' (one or a list); a file without time axis has its date in its name."""
@@ -93,7 +93,7 @@ class ConstraintsBlock(Block):
     def _names(cls, sets: dict[str, Constraint]) -> dict[str, Constraint]:
         wrong = [name for name in sets if not NAME.fullmatch(name)]
         if wrong:
-            raise ValueError(f"'{wrong[0]}' is no name of a file: use letters, digits, '_' and '-'")
+            raise ValueError(f"'{wrong[0]}' is not a file name: use letters, digits, '_' and '-'")
         return sets
 
 

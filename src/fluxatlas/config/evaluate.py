@@ -16,7 +16,7 @@ class EvaluateBlock(Block):
     minimum_site_days: int = Field(5, ge=1, json_schema_extra=leaf("skill", "unseen", "truth_sites"))
     """Fewest days with an observation for a site's mean to count in the skill of site means."""
     minimum_quality: float = Field(0.5, ge=0, le=1, json_schema_extra=leaf("towers"))
-    """Fewest share of measured data (qc) for a day of a tower to be compared with the product."""
+    """Smallest share of measured data (qc) for a day of a tower to be compared with the product."""
     anomaly_window: int = Field(31, ge=3, le=365, json_schema_extra=leaf("towers"))
     """Days of the centred running mean that is taken off both series to compare anomalies."""
     cluster_distance_km: float = Field(100.0, gt=0, json_schema_extra=leaf("unseen"))

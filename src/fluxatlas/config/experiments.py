@@ -68,7 +68,7 @@ class ExperimentsBlock(Block):
             cell = split_model(name)[0]
             if cell not in get_args(Cell):
                 choice = ", ".join(get_args(Cell))
-                raise ValueError(f"'{name}' is no model{nearest(cell, get_args(Cell))}; the cells are {choice}")
+                raise ValueError(f"'{name}' is not a model{nearest(cell, get_args(Cell))}; the cells are {choice}")
         return models
 
     @model_validator(mode="after")

@@ -30,7 +30,7 @@ class InferBlock(Block):
     """What evaluates the networks: 'torch', the reference; 'fused', compiled code, equal within 1e-4 of an output's
     standard deviation, which each job checks; 'auto': fused where it can, else torch. A change reruns no job."""
     regrid: Literal["conservative", "bilinear"] = "bilinear"
-    """How the forcing is brought to the target grid on the fly."""
+    """How the forcing is regridded to the target grid on the fly."""
     block_cells: int = Field(384, ge=1, le=100_000, json_schema_extra=leaf(changes="speed"))
     """Land cells computed together; few enough for the processor's cache. Does not change the result."""
     time_chunk: int = Field(73, ge=1, le=366, json_schema_extra=leaf(changes="speed"))

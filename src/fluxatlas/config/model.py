@@ -66,9 +66,9 @@ class Config(Block):
     sites: SitesBlock = Field(default_factory=SitesBlock)
     """Towers and chambers. Left out for the synthetic Earth, which makes its own."""
     constraints: ConstraintsBlock = Field(default_factory=ConstraintsBlock)
-    """Inversion fluxes and soil moisture on a grid, brought to one form beside the sites; none by default."""
+    """Inversion fluxes and soil moisture on a grid, converted to one form beside the sites; none by default."""
     regions: RegionsBlock = Field(default_factory=RegionsBlock)
-    """Areas of one's own, such as countries or basins, for which the budget is summed; none by default."""
+    """User-defined regions, such as countries or basins, for which the budget is summed; none by default."""
     regional: RegionalBlock = Field(default_factory=RegionalBlock)
     """Sums of regions and months by inversions that training is held to; none by default."""
     synthetic_earth: SyntheticEarthBlock = Field(default_factory=SyntheticEarthBlock)

@@ -44,7 +44,7 @@ class RegionalBlock(Block):
     used: tuple[str, ...] = Field((), json_schema_extra=_BOTH)
     """Regions of that map to hold training to, by name; empty: all that the run and the inversions have."""
     preset: Literal["", "ecosystem", "land_sink"] = ""
-    """What the fluxes are brought to, to be stated: 'ecosystem' (as towers see it), 'land_sink' (change of stocks)."""
+    """What the fluxes are converted to (required): 'ecosystem' (as towers see it), 'land_sink' (change of stocks)."""
     flux: str = Field("", json_schema_extra=_POINTS)
     """The flux that is summed, in g m-2 d-1 of carbon, positive to the atmosphere; empty: the system's first."""
     members: tuple[str, ...] = ()
@@ -140,7 +140,7 @@ def _sources(config: Config) -> Iterator[str]:
             what = f"'{name}' is not in {where}{nearest(name, known)}" if name else f"name an entry of {where}"
             yield f"regional.{key}: {what}"
     if not block.preset:
-        yield "regional.preset: say what the sums are brought to, 'ecosystem' or 'land_sink'"
+        yield "regional.preset: say what the sums are converted to, 'ecosystem' or 'land_sink'"
     for name, source in block.corrections.items():
         belongs = PRESETS.get(block.preset, tuple(one for known in PRESETS.values() for one in known))
         if name not in belongs:

@@ -122,10 +122,10 @@ class Layer(Block):
 
 
 class SoilMap(Block):
-    """One provider's maps of sand, clay, soc, bdod and phh2o; a layer of its own in 'layers' goes before them."""
+    """One provider's maps of sand, clay, soc, bdod and phh2o; a layer of its own in 'layers' takes precedence."""
 
     provider: Literal["soilgrids", "hwsd"]
-    """SoilGrids 2.0, or HWSD (versions 1 and 2, told apart by the table)."""
+    """SoilGrids 2.0, or HWSD (versions 1 and 2, distinguished by the table)."""
     path: str = Field(min_length=1)
     """SoilGrids: folder of its files, or a pattern with {layer} and {depth}; HWSD: the raster of mapping units."""
     table: str = ""
@@ -214,7 +214,7 @@ class StaticBlock(Block):
     @field_validator("layers")
     @classmethod
     def _known_layers(cls, layers: dict[str, Layer]) -> dict[str, Layer]:
-        unknown = [f"'{name}' is no static layer{nearest(name, LAYERS)}" for name in layers if name not in LAYERS]
+        unknown = [f"'{name}' is not a static layer{nearest(name, LAYERS)}" for name in layers if name not in LAYERS]
         if unknown:
             raise ValueError("; ".join(unknown))
         return layers

@@ -16,7 +16,7 @@ class SynthesizeBlock(Block):
     jobs = ("synthesize",)
 
     site_days: int = Field(200_000, ge=365)
-    """Least number of synthetic site-days."""
+    """Minimum number of synthetic site-days."""
     years: int = Field(1, ge=1, le=20)
     """Length of each series in years of 365 days."""
     draws: int = Field(4, ge=1, le=1000)
@@ -38,7 +38,7 @@ class SynthesizeBlock(Block):
     batch: int = Field(1024, ge=1, le=100_000, json_schema_extra=leaf(changes="speed"))
     """Series simulated at a time; bounds the memory and changes no sample."""
     regrid: Literal["conservative", "bilinear"] = "bilinear"
-    """How the forcing is brought to the sampled cells."""
+    """How the forcing is regridded to the sampled cells."""
     max_tiles: int = Field(40, ge=1, json_schema_extra=leaf(changes="inputs"))
     """Tiles to sample at most, evenly spread over the domain."""
     max_years: int = Field(4, ge=1, json_schema_extra=leaf(changes="inputs"))

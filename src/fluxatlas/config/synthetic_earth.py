@@ -53,7 +53,3 @@ class SyntheticEarthBlock(Block):
 
 INVERSION_FILE, FIRE_FILE = "GCP2024_inversions_synthetic.nc", "CT2022_fire_synthetic.nc"
 """Names of the files that ``fluxatlas ingest synthetic-earth inversions`` writes."""
-STATIC_FILES = tuple(
-    f"{n}.tif" for n in ("elevation", "sand", "clay", "soc", "bdod", "phh2o", "ndep", "landcover", "lai")
-)
-"""Names of the raw static layers that ``fluxatlas ingest synthetic-earth static`` writes."""

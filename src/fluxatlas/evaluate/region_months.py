@@ -1,7 +1,7 @@
 """Sums of the product over regions and months beside those of inversions that training was held to.
 
 The inversions are those of ``train/regional/target.nc``, corrected as its preset says; region-years that training has
-not seen are marked. The others are no test of the product: it was made to agree with them.
+not seen are marked. The others do not test the product: it was made to agree with them.
 """
 
 from __future__ import annotations

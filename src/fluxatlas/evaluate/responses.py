@@ -27,12 +27,12 @@ from ..train.predict import predict
 from ..train.simulation import one_theta, simulate_sites
 
 SHIFTS = (-4.0, -2.0, 2.0, 4.0)
-"""Changes [K] of all drivers that are temperatures together: one that leaves the others behind is no weather."""
+"""Changes [K] of all drivers that are temperatures together: one that leaves the others behind is not weather."""
 PARTS = (-1.0, -0.5, 0.5, 1.0)
 """Parts of the largest change of any other driver: two standard deviations of its days, a tenth to a half."""
 TEMPERATURES = "temperatures"
 NONE = {"K": 0.0, "1": 1.0}
-"""What is no change, by its unit."""
+"""What counts as no change, by its unit."""
 STEPS = 3
 """Parts of the way from mean conditions."""
 TOGETHER = 64

@@ -6,7 +6,7 @@ everything less that with the factor held; what these do not sum to is the inter
 
 Weather is held by repeating the days of the first years in their order, so that it stays weather; a series of the
 atmosphere at its mean over the same day of the first years. What the run itself takes as constant (attributes of the
-soil, deposition of nitrogen, land cover, climatologies of leaf area) has no trend and is no factor.
+soil, deposition of nitrogen, land cover, climatologies of leaf area) has no trend and is not a factor.
 """
 
 from __future__ import annotations

@@ -238,7 +238,7 @@ def _read_maps(paths: Sequence[Path], times: slice, rows: slice, columns: slice)
 def land(bbox: tuple[float, float, float, float], per_degree: int) -> tuple[Lattice, Layer]:
     """Share of land [%] of cells of 1/``per_degree`` degree that hold ``bbox``, and where they are.
 
-    ``per_degree`` divides 120. Raises as :class:`~fluxatlas.land_mask.LandMask`.
+    ``per_degree`` divides 120. Raises what :class:`~fluxatlas.land_mask.LandMask` does.
     """
     west, south, east, north = bbox
     top, left = int(np.floor((90 - north) * per_degree)), int(np.floor((west + 180) * per_degree))

@@ -121,7 +121,7 @@ def _crate(
 
 
 def _add(crate: Any, place: str, kind: str, name: str, **more: Any) -> Any:
-    """A part of the graph that is no file."""
+    """A part of the graph that is not a file."""
     from rocrate.model.contextentity import ContextEntity
 
     return crate.add(ContextEntity(crate, place, properties={"@type": kind, "name": name, **more}))

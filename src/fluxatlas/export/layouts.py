@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ..axes import WRITTEN
 from ..errors import ConfigError, nearest
 
 
@@ -44,16 +45,12 @@ class Layout:
                 "axis": "T",
             },
             self.lat: {
-                "standard_name": "latitude",
+                **WRITTEN["lat"],
                 "long_name": "Latitude",
-                "units": "degrees_north",
-                "axis": "Y",
             },
             self.lon: {
-                "standard_name": "longitude",
+                **WRITTEN["lon"],
                 "long_name": "Longitude",
-                "units": "degrees_east",
-                "axis": "X",
             },
         }
 

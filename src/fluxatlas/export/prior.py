@@ -49,8 +49,8 @@ WIDE = 16
 def kilograms(flux: Flux) -> float:
     """What turns ``flux`` as the product has it into kg of its gas per m2 and second to the atmosphere.
 
-    Raises :class:`ConfigError` for a flux that moves no gas, :class:`~fluxatlas.errors.UnitError` for one that is no
-    mass per area and time.
+    Raises :class:`ConfigError` for a flux that moves no gas, :class:`~fluxatlas.errors.UnitError` for one that is not
+    a mass per area and time.
     """
     if not flux.gas:
         raise ConfigError(f"'{flux.variable}' does not move a gas of the atmosphere", where="--flux")

@@ -68,7 +68,7 @@ def _only(found: list[Item], names: list[str]) -> list[Item]:
     for name in names:
         if name not in known:
             raise ConfigError(
-                f"'{name}' is no file of these years{nearest(name, known)}", where="--only", hint="see --dry-run"
+                f"'{name}' is not a file of these years{nearest(name, known)}", where="--only", hint="see --dry-run"
             )
     return [known[name] for name in dict.fromkeys(names)] or found
 
@@ -92,7 +92,7 @@ def parse_years(text: str) -> list[int]:
     for part in filter(None, (part.strip() for part in text.split(","))):
         match = re.fullmatch(r"(\d{4})(?:-(\d{4}))?", part)
         if not match or int(match[2] or match[1]) < int(match[1]):
-            raise ConfigError(f"'{part}' is no year or span of years", where="--years", hint="write 1999,2001-2003")
+            raise ConfigError(f"'{part}' is not a year or span of years", where="--years", hint="write 1999,2001-2003")
         years += range(int(match[1]), int(match[2] or match[1]) + 1)
     return years
 
@@ -104,7 +104,7 @@ def parse_bbox(text: str) -> Area | None:
     try:
         west, south, east, north = (float(part) for part in text.replace(",", " ").split())
     except ValueError:
-        raise ConfigError(f"'{text}' is no box", where="--bbox", hint="write 'west south east north'") from None
+        raise ConfigError(f"'{text}' is not a box", where="--bbox", hint="write 'west south east north'") from None
     return west, south, east, north
 
 
@@ -121,5 +121,7 @@ def parse_patience(text: str) -> Patience:
         bad = [text]
     if bad:
         known = ", ".join(Patience.__dataclass_fields__)
-        raise ConfigError(f"'{bad[0]}' is no patience", where="--patience", hint=f"a JSON object of {known}, all > 0")
+        raise ConfigError(
+            f"'{bad[0]}' is not a valid patience setting", where="--patience", hint=f"a JSON object of {known}, all > 0"
+        )
     return Patience(**given)

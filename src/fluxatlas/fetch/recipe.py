@@ -100,7 +100,7 @@ class Recipe(Block):
             if name not in self.variables:
                 known = ", ".join(self.variables) or "none: a file holds all"
                 raise ConfigError(
-                    f"'{name}' is no variable of {self.dataset}{nearest(name, self.variables)}",
+                    f"'{name}' is not a variable of {self.dataset}{nearest(name, self.variables)}",
                     where="--variable",
                     hint=f"it has {known}",
                 )

@@ -58,7 +58,7 @@ def guard_logs() -> None:
 
 
 def _known() -> Iterator[str]:
-    """Values of credentials that this process could see; short ones are no secrets but would spoil every message."""
+    """Values of credentials that this process could see; short ones are not secrets but would spoil every message."""
     for value in (*_from_environment(), *_from_cdsapirc(), *_from_netrc()):
         if len(value) >= 6:
             yield value

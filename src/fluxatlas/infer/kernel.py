@@ -209,7 +209,7 @@ class _BlockRun:
         )
 
     def _members(self, drivers: dict[str, Array], piece: ForcingPiece, days: slice) -> dict[str, Array]:
-        """Outputs of all members (member, time, cell), of a student one mean of what is no flux; the states move on."""
+        """Outputs of all members (member, time, cell), of a student one mean if not a flux; the states move on."""
         job, system = self.own.job, self.own.system
         kept: list[dict[str, Array]] = []
         for m, engine in enumerate(self.own.engines):

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from .. import files, variables
+from ..axes import WRITTEN
 from ..config.infer import InferBlock
 from ..systems import System
 from ..tiles.cells import ActiveCells
@@ -58,8 +59,8 @@ def _coordinates(file: netCDF4.Dataset, cells: ActiveCells, dates: pd.DatetimeIn
             "i4",
             {"standard_name": "time", "units": "days since 1970-01-01", "calendar": "standard", "axis": "T"},
         ),
-        "lat": (tile.lat, "f8", {"standard_name": "latitude", "units": "degrees_north", "axis": "Y"}),
-        "lon": (tile.lon, "f8", {"standard_name": "longitude", "units": "degrees_east", "axis": "X"}),
+        "lat": (tile.lat, "f8", WRITTEN["lat"]),
+        "lon": (tile.lon, "f8", WRITTEN["lon"]),
         "member": (np.arange(members), "i4", {"long_name": "member of the ensemble"}),
     }
     for name, (values, kind, attrs) in axes.items():

@@ -145,7 +145,7 @@ def _check(
     if not (np.array_equal(rows, cells.rows) and np.array_equal(columns, cells.columns)):
         theirs, ours = set(zip(rows, columns, strict=True)), set(zip(cells.rows, cells.columns, strict=True))
         raise InputError(
-            f"the state is of other cells: {len(theirs - ours)} are not active, {len(ours - theirs)} active ones lack",
+            f"the state has other cells: {len(theirs - ours)} are inactive, {len(ours - theirs)} active missing",
             where=where,
             hint="run the spin-up again, since the attributes have changed",
         )

@@ -1,7 +1,7 @@
 """A temporary store on disk through which workers hand packed daily values to the one writer.
 
 One raw int16 file per variable, in sections of consecutive days; inside a section cells run slowest, so that a block of
-cells is one contiguous write and a section one contiguous read. Nothing of it stays in memory.
+cells is one contiguous write and a section one contiguous read. Nothing is kept in memory.
 """
 
 from __future__ import annotations

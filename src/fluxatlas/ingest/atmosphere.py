@@ -172,7 +172,7 @@ def _numbers(cells: pd.Series, where: str, *, gaps: bool = False) -> FloatArray:
     good = np.isfinite(numbers) | (without_value(cells).to_numpy() if gaps else False)
     if not good.all():
         row = int(np.argmin(good))
-        what = f"row {row + 1} of column '{cells.name}' is no number: {cells.iloc[row]!r}"
+        what = f"row {row + 1} of column '{cells.name}' is not a number: {cells.iloc[row]!r}"
         raise InputError(what, where=where, hint="the file is damaged: download it again")
     return numbers
 

@@ -38,14 +38,6 @@ def statistic(values: Array, kind: str) -> Array:
     return values.mean(axis=1, dtype=np.float64) if kind == "mean" else values.sum(axis=1, dtype=np.float64)
 
 
-def increments(accumulated: Array) -> Array:
-    """Amount of each step (day, step, ...) of an accumulation since the start of the day, same unit.
-
-    The increments of a day add up to its last value, whatever the noise in between.
-    """
-    return np.diff(accumulated.astype(np.float64), axis=1, prepend=0.0)
-
-
 def totals(accumulated: Array, where: str) -> Array:
     """Total (day, ...) of an accumulation since the start of the day: its last step.
 

@@ -84,7 +84,7 @@ class DeclaredMapping(Block):
     step_hours: float = 24
     """Length of a step: 0.5, 1, 2, 3, 4, 6, 8, 12 or 24."""
     monthly: bool = False
-    """Values of calendar months, brought to days so that the monthly means are conserved."""
+    """Values of calendar months, converted to days so that the monthly means are conserved."""
     stamp: Literal["start", "middle", "end", "inside"] = "start"
     """Which moment of its step an 'interval' value is stamped with; 'inside': any, or its time bounds tell."""
     day: Literal["utc", "local"] = "utc"
@@ -161,11 +161,6 @@ class DeclaredMapping(Block):
             elif part != "orog":
                 found += self.raw_of(part, (*within, name))
         return tuple(dict.fromkeys(found))
-
-    def needs_altitude(self, name: str) -> bool:
-        """Whether canonical ``name`` is made with the altitude of the surface."""
-        parts = self.variables[name].sources
-        return "orog" in parts or any(self.needs_altitude(p) for p in parts if p not in self.raw and p != "orog")
 
     @property
     def fields(self) -> dict[str, RawField]:

@@ -91,7 +91,7 @@ class MappedSource:
 
     @property
     def clipped(self) -> Counter[str]:
-        """Values brought to a bound so far, by variable."""
+        """Values clipped to a bound so far, by variable."""
         return self.physical.clipped
 
     @property

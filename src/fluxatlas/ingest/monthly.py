@@ -1,4 +1,4 @@
-"""A source of monthly values: canonical variables are made month by month and then brought to days."""
+"""A source of monthly values: canonical variables are made month by month and then converted to days."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ def text_of(path: Path) -> str:
     except UnicodeDecodeError as problem:
         rows = [line for line in data.splitlines() if not line.lstrip().startswith(b"#")]
         if data.startswith((b"\xff\xfe", b"\xfe\xff")) or not all(line.isascii() for line in rows):
-            raise InputError(f"is no text in UTF-8 ({problem})", where=str(path), hint="download it again") from None
+            raise InputError(f"is not UTF-8 text ({problem})", where=str(path), hint="download it again") from None
         return data.decode("latin-1")
 
 

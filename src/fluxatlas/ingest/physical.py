@@ -41,7 +41,7 @@ Where = Callable[[np.datetime64], str]
 
 
 class Physical:
-    """The checks of one source. ``clipped`` counts the values brought to a bound, by variable; ``crossed`` the cells
+    """The checks of one source. ``clipped`` counts the values clipped to a bound, by variable; ``crossed`` the cells
     and days whose extremes of temperature were put in order, which is done up to ``crossing`` [K]."""
 
     def __init__(self, crossing: float = 0.05) -> None:

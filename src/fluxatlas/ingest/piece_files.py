@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import variables as table
+from ..axes import WRITTEN
 from ..files import NETCDF
 
 if TYPE_CHECKING:
@@ -152,8 +153,8 @@ def _coordinates(cells: Window, days: npt.NDArray[np.datetime64]) -> dict[str, t
             (days - start).astype(np.int32),
             {"standard_name": "time", "axis": "T", "calendar": "standard", "units": f"days since {start} 00:00:00"},
         ),
-        "lat": (cells.lat, {"standard_name": "latitude", "axis": "Y", "units": "degrees_north"}),
-        "lon": (cells.lon, {"standard_name": "longitude", "axis": "X", "units": "degrees_east"}),
+        "lat": (cells.lat, WRITTEN["lat"]),
+        "lon": (cells.lon, WRITTEN["lon"]),
     }
 
 

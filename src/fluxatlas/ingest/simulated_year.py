@@ -10,7 +10,7 @@ emission negative, which is refused until it is said).
 
 A cell is half a degree wide and the first row begins at the south pole: its centre is a quarter degree off the point at
 which the benchmark's index places it. A tower in the northern or eastern half of a cell is given the values of the next
-cell by that index (:func:`benchmark_cell`); :func:`cell_of` is the cell that holds it. Days that a month does not have,
+cell by that index; :func:`cell_of` is the cell that holds it. Days that a month does not have,
 such as 30 February, are padding and are never read, whatever stands there.
 """
 
@@ -54,24 +54,10 @@ Index = npt.NDArray[np.int64]
 
 def cell_of(lat: npt.ArrayLike, lon: npt.ArrayLike) -> tuple[Index, Index]:
     """Row and column of the cell that holds each place [degrees north, degrees east, -180 to 180 or 0 to 360]."""
-    row, column = (np.floor(part).astype(np.int64) for part in _corners(lat, lon))
-    return np.minimum(row, ROWS - 1), column
-
-
-def benchmark_cell(lat: npt.ArrayLike, lon: npt.ArrayLike) -> tuple[Index, Index]:
-    """Row and column that the benchmark's index gives each place, half a cell to the north and east; for comparison.
-
-    Ties go to even numbers, as rounding in Python does. Beyond the last row is the last, beyond the last column the
-    first.
-    """
-    row, column = (np.rint(part).astype(np.int64) for part in _corners(lat, lon))
-    return np.minimum(row, ROWS - 1), column % (2 * ROWS)
-
-
-def _corners(lat: npt.ArrayLike, lon: npt.ArrayLike) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Cells from the south pole, and from the date line."""
     step = 180 / ROWS
-    return (np.asarray(lat, float) + 90) / step, ((np.asarray(lon, float) + 180) % 360) / step
+    corners = (np.asarray(lat, float) + 90) / step, ((np.asarray(lon, float) + 180) % 360) / step
+    row, column = (np.floor(part).astype(np.int64) for part in corners)
+    return np.minimum(row, ROWS - 1), column
 
 
 def named(path: str | Path) -> tuple[str, int]:

@@ -38,7 +38,7 @@ COMMENTS = {
     "static": "Layers that do not change from day to day (docs/static_layers.md).",
     "sites": "Towers and chambers (docs/sites.md).",
     "constraints": "Fluxes of inversions and soil moisture on a grid (docs/constraints.md).",
-    "regions": "Areas of one's own for the budget (docs/regions.md); the names are yours to choose.",
+    "regions": "User-defined regions for the budget (docs/regions.md); the names are yours to choose.",
 }
 HEADER = """\
 # A first configuration, written by `fluxatlas init`: it says only what differs from the defaults. All keys are in

@@ -162,8 +162,8 @@ def _apart(others: FloatArray, code: float, n: int) -> bool:
 
 
 def _contradicted(report: Report, column: Column, finite: FloatArray) -> bool:
-    """Whether the magnitude contradicts the unit, so that a range says nothing; a fraction and percent are told apart
-    for good."""
+    """Whether the magnitude contradicts the unit, so that a range says nothing; a fraction and percent are
+    distinguished for good."""
     known: dict[str, Any] = {"units": column.units, "factor": column.factor, "offset": column.offset}
     found = by_magnitude(finite, column.canonical, **known)
     if found is None:

@@ -57,7 +57,7 @@ def _find(dataset: xr.Dataset, names: tuple[str, ...], standard: str) -> str:
     by_standard = [str(n) for n, v in dataset.variables.items() if v.attrs.get("standard_name") == standard]
     candidates = [*by_standard, *(n for n in names if n in dataset.variables)]
     numeric = [n for n in candidates if dataset[n].dtype.kind in "fiu"]
-    # a projected x or y is no longitude
+    # a projected x or y is not a longitude
     return next((n for n in numeric if str(dataset[n].attrs.get("units", "")).strip() != "m"), "")
 
 

@@ -95,7 +95,7 @@ def judge_frame(
 
 
 def as_numbers(column: pd.Series) -> np.ndarray:
-    """A column as float64; what is no number becomes NaN."""
+    """A column as float64; what is not a number becomes NaN."""
     if column.dtype.kind in "fiub":
         return column.to_numpy(np.float64, na_value=np.nan)
     return np.asarray(pd.to_numeric(column, errors="coerce"), np.float64)

@@ -38,7 +38,9 @@ def judge(
     good = known & (np.abs(lats) <= 90) & (lons >= -180) & (lons <= 360)
     for i in np.flatnonzero(known & ~good)[:MOST]:
         swapped = "; latitude and longitude may be exchanged" if abs(lats[i]) > 90 >= abs(lons[i]) else ""
-        report.warn("position-impossible", f"{labels[i]} ({lats[i]:g}, {lons[i]:g}) is no position on Earth{swapped}")
+        report.warn(
+            "position-impossible", f"{labels[i]} ({lats[i]:g}, {lons[i]:g}) is not a position on Earth{swapped}"
+        )
     if not good.any():
         return
     west, east = float(lons[good].min()), float(lons[good].max())

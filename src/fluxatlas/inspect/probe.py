@@ -82,5 +82,5 @@ class Probe:
         return next((line for line in self.lines if line.strip() and not line.startswith("#")), "")
 
     def header(self, separator: str = ",") -> list[str]:
-        """Cells of the first line that is no comment, without quotes and blanks."""
+        """Cells of the first line that is not a comment, without quotes and blanks."""
         return [cell.strip().strip('"').strip() for cell in self.first_row.split(separator)]

@@ -65,7 +65,7 @@ def twins(report: Report, probe: Probe) -> None:
 
 
 def expand(paths: list[Path]) -> Iterator[Path]:
-    """The paths to inspect one by one; a folder that is no data set of its own stands for the files below it."""
+    """The paths to inspect one by one; a folder that is not a data set of its own stands for the files below it."""
     for path in paths:
         if not path.is_dir() or is_dataset(path):
             yield path

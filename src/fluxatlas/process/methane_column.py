@@ -150,26 +150,3 @@ def balance(  # type: ignore[no-untyped-def]
             residual[i] -= DAY * used * dz
             c[0, i] = here
             c[1, i] = half[layer, i] * dz
-
-
-def column_profile(
-    diffusivity: FloatArray, rate: FloatArray, c0: float, production: FloatArray | float = 0.0, resistance: float = 0.0
-) -> tuple[FloatArray, float]:
-    """Concentration [mg m-3] at :data:`NODE_CENTRES` and net uptake [mg m-2 d-1] of one column, for study and tests.
-
-    ``diffusivity`` [m2 s-1] and ``rate`` [s-1] are given per node, ``production`` [mg m-3 s-1], ``resistance`` [s
-    m-1] above the soil. Same sweep as the model, written out for one cell.
-    """
-    dz, half = NODE_THICKNESS, 0.5 * NODE_THICKNESS / diffusivity
-    made = np.broadcast_to(production, dz.shape) * dz
-    conductance, returned = rate * dz, made.copy()
-    for node in range(NODES - 2, -1, -1):
-        passed = 1.0 / (1.0 + (half[node] + half[node + 1]) * conductance[node + 1])
-        conductance[node] += conductance[node + 1] * passed
-        returned[node] += returned[node + 1] * passed
-    profile, c, apart = np.empty(NODES), c0, resistance + half[0]
-    for node in range(NODES):
-        apart = half[node - 1] + half[node] if node else apart
-        c = (c + apart * returned[node]) / (1.0 + apart * conductance[node])
-        profile[node] = c
-    return profile, DAY * (c0 - profile[0]) / (resistance + half[0])

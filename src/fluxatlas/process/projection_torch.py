@@ -1,4 +1,4 @@
-"""Values brought to obey linear balances exactly, each moved by as much as it is uncertain; differentiable."""
+"""Values adjusted to obey linear balances exactly, each moved by as much as it is uncertain; differentiable."""
 
 from __future__ import annotations
 

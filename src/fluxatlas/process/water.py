@@ -8,8 +8,6 @@ wilting points. What comes in equals what goes out plus what stays, to round-off
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 from numba import njit
@@ -116,8 +114,3 @@ def drainage_step(n, temperature, water, soil, p, flux, runoff):  # type: ignore
             flux[i] = (overflow + drained) * mass
     for i in range(n):
         runoff[i] += flux[i]
-
-
-def column_water(water: Any) -> Any:
-    """Water of the layers that exchange it [kg m-2] from ``water`` of shape (layer, N)."""
-    return DENSITY * (water[:LAYERS] * THICKNESS[:LAYERS, None]).sum(axis=0)

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from .. import __version__, variables
+from ..axes import WRITTEN
 from ..config.products import ProductsBlock
 from ..systems import System
 from ..tiles.mosaic import Mosaic
@@ -32,17 +33,13 @@ COORDINATES: dict[str, dict[str, str]] = {
         "bounds": "time_bnds",
     },
     "lat": {
-        "standard_name": "latitude",
+        **WRITTEN["lat"],
         "long_name": "latitude of the cell centre",
-        "units": "degrees_north",
-        "axis": "Y",
         "bounds": "lat_bnds",
     },
     "lon": {
-        "standard_name": "longitude",
+        **WRITTEN["lon"],
         "long_name": "longitude of the cell centre",
-        "units": "degrees_east",
-        "axis": "X",
         "bounds": "lon_bnds",
     },
 }

@@ -47,8 +47,8 @@ def _present(source: Any, index: Any, weight: Any, cells: Any, out: Any) -> None
 def apply(source: npt.NDArray[Any], taps: AxisWeights) -> npt.NDArray[np.float32]:
     """Regrid ``source`` (time, ny, nx) to cells: (time, n) float32; NaN where every source cell of a cell is NaN.
 
-    Sums are in double precision. Missing source cells are left out and the rest weighs as much more; which are missing
-    may change from day to day. Cells without weights (NaN) become NaN.
+    Sums are in double precision. Missing source cells are left out and the remaining weights are renormalised; which
+    are missing may change from day to day. Cells without weights (NaN) become NaN.
     """
     flat = np.ascontiguousarray(source, np.float32).reshape(source.shape[0], -1)
     index, weight = np.ascontiguousarray(taps.index.T, np.uint32), np.ascontiguousarray(taps.weight.T, np.float64)

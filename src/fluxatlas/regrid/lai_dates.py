@@ -34,7 +34,7 @@ def date_in(name: str, date_format: str, window: str) -> date | None:
             found = {_date({"d": "01", **match.groupdict()}, name) for match in re.finditer(pattern, name)}
         except re.error:
             hint = "use each of %Y, %j, %m, %d once"
-            raise InputError(f"'{date_format}' is no date format", where="date_format", hint=hint) from None
+            raise InputError(f"'{date_format}' is not a date format", where="date_format", hint=hint) from None
         return _single(found, name)
     for pattern, kind in PATTERNS:
         if kind == "m" and window != "month":
@@ -61,7 +61,7 @@ def _date(parts: dict[str, str], name: str) -> date:
         found = None
     if found is None or found.year != int(parts["Y"]):  # day 366 of a common year
         hint = "rename the file, or say where the date stands with 'date_format'"
-        raise InputError(f"'{text}' in the name is no date", where=name, hint=hint)
+        raise InputError(f"'{text}' in the name is not a date", where=name, hint=hint)
     return found
 
 

@@ -18,6 +18,7 @@ import numpy as np
 import rasterio
 import xarray as xr
 
+from ..axes import LAT, LON
 from ..calendars import label
 from ..config.lai import LaiSeries, expand, lai_inputs
 from ..errors import GridError, InputError, nearest
@@ -31,7 +32,6 @@ from .sources import NetcdfSource, Source, open_source
 NETCDF = (".nc", ".nc4")
 OTHER = re.compile(r"(?i)fpar|std_?dev|extra|_qc|qc_|quality")
 """Names of layers that lie beside leaf area."""
-HORIZONTAL = ("lat", "lon", "latitude", "longitude", "y", "x")
 STEPS_AT_ONCE = 16
 """Dates of a NetCDF file read at a time."""
 
@@ -110,7 +110,7 @@ def _titles(files: list[Path]) -> list[str]:
 
 
 def _starts(stack: Stack, product: Product, window: str, series: LaiSeries) -> Stack:
-    """The stack in the years of ``series``, its dates brought to the starts of their windows."""
+    """The stack in the years of ``series``, its dates moved to the starts of their windows."""
     halves = half_months(stack.dates) if product.name == "GIMMS_LAI4g" else {}
     starts = [window_of(halves.get(day, day), window, stack.lai.path)[0] for day in stack.dates]
     twice = next((day for day in starts if starts.count(day) > 1), None) if len(set(starts)) < len(starts) else None
@@ -147,7 +147,7 @@ def _netcdf(path: Path, product: Product, window: str, series: LaiSeries) -> Sta
         name = _variable(dataset, product, series, path)
         field = dataset[name]
         time = time_name(dataset) or ""
-        beyond = [str(d) for d in field.dims if field.sizes[d] > 1 and str(d) not in (time, *HORIZONTAL)]
+        beyond = [str(d) for d in field.dims if field.sizes[d] > 1 and str(d) not in (time, *LAT, *LON)]
         if beyond:
             hint = "give one field per date"
             raise InputError(f"'{name}' has further dimensions {beyond}", where=str(path), hint=hint)
@@ -179,7 +179,7 @@ def _labelled(text: str, path: Path) -> date:
         return date.fromisoformat(text[:10])
     except ValueError:
         hint = "give the file in the standard calendar"
-        raise InputError(f"{text[:10]} is no date of the standard calendar", where=str(path), hint=hint) from None
+        raise InputError(f"{text[:10]} is not a date of the standard calendar", where=str(path), hint=hint) from None
 
 
 def _variable(dataset: xr.Dataset, product: Product, series: LaiSeries, path: Path) -> str:
@@ -200,7 +200,7 @@ def _packing(field: xr.DataArray, product: Product, series: LaiSeries, path: Pat
                 try:
                     return [float(value) for value in np.ravel(field.attrs[name])]
                 except ValueError:
-                    what, where = f"{name} = {field.attrs[name]!r} is no number", f"{path}, {field.name}"
+                    what, where = f"{name} = {field.attrs[name]!r} is not a number", f"{path}, {field.name}"
                     raise InputError(what, where=where, hint="mend the attribute, or get the file again") from None
         return []
 

@@ -80,7 +80,7 @@ def product_of(texts: list[str], series: LaiSeries, where: str) -> Product:
 
 @dataclass(frozen=True)
 class Encoding:
-    """How values are stored: ``value = raw * scale + offset``; raw values outside ``valid`` that are no code of
+    """How values are stored: ``value = raw * scale + offset``; raw values outside ``valid`` that are not codes of
     ``fills`` (nor NaN) are refused."""
 
     scale: float
@@ -127,8 +127,8 @@ class Encoding:
             wrong = ~missing & ((raw < low - 1e-6) | (raw > high + 1e-6))
             if wrong.any():
                 raise InputError(
-                    f"{int(wrong.sum())} of {raw.size} stored values lie outside {low:g} to {high:g} and are no fill "
-                    f"code; the first is {raw[wrong][0]:g}",
+                    f"{int(wrong.sum())} of {raw.size} stored values lie outside {low:g} to {high:g} and are not fill "
+                    f"codes; the first is {raw[wrong][0]:g}",
                     where=where,
                     hint="check product, 'scale' and 'nodata' of static.lai_series, or get the file again",
                 )
@@ -142,13 +142,13 @@ def check_units(units: str, where: str) -> None:
     spelled = re.sub(r"(?i)^(none|n/a|unitless|area fraction|lai)$", "", units.strip())
     if not same_units(spelled, "1"):
         hint = "choose the variable of leaf area, or state its unit with static.lai_series.units"
-        raise UnitError(f"'{units}' is no unit of leaf area (m2 m-2)", where=where, hint=hint)
+        raise UnitError(f"'{units}' is not a unit of leaf area (m2 m-2)", where=where, hint=hint)
 
 
 def quality_bytes(raw: Array, signed: bool, where: str) -> npt.NDArray[np.uint8]:
     """Quality bytes of stored numbers: ``signed`` bytes are read unsigned, missing (NaN, 65535) is 255.
 
-    Raises :class:`InputError` for what is no whole number of 0 to 255.
+    Raises :class:`InputError` for what is not a whole number from 0 to 255.
     """
     values = np.where(np.isnan(raw) | (raw == 65535), NO_QUALITY, raw)
     values = np.where(values < 0, values + 256, values) if signed else values
@@ -156,7 +156,7 @@ def quality_bytes(raw: Array, signed: bool, where: str) -> npt.NDArray[np.uint8]
     if wrong.any():
         bad = values[wrong][0]
         hint = "give the quality byte as it is stored (FparLai_QC, 0 to 255), not scaled or averaged"
-        raise InputError(f"{bad:g} is no quality byte", where=where, hint=hint)
+        raise InputError(f"{bad:g} is not a quality byte", where=where, hint=hint)
     return values.astype(np.uint8)
 
 

@@ -52,7 +52,7 @@ def read_legend(name: str) -> dict[int, CoverClass]:
             raise InputError(f"no number in the legend ({problem})", where=str(path), hint="correct it") from None
         if row["cover"] not in COVERS | biome_covers():
             hint = f"choose from {', '.join(sorted(COVERS | biome_covers()))}"
-            raise InputError(f"'{row['cover']}' of class {code} is no cover", where=str(path), hint=hint)
+            raise InputError(f"'{row['cover']}' of class {code} is not a cover", where=str(path), hint=hint)
         if code in legend or not all(0 <= part <= 1 for part in (upland, crop, wetland)):
             hint = "list each class once, with shares of 0 to 1"
             raise InputError(f"class {code} is listed twice or has a share outside 0-1", where=str(path), hint=hint)
@@ -68,7 +68,7 @@ def biome_covers() -> set[str]:
 
 
 def rows_of(path: Path) -> list[dict[str, str]]:
-    """Rows of a small table with comment lines; raises :class:`InputError` where it is no UTF-8 text."""
+    """Rows of a small table with comment lines; raises :class:`InputError` where it is not UTF-8 text."""
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
         return list(csv.DictReader(line for line in lines if not line.startswith("#")))

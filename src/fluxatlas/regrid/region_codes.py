@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..axes import LAT, LON
 from ..config.regions import RegionMap
 from ..errors import InputError
 from ..files import open_netcdf
@@ -21,7 +22,7 @@ Array = npt.NDArray[np.floating[Any]]
 SUFFIXES = (".tif", ".tiff", ".vrt", ".nc", ".nc4")
 NETCDF_SUFFIXES = (".nc", ".nc4")
 MOST_CODES = 4000
-"""More codes than this in one window are no regions but values."""
+"""More codes than this in one window are values, not regions."""
 TOP = 1 << 31
 
 
@@ -88,7 +89,7 @@ def _positions(raw: Array, missing: set[float], path: str) -> tuple[npt.NDArray[
     if values.size and (np.abs(values).max() >= TOP or (values != np.rint(values)).any()):
         strange = values[(np.abs(values) >= TOP) | (values != np.rint(values))][0]
         hint = "give a map of region numbers, and declare its missing value with 'nodata'"
-        raise InputError(f"the map holds {strange:g}, which is no code of a region", where=path, hint=hint)
+        raise InputError(f"the map holds {strange:g}, which is not a region code", where=path, hint=hint)
     codes, inverse = np.unique(values.astype(np.int64), return_inverse=True)
     if len(codes) > MOST_CODES:
         hint = "give a map of region numbers, not of values"
@@ -102,10 +103,9 @@ def _variable(source: RegionMap) -> str:
     """The NetCDF variable of codes: as declared, or the only one on latitude and longitude."""
     if Path(source.path).suffix.lower() not in NETCDF_SUFFIXES or source.variable:
         return source.variable
-    places = {"lat", "lon", "latitude", "longitude", "x", "y"}
     with open_netcdf(source.path, decode_times=False, foreign=True) as dataset:
         gridded = [
-            str(name) for name, field in dataset.data_vars.items() if len(places & set(map(str, field.dims))) > 1
+            str(name) for name, field in dataset.data_vars.items() if len({*LAT, *LON} & set(map(str, field.dims))) > 1
         ]
         held = sorted(map(str, dataset.data_vars))
     if len(gridded) != 1:

@@ -294,7 +294,7 @@ def _projected(file: VectorFile, geometry: Any, name: str) -> Any:
     try:
         return shapely.transform(geometry, lambda xy: np.column_stack(file.to_degrees.transform(xy[:, 0], xy[:, 1])))
     except Exception as problem:  # pyproj raises its own kinds
-        raise file._error(f"'{name}' cannot be brought to degrees ({problem})", "correct the projection") from None
+        raise file._error(f"'{name}' cannot be converted to degrees ({problem})", "correct the projection") from None
 
 
 def _areas(geometry: Any) -> Any:
@@ -320,7 +320,7 @@ def _told(counts: dict[str, int], file: VectorFile) -> list[str]:
         "invalid": "{} invalid shapes were repaired",
         "dateline": "{} rings that jump at the date line were joined across it",
         "pole": "{} rings around a pole were closed there",
-        "lines": "{} features are no areas and were left out",
+        "lines": "{} features are not areas and were left out",
     }
     return [text[key].format(count) for key, count in counts.items() if count]
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import xarray as xr
 
@@ -20,7 +19,6 @@ from ..systems import System
 from .attributes import TEXTURE
 from .tile import at_points
 
-Array = npt.NDArray[np.floating[Any]]
 REACH = 3
 """How far [cells] the nearest active cell may be from a site."""
 
@@ -37,9 +35,9 @@ def write(
     """Write ``sites_{attributes.csv,forcing.parquet,<years>.json}`` to ``output_dir`` (docs/contracts.md).
 
     A site in one of ``tiles`` gets the attributes of the nearest active cell for what it does not know itself, and,
-    unless it has its own meteorology, the forcing interpolated to its position and brought to its altitude. Other sites
-    keep what they have; without ``years`` there is no forcing of the grid. Raises :class:`InputError` for an absent
-    file, column or variable.
+    unless it has its own meteorology, the forcing interpolated to its position and adjusted to its altitude. Other
+    sites keep what they have; without ``years`` there is no forcing of the grid. Raises :class:`InputError` for an
+    absent file, column or variable.
     """
     sites = _read(sites_dir / "sites.csv", ("site", "lat", "lon", "elevation", "kind"))
     own = _read(sites_dir / "forcing.parquet", ("site", "time"))

@@ -1,6 +1,6 @@
 """Files of static layers as windows of raw values: GeoTIFF and other rasters in any projection, or NetCDF.
 
-What a file is, is told by its first bytes. A raster that is not in degrees is warped while it is read, onto a lattice
+The format is detected from the first bytes. A raster that is not in degrees is warped while it is read, onto a lattice
 of its own resolution that the target grids share.
 """
 

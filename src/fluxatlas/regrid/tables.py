@@ -25,7 +25,7 @@ from ..missing import without_value
 
 Array = npt.NDArray[Any]
 HWSD1, HWSD2 = "MU_GLOBAL", "HWSD2_SMU_ID"
-"""Columns of codes by which the versions are told apart."""
+"""Columns of codes by which the versions are distinguished."""
 TOP_AND_SUBSOIL = {"T_": (0.0, 30.0), "S_": (30.0, 100.0)}
 """Depths [cm] of the columns of HWSD 1.x."""
 LAYERS = {"D1": (0, 20), "D2": (20, 40), "D3": (40, 60), "D4": (60, 80), "D5": (80, 100), "D6": (100, 150),
@@ -102,7 +102,7 @@ def _rows(frame: Any, columns: dict[str, Any], layer: Layer, code: str, version:
         raise InputError(f"a row without a mapping unit (line {line})", where=path, hint="mend the table")
     strange = rows["code"][rows["code"] % 1 != 0]
     if len(strange):
-        raise InputError(f"the mapping unit {strange.iloc[0]:g} is no code", where=path, hint="mend the table")
+        raise InputError(f"the mapping unit {strange.iloc[0]:g} is not a code", where=path, hint="mend the table")
     if not (rows["share"].fillna(0) >= 0).all():
         raise InputError("a share is negative", where=path, hint="mend the table")
     layers = [columns["LAYER"]] if version == "hwsd2" and "LAYER" in columns else []
@@ -177,7 +177,7 @@ def _numbers(frame: Any, columns: dict[str, Any], column: str, path: str) -> Arr
     wrong = (numbers.isna() & ~without_value(text)) | (numbers.abs() >= LARGEST)
     if wrong.any():
         line = int(wrong.to_numpy().argmax()) + 2
-        what = f"'{text[wrong].iloc[0]}' in column '{held}' is no number (line {line})"
+        what = f"'{text[wrong].iloc[0]}' in column '{held}' is not a number (line {line})"
         raise InputError(what, where=path, hint="mend the table")
     return np.asarray(numbers, np.float64)
 
@@ -202,7 +202,7 @@ def _read(path: str, _changed: int) -> Any:
         hint = "save it as UTF-8: iconv -f latin1 -t utf-8"
         raise InputError(f"line {line} is not UTF-8 text", where=path, hint=hint) from None
     if "\x00" in text:
-        raise InputError("the table is no text", where=path, hint="export it as CSV")
+        raise InputError("the table is not text", where=path, hint="export it as CSV")
     header = text.lstrip().split("\n", 1)[0]
     mark = max(",;\t|", key=header.count)
     try:

@@ -128,7 +128,7 @@ def downscale(
     """
     lacking = sorted({"ps", "huss", "rlds"} & set(forcing)) if "tas" not in forcing else []
     if lacking:
-        raise InputError(f"{', '.join(lacking)} cannot be brought to another altitude without tas", hint="give it too")
+        raise InputError(f"{', '.join(lacking)} cannot be adjusted to another altitude without tas", hint="give it too")
     out = {name: np.asarray(values, np.float32) for name, values in forcing.items()}
     for name in TEMPERATURES:
         if name in out:
@@ -154,7 +154,7 @@ def at_points(
     lon: FloatArray,
     elevation: FloatArray,
 ) -> dict[str, npt.NDArray[np.float32]]:
-    """``forcing`` (time, ny, nx) interpolated bilinearly to points (n,) and brought to their altitude: (time, n) each.
+    """``forcing`` (time, ny, nx) interpolated bilinearly to points (n,) and adjusted to their altitude: (time, n) each.
 
     ``piece`` are the latitudes (ny,), longitudes (nx,) and altitudes (ny, nx) [m] of the source. ``elevation`` (n,) is
     in m, NaN where unknown (then that of the source is kept). Raises :class:`GridError` for a point outside the piece.

@@ -23,7 +23,7 @@ Array = npt.NDArray[np.floating[Any]]
 INCH_PER_HOUR = 0.0070556
 """One inch per hour [mm s-1]."""
 SAYS_NOTHING = ("", "none", "unknown", "n/a", "na", "-", "unitless", "no units", "nounits", "undefined", "null")
-"""Labels that are no unit."""
+"""Labels that are not units."""
 SHARES = ("sftlf", "cropFrac", "wetlandFrac", "uplandFrac")
 """Layers that providers give as fractions or percent."""
 COMPOUND = re.compile(r"(?i)(?<![a-z])(NH[34x]|NO[23xy]|HNO3|N2O)(?![a-z])")
@@ -66,7 +66,7 @@ def encoding(name: str, layer: Layer, units: str, packing: tuple[float, float], 
 
 
 def plain(name: str, units: str, where: str) -> str:
-    """``units`` without what is no unit: ``g N m-2 yr-1`` is a mass of nitrogen, ``% weight`` is percent, pH is none.
+    """``units`` without words: ``g N m-2 yr-1`` is a mass of nitrogen, ``% weight`` is percent, pH has none.
 
     Raises :class:`UnitError` for deposition counted as the mass of a compound.
     """

@@ -90,7 +90,7 @@ def judgement(protocols: pd.DataFrame, system: System) -> str:
     return f"at sites it has not seen the network has {'; '.join(parts)}"
 
 
-COMPARISONS = ("worse than", "seems worse than", "better than", "seems better than", "not told apart from")
+COMPARISONS = ("worse than", "seems worse than", "better than", "seems better than", "not distinguishable from")
 
 
 def comparison(row: Any) -> str:
@@ -100,7 +100,7 @@ def comparison(row: Any) -> str:
         return "seems worse than" if value > 0 else "seems better than"
     if low > 0:
         return "worse than"
-    return "better than" if high < 0 else "not told apart from"
+    return "better than" if high < 0 else "not distinguishable from"
 
 
 def _spoken(model: str) -> str:

@@ -92,7 +92,7 @@ class GridWeather:
         return len(self.tile_of)
 
     def features(self) -> FloatArray:
-        """What places are told apart by (``System.strata``): means of the first year and attributes, (place, n)."""
+        """What places are distinguished by (``System.strata``): means of the first year and attributes, (place, n)."""
         return np.concatenate([self._features(number) for number in range(len(self.cells))])
 
     def _features(self, number: int) -> FloatArray:

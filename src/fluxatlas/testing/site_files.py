@@ -155,7 +155,7 @@ def tower_tables(
 
 
 def _local_weather(hours: dict[str, Array]) -> dict[str, Array]:
-    """Daily columns in FLUXNET units from hours (day, 24); day and night are told apart by the sun."""
+    """Daily columns in FLUXNET units from hours (day, 24); day and night are distinguished by the sun."""
     celsius = hours["t2m"] - 273.15
     deficit = 0.01 * (saturation_vapour_pressure(hours["t2m"]) - saturation_vapour_pressure(hours["d2m"]))
     light = hours["ssrd"] > 5.0

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import xarray as xr
 
@@ -18,8 +16,6 @@ from ..systems import System
 from .climate import climate
 from .earth import SyntheticEarth
 from .truth import truth
-
-Array = npt.NDArray[np.floating[Any]]
 
 
 def tile_truth(

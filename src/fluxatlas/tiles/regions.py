@@ -1,4 +1,4 @@
-"""Regions of one's own in tiles: which maps there are, and the share of the land of each cell in each region."""
+"""User-defined regions in tiles: which maps there are, and the share of the land of each cell in each region."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ def own_shares(
     """Names of the regions of ``kind`` in ``piece`` and the share [0-1] of the *land* of each cell in them.
 
     Shares are (region, lat, lon); the last region is ``no region``, the rest. ``regions`` are the files of the tiles by
-    name. A coastal cell of 60 % land of which regions cover 60 % lies wholly in them: the sea is no region's. Raises
-    :class:`InputError` where the file of the tile is absent or of another shape.
+    name. A coastal cell of 60 % land of which regions cover 60 % lies wholly in them: the sea belongs to no region.
+    Raises :class:`InputError` where the file of the tile is absent or of another shape.
     """
     if piece.name not in regions:
         raise InputError(f"no regions of tile {piece.name}", hint="run `regrid regions` for it, give --regions")

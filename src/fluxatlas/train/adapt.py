@@ -77,8 +77,8 @@ def adapt(
     ``predictions`` are those of the model called ``label``. With ``regional`` the parameters of the member are those
     of the sites outside of its fold, which its points were told: its sums are the ones that training compared.
 
-    Raises as :func:`fluxatlas.train.finetune.split_sites`, :func:`fluxatlas.train.calibration.calibrate` and
-    :func:`fluxatlas.train.rungs.choose`, and :class:`ConfigError` for ``regional`` on another rung than ``network``.
+    Raises what :func:`fluxatlas.train.finetune.split_sites`, :func:`fluxatlas.train.calibration.calibrate` and
+    :func:`fluxatlas.train.rungs.choose` do, and :class:`ConfigError` for ``regional`` on a rung but ``network``.
     """
     system, seed = pretrained.system, settings.seed + member
     if regional is not None and settings.ladder != "network":

@@ -129,7 +129,7 @@ class Posterior:
         """Parameters at a place that is not among the ``sites``, from the ``observations`` by variable of some days.
 
         ``forward`` is called with ``name``. Errors are drawn to those of all sites, as if these were
-        ``Options.pool_days`` days of the place. Raises as :func:`calibrate`.
+        ``Options.pool_days`` days of the place. Raises what :func:`calibrate` does.
         """
         mean, covariance = self.unseen()
         values, vectors = np.linalg.eigh(covariance)

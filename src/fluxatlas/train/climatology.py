@@ -1,7 +1,8 @@
 """Means of calendar months as predictions: what a model of weather and soil has to beat, and what bounds it.
 
-A site that was not seen gets the mean season of those that were. The mean season of the site's own record is no model:
-it is made of the very values it is scored on, and says what a season that is the same every year can reach there.
+A site that was not seen gets the mean season of those that were. The mean season of the site's own record is not a
+model: it is made of the very values it is scored on, and says what a season that is the same every year can reach
+there.
 """
 
 from __future__ import annotations

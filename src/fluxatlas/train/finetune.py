@@ -116,7 +116,7 @@ def finetune(
     The ``phases`` are those of the strategy (``train.strategy``: by default those of the system) where none are given;
     without ``frozen_stage`` all sub-modules learn at once at the full rate. The weights of the best validation score
     are kept; they may be the pretrained ones. ``regional`` are region-months, for phases with that term; ``split``
-    replaces that of the member. Raises as :func:`split_sites` and :func:`~fluxatlas.train.strategies.schedules`.
+    replaces that of the member. Raises what :func:`split_sites` and :func:`~fluxatlas.train.strategies.schedules` do.
     """
     system, seed, device = pretrained.system, settings.seed + member, device_of(settings)
     split = split or split_sites(sites, system.flux, settings, member, seed)

@@ -143,7 +143,7 @@ class Member:
     ) -> None:
         """Raise :class:`MemberMismatchError` naming every difference to the data the member shall be applied to.
 
-        ``units`` maps names of the daily inputs on offer to their units; more than the member reads is no difference.
+        ``units`` maps names of the daily inputs on offer to their units; more than the member reads does not matter.
         """
         found: list[str] = []
         if system is not None and system != self.system.key:

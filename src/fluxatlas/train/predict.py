@@ -62,7 +62,7 @@ def table(
     """Observed against predicted, one row per observed day and variable, in the columns of docs/contracts.md.
 
     ``hidden`` (time, site) marks what the model did not see: its ``split`` is ``test``. Variables that the data
-    override are no prediction and left out. ``interval``: low and high (time, site) of 90 % by variable, where known.
+    override are left out. ``interval``: low and high (time, site) of 90 % by variable, where known.
     """
     frames: list[pd.DataFrame] = []
     for name, observed in data.targets.items():

@@ -70,7 +70,7 @@ class CellMean:
             )
 
     def __call__(self, values: Array) -> npt.NDArray[np.float32]:
-        """Means (lat, lon) of ``values`` (lat, lon) of the source; NaN is no value."""
+        """Means (lat, lon) of ``values`` (lat, lon) of the source; NaN is missing."""
         known = np.isfinite(values)
         share = self._rows @ known.astype(np.float64) @ self._columns.T
         total = self._rows @ np.where(known, values, 0.0) @ self._columns.T

@@ -86,7 +86,7 @@ def window_by_shape(shape: tuple[int, int], path: Path) -> EaseWindow:
     name = next((n for n, size in GRIDS.items() if size == shape), None)
     if name is None:
         raise InputError(
-            f"the file has no coordinates and {shape[0]} x {shape[1]} cells, which is no global EASE-Grid 2.0",
+            f"the file has no coordinates and {shape[0]} x {shape[1]} cells, which is not a global EASE-Grid 2.0",
             where=str(path),
             hint="give the provider's global files",
         )

@@ -180,7 +180,7 @@ class InversionFile:
             what = f"the unit of '{name}' is '{label}'" if label else f"'{name}' has no unit"
             hint = f"give its true unit with 'units', such as '{self.facts.unit or 'gC m-2 month-1'}'"
             raise UnitError(
-                f"{what}, which is no flux of carbon or CO2 per time",
+                f"{what}, which is not a flux of carbon or CO2 per time",
                 where=str(self.path),
                 hint=hint + "; a mass must say whether it is of C or of CO2 (a factor of 12/44)",
             )
@@ -193,7 +193,7 @@ class InversionFile:
         return found
 
     def _sign(self) -> bool:
-        """Whether values have to change their sign; the wish goes before what the file says."""
+        """Whether values have to change their sign; the setting overrides the file's attribute."""
         if self.wish.sign:
             return self.wish.sign == "to_land"
         attrs = self.dataset[self.name].attrs

@@ -63,7 +63,7 @@ def file_times(
 
 def _month(text: str) -> str:
     if not re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", text):
-        raise InputError(f"'{text}' is no month", where="start", hint="write YYYY-MM, such as 2010-01")
+        raise InputError(f"'{text}' is not a month", where="start", hint="write YYYY-MM, such as 2010-01")
     return text
 
 

@@ -1,7 +1,8 @@
 """The formats of atmospheric inversions: which variable, which unit, and what the flux contains.
 
 Each fact has a tag: [V] read from the provider's description or from public code that reads the files, [R] recalled.
-A unit in the file goes before the one here, which is for files without a label. All are positive to the atmosphere.
+A unit in the file takes precedence over the one here, which is for files without a label. All are positive to the
+atmosphere.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ... import variables as table
+from ...axes import WRITTEN
 from ...files import NETCDF
 from .cells import CellAxes
 
@@ -106,12 +107,11 @@ class ConstraintFile:
             file.createDimension(name, size)
         _axis(file, "time", "i4", TIME)
         file["time"].long_name = "start of the day" if self._step == "D" else "start of the month"
-        for name, units, axis, edges, centres in (
-            ("lat", "degrees_north", "Y", cells.lat_edges, cells.lat),
-            ("lon", "degrees_east", "X", cells.lon_edges, cells.lon),
+        for name, edges, centres in (
+            ("lat", cells.lat_edges, cells.lat),
+            ("lon", cells.lon_edges, cells.lon),
         ):
-            standard = {"lat": "latitude", "lon": "longitude"}[name]
-            _axis(file, name, "f8", {"standard_name": standard, "long_name": standard, "units": units, "axis": axis})
+            _axis(file, name, "f8", WRITTEN[name] | {"long_name": WRITTEN[name]["standard_name"]})
             file[name][:] = centres
             file[f"{name}_bnds"][:] = np.stack([edges[:-1], edges[1:]], axis=1)
         if members:

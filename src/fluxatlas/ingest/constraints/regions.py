@@ -1,4 +1,4 @@
-"""Fluxes by region brought to a grid: the total of a region spread evenly over its area, so that its sum is kept."""
+"""Fluxes by region put on a grid: the total of a region spread evenly over its area, so that its sum is kept."""
 
 from __future__ import annotations
 

@@ -30,9 +30,9 @@ REASONS = ("kept", "missing", "flagged", "out_of_range")
 class Screen:
     """Turns raw values of one raw variable into canonical ones; ``counts`` says what became of them.
 
-    ``clipped`` are values brought to a bound, ``largest`` is the largest raw value. ``name`` is the canonical variable:
+    ``clipped`` are values clipped to a bound, ``largest`` is the largest raw value. ``name`` is the canonical variable:
     soil moisture as it is called by the kind (``swc05``), or ``sat05`` where the file holds a degree of saturation in
-    percent, which is no volume fraction without the porosity.
+    percent, which is not a volume fraction without the porosity.
     """
 
     def __init__(self, facts: SoilMoistureKind, canonical: str, raw: str, units: str, where: str) -> None:

@@ -46,7 +46,7 @@ class SoilFile(Protocol):
 def not_daily(days: float, path: Path) -> InputError:
     """The refusal of means over longer than a day."""
     return InputError(
-        f"steps of {days:g} days are no daily soil moisture",
+        f"steps of {days:g} days are not daily soil moisture",
         where=str(path),
         hint="give the daily product, not means over ten days or a month",
     )

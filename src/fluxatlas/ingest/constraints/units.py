@@ -1,7 +1,7 @@
 """Units of carbon fluxes, however they are spelled, and the factor to grams of carbon per day.
 
 A unit is a mass (or an amount of substance) of carbon or of carbon dioxide per time, per area, or per cell or region. A
-mass that does not say of what (``kg m-2 s-1``) is no unit of carbon: a factor of 12/44 hangs on it.
+mass that does not say of what (``kg m-2 s-1``) is not a unit of carbon: a factor of 12/44 hangs on it.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from ...errors import InputError
 from .inputs import belongs
 
 LARGEST = 4 * 1024**3
-"""Largest member that is unpacked [bytes]; what promises more is no file of a site."""
+"""Largest member that is unpacked [bytes]; what promises more is not a site file."""
 DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError, RuntimeError, KeyError)
 """What the standard library raises for a zip that is truncated, encrypted or packed in a way it does not know."""
 

@@ -38,7 +38,6 @@ from . import depths, derived
 from .fluxnet_files import (
     CALLED,
     CARBON,
-    FORMS,
     STEPS,
     FluxnetFile,
     Inventory,
@@ -57,7 +56,6 @@ from .stated import restate
 from .subdaily import observed_days, whole_days
 from .units import METHANE
 
-_FORMS = FORMS
 __all__ = ["FORCING", "ORDER", "FluxnetFile", "half_hours_to_days", "read", "read_file", "read_periods"]
 
 FLUXES = (

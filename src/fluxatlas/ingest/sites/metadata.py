@@ -131,7 +131,7 @@ def _check_facts(site: str, facts: dict[str, Any], where: str) -> None:
         wide = -90 <= lat <= 90 and 180 < lon <= 360
         reason = f"longitudes of 0 to 360 are not read: write {lon - 360:g}" if wide else "lat and lon may be exchanged"
         raise InputError(
-            f"({lat:g}, {lon:g}) is no position on Earth",
+            f"({lat:g}, {lon:g}) is not a position on Earth",
             where=f"site '{site}' of {where}",
             hint=f"give degrees north (-90..90) and east (-180..180); {reason}",
         )

@@ -84,7 +84,7 @@ def read_file(path: str | Path) -> TowerFile:
 def _tower(data: xr.Dataset, where: str) -> TowerFile:
     for name in ("time", "latitude", "longitude"):
         if name not in data:
-            raise InputError(f"variable '{name}' is missing", where=where, hint="this is no PLUMBER2 file")
+            raise InputError(f"variable '{name}' is missing", where=where, hint="this is not a PLUMBER2 file")
     wanted = {name for name, _ in WEATHER.values()} | {name for name, _, _ in FLUXES.values()}
     names = [str(v) for v in data.data_vars if str(v).removesuffix("_qc") in wanted]
     if not [name for name in names if not name.endswith("_qc")]:

@@ -1,6 +1,6 @@
 """The quick way through a large, tidy half-hourly CSV: one compiled pass that parses only the columns asked for.
 
-It never judges: whatever is not plain (quotes, other than ASCII, a ragged line, anything but decimal numbers, odd
+It never judges: anything unusual (quotes, non-ASCII, a ragged line, anything but decimal numbers, odd
 times) makes it return None, and the careful reader (:mod:`text`) reads the file again and words the problem.
 """
 

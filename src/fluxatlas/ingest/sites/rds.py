@@ -16,7 +16,7 @@ from .text import check_columns
 def read_rds(path: str | Path, required: tuple[str, ...], encoding: str = "utf-8") -> pd.DataFrame:
     """The data frame in ``path``; times are seconds since 1970 UTC, text is str, missing is NaN.
 
-    Raises :class:`InputError` for a file that is missing, is no R data, holds no data frame or no rows, has text in
+    Raises :class:`InputError` for a file that is missing, is not R data, holds no data frame or no rows, has text in
     another encoding, or lacks a column.
     """
     import rdata
@@ -45,7 +45,7 @@ def read_rds(path: str | Path, required: tuple[str, ...], encoding: str = "utf-8
             hint="the file is probably truncated: delete it and download it again",
         ) from None
     if not isinstance(table, pd.DataFrame):
-        raise InputError("the R object is no data frame", where=where, hint="save one data frame with saveRDS")
+        raise InputError("the R object is not a data frame", where=where, hint="save one data frame with saveRDS")
     table = table.reset_index(drop=True)
     for name in table.columns[table.dtypes == "float64"]:
         table[name] = table[name].where(table[name].notna(), np.nan)  # R's NA is a signalling NaN

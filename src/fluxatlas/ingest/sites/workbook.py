@@ -35,7 +35,7 @@ def sheets(data: bytes, where: str) -> dict[str, list[list[str]]]:
         return {name: _rows(found.get_sheet_by_name(name)) for name in found.sheet_names}
     except (CalamineError, ValueError, OSError, IndexError) as problem:
         raise InputError(f"the workbook cannot be read ({problem})", where=where, hint="download it again") from None
-    except BaseException as problem:  # a panic of the library on a damaged file is no Exception
+    except BaseException as problem:  # a panic of the library on a damaged file is not an Exception
         if type(problem).__name__ != "PanicException":
             raise
         raise InputError(f"the workbook is damaged ({problem})", where=where, hint="download it again") from None

@@ -1,4 +1,4 @@
-"""Text that is no data: licences, read-me files, lists of sources, citations, settings of other models."""
+"""Text that is not data: licences, read-me files, lists of sources, citations, settings of other models."""
 
 from __future__ import annotations
 

@@ -138,7 +138,7 @@ def _space(report: Report, dataset: xr.Dataset, roles: Axes) -> None:
 
 
 def _variables(report: Report, dataset: xr.Dataset, roles: Axes) -> None:
-    """Summary and checks of all variables that are no axes."""
+    """Summary and checks of all variables that are not axes."""
     skipped = {roles.lat, roles.lon, roles.time, "crs", "spatial_ref"}
     names = [str(n) for n in dataset.variables if str(n) not in skipped and str(n) not in dataset.dims]
     for name in names[:MOST_VARIABLES]:

@@ -200,7 +200,7 @@ def _proposed(report: Report, dataset: xr.Dataset, names: set[str]) -> tuple[str
     report.details["proposed_mapping"] = yaml.safe_dump(declared, sort_keys=False)
     try:
         return "mapping", DeclaredMapping.model_validate(declared)
-    except ValidationError:  # a proposal that the schema refuses is no help
+    except ValidationError:  # a proposal that the schema refuses is of no help
         return None
 
 

@@ -106,7 +106,7 @@ PLUMBER = Kind("plumber2", "plumber2", "PLUMBER2 / FluxnetLSM tower", _plumber, 
 def layout_of(probe: Probe) -> str:
     """The reader of ingest (``source`` of an entry) that takes a file or folder, '' where none does.
 
-    Looks at names and heads alone; R data are told apart in :mod:`r_data`.
+    Looks at names and heads alone; R data are distinguished in :mod:`r_data`.
     """
     if probe.is_folder:
         return "cosore" if is_cosore(probe.path) else ""

@@ -17,8 +17,6 @@ from ..parameters import ParameterTable
 from ._kernel import BUDGETS, DRIVERS, OUTPUTS, State, run_block, work_rows
 from .retention import retained, soil_limits
 
-FloatArray = npt.NDArray[np.floating[Any]]
-
 BLOCK = 512
 """Cells worked on together."""
 TABLE = ParameterTable("energy")

@@ -1,7 +1,7 @@
 """Knowledge of crop carbon in physical units; every term is zero where it is obeyed.
 
 After the losses of Liu et al. (2024, doi:10.1038/s41467-023-43860-5) as our science notes describe them; levels and
-windows are ours. What the published method asks of the range of yields holds here by construction, and so it is no
+windows are ours. What the published method asks of the range of yields holds here by construction, and so it is not a
 term. Nothing is asked of the response of yield to soil carbon and to the year: the generator has no nitrogen and no
 progress of varieties.
 """

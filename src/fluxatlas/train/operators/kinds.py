@@ -93,7 +93,7 @@ def chamber(
     given when the operator is applied; ``prior_sd`` is the standard deviation between chambers of a site.
 
     A site's own series is thereby free of which chamber ran on which day. Raises :class:`InputError` for a
-    ``prior_sd`` that is not positive: level and effects could not be told apart.
+    ``prior_sd`` that is not positive: level and effects could not be distinguished.
     """
     if not prior_sd > 0 or not np.isfinite(prior_sd):
         raise InputError(f"the standard deviation between chambers is {prior_sd:g}", hint="give a positive number")

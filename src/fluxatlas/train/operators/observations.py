@@ -119,7 +119,7 @@ class ObservationSet:
     def draws(self, outputs: Outputs, effects: Tensor | None = None) -> Tensor:
         """Predictions (draw, n) of ``outputs`` (time, cell): of both draws of points, or of the one there is.
 
-        Raises as :class:`~fluxatlas.train.operators.Operator` when called.
+        Raises what :class:`~fluxatlas.train.operators.Operator` does.
         """
         operators = [self.operator, *([self.second] if self.second else [])]
         return torch.stack([self._of(one, outputs, effects) for one in operators])

@@ -1,4 +1,4 @@
-"""Sets of observations from the files of ingest: means over periods, and fluxes of inversions by region and month."""
+"""What observes more than a day, from the files of ingest: means over periods as a set, and totals of inversions."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from ...errors import InputError, nearest
 from ...files import NETCDF, open_netcdf, read_parquet
 from ...ingest.constraints.inversion_file import cell_area
 from ...ingest.sites.periods import PERIOD_COLUMNS
-from .correlation import Autoregressive, Covariance
-from .kinds import interval, region_month
+from .correlation import Autoregressive
+from .kinds import interval
 from .observations import ObservationSet
-from .spans import FloatArray, IntArray, Points, Spans
+from .spans import FloatArray, Spans
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -82,53 +82,6 @@ def read_periods(
     return found, places.rename_axis("site").reset_index()
 
 
-def read_constraint(
-    path: str | Path,
-    variable: str,
-    dates: pd.DatetimeIndex,
-    region: npt.NDArray[np.int64],
-    points: Points,
-    floor: float | npt.ArrayLike,
-    factor: float = 1e-12,
-    second: Points | None = None,
-) -> ObservationSet:
-    """Fluxes of inversions in ``ingest/constraints/<name>.nc`` as totals of regions and months, beside the output
-    ``variable``, of the same sign and unit (positive to the atmosphere, g m-2 d-1 of carbon).
-
-    ``region`` (lat, lon) numbers the region of each cell of the file, coast included, -1 for none; ``points`` are those
-    of the outputs with the area [m2] that their fluxes are per, ``second`` those of a second draw. Totals have the unit
-    ``factor`` g: Tg by default. The observation is the mean of the members that have the month. The covariance of its
-    errors is that of the members over regions and months, widened by :data:`SPREAD` and by the error of their mean;
-    to its diagonal is added ``floor``^2 (a number, or one per region, in the unit of the totals) for what members
-    share, which is all where there is one member.
-
-    A cell without any value is outside of a member; a member with another gap in a region does not have the month.
-    Clusters are months; months that ``dates`` does not hold wholly are left out. Raises :class:`InputError` for a file
-    without fluxes or not monthly, a region map of another shape, a ``floor`` that is not positive, and where no month
-    is left.
-    """
-    least = _floor(floor, region)
-    found = inversion_totals(path, _one_hot(region, least.size), factor)
-    inside = Spans.months(dates, found.month).length > 0
-    if not inside.any() or not least.size:
-        raise InputError(
-            f"no month lies within {dates[0].date()} to {dates[-1].date()}, or no region",
-            where=str(path),
-            hint="check the years of the run and the map of regions",
-        )
-    month, totals = found.month[inside], found.totals[inside]
-    value, covariance = _ensemble(totals, least)
-    when, number = np.repeat(month, least.size), np.tile(np.arange(least.size), month.size)
-    made = [region_month(variable, dates, when, number, one, factor=factor) for one in (points, second or points)]
-    return ObservationSet.of(
-        made[0],
-        value,
-        cluster=np.repeat(np.arange(month.size), least.size),
-        errors=Covariance(covariance),
-        second=None if second is None else made[1],
-    )
-
-
 def _months(dataset: xr.Dataset, where: str) -> tuple[npt.NDArray[np.datetime64], FloatArray]:
     """The months of the file and their days; refused where its steps are others."""
     start, end = (dataset["time_bnds"].values[:, edge].astype("datetime64[D]") for edge in (0, 1))
@@ -190,26 +143,6 @@ def _fluxes(dataset: xr.Dataset, where: str) -> xr.DataArray:
     return dataset["fco2"].transpose("time", "member", "lat", "lon")
 
 
-def _one_hot(region: IntArray, count: int) -> FloatArray:
-    return (
-        np.stack([(region == number).astype(float) for number in range(count)])
-        if count
-        else np.zeros((0, *region.shape))
-    )
-
-
-def _floor(floor: float | npt.ArrayLike, region: IntArray) -> FloatArray:
-    """The floor of every region (region,)."""
-    count = int(region.max(initial=-1)) + 1
-    given = np.asarray(floor, float)
-    if given.shape not in ((), (count,)) or not (given > 0).all():
-        raise InputError(
-            "the error that all inversions share is not positive, or not one per region",
-            hint=f"give 'floor' above 0, once or for each of the {count} regions",
-        )
-    return np.broadcast_to(given, (count,))
-
-
 def _totals(flux: xr.DataArray, inside: FloatArray, area: FloatArray) -> FloatArray:
     """Sums over area (time, region, member) per day; NaN where a member has a gap in a region, or nothing in it."""
     use = np.flatnonzero(inside.any(axis=1))
@@ -222,14 +155,3 @@ def _totals(flux: xr.DataArray, inside: FloatArray, area: FloatArray) -> FloatAr
         nothing = ~(known @ share > 0)
         found.append(np.where(lacking | nothing, np.nan, np.nan_to_num(part * size) @ share))
     return np.stack(found, axis=-1)
-
-
-def _ensemble(totals: FloatArray, floor: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Mean (n,) over the members of ``totals`` (time, region, member), and the covariance (n, n) of its errors."""
-    rows = totals.reshape(-1, totals.shape[-1])
-    there = np.isfinite(rows)
-    number = there.sum(axis=1)
-    value = np.where(number > 0, np.where(there, rows, 0.0).sum(axis=1) / np.maximum(number, 1), np.nan)
-    apart = np.where(there, rows - value[:, None], 0.0) / np.sqrt(np.maximum(number - 1, 1))[:, None]
-    apart *= SPREAD * np.sqrt(1 + 1 / np.maximum(number, 1))[:, None]
-    return value, apart @ apart.T + np.diag(np.tile(floor**2, totals.shape[0]))

@@ -114,7 +114,7 @@ def spread_of_sums(points: Points, unexplained: FloatArray, field: FloatArray) -
     few points, in its unit times m2.
 
     Within a cluster the field varies as its features do: by the share ``unexplained`` (region,) of its variance over
-    the points of the region. A medoid is no random cell, so this is rather too much.
+    the points of the region. A medoid is not a random cell, so this is rather too much.
     """
     found = np.zeros((len(field), points.total.size))
     for one in np.unique(points.region):

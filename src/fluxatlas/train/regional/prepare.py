@@ -168,7 +168,7 @@ def _check_cover(parts: Sequence[TilePart], settings: RegionalBlock) -> None:
 
 
 def features_of(part: TilePart, system: System, method: Method) -> FloatArray:
-    """What cells are told apart by (cell, feature): means and spread of the drivers in a year, seasons, statics."""
+    """What cells are distinguished by (cell, feature): means and spread of the drivers in a year, seasons, statics."""
     years = list(part.forcing)
     piece = read_piece(part.forcing[years[len(years) // 2]], system.forcing)
     some = {name: values[::EVERY] for name, values in piece.data.items()}

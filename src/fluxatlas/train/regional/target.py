@@ -1,4 +1,4 @@
-"""What the sums of regions are compared with: fluxes of inversions, brought to what the network predicts.
+"""What the sums of regions are compared with: fluxes of inversions, converted to what the network predicts.
 
 An inversion sees every exchange of carbon with the land except the fossil emissions that were subtracted: fire, rivers,
 harvest that is eaten elsewhere. A tower sees none of these. Two corrected quantities exist, and a run has one of them
@@ -165,7 +165,7 @@ def _whole(month: Months, regions: Sequence[str], members: FloatArray, where: st
             f"{counted(len(absent), 'month')} between others {'is' if len(absent) == 1 else 'are'} missing: {listed}"
         )
         raise InputError(
-            missing if absent else "months are not in order, or twice" if month.size else "there is no month",
+            missing if absent else "months are not in order, or twice" if month.size else "there is not a month",
             where=where,
             hint="complete the files, or cut 'first_year' and 'last_year' to the years that are whole",
         )

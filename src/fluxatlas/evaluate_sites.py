@@ -20,8 +20,9 @@ from .config.evaluate import EvaluateBlock
 from .config.report import ReportBlock
 from .config.sites import QcRules, SiteEntry, SitesBlock
 from .errors import FluxAtlasError, InputError, MemberMismatchError, counted, nearest
-from .evaluate.clusters import FEWEST_CLUSTERS
+from .evaluate.held_out import with_intervals
 from .evaluate.unseen import write_unseen
+from .evaluate.words import words
 from .files import read_parquet, read_table, write_parquet
 from .grid import Tile, get_grid
 from .ingest.atmosphere import series_of
@@ -36,7 +37,6 @@ from .regrid.sites import write as write_attributes
 from .report.catalogue import Inputs
 from .report.figures import write_figure
 from .run_inputs import rules_of
-from .style import PROTOCOL_NAMES
 from .systems import System
 from .train.baselines import process_model
 from .train.ensemble import check_ensemble
@@ -69,8 +69,8 @@ class Wish:
 
 
 def run(wish: Wish, settings: EvaluateBlock | None = None) -> str:
-    """Write ``protocols.csv``, ``site_scores.csv``, ``predictions.parquet``, ``sites.csv`` and ``unseen.png`` (not
-    where sites are not unseen) to ``wish.output``; returns a short table in words.
+    """Write ``protocols.csv``, ``site_scores.csv``, ``coverage.csv``, ``predictions.parquet``, ``sites.csv`` and
+    ``unseen.png`` (not where sites are not unseen) to ``wish.output``; returns a short table in words.
 
     Raises :class:`InputError` for files that no reader takes, where no site can be predicted or compared,
     :class:`MemberMismatchError` for members of different systems; nothing is written then.
@@ -92,18 +92,25 @@ def run(wish: Wish, settings: EvaluateBlock | None = None) -> str:
                 where=", ".join(map(str, wish.files)),
                 hint="`fluxatlas inspect FILE` says what its columns become; docs/sites.md has those of each layout",
             )
+        tables = with_intervals(tables, member_paths(wish.members), members, block.cluster_distance_km)
         write_table([*tables, *process_model(data, system)], made / "predictions.parquet")
         shutil.copy(work / "sites_attributes.csv", made / "sites.csv")
         found = write_unseen(
-            made / "protocols.csv", made / "site_scores.csv", [made / "predictions.parquet"], made / "sites.csv", block
+            made / "protocols.csv",
+            made / "site_scores.csv",
+            made / "coverage.csv",
+            [made / "predictions.parquet"],
+            made / "sites.csv",
+            block,
         )
+        held = read_table(made / "coverage.csv")
         if unseen and (found["target"] == system.flux).any():
             inputs = Inputs(system=system.key, protocols=[made / "protocols.csv"])
             write_figure("unseen", inputs, made / "unseen.png", ReportBlock())
         wish.output.mkdir(parents=True, exist_ok=True)
         for path in sorted(made.iterdir()):
             shutil.move(path, wish.output / path.name)
-    return words(found, system, len(members))
+    return words(found, held, system, len(members))
 
 
 def check_output(folder: Path) -> None:
@@ -346,49 +353,6 @@ def _years(folder: Path, tiles: Sequence[Tile]) -> list[int]:
     if not years:
         raise InputError("no forcing of the tiles", where=str(folder), hint="give the folder ingest/forcing of the run")
     return years
-
-
-ROWS = (
-    *((f"R2, {name}", protocol, "r2") for protocol, name in PROTOCOL_NAMES.items()),
-    ("RMSE, means of sites", "between", "rmse"),
-    ("bias, all sites alike", "balanced", "bias"),
-    ("r, median of sites", "sites", "r_q50"),
-    ("RMSE, median of sites", "sites", "rmse_q50"),
-    ("R2, noise ceiling", "ceiling", "r2"),
-)
-"""What :func:`words` shows: label, protocol and score."""
-
-
-def words(table: pd.DataFrame, system: System, members: int) -> str:
-    """The scores of ``table`` (``protocols.csv``) as a short text, a block per target, the first flux first."""
-    lines: list[str] = []
-    for target in sorted(set(table["target"]), key=lambda name: name != system.flux):
-        part = table[(table["target"] == target) & (table["subset"] == "all")]
-        own = part[part["against"] == ""].set_index(["protocol", "scale", "score", "model"])
-        models = list(dict.fromkeys(part["model"]))
-        size = part.loc[part["protocol"] == "pooled"].iloc[0]
-        where = f"{counted(int(size['sites']), 'site')} in {counted(int(size['clusters']), 'cluster')}"
-        interval = (
-            "90 % intervals" if own["low"].notna().any() else f"fewer than {FEWEST_CLUSTERS} clusters: no intervals"
-        )
-        lines += [f"{target} [{size['unit']}]: {where}, {counted(members, 'member')}; {interval}"]
-        lines += [f"  {'':24}{'sites':>6}" + "".join(f"{model:>26}" for model in models)]
-        for label, protocol, score in ROWS:
-            keys = [(protocol, "daily", score, model) for model in models]
-            rows = [own.loc[key] if key in own.index else None for key in keys]
-            many = max([int(row["sites"]) for row in rows if row is not None], default=0)
-            lines += [f"  {label:24}{many:>6}" + "".join(f"{_cell(row):>26}" for row in rows)]
-        better = part[(part["score"] == "better") & (part["against"] != "")]
-        for row in better.itertuples():
-            lines += [f"  the model '{row.model}' has a smaller error than '{row.against}' at {row.value:.0%} of sites"]
-    return "\n".join(lines)
-
-
-def _cell(row: pd.Series | None) -> str:
-    if row is None or not np.isfinite(row["value"]):
-        return "-"
-    known = np.isfinite([row["low"], row["high"]]).all()
-    return f"{row['value']:.2f}" + (f" [{row['low']:.2f}, {row['high']:.2f}]" if known else "")
 
 
 def _say(text: str) -> None:

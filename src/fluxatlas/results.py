@@ -192,6 +192,11 @@ class RunResults:
         return self._table("evaluate/site_scores.csv")
 
     @cached_property
+    def coverage(self) -> pd.DataFrame:
+        """What stated 90 % intervals hold at unseen sites, and the width of those that do (docs/learning.md)."""
+        return self._table("evaluate/coverage.csv")
+
+    @cached_property
     def about(self) -> dict[str, Any]:
         """What the product says of its making: versions, settings, inputs, licence, whether the world is made up."""
         import xarray as xr

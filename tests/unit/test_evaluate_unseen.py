@@ -229,11 +229,15 @@ def test_the_command_writes_both_tables(tmp_path) -> None:
         str(output),
         "--site-output",
         str(by_site),
+        "--coverage-output",
+        str(tmp_path / "coverage.csv"),
     ]
     result = CliRunner().invoke(app, [*arguments, "--settings", '{"resamples": 100}'])
     assert result.exit_code == 0, result.output
     assert "no place is given for site-07" in result.output
     table, scores = pd.read_csv(output), pd.read_csv(by_site)
+    held = pd.read_csv(tmp_path / "coverage.csv")
+    assert set(held["model"]) == set(table["model"]) and held["note"].str.contains("of the 9 clusters").all()
     assert scores["cluster"].nunique() == 8 and set(scores["scale"]) == set(SCALES) - {"interannual"}
     inside = table.dropna(subset=["low"])
     assert len(inside) and (inside["low"] <= inside["high"]).all()
@@ -266,7 +270,8 @@ def test_what_cannot_be_scored_is_said_and_nothing_is_written(tmp_path) -> None:
 
     def run(predictions, sites):
         arguments = ["--predictions", str(predictions), "--sites", str(sites), "--output", str(output)]
-        return CliRunner().invoke(app, ["evaluate", "unseen", *arguments, "--site-output", str(tmp_path / "s.csv")])
+        arguments += ["--site-output", str(tmp_path / "s.csv"), "--coverage-output", str(tmp_path / "c.csv")]
+        return CliRunner().invoke(app, ["evaluate", "unseen", *arguments])
 
     for result, words in (
         (run(path, places), "no prediction of an unseen site"),

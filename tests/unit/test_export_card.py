@@ -121,5 +121,5 @@ def test_what_is_not_known_is_said_to_be_so(run, monkeypatch) -> None:
     assert text.startswith("# Model card: Synthetic Earth (not real): ") and "MADE UP" in text
     assert "## Pretraining\n\nnot known: the file is not beside the members" in text
     assert "Days of observations: not known" in text and "mean less and plus two standard deviations" in text
-    assert text.count("Not evaluated.") == 3 and data["facts"]["skill"] is None
+    assert text.count("Not evaluated.") == 4 and data["facts"]["skill"] is None
     assert "it was not evaluated at sites left out" in text and "Not judged: no sample" in text

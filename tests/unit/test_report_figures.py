@@ -66,7 +66,7 @@ def inputs(world):
     write_skill(root / "skill.csv", predictions)
     places = root / "places.csv"
     pd.DataFrame({"site": [f"site-{n:02d}" for n in range(8)], "lat": 40, "lon": np.arange(8) * 5}).to_csv(places)
-    write_unseen(root / "protocols.csv", root / "site_scores.csv", predictions, places)
+    write_unseen(root / "protocols.csv", root / "site_scores.csv", root / "coverage.csv", predictions, places)
     soil = [daily["tsl05"], daily["swc05"]]
     write_towers(root / "towers.csv", soil, *write_observations(world, root / "sites", soil))
     responses, attribution = write_responses(world, root)

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from fluxatlas.report.learning import emulation_section, intervals_section
+from fluxatlas.report.learning import coverage_section, emulation_section, intervals_section
 from fluxatlas.report.summary import write_summary
 from fluxatlas.systems import get_system
 
@@ -37,3 +37,19 @@ def test_intervals_of_sites_seen_and_unseen_stand_apart(tmp_path) -> None:
         part.to_csv(files[-1], index=False)
     write_summary(tmp_path / "page.html", system=SYSTEM, intervals=files)
     assert "| net CH4 flux, upward | not seen | 4 | 88 % | 80 % | 1.50 |" in (tmp_path / "page.md").read_text()
+
+
+def test_widths_that_hold_stand_beside_what_stated_intervals_hold() -> None:
+    same = {"target": "fch4", "sites": 12, "clusters": 11, "unit": "mg m-2 d-1", "note": ""}
+    known = {"inside": 0.6, "half_width": 1.25, "inside_half_width": 0.93}
+    few = {"inside": float("nan"), "half_width": float("nan"), "inside_half_width": float("nan")}
+    rows = [
+        {"model": "trees", "what": "days", **same, **known},
+        {"model": "network", "what": "days", **same, **known},
+        {"model": "network", "what": "means", **same, **few, "note": "not calibratable: 3 of 9"},
+    ]
+    table = coverage_section(pd.DataFrame(rows), SYSTEM).table
+    assert table["of"].tolist() == ["days", "means of sites"]
+    assert table["stated interval holds"].tolist() == ["60 %", "none stated"]
+    assert table["holds 90 %"].tolist() == ["-/+ 1.25", "not calibratable: 3 of 9"]
+    assert table["tried"].tolist() == ["93 % of clusters left out", ""]

@@ -1,6 +1,6 @@
 # evaluate: held-out sites, towers, seams between tiles and, for the synthetic Earth, the hidden truth.
 # In:  predictions, products, site tables
-# Out: <results>/evaluate/{skill,protocols,site_scores,prior,responses,attribution,towers,seams}.csv, by `snakemake trends` trends.{csv,png}, for the synthetic Earth also truth.nc and truth.csv
+# Out: <results>/evaluate/{skill,protocols,site_scores,coverage,prior,responses,attribution,towers,seams}.csv, by `snakemake trends` trends.{csv,png}, for the synthetic Earth also truth.nc and truth.csv
 
 
 rule skill:
@@ -46,6 +46,7 @@ rule unseen:
     output:
         protocols="<results>/evaluate/protocols.csv",
         sites="<results>/evaluate/site_scores.csv",
+        coverage="<results>/evaluate/coverage.csv",
     log:
         "<results>/logs/evaluate/unseen.log",
     benchmark:
@@ -66,7 +67,8 @@ rule unseen:
         version=STAGE_VERSIONS["evaluate"],
     shell:
         "fluxatlas evaluate unseen --settings {params.settings:q} {params.members:q} {params.baselines:q}"
-        " --sites {input.sites:q} --output {output.protocols:q} --site-output {output.sites:q} 2> {log:q}"
+        " --sites {input.sites:q} --output {output.protocols:q} --site-output {output.sites:q}"
+        " --coverage-output {output.coverage:q} 2> {log:q}"
 
 
 if "prior" in RUN.tables:

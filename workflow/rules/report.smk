@@ -78,6 +78,7 @@ rule summary:
         budget="<results>/products/budget.csv",
         skill="<results>/evaluate/skill.csv",
         protocols="<results>/evaluate/protocols.csv",
+        coverage="<results>/evaluate/coverage.csv",
         prior="<results>/evaluate/prior.csv" if "prior" in RUN.tables else [],
         towers="<results>/evaluate/towers.csv" if RUN.tower_variables else [],
         seams="<results>/evaluate/seams.csv",
@@ -117,7 +118,7 @@ rule summary:
         version=STAGE_VERSIONS["report"],
     shell:
         "fluxatlas report summary --title {params.title:q} --system {params.system:q} --budget {input.budget:q} --skill {input.skill:q}"
-        " --about {params.about:q} --protocols {input.protocols:q} {params.prior:q}"
+        " --about {params.about:q} --protocols {input.protocols:q} --coverage {input.coverage:q} {params.prior:q}"
         " {params.towers:q} {params.regions:q} --seams {input.seams:q} {params.truth:q} {params.learning:q} {params.figures:q}"
         " --benchmarks {params.benchmarks:q} --output {output.html:q} 2> {log:q}"
 

@@ -37,6 +37,7 @@ def unseen(
     sites: Annotated[Path, typer.Option(help="Table of sites with their places.")],
     output: Output,
     site_output: Annotated[Path, typer.Option(help="CSV file to write the scores of each site to.")],
+    coverage_output: Annotated[Path, typer.Option(help="CSV file to write what intervals hold to.")],
     settings: Settings = "{}",
     reference: Annotated[str, typer.Option(help="Model that is compared with every other one.")] = "network",
 ) -> None:
@@ -46,7 +47,7 @@ def unseen(
     from .unseen import write_unseen
 
     block = read_settings(EvaluateBlock, settings)
-    table = write_unseen(output, site_output, predictions, sites, block, reference)
+    table = write_unseen(output, site_output, coverage_output, predictions, sites, block, reference)
     typer.echo(f"{output}: {table['model'].nunique()} models, {len(table)} rows", err=True)
 
 

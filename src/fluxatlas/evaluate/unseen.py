@@ -21,6 +21,7 @@ from ..config.evaluate import EvaluateBlock
 from ..errors import InputError
 from ..train.splits import blocks
 from .clusters import interval, quantile, resamples
+from .coverage import coverage_table
 from .metrics import scores
 from .scales import SCALES
 from .skill import read_predictions
@@ -129,14 +130,13 @@ def _ratio(error: Array, spread: Array) -> Array:
 def mean_of_members(predictions: pd.DataFrame) -> pd.DataFrame:
     """Days of each model, target and unseen site: the mean of the members that have not seen it.
 
-    Rows of the split ``test`` of prediction files in, ``model, target, site, time, observed, predicted, sd`` out,
-    without missing values.
+    Rows of the split ``test`` of prediction files in, ``model, target, site, time, observed, predicted, sd, low, high``
+    out, the first six without missing values.
     """
     keys = ["model", "variable", "site", "time"]
     unseen = predictions[predictions["split"] == "test"]
-    if "sd" not in unseen:
-        unseen = unseen.assign(sd=np.nan)
-    days = unseen.groupby(keys, as_index=False)[["observed", "predicted", "sd"]].mean()
+    unseen = unseen.assign(**{name: np.nan for name in ("sd", "low", "high") if name not in unseen})
+    days = unseen.groupby(keys, as_index=False)[["observed", "predicted", "sd", "low", "high"]].mean()
     return days.dropna(subset=["observed", "predicted"]).rename(columns={"variable": "target"})
 
 
@@ -251,12 +251,14 @@ def _size(s: Sites) -> dict[str, int]:
 def write_unseen(
     output: PathLike,
     site_output: PathLike,
+    coverage_output: PathLike,
     predictions: Sequence[PathLike],
     places: PathLike,
     settings: EvaluateBlock | None = None,
     reference: str = "network",
 ) -> pd.DataFrame:
-    """Write :func:`protocol_table` and :func:`site_scores` of the files ``predictions`` as CSV; return the first.
+    """Write :func:`protocol_table`, :func:`site_scores` and :func:`fluxatlas.evaluate.coverage.coverage_table` of the
+    files ``predictions`` as CSV; return the first.
 
     ``places`` is the table of sites (``site, lat, lon``); sites nearer than ``cluster_distance_km``, directly or
     through others, are one cluster, and a site that is not in the table is one of its own. Raises
@@ -270,6 +272,7 @@ def write_unseen(
     by_site = site_scores(days, cluster)
     table = protocol_table(days, by_site, settings, reference)
     files.write_text(site_output, by_site.to_csv(index=False, float_format="%.6g"))
+    files.write_text(coverage_output, coverage_table(days, cluster).to_csv(index=False, float_format="%.6g"))
     files.write_text(output, table.to_csv(index=False, float_format="%.6g"))
     return table
 

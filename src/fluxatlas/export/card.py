@@ -19,7 +19,7 @@ import pandas as pd
 from .. import files, variables
 from ..errors import InputError, counted
 from ..products.about import SYNTHETIC_NOTE, About
-from ..report.learning import emulation_section, intervals_section
+from ..report.learning import coverage_section, emulation_section, intervals_section
 from ..report.sections import Section, protocols_section
 from ..report.summary import table_lines
 from ..report.verdicts import NETWORK, called, fixed, judgement, number
@@ -284,6 +284,15 @@ def _intervals(e: Ensemble) -> tuple[Section, Facts]:
     return intervals_section(table, e.system), {}
 
 
+def _coverage(e: Ensemble) -> tuple[Section, Facts]:
+    table = e.table("evaluate", "coverage.csv")
+    if table is None:
+        return Section("Intervals at unseen places", "Not evaluated.", pd.DataFrame()), {"coverage": None}
+    mine = table[(table["model"] == "network") & (table["target"] == e.system.flux)].set_index("what")
+    widths = {str(what): None if width != width else float(width) for what, width in mine["half_width"].items()}
+    return coverage_section(table, e.system), {"coverage": widths}
+
+
 def _applicability(e: Ensemble) -> tuple[Section, Facts]:
     known = [member.applicability for member in e.members]
     layers = [one for one in known if one is not None]
@@ -348,6 +357,7 @@ SECTIONS: tuple[Callable[[Ensemble], tuple[Section, Facts]], ...] = (
     _skill,
     _quartiles,
     _intervals,
+    _coverage,
     _applicability,
     _inputs,
     _origin,

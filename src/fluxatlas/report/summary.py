@@ -18,7 +18,7 @@ from ..paths import REPOSITORY
 from ..products.about import SYNTHETIC_NOTE, About
 from ..systems import System
 from .catalogue import FIGURES
-from .learning import emulation_section, intervals_section
+from .learning import coverage_section, emulation_section, intervals_section
 from .regions import regions_section
 from .sections import (
     Section,
@@ -54,6 +54,7 @@ def write_summary(
     budget: PathLike | None = None,
     skill: PathLike | None = None,
     protocols: PathLike | None = None,
+    coverage: PathLike | None = None,
     prior: PathLike | None = None,
     truth: PathLike | None = None,
     towers: PathLike | None = None,
@@ -75,6 +76,7 @@ def write_summary(
         (budget, budget_section),
         (region_months, regions_section),
         (protocols, protocols_section),
+        (coverage, coverage_section),
         (skill, partial(skill_section, synthetic=truth is not None)),
         (prior, prior_section),
         (truth, truth_section),

@@ -1,0 +1,58 @@
+"""Intervals of members elsewhere, as wide as those that would have held at the sites that were held out in training."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ..train.member import Member
+from ..train.splits import blocks
+from .coverage import coverage_table
+from .skill import read_predictions
+from .unseen import mean_of_members
+
+
+def held_out(paths: Sequence[Path], members: Sequence[Member], distance_km: float) -> pd.DataFrame | None:
+    """Rows of days of :func:`~fluxatlas.evaluate.coverage.coverage_table` for the network, at the sites that each of
+    ``members`` did not see; None where that is not known.
+
+    ``paths`` are their files; their predictions are in the folder ``predictions`` beside the folder of these, as
+    ``train`` leaves them. Sites nearer than ``distance_km`` are one cluster.
+    """
+    files = [path.parent.parent / "predictions" / f"{path.stem}.parquet" for path in paths]
+    places = {str(site): (lat, lon) for member in members for site, lat, lon in member.meta.get("sites", [])}
+    if not places or not all(path.is_file() for path in files):
+        return None
+    lat, lon = np.array([*places.values()]).T
+    number = pd.Series(blocks(lat, lon, distance_km), index=list(places))
+    days = mean_of_members(read_predictions(files))
+    table = coverage_table(days[(days["model"] == "network") & days["site"].isin(number.index)], number)
+    return table[table["what"] == "days"] if len(table) else None
+
+
+def with_intervals(
+    tables: Sequence[pd.DataFrame], paths: Sequence[Path], members: Sequence[Member], distance_km: float
+) -> list[pd.DataFrame]:
+    """``tables`` of predictions with ``low`` and ``high`` of 90 % of the days of a place that nobody has measured.
+
+    They are as wide as the sites that were held out in training ask for (:func:`held_out`); where that is not known,
+    or the clusters are too few, they stay NaN and the screen says so.
+    """
+    known = held_out(paths, members, distance_km)
+    if known is None:
+        print(
+            "no 90 % intervals of days: the members have no predictions of sites held out beside them", file=sys.stderr
+        )
+        return list(tables)
+    for row in known[known["note"] != ""].itertuples():
+        print(f"no 90 % interval of days of {row.target}: {row.note}", file=sys.stderr)
+    half = known.set_index("target")["half_width"]
+    widths = [table["variable"].map(half).astype(float) for table in tables]
+    return [
+        table.assign(low=table["predicted"] - width, high=table["predicted"] + width)
+        for table, width in zip(tables, widths, strict=True)
+    ]

@@ -20,7 +20,7 @@ from .config.evaluate import EvaluateBlock
 from .config.report import ReportBlock
 from .config.sites import QcRules, SiteEntry, SitesBlock
 from .errors import FluxAtlasError, InputError, MemberMismatchError, counted, nearest
-from .evaluate.held_out import with_intervals
+from .evaluate.held_out import half_widths, with_intervals
 from .evaluate.unseen import write_unseen
 from .evaluate.words import words
 from .files import read_parquet, read_table, write_parquet
@@ -92,7 +92,8 @@ def run(wish: Wish, settings: EvaluateBlock | None = None) -> str:
                 where=", ".join(map(str, wish.files)),
                 hint="`fluxatlas inspect FILE` says what its columns become; docs/sites.md has those of each layout",
             )
-        tables = with_intervals(tables, member_paths(wish.members), members, block.cluster_distance_km)
+        half = half_widths(member_paths(wish.members), members, block.cluster_distance_km)
+        tables = with_intervals(tables, half)
         write_table([*tables, *process_model(data, system)], made / "predictions.parquet")
         shutil.copy(work / "sites_attributes.csv", made / "sites.csv")
         found = write_unseen(

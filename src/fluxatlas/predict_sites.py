@@ -8,7 +8,7 @@ from __future__ import annotations
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,8 @@ from .config.evaluate import EvaluateBlock
 from .config.report import ReportBlock
 from .constants import NORMAL_90
 from .errors import InputError, counted
-from .evaluate_sites import Wish, build_table, check_output, entries, load_members, site_data
+from .evaluate.held_out import half_widths
+from .evaluate_sites import Wish, build_table, check_output, entries, load_members, member_paths, site_data
 from .files import read_table
 from .infer.statistics import uncertainty
 from .style import COLORS, FAINT, INK, WIDTH, house_style, save, unit
@@ -43,12 +44,14 @@ def run(wish: Wish) -> pd.DataFrame:
     """
     check_output(wish.output)
     members = load_members(wish.members)
+    near_km = EvaluateBlock().cluster_distance_km
     _say_of_the_band(members)
+    half = half_widths(member_paths(wish.members), members, near_km)
     with tempfile.TemporaryDirectory() as temporary:
         work, made = Path(temporary), Path(temporary) / "made"
         made.mkdir()
         build_table(entries(wish, work), members[0].system, work / "sites")
-        data = site_data(wish, members[0], work, EvaluateBlock().cluster_distance_km, unobserved=True)
+        data = site_data(wish, members[0], work, near_km, unobserved=True)
         places = read_table(work / "sites_attributes.csv").set_index("site")
         _refuse_others(wish.output, data.sets)
         rows = []
@@ -61,7 +64,7 @@ def run(wish: Wish) -> pd.DataFrame:
                 rows.append({"site": site, **places.loc[site], **verdicts.loc[site], "days": len(series)})
         table = pd.DataFrame(rows)
         table.to_csv(made / "sites.csv", index=False, float_format="%.6g")
-        _units(members[0].system).to_csv(made / "units.csv", index=False)
+        _units(members[0].system, half).to_csv(made / "units.csv", index=False, float_format="%.6g")
         wish.output.mkdir(parents=True, exist_ok=True)
         for path in sorted(made.iterdir()):
             shutil.move(path, wish.output / path.name)
@@ -100,11 +103,13 @@ def _say_of_gaps(site: str, data: SequenceSet) -> None:
         print(text, file=sys.stderr, flush=True)
 
 
-def _units(system: System) -> pd.DataFrame:
-    """Unit and name of every column of a series."""
+def _units(system: System, half: Mapping[str, float]) -> pd.DataFrame:
+    """Unit and name of every column of a series, and the distance from it that holds 90 % of the days of sites that
+    were held out in training (``half``)."""
     drivers = (*system.forcing, *system.slow_drivers)
     rows = [variables.get(name) for name in dict.fromkeys((*system.outputs, *drivers))]
-    return pd.DataFrame([{"variable": row.name, "units": row.units, "long_name": row.long_name} for row in rows])
+    table = pd.DataFrame([{"variable": row.name, "units": row.units, "long_name": row.long_name} for row in rows])
+    return table.assign(half_width_90=table["variable"].map(half).astype(float))
 
 
 def judge(members: Sequence[Member], data: SequenceSet) -> pd.DataFrame:

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from fluxatlas.evaluate.coverage import Ranked, clusters_needed, conformal, coverage_table
-from fluxatlas.evaluate.held_out import with_intervals
+from fluxatlas.evaluate.held_out import half_widths, with_intervals
 
 
 @pytest.mark.parametrize(("level", "clusters"), [(0.8, 4), (0.9, 9), (0.95, 19)])
@@ -109,7 +109,7 @@ def _members(folder: Path, clusters: int) -> tuple[list[Path], list[SimpleNamesp
 def test_members_elsewhere_have_the_width_of_the_sites_they_did_not_see(tmp_path, capsys) -> None:
     paths, members = _members(tmp_path, 24)
     new = pd.DataFrame({"variable": ["nee", "gpp"], "predicted": [1.0, 2.0]})
-    (table,) = with_intervals([new], paths, members, 100.0)
+    (table,) = with_intervals([new], half_widths(paths, members, 100.0))
     days, cluster = _days(24, np.nan, np.nan)
     half = conformal(days["observed"].abs().to_numpy(), days["site"].map(cluster).to_numpy())
     assert half == pytest.approx(1.75, abs=0.15)
@@ -119,9 +119,7 @@ def test_members_elsewhere_have_the_width_of_the_sites_they_did_not_see(tmp_path
 
 def test_what_is_not_known_of_members_is_said(tmp_path, capsys) -> None:
     paths, members = _members(tmp_path, 6)
-    new = pd.DataFrame({"variable": ["nee"], "predicted": [1.0], "low": [np.nan], "high": [np.nan]})
-    (table,) = with_intervals([new], paths, members, 100.0)
-    assert table["low"].isna().all()
+    assert half_widths(paths, members, 100.0) == {}
     assert "no 90 % interval of days of nee: not calibratable: 6 of the 9" in capsys.readouterr().err
-    assert with_intervals([new], [tmp_path / "elsewhere" / "members" / "0.pt"], members, 100.0)[0] is new
+    assert half_widths([tmp_path / "elsewhere" / "members" / "0.pt"], members, 100.0) == {}
     assert "no predictions of sites held out beside them" in capsys.readouterr().err

@@ -51,5 +51,5 @@ def test_widths_that_hold_stand_beside_what_stated_intervals_hold() -> None:
     table = coverage_section(pd.DataFrame(rows), SYSTEM).table
     assert table["of"].tolist() == ["days", "means of sites"]
     assert table["stated interval holds"].tolist() == ["60 %", "none stated"]
-    assert table["holds 90 %"].tolist() == ["-/+ 1.25", "not calibratable: 3 of 9"]
-    assert table["tried"].tolist() == ["93 % of clusters left out", ""]
+    assert table["half width for 90 %"].tolist() == ["-/+ 1.25", "not calibratable: 3 of 9"]
+    assert table["holds of clusters left out"].tolist() == ["93 %", ""]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -34,23 +34,26 @@ def held_out(paths: Sequence[Path], members: Sequence[Member], distance_km: floa
     return table[table["what"] == "days"] if len(table) else None
 
 
-def with_intervals(
-    tables: Sequence[pd.DataFrame], paths: Sequence[Path], members: Sequence[Member], distance_km: float
-) -> list[pd.DataFrame]:
-    """``tables`` of predictions with ``low`` and ``high`` of 90 % of the days of a place that nobody has measured.
+def half_widths(paths: Sequence[Path], members: Sequence[Member], distance_km: float) -> dict[str, float]:
+    """Distance by target, in its unit, within which 90 % of the days of the sites held out in training lie.
 
-    They are as wide as the sites that were held out in training ask for (:func:`held_out`); where that is not known,
-    or the clusters are too few, they stay NaN and the screen says so.
+    The targets of :func:`held_out`; one with too few clusters is left out, and the screen says so.
     """
     known = held_out(paths, members, distance_km)
     if known is None:
-        print(
-            "no 90 % intervals of days: the members have no predictions of sites held out beside them", file=sys.stderr
-        )
-        return list(tables)
+        text = "no 90 % intervals of days: the members have no predictions of sites held out beside them"
+        print(text, file=sys.stderr)
+        return {}
     for row in known[known["note"] != ""].itertuples():
         print(f"no 90 % interval of days of {row.target}: {row.note}", file=sys.stderr)
-    half = known.set_index("target")["half_width"]
+    return {
+        str(target): width for target, width in zip(known["target"], known["half_width"], strict=True) if width == width
+    }
+
+
+def with_intervals(tables: Sequence[pd.DataFrame], half: Mapping[str, float]) -> list[pd.DataFrame]:
+    """``tables`` of predictions with ``low`` and ``high`` of 90 % of the days of a place that nobody has measured:
+    ``half`` (:func:`half_widths`) from the prediction, NaN for variables that it lacks."""
     widths = [table["variable"].map(half).astype(float) for table in tables]
     return [
         table.assign(low=table["predicted"] - width, high=table["predicted"] + width)

@@ -64,26 +64,24 @@ def coverage_section(table: pd.DataFrame, system: System) -> Section:
     rows = []
     for target in dict.fromkeys([system.flux, *table["target"]]):
         for row in table[table["target"] == target].itertuples():
-            widened = (
-                f"{percent(row.inside_half_width)} of clusters left out" if row.half_width == row.half_width else ""
-            )
+            widened = percent(row.inside_half_width) if row.half_width == row.half_width else ""
             rows.append(
                 {
                     "target": called(str(target), system),
                     "of": "days" if row.what == "days" else "means of sites",
                     "sites (clusters)": f"{row.sites} ({row.clusters})",
                     "stated interval holds": percent(row.inside) if row.inside == row.inside else "none stated",
-                    "holds 90 %": f"-/+ {number(row.half_width)}"
+                    "half width for 90 %": f"-/+ {number(row.half_width)}"
                     if row.half_width == row.half_width
                     else str(row.note),
-                    "tried": widened,
+                    "holds of clusters left out": widened,
                     "unit": "m3 m-3" if row.unit == "1" else row.unit,
                 }
             )
     note = (
         "What sites that the network has not seen say about its intervals, every cluster of sites the same. One "
-        "made of what a model knows of itself leaves out what it does not know; the one of the column 'holds 90 %' "
-        "would have held at the sites left out (conformal prediction by cluster) and is the one to quote for a place "
-        "that nobody has measured. It needs nine clusters."
+        "made of what a model knows of itself leaves out what it does not know; the one with the half width "
+        "for 90 % would have held at the sites left out (conformal prediction by cluster) and is "
+        "the one to quote for a place that nobody has measured. It needs nine clusters."
     )
     return Section("How wide must an interval be at a place that nobody has measured?", note, pd.DataFrame(rows))

@@ -152,6 +152,12 @@ def benchmark(run: Run) -> tuple[int, float]:
     return jobs, (jobs * cost.seconds_per_job + wider * days * cost.seconds_per_unit) / 3600
 
 
+def comparison_jobs(run: Run) -> int:
+    """Jobs of `snakemake comparison` beside what it shares with the run: pairs, triples and the page."""
+    pairs, triples = (len(run.compared(what, refuse=False)) for what in ("pairs", "triples"))
+    return pairs + triples + 1 if pairs else 0
+
+
 def _inference_memory(run: Run) -> float:
     """Predicted peak memory [MB] of the largest tile-year; the same number that inference checks before it starts."""
     from .infer.memory import of_tile
@@ -249,6 +255,8 @@ def table(run: Run, cores: int) -> str:
     lines += ["", f"about {_duration(hours)} on {cores} cores like those of resources/calibration.csv"]
     jobs, hours = benchmark(run)
     lines.append(f"`snakemake benchmark` (not part of the run): {jobs:,} jobs more, {hours:.2f} core-hours")
+    if jobs := comparison_jobs(run):
+        lines.append(f"`snakemake comparison` (not part of the run): {jobs:,} jobs more")
     jobs, core_hours = twins(run)
     if jobs:
         lines.append(f"`snakemake twin` (not part of the run): {jobs:,} jobs, at most {core_hours:.2f} core-hours")

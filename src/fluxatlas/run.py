@@ -235,6 +235,25 @@ class Run(RunInputs):
         """One gridded constraint as JSON for ``--settings``."""
         return json.dumps(self.config.constraints.sets[name].model_dump(mode="json"), sort_keys=True)
 
+    # --- gridded products beside ours ------------------------------------------------------------------------------
+
+    def compared(self, what: str, refuse: bool = True) -> list[str]:
+        """Tables of `snakemake comparison`: of ``pairs``, or of ``triples`` of products.
+
+        Raises :class:`ConfigError` where nothing is to be compared, if ``refuse``.
+        """
+        found = [(name, "+".join(sets)) for name, *sets in getattr(self.config.comparison, what)]
+        if refuse and not found:
+            hint = "name sets of constraints.sets in comparison.against (docs/comparison.md)"
+            raise ConfigError("no gridded products are named to compare with", hint=hint)
+        return [self.paths("evaluate", "comparison", name, f"{sets}.csv") for name, sets in found]
+
+    @property
+    def comparison_figures(self) -> list[str]:
+        """Figures of the page of `snakemake comparison`."""
+        names, kinds = self.config.comparison.against, ("profile", "map", "series")
+        return [self.paths("report", "comparison", f"{name}_{kind}.png") for name in names for kind in kinds]
+
     # --- sums of regions ------------------------------------------------------------------------------------------
 
     @property

@@ -69,7 +69,11 @@ def test_yaml_blocks_are_read_by_what_reads_them(text: str) -> None:
         assert load(data if whole else base | data)
 
 
-REFUSED = {"snakemake trends": "the period has 2 years, a trend and its factors need 6"}
+REFUSED = {
+    "snakemake trends": "the period has 2 years, a trend and its factors need 6",
+    "snakemake comparison": "no gridded products are named to compare with",
+    "snakemake --configfile my.yaml --cores 2 comparison": "no gridded products are named to compare with",
+}
 """Commands that the embedded default is too small for, and what it answers."""
 
 

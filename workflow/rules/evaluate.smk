@@ -1,6 +1,8 @@
 # evaluate: held-out sites, towers, seams between tiles and, for the synthetic Earth, the hidden truth.
-# In:  predictions, products, site tables
-# Out: <results>/evaluate/{skill,protocols,site_scores,coverage,prior,responses,attribution,towers,seams}.csv, by `snakemake trends` trends.{csv,png}, for the synthetic Earth also truth.nc and truth.csv
+# In:  predictions, products, site tables, gridded products of others
+# Out: <results>/evaluate/{skill,protocols,site_scores,coverage,prior,responses,attribution,towers,seams}.csv, by `snakemake trends` trends.{csv,png}, by `snakemake comparison` comparison/ and <results>/report/comparison.html, for the synthetic Earth also truth.nc and truth.csv
+
+SETS = "|".join(RUN.constraints) or "none"
 
 
 rule skill:
@@ -163,6 +165,100 @@ rule trends:  # only where asked for: `snakemake trends`
         "fluxatlas evaluate trends --settings {params.settings:q} --system {params.system:q} {params.grid:q}"
         " {params.members:q} {params.attributes:q} {params.forcing:q} {params.series:q}"
         " --output {output.table:q} --figure {output.figure:q} 2> {log:q}"
+
+
+rule compare:  # this rule and the next two only where asked for: `snakemake comparison`
+    input:
+        daily=expand(
+            "<results>/products/daily/{variable}_{year}.nc",
+            year=YEARS,
+            allow_missing=True,
+        ),
+        against="<results>/ingest/constraints/{name}.nc",
+    output:
+        maps="<results>/evaluate/comparison/{variable}/{name}.nc",
+        table="<results>/evaluate/comparison/{variable}/{name}.csv",
+        series="<results>/evaluate/comparison/{variable}/{name}.series.csv",
+    log:
+        "<results>/logs/evaluate/comparison_{variable}_{name}.log",
+    benchmark:
+        "<results>/benchmarks/evaluate/comparison_{variable}_{name}.tsv"
+    wildcard_constraints:
+        name=SETS,
+    conda:
+        "../envs/fluxatlas.yaml"
+    resources:
+        mem_mb=memory(3000),
+        runtime=minutes(120),
+    params:
+        settings=settings("compare"),
+        daily=each("--daily", RUN.paths.daily(), year=YEARS),
+        version=STAGE_VERSIONS["evaluate"],
+    shell:
+        "fluxatlas evaluate comparison --settings {params.settings:q} --variable {wildcards.variable:q} {params.daily:q}"
+        " --against {wildcards.name:q}={input.against:q} --maps {output.maps:q} --output {output.table:q}"
+        " --series {output.series:q} 2> {log:q}"
+
+
+rule collocate:
+    input:
+        daily=expand(
+            "<results>/products/daily/{variable}_{year}.nc",
+            year=YEARS,
+            allow_missing=True,
+        ),
+        first="<results>/ingest/constraints/{first}.nc",
+        second="<results>/ingest/constraints/{second}.nc",
+    output:
+        maps="<results>/evaluate/comparison/{variable}/{first}+{second}.nc",
+        table="<results>/evaluate/comparison/{variable}/{first}+{second}.csv",
+    log:
+        "<results>/logs/evaluate/collocation_{variable}_{first}+{second}.log",
+    benchmark:
+        "<results>/benchmarks/evaluate/collocation_{variable}_{first}+{second}.tsv"
+    wildcard_constraints:
+        first=SETS,
+        second=SETS,
+    conda:
+        "../envs/fluxatlas.yaml"
+    resources:
+        mem_mb=memory(4000),
+        runtime=minutes(240),
+    params:
+        settings=settings("collocate"),
+        daily=each("--daily", RUN.paths.daily(), year=YEARS),
+        version=STAGE_VERSIONS["evaluate"],
+    shell:
+        "fluxatlas evaluate collocation --settings {params.settings:q} --variable {wildcards.variable:q} {params.daily:q}"
+        " --against {wildcards.first:q}={input.first:q} --against {wildcards.second:q}={input.second:q}"
+        " --maps {output.maps:q} --output {output.table:q} 2> {log:q}"
+
+
+rule comparison:
+    input:
+        pairs=lambda wc: RUN.compared("pairs"),
+        triples=RUN.compared("triples", refuse=False),
+    output:
+        page="<results>/report/comparison.html",
+        figures=RUN.comparison_figures,
+    log:
+        "<results>/logs/report/comparison.log",
+    benchmark:
+        "<results>/benchmarks/report/comparison.tsv"
+    conda:
+        "../envs/fluxatlas.yaml"
+    resources:
+        mem_mb=memory(2000),
+        runtime=minutes(30),
+    params:
+        title=RUN.about.title(f"{RUN.system.title} beside gridded products"),
+        pairs=lambda wc, input: repeat("--pair", input.pairs),
+        triples=lambda wc, input: repeat("--triple", input.triples),
+        splits=RUN.paths("experiments", "scores.csv"),
+        version=STAGE_VERSIONS["report"],
+    shell:
+        "fluxatlas report comparison --title {params.title:q} {params.pairs:q} {params.triples:q}"
+        " --splits {params.splits:q} --output {output.page:q} 2> {log:q}"
 
 
 if RUN.tower_variables:

@@ -12,6 +12,7 @@ from ..config.constraints import Constraint, constraint_inputs
 from ..config.sites import SiteEntry
 from ..drivers import AnnualSeries
 from ..errors import InputError, counted
+from ..evaluate.gridded import unfit
 from ..gases import year_spans
 from ..ingest.atmosphere import annual_series, read_series, write_series
 from ..ingest.constraints.build import kind_of
@@ -44,6 +45,9 @@ def look(run: Run, findings: Findings) -> None:
                 findings.unseen.append(f"constraint {name}, which the synthetic Earth makes")
                 continue
             _constraint(name, constraint, findings)
+    for variable, name in run.config.comparison.pairs:
+        with findings.trying(f"comparison.against.{variable}"):
+            _compared(run, variable, name)
     if run.regional in run.config.constraints.sets:
         with findings.trying("regional"):
             _regional(run, findings)
@@ -171,6 +175,14 @@ def _regional(run: Run, findings: Findings) -> None:
     content = Inversion(files[:1], found.kind, wish).attrs()
     refuse_misfit(block.preset, content, list(block.corrections), set(block.without), files[0])
     findings.seen.append("what sums of regions are held to (preset, corrections, what the inversions contain)")
+
+
+def _compared(run: Run, variable: str, name: str) -> None:
+    """Whether the kind of the first file of the set ``name`` has something to compare ``variable`` with."""
+    constraint = run.config.constraints.sets[name]
+    files = [path for path in constraint_inputs(constraint) if Path(path).is_file()]
+    if files and (what := unfit(variable, name, kind_of(constraint, Path(files[0])).kind)):
+        raise InputError(what, where=files[0], hint="name another set, or take it out of comparison.against")
 
 
 def _constraint(name: str, constraint: Constraint, findings: Findings) -> None:

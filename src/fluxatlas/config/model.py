@@ -14,6 +14,7 @@ from ..yaml_text import read_keys
 from . import leaves
 from .atmosphere import AtmosphereBlock
 from .base import Block, problems
+from .comparison import ComparisonBlock
 from .constraints import ConstraintsBlock
 from .evaluate import EvaluateBlock
 from .experiments import ExperimentsBlock
@@ -38,7 +39,7 @@ _JOBS_OF_THE_SYSTEM = (
 
 _HANDED = (
     "forcing", "static", "regions", "regional", "synthetic_earth", "synthesize", "train", "infer", "products",
-    "evaluate", "report", "sites", "experiments",
+    "evaluate", "comparison", "report", "sites", "experiments",
 )  # fmt: skip
 """Blocks whose leaves jobs are handed as JSON; those of the others are paths, wildcards and options of their own.
 A job that reads two of them is handed the first one whole, and leaves of the other as options."""
@@ -83,6 +84,8 @@ class Config(Block):
     """What is made from the tiles."""
     evaluate: EvaluateBlock = Field(default_factory=EvaluateBlock)
     """Comparison with sites, towers and, for the synthetic Earth, the truth."""
+    comparison: ComparisonBlock = Field(default_factory=ComparisonBlock)
+    """Gridded products beside the product; none by default."""
     experiments: ExperimentsBlock = Field(default_factory=ExperimentsBlock)
     """The grid of experiments on models and transfers that `snakemake benchmark` runs."""
     report: ReportBlock = Field(default_factory=ReportBlock)

@@ -12,6 +12,7 @@ from .. import variables
 from ..errors import ConfigError, nearest
 from ..paths import RESOURCES
 from ..yaml_text import read_keys
+from .comparison import wrong_comparison
 from .experiments import split_model
 from .forcing import ForcingBlock, RainPattern
 from .regional import wrong_regional
@@ -51,6 +52,7 @@ def wrong_names(config: Config, system: System) -> list[str]:
         *_models(config, system),
         *_strategy(config),
         *wrong_regional(config, system),
+        *wrong_comparison(config, system),
         *_unknown("train.head", filter(None, [config.train.head]), system.heads, "head"),
         *_unknown("train.options", config.train.options, system.options, "option of the network"),
         *(

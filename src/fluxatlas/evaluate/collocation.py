@@ -59,7 +59,7 @@ def collocate(values: Array, blocks: Blocks, fewest: int) -> Collocation:
     centred = np.where(known, values - means[:, None], 0.0)
     parts = [known.astype(np.float64), *centred, *(centred[i] * centred[j] for i, j in _PRODUCTS)]
     sums = np.stack([blocks.sums(part) for part in parts])
-    drawn = np.einsum("db,kbc->kdc", blocks.weights, sums)
+    drawn = np.matmul(blocks.weights, sums)
     flag, found = estimate(drawn, fewest)
     once = {name: each[0] for name, each in found.items()}
     again = {name: each[1:] for name, each in found.items()}

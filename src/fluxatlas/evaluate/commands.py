@@ -225,6 +225,73 @@ def towers(
         typer.echo(f"{row.variable}: {row.n} days, r = {row.r:.2f}, bias = {row.bias:+.3g} {row.unit}", err=True)
 
 
+Daily = Annotated[list[Path], typer.Option(help="Daily file <variable>_<year>.nc; repeat for all years.")]
+Against = Annotated[list[str], typer.Option(help="Product as name=FILE, what ingest constraint made; repeat.")]
+Variable = Annotated[str, typer.Option(help="The variable of the product that is compared.")]
+Maps = Annotated[Path, typer.Option(help="NetCDF file to write maps to.")]
+
+
+@app.command()
+def comparison(
+    daily: Daily,
+    against: Annotated[str, typer.Option(help="Product as name=FILE, what ingest constraint made.")],
+    variable: Variable,
+    maps: Maps,
+    output: Output,
+    series: Annotated[Path, typer.Option(help="CSV file to write means of the domain by time to.")],
+    settings: Annotated[str, typer.Option(help="The block 'comparison' of the configuration as JSON.")] = "{}",
+) -> None:
+    """The product beside a gridded product: scores by band of latitude, maps of cells, means of the domain."""
+    from ..config.comparison import ComparisonBlock
+    from ..config.settings import read_settings
+    from .comparison import compare, matched, named, write_maps, write_table
+
+    block, others = read_settings(ComparisonBlock, settings), named([against])
+    both = matched(daily, variable, others, block)
+    data, table, means = compare(both, block)
+    write_maps(maps, data, both, block, [*daily, *others.values()])
+    write_table(output, table)
+    write_table(series, means)
+    for row in table[table["extent"] == "all"].itertuples():
+        typer.echo(
+            f"{variable} beside {row.against} ({row.kind}): {row.cells} cells, {row.times} {row.step}s,"
+            f" r = {row.r:.2f}, bias = {row.bias:+.3g}, ubRMSE = {row.ubrmse:.3g} {row.unit}",
+            err=True,
+        )
+
+
+@app.command()
+def collocation(
+    daily: Daily,
+    against: Against,
+    variable: Variable,
+    maps: Maps,
+    output: Output,
+    settings: Annotated[str, typer.Option(help="The block 'comparison' of the configuration as JSON.")] = "{}",
+) -> None:
+    """Triple collocation of the product and two gridded products: errors without a truth."""
+    from ..config.comparison import ComparisonBlock
+    from ..config.settings import read_settings
+    from ..errors import InputError
+    from .comparison import matched, named, triple, write_maps, write_table
+
+    block, others = read_settings(ComparisonBlock, settings), named(against)
+    if len(others) != 2:
+        hint = "give --against twice, with two products of different names"
+        raise InputError(f"triple collocation needs two products beside ours, and there is {len(others)}", hint=hint)
+    three = matched(daily, variable, others, block)
+    data, table = triple(three, block)
+    write_maps(maps, data, three, block, [*daily, *others.values()])
+    write_table(output, table)
+    for row in table[table["extent"] == "all"].itertuples():
+        refused = f"{row.few_common_times} + {row.covariance_not_positive} + {row.negative_error_variance}"
+        typer.echo(
+            f"{row.product} ({row.kind}): error {row.error_sd:.3g} {row.unit}, r = {row.r_truth:.2f}, medians"
+            f" of {row.estimated} cells; refused (few times, covariance, variance): {refused}",
+            err=True,
+        )
+
+
 @app.command()
 def seams(flux: Flux, attributes: Attributes, output: Output, system: SystemName) -> None:
     """Steps across the edges of tiles compared with steps inside."""

@@ -121,6 +121,21 @@ def summary(
 
 
 @app.command()
+def comparison(
+    output: Annotated[Path, typer.Option(help="HTML page to write; its figures go into a folder of its name.")],
+    pair: Annotated[list[Path], typer.Option(help="Scores <name>.csv of evaluate comparison; repeat.")],
+    triple: Annotated[list[Path] | None, typer.Option(help="Table of evaluate collocation; repeat.")] = None,
+    splits: Annotated[Path | None, typer.Option(help="Table of snakemake benchmark; none where it is absent.")] = None,
+    title: Annotated[str, typer.Option(help="Heading of the page.")] = "Beside gridded products",
+) -> None:
+    """The page of the product beside gridded products: figures, scores, triple collocation, splits."""
+    from .comparison import write_page
+
+    write_page(output, title, pair, triple or [], splits)
+    typer.echo(str(output), err=True)
+
+
+@app.command()
 def page(
     output: Annotated[Path, typer.Option(help="HTML page to write.")],
     settings: Annotated[str, typer.Option(help="The whole configuration of the run as JSON.")],

@@ -92,9 +92,9 @@ def write_summary(
     opening = _opening(about, system, _read(budget) if budget else None, _read(protocols) if protocols else None)
     page, folder = Path(output), Path(output).parent
     links = [(Path(path).stem, Path(os.path.relpath(path, folder)).as_posix()) for path in figures]
-    embedded = [(Path(path).stem, _embedded(path)) for path in figures]
+    embedded = [(Path(path).stem, embedded_figure(path)) for path in figures]
     title = about.title(title or system.title)
-    files.write_text(page, _html(title, opening, sections, embedded))
+    files.write_text(page, page_html(title, opening, sections, embedded))
     files.write_text(page.with_suffix(".md"), _markdown(title, opening, sections, links))
 
 
@@ -111,7 +111,7 @@ def _opening(about: About, system: System, budget: pd.DataFrame | None, protocol
     return [*parts, ("Made of", list(about.inputs))] if about.inputs else parts
 
 
-def _embedded(path: PathLike) -> str:
+def embedded_figure(path: PathLike) -> str:
     """The PNG as a data address."""
     if not Path(path).is_file():
         raise InputError("file not found", where=str(path), hint="draw it with `fluxatlas report figure`")
@@ -124,7 +124,8 @@ def _read(path: PathLike) -> pd.DataFrame:
     return files.read_table(path)
 
 
-def _html(title: str, opening: Opening, sections: Sequence[Section], figures: Sequence[tuple[str, str]]) -> str:
+def page_html(title: str, opening: Opening, sections: Sequence[Section], figures: Sequence[tuple[str, str]]) -> str:
+    """A page that can be sent alone: opening lines, a table for each section, figures as data addresses."""
     parts = [
         "<!doctype html>",
         f'<html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title>',

@@ -77,6 +77,31 @@ class CellMean:
         enough = share >= max(self.minimum_share - 1e-9, 1e-9)
         return np.where(enough, total / np.where(enough, share, 1.0), np.nan).astype(np.float32)
 
+    def days(self, values: Array, band: slice) -> npt.NDArray[np.float32]:
+        """Means (time, row, lon) in the rows ``band`` of the target of ``values`` (time, lat, lon).
+
+        ``values`` has the rows :meth:`needed` of the source alone.
+        """
+        rows = self._rows[band, self.needed(band)]
+        known = np.isfinite(values)
+        share, total = (
+            rows @ np.moveaxis(self._across(each), 0, 1).reshape(values.shape[1], -1)
+            for each in (known.astype(np.float64), np.where(known, values, 0.0))
+        )
+        enough = share >= max(self.minimum_share - 1e-9, 1e-9)
+        found = np.where(enough, total / np.where(enough, share, 1.0), np.nan).astype(np.float32)
+        return np.moveaxis(found.reshape(found.shape[0], len(values), -1), 1, 0)
+
+    def _across(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Sums (time, lat, target lon) along the rows of the source."""
+        flat = values.reshape(-1, values.shape[-1]) @ self._columns.T
+        return np.asarray(flat).reshape(*values.shape[:2], -1)
+
+    def needed(self, band: slice) -> slice:
+        """The rows of the source that the rows ``band`` of the target lie in."""
+        used = np.flatnonzero(np.diff(self._rows[band].tocsc().indptr))
+        return slice(int(used[0]), int(used[-1]) + 1) if used.size else slice(0, 0)
+
 
 def _matrix(weights: AxisWeights, size: int) -> Any:
     """The shares of an axis as a sparse matrix (target, source); rows that are not covered are empty."""

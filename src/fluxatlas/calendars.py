@@ -15,7 +15,6 @@ import numpy as np
 import numpy.typing as npt
 
 Times = npt.NDArray[np.datetime64]
-Integers = npt.NDArray[np.int64]
 
 STANDARD = ("standard", "gregorian", "proleptic_gregorian")
 ALIASES = {"365_day": "noleap", "366_day": "all_leap"}

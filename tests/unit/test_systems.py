@@ -37,6 +37,10 @@ def test_stages_know_no_system_by_name() -> None:
         if WORDS.search(line)
     ]
     assert not found, found
+    named = re.compile(rf"(?<!docs/)\b({'|'.join(SYSTEMS)})\b")
+    rules = [REPOSITORY / "Snakefile", *sorted((REPOSITORY / "workflow").rglob("*.smk"))]
+    stages = [file for file in source.rglob("*.py") if file.relative_to(source).parts[0] not in ("systems", "config")]
+    assert not [str(file) for file in (*rules, *stages) if named.search(file.read_text(encoding="utf-8"))]
     config = sum(len(WORDS.findall(file.read_text(encoding="utf-8"))) for file in (source / "config").rglob("*.py"))
     assert config <= 10  # documented examples; a branch on a system would add to them
 

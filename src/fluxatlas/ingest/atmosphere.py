@@ -98,11 +98,6 @@ def read_series(path: str | Path, gap: int = 0) -> Series:
     return _read(str(source), source.stat().st_mtime_ns, gap)
 
 
-def read_cells(path: str | Path) -> tuple[str, pd.DataFrame]:
-    """Gas and table of a file, every cell as it stands there (text); raises as :func:`read_series`, values apart."""
-    return _cells(Path(path))[:2]
-
-
 def _cells(path: Path) -> tuple[str, pd.DataFrame, str]:
     """Gas, table and header of a file."""
     text = text_of(path)

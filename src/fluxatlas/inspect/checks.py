@@ -20,11 +20,9 @@ from .report import Report, VariableSummary
 
 FloatArray = npt.NDArray[np.float64]
 
-CODES = (-9999.0, -6999.0, -99999.0, -9999.9, -999.0, -999.9, -99.0, -9.99, 1e20, -1e20, 9.96921e36, 32767.0, -32768.0)
-"""Numbers that often mean 'missing'; those within the possible values of a variable count only if they stand apart."""
-REPEATS = 5
-"""An impossible value that recurs exactly this often is a scaled missing code."""
 RULES = QcRules()
+CODES = (*RULES.missing_codes, -9999.9, -999.0, -999.9, -99.0, -9.99, 1e20, -1e20, 9.96921e36, 32767.0, -32768.0)
+"""Numbers that often mean 'missing'; those within the possible values of a variable count only if they stand apart."""
 MAYBE_ZERO = ("pr", "rsds", "snw", "snd", "mrro", "evspsbl", "swc", "cropFrac", "wetlandFrac")
 """Variables that may rightly be zero for long (by the start of the name)."""
 
@@ -144,7 +142,7 @@ def _scaled(column: Column, values: FloatArray) -> list[float]:
         low, high = column.valid
         canonical = values * column.factor + column.offset
         far = (canonical < 2 * low - high) | (canonical > 2 * high - low)
-    found = scaled_codes(values, far & np.isfinite(values), REPEATS)
+    found = scaled_codes(values, far & np.isfinite(values), RULES.scaled_code_repeats)
     return found if len(found) <= 3 else []
 
 

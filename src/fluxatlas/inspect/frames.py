@@ -52,12 +52,10 @@ def judge_frame(
     ordered: bool = True,
     subdaily: bool = False,
     day_steps: int = 1,
-    empty: Iterable[str] | None = None,
 ) -> pd.DataFrame:
     """Judge the columns of ``frame`` (numbers; others are listed as text) and its rows; returns it without codes.
 
-    ``specs`` by column name (missing: unit unknown); ``ordered``: rows follow each other in time at one place;
-    ``empty``: columns that count for "rows without any value" (default: all data columns).
+    ``specs`` by column name (missing: unit unknown); ``ordered``: rows follow each other in time at one place.
     """
     clean: dict[str, pd.Series] = {}
     names = [str(name) for name in frame.columns]
@@ -87,9 +85,8 @@ def judge_frame(
     if len(names) > MOST_COLUMNS:
         report.details["further_columns"] = len(names) - MOST_COLUMNS
     result = pd.DataFrame(clean, index=frame.index)
-    counted = [name for name in (empty or result.columns) if name in result]
-    if stamps is not None and counted and ordered:
-        empty_rows(report, result[counted], stamps)
+    if stamps is not None and len(result.columns) and ordered:
+        empty_rows(report, result, stamps)
     _keep_series(report, result, stamps)
     return result
 

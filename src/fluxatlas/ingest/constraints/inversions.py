@@ -290,14 +290,6 @@ def load_inversion(
     return xr.DataArray(values, coords, ("time", "lat", "lon", "member"), attrs=source.attrs(), name="net_flux")
 
 
-def global_sum(flux: xr.DataArray) -> float | None:
-    """Mean over time of the global sum [PgC yr-1], mean of the members; ``None`` where the grid is not global."""
-    totals = Totals(SourceGrid(flux.lat.values, flux.lon.values))
-    for one in flux.transpose("time", "lat", "lon", "member"):
-        totals.add(one.time.values, one.values.astype(np.float64), 1.0)
-    return totals.sum
-
-
 def _hint(size: float, text: str) -> str:
     """``text``, or that the cell area is missing where a sum is too large by about one."""
     if CELLS[0] < size < CELLS[1]:

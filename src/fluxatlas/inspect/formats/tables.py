@@ -25,8 +25,6 @@ from ..probe import Probe
 from ..report import Report, refused
 from .documentation import report_on
 
-LAT = ("lat", "latitude", "location_lat")
-LON = ("lon", "long", "longitude", "location_long")
 MOST_PLACES = 20_000
 """Positions of longer lists are not compared with the map of land."""
 CLOCKS = ("time", "date", "datetime", "timestamp", "timestamp_start", "datetime_utc", "day")
@@ -146,8 +144,8 @@ def _encoding(report: Report, probe: Probe) -> None:
 
 
 def _positions(report: Report, table: pd.DataFrame) -> None:
-    lower = {str(name).lower(): name for name in table.columns}
-    lat, lon = (next((lower[name] for name in names if name in lower), None) for names in (LAT, LON))
+    found = columns_of(table.columns)
+    lat, lon = found.get("lat"), found.get("lon")
     if lat is None or lon is None:
         return
     spots = table[[lat, lon]].apply(pd.to_numeric, errors="coerce").assign(name=table.iloc[:, 0].astype(str))
@@ -157,11 +155,10 @@ def _positions(report: Report, table: pd.DataFrame) -> None:
 
 def _site_list(probe: Probe, header: list[str]) -> Report | None:
     """A list of sites with positions, or of attributes by site: the tables that a sites entry may name."""
-    lower = {name.lower() for name in header}
+    known = set(columns_of(header))
     attributes = "site" in header and sum(name in header for name in ATTRIBUTE_COLUMNS) >= 2
-    placed = set(LAT[:2]) & lower and set(LON[::2]) & lower and len(header) <= 40
-    named = {"site", "lat", "lon"} <= set(columns_of(header))
-    if len(header) < 3 or not (attributes or placed or named):
+    placed = {"lat", "lon"} <= known and ("site" in known or len(header) <= 40)
+    if len(header) < 3 or not (attributes or placed):
         return None
     report = Report(str(probe.path), "site-list", "list of sites")
     _encoding(report, probe)

@@ -90,18 +90,22 @@ def work(run: Run) -> dict[str, tuple[int, float]]:
     wider = (config.train.hidden / 32) ** 0.93  # measured between 32 and 64 hidden units
     inferred, trained = (wider * cost for cost in cell_costs(config.train.cell, config.train.window_days))
     spun = len(config.period.spinup_sequence)
-    made = forcing_years + 4 + bool(run.synthetic_inversions) if run.is_synthetic else 0
-    made += len(run.constraints)
-    held = 2 if run.regional else 0
+    made = len(run.constraints) + len(run.atmosphere) + len(run.absent_forcing)
+    if run.is_synthetic:
+        made += forcing_years + 3 + run.has_synthetic_sites + bool(run.synthetic_inversions)
+    own = not config.train.members_from
+    held = 2 * bool(run.regional) if own else bool(run.compared_years)
     mapped = tiles if run.region_files else 0
     student = bool(run.student)
     networks = STUDENT if student else members
     taught = config.infer.student_steps * STUDENT_STEP if student else 0
+    sampled = int(own or student)
+    pretrained = members * config.synthesize.site_days * epochs * trained
     return {
         "ingest": (forcing_years + 1 + made, degrees * forcing_years),
-        "regrid": (tiles + 1 + mapped, cells),
-        "synthesize": (1, config.synthesize.site_days),
-        "train": (2 * members + baselines + 1 + held, members * config.synthesize.site_days * epochs * trained),
+        "regrid": (tiles + sampled + mapped, cells),
+        "synthesize": (sampled, sampled * config.synthesize.site_days),
+        "train": (own * (2 * members + baselines + 1) + held, own * pretrained),
         "infer": (tiles * (years + 1) + years + student, cells * days * (years + spun) * networks * inferred + taught),
         "products": (variables * years * 2 + 2, cells * days * years * variables),
         "evaluate": (len(run.tables) + int(run.has_truth), 0),
@@ -124,7 +128,7 @@ def plan(run: Run) -> list[StagePlan]:
     for stage, (jobs, units) in work(run).items():
         cost = costs[stage]
         seconds = jobs * cost.seconds_per_job + units * cost.seconds_per_unit
-        longest = (cost.seconds_per_job + units / jobs * cost.seconds_per_unit) / 3600
+        longest = (cost.seconds_per_job + units / max(jobs, 1) * cost.seconds_per_unit) / 3600
         memory = _inference_memory(run) if stage == "infer" else cost.memory_mb
         stored = sum(run.land.values()) * 365.25 * len(run.years) if stage == "infer" else units
         rows.append(StagePlan(stage, jobs, seconds / 3600, memory, stored * cost.bytes_per_unit / 1e9, longest))

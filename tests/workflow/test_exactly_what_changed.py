@@ -16,7 +16,7 @@ from fluxatlas.explain import parse as parse_jobs
 from fluxatlas.freshness import write_digests
 from fluxatlas.hashes import file_hash
 from fluxatlas.paths import REPOSITORY
-from fluxatlas.plan import work
+from fluxatlas.plan import plan, work
 from fluxatlas.report.opening import write_page
 from fluxatlas.retries import note
 from fluxatlas.run import Run
@@ -244,13 +244,16 @@ def test_years_of_training_can_be_stated(run) -> None:
     assert among(run.planned(), *TRAINING) == again
 
 
-def test_members_can_be_taken_as_they_are(run) -> None:
+def test_members_can_be_taken_as_they_are(run, monkeypatch) -> None:
     shutil.copytree(run.path("train"), run.folder / "published")
     run.configure(train={"members_from": "published", "hidden": 64}, period={"end": 2006})
     said = run.snakemake("-n", "-p")
     planned = jobs_by_rule(said)
     assert not TRAINING & planned.keys() and planned["infer"] == 10  # the members lie elsewhere: all years are redone
     assert "--member=published/members/{0,1}.pt" in said
+    monkeypatch.chdir(run.folder)
+    costs = {row.stage: (row.jobs, row.core_hours) for row in plan(Run(load("c.yaml")))}
+    assert costs["synthesize"] == costs["train"] == (0, 0) and costs["infer"][0] == 10 + 2 + 5
 
 
 def test_explain_names_the_leaf_with_its_old_and_new_value(explained) -> None:

@@ -16,6 +16,7 @@ from fluxatlas.cli import app
 from fluxatlas.config import load
 from fluxatlas.ingest.sites.inputs import COSORE_FILES
 from fluxatlas.paths import REPOSITORY, matches
+from fluxatlas.plan import work
 from fluxatlas.run import Run
 
 STAGES = ("ingest", "regrid", "synthesize", "train", "infer", "products", "evaluate", "report")
@@ -147,7 +148,8 @@ def test_atmospheric_gases_are_made_once_where_a_file_is_given(tmp_path, dry_run
     data = yaml.safe_load((REPOSITORY / "config" / "config.yaml").read_text())
     station = {"path": "ch4_mlo.txt", "gap": 2, "latitude": 19.5}
     data["atmosphere"]["series"] = {"ch4": station, "co2": {"path": "co2_mm_gl.csv"}}
-    for name in ("ch4_mlo.txt", "co2_mm_gl.csv"):
+    data["sites"]["entries"] = [{"source": "chambers", "path": ["chambers.csv"]}]
+    for name in ("ch4_mlo.txt", "co2_mm_gl.csv", "chambers.csv"):
         (tmp_path / name).touch()
     (tmp_path / "c.yaml").write_text(yaml.safe_dump(data))
     done = snakemake("-n", "-p", "--cores", "1", "--directory", str(tmp_path), "--configfile", str(tmp_path / "c.yaml"))
@@ -157,6 +159,8 @@ def test_atmospheric_gases_are_made_once_where_a_file_is_given(tmp_path, dry_run
     made = "--series ch4=results/demo/ingest/atmosphere/ch4_global.csv"
     users = {line[line.index("fluxatlas ") :].split()[1] for line in said.splitlines() if made in line}
     assert users == {"synthesize", "train", "infer", "evaluate"}
+    planned = sum(jobs for jobs, _ in work(Run(load(tmp_path / "c.yaml"))).values())
+    assert re.search(rf"^total +{planned + 1}$", said, re.M)  # and the rule `all`
 
 
 def test_a_missing_archive_is_named(tmp_path) -> None:

@@ -127,10 +127,10 @@ SAID: dict[str, str] = {
 }
 """What the message, or the report of what was kept, says of a defect; other words of single readers below."""
 OWN: dict[tuple[str, str], str] = {
-    ("fluxnet-DD", "missing variable"): "no site is left .*neither extremes nor day and night means of TA",
+    ("fluxnet-DD", "missing variable"): "no site is left .*its files lack TA_F_MIN and TA_F_MAX",
     ("fluxnet-HH", "gap"): "1 missing",
-    ("fluxnet-HH", "missing variable"): "no site is left .*neither extremes nor day and night means of TA",
-    ("fluxnet-ERA", "missing variable"): "no site is left .*neither extremes nor day and night means of TA",
+    ("fluxnet-HH", "missing variable"): "no site is left .*its files lack TA_F_MIN and TA_F_MAX",
+    ("fluxnet-ERA", "missing variable"): "no site is left .*its files lack TA_F_MIN and TA_F_MAX",
     ("fluxnet-WW", "missing variable"): r"nee: kept 3 of 3 weeks\n0 sites",
     ("fluxnet-MM", "missing variable"): r"nee: kept 6 of 6 months\n0 sites",
     ("fluxnet-YY", "missing variable"): r"nee: kept 2 of 2 years\n0 sites",

@@ -103,7 +103,7 @@ def test_half_hours_give_the_extremes_that_a_subset_lacks(tmp_path: Path) -> Non
     np.testing.assert_allclose(series(record, "tsl05"), 280.15)
     ledger = Ledger()
     (record,) = read(packed(tmp_path, stem, {"DD": lean}), ledger)
-    assert record.forcing is None and "neither extremes" in " ".join(ledger.notes["XX-Tst"])
+    assert record.forcing is None and "TA_F_MIN and TA_F_MAX" in " ".join(ledger.notes["XX-Tst"])
 
 
 def test_hourly_files_are_half_hourly_ones_with_other_steps(tmp_path: Path) -> None:

@@ -370,6 +370,74 @@ def test_carbon_of_the_constant_threshold_stands_in_for_the_other_one(tmp_path: 
         assert told is (others.get("VUT") is None)
 
 
+def test_times_may_be_iso_dates_or_the_ends_of_half_hours(tmp_path: Path) -> None:
+    plain = {kind: carbon(tmp_path, kind, {"VUT": 0.5}) for kind in ("DD", "HH", "MM")}
+    for kind, path in plain.items():
+        truth = fluxnet.read_file(path)
+        table = pd.read_csv(path, dtype=str)
+        clock = table.columns[0]
+        index = truth.table.index
+        forms = {
+            "DD": ("%Y-%m-%d", "%Y-%m-%d 00:00:00"),
+            "HH": ("%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M:00"),
+            "MM": ("%Y-%m",),
+        }
+        spelled = [table.assign(**{clock: index.strftime(form)}) for form in forms[kind]]
+        if kind == "HH":
+            ends = (index + pd.Timedelta("30min")).strftime
+            spelled += [
+                table.assign(TIMESTAMP_END=ends(form)).drop(columns=clock) for form in ("%Y%m%d%H%M", "%Y-%m-%d %H:%M")
+            ]
+        for made in spelled:
+            path.write_text(made.to_csv(index=False))
+            found = fluxnet.read_file(path)
+            assert found.resolution == truth.resolution == kind
+            pd.testing.assert_frame_equal(found.table, truth.table, check_freq=False)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("TIMESTAMP_END,TA_F\n20010101,3\n20010102,3\n", "TIMESTAMP_END alone does not say where a period begins"),
+        ("TIMESTAMP,TA_F\n01/02/2001,3\n02/02/2001,3\n", "such as '01/02/2001'.*YYYY-MM-DD HH:MM"),
+        ("TIMESTAMP,TA_F\n2001-01-01T00:00Z,3\n", "such as '2001-01-01T00:00Z'.*local standard time"),
+        ("TIMESTAMP,TA_F\n2001-01-01,3\n2001-13-01,3\n", "'20011301' in row 2 of column 'TIMESTAMP' is not a time"),
+    ],
+)
+def test_times_that_cannot_be_read_are_shown(tmp_path: Path, text: str, said: str) -> None:
+    path = tmp_path / "FLX_XX-Tst_FLUXNET2015_FULLSET_DD.csv"
+    path.write_text(text)
+    with pytest.raises(InputError, match=f"(?s){said}"):
+        fluxnet.read_file(path)
+
+
+def test_all_that_lacks_of_the_weather_is_named_on_the_screen(tmp_path: Path) -> None:
+    path = tmp_path / "FLX_XX-Tst_FLUXNET2015_FULLSET_DD.csv"
+    days = pd.date_range("2001-01-01", periods=5).strftime("%Y%m%d")
+    path.write_text("TIMESTAMP,TA_F,SW_IN_F,P_F\n" + "".join(f"{day},3,100,0\n" for day in days))
+    (record,), ledger = read([path])
+    (line,) = (line for line in ledger.told() if "no meteorology" in line)
+    assert record.forcing is None
+    assert line.endswith("lack LW_IN_F or LW_IN_JSB_F or LW_IN_ERA, VPD_F or VPD_ERA, PA_F or PA_ERA, WS_F or WS_ERA")
+
+
+@pytest.mark.parametrize(("factor", "times"), [(1e3, "1,000"), (1e6, "1,000,000"), (1.0, None), (3.0, None)])
+def test_values_of_another_prefix_are_called_so(tmp_path: Path, factor: float, times: str | None) -> None:
+    """160 nmol m-2 s-1 are 222 mg m-2 d-1, a wetland; a column in pmol reads as if it were a thousand times that."""
+    path = tmp_path / "FLX_XX-Tst_FLUXNET-CH4_DD_2001-2001_1-1.csv"
+    days = pd.date_range("2001-01-01", periods=90)
+    flux = 160 * (1 + 0.5 * np.sin(np.arange(90) / 9)) * factor
+    path.write_text(pd.DataFrame({"TIMESTAMP": days.strftime("%Y%m%d"), "FCH4": flux}).to_csv(index=False))
+    rules = QcRules(limits={"fch4": (-100, 3000)})
+    _, ledger = read([path], rules)
+    said = ledger.sentence("XX-Tst", "fch4")
+    if times is None:
+        assert "too large" not in said
+    else:
+        assert f"kept 0 of 90 days: 90 out of range; they are about {times} times too large" in said
+        assert said.endswith("state it with sites.entries.units.FCH4")
+
+
 def test_production_and_respiration_share_the_flag_of_net_exchange(data_dir: Path) -> None:
     path = real(data_dir, "FR-LGt", "FULLSET_DD")
     (record,), _ = read([path], sites=place("FR-LGt"))

@@ -84,7 +84,7 @@ def test_a_month_that_is_missing_is_no_weather(tmp_path) -> None:
     expected = 20 + 8 * np.cos(2 * np.pi * (means.index.month - 1) / 12) + FREEZING
     np.testing.assert_allclose(means, expected, rtol=1e-9)
     record, ledger = read(write(tmp_path, WS_F=None))
-    assert record.forcing is None and "'WS_F' is not in the file" in " ".join(ledger.notes["XX-Tst"])
+    assert record.forcing is None and "its files lack WS_F" in " ".join(ledger.notes["XX-Tst"])
 
 
 def test_fluxes_are_means_of_months_of_good_quality(tmp_path) -> None:

@@ -140,4 +140,4 @@ def test_missing_truncated_and_foreign_files(tmp_path: Path) -> None:
 
 def test_without_a_driver_there_is_no_weather(tmp_path: Path) -> None:
     (record,), ledger = read([made(tmp_path, LWdown=None)])
-    assert record.forcing is None and "LWdown not in the file" in " ".join(ledger.notes["XX-Tst"])
+    assert record.forcing is None and "its files lack LWdown" in " ".join(ledger.notes["XX-Tst"])

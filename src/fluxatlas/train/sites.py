@@ -30,6 +30,7 @@ from ..tiles.soil import derive_statics
 from .data import FloatArray, Segment, SequenceSet
 from .splits import blocks
 
+TOLD = " (ingest/sites/report.json says what lacks of its weather)"
 COMPLETION_GAP_DAYS = 7
 """Longest gap in days that is interpolated, where nothing else is said."""
 
@@ -262,7 +263,7 @@ def _measured(
         lacking = [profile[0] for profile, names in present.items() if not names]
         if lacking or not present or (system.flux not in rows and not unobserved):
             absent = " and ".join(f"no {name}" for name in lacking or [system.flux])
-            _say(f"site {site} is left out: no meteorology and {absent if present else 'nothing in its place'}")
+            _say(f"site {site} is left out: no meteorology and {absent if present else 'nothing in its place'}{TOLD}")
             continue
         filled = pd.DataFrame(
             {name: pd.concat(segments(rows[_stand_in(name, profile, names)], max_gap))
@@ -272,9 +273,8 @@ def _measured(
             filled[list(profile)] = filled[list(profile)].ffill(axis=1)
         filled = filled.dropna()
         if filled.empty:
-            _say(
-                f"site {site} is left out: no meteorology and no day with {' and '.join(p[0] for p in system.profiles)}"
-            )
+            tops = " and ".join(p[0] for p in system.profiles)
+            _say(f"site {site} is left out: no meteorology and no day with {tops}{TOLD}")
             continue
         found[site] = filled
     return found

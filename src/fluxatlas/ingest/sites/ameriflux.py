@@ -36,7 +36,7 @@ from .quick import SMALLEST, quick_table
 from .records import Ledger, SiteRecord, each, observations
 from .stated import restate
 from .subdaily import C_PER_UMOL, observed_days, screened_weather, weather_days, whole_days
-from .text import decode, in_order, numbers, read_bytes, read_table, times
+from .text import compact, decode, in_order, numbers, read_bytes, read_table, times
 from .units import METHANE, methane_factor
 
 STEMS = ("TA", "RH", "VPD", "PA", "P", "SW_IN", "LW_IN", "WS", "TS", "SWC", "FC", "NEE", "FCH4", "LE", "H", "G",
@@ -131,7 +131,7 @@ def _careful(data: bytes, where: str, encoding: str) -> pd.DataFrame:
             where=where,
             hint="check that this is an AmeriFlux BASE file",
         )
-    return in_order(pd.DataFrame(columns), times(table[_CLOCKS[0]], "%Y%m%d%H%M", where), where)
+    return in_order(pd.DataFrame(columns), times(compact(table[_CLOCKS[0]]), "%Y%m%d%H%M", where), where)
 
 
 def _unzip(data: bytes, where: str) -> tuple[str, bytes, dict[str, bytes]]:
@@ -271,9 +271,9 @@ def _forcing(
     have = {stem for stem, level in chosen if level == 1}
     humid = "RH" if have & {"RH", "RH_F"} else "VPD"
     stems = ("TA", "PA", "P", "SW_IN", "LW_IN", "WS", humid)
-    absent = [stem for stem in stems if not have & {stem, f"{stem}_F"}]
-    if absent:
-        ledger.note(site, f"no meteorology of its own: {', '.join(absent)} not measured")
+    lacking = [stem for stem in stems if not have & {stem, f"{stem}_F"}]
+    if lacking:
+        weather.absent(site, lacking, ledger, others=len(lacking) < len(stems))
         return None
     take, share = {}, np.ones(len(table))
     for stem in stems:

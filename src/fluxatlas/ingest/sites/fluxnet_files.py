@@ -11,7 +11,7 @@ Names [V: real files, the README that ONEFlux writes since 2025, releases of ICO
 Beside them lie facts on the site and depths of sensors as BIF (:mod:`badm`).
 
 Times: TIMESTAMP of days, months and years (8, 6, 4 digits), TIMESTAMP_START of half hours (12) and of weeks (8), whose
-TIMESTAMP_END is the last day of the week.
+TIMESTAMP_END is the last day of the week; of half hours with TIMESTAMP_END alone that is the end. All may be ISO dates.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from .archives import members
 from .layouts import ColumnSpec, Layout, celsius, percent
 from .quick import quick_file
 from .subdaily import C_PER_UMOL, days_of, whole_days
-from .text import in_order, numbers, read_bytes, read_table, times
+from .text import compact, in_order, numbers, read_bytes, read_table, times
 from .units import METHANE, methane_factor
 
 _NAME = re.compile(r"(?:(?:FLX|AMF|ICOSETC)_([A-Za-z0-9-]+)|[A-Z][A-Z0-9]{2,9}_([A-Z]{2}-[A-Za-z0-9]{3}))_", re.ASCII)
@@ -209,19 +209,11 @@ def _daily(index: pd.Index) -> bool:
 def _careful(path: str | Path, site: str, where: str, encoding: str) -> FluxnetFile:
     clocks = (*_CLOCKS, "TIMESTAMP_END")
     table = read_table(path, required=(), keep=lambda name: name in clocks or wanted(name), encoding=encoding)
-    clock = next((name for name in _CLOCKS if name in table.columns), None)
-    if clock is None:
-        raise InputError("column 'TIMESTAMP' is missing", where=where, hint="this is not a FLUXNET file")
-    stamps = table[clock].astype(str).str.strip().rename(clock)
-    lengths = stamps.str.len().unique()
-    if len(lengths) != 1 or lengths[0] not in FORMS:
-        raise InputError(
-            f"column '{clock}' holds times of {', '.join(str(n) for n in lengths[:3])} digits",
-            where=where,
-            hint="expected YYYYMMDDHHMM, YYYYMMDD, YYYYMM or YYYY in every row",
-        )
-    resolution, form = FORMS[int(lengths[0])]
+    clock, stamps, digits = _stamps(table, where)
+    resolution, form = FORMS[digits]
     time = times(stamps, form, where)
+    if clock == "TIMESTAMP_END":
+        time = _begin(time, digits, where)
     columns = {str(name): numbers(table, str(name), where) for name in table.columns if name not in clocks}
     if not columns:
         raise InputError(
@@ -236,7 +228,7 @@ def _careful(path: str | Path, site: str, where: str, encoding: str) -> FluxnetF
     named = resolution_of(path) or resolution
     if resolution != named:
         raise InputError(
-            f"the file is called {named} but is not {CALLED[named]}: its {clock} has {lengths[0]} digits",
+            f"the file is called {named} but is not {CALLED[named]}: its {clock} has {digits} digits",
             where=where,
             hint="give it its right name",
         )
@@ -251,11 +243,38 @@ def _careful(path: str | Path, site: str, where: str, encoding: str) -> FluxnetF
     return FluxnetFile(site, resolution, values, ends, where)
 
 
+def _stamps(table: pd.DataFrame, where: str) -> tuple[str, pd.Series, int]:
+    """Name of the column of times, its cells as digits, and how many digits they have."""
+    clock = next((name for name in (*_CLOCKS, "TIMESTAMP_END") if name in table.columns), None)
+    if clock is None:
+        raise InputError("column 'TIMESTAMP' is missing", where=where, hint="this is not a FLUXNET file")
+    stamps = compact(table[clock]).rename(clock)
+    lengths = stamps.str.len().unique()
+    if len(lengths) != 1 or lengths[0] not in FORMS or not stamps.iloc[0].isdigit():
+        odd = next((text for text in stamps if len(text) not in FORMS or not text.isdigit()), stamps.iloc[-1])
+        raise InputError(
+            f"column '{clock}' holds times of {', '.join(map(str, lengths[:3]))} characters, such as '{odd[:30]}'",
+            where=where,
+            hint="expected YYYYMMDDHHMM, YYYYMMDD, YYYYMM or YYYY in every row, or the same as YYYY-MM-DD HH:MM, "
+            "in local standard time",
+        )
+    return clock, stamps, int(lengths[0])
+
+
+def _begin(end: pd.Series, digits: int, where: str) -> pd.Series:
+    """The beginning of half hours or hours from their ``end``, which is all that the file gives."""
+    steps = end.diff().dropna()
+    if digits != 12 or steps.empty:
+        hint = "add TIMESTAMP (days, months, years) or TIMESTAMP_START (half hours, weeks)"
+        raise InputError("TIMESTAMP_END alone does not say where a period begins", where=where, hint=hint)
+    return end - steps.mode().iloc[0]
+
+
 def _week_ends(table: pd.DataFrame, start: pd.Series, where: str) -> pd.Series:
     """The day after each week; weeks are of seven days, the last one of a year of up to nine."""
     if "TIMESTAMP_END" not in table:
         raise InputError("column 'TIMESTAMP_END' is missing", where=where, hint="weekly files have it")
-    end = times(table["TIMESTAMP_END"].astype(str).str.strip().rename("TIMESTAMP_END"), "%Y%m%d", where)
+    end = times(compact(table["TIMESTAMP_END"]).rename("TIMESTAMP_END"), "%Y%m%d", where)
     end = end + pd.Timedelta("1D")
     days = (end - start.to_numpy()).dt.days
     if not days.between(1, 9).all():

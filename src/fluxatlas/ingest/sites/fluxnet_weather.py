@@ -34,11 +34,13 @@ def flag(table: pd.DataFrame, column: str) -> pd.Series | None:
 def forcing(site: str, table: pd.DataFrame, lat: float, rules: QcRules, ledger: Ledger) -> pd.DataFrame | None:
     """Canonical daily meteorology, NaN where missing, or None if a variable is absent altogether."""
     frame: dict[str, pd.Series] = {}
+    lacking = [" or ".join(columns) for columns in FORCING.values() if not set(columns) & set(table.columns)]
+    if lacking:
+        warm = [] if {"TA_F", "TA_ERA"} & set(table.columns) else ["TA_F or TA_ERA"]
+        weather.absent(site, [*warm, *lacking], ledger, others=len(lacking) < len(FORCING))
+        return None
     for name, columns in FORCING.items():
         parts = [_screened(site, table, column, name, rules, ledger) for column in columns if column in table]
-        if not parts:
-            ledger.note(site, f"no meteorology of its own: none of {', '.join(columns)} is in the files")
-            return None
         frame[name] = _first(parts)
     temperature = [
         part
@@ -48,7 +50,8 @@ def forcing(site: str, table: pd.DataFrame, lat: float, rules: QcRules, ledger: 
     if not temperature and {"TA_F", "FCH4"} <= set(table.columns):
         temperature = [_without_extremes(site, table, frame["rsds"], lat, rules, ledger)]
     if not temperature:
-        ledger.note(site, "no meteorology of its own: neither extremes nor day and night means of TA are in the files")
+        kinds = "TA_F_MIN and TA_F_MAX (or TA_F_DAY and TA_F_NIGHT, or those of TA_ERA)"
+        weather.absent(site, [kinds], ledger, others=True)
         return None
     joined = temperature[0] if len(temperature) == 1 else temperature[0].combine_first(temperature[1])
     frame |= {str(name): joined[name] for name in joined}

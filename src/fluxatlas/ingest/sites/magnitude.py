@@ -39,7 +39,7 @@ CANDIDATES: dict[str, tuple[str, ...]] = {
     "ch4": ("ppb", "1"),
     "vpd": ("Pa", "hPa", "kPa"),
 }
-FAINT: dict[str, float] = {"fch4": 0.1}
+FAINT: dict[str, float] = {"fch4": 0.1, "nee": 0.02}
 """What measured values of a flux exceed at times [canonical units]; less is another prefix (umol read as nmol)."""
 REPEATS = 5
 """So many values above what a fraction can be are not single outliers."""
@@ -66,6 +66,17 @@ def looks_like_percent(values: FloatArray) -> bool:
     """
     finite = values[np.isfinite(values)]
     return bool(finite.size) and float(np.mean(finite > 1.2)) > 0.05
+
+
+def too_large(values: FloatArray, low: float, high: float) -> float:
+    """How many times too large ``values`` are: 1000 or a million where most are outside ``low`` to ``high`` and nearly
+    all would fit after a division by that, else 1."""
+    finite = values[np.isfinite(values)]
+    if finite.size and np.mean((finite < low) | (finite > high)) > 0.5:
+        for factor in (1e3, 1e6):
+            if np.mean((finite / factor >= low) & (finite / factor <= high)) > 0.95:
+                return factor
+    return 1.0
 
 
 def by_magnitude(

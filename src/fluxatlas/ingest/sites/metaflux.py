@@ -32,7 +32,7 @@ from .periods import period_table
 from .qc import error_floor, screen
 from .records import MONTHLY_COLUMNS, Ledger, SiteRecord, each, observations
 from .stated import restate
-from .text import in_order, numbers, read_table, times
+from .text import compact, in_order, numbers, read_table, times
 
 LAYOUT = Layout(
     (
@@ -106,7 +106,7 @@ def _table(
     row = facts.row(named, kind="tower", source="metaflux", ledger=ledger, where=path, stated=stated)
     names = [str(name) for name in whole if LAYOUT.find(str(name)) is not None]
     values = pd.DataFrame({name: numbers(whole, name, path) for name in names})
-    table = in_order(values, times(whole["TIMESTAMP"].astype(str), "%Y%m", path), path)
+    table = in_order(values, times(compact(whole["TIMESTAMP"]), "%Y%m", path), path)
     table = restate(table, LAYOUT, entry, rules, ledger, site=str(row["site"]), where=path)
     ledger.saw(table, LAYOUT)
     return row, table
@@ -124,9 +124,10 @@ def _site(path: str, facts: SiteFacts, entry: SiteEntry, rules: QcRules, ledger:
 
 def _weather(site: str, table: pd.DataFrame, lat: float, rules: QcRules, ledger: Ledger) -> pd.DataFrame | None:
     """Daily weather made of the months, NaN around months without any of it; None where a column is absent."""
-    absent = [column for column in (*WEATHER.values(), "TA_ERA", "TA_ERA_DAY") if column not in table]
-    if absent:
-        ledger.note(site, f"no meteorology of its own: '{absent[0]}' is not in the file")
+    needed = (*WEATHER.values(), "TA_ERA", "TA_ERA_DAY")
+    lacking = [column for column in needed if column not in table]
+    if lacking:
+        weather.absent(site, lacking, ledger, others=len(lacking) < len(needed))
         return None
     told: dict[str, Any] = {"rules": rules.model_copy(update={"spike_z": 0.0}), "ledger": ledger, "site": site}
     months = {}

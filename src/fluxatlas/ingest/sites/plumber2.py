@@ -25,6 +25,7 @@ from ...config.sites import QcRules, SiteEntry
 from ...constants import LATENT_HEAT
 from ...errors import InputError, UnitError
 from ...files import NETCDF, open_netcdf
+from . import weather
 from .cosore import standard_time
 from .layouts import ColumnSpec, Layout
 from .metadata import SiteFacts
@@ -210,9 +211,9 @@ def _weather(
     where: str,
 ) -> pd.DataFrame | None:
     """Daily weather of complete days whose drivers are measured or well filled as far as ``forcing_min_qc`` asks."""
-    absent = [name for name, _ in WEATHER.values() if name not in part.units]
-    if absent:
-        ledger.note(site, f"no meteorology of its own: {', '.join(absent)} not in the file")
+    lacking = [name for name, _ in WEATHER.values() if name not in part.units]
+    if lacking:
+        weather.absent(site, lacking, ledger, others=len(lacking) < len(WEATHER))
         return None
     for name, unit in WEATHER.values():
         _check_unit(part, name, unit, entry, where)

@@ -10,6 +10,7 @@ import pandas as pd
 
 from ... import variables
 from ...config.sites import QcRules
+from .magnitude import too_large
 from .records import Ledger
 
 FloatArray = npt.NDArray[np.floating[Any]]
@@ -168,6 +169,11 @@ def screen(
             hit = values == code
             ledger.drop(site, name, f"scaled missing code {(code - offset) / factor:.8g}", int(hit.sum()), of=of)
             values[hit] = np.nan
+        if offset == 0 and (times := too_large(values, *(valid or bounds(variable, rules)[0]))) > 1:
+            state = f"state it with sites.entries.units.{raw.name}"
+            ledger.doubts[site, name] = (
+                f"; they are about {times:,.0f} times too large: if the unit is another one, {state}"
+            )
         values = within_range(values, variable, rules, ledger, site=site, of=of, label=name, valid=valid)
     spike = spikes(values, variable, rules)
     ledger.drop(site, name, "spike", int(spike.sum()), of=of)

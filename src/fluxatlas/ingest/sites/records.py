@@ -60,6 +60,8 @@ class Ledger:
     """By site and column: factor and offset from its true unit to that of its layout (:mod:`stated`)."""
     offered: dict[tuple[object, str], dict[str, None]] = field(default_factory=dict)
     """By entry and option the names that its files know, such as columns under ``units``."""
+    doubts: dict[tuple[str, str], str] = field(default_factory=dict)
+    """By site and variable: what the values that were dropped say of their unit."""
     limits: dict[tuple[str, str], Counter[str]] = field(default_factory=dict)
     """Per site and variable the daily values that were judged by the limits of the system, and those beyond them."""
     left_out: dict[str, str] = field(default_factory=dict)
@@ -143,7 +145,11 @@ class Ledger:
         dropped = [(reason, n) for reason, n in counter.most_common() if reason != "read"]
         kept = counter["read"] - sum(n for _, n in dropped)
         listed = ", ".join(f"{n:,} {reason}" for reason, n in dropped)
-        return f"kept {kept:,} of {counter['read']:,} {of}" + (f": {listed}" if listed else "")
+        return (
+            f"kept {kept:,} of {counter['read']:,} {of}"
+            + (f": {listed}" if listed else "")
+            + self.doubts.get((site, variable), "")
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """The ledger for report.json: per site ``variables`` (read, kept, dropped, text), ``notes``

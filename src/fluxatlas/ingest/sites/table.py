@@ -95,8 +95,8 @@ def _other_kind(record: SiteRecord, rules: QcRules, ledger: Ledger) -> str:
         judges = site == record.name and variable in rules.limits  # others say nothing of this system
         if judges and counts["beyond"] > rules.other_share * counts["n"]:
             least, most = bounds(variable, rules)[1]
-            days = f"{counts['beyond']:,} of {counts['n']:,} days of {variable}"
-            return f"{days} are outside {least:g} to {most:g} (qc.limits), so it is another kind of place"
+            days = f"{counts['beyond']:,} of {counts['n']:,} days of {variable} are outside {least:g} to {most:g}"
+            return f"{days} (qc.limits), so it is another kind of place, or its unit is another one"
     return ""
 
 

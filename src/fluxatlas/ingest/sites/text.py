@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from . import archives
 
 MISSING = ("", "NA", "NaN", "nan")
 """Cells that hold nothing in any column but those of names; columns of values know more (``missing.CELLS``)."""
+_ISO = r"\d{4}-\d{2}(-\d{2}([T ]\d{2}:\d{2}(:00(\.0+)?)?)?)?"
 SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars", ",": "commas"}
 """What stands between the cells of tables that programs write."""
 
@@ -215,6 +217,20 @@ def numbers(table: pd.DataFrame, name: str, where: str) -> pd.Series:
         column = converted
     result = column.astype("float64")
     return result.where(np.isfinite(result))
+
+
+def compact(stamps: pd.Series) -> pd.Series:
+    """Times as text: those in ISO 8601 without a zone as digits (2001-05-01 00:30 is 200105010030), others as they are.
+
+    Days written with the hour 00:00 throughout are days.
+    """
+    text = stamps.astype(str).str.strip().str.removesuffix(".0")
+    if not re.match(_ISO, str(text.iloc[0])):
+        return text
+    iso = text.str.fullmatch(_ISO)
+    digits = text.where(~iso, text.str.slice(0, 16).str.replace(r"[-:T ]", "", regex=True))
+    whole = iso.all() and len(digits) > 1 and digits.str.fullmatch(r"\d{8}0000").all()
+    return digits.str.slice(0, 8) if whole else digits
 
 
 def times(values: pd.Series, form: str | None, where: str) -> pd.Series:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
@@ -15,6 +17,12 @@ SUNNY = 0.16
 """Ratio of shortwave radiation to that above the air, by the root of the daily range of temperature [K-0.5], inland."""
 DARK = 20.0
 """Radiation above the air [W m-2] below which the sun tells nothing of the range."""
+
+
+def absent(site: str, lacking: Sequence[str], ledger: Ledger, *, others: bool) -> None:
+    """Say that ``site`` has no weather of its own, and the columns ``lacking``: on the screen if it has ``others``."""
+    tell = ledger.warn if others else ledger.note
+    tell(site, f"no meteorology of its own: its files lack {', '.join(lacking)}")
 
 
 def humidity_from_deficit(deficit: pd.Series, pressure: pd.Series, coldest: pd.Series, warmest: pd.Series) -> pd.Series:

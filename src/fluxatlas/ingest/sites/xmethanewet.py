@@ -24,7 +24,7 @@ from .metadata import SiteFacts
 from .qc import error_floor, screen
 from .records import Ledger, SiteRecord, each, long_table, observations
 from .stated import restate
-from .text import in_order, numbers, read_table, times
+from .text import compact, in_order, numbers, read_table, times
 from .units import METHANE, methane_factor
 
 FLUX, FILLED = "FCH4_F", "FCH4_F_ANNOPTLM"
@@ -50,10 +50,9 @@ def read_file(path: str, encoding: str = "utf-8") -> pd.DataFrame:
     Raises :class:`InputError` for an absent column, a time or a number that cannot be read, or a row without a site.
     """
     table = read_table(path, required=("TIMESTAMP", "Site", FLUX, FILLED), keep=WEATHER.__contains__, encoding=encoding)
-    form = "%Y-%m-%d" if "-" in str(table["TIMESTAMP"].iloc[0]) else "%Y%m%d"
     values = {name: numbers(table, name, path) for name in (FLUX, FILLED, *WEATHER) if name in table}
     site = table["Site"].astype(str).str.strip().str.replace(".", "-", n=1, regex=False)
-    return pd.DataFrame({"time": times(table["TIMESTAMP"], form, path), "Site": site, **values})
+    return pd.DataFrame({"time": times(compact(table["TIMESTAMP"]), "%Y%m%d", path), "Site": site, **values})
 
 
 def read(files: Sequence[str], entry: SiteEntry, rules: QcRules, ledger: Ledger) -> list[SiteRecord]:

@@ -38,7 +38,7 @@ class Kind:
 
 def _fluxnet(probe: Probe) -> bool:
     header, layout = probe.header(), fluxnet_files.layout()
-    clock = {"TIMESTAMP", "TIMESTAMP_START"} & set(header)
+    clock = {"TIMESTAMP", "TIMESTAMP_START", "TIMESTAMP_END"} & set(header)
     known = sum(layout.find(name) is not None for name in header)
     fits = known > 1 or (known == 1 and NAMES["fluxnet"].match(probe.name) is not None)
     return bool(clock) and fits and not {"Site", "Lat"} <= set(header) and not _base(probe)

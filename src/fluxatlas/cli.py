@@ -164,9 +164,11 @@ def explain(
     snakefile: Snakefile = SNAKEFILE,
 ) -> None:
     """Name the leaf of the configuration (old -> new) or the file that makes a result stale."""
+    from .config import load
     from .explain import explain as words
 
     with _inside(directory, config, snakefile) as (file, workflow):
+        load(file)  # its own message, not that of a Snakefile that stumbles over it
         print(words(target, file, workflow))
 
 

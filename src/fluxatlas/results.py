@@ -232,6 +232,8 @@ def open_run(folder: str | Path) -> RunResults:
     path = Path(folder)
     stages = ("products", "infer", "train", "evaluate", "ingest")
     if not any((path / stage).is_dir() for stage in stages):
-        what = "is not the folder of a run" if path.is_dir() else "does not exist"
-        raise InputError(f"'{folder}' {what}", where="open_run", hint="give <run.results>/<run.name>: results/demo")
+        what = "not the folder of a run" if path.is_dir() else "a file, not the folder of a run"
+        what = what if path.exists() else "there is no such folder"
+        hint = "give the folder of a run, <run.results>/<run.name>, such as results/demo"
+        raise InputError(what, where=str(folder), hint=hint)
     return RunResults(path)

@@ -47,7 +47,7 @@ def parse_keys(content: bytes | str, noun: str, where: str, hint: str = "") -> d
     except (ValueError, OverflowError, RecursionError, AttributeError, TypeError) as problem:  # of odd scalars
         raise ConfigError(f"this is not YAML: {str(problem)[:200]}", where=where, hint=hint) from None
     if not isinstance(found, dict):
-        what = "is empty" if found is None else f"holds {type(found).__name__} instead of keys"
+        what = "is empty" if found is None else f"holds {'a list' if isinstance(found, list) else 'text'}, not keys"
         raise ConfigError(f"the {noun} {what}", where=where, hint=hint)
     return found
 

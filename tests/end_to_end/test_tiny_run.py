@@ -196,9 +196,9 @@ def test_the_results_open_in_python_as_documented(run) -> None:
         opened.at(40.0, -6.9)
     with pytest.raises(InputError, match=r"no maps of 'fch4' by month"):
         opened.maps("fch4", "month")
-    with pytest.raises(InputError, match="is not the folder of a run"):
+    with pytest.raises(InputError, match="not the folder of a run"):
         open_run(folder)
-    with pytest.raises(InputError, match="does not exist"):
+    with pytest.raises(InputError, match="there is no such folder"):
         open_run(folder / "nothing")
 
 

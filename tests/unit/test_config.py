@@ -8,11 +8,14 @@ from datetime import date
 import pytest
 import yaml
 from pydantic import ValidationError
+from typer.testing import CliRunner
 
+from fluxatlas.cli import app
 from fluxatlas.config import Config, load
 from fluxatlas.config.generate import DEMO, files, schema
 from fluxatlas.config.run import DomainBlock, PeriodBlock
 from fluxatlas.errors import ConfigError, counted
+from fluxatlas.paths import REPOSITORY
 
 
 def _demo(**changes):
@@ -201,7 +204,7 @@ def test_the_colour_maps_are_those_of_matplotlib() -> None:
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("a: [1", "not YAML"), ("- 1", "holds list instead of keys"), ("", "is empty"), (None, "not found")],
+    [("a: [1", "not YAML"), ("- 1", "holds a list, not keys"), ("", "is empty"), (None, "not found")],
 )
 def test_unreadable_files_are_refused(tmp_path, text, message: str) -> None:
     path = tmp_path / "config.yaml"
@@ -209,6 +212,25 @@ def test_unreadable_files_are_refused(tmp_path, text, message: str) -> None:
         path.write_text(text)
     with pytest.raises(ConfigError, match=message):
         load(path)
+
+
+@pytest.mark.parametrize("command", [["plan"], ["check"], ["status"], ["explain", "results/demo/report.html"]])
+def test_every_command_says_in_one_message_what_is_wrong_with_its_configuration(tmp_path, command: list[str]) -> None:
+    (tmp_path / "text.yaml").write_text("hello")
+    text = (REPOSITORY / "config" / "config.yaml").read_text()
+    assert "start: 2001" in text
+    (tmp_path / "period.yaml").write_text(text.replace("start: 2001", "start: 2009"))
+    before = sorted(tmp_path.iterdir())
+    for name, message in {
+        "": "the configuration is a folder",
+        "text.yaml": "the configuration holds text, not keys",
+        "nowhere.yaml": "configuration file not found",
+        "period.yaml": "the period starts in 2009 but ends in 20",
+    }.items():
+        done = CliRunner().invoke(app, [*command, str(tmp_path / name), "--directory", str(tmp_path)])
+        assert done.exit_code == 1 and isinstance(done.exception, ConfigError), done.exception
+        assert message in str(done.exception) and str(tmp_path / name) in str(done.exception)
+    assert sorted(tmp_path.iterdir()) == before
 
 
 def test_spinup_years() -> None:

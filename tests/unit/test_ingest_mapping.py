@@ -118,7 +118,7 @@ def test_accumulations_cannot_be_arguments_of_a_rule(tmp_path: Path) -> None:
         ("title: x\ntitle: y", "the key 'title' comes twice"),
         ("", "the mapping is empty"),
         ("# nothing but a comment", "the mapping is empty"),
-        ("- a\n- b", "holds list instead of keys"),
+        ("- a\n- b", "holds a list, not keys"),
         ("title: 2001-13-45", "not YAML"),
         ("[" * 3000, "not YAML"),
         (b"\xff\xfe\xfa", "not UTF-8: byte 0xff in line 1"),

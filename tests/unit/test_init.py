@@ -126,6 +126,11 @@ def test_an_existing_file_is_kept(shown: Path, written: tuple[Path, str]) -> Non
     assert output.read_bytes() == before
 
 
+def test_a_folder_is_not_written_over(tmp_path: Path) -> None:
+    with pytest.raises(FluxAtlasError, match="this is a folder, not a file"):
+        init(Wish([], tmp_path, "soil_methane_sink", "-9,37,-8,38", "2001", force=True))
+
+
 def test_force_writes_over_it_and_nothing_to_read_is_said(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("call the office on Monday\n")
     output = tmp_path / "c.yaml"

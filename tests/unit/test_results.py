@@ -54,6 +54,14 @@ def test_a_run_without_a_product_says_so(tmp_path: Path, ask: Callable[[RunResul
         ask(empty)
 
 
+def test_what_is_no_run_is_named_with_what_to_give(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("hello")
+    said = {"": "not the folder of a run", "notes.txt": "a file, not the folder", "nowhere": "there is no such folder"}
+    for name, message in said.items():
+        with pytest.raises(InputError, match=rf"{message}(.|\n)*{tmp_path / name}\n.*such as results/demo"):
+            open_run(tmp_path / name)
+
+
 def test_maps_of_several_years_say_what_holds_for_all(run: RunResults) -> None:
     folder = run.folder / "products" / "cog"
     folder.mkdir(parents=True)

@@ -182,6 +182,9 @@ def _refusal(lines: list[str], where: str) -> ConfigError:
 
 def _read_yaml(path: Path) -> Mapping[str, Any]:
     hint = "write a YAML file like config/config.yaml"
+    if path.is_dir():
+        hint = "give the configuration itself, a file such as config/config.yaml"
+        raise ConfigError("the configuration is a folder", where=str(path), hint=hint)
     if not path.is_file():
         raise ConfigError("configuration file not found", where=str(path), hint="check the path")
     return read_keys(path, "configuration", hint)

@@ -71,6 +71,8 @@ def init(wish: Wish) -> str:
 
 def _free(wish: Wish) -> str:
     """The name of the run, from that of the file, which must not exist."""
+    if wish.output.is_dir():
+        raise ConfigError("this is a folder, not a file", where=str(wish.output), hint="name the configuration in it")
     if wish.output.exists() and not wish.force:
         raise ConfigError("the file exists", where=str(wish.output), hint="choose another --output, or say --force")
     if wish.output.suffix not in (".yaml", ".yml"):

@@ -70,7 +70,7 @@ def get_system(name: str) -> System:
         found: System = load_object(SYSTEMS[name])
         return found
     if ":" not in name:
-        hint = f"choose from {sorted(SYSTEMS)}, or name your own as module:OBJECT"
+        hint = f"choose from {', '.join(sorted(SYSTEMS))}, or name your own as module:OBJECT"
         raise ConfigError(f"unknown system '{name}'{nearest(name, SYSTEMS)}", hint=hint)
     try:
         own = load_object(name)

@@ -101,7 +101,11 @@ class Member:
         except FluxAtlasError:
             raise
         except Exception as problem:  # torch raises many kinds for a file it cannot read
-            raise InputError(f"not a member file ({problem})", where=str(source), hint="train it again") from problem
+            raise InputError(
+                f"not a member file (it cannot be read as one: {type(problem).__name__})",
+                where=str(source),
+                hint="give the folder 'train' of a run or a file of its train/members; a damaged one is trained again",
+            ) from problem
         if version != FORMAT:
             raise InputError(f"member format {version}, not {FORMAT}", where=str(source), hint="train it again")
         network = HierarchicalNetwork(get_system(content["system"]), Architecture(**content["architecture"]))

@@ -351,22 +351,24 @@ def carbon(folder: Path, resolution: str, thresholds: dict[str, float | None]) -
 
 @pytest.mark.parametrize("resolution", ["DD", "HH", "MM"])
 def test_carbon_of_the_constant_threshold_stands_in_for_the_other_one(tmp_path: Path, resolution: str) -> None:
-    def rows(**thresholds: float | None) -> tuple[pd.DataFrame, bool]:
+    def rows(**thresholds: float | None) -> tuple[pd.DataFrame, bool, dict[str, str]]:
         path, ledger = str(carbon(tmp_path, resolution, thresholds)), Ledger()
         entry = SiteEntry(source="fluxnet", path=[path], sites=PLACE)
         if resolution == "MM":
             found = fluxnet.read_periods([path], entry, QcRules(), ledger)
         else:
             found = fluxnet.read([path], entry, QcRules(), ledger)[0].observations
-        return found, any("NEE_CUT_REF" in line for line in ledger.told())
+        columns = {variable: next(iter(found)) for held in ledger.sources.values() for variable, found in held.items()}
+        return found, any("NEE_CUT_REF" in line for line in ledger.told()), columns
 
-    truth, told = rows(VUT=0.5)
+    truth, told, _ = rows(VUT=0.5)
     assert set(truth["variable"]) == {"nee", "gpp", "reco"}
     assert len(truth) >= 3 * 38
     assert not told
     for others in ({"CUT": 0.5}, {"VUT": None, "CUT": 0.5}, {"VUT": 0.5, "CUT": 1.5}):
-        found, told = rows(**others)
+        found, told, sources = rows(**others)
         pd.testing.assert_frame_equal(found, truth)
+        assert sources["nee"] == ("NEE_VUT_REF" if others.get("VUT") else "NEE_CUT_REF")
         assert told is (others.get("VUT") is None)
 
 

@@ -60,7 +60,7 @@ __all__ = ["FORCING", "ORDER", "FluxnetFile", "half_hours_to_days", "read", "rea
 
 FLUXES = (
     *(("evspsbl", "LE_F_MDS"), ("hfls", "LE_F_MDS"), ("hfss", "H_F_MDS"), ("hfdsl", "G_F_MDS"), ("rns", "NETRAD")),
-    *zip(("nee", "gpp", "reco"), CARBON, strict=True),
+    *zip(2 * ("nee", "gpp", "reco"), CARBON, strict=True),
 )
 """Variables and the columns that they are read from; energy without correction of its closure."""
 LARGEST_SD = 50.0
@@ -178,9 +178,9 @@ def _periods(
     ledger: Ledger,
 ) -> pd.DataFrame:
     word, table = {"MM": "months", "WW": "weeks", "YY": "years"}[part.resolution], part.table
-    if part.resolution == "YY" and "NEE_VUT_REF" in table:  # sums over the year
+    if part.resolution == "YY" and {*CARBON} & {*table}:  # sums over the year
         days = pd.DatetimeIndex(table.index).is_leap_year + 365.0
-        sums = [name for name in (*CARBON, "NEE_VUT_REF_JOINTUNC") if name in table]
+        sums = [name for name in (*CARBON, *(f"{name}_JOINTUNC" for name in CARBON)) if name in table]
         whole = table[sums].mask(table[sums].isin(rules.missing_codes))
         table = table.assign(**{name: whole[name] / days for name in sums})
     rows = _observations(f"{row['site']} ({word})", table, entry, rules, ledger, of=word, known=known)

@@ -83,9 +83,9 @@ def layout(resolution: str = "DD") -> Layout:
     )
 
 
-CARBON = ("NEE_VUT_REF", "GPP_NT_VUT_REF", "RECO_NT_VUT_REF")
-"""Columns of carbon: net exchange and its parts by the night-time method, which share its flag."""
-_CONSTANT = re.compile(r"(NEE|GPP_NT|RECO_NT)_CUT_REF(_QC|_JOINTUNC)?")
+CARBON = tuple(f"{part}_{kind}_REF" for kind in ("VUT", "CUT") for part in ("NEE", "GPP_NT", "RECO_NT"))
+"""Columns of carbon: net exchange and its parts by the night-time method, which share its flag, by threshold."""
+_OTHER = tuple(re.compile(rf"(NEE|GPP_NT|RECO_NT)_{kind}_REF(_QC|_JOINTUNC)?") for kind in ("CUT", "VUT"))
 STEPS = {"HH": 1800.0, "YY": 365.25 * 86400}
 """Length of a step [s] over which amounts are summed; a day in all other resolutions."""
 _CLOCKS = ("TIMESTAMP", "TIMESTAMP_START")
@@ -181,7 +181,7 @@ def wanted(name: str) -> bool:
 
 
 def one_threshold(parts: Sequence[FluxnetFile], codes: Sequence[float]) -> tuple[list[FluxnetFile], bool]:
-    """The files of a site with carbon under the names :data:`CARBON` alone; whether it is of the constant threshold.
+    """The files of a site with the carbon of one threshold alone, and whether that is the constant one.
 
     Fluxes of calm hours are filtered with a threshold of friction velocity that varies by year (VUT) or is the same in
     all (CUT; Pastorello et al. 2020). VUT is taken where any file has values of it, else CUT where there are any.
@@ -190,14 +190,10 @@ def one_threshold(parts: Sequence[FluxnetFile], codes: Sequence[float]) -> tuple
     def any_of(name: str) -> bool:
         return any(name in p.table and bool((p.table[name].notna() & ~p.table[name].isin(codes)).any()) for p in parts)
 
-    constant = not any_of(CARBON[0]) and any_of(CARBON[0].replace("VUT", "CUT"))
-    made = []
-    for part in parts:
-        cut = [str(name) for name in part.table if _CONSTANT.fullmatch(str(name))]
-        names = {name: name.replace("CUT", "VUT") for name in cut}
-        others = [name for name in names.values() if name in part.table] if constant else cut
-        table = part.table.drop(columns=others)
-        made.append(replace(part, table=table.rename(columns=names) if constant else table) if cut else part)
+    constant = not any_of(CARBON[0]) and any_of(CARBON[3])
+    other = _OTHER[constant]
+    drop = [[str(name) for name in part.table if other.fullmatch(str(name))] for part in parts]
+    made = [replace(p, table=p.table.drop(columns=d)) if d else p for p, d in zip(parts, drop, strict=True)]
     return made, constant
 
 
@@ -294,7 +290,7 @@ def half_hours_to_days(table: pd.DataFrame, codes: Sequence[float], where: str =
     TA_F_MAX. A day is missing in a column if any of its values is. Uncertainties of half hours say nothing on that of
     a day and are left out. Raises :class:`InputError` for irregular steps.
     """
-    steps, per_day = whole_days(table.drop(columns=["NEE_VUT_REF_JOINTUNC"], errors="ignore"), where)
+    steps, per_day = whole_days(table.drop(columns=[f"{name}_JOINTUNC" for name in CARBON], errors="ignore"), where)
     daily: dict[str, npt.NDArray[np.float64]] = {}
     for column in steps.columns:
         name, rows = str(column), steps[column].to_numpy(float).reshape(-1, per_day)

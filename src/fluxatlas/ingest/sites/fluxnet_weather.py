@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pandas as pd
 
 from ...config.sites import QcRules
@@ -25,7 +27,8 @@ ORDER = ("tas", "tasmin", "tasmax", "pr", "rsds", "rlds", "huss", "ps", "sfcWind
 
 def flag(table: pd.DataFrame, column: str) -> pd.Series | None:
     """The QC column of ``column`` with values outside 0..1 (missing codes) as 0, or None where there is none."""
-    name = f"{CARBON[0]}_QC" if column in CARBON else f"{column}_QC"
+    whose = re.sub(r"^(GPP|RECO)_NT", "NEE", column) if column in CARBON else column
+    name = f"{whose}_QC"
     if name not in table:
         return None
     return table[name].where(table[name].between(0, 1), 0.0)

@@ -11,6 +11,7 @@ from fluxatlas.config.sites import QcRules, SiteEntry
 from fluxatlas.errors import InputError
 from fluxatlas.humidity import saturation_vapour_pressure, vapour_pressure
 from fluxatlas.ingest.sites import derived, fluxnet, quick, weather
+from fluxatlas.ingest.sites.magnitude import too_large
 from fluxatlas.ingest.sites.records import Ledger
 
 PLACE = [{"site": "XX-Tst", "lat": 50.0, "lon": 10.0, "utc_offset": 1}]
@@ -423,12 +424,16 @@ def test_all_that_lacks_of_the_weather_is_named_on_the_screen(tmp_path: Path) ->
     assert line.endswith("lack LW_IN_F or LW_IN_JSB_F or LW_IN_ERA, VPD_F or VPD_ERA, PA_F or PA_ERA, WS_F or WS_ERA")
 
 
+@pytest.mark.parametrize("rounded", [False, True])
 @pytest.mark.parametrize(("factor", "times"), [(1e3, "1,000"), (1e6, "1,000,000"), (1.0, None), (3.0, None)])
-def test_values_of_another_prefix_are_called_so(tmp_path: Path, factor: float, times: str | None) -> None:
+def test_values_of_another_prefix_are_called_so(
+    tmp_path: Path, factor: float, times: str | None, rounded: bool
+) -> None:
     """160 nmol m-2 s-1 are 222 mg m-2 d-1, a wetland; a column in pmol reads as if it were a thousand times that."""
     path = tmp_path / "FLX_XX-Tst_FLUXNET-CH4_DD_2001-2001_1-1.csv"
     days = pd.date_range("2001-01-01", periods=90)
-    flux = 160 * (1 + 0.5 * np.sin(np.arange(90) / 9)) * factor
+    wave = np.sin(np.arange(90) / 9)
+    flux = 160 * (1 + 0.5 * (np.sign(wave) if rounded else wave)) * factor
     path.write_text(pd.DataFrame({"TIMESTAMP": days.strftime("%Y%m%d"), "FCH4": flux}).to_csv(index=False))
     rules = QcRules(limits={"fch4": (-100, 3000)})
     _, ledger = read([path], rules)
@@ -436,8 +441,11 @@ def test_values_of_another_prefix_are_called_so(tmp_path: Path, factor: float, t
     if times is None:
         assert "too large" not in said
     else:
-        assert f"kept 0 of 90 days: 90 out of range; they are about {times} times too large" in said
+        assert said.startswith("kept 0 of 90 days")
+        assert f"; they are about {times} times too large" in said
         assert said.endswith("state it with sites.entries.units.FCH4")
+    coded = np.where(np.arange(90) < 60, -231458.33, 1 + 0.1 * np.sin(np.arange(90)))  # a code that was converted
+    assert too_large(coded, -200, 5000) == too_large(coded[:60], -200, 5000) == 1
 
 
 def test_production_and_respiration_share_the_flag_of_net_exchange(data_dir: Path) -> None:

@@ -71,8 +71,8 @@ def looks_like_percent(values: FloatArray) -> bool:
 def too_large(values: FloatArray, low: float, high: float) -> float:
     """How many times too large ``values`` are: 1000 or a million where most are outside ``low`` to ``high`` and nearly
     all would fit after a division by that, else 1."""
-    finite = values[np.isfinite(values)]
-    if finite.size and np.mean((finite < low) | (finite > high)) > 0.5:
+    finite = np.unique(values[np.isfinite(values)])  # a code that recurs counts once
+    if finite.size > 1 and np.mean((finite < low) | (finite > high)) > 0.5:
         for factor in (1e3, 1e6):
             if np.mean((finite / factor >= low) & (finite / factor <= high)) > 0.95:
                 return factor

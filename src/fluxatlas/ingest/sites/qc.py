@@ -164,16 +164,16 @@ def screen(
         values: FloatArray = clean.to_numpy(float) * factor + offset
     if rules.valid_range:
         low, high = valid or bounds(variable, rules)[0]
+        if offset == 0 and (times := too_large(values, low, high)) > 1:
+            state = f"state it with sites.entries.units.{raw.name}"
+            ledger.doubts[site, name] = (
+                f"; they are about {times:,.0f} times too large: if the unit is another one, {state}"
+            )
         impossible = (values < low) | (values > high)
         for code in scaled_codes(values, impossible, rules.scaled_code_repeats):
             hit = values == code
             ledger.drop(site, name, f"scaled missing code {(code - offset) / factor:.8g}", int(hit.sum()), of=of)
             values[hit] = np.nan
-        if offset == 0 and (times := too_large(values, *(valid or bounds(variable, rules)[0]))) > 1:
-            state = f"state it with sites.entries.units.{raw.name}"
-            ledger.doubts[site, name] = (
-                f"; they are about {times:,.0f} times too large: if the unit is another one, {state}"
-            )
         values = within_range(values, variable, rules, ledger, site=site, of=of, label=name, valid=valid)
     spike = spikes(values, variable, rules)
     ledger.drop(site, name, "spike", int(spike.sum()), of=of)

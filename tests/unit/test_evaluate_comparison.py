@@ -65,6 +65,16 @@ def test_intervals_hold_the_truth_in_nine_of_ten_places() -> None:
         assert abs(np.median(found.values[name], axis=1) / true - 1).max() < 0.02
 
 
+def test_a_small_error_is_found_although_many_cells_are_refused() -> None:
+    parts = np.random.default_rng(8).normal(size=(4, 365, 600))
+    parts[1] *= 0.15  # 0.003 beside 0.03 and 0.05
+    found = collocate(triplet(parts), blocks(365), 100)
+    assert 0.1 < (found.flag == FLAGS["negative_error_variance"]).mean() < 0.6
+    true = 0.15 * SD[0]
+    assert np.median(found.signed["error_sd"][0]) == pytest.approx(true, rel=0.25)
+    assert np.nanmedian(found.values["error_sd"][0]) > 1.5 * true, "of those left alone it is too large"
+
+
 def test_memory_in_the_errors_widens_the_intervals_only_of_long_blocks() -> None:
     random = np.random.default_rng(6)
     parts = np.repeat(random.normal(size=(4, 150, 40)), 20, axis=1)  # each value stands for 20 days

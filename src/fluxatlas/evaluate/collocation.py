@@ -36,13 +36,15 @@ _ROUNDING = 1e-12
 class Collocation:
     """Triple collocation of cells; ``values``, ``low`` and ``high``: arrays (product, cell) of each measure.
 
-    ``n`` and ``flag`` (:data:`FLAGS`) are (cell,); ``drawn`` has each measure of each draw, (draw, product, cell).
-    ``low`` and ``high`` are NaN where fewer than half of the draws have a value.
+    ``n`` and ``flag`` (:data:`FLAGS`) are (cell,). ``low`` and ``high`` are NaN where fewer than half of the draws have
+    a value. ``signed`` (product, cell) and ``drawn`` (draw, product, cell) hold also what is refused for a negative
+    variance of an error, as minus its root: medians over cells without them would be of what noise has made larger.
     """
 
     n: Sums
     flag: npt.NDArray[np.int8]
     values: Mapping[str, Sums]
+    signed: Mapping[str, Sums]
     low: Mapping[str, Sums]
     high: Mapping[str, Sums]
     drawn: Mapping[str, Sums]
@@ -57,22 +59,30 @@ def collocate(values: Array, blocks: Blocks, fewest: int) -> Collocation:
     count = known.sum(axis=0)
     means = np.where(known, values, 0.0).sum(axis=1, dtype=np.float64) / np.maximum(count, 1)
     centred = np.where(known, values - means[:, None], 0.0)
-    parts = [known.astype(np.float64), *centred, *(centred[i] * centred[j] for i, j in _PRODUCTS)]
+    parts = [known.astype(np.float64), *(centred[i] * centred[j] for i, j in _PRODUCTS)]
     sums = np.stack([blocks.sums(part) for part in parts])
-    drawn = np.matmul(blocks.weights, sums)
-    flag, found = estimate(drawn, fewest)
-    once = {name: each[0] for name, each in found.items()}
-    again = {name: each[1:] for name, each in found.items()}
-    bounds = {name: _bounds(each, once[name]) for name, each in again.items()}
-    low, high = ({name: pair[k] for name, pair in bounds.items()} for k in (0, 1))
-    return Collocation(count.astype(np.float64), flag[0], once, low, high, again)
+    flag, found = estimate(np.matmul(blocks.weights, sums), fewest)
+    signed = {name: each[0] for name, each in found.items()}
+    drawn = {name: each[1:] for name, each in found.items()}
+    kept = {name: np.where(flag[0] == 0, each, np.nan) for name, each in signed.items()}
+    bounds = {name: _bounds(each, kept[name]) for name, each in drawn.items()}
+    low, high = ({name: clipped(name, pair[k]) for name, pair in bounds.items()} for k in (0, 1))
+    return Collocation(count.astype(np.float64), flag[0], kept, signed, low, high, drawn)
+
+
+def clipped(name: str, values: Sums) -> Sums:
+    """A measure within what it can be: a standard deviation not negative, a correlation not above 1."""
+    return np.minimum(values, 1.0) if name == "r_truth" else np.maximum(values, 0.0)
 
 
 def estimate(sums: Sums, fewest: int) -> tuple[npt.NDArray[np.int8], dict[str, Sums]]:
-    """Flags (...) and measures (..., 3, cell) of ``sums`` (10, ..., cell): 1, x, y, z, x^2, y^2, z^2, x y, x z, y z."""
+    """Flags (...) and measures (..., 3, cell) of ``sums`` (7, ..., cell): 1, x^2, y^2, z^2, x y, x z, y z.
+
+    Series have no mean: it is taken off before blocks are drawn, since those of few blocks would vary with the season.
+    Errors of negative variance are given as minus its root.
+    """
     n = np.maximum(sums[0], 1.0)
-    mean = sums[1:4] / n
-    variance, xy, xz, yz = _covariances(sums[4:] / n, mean)
+    variance, (xy, xz, yz) = sums[1:4] / n, sums[4:] / n
     few = sums[0] < max(fewest, 2)
     crossed = np.stack([xy, xz, yz]) <= _ROUNDING * np.sqrt([variance[i] * variance[j] for i, j in _PRODUCTS[3:]])
     apart = crossed.any(axis=0) & ~few
@@ -80,17 +90,12 @@ def estimate(sums: Sums, fewest: int) -> tuple[npt.NDArray[np.int8], dict[str, S
         signal = np.stack([xy * xz / yz, xy * yz / xz, xz * yz / xy])
         error = variance - signal
         scale = np.stack([np.ones_like(yz), xz / yz, xy / yz])  # of x to each product
-        negative = (error < -_ROUNDING * variance).any(axis=0) & ~few & ~apart
-        error_sd, r = np.sqrt(np.maximum(error, 0.0)), np.sqrt(np.minimum(signal / variance, 1.0))
+        error = np.where(abs(error) <= _ROUNDING * variance, 0.0, error)
+        negative = (error < 0).any(axis=0) & ~few & ~apart
+        error_sd, r = np.sign(error) * np.sqrt(abs(error)), np.sqrt(signal / variance)
     flag = np.where(few, 1, np.where(apart, 2, np.where(negative, 3, 0))).astype(np.int8)
     found = {"error_sd": error_sd, "scaled_sd": error_sd * scale, "r_truth": r}
-    return flag, {name: np.moveaxis(np.where(flag == 0, each, np.nan), 0, -2) for name, each in found.items()}
-
-
-def _covariances(squares: Sums, mean: Sums) -> tuple[Sums, Sums, Sums, Sums]:
-    """Variances (3, ...) and the three covariances of means of products and means."""
-    found = [squares[k] - mean[i] * mean[j] for k, (i, j) in enumerate(_PRODUCTS)]
-    return np.stack(found[:3]), found[3], found[4], found[5]
+    return flag, {name: np.moveaxis(np.where(few | apart, np.nan, each), 0, -2) for name, each in found.items()}
 
 
 def _bounds(drawn: Sums, value: Sums) -> tuple[Sums, Sums]:

@@ -286,8 +286,8 @@ def collocation(
     for row in table[table["extent"] == "all"].itertuples():
         refused = f"{row.few_common_times} + {row.covariance_not_positive} + {row.negative_error_variance}"
         typer.echo(
-            f"{row.product} ({row.kind}): error {row.error_sd:.3g} {row.unit}, r = {row.r_truth:.2f}, medians"
-            f" of {row.estimated} cells; refused (few times, covariance, variance): {refused}",
+            f"{row.product} ({row.kind}): error {row.error_sd:.3g} {row.unit}, r = {row.r_truth:.2f}, estimated"
+            f" in {row.estimated} cells; refused (few times, covariance, variance): {refused}",
             err=True,
         )
 

@@ -23,7 +23,7 @@ from ..errors import InputError, counted
 from . import agreement
 from .agreement import Blocks, anomalies, cell_scores, pair_sums
 from .clusters import interval
-from .collocation import FLAGS, MEASURES, Collocation, collocate
+from .collocation import FLAGS, MEASURES, Collocation, clipped, collocate
 from .gridded import Match, daily_product, match, other_product
 
 Array = npt.NDArray[np.floating]
@@ -189,6 +189,7 @@ def triple(three: Match, settings: ComparisonBlock) -> tuple[xr.Dataset, pd.Data
     shape = three.cells.lat.size, three.cells.lon.size
     step = -(-shape[0] * shape[1] // MOST_DRAWN)
     maps: dict[str, Sums] = {}
+    signed: dict[str, Sums] = {}
     drawn: dict[str, list[tuple[Sums, Mapping[str, Sums]]]] = {kind: [] for kind in KINDS}
     for band, found in three.blocks():
         values = found.reshape(3, three.times.size, -1)
@@ -199,6 +200,9 @@ def triple(three: Match, settings: ComparisonBlock) -> tuple[xr.Dataset, pd.Data
                 own = cells[start : start + AT_ONCE]
                 result = collocate(of_kind(values[..., own], three, kind, settings), part, fewest)
                 _fill(maps, kind, result, first + own, shape)
+                for name, each in result.signed.items():
+                    target = signed.setdefault(f"{name}_{kind}", np.full((3, *shape), np.nan))
+                    target.reshape(3, -1)[:, first + own] = each
                 kept = np.flatnonzero((first + own) % step == 0)
                 rows = three.cells.lat[(first + own[kept]) // shape[1]]
                 drawn[kind].append((rows, {name: each[..., kept] for name, each in result.drawn.items()}))
@@ -206,7 +210,9 @@ def triple(three: Match, settings: ComparisonBlock) -> tuple[xr.Dataset, pd.Data
         names = ", ".join(one.name for one in three.products)
         hint = "compare them two by two, or choose products that overlap"
         raise InputError(f"{names} have no cell and time in common", hint=hint)
-    return _dataset(three, maps, [one.name for one in three.products]), _triple_table(three, maps, drawn, settings)
+    return _dataset(three, maps, [one.name for one in three.products]), _triple_table(
+        three, maps, signed, drawn, settings
+    )
 
 
 def _fill(maps: dict[str, Sums], kind: str, result: Collocation, at: Any, shape: tuple[int, int]) -> None:
@@ -220,7 +226,9 @@ def _fill(maps: dict[str, Sums], kind: str, result: Collocation, at: Any, shape:
             target.reshape(3, -1)[:, at] = values[name]
 
 
-def _triple_table(three: Match, maps: Mapping[str, Sums], drawn: Any, settings: ComparisonBlock) -> pd.DataFrame:
+def _triple_table(
+    three: Match, maps: Mapping[str, Sums], signed: Mapping[str, Sums], drawn: Any, settings: ComparisonBlock
+) -> pd.DataFrame:
     rows = []
     for kind in KINDS:
         for extent, south, north, inside in _extents(three, settings.band_degrees):
@@ -228,15 +236,12 @@ def _triple_table(three: Match, maps: Mapping[str, Sums], drawn: Any, settings: 
             if not np.isfinite(flag).any():
                 continue
             counts = {name: int((flag == number).sum()) for name, number in FLAGS.items()}
-            here = [(rows_, each) for rows_, each in drawn[kind] if ((rows_ > south) & (rows_ < north)).any()]
             for number, one in enumerate(three.products):
                 scores: dict[str, float] = {}
                 for name in MEASURES:
-                    value = _median(maps[f"{name}_{kind}"][number][inside].ravel())
-                    lots = [each[name][:, number][:, (r > south) & (r < north)] for r, each in here]
-                    again = _median(np.concatenate(lots, axis=1)) if lots and lots[0].shape[0] else np.array([])
-                    _, low, high = interval(np.concatenate([value, again]))
-                    scores |= {name: value[0], f"{name}_low": low, f"{name}_high": high}
+                    values = signed[f"{name}_{kind}"][number][inside].ravel()
+                    again = [each[name][:, number][:, (lat > south) & (lat < north)] for lat, each in drawn[kind]]
+                    scores |= _middle(name, values, np.concatenate(again, axis=1))
                 rows.append({
                     "variable": three.products[0].variable, "against": "+".join(p.name for p in three.products[1:]),
                     "product": one.name, "kind": kind, "extent": extent, "south": south, "north": north, **counts,
@@ -244,6 +249,20 @@ def _triple_table(three: Match, maps: Mapping[str, Sums], drawn: Any, settings: 
                     "unit": variables.get(three.products[0].variable).units, "layer": one.layer,
                 })  # fmt: skip
     return pd.DataFrame(rows)
+
+
+def _middle(name: str, values: Sums, drawn: Sums) -> dict[str, float]:
+    """The median of ``values`` (cell,) with its interval from ``drawn`` (draw, cell); NaN if it cannot be.
+
+    The interval is the basic one (Davison and Hinkley 1997, doi:10.1017/CBO9780511802843): what shifts the median of
+    noisy cells shifts that of each draw once more.
+    """
+    value, lower, upper = interval(np.concatenate([_median(values), _median(drawn)]))
+    low, high = 2 * value - upper, 2 * value - lower
+    if not (value <= 1.0 if name == "r_truth" else value >= 0.0):
+        value = low = high = np.nan
+    found = {"": value, "_low": low, "_high": high}
+    return {f"{name}{end}": float(clipped(name, np.array(each))) for end, each in found.items()}
 
 
 def _median(values: Sums) -> Sums:

@@ -143,7 +143,7 @@ def collocation_section(name: str, table: pd.DataFrame) -> Section:
     note = (
         f"Extended triple collocation (McColl et al. 2014), medians over cells, {_unit(name)}, 90 % intervals from "
         "blocks of time. The last three columns count cells that are refused: too few common times, a covariance that "
-        f"is not positive, a negative variance of an error. {INDEPENDENCE}"
+        f"is not positive, a negative variance of an error (which counts in medians as the smallest). {INDEPENDENCE}"
     )
     return Section(f"{name}: triple collocation", note, pd.DataFrame(rows))
 

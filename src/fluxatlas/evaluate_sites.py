@@ -20,9 +20,11 @@ from .config.evaluate import EvaluateBlock
 from .config.report import ReportBlock
 from .config.sites import QcRules, SiteEntry, SitesBlock
 from .errors import FluxAtlasError, InputError, MemberMismatchError, counted, nearest
+from .evaluate import periods_figure
 from .evaluate.held_out import half_widths, with_intervals
+from .evaluate.periods import write_periods
 from .evaluate.unseen import write_unseen
-from .evaluate.words import words
+from .evaluate.words import words, words_of_periods
 from .files import read_parquet, read_table, write_parquet
 from .grid import Tile, get_grid
 from .ingest.atmosphere import series_of
@@ -70,7 +72,8 @@ class Wish:
 
 def run(wish: Wish, settings: EvaluateBlock | None = None) -> str:
     """Write ``protocols.csv``, ``site_scores.csv``, ``coverage.csv``, ``predictions.parquet``, ``sites.csv`` and
-    ``unseen.png`` (not where sites are not unseen) to ``wish.output``; returns a short table in words.
+    ``unseen.png`` (not where sites are not unseen) to ``wish.output``; of means over months and the like
+    ``periods.csv``, ``period_scores.csv`` and ``periods.png``. Returns a short table in words.
 
     Raises :class:`InputError` for files that no reader takes, where no site can be predicted or compared,
     :class:`MemberMismatchError` for members of different systems; nothing is written then.
@@ -96,22 +99,37 @@ def run(wish: Wish, settings: EvaluateBlock | None = None) -> str:
         tables = with_intervals(tables, half)
         write_table([*tables, *process_model(data, system)], made / "predictions.parquet")
         shutil.copy(work / "sites_attributes.csv", made / "sites.csv")
-        found = write_unseen(
-            made / "protocols.csv",
-            made / "site_scores.csv",
-            made / "coverage.csv",
-            [made / "predictions.parquet"],
-            made / "sites.csv",
-            block,
-        )
-        held = read_table(made / "coverage.csv")
-        if unseen and (found["target"] == system.flux).any():
-            inputs = Inputs(system=system.key, protocols=[made / "protocols.csv"])
-            write_figure("unseen", inputs, made / "unseen.png", ReportBlock())
+        said = _scored(made, tables, system, len(members), unseen, block)
         wish.output.mkdir(parents=True, exist_ok=True)
         for path in sorted(made.iterdir()):
             shutil.move(path, wish.output / path.name)
-    return words(found, held, system, len(members))
+    return said
+
+
+def _scored(
+    made: Path, tables: Sequence[pd.DataFrame], system: System, members: int, unseen: bool, settings: EvaluateBlock
+) -> str:
+    """Write the scores of days and of periods in ``made``, as far as there are such, and tell them in words."""
+    given = ([made / "predictions.parquet"], made / "sites.csv", settings)
+    said = []
+    if any((table["days"] == 1).any() for table in tables):
+        found = write_unseen(made / "protocols.csv", made / "site_scores.csv", made / "coverage.csv", *given)
+        said.append(words(found, read_table(made / "coverage.csv"), system, members))
+        if unseen and (found["target"] == system.flux).any():
+            inputs = Inputs(system=system.key, protocols=[made / "protocols.csv"])
+            write_figure("unseen", inputs, made / "unseen.png", ReportBlock())
+    if any((table["days"] > 1).any() for table in tables):
+        try:
+            found = write_periods(made / "periods.csv", made / "period_scores.csv", *given)
+        except InputError as problem:
+            if not said:
+                raise
+            _say(f"no scores of periods: {problem.what}")
+        else:
+            said.append(words_of_periods(found, system))
+            if unseen and (found["target"] == system.flux).any():
+                periods_figure.write_figure(made / "periods.png", found, system.flux)
+    return "\n".join(said)
 
 
 def check_output(folder: Path) -> None:
@@ -290,6 +308,7 @@ def site_data(wish: Wish, member: Member, work: Path, near_km: float, unobserved
             series_of(system.slow, wish.series),
             evaluate=True,
             unobserved=unobserved,
+            periods=work / "sites" / "periods.parquet",
         )
     except InputError as problem:
         if not problem.where.startswith(str(work)):

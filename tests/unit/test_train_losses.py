@@ -173,12 +173,13 @@ def months_of(data: SequenceSet, slope: float = 1.3) -> tuple[ObservationSet, np
         table = made.resample("MS").mean()
         return np.array([table.loc[month, site] for month, site in zip(when, sites, strict=True)])
 
-    made = ObservationSet.of(interval("nee", Spans.months(data.dates, when), sites), means(slope), sd)
+    spans = Spans.months(data.dates, when)
+    made = ObservationSet.of(interval("nee", spans, sites), means(slope), sd, weight=spans.length)
     return made, means(0.7), means(slope), sd
 
 
 def test_means_of_a_flux_over_months_are_in_its_loss_beside_days() -> None:
-    """The flux term by hand: Huber of asinh, each month as one observation with the weight of its site."""
+    """The terms by hand: Huber of asinh and the bias of sites, each month with the weight of its days and its site."""
     data = world()
     monthly, predicted, value, sd = months_of(data)
     data = replace(data, periods=(monthly,))
@@ -195,14 +196,21 @@ def test_means_of_a_flux_over_months_are_in_its_loss_beside_days() -> None:
         if np.isfinite(data.targets["nee"][t, s])
     ]
     days = len(rows)
-    rows += [(predicted[k], value[k], sd[k], data.weight[s]) for k, s in zip((0, 1, 2, 3), (0, 1, 2, 0), strict=True)]
+    months = list(zip((0, 1, 2, 3), (0, 1, 2, 0), strict=True))
+    rows += [(predicted[k], value[k], sd[k], 31 * data.weight[s]) for k, s in months]
     one, two, spread, weight = np.array(rows, float).T
     apart = np.abs(np.arcsinh(one / scale) - np.arcsinh(two / scale))
     loss = np.where(apart < 1, apart**2 / 2, apart - 0.5)
     weight = weight * scale**2 / (scale**2 + np.nan_to_num(spread) ** 2)
     terms = objective.terms(network, batch, probe=False)
     assert float(terms["flux"].detach()) == pytest.approx((loss * weight).sum() / weight.sum(), rel=1e-5)
-    assert objective.observations(batch) == days + 4
+    assert objective.observations(batch) == days + 4 * 31
+    place = np.array([*(s for s, start, stop in data.segments for t in range(start, stop)
+                        if np.isfinite(data.targets["nee"][t, s])), 0, 1, 2, 0])  # fmt: skip
+    size = np.where(np.arange(len(place)) < days, 1, 31)
+    bias = np.array([np.average((one - two)[place == s], weights=size[place == s]) for s in range(4)])
+    expected = np.average(np.abs(bias), weights=data.weight) / two.std(ddof=1)
+    assert float(terms["site_bias"].detach()) == pytest.approx(expected, rel=1e-4)
 
 
 def test_months_alone_give_the_slope_that_made_them() -> None:
@@ -229,11 +237,11 @@ def test_sites_with_months_alone_are_counted_folded_weighted_and_held_out() -> N
     data = world()
     bare = {name: np.full_like(values, np.nan) for name, values in data.targets.items()}
     data = replace(data, targets=bare, periods=(months_of(data)[0],))
-    assert data.count("nee").tolist() == [2, 1, 1, 0]  # February of site 1 is not whole; site 3 has none
+    assert data.count("nee").tolist() == [62, 31, 31, 0]  # February of site 1 is not whole; site 3 has none
     assert data.count("gpp").tolist() == [0, 0, 0, 0]
     settings = TrainBlock.model_validate({"folds": 2, "members": 2})
     sites = SiteData((data,))
-    assert sites.count("nee").tolist() == [2, 1, 1, 0]
+    assert sites.count("nee").tolist() == [62, 31, 31, 0]
     split = split_sites(sites, "nee", settings, 0, seed=1)
     hidden = split.hidden[0].all(axis=0)
     left = split_sites(sites, "nee", settings, 1, seed=1).hidden[0].all(axis=0)

@@ -1,6 +1,6 @@
 # evaluate: held-out sites, towers, seams between tiles and, for the synthetic Earth, the hidden truth.
 # In:  predictions, products, site tables, gridded products of others
-# Out: <results>/evaluate/{skill,protocols,site_scores,coverage,prior,responses,attribution,towers,seams}.csv, by `snakemake trends` trends.{csv,png}, by `snakemake comparison` comparison/ and <results>/report/comparison.html, for the synthetic Earth also truth.nc and truth.csv
+# Out: <results>/evaluate/{skill,protocols,site_scores,coverage,prior,responses,attribution,towers,seams}.csv, by `snakemake trends` trends.{csv,png}, by `snakemake periods` periods.{csv,png} and period_scores.csv, by `snakemake comparison` comparison/ and <results>/report/comparison.html, for the synthetic Earth also truth.nc and truth.csv
 
 SETS = "|".join(RUN.constraints) or "none"
 
@@ -71,6 +71,43 @@ rule unseen:
         "fluxatlas evaluate unseen --settings {params.settings:q} {params.members:q} {params.baselines:q}"
         " --sites {input.sites:q} --output {output.protocols:q} --site-output {output.sites:q}"
         " --coverage-output {output.coverage:q} 2> {log:q}"
+
+
+rule periods:  # months at unseen sites; only where asked for: `snakemake periods`
+    input:
+        members=expand("<trained>/predictions/{member}.parquet", member=MEMBERS),
+        baselines=expand(
+            "<trained>/baselines/{baseline}.parquet",
+            baseline=RUN.config.train.baselines,
+        ),
+        sites="<results>/ingest/sites/sites.csv",
+    output:
+        table="<results>/evaluate/periods.csv",
+        sites="<results>/evaluate/period_scores.csv",
+        figure="<results>/evaluate/periods.png",
+    log:
+        "<results>/logs/evaluate/periods.log",
+    benchmark:
+        "<results>/benchmarks/evaluate/periods.tsv"
+    conda:
+        "../envs/fluxatlas.yaml"
+    resources:
+        mem_mb=memory(2000),
+        runtime=minutes(20),
+    params:
+        settings=settings("periods"),
+        system=RUN.system.key,
+        members=each(
+            "--predictions",
+            RUN.prediction(),
+            member=MEMBERS,
+        ),
+        baselines=lambda wc, input: repeat("--predictions", input.baselines),
+        version=STAGE_VERSIONS["evaluate"],
+    shell:
+        "fluxatlas evaluate periods --settings {params.settings:q} --system {params.system:q} {params.members:q}"
+        " {params.baselines:q} --sites {input.sites:q} --output {output.table:q} --site-output {output.sites:q}"
+        " --figure {output.figure:q} 2> {log:q}"
 
 
 if "prior" in RUN.tables:

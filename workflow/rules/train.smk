@@ -43,6 +43,7 @@ rule finetune:
         sites_attributes="<results>/regrid/sites_attributes.csv",
         sites_forcing="<results>/regrid/sites_forcing.parquet",
         observations="<results>/ingest/sites/observations.parquet",
+        periods="<results>/ingest/sites/periods.parquet",
         series=RUN.series,
         regional=RUN.regional_files(),
     output:
@@ -73,7 +74,7 @@ rule finetune:
     shell:
         "fluxatlas train finetune --settings {params.settings:q} --member {wildcards.member:q}"
         " --pretrained {input.pretrained:q} --samples {input.samples:q} --sites-attributes {input.sites_attributes:q}"
-        " --sites-forcing {input.sites_forcing:q} --observations {input.observations:q} --output {output.member:q}"
+        " --sites-forcing {input.sites_forcing:q} --observations {input.observations:q} --periods {input.periods:q} --output {output.member:q}"
         " --predictions {output.predictions:q} --intervals {output.intervals:q} --parameters {output.parameters:q}"
         " --history {output.history:q} --checkpoint {params.checkpoint:q}"
         " {params.series:q} --completion-gap-days {params.gap:q} {params.regional:q} --threads {threads:q} 2> {log:q}"
@@ -106,6 +107,7 @@ rule baseline:
         sites_attributes="<results>/regrid/sites_attributes.csv",
         sites_forcing="<results>/regrid/sites_forcing.parquet",
         observations="<results>/ingest/sites/observations.parquet",
+        periods="<results>/ingest/sites/periods.parquet",
         series=RUN.series,
         regional=lambda wc: RUN.regional_files(wc.baseline),
     output:
@@ -131,7 +133,7 @@ rule baseline:
     shell:
         "fluxatlas train baselines --settings {params.settings:q} --system {params.system:q} --grid {params.grid:q}"
         " --samples {input.samples:q} --sites-attributes {input.sites_attributes:q}"
-        " --sites-forcing {input.sites_forcing:q} --observations {input.observations:q} --only {wildcards.baseline:q} --output {output:q}"
+        " --sites-forcing {input.sites_forcing:q} --observations {input.observations:q} --periods {input.periods:q} --only {wildcards.baseline:q} --output {output:q}"
         " {params.series:q} --completion-gap-days {params.gap:q} {params.regional:q} --threads {threads:q} 2> {log:q}"
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from ..config.constraints import Constraint, constraint_inputs
-from ..config.sites import SiteEntry
+from ..config.sites import SiteEntry, SitesBlock
 from ..drivers import AnnualSeries
 from ..errors import InputError, counted
 from ..evaluate.gridded import unfit
@@ -19,9 +19,11 @@ from ..ingest.constraints.build import kind_of
 from ..ingest.constraints.inversion_file import Wish
 from ..ingest.constraints.inversions import Inversion
 from ..ingest.sites.inputs import entry_files
+from ..ingest.sites.periods import read_periods
 from ..ingest.sites.records import Ledger, SiteRecord
 from ..ingest.sites.table import read_sites
 from ..run import Run
+from ..train.sequence_length import refuse_length
 from .findings import Findings
 
 MOST_BYTES = 8 * 2**20
@@ -93,6 +95,8 @@ def _sites(run: Run, series: list[AnnualSeries], findings: Findings) -> None:
             one = entry if len(part) == len(files) else entry.model_copy(update={"path": part})
             block = run.config.sites.model_copy(update={"entries": [one]})
             records += read_sites(block, Ledger())
+            if not run.config.train.members_from:
+                _periods(run, block)
     if not run.config.sites.entries:
         findings.add(
             InputError("no sites are configured", where="sites.entries", hint="list at least one source of sites")
@@ -102,6 +106,15 @@ def _sites(run: Run, series: list[AnnualSeries], findings: Findings) -> None:
     for gas in series:
         _years(used, gas, findings)
     _attributes(run, used, whole, findings)
+
+
+def _periods(run: Run, block: SitesBlock) -> None:
+    """A training sequence must be longer than the longest period of a flux."""
+    longer = read_periods(block, Ledger())
+    of_flux = longer[longer["variable"].isin(run.system.flux_names)]
+    days = (of_flux["end"] - of_flux["start"]).dt.days
+    if len(days):
+        refuse_length(int(days.max()), run.config.train.sequence_days)
 
 
 def _first_files(entry: SiteEntry, files: list[str]) -> list[str]:

@@ -19,9 +19,9 @@ class EvaluateBlock(Block):
     """Smallest share of measured data (qc) for a day of a tower to be compared with the product."""
     anomaly_window: int = Field(31, ge=3, le=365, json_schema_extra=leaf("towers"))
     """Days of the centred running mean that is taken off both series to compare anomalies."""
-    cluster_distance_km: float = Field(100.0, gt=0, json_schema_extra=leaf("unseen"))
+    cluster_distance_km: float = Field(100.0, gt=0, json_schema_extra=leaf("unseen", "periods"))
     """Sites nearer than this [km], directly or through others, are drawn together when intervals are worked out."""
-    resamples: int = Field(1000, ge=100, le=100_000, json_schema_extra=leaf("unseen"))
+    resamples: int = Field(1000, ge=100, le=100_000, json_schema_extra=leaf("unseen", "periods"))
     """Draws of clusters of sites from which the 90 % intervals of scores are taken."""
     prior_draws: int = Field(100, ge=20, le=10_000, json_schema_extra=leaf("prior"))
     """Draws of parameters of the process model that are compared with what the sites measured."""
@@ -31,7 +31,7 @@ class EvaluateBlock(Block):
     """First years at which `snakemake trends` holds the weather or a series of the atmosphere."""
     trend_points: int = Field(24, ge=1, le=1000, json_schema_extra=leaf("trends"))
     """Places that stand for the domain where trends are attributed to their factors."""
-    seed: int = Field(1, ge=0, json_schema_extra=leaf("unseen", "prior", "responses", "trends"))
+    seed: int = Field(1, ge=0, json_schema_extra=leaf("unseen", "periods", "prior", "responses", "trends"))
     """Seed of these draws."""
 
     @property

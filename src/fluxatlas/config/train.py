@@ -61,7 +61,7 @@ class TrainBlock(Block):
     are measured, instead of teaching them; the trees see them too. Elsewhere the network makes its own."""
 
     sequence_days: int = Field(365, ge=10, le=3660)
-    """Days of a training sequence that count in the loss."""
+    """Days of a training sequence that count in the loss; more than the longest period (month, year) of a flux has."""
     warmup_days: int = Field(60, ge=0, le=3660)
     """Days run before each sequence to fill the state; not in the loss."""
     batch: int = Field(32, ge=1, le=65536)

@@ -52,6 +52,30 @@ def unseen(
 
 
 @app.command()
+def periods(
+    predictions: Annotated[list[Path], typer.Option(help="Predictions of a model (Parquet); repeat for more.")],
+    sites: Annotated[Path, typer.Option(help="Table of sites with their places.")],
+    output: Output,
+    site_output: Annotated[Path, typer.Option(help="CSV file to write the scores of each site to.")],
+    figure: Annotated[Path, typer.Option(help="Figure of the first flux to write (PNG).")],
+    system: SystemName,
+    settings: Settings = "{}",
+    reference: Annotated[str, typer.Option(help="Model that is compared with every other one.")] = "network",
+) -> None:
+    """Skill at unseen sites by month and other periods: quartiles over sites with intervals, beside every baseline."""
+    from ..config.evaluate import EvaluateBlock
+    from ..config.settings import read_settings
+    from ..systems import get_system
+    from .periods import write_periods
+    from .periods_figure import write_figure
+
+    block, fluxes = read_settings(EvaluateBlock, settings), get_system(system).flux_names
+    table = write_periods(output, site_output, predictions, sites, block, reference)
+    write_figure(figure, table, next(name for name in fluxes if (table["target"] == name).any()))
+    typer.echo(f"{output}: {table['model'].nunique()} models, {len(table)} rows", err=True)
+
+
+@app.command()
 def region_months(
     target: Annotated[Path, typer.Option(help="What sums of regions were held to (NetCDF).")],
     flux: Flux,

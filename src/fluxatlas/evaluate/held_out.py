@@ -53,8 +53,11 @@ def half_widths(paths: Sequence[Path], members: Sequence[Member], distance_km: f
 
 def with_intervals(tables: Sequence[pd.DataFrame], half: Mapping[str, float]) -> list[pd.DataFrame]:
     """``tables`` of predictions with ``low`` and ``high`` of 90 % of the days of a place that nobody has measured:
-    ``half`` (:func:`half_widths`) from the prediction, NaN for variables that it lacks."""
-    widths = [table["variable"].map(half).astype(float) for table in tables]
+    ``half`` (:func:`half_widths`) from the prediction, NaN for variables that it lacks and for periods."""
+    lengths = [table.get("days", pd.Series(1, index=table.index)) for table in tables]
+    widths = [
+        table["variable"].map(half).astype(float).where(days == 1) for table, days in zip(tables, lengths, strict=True)
+    ]
     return [
         table.assign(low=table["predicted"] - width, high=table["predicted"] + width)
         for table, width in zip(tables, widths, strict=True)

@@ -15,7 +15,7 @@ from .metrics import scores
 PathLike = str | Path
 
 READ = ["model", "member", "site", "time", "variable", "observed", "predicted", "split"]
-OPTIONAL = ("sd", "low", "high")
+OPTIONAL = ("sd", "low", "high", "days")
 COLUMNS = [
     *("model", "target", "split", "sites", "n", "r2", "r", "rmse", "bias", "unit"),
     *("scale", "member", "kge"),
@@ -24,8 +24,11 @@ ENSEMBLE = "all"
 """``member`` of the rows that score the mean of all members that apply."""
 
 
-def read_predictions(paths: Sequence[PathLike]) -> pd.DataFrame:
-    """Rows of all prediction files; raises :class:`InputError` for a missing file, column or any row at all."""
+def read_predictions(paths: Sequence[PathLike], periods: bool = False) -> pd.DataFrame:
+    """Days of all prediction files, or their ``periods``; none where they have only the others.
+
+    Raises :class:`InputError` for a missing file or column, and where there is no row at all.
+    """
     frames = []
     for path in map(Path, paths):
         if not path.is_file():
@@ -38,7 +41,15 @@ def read_predictions(paths: Sequence[PathLike]) -> pd.DataFrame:
     filled = [frame for frame in frames if len(frame)]
     if not filled:
         raise InputError("there are no predictions", hint="run `train` first, with sites that have observations")
-    return pd.concat(filled, ignore_index=True)
+    whole = pd.concat(filled, ignore_index=True)
+    length = whole.pop("days").fillna(1) if "days" in whole else pd.Series(1, index=whole.index)
+    return whole[(length > 1) == periods].assign(days=length).reset_index(drop=True)
+
+
+def days_or_periods(paths: Sequence[PathLike]) -> pd.DataFrame:
+    """Days of all prediction files, or their periods where none has a day; raises as :func:`read_predictions`."""
+    days = read_predictions(paths)
+    return days if len(days) else read_predictions(paths, periods=True)
 
 
 def skill_table(predictions: pd.DataFrame, settings: EvaluateBlock | None = None) -> pd.DataFrame:

@@ -262,13 +262,14 @@ def write_unseen(
 
     ``places`` is the table of sites (``site, lat, lon``); sites nearer than ``cluster_distance_km``, directly or
     through others, are one cluster, and a site that is not in the table is one of its own. Raises
-    :class:`InputError` for a missing file or column and where no site is unseen.
+    :class:`InputError` for a missing file or column and where no site is unseen. Where sites have periods alone, the
+    tables hold no row (:mod:`.periods`).
     """
     settings = settings or EvaluateBlock()
     days = mean_of_members(read_predictions(predictions))
-    if days.empty:
+    if days.empty and not (read_predictions(predictions, periods=True)["split"] == "test").any():
         raise InputError("no prediction of an unseen site", hint="train with more than one fold of sites")
-    cluster = _clusters(places, sorted(days["site"].unique()), settings.cluster_distance_km)
+    cluster = clusters_of(places, sorted(days["site"].unique()), settings.cluster_distance_km)
     by_site = site_scores(days, cluster)
     table = protocol_table(days, by_site, settings, reference)
     files.write_text(site_output, by_site.to_csv(index=False, float_format="%.6g"))
@@ -277,7 +278,7 @@ def write_unseen(
     return table
 
 
-def _clusters(places: PathLike, sites: Sequence[str], distance_km: float) -> pd.Series:
+def clusters_of(places: PathLike, sites: Sequence[str], distance_km: float) -> pd.Series:
     """Number of the cluster by name of site."""
     if not Path(places).is_file():
         raise InputError("file not found", where=str(places), hint="run `ingest` for the sites first")

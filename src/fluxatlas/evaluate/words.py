@@ -23,6 +23,15 @@ ROWS = (
 """What :func:`words` shows: label, protocol and score."""
 
 
+PERIOD_ROWS = {
+    "r2_q25": "R2, lower quartile",
+    "r2_q50": "R2, median of sites",
+    "r2_q75": "R2, upper quartile",
+    "rmse_q50": "RMSE, median of sites",
+}
+"""What :func:`words_of_periods` shows."""
+
+
 def words(table: pd.DataFrame, held: pd.DataFrame, system: System, members: int) -> str:
     """The scores of ``table`` (``protocols.csv``) and what intervals hold of days (``held``, ``coverage.csv``) as a
     short text, a block per target, the first flux first."""
@@ -47,6 +56,21 @@ def words(table: pd.DataFrame, held: pd.DataFrame, system: System, members: int)
         better = part[(part["score"] == "better") & (part["against"] != "")]
         for row in better.itertuples():
             lines += [f"  the model '{row.model}' has a smaller error than '{row.against}' at {row.value:.0%} of sites"]
+    return "\n".join(lines)
+
+
+def words_of_periods(table: pd.DataFrame, system: System) -> str:
+    """The scores of ``table`` (``periods.csv``) as a short text, a block per target, the first flux first."""
+    lines: list[str] = []
+    for target in sorted(set(table["target"]), key=lambda name: name != system.flux):
+        own = table[(table["target"] == target) & (table["against"] == "")].set_index(["score", "model"])
+        own = own[own["protocol"] == "sites"]
+        models, size = list(dict.fromkeys(own.index.get_level_values("model"))), own.iloc[0]
+        where = f"{counted(int(size['sites']), 'site')} in {counted(int(size['clusters']), 'cluster')}"
+        lines += [f"{target} [{size['unit']}], means of periods: {where}, {counted(int(size['periods']), 'period')}"]
+        lines += [f"  {'':24}" + "".join(f"{model:>26}" for model in models)]
+        for score, name in PERIOD_ROWS.items():
+            lines += [f"  {name:24}" + "".join(f"{_cell(own.loc[(score, model)]):>26}" for model in models)]
     return "\n".join(lines)
 
 

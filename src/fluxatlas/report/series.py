@@ -18,7 +18,7 @@ from ..config.report import ReportBlock
 from ..constants import FREEZING
 from ..errors import InputError
 from ..evaluate.metrics import scores
-from ..evaluate.skill import read_predictions
+from ..evaluate.skill import days_or_periods
 from ..files import open_netcdf, read_parquet
 from ..style import COLORS, FAINT, INK, WIDTH, model_color, model_name, model_order, signed, unit
 from ..systems import System, get_system
@@ -123,7 +123,7 @@ def _climatology(years: tuple[Array, ...]) -> Array:
 
 def site_series(inputs: Inputs, settings: ReportBlock) -> Figure:
     """Observed flux at the sites with most observations, with models that have not seen the site."""
-    table, shown_flux = read_predictions(inputs.predictions), get_system(inputs.system).fluxes[0]
+    table, shown_flux = days_or_periods(inputs.predictions), get_system(inputs.system).fluxes[0]
     flux = table[(table["variable"] == shown_flux.variable) & (table["split"] == "test")]
     if flux.empty:
         raise InputError("no predictions of the flux at sites left out", hint="train with more than one fold of sites")

@@ -16,16 +16,19 @@ from .. import variables
 from ..config.report import ReportBlock
 from ..errors import InputError
 from ..evaluate.metrics import scores
-from ..evaluate.skill import read_predictions
+from ..evaluate.skill import days_or_periods
 from ..files import read_table
 from ..style import COLORS, INK, MINUS, WIDTH, model_name, model_order, unit
 from ..systems import get_system
 from .catalogue import Inputs
+from .unseen import nothing
 
 
 def skill(inputs: Inputs, settings: ReportBlock) -> Figure:
     """Coefficient of determination (colour, first number) and RMSE by model and target at sites left out."""
     table = read_table(inputs.one("skill"))
+    if table.empty:
+        return nothing()
     table = table[(table["split"] == "test") & (table["member"].astype(str) == "all")]
     if table.empty:
         raise InputError("no scores at sites left out", where=str(inputs.one("skill")))
@@ -91,7 +94,7 @@ def _digits(value: float) -> str:
 
 def site_scatter(inputs: Inputs, settings: ReportBlock) -> Figure:
     """Observed against predicted flux at sites left out: days as density, means of sites as dots, for each model."""
-    table, shown = read_predictions(inputs.predictions), get_system(inputs.system).fluxes[0]
+    table, shown = days_or_periods(inputs.predictions), get_system(inputs.system).fluxes[0]
     flux = table[(table["variable"] == shown.variable) & (table["split"] == "test")]
     units = unit(variables.get(shown.variable).units)
     if flux.empty:

@@ -17,6 +17,7 @@ from ..style import FAINT, PROTOCOL_NAMES, WIDTH, model_color, model_name, model
 from ..systems import get_system
 from .catalogue import Inputs
 
+NO_DAYS = "no site that was left out has days: months are in evaluate/periods.csv (snakemake periods)"
 LOWEST = -1.5
 """R2 below which a model is drawn at the edge: how bad it is no longer matters."""
 
@@ -24,6 +25,8 @@ LOWEST = -1.5
 def unseen(inputs: Inputs, settings: ReportBlock) -> Figure:
     """R2 by protocol, RMSE by time scale (median and 90th percentile over sites) and differences between models."""
     table = read_table(inputs.one("protocols"))
+    if table.empty:
+        return nothing()
     targets = [f.variable for f in get_system(inputs.system).fluxes if (table["target"] == f.variable).any()]
     if not targets:
         raise InputError("no scores of a flux at unseen sites", where=str(inputs.one("protocols")))
@@ -41,6 +44,14 @@ def unseen(inputs: Inputs, settings: ReportBlock) -> Figure:
     handles = [plt.Line2D([], [], marker="o", linestyle="", color=model_color(m), label=model_name(m)) for m in models]
     figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False, fontsize="small")
     panel_letters([axes[name] for name in ("shares", "scales", "gains")])
+    return figure
+
+
+def nothing(why: str = NO_DAYS) -> Figure:
+    """A strip that says why there is no figure."""
+    figure, axis = plt.subplots(figsize=(WIDTH, 1.0))
+    axis.text(0.5, 0.5, why, ha="center", va="center", transform=axis.transAxes)
+    axis.set_axis_off()
     return figure
 
 

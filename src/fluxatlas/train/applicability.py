@@ -234,10 +234,9 @@ def fit(
 
 def _observed(data: SequenceSet, flux: str) -> npt.NDArray[np.bool_]:
     """Sites (site,) with a value of ``flux`` in one of the segments."""
-    found = np.zeros(len(data.sites), bool)
-    for site, start, stop in data.segments:
-        found[site] |= flux in data.targets and bool(np.isfinite(data.targets[flux][start:stop, site]).any())
-    return found
+    inside = np.zeros(len(data.sites), bool)
+    inside[[segment.site for segment in data.segments]] = True
+    return inside & (data.count(flux) > 0)
 
 
 def site_features(data: SequenceSet, system: System) -> FloatArray:

@@ -34,6 +34,7 @@ from .pretrain import new_network, pretrain
 from .regional import RegionalData
 from .ridge import fit_ridge
 from .simulation import simulate_sites
+from .site_periods import means
 from .sites import SiteData
 
 RUNNING_MEANS = (7, 30, 90)
@@ -192,11 +193,14 @@ def learned_predictions(
     learner: Learner,
 ) -> list[dict[str, FloatArray]]:
     """Predictions (time, site) of variables ``names`` on observed days of each set, by a ``learner`` of what is not
-    ``hidden`` (time, site); ``features`` are those of :func:`tree_features` for each set."""
+    ``hidden`` (time, site); ``features`` are those of :func:`tree_features` for each set.
+
+    A period is learnt, and predicted, from the means of the predictors over its days; what is predicted stands on each
+    of them."""
     made = {name: _rows(name, features, sites, hidden, system) for name in names}
     models = {name: learner(rows, seed) for name, rows in made.items() if rows is not None}
     return [
-        {name: _apply(model, inputs, data.targets[name]) for name, model in models.items() if name in data.targets}
+        {name: _apply(model, inputs, data, name) for name, model in models.items() if name in data.targets}
         for data, inputs in zip(sites.sets, features, strict=True)
     ]
 
@@ -211,24 +215,30 @@ def _rows(
         if name not in data.targets:
             continue
         use = np.isfinite(data.targets[name]) & ~hidden
-        days = use.sum(axis=0)
-        sd = np.nan_to_num(data.sd[name]) if name in data.sd else np.zeros_like(data.targets[name])
-        precise = np.ones_like(sd) if scale is None else scale**2 / (scale**2 + sd**2)
-        weight = precise / np.sqrt(np.maximum(days, 1))
-        block = np.broadcast_to(data.block, use.shape)
-        parts.append((inputs[use], data.targets[name][use], weight[use], block[use]))
-    if sum(len(part[1]) for part in parts) < LEAST_OBSERVATIONS:
+        longer = [(one, one.share(hidden) == 0) for one in means(data) if one.variable == name]
+        days = use.sum(axis=0) + sum(np.bincount(p.site[k], p.days[k], len(data.sites)) for p, k in longer)
+        when, site = np.nonzero(use)
+        sd = data.sd[name][when, site] if name in data.sd else np.zeros(len(when), np.float32)
+        found = [(inputs[use], data.targets[name][use], sd, np.ones(len(when)), site)]
+        found += [(p.of(inputs)[k], p.value[k], p.sd[k], p.days[k], p.site[k]) for p, k in longer]
+        for predictors, values, errors, size, place in found:
+            precise = 1.0 if scale is None else scale**2 / (scale**2 + np.nan_to_num(errors) ** 2)
+            parts.append((predictors, values, precise * size / np.sqrt(days[place]), data.block[place]))
+    if sum(len(part[1]) for part in parts) < LEAST_OBSERVATIONS:  # days and periods alike
         return None
     predictors, values, weights, block = (np.concatenate(columns) for columns in zip(*parts, strict=True))
     return predictors, values, weights, block
 
 
-def _apply(model: Predictor, inputs: FloatArray, observed: FloatArray) -> FloatArray:
-    """Predictions on observed days, NaN elsewhere."""
-    use = np.isfinite(observed)
-    found = np.full(observed.shape, np.nan, np.float32)
+def _apply(model: Predictor, inputs: FloatArray, data: SequenceSet, name: str) -> FloatArray:
+    """Predictions on observed days and on those of periods, NaN elsewhere."""
+    use = np.isfinite(data.targets[name])
+    found = np.full(use.shape, np.nan, np.float32)
     if use.any():
         found[use] = model(inputs[use])
+    for one in means(data):
+        if one.variable == name and len(one.value):
+            found = one.onto(model(one.of(inputs)), found)
     return found
 
 

@@ -15,6 +15,7 @@ import pandas as pd
 
 from .data import FloatArray
 from .finetune import Mask
+from .site_periods import spread
 from .sites import SiteData
 
 MONTHS = 12
@@ -22,16 +23,15 @@ MONTHS = 12
 
 def climatology(sites: SiteData, variable: str, unused: Sequence[Mask], seasonal: bool) -> list[FloatArray]:
     """Means of ``variable`` at sites, or of their calendar months where ``seasonal``, (time, site) of each set, from
-    the days that are not ``unused`` (time, site).
+    the days that are not ``unused`` (time, site); a period counts with its mean on each of its days.
 
     What a site lacks is taken from the mean over sites: a month in its departure from the year, a site whole. NaN in
     sets that do not have the variable, and everywhere where no day is left.
     """
     month = [part.dates.month.to_numpy() - 1 for part in sites.sets]
-    nothing = [np.full((len(part.dates), len(part.sites)), np.nan) for part in sites.sets]
     seen = [
-        np.where(mask, np.nan, part.targets.get(variable, none)).astype(float)
-        for part, mask, none in zip(sites.sets, unused, nothing, strict=True)
+        np.where(mask, np.nan, spread(part, variable)).astype(float)
+        for part, mask in zip(sites.sets, unused, strict=True)
     ]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # means of nothing are NaN

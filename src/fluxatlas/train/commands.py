@@ -10,9 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Optional
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ..config.train import TrainBlock
+    from ..gases import AnnualSeries
     from ..systems import System
     from .regional import RegionalData
+    from .sites import SiteData
 
 app = typer.Typer(no_args_is_help=True, help="Train the ensemble: pretrain, fine-tune, and what to compare it with.")
 
@@ -22,6 +26,7 @@ Samples = Annotated[Path, typer.Option(help="Synthetic samples (NetCDF).")]
 Attributes = Annotated[Path, typer.Option(help="Attributes of the sites (CSV).")]
 Forcing = Annotated[Path, typer.Option(help="Forcing of the sites (Parquet).")]
 Observations = Annotated[Path, typer.Option(help="Observations of the sites (Parquet).")]
+Periods = Annotated[Path | None, typer.Option(help="Means of fluxes over months and the like (Parquet).")]
 Output = Annotated[Path, typer.Option(help="File to write.")]
 History = Annotated[Path, typer.Option(help="Table of the epochs to write (CSV).")]
 Checkpoint = Annotated[Path | None, typer.Option(help="Resume point; continued from where it exists.")]
@@ -86,6 +91,23 @@ def _regional(target: Path | None, points: Path | None, system: System, block: T
     from .regional.prepare import read_regional
 
     return read_regional(target, points, system, block)
+
+
+def _sites(
+    tables: tuple[Path, Path, Path],
+    periods: Path | None,
+    system: System,
+    block: TrainBlock,
+    series: Mapping[str, AnnualSeries],
+    gap: int,
+) -> SiteData:
+    """Sites of the ``tables`` of attributes, forcing and observations, with means over ``periods``."""
+    from .site_periods import refuse_long
+    from .sites import handed, read_sites
+
+    found = read_sites(*tables, system, block.block_distance_km, series, gap, periods=periods)
+    refuse_long(found.sets, block.sequence_days)
+    return handed(found, block.measured_inputs, system)
 
 
 def _done(path: Path, started: float) -> None:
@@ -153,6 +175,7 @@ def finetune(
     checkpoint: Checkpoint = None,
     series: SeriesFiles = None,
     gap: Gap = 7,
+    periods: Periods = None,
     regional_target: RegionalTarget = None,
     regional_points: RegionalPoints = None,
     threads: Threads = 1,
@@ -165,21 +188,18 @@ def finetune(
     from .data import read_samples
     from .member import Member
     from .predict import write_table
-    from .sites import handed, read_sites
 
     first = Member.load(pretrained)
     regional = _regional(regional_target, regional_points, first.system, block)
     known = series_of(first.system.slow, series or ())
-    where = (sites_attributes, sites_forcing, observations)
-    sites = handed(
-        read_sites(*where, first.system, block.block_distance_km, known, gap), block.measured_inputs, first.system
-    )
+    sites = _sites((sites_attributes, sites_forcing, observations), periods, first.system, block, known, gap)
     meta = _meta(
         block,
         samples=samples,
         sites_attributes=sites_attributes,
         sites_forcing=sites_forcing,
         observations=observations,
+        **({"periods": periods} if periods else {}),
         **{gas: Path(given.source) for gas, given in known.items() if not given.carried},
         **({"regional_target": regional_target} if regional_target else {}),
         **({"regional_points": regional_points} if regional_points else {}),
@@ -207,6 +227,7 @@ def baselines(
     only: Annotated[str, typer.Option(help="One baseline instead of those of the settings.")] = "",
     series: SeriesFiles = None,
     gap: Gap = 7,
+    periods: Periods = None,
     regional_target: RegionalTarget = None,
     regional_points: RegionalPoints = None,
     threads: Threads = 1,
@@ -220,13 +241,11 @@ def baselines(
     from .baselines import run_baselines
     from .data import read_samples
     from .predict import write_table
-    from .sites import handed, read_sites
 
     declared = get_system(system)
     regional = _regional(regional_target, regional_points, declared, block)
     known = series_of(declared.slow, series or ())
-    where = (sites_attributes, sites_forcing, observations)
-    sites = handed(read_sites(*where, declared, block.block_distance_km, known, gap), block.measured_inputs, declared)
+    sites = _sites((sites_attributes, sites_forcing, observations), periods, declared, block, known, gap)
     tables = run_baselines(read_samples(samples, declared), sites, declared, block, grid, regional)
     write_table(tables, output)
     _done(output, started)

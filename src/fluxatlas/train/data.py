@@ -159,7 +159,7 @@ class SequenceSet:
         return one.where(before[stop, cell] == before[begin, cell])
 
     def count(self, variable: str) -> npt.NDArray[np.int64]:
-        """Observations of ``variable`` per site (site,): days with a target, and periods in segments, each as one."""
+        """Observed days of ``variable`` per site (site,): those with a target, and those of periods in segments."""
         found = np.zeros(len(self.sites), np.int64)
         if variable in self.targets:
             found += np.isfinite(self.targets[variable]).sum(axis=0)
@@ -167,7 +167,8 @@ class SequenceSet:
             if one.operator.variable == variable:
                 cell, begin, stop = (part[one.rows] for part in one.extent)
                 for site, first, end in self.segments:
-                    found[site] += ((cell == site) & (begin >= first) & (stop <= end)).sum()
+                    inside = (cell == site) & (begin >= first) & (stop <= end)
+                    found[site] += (stop - begin)[inside].sum()
         return found
 
     @cached_property

@@ -28,6 +28,7 @@ from .networks import HierarchicalNetwork
 from .pretrain import device_of, split_samples
 from .regional import RegionalData, RegionalObjective
 from .scaler import FAR
+from .site_periods import spread
 from .sites import SiteData
 from .splits import folds, hold_out, time_folds
 from .strategies import Materials, phases_of, schedules
@@ -76,7 +77,7 @@ def _fold_masks(data: SiteData, flux: str, settings: TrainBlock, count: int) -> 
     """Fold number (time, site) of every day of every set."""
     if settings.split == "time":
         return [
-            time_folds(np.any([np.isfinite(values) for values in part.targets.values()], axis=0), count)
+            time_folds(np.any([np.isfinite(spread(part, name)) for name in part.targets], axis=0), count)
             for part in data.sets
         ]
     of_site = folds(data.block, count, data.count(flux) + 1)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -57,16 +58,33 @@ def flux_loss(
     return masked_huber(torch.asinh(predicted / scale), torch.asinh(target / scale), weight, most)
 
 
-def site_bias(predicted: Tensor, target: Tensor, cluster: Tensor, weight: Tensor, scale: float) -> Tensor:
+def site_bias(
+    predicted: Tensor, target: Tensor, cluster: Tensor, weight: Tensor, scale: float, size: Tensor | None = None
+) -> Tensor:
     """Mean over clusters, by ``weight`` (cluster,), of the absolute difference of the means of their observations (n,),
-    per standard deviation of all (at least a fifth of the flux's ``scale``)."""
+    per standard deviation of all (at least a fifth of the flux's ``scale``).
+
+    An observation is the mean of ``size`` (n,) days and counts as often; left out: of one.
+    """
     if target.numel() < 2:
         return predicted.sum() * 0.0
     spread = target.std().clamp_min(0.2 * scale)
-    days = torch.bincount(cluster, minlength=weight.numel())
-    bias = torch.zeros_like(weight).index_add(0, cluster, predicted - target) / days.clamp_min(1)
+    size = torch.ones_like(target) if size is None else size
+    days = torch.zeros_like(weight).index_add(0, cluster, size)
+    bias = torch.zeros_like(weight).index_add(0, cluster, size * (predicted - target)) / days.clamp_min(1)
     seen = (days > 0) * weight
     return (bias.abs() * seen).sum() / seen.sum().clamp_min(1e-9) / spread
+
+
+class Pairs(NamedTuple):
+    """What is compared (n,): ``predicted``, ``value`` and ``sd``, each the mean of so many ``days`` of one ``cluster``,
+    a column of the batch."""
+
+    predicted: Tensor
+    value: Tensor
+    sd: Tensor
+    days: Tensor
+    cluster: Tensor
 
 
 @dataclass(frozen=True)
@@ -100,10 +118,10 @@ class Objective:
         outputs, _ = network(batch.drivers, batch.statics, **given)
         days = {one.operator.variable: one for one in batch.observations if one.operator.kind == "day"}
         found = {"flux": self._flux(outputs, days, batch)}
-        if self.stage == "finetune" and self.system.flux in days:
-            flux, one = self.system.fluxes[0], days[self.system.flux]
-            predicted = one.apply(outputs)
-            found["site_bias"] = site_bias(predicted, one.value, one.cluster, batch.weight, flux.scale)
+        flux = self.system.fluxes[0]
+        if self.stage == "finetune" and (pairs := self._pairs(flux.variable, outputs, days, batch)):
+            of_days = pairs.predicted, pairs.value, pairs.cluster
+            found["site_bias"] = site_bias(*of_days, batch.weight, flux.scale, pairs.days)
         if "observed" in self.weights():
             found["observed"] = self._observed(outputs, batch)
         for part in self.system.submodules:
@@ -115,25 +133,35 @@ class Objective:
         return found
 
     def _flux(self, outputs: Mapping[str, Tensor], days: Mapping[str, ObservationSet], batch: Batch) -> Tensor:
-        """Mean over the fluxes of the loss of their days and of the means of their periods, each as one observation."""
+        """Mean over the fluxes of the loss of their days and of the means of their periods."""
         losses = []
         for flux in self.system.fluxes:
-            if (name := flux.variable) not in self.system.head_fluxes:
+            if flux.variable not in self.system.head_fluxes:
                 continue
-            parts = []
-            if name in days:
-                one = days[name]
-                weight = torch.ones_like(one.value) if one.weight is None else one.weight
-                parts.append((one.apply(outputs), one.value, one.sd, weight))
-            for one in batch.observations:
-                if one.operator.kind == "interval" and one.operator.variable == name and one.size:
-                    rows, kind = one.rows, batch.weight.dtype
-                    value, sd = one.value[rows].to(kind), one.sd[rows].to(kind)
-                    parts.append((one.apply(outputs)[rows], value, sd, batch.weight[one.cluster[rows]]))
-            if parts:
-                predicted, value, sd, weight = (torch.cat(values) for values in zip(*parts, strict=True))
-                losses.append(flux_loss(predicted, value, flux.scale, sd, weight, self.most))
+            if pairs := self._pairs(flux.variable, outputs, days, batch):
+                weight = pairs.days * batch.weight[pairs.cluster]
+                losses.append(flux_loss(pairs.predicted, pairs.value, flux.scale, pairs.sd, weight, self.most))
         return torch.stack(losses).mean() if losses else outputs[self.system.flux].sum() * 0.0
+
+    def _pairs(
+        self, name: str, outputs: Mapping[str, Tensor], days: Mapping[str, ObservationSet], batch: Batch
+    ) -> Pairs | None:
+        """Days of ``name``, then the means of its periods if it is a flux; None where the batch has no set of it."""
+        parts: list[tuple[Tensor, ...]] = []
+        if name in days:
+            one = days[name]
+            parts.append((one.apply(outputs), one.value, one.sd, torch.ones_like(one.value), one.cluster))
+        for one in batch.observations:
+            if self._is_period(one) and one.operator.variable == name and one.size:
+                rows, kind = one.rows, batch.weight.dtype
+                length = torch.ones_like(one.sd) if one.weight is None else one.weight
+                known = (values[rows].to(kind) for values in (one.value, one.sd, length))
+                parts.append((one.apply(outputs)[rows], *known, one.cluster[rows]))
+        return Pairs(*(torch.cat(values) for values in zip(*parts, strict=True))) if parts else None
+
+    def _is_period(self, one: ObservationSet) -> bool:
+        """Whether ``one`` is of means of a flux over periods."""
+        return one.operator.kind == "interval" and one.operator.variable in self.system.flux_names
 
     def _observed(self, outputs: Mapping[str, Tensor], batch: Batch) -> Tensor:
         """Mean of half the whitened square per observation over the sets that :meth:`_flux` does not compare."""
@@ -143,8 +171,7 @@ class Objective:
 
     def _compared(self, one: ObservationSet) -> bool:
         """Whether ``one`` is of single days, or of means of a flux over periods, and has its place in other terms."""
-        kind = one.operator.kind
-        return kind == "day" or (kind == "interval" and one.operator.variable in self.system.head_fluxes)
+        return one.operator.kind == "day" or self._is_period(one)
 
     def _intermediate(
         self,
@@ -154,20 +181,24 @@ class Objective:
         days: Mapping[str, ObservationSet],
         batch: Batch,
     ) -> Tensor:
-        scale = network.scaler.scale
-        losses = [
-            masked_huber(scale(name, days[name].apply(outputs)), scale(name, days[name].value), most=self.most)
-            for name in names
-            if name in days and name in outputs and name not in batch.overrides
-        ]
+        scale, losses = network.scaler.scale, []
+        for name in names:
+            if name not in outputs or name in batch.overrides:
+                continue
+            if pairs := self._pairs(name, outputs, days, batch):
+                one, two = scale(name, pairs.predicted), scale(name, pairs.value)
+                losses.append(masked_huber(one, two, pairs.days, most=self.most))
         return torch.stack(losses).sum() / len(names) if losses else next(iter(outputs.values())).sum() * 0.0
 
     def observations(self, batch: Batch) -> int:
-        """Number of observed fluxes in ``batch``: what its loss weighs among those of other batches."""
-        fluxes = self.system.head_fluxes
-        return sum(
-            one.size for one in batch.observations if one.operator.kind != "day" or one.operator.variable in fluxes
-        )
+        """Number of observed days of fluxes in ``batch``, and of other observations: what its loss weighs."""
+        fluxes, found = self.system.head_fluxes, 0
+        for one in batch.observations:
+            if self._is_period(one) and one.weight is not None:
+                found += int(one.weight[one.rows].sum()) * (one.operator.variable in fluxes)
+            elif one.operator.kind != "day" or one.operator.variable in fluxes:
+                found += one.size
+        return found
 
     def total(self, terms: Mapping[str, Tensor], weights: Mapping[str, float] | None = None) -> Tensor:
         """Sum of ``terms``, weighted by ``weights`` (left out: those declared); 0 where none of them counts."""

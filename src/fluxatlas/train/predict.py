@@ -14,9 +14,13 @@ import torch
 from .. import files
 from .data import YEAR, FloatArray, SequenceSet, Window
 from .networks import HierarchicalNetwork
+from .site_periods import predicted_means
 from .sites import SiteData
 
-COLUMNS = ("model", "member", "site", "time", "variable", "observed", "sd", "predicted", "low", "high", "split")
+COLUMNS = (
+    *("model", "member", "site", "time", "variable", "observed", "sd", "predicted", "low", "high", "split"),
+    "days",
+)
 
 
 @torch.no_grad()
@@ -59,10 +63,11 @@ def table(
     hidden: npt.NDArray[np.bool_],
     interval: tuple[Mapping[str, FloatArray], Mapping[str, FloatArray]] = ({}, {}),
 ) -> pd.DataFrame:
-    """Observed against predicted, one row per observed day and variable, in the columns of docs/contracts.md.
+    """Observed against predicted, one row per observed day or period and variable, in the columns of docs/contracts.md.
 
-    ``hidden`` (time, site) marks what the model did not see: its ``split`` is ``test``. Variables that the data
-    override are left out. ``interval``: low and high (time, site) of 90 % by variable, where known.
+    ``hidden`` (time, site) marks what the model did not see: its ``split`` is ``test``. A period of which some days are
+    hidden and others are not belongs to no split and is left out. Variables that the data override are left out.
+    ``interval``: low and high (time, site) of 90 % by variable, where known; of days alone.
     """
     frames: list[pd.DataFrame] = []
     for name, observed in data.targets.items():
@@ -74,8 +79,6 @@ def table(
         frames.append(
             pd.DataFrame(
                 {
-                    "model": model,
-                    "member": member,
                     "site": np.asarray(data.sites, dtype=object)[site],
                     "time": data.dates[day],
                     "variable": name,
@@ -85,10 +88,38 @@ def table(
                     "low": low,
                     "high": high,
                     "split": np.where(hidden[day, site], "test", "train"),
+                    "days": 1,
                 }
             )
         )
+    frames += _of_periods(data, predicted, hidden)
+    frames = [frame.assign(model=model, member=member)[list(COLUMNS)] for frame in frames]
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=list(COLUMNS))
+
+
+def _of_periods(
+    data: SequenceSet, predicted: Mapping[str, FloatArray], hidden: npt.NDArray[np.bool_]
+) -> list[pd.DataFrame]:
+    """The means of periods, each of so many ``days`` from ``time`` on."""
+    frames = []
+    for one, values in predicted_means(data, predicted):
+        unseen = one.share(hidden)
+        found = pd.DataFrame(
+            {
+                "site": np.asarray(data.sites, dtype=object)[one.site],
+                "time": data.dates[one.first],
+                "variable": one.variable,
+                "observed": one.value.astype(np.float64),
+                "sd": one.sd.astype(np.float64),
+                "predicted": values,
+                "low": np.nan,
+                "high": np.nan,
+                "split": np.where(unseen == 1, "test", "train"),
+                "days": one.days,
+            }
+        )
+        frames.append(found[np.isfinite(values) & np.isin(unseen, (0, 1))])
+    return frames
 
 
 def site_table(

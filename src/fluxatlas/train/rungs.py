@@ -36,6 +36,7 @@ from .ladder import Climb, Predict, Rung, climb
 from .member import Member
 from .networks import HierarchicalNetwork
 from .regional import RegionalData
+from .site_periods import mean_square
 from .sites import SiteData
 
 CLIMB = "climb"
@@ -119,20 +120,18 @@ def choose(materials: Materials, hidden: tuple[Mask, ...]) -> Climb:
     """
     flux = materials.pretrained.system.flux
     clusters, seen = {}, {}
-    for number, (part, mask) in enumerate(zip(materials.sites.sets, hidden, strict=True)):
+    for part, mask in zip(materials.sites.sets, hidden, strict=True):
         if flux not in part.targets:
             continue
         ran = {segment.site for segment in part.segments}
-        there = np.isfinite(part.targets[flux]) & ~mask
+        left = without(part, mask)
         for column, site in enumerate(part.sites):
-            if column in ran and there[:, column].any():
+            if column in ran and left.count(flux)[column]:
                 clusters[site] = int(part.block[column])
-                seen[site] = (number, column, there[:, column])
+                seen[site] = (left, column)
 
     def score(site: str, predicted: FloatArray) -> float:
-        number, column, days = seen[site]
-        error = predicted[days] - materials.sites.sets[number].targets[flux][days, column]
-        return -float(np.nanmean(np.square(error, dtype=np.float64)))
+        return -mean_square(*seen[site], flux, predicted)
 
     known: dict[tuple[str, ...], Posterior] = {}
     rungs = [Rung(name, _fit(materials, name, hidden, clusters, known)) for name in materials.names]

@@ -28,6 +28,7 @@ from ..loading import load_object
 from ..systems import System
 from ..tiles.soil import derive_statics
 from .data import FloatArray, Segment, SequenceSet
+from .site_periods import read_means, with_means
 from .splits import blocks
 
 TOLD = " (ingest/sites/report.json says what lacks of its weather)"
@@ -73,12 +74,14 @@ def read_sites(
     completion_gap_days: int = COMPLETION_GAP_DAYS,
     evaluate: bool = False,
     unobserved: bool = False,
+    periods: str | Path | None = None,
 ) -> SiteData:
     """Sites of the three tables of docs/contracts.md; sites that cannot be used are named on stderr.
 
     ``series`` are those of the atmosphere that the slow drivers need; ``completion_gap_days`` is the longest gap of
     soil temperature and moisture that is interpolated at sites without meteorology (``sites.completion_gap_days``).
     Sites marked ``use: evaluate`` are left out unless ``evaluate``, those without observations unless ``unobserved``.
+    ``periods`` is the table of means over months and the like, which count at sites with meteorology.
 
     Raises :class:`InputError` for an absent file or column, and where no site is left.
     """
@@ -90,7 +93,9 @@ def read_sites(
     observed = observed[np.isfinite(observed["value"])]
     if "origin" not in observed:
         observed["origin"] = "measured"
-    table = _usable(table, system, None if unobserved else set(observed["site"]), evaluate)
+    longer = read_means(periods, system)
+    seen = {*observed["site"], *longer["site"]}
+    table = _usable(table, system, None if unobserved else seen, evaluate)
     driven = [site for site in table.index if site in set(weather["site"])]
     measured = _measured(
         observed, [site for site in table.index if site not in set(driven)], system, completion_gap_days, unobserved
@@ -101,7 +106,8 @@ def read_sites(
     number = blocks(kept["lat"], kept["lon"], block_distance_km)
     sets = []
     if driven:
-        sets.append(_driven(kept.loc[driven], weather, observed, system, number[: len(driven)], series))
+        part = _driven(kept.loc[driven], weather, observed, system, number[: len(driven)], series)
+        sets.append(with_means(part, longer))
     if measured:
         sets.append(_undriven(kept.loc[list(measured)], measured, observed, system, number[len(driven) :], series))
     return SiteData(tuple(sets))

@@ -76,6 +76,7 @@ def read_periods(
         interval(variable, spans, cell),
         rows["value"].to_numpy(float),
         rows["sd"].to_numpy(float),
+        weight=spans.length.astype(float),
         cluster=rows[["lat", "lon"]].round(SAME_PLACE).groupby(["lat", "lon"], dropna=False).ngroup().to_numpy(),
         errors=Autoregressive(correlation, middle, cell) if correlation else None,
     )

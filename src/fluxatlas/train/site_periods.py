@@ -1,0 +1,187 @@
+"""Means of fluxes over periods, such as months, at sites: read beside days, and what predictions of days say of them.
+
+At one site a flux is known by days or by periods, never by both at once: a period in which a day was observed is left
+out, and of two that overlap the second. A period counts as many times as it has days
+([decision 12](docs/decisions/0012-a-period-weighs-its-days.md)).
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from ..errors import InputError, counted
+from ..files import read_parquet
+from ..systems import System
+from .data import FloatArray, SequenceSet
+from .operators import ObservationSet, Spans, interval
+from .sequence_length import refuse_length
+
+COLUMNS = ("site", "start", "end", "variable", "value", "sd")
+Mask = npt.NDArray[np.bool_]
+IntArray = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Means:
+    """The periods of one variable of a set that count (n,): site number, first day, day after the last, value, sd."""
+
+    variable: str
+    site: IntArray
+    first: IntArray
+    stop: IntArray
+    value: FloatArray
+    sd: FloatArray
+
+    @property
+    def days(self) -> IntArray:
+        """Length of each [d]."""
+        return self.stop - self.first
+
+    def of(self, values: FloatArray) -> FloatArray:
+        """Means (n, ...) of ``values`` (time, site, ...) over the periods; NaN where a day is."""
+        spans = zip(self.site, self.first, self.stop, strict=True)
+        found = [values[begin:end, site].mean(axis=0, dtype=np.float64) for site, begin, end in spans]
+        return np.array(found, float).reshape(len(self.site), *values.shape[2:])
+
+    def share(self, mask: Mask) -> FloatArray:
+        """Share (n,) of the days of each on which ``mask`` (time, site) holds."""
+        return self.of(mask.astype(float))
+
+    def onto(self, values: FloatArray, series: FloatArray) -> FloatArray:
+        """``series`` (time, site) with ``values`` (n,) on all days of each period."""
+        found = np.array(series)
+        for site, begin, end, value in zip(self.site, self.first, self.stop, values, strict=True):
+            found[begin:end, site] = value
+        return found
+
+
+def means(data: SequenceSet) -> Iterator[Means]:
+    """The periods of each variable of ``data``."""
+    for one in data.periods:
+        if one.operator.kind == "interval":
+            rows = one.rows.numpy()
+            site, first, stop = (part[rows] for part in one.extent)
+            yield Means(one.operator.variable, site, first, stop, one.raw.numpy()[rows], one.sd.numpy()[rows])
+
+
+def spread(data: SequenceSet, variable: str) -> FloatArray:
+    """Days (time, site) of ``variable`` as observed, and the means of its periods on each of their days."""
+    found = data.targets.get(variable, np.full((len(data.dates), len(data.sites)), np.nan, np.float32))
+    for one in means(data):
+        if one.variable == variable:
+            found = one.onto(one.value, found)
+    return found
+
+
+def read_means(path: str | Path | None, system: System) -> pd.DataFrame:
+    """The periods of the fluxes of ``system`` in ``periods.parquet``, in :data:`COLUMNS`; empty without ``path``.
+
+    Raises :class:`InputError` for an absent file or column.
+    """
+    if path is None:
+        return pd.DataFrame(columns=list(COLUMNS))
+    if not Path(path).exists():
+        raise InputError("file not found", where=str(path), hint="run the earlier stages first")
+    table = read_parquet(path)
+    lacking = [name for name in COLUMNS if name not in table]
+    if lacking:
+        raise InputError(f"columns {', '.join(lacking)} are absent", where=str(path), hint="see docs/contracts.md")
+    wanted = table["variable"].isin([name for name in system.flux_names if name in system.simulated])
+    rows = table.loc[wanted & np.isfinite(table["value"]), list(COLUMNS)].reset_index(drop=True)
+    rows["site"] = rows["site"].astype(str)
+    return rows
+
+
+def with_means(data: SequenceSet, rows: pd.DataFrame) -> SequenceSet:
+    """``data`` with the periods ``rows`` (:func:`read_means`) of its sites that lie wholly within weather.
+
+    What is left out, and why, is said on stderr.
+    """
+    rows = rows[rows["site"].isin(data.sites)].reset_index(drop=True)
+    if rows.empty:
+        return data
+    position = {site: number for number, site in enumerate(data.sites)}
+    targets, sd, found = {**data.targets}, {**data.sd}, []
+    reasons = dict.fromkeys(("no weather on all of its days", "days of it were observed", "it overlaps another"), 0)
+    for name, part in rows.groupby("variable"):
+        variable = str(name)
+        nothing = np.full((len(data.dates), len(data.sites)), np.nan, np.float32)
+        targets.setdefault(variable, nothing)
+        sd.setdefault(variable, nothing)
+        part = part.sort_values(["site", "start", "end"])
+        spans = Spans.between(data.dates, part["start"], part["end"])
+        cell = part["site"].map(position).to_numpy(np.int64)
+        why = _refused(data, targets[variable], cell, spans)
+        for number, reason in enumerate(reasons):
+            reasons[reason] += int((why == number).sum())
+        keep = why < 0
+        kept = Spans(spans.first[keep], spans.stop[keep])
+        found.append(
+            ObservationSet.of(
+                interval(variable, kept, cell[keep]),
+                part["value"].to_numpy(np.float32)[keep],
+                part["sd"].to_numpy(np.float32)[keep],
+                weight=kept.length.astype(np.float32),
+                cluster=cell[keep],
+            )
+        )
+    used = sum(one.size for one in found)
+    out = "; ".join(f"left out, {reason}: {count}" for reason, count in reasons.items() if count)
+    sites = len({int(site) for one in found for site in one.cluster})
+    print(f"{counted(used, 'period')} at {counted(sites, 'site')}; {out}".rstrip("; "), file=sys.stderr, flush=True)
+    return replace(data, targets=targets, sd=sd, periods=tuple(one for one in found if one.size))
+
+
+def _refused(data: SequenceSet, observed: FloatArray, cell: npt.NDArray[Any], spans: Spans) -> IntArray:
+    """Why a period (n,) is not used: 0 no weather, 1 observed days, 2 overlap with one before; -1: it is used."""
+    held = np.zeros(observed.shape, bool)
+    for site, start, stop in data.segments:
+        held[start:stop, site] = True
+    why, taken = np.full(cell.size, -1), np.zeros(observed.shape, bool)
+    for number, (site, first, stop) in enumerate(zip(cell, spans.first, spans.stop, strict=True)):
+        days = slice(first, stop)
+        if first == stop or not held[days, site].all():
+            why[number] = 0
+        elif np.isfinite(observed[days, site]).any():
+            why[number] = 1
+        elif taken[days, site].any():
+            why[number] = 2
+        else:
+            taken[days, site] = True
+    return why
+
+
+def refuse_long(sets: Sequence[SequenceSet], sequence_days: int) -> None:
+    """Raise :class:`ConfigError` where a period is as long as a training sequence, which would never hold it."""
+    longest = max((int(one.days.max(initial=0)) for data in sets for one in means(data)), default=0)
+    refuse_length(longest, sequence_days)
+
+
+def predicted_means(data: SequenceSet, predicted: Mapping[str, FloatArray]) -> Iterator[tuple[Means, FloatArray]]:
+    """The periods of each variable and what ``predicted`` (time, site) is over them (n,)."""
+    for one in means(data):
+        if one.variable in predicted and one.variable not in data.overrides:
+            yield one, one.of(predicted[one.variable])
+
+
+def mean_square(data: SequenceSet, site: int, variable: str, predicted: FloatArray) -> float:
+    """Mean squared error of ``predicted`` (time,) at site number ``site``; a period counts with each of its days."""
+    apart = (predicted - data.targets[variable][:, site]).astype(np.float64)
+    apart = apart[np.isfinite(apart)]
+    total, days = float(apart @ apart), apart.size
+    for one in means(data):
+        mine = (one.site == site) & (one.variable == variable)
+        spans = zip(one.first[mine], one.stop[mine], strict=True)
+        error = np.array([predicted[begin:end].mean(dtype=np.float64) for begin, end in spans]) - one.value[mine]
+        known = np.isfinite(error)
+        total += float(one.days[mine][known] @ error[known] ** 2)
+        days += int(one.days[mine][known].sum())
+    return total / days if days else float("nan")

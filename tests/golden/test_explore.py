@@ -380,7 +380,7 @@ def test_the_store_is_made_again_only_if_the_product_changed(run, page) -> None:
 
 
 def test_what_cannot_be_explored_is_told_in_one_message(tmp_path) -> None:
-    with pytest.raises(InputError, match="does not exist"):
+    with pytest.raises(InputError, match="there is no such folder"):
         explore(tmp_path / "nothing", None, 0)
     (tmp_path / "run" / "infer").mkdir(parents=True)
     with pytest.raises(InputError, match="the run has no product yet"):

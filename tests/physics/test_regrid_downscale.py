@@ -71,7 +71,7 @@ def test_what_does_not_depend_on_altitude_stays() -> None:
 
 
 def test_longwave_without_temperature_is_refused() -> None:
-    with pytest.raises(InputError, match="ps, rlds cannot be brought"):
+    with pytest.raises(InputError, match="ps, rlds cannot be adjusted to another altitude"):
         downscale({"ps": np.ones((1, 1)), "rlds": np.ones((1, 1))}, np.zeros(1))
 
 

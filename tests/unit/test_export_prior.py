@@ -153,7 +153,7 @@ def test_folders_of_others_are_kept_and_older_exports_replaced(poor: Path, tmp_p
         assert re.search(r"2001: -\d\S* Tg CH4 to the atmosphere", done.output)
     with xr.open_dataset(tmp_path / "out" / "tiny_ch4ox_daily_2001.nc") as file:
         assert "relative_error" not in file
-    with pytest.raises(InputError, match="does not exist"):
+    with pytest.raises(InputError, match="there is no such folder"):
         CliRunner().invoke(
             app, ["export", "prior", str(tmp_path / "none"), *words[3:], "--output", "x"], catch_exceptions=False
         )

@@ -224,7 +224,7 @@ def compact(stamps: pd.Series) -> pd.Series:
 
     Days written with the hour 00:00 throughout are days.
     """
-    text = stamps.astype(str).str.strip().str.removesuffix(".0")
+    text = stamps.astype(str).str.strip().str.removesuffix(".0").fillna("")
     if not re.match(_ISO, str(text.iloc[0])):
         return text
     iso = text.str.fullmatch(_ISO)

@@ -61,6 +61,17 @@ def test_a_zip_in_a_zip_is_only_listed(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory is read from /proc")
+def test_a_raster_on_a_grid_of_its_own_is_refused_with_the_reason(tmp_path: Path) -> None:
+    """A coordinate system that is tied to no place on the Earth is valid, and no map of the globe."""
+    local = 'LOCAL_CS["plot",UNIT["metre",1],AXIS["x",EAST],AXIS["y",NORTH]]'
+    shape = {"width": 8, "height": 6, "count": 1, "dtype": "float32", "nodata": -1.0, "driver": "GTiff"}
+    with rasterio.open(tmp_path / "clay.tif", "w", crs=local, transform=from_origin(0, 60, 10, 10), **shape) as file:
+        file.write(np.ones((1, 6, 8), np.float32))
+    report = inspect_path(tmp_path / "clay.tif")
+    assert report.status == "unusable" and "internal" not in report.codes()
+    assert "no way is known from its coordinate system to degrees" in report.verdict
+
+
 def test_a_huge_raster_is_judged_in_little_memory(tmp_path: Path) -> None:
     grid = {"width": 216_000, "height": 108_000, "count": 1, "dtype": "int16", "crs": "EPSG:4326"}
     cells = from_origin(-180, 90, 1 / 600, 1 / 600)

@@ -143,7 +143,11 @@ def _describe(report: Report, source: Any, values: np.ndarray) -> None:
         report.space.bbox = [bounds.left, bounds.bottom, bounds.right, bounds.top]
     else:
         report.space.crs = crs.to_string() if crs.to_epsg() else str(crs.to_dict().get("proj", "projected"))
-        box = transform_bounds(crs, "EPSG:4326", *bounds)
+        try:
+            box = transform_bounds(crs, "EPSG:4326", *bounds)
+        except Exception:  # a class that rasterio keeps private: findings/rasterio_bounds_private_error.sh
+            hint = "state where on the Earth it lies (gdal_edit.py -a_srs), or give it in EPSG:4326 (gdalwarp)"
+            raise InputError("no way is known from its coordinate system to degrees", hint=hint) from None
         report.space.bbox = [round(float(x), 6) for x in box]
     tags = source.tags()
     report.details |= {"bands": source.count, "dtype": source.dtypes[0], "nodata": source.nodata}

@@ -8,8 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fluxatlas.evaluate.coverage import Ranked, clusters_needed, conformal, coverage_table
+from fluxatlas.evaluate.coverage import LEVEL, Ranked, clusters_needed, coverage_table
 from fluxatlas.evaluate.held_out import half_widths, with_intervals
+
+
+def conformal(scores: np.ndarray, cluster: np.ndarray, level: float = LEVEL) -> float:
+    return Ranked.of(scores, cluster).quantile(level)
 
 
 @pytest.mark.parametrize(("level", "clusters"), [(0.8, 4), (0.9, 9), (0.95, 19)])

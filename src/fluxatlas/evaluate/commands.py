@@ -14,11 +14,15 @@ Flux = Annotated[list[Path], typer.Option(help="Flux file of a tile and year; re
 Attributes = Annotated[list[Path], typer.Option(help="Attributes of a tile; repeat for all tiles.")]
 SystemName = Annotated[str, typer.Option("--system", help="System that was run.")]
 Output = Annotated[Path, typer.Option(help="CSV file to write.")]
+Predictions = Annotated[list[Path], typer.Option(help="Predictions of a model (Parquet); repeat for more.")]
+Places = Annotated[Path, typer.Option(help="Table of sites with their places.")]
+SiteOutput = Annotated[Path, typer.Option(help="CSV file to write the scores of each site to.")]
+Reference = Annotated[str, typer.Option(help="Model that is compared with every other one.")]
 
 
 @app.command()
 def skill(
-    predictions: Annotated[list[Path], typer.Option(help="Predictions of a model (Parquet); repeat for more.")],
+    predictions: Predictions,
     output: Output,
     settings: Settings = "{}",
 ) -> None:
@@ -33,13 +37,13 @@ def skill(
 
 @app.command()
 def unseen(
-    predictions: Annotated[list[Path], typer.Option(help="Predictions of a model (Parquet); repeat for more.")],
-    sites: Annotated[Path, typer.Option(help="Table of sites with their places.")],
+    predictions: Predictions,
+    sites: Places,
     output: Output,
-    site_output: Annotated[Path, typer.Option(help="CSV file to write the scores of each site to.")],
+    site_output: SiteOutput,
     coverage_output: Annotated[Path, typer.Option(help="CSV file to write what intervals hold to.")],
     settings: Settings = "{}",
-    reference: Annotated[str, typer.Option(help="Model that is compared with every other one.")] = "network",
+    reference: Reference = "network",
 ) -> None:
     """Skill at unseen sites by protocol, with intervals, and the differences between models on the same days."""
     from ..config.evaluate import EvaluateBlock
@@ -53,14 +57,14 @@ def unseen(
 
 @app.command()
 def periods(
-    predictions: Annotated[list[Path], typer.Option(help="Predictions of a model (Parquet); repeat for more.")],
-    sites: Annotated[Path, typer.Option(help="Table of sites with their places.")],
+    predictions: Predictions,
+    sites: Places,
     output: Output,
-    site_output: Annotated[Path, typer.Option(help="CSV file to write the scores of each site to.")],
+    site_output: SiteOutput,
     figure: Annotated[Path, typer.Option(help="Figure of the first flux to write (PNG).")],
     system: SystemName,
     settings: Settings = "{}",
-    reference: Annotated[str, typer.Option(help="Model that is compared with every other one.")] = "network",
+    reference: Reference = "network",
 ) -> None:
     """Skill at unseen sites by month and other periods: quartiles over sites with intervals, beside every baseline."""
     from ..config.evaluate import EvaluateBlock
@@ -217,7 +221,7 @@ def truth(
 
 @app.command()
 def truth_sites(
-    predictions: Annotated[list[Path], typer.Option(help="Predictions of a model (Parquet); repeat for more.")],
+    predictions: Predictions,
     truth: Annotated[Path, typer.Option(help="What is true at the sites (Parquet).")],
     output: Output,
     settings: Settings = "{}",

@@ -33,18 +33,10 @@ def clusters_needed(level: float) -> int:
     return math.ceil(round(level / (1 - level), 9))
 
 
-def conformal(scores: Array, cluster: npt.NDArray[np.int64], level: float = LEVEL) -> float:
-    """The score that one of a cluster to come does not exceed with a probability of at least ``level``.
-
-    ``scores`` (n,) are errors, or errors in units of something known beforehand, of the clusters ``cluster`` (n,).
-    Every cluster weighs the same, the one to come counts as infinite. Infinite below :func:`clusters_needed`.
-    """
-    return Ranked.of(scores, cluster).quantile(level)
-
-
 @dataclass(frozen=True)
 class Ranked:
-    """Scores (n,) in ascending order with the number ``cluster`` (n,) from 0 and ``share`` (n,) in their cluster."""
+    """Errors, plain or in units of something known beforehand: ``scores`` (n,) in ascending order, with the number
+    ``cluster`` (n,) from 0 and the ``share`` (n,) of each in its cluster."""
 
     scores: Array
     cluster: npt.NDArray[np.int64]
@@ -59,7 +51,11 @@ class Ranked:
         return cls(np.asarray(scores, float)[order], inverse, 1.0 / sizes[inverse], len(numbers))
 
     def quantile(self, level: float, without: int = -1) -> float:
-        """:func:`conformal` of all clusters, or of all but the one numbered ``without``."""
+        """The score that one of a cluster to come does not exceed with a probability of at least ``level``.
+
+        Every cluster weighs the same, the one to come counts as infinite; the one numbered ``without`` does not count.
+        Infinite below :func:`clusters_needed`.
+        """
         known = self.count - (without >= 0)
         if known < clusters_needed(level):
             return math.inf

@@ -11,6 +11,7 @@ import pandas as pd
 
 from ..config.report import ReportBlock
 from ..style import FAINT, WIDTH, house_style, model_color, model_name, model_order, panel_letters, save
+from .gains_figure import draw_gains
 
 LOWEST = -1.5
 """R2 below which a quartile is drawn at the edge."""
@@ -19,19 +20,21 @@ LOWEST = -1.5
 def write_figure(output: str | Path, table: pd.DataFrame, target: str, settings: ReportBlock | None = None) -> None:
     """Draw the table of :func:`fluxatlas.evaluate.periods.write_periods` for one ``target`` as PNG.
 
-    Left: thick lines are quartiles over sites of R2, dots their median, thin lines its 90 % interval. Right: medians of
-    the reference less those of the other models.
+    Above: thick lines are quartiles over sites of R2, dots their median, thin lines its 90 % interval. Below: medians
+    of the reference less those of the other models.
     """
     settings = settings or ReportBlock()
     rows = table[(table["target"] == target) & (table["protocol"] == "sites")].fillna({"against": ""})
     own, pairs = rows[rows["against"] == ""], rows[rows["against"] != ""]
     models = model_order(own["model"])
     with house_style(settings):
-        figure, axes = plt.subplots(1, 2, figsize=(WIDTH, 1.3 + 0.32 * len(models)), width_ratios=[1.15, 1])
+        figure, axes = plt.subplots(2, 1, figsize=(WIDTH, 2.2 + 0.6 * len(models)), height_ratios=[1.25, 1])
         _quartiles(axes[0], own.set_index(["model", "score"]), models)
         first = own.iloc[0]
         axes[0].set_title(f"{target} at {first['sites']} unseen sites")
-        _gains(axes[1], pairs[pairs["score"] == "r2_q50"].set_index("against"))
+        medians = pairs[pairs["score"] == "r2_q50"].set_index("against")
+        label = "median of R$^2$ less that of the other model"
+        draw_gains(axes[1], medians, label, "Gain of the {model}: right of zero it is better")
         panel_letters(axes)
         save(figure, output, settings)
 
@@ -50,20 +53,3 @@ def _quartiles(axis: Any, rows: Any, models: list[str]) -> None:
     axis.set(
         ylim=(len(models) - 0.5, -0.5), xlim=(LOWEST - 0.05, 1), xlabel="R$^2$ of periods (quartiles, median of sites)"
     )
-
-
-def _gains(axis: Any, rows: Any) -> None:
-    if rows.empty:
-        axis.text(0.5, 0.5, "no other model to compare with", ha="center", va="center", transform=axis.transAxes)
-        axis.set_axis_off()
-        return
-    names = model_order(rows.index)
-    for place, name in enumerate(names):
-        row, color = rows.loc[name], model_color(name)
-        if np.isfinite(row["low"]):
-            axis.plot([row["low"], row["high"]], [place] * 2, color=color, linewidth=1.4)
-        axis.plot(row["value"], place, "o", markersize=5, color=color)
-    axis.axvline(0, color=FAINT, linewidth=0.8)
-    axis.set_yticks(range(len(names)), [model_name(name) for name in names])
-    axis.set(ylim=(len(names) - 0.5, -0.5), xlabel="R$^2$ less that of the other")
-    axis.set_title(f"Gain of '{rows['model'].iloc[0]}'")

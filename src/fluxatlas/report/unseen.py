@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from ..config.report import ReportBlock
 from ..errors import InputError
+from ..evaluate.gains_figure import draw_gains
 from ..evaluate.scales import SCALES
 from ..files import read_table
 from ..style import FAINT, PROTOCOL_NAMES, WIDTH, model_color, model_name, model_order, panel_letters, unit
@@ -102,17 +103,5 @@ def _draw_scales(axis: Any, own: pd.DataFrame, models: list[str], units: str) ->
 
 def _draw_gains(axis: Any, pairs: pd.DataFrame, units: str) -> None:
     rows = pairs[(pairs["protocol"] == "balanced") & (pairs["score"] == "rmse")].set_index("against")
-    if rows.empty:
-        axis.text(0.5, 0.5, "no other model to compare with", ha="center", va="center", transform=axis.transAxes)
-        axis.set_axis_off()
-        return
-    names = model_order(rows.index)
-    for place, name in enumerate(names):
-        row: Any = rows.loc[name]
-        if np.isfinite(row["low"]):
-            axis.plot([row["low"], row["high"]], [place, place], color=model_color(name), linewidth=1.6, alpha=0.6)
-        axis.plot(row["value"], place, "o", color=model_color(name), markersize=5)
-    axis.axvline(0, color=FAINT, linewidth=0.8)
-    axis.set_yticks(range(len(names)), [model_name(name) for name in names])
-    axis.set(ylim=(len(names) - 0.5, -0.5), xlabel=f"RMSE less that of the other model ({units})")
-    axis.set_title(f"Gain of the {model_name(str(rows['model'].iloc[0]))}: left of zero it is better")
+    label = f"RMSE less that of the other model ({units})"
+    draw_gains(axis, rows, label, "Gain of the {model}: left of zero it is better")

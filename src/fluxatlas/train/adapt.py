@@ -78,7 +78,7 @@ def adapt(
     of the sites outside of its fold, which its points were told: its sums are the ones that training compared.
 
     Raises what :func:`fluxatlas.train.finetune.split_sites`, :func:`fluxatlas.train.calibration.calibrate` and
-    :func:`fluxatlas.train.rungs.choose` do, and :class:`ConfigError` for ``regional`` on a rung but ``network``.
+    :func:`fluxatlas.train.rungs.choose` do, and :class:`ConfigError` for ``regional`` on a rung other than ``network``.
     """
     system, seed = pretrained.system, settings.seed + member
     if regional is not None and settings.ladder != "network":

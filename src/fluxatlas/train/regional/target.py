@@ -165,7 +165,7 @@ def _whole(month: Months, regions: Sequence[str], members: FloatArray, where: st
             f"{counted(len(absent), 'month')} between others {'is' if len(absent) == 1 else 'are'} missing: {listed}"
         )
         raise InputError(
-            missing if absent else "months are not in order, or twice" if month.size else "there is not a month",
+            missing if absent else "months are not in order, or twice" if month.size else "it has no month",
             where=where,
             hint="complete the files, or cut 'first_year' and 'last_year' to the years that are whole",
         )

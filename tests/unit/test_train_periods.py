@@ -170,7 +170,7 @@ def test_sequences_that_hold_no_period_and_bad_tables_are_refused(files, sites, 
 
 
 def test_a_network_learns_from_months_alone(files, tmp_path) -> None:
-    """x"""
+    """Where no site has days: months bring the network nearer to the months of sites in and out of its fold."""
     folder, *_ = files
     pd.read_parquet(folder / "observations.parquet")[:0].to_parquet(tmp_path / "none.parquet")
     given = folder / "attributes.csv", folder / "forcing.parquet", tmp_path / "none.parquet"

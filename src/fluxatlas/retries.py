@@ -86,6 +86,7 @@ def grown(first: int, ceiling: int | None, cause: str, attempt: int, log: str | 
 
 
 def ceilings(resources: Mapping[str, Any]) -> dict[str, int]:
-    """``max_mem_mb`` and ``max_runtime`` (minutes) among the default ``resources`` of a profile."""
-    found = {name: resources[name] for name in ("max_mem_mb", "max_runtime") if name in resources}
+    """``max_mem_mb``, ``max_runtime`` (minutes) and ``snakemake_mb`` among the default ``resources`` of a profile."""
+    names = ("max_mem_mb", "max_runtime", "snakemake_mb")
+    found = {name: resources[name] for name in names if name in resources}
     return {name: int(getattr(value, "raw", value)) for name, value in found.items()}

@@ -50,10 +50,14 @@ def jobs_of(names: Iterable[str]) -> list[tuple[str, str, str, str]]:
 
 
 def claim(record: Path, name: str) -> None:
-    """Note in ``record`` that jobs called ``name`` write the results beside it.
+    """Note in ``record`` that jobs called ``name`` write the results beside it; see :func:`refuse_left`."""
+    refuse_left(record, name)
+    record.parent.mkdir(parents=True, exist_ok=True)
+    record.write_text(f"{name}\n", encoding="utf-8")
 
-    Raises :class:`InputError`, and notes nothing, while jobs of the starts noted before are still in the queue.
-    """
+
+def refuse_left(record: Path, name: str = "") -> None:
+    """Raises :class:`InputError` while jobs of the starts in ``record``, but for ``name``, are still in the queue."""
     try:
         earlier = [word for word in record.read_text(encoding="utf-8").split() if word != name]
     except FileNotFoundError:
@@ -70,8 +74,6 @@ def claim(record: Path, name: str) -> None:
             hint=f"wait for {they} (squeue --me), or end {they}: "
             f"scancel --me --name {','.join(sorted({row[1] for row in left}))}; then start again",
         )
-    record.parent.mkdir(parents=True, exist_ok=True)
-    record.write_text(f"{name}\n", encoding="utf-8")
 
 
 def request(resources: Mapping[str, Any], threads: int) -> tuple[str, ...]:
@@ -118,10 +120,16 @@ def _may_wait(options: Sequence[str]) -> bool:
 
 
 def check_first(workflow: Any, record: Path) -> None:
-    """Before the first job of a Snakemake ``workflow`` on SLURM: refuse jobs in the queue, and jobs that cannot run."""
+    """Before the first job of a Snakemake ``workflow``: refuse jobs in the queue, and on SLURM jobs that cannot run.
+
+    Without SLURM, too, jobs that a lost driver left there would write the same files; where this machine has no
+    ``squeue`` (another cluster, a laptop) nobody is asked.
+    """
     executor = getattr(workflow.scheduler, "_executor", None)
     name = getattr(executor, "run_uuid", None)
     if name is None:  # another executor
+        if record.exists() and shutil.which("squeue"):
+            refuse_left(record)
         return
     asked: dict[str, tuple[str, ...]] = {}
     for job in workflow.dag.needrun_jobs():

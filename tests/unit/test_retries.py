@@ -59,6 +59,6 @@ def test_causes_are_counted_over_the_attempts_of_this_start_and_logs_are_kept(tm
 
 
 def test_the_ceilings_are_those_of_the_profile() -> None:
-    words = ["slurm_account=a", "mem_mb=1000", "max_mem_mb=180000", "max_runtime=2880"]
+    words = ["slurm_account=a", "mem_mb=1000", "max_mem_mb=180000", "max_runtime=2880", "snakemake_mb=450"]
     given = Resources.parse(words, allow_expressions=True)
-    assert ceilings(given) == {"max_mem_mb": 180000, "max_runtime": 2880} and ceilings({}) == {}
+    assert ceilings(given) == {"max_mem_mb": 180000, "max_runtime": 2880, "snakemake_mb": 450} and ceilings({}) == {}

@@ -98,6 +98,17 @@ def test_a_profile_that_was_not_filled_in_is_refused_without_asking(tmp_path, mo
     assert not heard.exists() and not (tmp_path / "slurm.txt").exists()
 
 
+def test_a_local_run_does_not_begin_beside_jobs_of_a_lost_driver(tmp_path, monkeypatch) -> None:
+    record = tmp_path / "slurm.txt"
+    record.write_text("flux_a\n")
+    program(tmp_path, monkeypatch, "squeue", f"printf '{LEFT}'")
+    with pytest.raises(InputError, match="2 jobs of an earlier start of this run are still in the queue"):
+        slurm.check_first(driver(None, job("infer")), record)
+    program(tmp_path, monkeypatch, "squeue", "true")
+    slurm.check_first(driver(None, job("infer")), record)
+    assert record.read_text() == "flux_a\n"
+
+
 def test_other_executors_are_asked_nothing(tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     slurm.check_first(driver(None, job("infer", slurm_account="CHANGE_ME")), tmp_path / "slurm.txt")

@@ -1,7 +1,9 @@
 """One run redoes everything that is stale and nothing else: dry runs on a finished run of stand-in files."""
 
 import os
+import shlex
 import shutil
+import subprocess
 from collections import Counter
 from pathlib import Path
 
@@ -87,11 +89,38 @@ def test_one_run_redoes_every_tile_year_for_a_raised_stage_version(run, tmp_path
     assert among(run.planned(env={"PYTHONPATH": path}), *EVERY_TILE_YEAR, *TRAINING) == EVERY_TILE_YEAR
 
 
-def test_one_deleted_tile_year_wakes_no_other(run) -> None:
-    run.path("infer/N37W008/2003.nc").unlink()
-    planned = run.planned()
-    assert among(planned, "spinup", "infer", "history", "history_start", *TRAINING) == {"infer": 1}
-    assert planned["daily"] == 2 and planned["budget"] == planned["summary"] == 1  # two variables of that year
+SITES = {"towers": 1, "figure_tower_series": 1}
+PAGES = {"summary": 1, "page": 1}
+TOTALS = {"budget": 1, "figure_budget": 1, "figure_seasonal_cycle": 1, "stac": 1}
+RECIPES = {
+    "One tile-year": {"infer": 1, "daily": 2, "maps": 2, **TOTALS, **SITES, **PAGES},
+    "One tile-year alone": {"infer": 1},
+    "One tile": {"spinup": 1, "infer": 4, "daily": 8, "maps": 8, "seams": 1, "figure_flux_map": 1}
+    | {**TOTALS, **SITES, **PAGES},
+    "One year": {"infer": 2, "daily": 2, "maps": 2, "figure_flux_map": 1, **TOTALS, **SITES, **PAGES},
+    "One member": {"finetune": 1},
+    "One product": {"daily": 1, "maps": 1, "figure_seasonal_cycle": 1, "stac": 1, **PAGES},
+}
+"""Part -> the jobs that its command in docs/recipes.md runs."""
+
+
+def documented(part: str) -> list[str]:
+    """The command lines below the bold words ``part`` of docs/recipes.md, for the run of stand-ins."""
+    page = (REPOSITORY / "docs" / "recipes.md").read_text()
+    block = page[page.index(f"**{part}**") :].split("```sh\n", 1)[1].split("```", 1)[0]
+    for theirs, ours in (("demo", "r"), ("N36W008", "N37W008"), ("2001", "2003"), ("2002", "2004")):
+        block = block.replace(theirs, ours)
+    return block.splitlines()
+
+
+@pytest.mark.parametrize(("part", "expected"), RECIPES.items())
+def test_a_part_is_made_again_by_the_documented_command_and_nothing_else(run, part, expected) -> None:
+    delete, _, make = documented(part)[0].rpartition(" && ")
+    if delete:
+        subprocess.run(["bash", "-euc", delete], cwd=run.folder, check=True)
+    words = shlex.split(make)
+    assert words[:3] == ["snakemake", "--cores", "2"]
+    assert run.planned(*words[3:]) == expected
 
 
 def test_a_lost_report_is_made_again_and_nothing_else(run, monkeypatch) -> None:
@@ -114,12 +143,13 @@ def test_a_lost_report_is_made_again_and_nothing_else(run, monkeypatch) -> None:
 def test_a_further_attempt_asks_for_what_was_lacking(run) -> None:
     run.path("infer/N37W008/2003.nc").unlink()
     note(run.path("logs/infer/N37W008_2003.log"), "SLURM-job '1' failed, SLURM status is: 'TIMEOUT'")
-    profile = ("--default-resources", "max_mem_mb=9000", "max_runtime=100", "--attempt", "2")
-    jobs = run.snakemake("-n", *profile).split("\n\n")
+    profile = ("--default-resources", "max_mem_mb=9000", "max_runtime=100", "snakemake_mb=450", "--attempt", "2")
+    jobs = run.snakemake("-n", "-p", *profile).split("\n\n")
     (infer,) = (job for job in jobs if "rule infer:" in job)
-    assert " mem_mb=4000," in infer and "runtime=100" in infer  # twice the hour, up to what the profile admits
+    assert " mem_mb=4450," in infer and " --memory-mb 4000 " in infer  # Snakemake in the allocation takes the rest
+    assert "runtime=100" in infer  # twice the hour, up to what the profile admits
     (summary,) = (job for job in jobs if "rule summary:" in job)
-    assert " mem_mb=2000," in summary and "runtime=20" in summary  # twice both: why it failed was not noted
+    assert " mem_mb=2450," in summary and "runtime=20" in summary  # twice both: why it failed was not noted
 
 
 def test_status_says_the_same(run) -> None:

@@ -88,21 +88,28 @@ def known(function):
 CEILINGS = ceilings(workflow.resource_settings.default_resources or {})
 
 
-def growing(first, cause, ceiling):
-    """A resource of a job that doubles with each failure that had this ``cause``, up to the profile's ``ceiling``."""
+def growing(first, cause, ceiling, beside=0, counted=True):
+    """A resource of a job that doubles with each failure that had this ``cause``, up to the profile's ``ceiling``.
+
+    What the job shares its allocation with, ``beside``, does not double; it is part of the amount if ``counted``.
+    """
 
     def amount(wildcards, attempt, rulename):
-        if attempt == 1:
-            return first
-        log = workflow.get_rule(rulename).log[0].apply_wildcards(wildcards)
-        return grown(first, CEILINGS.get(ceiling), cause, attempt, log)
+        own = first
+        if attempt > 1:
+            log = workflow.get_rule(rulename).log[0].apply_wildcards(wildcards)
+            limit = CEILINGS.get(ceiling)
+            own = grown(first, limit and limit - beside, cause, attempt, log)
+        return own + beside * counted
 
     return known(amount)
 
 
-def memory(first_mb):
-    """Memory of a job in MB; see ``growing``."""
-    return growing(first_mb, "memory", "max_mem_mb")
+def memory(first_mb, counted=True):
+    """Memory of a job in MB, with that of the Snakemake processes in its allocation if ``counted``; see ``growing``."""
+    return growing(
+        first_mb, "memory", "max_mem_mb", CEILINGS.get("snakemake_mb", 0), counted
+    )
 
 
 def minutes(first):

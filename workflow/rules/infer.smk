@@ -10,13 +10,13 @@
 SPINUP = (
     "fluxatlas infer spinup --settings {params.settings:q} {params.grid:q} --tile {wildcards.tile:q}"
     " {params.forcing:q} --attributes {input.attributes:q} {params.members:q} --state-out {output:q}"
-    " {params.student:q} {params.series:q} --workers {threads:q} --memory-mb {resources.mem_mb:q} 2> {log:q}"
+    " {params.student:q} {params.series:q} --workers {threads:q} --memory-mb {resources.own_mb:q} 2> {log:q}"
 )
 TILE_YEAR = (
     "fluxatlas infer tile --settings {params.settings:q} {params.grid:q} --tile {wildcards.tile:q}"
     " --year {wildcards.year:q} --forcing {input.forcing:q} --attributes {input.attributes:q} {params.members:q}"
     " --state-in {input.state:q} --output {output.flux:q} --state-out {output.state:q}"
-    " {params.student:q} {params.series:q} --workers {threads:q} --memory-mb {resources.mem_mb:q} 2> {log:q}"
+    " {params.student:q} {params.series:q} --workers {threads:q} --memory-mb {resources.own_mb:q} 2> {log:q}"
 )
 
 
@@ -130,6 +130,7 @@ rule spinup:
     threads: RUN.config.infer.workers
     resources:
         mem_mb=memory(RUN.config.infer.memory_mb),
+        own_mb=memory(RUN.config.infer.memory_mb, counted=False),
         runtime=minutes(60),
     params:
         settings=settings("spinup"),
@@ -163,6 +164,7 @@ rule infer:
     threads: RUN.config.infer.workers
     resources:
         mem_mb=memory(RUN.config.infer.memory_mb),
+        own_mb=memory(RUN.config.infer.memory_mb, counted=False),
         runtime=minutes(60),
     params:
         settings=settings("infer"),

@@ -214,6 +214,37 @@ def test_a_typed_place_outside_is_said_to_be_outside_and_nonsense_is_refused(bro
     assert "'here' is not a place" in browser.evaluate("document.getElementById('problem').textContent")
 
 
+FIRST = """(async () => {
+  const { drawFirst } = await import('./first.js');
+  const { map: { map: shown, place }, painter, state, manifest } = window.fluxatlas;
+  const canvas = document.createElement('canvas');
+  const { clientWidth, clientHeight } = shown.getCanvas();
+  canvas.style.cssText = `position: fixed; left: -9999px; width: ${clientWidth}px; height: ${clientHeight}px`;
+  document.body.append(canvas);
+  const drawn = await drawFirst(canvas, painter, place, state.opacity, manifest.sites);
+  const other = new OffscreenCanvas(canvas.width, canvas.height);
+  other.getContext('2d').drawImage(shown.getCanvas(), 0, 0);
+  const read = (one) => one.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
+  const [a, b] = [read(canvas), read(other)];
+  let same = 0;
+  for (let i = 0; i < a.length; i += 4) same += [0, 1, 2].every((n) => Math.abs(a[i + n] - b[i + n]) <= 3);
+  canvas.remove();
+  painter.kept.clear();
+  return [drawn, same / (a.length / 4), new Set(new Uint32Array(a.buffer)).size];
+})()"""
+
+
+def test_the_first_picture_is_that_of_the_map_which_takes_its_place(browser, address) -> None:
+    browser.open(address + "#v=fch4&p=month&t=2001-03&m=40.1,-120.3,5.4&o=0.7")
+    assert browser.evaluate("window.fluxatlas.pictured < window.fluxatlas.started")
+    assert browser.evaluate("[document.getElementById('first'), document.getElementById('controls').inert]") == [
+        None,
+        False,
+    ]
+    drawn, same, colours = browser.evaluate(FIRST)
+    assert drawn and same > 0.97 and colours > 20  # what differs are edges of cells and of circles, by a pixel
+
+
 VIEW = (
     "#v=tsl05&s=mean&p=month&t=2001-03&d=2001-08&lo=-20&hi=5&c=BrBG&o=0.5"
     "&m=41.5000,-119.5000,5.50&at=41.1000,-118.3000&k=biome"

@@ -1,8 +1,10 @@
 // What is shown, and how the controls, the address and the map follow it.
 import { CLASSES, classes, drawLegend, scale } from './colors.js';
+import { drawFirst } from './first.js';
 import { AtlasMap, siteFeatures } from './map.js';
 import { Panel } from './panel.js';
-import { fillSelect, regionWords, save } from './parts.js';
+import { fillSelect, library, nextFrame, regionWords, save } from './parts.js';
+import { Painter } from './tiles.js';
 import { fromHash, number, readPlace, times, toHash, unitText } from './view.js';
 
 const STATISTICS = { mean: 'mean', sd: 'spread (standard uncertainty)', applicable: 'applicability', dissimilarity: 'dissimilarity from observed sites' };
@@ -129,28 +131,44 @@ export class App {
     };
   }
 
-  /** Controls, address, map and panel as the state says; resolves when the map is drawn. */
-  update() {
+  /** What does not go together in the state gives way. */
+  agree() {
     const { state } = this;
     const every = times(state.step, this.manifest.years);
     if (!every.includes(state.time)) state.time = every.findLast((time) => state.time.startsWith(time) || time.startsWith(state.time)) ?? every.at(-1);
     if (state.minus && !every.includes(state.minus)) state.minus = '';
     if (state.statistic === 'sd' && !state.field.steps[state.step].sd) state.statistic = 'mean';
+  }
+
+  /** Controls, address, map and panel as the state says; resolves when the map is drawn. */
+  update() {
+    this.agree();
     const layer = this.layer();
-    this.fill(layer, every);
+    this.painter.show(layer);
+    this.fill(layer);
+    return this.follow(this.map.renew());
+  }
+
+  /** Address, what lies on the map, and panel as the state says; `drawn` resolves when the map is drawn. */
+  follow(drawn) {
+    const { state, manifest } = this;
     this.keepAddress();
     byId('problem').textContent = '';
-    this.drawn = this.map.show(layer);
+    this.drawn = drawn;
     this.updates += 1;
+    this.map.setFeatures('regions', manifest.regions[state.kind] ?? []);
+    this.map.highlight(state.kind ? state.region : '');
+    this.map.setFeatures('sites', state.sites ? siteFeatures(manifest.sites) : []);
     this.map.setOpacity(state.opacity);
     this.panel.follow();
     return this.drawn;
   }
 
   /** Every control as the state says. */
-  fill(layer, every) {
+  fill(layer) {
     const { state, manifest } = this;
     const { field } = state;
+    const every = times(state.step, manifest.years);
     fillSelect(byId('variable'), manifest.fields.map(({ name, label }) => [name, `${label} (${name})`]), field.name);
     const known = [...Object.keys(field.steps[state.step]), ...manifest.fixed];
     fillSelect(byId('statistic'), known.map((name) => [name, STATISTICS[name]]), state.statistic);
@@ -190,24 +208,38 @@ export class App {
     byId('region-label').hidden = names.length === 0;
     fillSelect(byId('region'), names.map((name) => [name, name]), state.region);
     byId('budget').textContent = regionWords(rows, state);
-    this.map.setFeatures('regions', manifest.regions[state.kind] ?? []);
-    this.map.highlight(state.kind ? state.region : '');
-    this.map.setFeatures('sites', state.sites ? siteFeatures(manifest.sites) : []);
   }
 
   // --- start and events ----------------------------------------------------------------------------------------------
 
+  /** Controls and a first picture, then the map library, then the map. */
   async start() {
     const { manifest, state } = this;
     byId('title').textContent = manifest.title;
     document.title = `${manifest.title} | fluxatlas`;
     byId('synthetic').hidden = !manifest.synthetic;
-    this.map = new AtlasMap('map', manifest, this.store, state.view, this.report);
+    byId('panel').hidden = !state.at; // now, because it takes room from the map
+    this.agree();
+    const layer = this.layer();
+    this.painter = new Painter(this.store, manifest);
+    this.painter.show(layer);
+    this.fill(layer);
+    const picture = byId('first');
+    if (!state.globe && (await drawFirst(picture, this.painter, state.view, state.opacity, state.sites ? manifest.sites : []))) {
+      await nextFrame();
+      this.pictured = performance.now();
+    }
+    await library();
+    this.map = new AtlasMap('map', this.painter, state.view, this.report);
+    this.map.map.once('movestart', () => picture.remove());
     this.panel = new Panel(this);
     this.listen();
+    byId('controls').inert = false;
     this.map.setGlobe(state.globe);
     if (state.at) this.panel.open(state.at);
-    await this.update();
+    await this.follow(this.map.settled());
+    this.painter.kept.clear(); // tiles of the picture that the map did not ask for
+    picture.remove();
     this.started = performance.now();
   }
 

@@ -3,6 +3,7 @@ import { App } from './app.js';
 import { Store } from './zarr.js';
 
 function report(problem) {
+  document.getElementById('controls').inert = false;
   document.getElementById('problem').textContent = problem.message ?? String(problem);
   console.error(problem);
 }

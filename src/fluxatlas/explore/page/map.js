@@ -1,30 +1,17 @@
 // The map: MapLibre with raster tiles that this page draws itself from the store; nothing comes from other hosts.
 /* global maplibregl */
-import { packed } from './colors.js';
-import { drawLand, drawTile, PIXELS } from './tiles.js';
-
-const SEA = '#E8EEF2';
-const BARE = '#D9D6CF';
-
-/** Colour of ground that is `share` percent land: 0xAABBGGRR. */
-function ground(share) {
-  const [sea, land] = [SEA, BARE].map((hex) => [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16)));
-  const hex = sea.map((from, n) => Math.round(from + ((land[n] - from) * share) / 100).toString(16).padStart(2, '0'));
-  return packed(`#${hex.join('')}`);
-}
+import { PIXELS, SEA } from './tiles.js';
 
 export class AtlasMap {
-  constructor(container, manifest, store, start, report) {
-    this.manifest = manifest;
-    this.store = store;
-    this.layer = null;
+  /** `painter` makes the tiles, from the start those of the layer that it shows. */
+  constructor(container, painter, start, report) {
+    this.painter = painter;
     this.asked = 0;
     this.busy = 0;
-    const ramp = Array.from({ length: 101 }, (_, share) => ground(share));
-    const tell = (work) => async (request) => {
+    const tell = (source) => async (request) => {
       this.busy += 1;
       try {
-        return { data: await work(...request.url.match(/\d+/g).slice(-4).map(Number)) };
+        return { data: await painter.tile(source, ...request.url.match(/\d+/g).slice(-3).map(Number)) };
       } catch (problem) {
         report(problem);
         throw problem;
@@ -32,9 +19,8 @@ export class AtlasMap {
         this.busy -= 1;
       }
     };
-    const land = (z, x, y) => drawLand(store, manifest.coasts, (share) => ramp[Math.round(share)], z, x, y);
-    maplibregl.addProtocol('land', tell((_, z, x, y) => land(z, x, y)));
-    maplibregl.addProtocol('atlas', tell((_, z, x, y) => drawTile(store, this.layer, z, x, y)));
+    maplibregl.addProtocol('land', tell('land'));
+    maplibregl.addProtocol('atlas', tell('value'));
     this.map = new maplibregl.Map({
       container,
       style: this.style(),
@@ -52,15 +38,11 @@ export class AtlasMap {
     this.map.addControl(new maplibregl.NavigationControl({ showCompass: false }), 'top-right');
     this.map.addControl(new maplibregl.ScaleControl(), 'bottom-left');
     this.marker = new maplibregl.Marker({ color: '#222' });
-    this.ready = new Promise((resolve) => this.map.once('load', resolve));
+    this.ready = new Promise((resolve) => this.map.once('style.load', resolve));
   }
 
   style() {
-    const [west, south, east, north] = this.manifest.bbox;
-    const finest = this.store.levels(this.manifest.coasts.at(-1))[0].size;
-    const deep = (size) => Math.min(14, Math.ceil(Math.log2(360 / (PIXELS * size))) + 2);
-    const [{ size }] = this.store.levels('fixed');
-    const bounds = [west, Math.max(south, -85), east, Math.min(north, 85)];
+    const { deepest, bounds } = this.painter;
     const raster = { type: 'raster', tileSize: PIXELS };
     const none = { type: 'geojson', data: { type: 'FeatureCollection', features: [] } };
     const paint = { 'raster-resampling': 'nearest', 'raster-fade-duration': 0 };
@@ -68,15 +50,15 @@ export class AtlasMap {
       version: 8,
       transition: { duration: 0, delay: 0 },
       sources: {
-        land: { ...raster, tiles: ['land://0/{z}/{x}/{y}'], maxzoom: deep(finest) },
-        value: { ...raster, tiles: ['atlas://0/{z}/{x}/{y}'], maxzoom: deep(size), bounds },
+        land: { ...raster, tiles: ['land://0/{z}/{x}/{y}'], maxzoom: deepest.land },
+        value: { ...raster, tiles: ['atlas://0/{z}/{x}/{y}'], maxzoom: deepest.value, bounds },
         regions: none,
         sites: none,
       },
       layers: [
         { id: 'sea', type: 'background', paint: { 'background-color': SEA } },
         { id: 'land', type: 'raster', source: 'land', paint },
-        { id: 'value', type: 'raster', source: 'value', layout: { visibility: 'none' }, paint },
+        { id: 'value', type: 'raster', source: 'value', paint },
         { id: 'regions', type: 'line', source: 'regions', paint: { 'line-color': '#222', 'line-width': 1 } },
         {
           id: 'region',
@@ -100,13 +82,11 @@ export class AtlasMap {
     };
   }
 
-  /** Show another layer (see drawTile); resolves when its tiles are drawn. */
-  async show(layer) {
+  /** Show the layer that the painter shows now; resolves when its tiles are drawn. */
+  async renew() {
     await this.ready;
-    this.layer = layer;
     this.asked += 1;
     this.map.getSource('value').setTiles([`atlas://${this.asked}/{z}/{x}/{y}`]);
-    this.map.setLayoutProperty('value', 'visibility', 'visible');
     await this.settled();
   }
 

@@ -47,7 +47,7 @@ export class Panel {
       byId('reading').textContent = 'This place is outside the domain of the run.';
       byId('around').textContent = '';
     }
-    if (app.map.layer) app.keepAddress();
+    app.keepAddress();
     this.follow();
   }
 

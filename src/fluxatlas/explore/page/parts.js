@@ -29,3 +29,22 @@ export function regionWords(rows, { kind, region }) {
     })
     .join('\n');
 }
+
+/** When the browser has drawn what was changed; at once in a page that nobody sees. */
+export function nextFrame() {
+  return document.hidden ? Promise.resolve() : new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
+}
+
+/** Loads the map library, which the page has asked for at its start. */
+export async function library() {
+  const add = (tag, about) => {
+    const part = Object.assign(document.createElement(tag), about);
+    const loaded = new Promise((done, fail) => {
+      part.onload = done;
+      part.onerror = () => fail(new Error(`${part.src ?? part.href} is missing: export the page again`));
+    });
+    document.head.append(part);
+    return loaded;
+  };
+  await Promise.all([add('link', { rel: 'stylesheet', href: 'maplibre-gl.css' }), add('script', { src: 'maplibre-gl.js' })]);
+}

@@ -1,6 +1,16 @@
 // Draws one tile of the map (Web Mercator) from the chunks below it.
+import { packed } from './colors.js';
 
 export const PIXELS = 512; // few large tiles: each costs a picture, a texture and a frame
+export const SEA = '#E8EEF2';
+const BARE = '#D9D6CF';
+
+/** Colour of ground that is `share` percent land: 0xAABBGGRR. */
+function ground(share) {
+  const [sea, land] = [SEA, BARE].map((hex) => [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16)));
+  const hex = sea.map((from, n) => Math.round(from + ((land[n] - from) * share) / 100).toString(16).padStart(2, '0'));
+  return packed(`#${hex.join('')}`);
+}
 
 /** Latitudes of the pixel rows and longitudes of the pixel columns of tile z/x/y. */
 function pixels(z, x, y) {
@@ -59,8 +69,16 @@ async function sample(array, index, { rows, columns }) {
     const [top, bottom] = below.get(r);
     const [left, right] = beside.get(c);
     for (let i = top; i < bottom; i++) {
+      const here = i * PIXELS;
+      if (i > top && rows[i] === rows[i - 1]) {
+        values.copyWithin(here + left, here - PIXELS + left, here - PIXELS + right);
+        continue;
+      }
       const start = skip + (rows[i] - r * high) * wide - c * wide;
-      for (let j = left; j < right; j++) values[i * PIXELS + j] = array.value(data[start + columns[j]]);
+      for (let j = left; j < right; j++) {
+        const again = j > left && columns[j] === columns[j - 1];
+        values[here + j] = again ? values[here + j - 1] : array.value(data[start + columns[j]]);
+      }
     }
   }
   return values;
@@ -72,8 +90,17 @@ async function bitmap(paint) {
   return createImageBitmap(image);
 }
 
+/** Calls `paint(first pixel, row)` for each row of pixels; a row over the same cells as the one before is its copy. */
+function byRow(places, target, paint) {
+  for (let row = 0; row < PIXELS; row++) {
+    const from = row * PIXELS;
+    if (row && places.every(({ rows }) => rows[row] === rows[row - 1])) target.copyWithin(from, from - PIXELS, from);
+    else paint(from, row);
+  }
+}
+
 /** Tile of the layer {group, array, index, minus, color}; `color(value)` is 0xAABBGGRR. */
-export async function drawTile(store, layer, z, x, y) {
+async function drawTile(store, layer, z, x, y) {
   const level = levelFor(store.levels(layer.group), z);
   const below = cells(level, pixels(z, x, y));
   const array = store.array(`${level.path}/${layer.array}`);
@@ -82,15 +109,17 @@ export async function drawTile(store, layer, z, x, y) {
     layer.minus === undefined ? null : sample(array, layer.minus, below),
   ]);
   return bitmap((target) => {
-    for (let i = 0; i < target.length; i++) {
-      const value = other ? values[i] - other[i] : values[i];
-      if (value === value) target[i] = layer.color(value);
-    }
+    byRow([below], target, (from) => {
+      for (let i = from; i < from + PIXELS; i++) {
+        const value = other ? values[i] - other[i] : values[i];
+        if (value === value) target[i] = layer.color(value);
+      }
+    });
   });
 }
 
 /** Tile of the land masks, the finest that holds a pixel first; `color(percent of land)` is 0xAABBGGRR. */
-export async function drawLand(store, groups, color, z, x, y) {
+async function drawLand(store, groups, color, z, x, y) {
   const places = pixels(z, x, y);
   const found = groups.map((group) => {
     const level = levelFor(store.levels(group), z);
@@ -103,13 +132,42 @@ export async function drawLand(store, groups, color, z, x, y) {
     }),
   );
   return bitmap((target) => {
-    for (let i = 0; i < PIXELS; i++) {
-      const inRow = all.filter(({ below }) => below.rows[i] >= 0).reverse();
-      for (let j = 0; j < PIXELS; j++) {
-        const known = inRow.find(({ below }) => below.columns[j] >= 0);
-        const share = known ? known.values[i * PIXELS + j] : 0;
-        target[i * PIXELS + j] = color(share === share ? share : 0);
+    byRow(all.map(({ below }) => below), target, (from, row) => {
+      target.fill(color(0), from, from + PIXELS);
+      for (const { below, values } of all) {
+        if (below.rows[row] < 0) continue;
+        for (let j = 0; j < PIXELS; j++) {
+          const share = values[from + j];
+          if (below.columns[j] >= 0) target[from + j] = color(share === share ? share : 0);
+        }
       }
-    }
+    });
   });
+}
+
+/** Makes the tiles of a store. Those of the first picture are kept until the map asks for them: they are made once. */
+export class Painter {
+  constructor(store, { coasts, bbox: [west, south, east, north] }) {
+    const ramp = Array.from({ length: 101 }, (_, share) => ground(share));
+    const deep = (size) => Math.min(14, Math.ceil(Math.log2(360 / (PIXELS * size))) + 2);
+    Object.assign(this, { store, coasts, layer: null, kept: new Map(), color: (share) => ramp[Math.round(share)] });
+    this.deepest = { land: deep(store.levels(coasts.at(-1))[0].size), value: deep(store.levels('fixed')[0].size) };
+    this.bounds = [west, Math.max(south, -85), east, Math.min(north, 85)];
+  }
+
+  /** Show another layer (see drawTile) from now on. */
+  show(layer) {
+    this.layer = layer;
+    this.kept.clear();
+  }
+
+  /** The tile of `source` ('land' or 'value'), which `keep` leaves for the next who asks. */
+  tile(source, z, x, y, keep = false) {
+    const key = [source, z, x, y].join();
+    const known = this.kept.get(key);
+    this.kept.delete(key);
+    const made = known ?? (source === 'land' ? drawLand(this.store, this.coasts, this.color, z, x, y) : drawTile(this.store, this.layer, z, x, y));
+    if (keep) this.kept.set(key, made);
+    return made;
+  }
 }

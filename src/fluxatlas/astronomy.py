@@ -1,4 +1,4 @@
-"""The sun by FAO-56 (Allen et al. 1998, eq. 21 to 25): declination, distance, length and radiation of the day."""
+"""The sun by FAO-56 (Allen et al. 1998, eq. 21 to 25, 32): declination, distance, noon, length and radiation of the day."""
 
 from __future__ import annotations
 
@@ -22,6 +22,12 @@ def declination(dates: pd.DatetimeIndex) -> FloatArray:
 def inverse_distance(dates: pd.DatetimeIndex) -> FloatArray:
     """Inverse relative distance between earth and sun [1], which multiplies the solar constant, shape (time,)."""
     return np.asarray(1.0 + 0.033 * np.cos(2 * np.pi * dates.day_of_year.to_numpy(float) / 365.0))
+
+
+def equation_of_time(dates: pd.DatetimeIndex) -> FloatArray:
+    """Hours that the sun is ahead of a clock of its own mean time (eq. 32, 33), shape (time,)."""
+    turn = 2 * np.pi * (dates.day_of_year.to_numpy(float) - 81.0) / 364.0
+    return np.asarray(0.1645 * np.sin(2 * turn) - 0.1255 * np.cos(turn) - 0.025 * np.sin(turn))
 
 
 def _sunset(dates: pd.DatetimeIndex, lat: npt.ArrayLike) -> tuple[FloatArray, FloatArray, FloatArray]:

@@ -373,6 +373,44 @@ def test_carbon_of_the_constant_threshold_stands_in_for_the_other_one(tmp_path: 
         assert told is (others.get("VUT") is None)
 
 
+def test_months_of_a_tower_are_of_one_threshold_whatever_its_files_hold(tmp_path: Path) -> None:
+    paths = [str(carbon(tmp_path, "MM", thresholds)) for thresholds in ({"CUT": 1.5}, {"VUT": 0.5})]
+    entry = SiteEntry(source="fluxnet", path=paths, sites=PLACE)
+    found = fluxnet.read_periods(paths, entry, QcRules(), Ledger())
+    pd.testing.assert_frame_equal(found, fluxnet.read_periods(paths[1:], entry, QcRules(), Ledger()))
+
+
+def test_carbon_of_methane_towers_is_their_filled_series_on_days_that_have_a_measurement(data_dir: Path) -> None:
+    path = next((data_dir / WETLANDS).glob("FLX_SE-Deg_*.csv"))
+    (record,), ledger = read([path], sites=place("SE-Deg"))
+    table = plain(path)
+    days = table["NEE"].notna()
+    assert 0.8 < days.mean() < 1.0
+    found = {v: rows.set_index("time")["value"] for v, rows in record.observations.groupby("variable")}
+    truth = table["NEE_F"][days] * 12.011e-6 * 86400
+    np.testing.assert_allclose(found["nee"], truth, rtol=1e-9)
+    closed = (found["reco"] - found["gpp"]).dropna()
+    np.testing.assert_allclose(closed, truth[closed.index], atol=1e-4)
+    assert len(closed) > 1000
+    assert any("NEE_F is read as umol m-2 s-1: not verified" in line for line in ledger.notes["SE-Deg"])
+    (told,), ledger = read([path], sites=place("SE-Deg"), units={"NEE_F": {"units": "g m-2 d-1", "reason": "a test of the unit"}})
+    rows = told.observations
+    np.testing.assert_allclose(rows[rows["variable"] == "nee"]["value"], table["NEE_F"][days], rtol=1e-9)
+    assert not any("NEE_F" in line and "not verified" in line for line in ledger.notes["SE-Deg"])
+
+
+def test_half_hours_of_methane_towers_give_what_was_measured(tmp_path: Path) -> None:
+    value = np.where(np.arange(96) % 5 == 0, -9999.0, -2.0 + 0.01 * np.arange(96))
+    path = tmp_path / "FLX_XX-Tst_FLUXNET-CH4_HH_2001-2001_1-1.csv"
+    path.write_text(half_hourly(2, NEE=value, NEE_F=np.full(96, 7.0), GPP_NT=np.full(96, 3.0)))
+    (record,), _ = read([path], sites=PLACE)
+    rows = record.observations
+    assert set(rows["variable"]) == {"nee"}
+    quarters = np.where(value > -9999, value, np.nan).reshape(2, 4, 12)
+    np.testing.assert_allclose(rows["value"], np.nanmean(quarters, axis=2).mean(axis=1) * 12.011e-6 * 86400)
+    np.testing.assert_allclose(rows["qc"], np.isfinite(quarters).mean(axis=(1, 2)))
+
+
 def test_times_may_be_iso_dates_or_the_ends_of_half_hours(tmp_path: Path) -> None:
     plain = {kind: carbon(tmp_path, kind, {"VUT": 0.5}) for kind in ("DD", "HH", "MM")}
     for kind, path in plain.items():

@@ -27,7 +27,7 @@ from ...config.sites import QcRules, SiteEntry
 from ...constants import LATENT_HEAT
 from ...errors import InputError
 from ...magic import kind_of
-from . import badm, depths, weather
+from . import badm, clock, depths, weather
 from .archives import opened, unpack
 from .layouts import ColumnSpec, Layout, celsius, percent
 from .metadata import SiteFacts
@@ -186,6 +186,9 @@ def record(
     told: dict[str, Any] = {"site": site, "where": where, "step": step, "called": called}
     table = restate(table, LAYOUT, entry, rules, ledger, **told)
     chosen = choose_columns(table, rules)
+    sun = chosen.get(("SW_IN", 1)) or chosen.get(("SW_IN_F", 1))
+    if sun:
+        clock.judge(missing(table[sun], rules)[0], row, ledger)
     _count_empty(found.table, chosen, site, rules, ledger)
     parts = []
     for column, variable, factor, offset in _observed(site, chosen, found.depths, entry, ledger):

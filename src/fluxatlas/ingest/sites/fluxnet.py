@@ -10,10 +10,13 @@ FLUXNET-CH4 (Delwiche et al. 2021, doi:10.5194/essd-13-3607-2021): FCH4 is taken
 by a document that we could read; but the daily values are means of half hours without a change of unit (more than half
 of those of SE-Deg are whole numbers divided by at most 48 [D: counted in the file]), and mg C m-2 d-1, the other
 candidate, differs by 4 % only. Override it with ``units: FCH4``. Only the measured FCH4 is used, not the gap-filled
-series. An eddy covariance flux is that of the whole ecosystem.
+series. An eddy covariance flux is that of the whole ecosystem. NEE is taken as umol CO2 m-2 s-1 for the same reason (a
+day of g C differs by 4 % too); of days it is NEE_F, with GPP_NT and RECO_NT, whose difference that is [V: ten towers],
+where NEE has a value, because the mean of what was measured alone has more hours of day than of night. How many hours
+of such a day were measured, the file does not say.
 
 Of a site's files the coarsest that serves is read: days, else half hours; half hours beside days only where the days
-lack the extremes of temperature (SUBSET). In half hours a column without its ``_QC`` (FCH4, TS, SWC of FLUXNET-CH4)
+lack the extremes of temperature (SUBSET). In half hours a column without its ``_QC`` (FCH4, NEE, TS, SWC of FLUXNET-CH4)
 is a measured series with gaps (:func:`subdaily.observed_days`). Weeks, months and years go to the table of periods, of
 each site the months, else the weeks, else the years. Position, land cover and depths are those of BIF files that lie
 beside the data (:mod:`badm`), overruled by the entry.
@@ -34,16 +37,18 @@ import pandas as pd
 
 from ...config.sites import QcRules, SiteEntry
 from ...errors import InputError
-from . import depths, derived
+from . import clock, depths, derived
 from .fluxnet_files import (
     CALLED,
     CARBON,
+    METHANE_CARBON,
     STEPS,
     FluxnetFile,
     Inventory,
     half_hours_to_days,
     inventory,
     layout,
+    measured_carbon,
     one_threshold,
     read_file,
 )
@@ -143,14 +148,15 @@ def read_periods(files: Sequence[str], entry: SiteEntry, rules: QcRules, ledger:
     calm, parts = rules.model_copy(update={"spike_z": 0.0}), [period_table()]
     for named, paths in found.data.items():
         chosen = next((paths[name] for name in ("MM", "WW", "YY") if name in paths), [])
+        name, stated, longer = facts.site_id(named), found.facts.get(named, {}), list[FluxnetFile]()
         for path in [*chosen, *(path for path in paths.get("", ()) if not derived.is_derived(path))]:
-            part, name = read_file(path, entry.encoding), facts.site_id(named)
+            part = read_file(path, entry.encoding)
             if part.resolution in ("MM", "WW", "YY") and not part.reanalysis:
-                (part,) = _carbon([_restated(part, entry, calm, ledger, name, path)], calm, ledger, name)
-                stated = found.facts.get(named, {})
-                row = facts.row(named, kind="tower", source="fluxnet", ledger=ledger, where=path, stated=stated)
-                used.setdefault(str(row["site"]), []).append(path)
-                parts.append(_periods(part, row, found.depths.get(named, {}), entry, calm, ledger))
+                longer.append(_restated(part, entry, calm, ledger, name, path))
+        for part in _carbon(longer, calm, ledger, name):
+            row = facts.row(named, kind="tower", source="fluxnet", ledger=ledger, where=part.path, stated=stated)
+            used.setdefault(str(row["site"]), []).append(part.path)
+            parts.append(_periods(part, row, found.depths.get(named, {}), entry, calm, ledger))
     return _each_once(pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True), used)
 
 
@@ -208,8 +214,8 @@ def _site(
     stated = {k: v for name in named for k, v in found.facts.get(name, {}).items() if k != "name"}
     known = {k: v for name in named for k, v in found.depths.get(name, {}).items()}
     row = facts.row(site, kind="tower", source="fluxnet", ledger=ledger, where=where, stated=stated)
-    parts = _read_daily(paths, entry.encoding)
-    parts = _carbon([_restated(part, entry, rules, ledger, site, where) for part in parts], rules, ledger, site)
+    parts = [_restated(part, entry, rules, ledger, site, where) for part in _read_daily(paths, entry.encoding)]
+    parts = _carbon([measured_carbon(part, rules.missing_codes) for part in parts], rules, ledger, site)
     longer = [name for name in ("MM", "WW", "YY") if name in {*paths, *(part.resolution for part in parts)}]
     if longer:
         ledger.note(site, f"{CALLED[longer[0]]} file: its means are in periods.parquet, the site table is daily")
@@ -219,9 +225,11 @@ def _site(
     for part in parts:
         if part.resolution != "HH":
             continue
+        if "SW_IN_F" in part.table:
+            clock.judge(whole_days(part.table[["SW_IN_F"]], where)[0]["SW_IN_F"], row, ledger)
         gappy = [name for name in _gappy(part.table) if name not in stated_days]
         measured.append(_measured(site, part.table[gappy], entry, rules, ledger, known, where))
-        rest = part.table.drop(columns=_gappy(part.table))
+        rest = part.table.drop(columns=[*_gappy(part.table), *METHANE_CARBON], errors="ignore")
         if not stated_days and len(rest.columns):
             days = half_hours_to_days(rest, rules.missing_codes, where)
             daily.append(FluxnetFile(site, "DD", days, path=part.path))
@@ -240,7 +248,7 @@ def _site(
 
 def _gappy(table: pd.DataFrame) -> list[str]:
     """Columns of half hours that are measured series with gaps."""
-    form = re.compile(r"FCH4|(TS|SWC)_\d+")
+    form = re.compile(r"FCH4|NEE|(TS|SWC)_\d+")
     return [str(name) for name in table.columns if form.fullmatch(str(name)) and f"{name}_QC" not in table]
 
 
@@ -336,6 +344,11 @@ def _chosen(
     for variable, column in FLUXES:
         if column in table:
             rows.append((column, variable, *means.of(variable).conversion()))
+    for column in ("NEE", *METHANE_CARBON):
+        if column in table and (row := means.find(column)):
+            if column not in entry.units:
+                ledger.note(site, f"{column} is read as {row.units}: not verified, see fluxnet.py")
+            rows.append((column, row.variable, *row.conversion()))
     return rows
 
 

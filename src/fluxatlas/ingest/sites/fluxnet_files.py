@@ -44,7 +44,7 @@ _VARINFO = re.compile(r"VARINFO_")
 _KEEP = re.compile(
     r"(TA|SW_IN|LW_IN|LW_IN_JSB|VPD|PA|P|WS)_(F|ERA)(_QC)?|TA_(F|ERA)_((DAY|NIGHT)(_SD)?|MIN|MAX)|LW_IN_JSB_F|LW_IN|"
     r"(TS|SWC)(_F_MDS)?_\d+(_QC)?|FCH4|(LE|H|G)_F_MDS(_QC)?|NETRAD(_QC)?|"
-    r"NEE_[VC]UT_REF(_QC|_JOINTUNC)?|(GPP|RECO)_NT_[VC]UT_REF"
+    r"NEE_[VC]UT_REF(_QC|_JOINTUNC)?|(GPP|RECO)_NT_[VC]UT_REF|NEE(_F)?|(GPP|RECO)_NT"
 )
 _FORM = "(_F|_ERA|_F_MDS|_CORR)?"
 
@@ -73,10 +73,14 @@ def layout(resolution: str = "DD") -> Layout:
             ColumnSpec(f"H{_FORM}", "W m-2", "hfss"),
             ColumnSpec(f"G{_FORM}", "W m-2", "hfdsl"),
             ColumnSpec(f"NETRAD{_FORM}", "W m-2", "rns"),
-            ColumnSpec(rf"NEE{_FORM}|NEE_[VC]UT_REF", units, "nee", factor),
+            ColumnSpec("NEE_[VC]UT_REF", units, "nee", factor),
             ColumnSpec("GPP_NT_[VC]UT_REF", units, "gpp", factor),
             ColumnSpec("RECO_NT_[VC]UT_REF", units, "reco", factor),
-            ColumnSpec(r"(GPP|RECO)_(NT|DT)(_VUT_REF)?", units),
+            ColumnSpec(f"NEE{_FORM}|NEE_F_ANNOPTLM", "umol m-2 s-1", "nee", C_PER_UMOL),
+            ColumnSpec("GPP_NT", "umol m-2 s-1", "gpp", C_PER_UMOL),
+            ColumnSpec("RECO_NT", "umol m-2 s-1", "reco", C_PER_UMOL),
+            ColumnSpec("(GPP|RECO)_DT", "umol m-2 s-1"),
+            ColumnSpec(r"(GPP|RECO)_(NT|DT)_VUT_REF", units),
             ColumnSpec(f"USTAR{_FORM}", "m s-1"),
             ColumnSpec(f"WTD{_FORM}", "m"),
         )
@@ -85,6 +89,8 @@ def layout(resolution: str = "DD") -> Layout:
 
 CARBON = tuple(f"{part}_{kind}_REF" for kind in ("VUT", "CUT") for part in ("NEE", "GPP_NT", "RECO_NT"))
 """Columns of carbon: net exchange and its parts by the night-time method, which share its flag, by threshold."""
+METHANE_CARBON = ("NEE_F", "GPP_NT", "RECO_NT")
+"""Those of daily files of FLUXNET-CH4, which are filled; ``NEE`` beside them is the mean of what was measured."""
 _OTHER = tuple(re.compile(rf"(NEE|GPP_NT|RECO_NT)_{kind}_REF(_QC|_JOINTUNC)?") for kind in ("CUT", "VUT"))
 STEPS = {"HH": 1800.0, "YY": 365.25 * 86400}
 """Length of a step [s] over which amounts are summed; a day in all other resolutions."""
@@ -197,6 +203,18 @@ def one_threshold(parts: Sequence[FluxnetFile], codes: Sequence[float]) -> tuple
     return made, constant
 
 
+def measured_carbon(part: FluxnetFile, codes: Sequence[float]) -> FluxnetFile:
+    """A daily file of FLUXNET-CH4 with a flag of its filled carbon in place of ``NEE``: 1 on days with a value of that.
+
+    ``NEE`` itself is the mean of the half hours that were measured, of which by day there are more than at night.
+    """
+    table = part.table
+    if part.resolution != "DD" or "NEE" not in table:
+        return part
+    had = table["NEE"].notna() & ~table["NEE"].isin(codes)
+    return replace(part, table=table.drop(columns="NEE").assign(NEE_F_QC=had.astype(float)))
+
+
 def _daily(index: pd.Index) -> bool:
     """Whether most steps are of one day."""
     return len(index) < 3 or bool((np.diff(index.to_numpy()) == np.timedelta64(1, "D")).mean() > 0.5)
@@ -211,7 +229,7 @@ def _careful(path: str | Path, site: str, where: str, encoding: str) -> FluxnetF
     if clock == "TIMESTAMP_END":
         time = _begin(time, digits, where)
     columns = {str(name): numbers(table, str(name), where) for name in table.columns if name not in clocks}
-    if not columns:
+    if set(columns) <= {"NEE"}:  # which tells of nothing without what FLUXNET-CH4 has beside it
         raise InputError(
             "none of the columns that can be used is there (TA_F, TS_F_MDS_1, TA_ERA, FCH4, ...)",
             where=where,

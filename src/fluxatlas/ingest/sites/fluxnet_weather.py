@@ -8,7 +8,7 @@ import pandas as pd
 
 from ...config.sites import QcRules
 from . import weather
-from .fluxnet_files import CARBON, layout
+from .fluxnet_files import CARBON, METHANE_CARBON, layout
 from .qc import screen
 from .records import Ledger
 
@@ -28,6 +28,7 @@ ORDER = ("tas", "tasmin", "tasmax", "pr", "rsds", "rlds", "huss", "ps", "sfcWind
 def flag(table: pd.DataFrame, column: str) -> pd.Series | None:
     """The QC column of ``column`` with values outside 0..1 (missing codes) as 0, or None where there is none."""
     whose = re.sub(r"^(GPP|RECO)_NT", "NEE", column) if column in CARBON else column
+    whose = METHANE_CARBON[0] if column in METHANE_CARBON else whose
     name = f"{whose}_QC"
     if name not in table:
         return None

@@ -25,7 +25,7 @@ from ...config.sites import QcRules, SiteEntry
 from ...constants import LATENT_HEAT
 from ...errors import InputError, UnitError
 from ...files import NETCDF, open_netcdf
-from . import weather
+from . import clock, weather
 from .cosore import standard_time
 from .layouts import ColumnSpec, Layout
 from .metadata import SiteFacts
@@ -178,6 +178,8 @@ def _site(
         told: dict[str, Any] = {"site": site, "where": path}
         table, per_day = whole_days(restate(part.table, LAYOUT, entry, rules, ledger, **told), path)
         clean = table.apply(lambda column: missing(column, rules)[0])
+        if "SWdown" in clean:
+            clock.judge(clean["SWdown"], row, ledger)
         if "Tair" in part.units:
             if forcing is not None:
                 raise _twice(site, "Met", parts)

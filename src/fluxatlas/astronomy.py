@@ -1,4 +1,4 @@
-"""The sun by FAO-56 (Allen et al. 1998, eq. 21 to 25, 32): declination, distance, noon, length and radiation of the day."""
+"""The sun by FAO-56 (Allen et al. 1998, eq. 21 to 25, 32): declination, distance, noon, length and light of the day."""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
+import yaml
 
 import ingest_layouts as made
 from fluxatlas.config.forcing import ForcingBlock
@@ -13,6 +14,7 @@ from fluxatlas.grid import get_grid
 from fluxatlas.ingest.elevation import read_orog
 from fluxatlas.ingest.pieces import write_pieces
 from fluxatlas.ingest.source import Source, open_source
+from fluxatlas.inspect.registry import inspect_path
 from fluxatlas.regrid.tile import at_points
 
 ROW, COLUMN, SIZE = 1, 2, 0.25  # the cell at 40.75 N 123.5 W
@@ -93,3 +95,36 @@ def test_altitude_of_other_cells_is_refused(tmp_path: Path) -> None:
     relief, _ = made.elevation(tmp_path / "relief.nc", made.LAT + 0.1, made.LON)
     with pytest.raises(InputError, match="does not hold all cells"):
         read_orog(relief, opened.grid.window((-123.6, 40.66, -123.4, 40.86)))
+
+
+@pytest.mark.parametrize("bounds", [True, False])
+def test_inspect_says_of_one_cell_what_ingest_does(bounds: bool, tmp_path: Path) -> None:
+    dates = made.all_days("standard", 2001, 2001)
+    path = next(iter(made.cf_daily(tmp_path, dates, {"tas": made.weather(365)["tas"]})))
+    cut(path, bounds, **HERE)
+    report = inspect_path(path)
+    assert report.usable is bounds
+    assert ("does not say how large" in report.verdict) is not bounds
+
+
+@pytest.mark.parametrize(
+    ("shift", "bounds", "stamp"), [(0, False, None), (3, False, "end"), (1.5, False, "middle"), (3, True, "end")]
+)
+def test_the_stamp_of_a_proposed_mapping_is_that_of_the_file(
+    shift: float, bounds: bool, stamp: str, tmp_path: Path
+) -> None:
+    start = np.arange(0, 24 * 9, 3.0) + (3 if bounds else 0)  # with bounds the last time is not midnight
+    data = xr.Dataset(
+        {"tas": (("time", "lat", "lon"), np.full((start.size, 2, 2), 280.0), {"units": "K"})},
+        {
+            "time": ("time", start + shift, {"units": "hours since 2001-01-01"}),
+            "lat": ("lat", [40.0, 41.0], {"units": "degrees_north"}),
+            "lon": ("lon", [10.0, 11.0], {"units": "degrees_east"}),
+        },
+    )
+    if bounds:
+        data["time"].attrs["bounds"] = "edges"
+        data["edges"] = ("time", "nv"), np.stack([start, start + 3], axis=1)
+    data.to_netcdf(tmp_path / "tas.nc")
+    proposed = yaml.safe_load(inspect_path(tmp_path / "tas.nc").details["proposed_mapping"])
+    assert proposed["step_hours"] == 3 and proposed.get("stamp") == stamp

@@ -393,7 +393,9 @@ def test_carbon_of_methane_towers_is_their_filled_series_on_days_that_have_a_mea
     np.testing.assert_allclose(closed, truth[closed.index], atol=1e-4)
     assert len(closed) > 1000
     assert any("NEE_F is read as umol m-2 s-1: not verified" in line for line in ledger.notes["SE-Deg"])
-    (told,), ledger = read([path], sites=place("SE-Deg"), units={"NEE_F": {"units": "g m-2 d-1", "reason": "a test of the unit"}})
+    (told,), ledger = read(
+        [path], sites=place("SE-Deg"), units={"NEE_F": {"units": "g m-2 d-1", "reason": "a test of the unit"}}
+    )
     rows = told.observations
     np.testing.assert_allclose(rows[rows["variable"] == "nee"]["value"], table["NEE_F"][days], rtol=1e-9)
     assert not any("NEE_F" in line and "not verified" in line for line in ledger.notes["SE-Deg"])

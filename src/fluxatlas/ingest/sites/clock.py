@@ -1,7 +1,7 @@
 """Whether the clock of a tower is what its layout promises, standard time, as the sun tells it.
 
 The highest radiation of a month at each step of the day is hardly touched by clouds; its centre is the sun's noon,
-which the equation of time and the longitude give too. A clock with summer time is an hour late from April to October: its
+which the equation of time and the longitude give too. With summer time noon is an hour late from April to October, and
 days begin at 23:00 of standard time.
 """
 

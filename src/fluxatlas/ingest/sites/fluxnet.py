@@ -16,10 +16,10 @@ where NEE has a value, because the mean of what was measured alone has more hour
 of such a day were measured, the file does not say.
 
 Of a site's files the coarsest that serves is read: days, else half hours; half hours beside days only where the days
-lack the extremes of temperature (SUBSET). In half hours a column without its ``_QC`` (FCH4, NEE, TS, SWC of FLUXNET-CH4)
-is a measured series with gaps (:func:`subdaily.observed_days`). Weeks, months and years go to the table of periods, of
-each site the months, else the weeks, else the years. Position, land cover and depths are those of BIF files that lie
-beside the data (:mod:`badm`), overruled by the entry.
+lack the extremes of temperature (SUBSET). In half hours a column without its ``_QC`` (FCH4, NEE, TS, SWC of
+FLUXNET-CH4) is a measured series with gaps (:func:`subdaily.observed_days`). Weeks, months and years go to the table of
+periods, of each site the months, else the weeks, else the years. Position, land cover and depths are those of BIF files
+that lie beside the data (:mod:`badm`), overruled by the entry.
 
 ``*_QC`` of daily files is the fraction of measured or well gap-filled half-hours; half-hourly flags 0 and 1 count so.
 """

@@ -32,7 +32,8 @@ MOST_CELLS = 64
 
 def decide(report: Report, dataset: xr.Dataset, roles: Axes, probe: Probe) -> Report | None:
     """The verdict for meteorology on a regular grid, or None where it is something else."""
-    if roles.layout != "grid" or not roles.time:
+    one_cell = roles.layout == "point" and {roles.lat, roles.lon} <= set(map(str, dataset.dims))
+    if not (one_cell or roles.layout == "grid") or not roles.time:
         return None
     names = {str(name) for name in dataset.data_vars if roles.time in dataset[name].dims}
     if dataset[roles.time].size < 2:
@@ -41,7 +42,7 @@ def decide(report: Report, dataset: xr.Dataset, roles: Axes, probe: Probe) -> Re
         return None
     chosen, shipped = _shipped(report, probe, names), True
     if chosen is None:
-        chosen, shipped = _proposed(report, dataset, names), False
+        chosen, shipped = _proposed(report, dataset, names, roles.time), False
     if chosen is None:
         return None
     name, mapping = chosen
@@ -170,7 +171,21 @@ def steps_fit(report: Report, mapping: DeclaredMapping) -> bool:
     return STEPS.get(step) == mapping.step_hours
 
 
-def _proposed(report: Report, dataset: xr.Dataset, names: set[str]) -> tuple[str, DeclaredMapping] | None:
+def _stamp(report: Report, dataset: xr.Dataset, time: str, hours: float) -> str:
+    """Which moment of its step of so many ``hours`` a time is: what bounds say, else the first and last time of day."""
+    bounds = str(dataset[time].attrs.get("bounds", ""))
+    if bounds in dataset.variables and dataset[bounds].shape == (dataset[time].size, 2):
+        raw, edges = (np.asarray(dataset[name].values, np.float64) for name in (time, bounds))
+        place = float(np.median((raw - edges[:, 0]) / np.maximum(edges[:, 1] - edges[:, 0], 1e-12)))
+        return "start" if place < 0.25 else "middle" if place < 0.75 else "end"
+    stamps = np.asarray(report.series["x"], "datetime64[s]")[[0, -1]]
+    first, last = ((stamps - stamps.astype("datetime64[D]")) / np.timedelta64(1, "h")).tolist()
+    if abs(first % hours - hours / 2) < 0.1 * hours:
+        return "middle"
+    return "end" if abs(first - hours) < 0.01 and last == 0.0 else "start"
+
+
+def _proposed(report: Report, dataset: xr.Dataset, names: set[str], time: str) -> tuple[str, DeclaredMapping] | None:
     """A declared mapping for CF files: variables whose name or standard name is a canonical one."""
     step = STEPS.get(report.time.step if report.time else "")
     found = {canonical_name(n, dataset[n].attrs): n for n in sorted(names)}
@@ -194,6 +209,7 @@ def _proposed(report: Report, dataset: xr.Dataset, names: set[str]) -> tuple[str
         "title": str(dataset.attrs.get("title", "")) or "regular grid",
         "citation": "add how to cite it",
         "step_hours": step,
+        **({"stamp": stamp} if step < 24 and (stamp := _stamp(report, dataset, time, step)) != "start" else {}),
         "raw": raws,
         "variables": made,
     }

@@ -79,8 +79,7 @@ def run(wish: Wish, settings: EvaluateBlock | None = None) -> str:
     :class:`MemberMismatchError` for members of different systems; nothing is written then.
     """
     block = settings or EvaluateBlock()
-    check_output(wish.output)
-    members = load_members(wish.members)
+    members = begin(wish)
     system = members[0].system
     with tempfile.TemporaryDirectory() as temporary:
         work, made = Path(temporary), Path(temporary) / "made"
@@ -130,6 +129,17 @@ def _scored(
             if unseen and (found["target"] == system.flux).any():
                 periods_figure.write_figure(made / "periods.png", found, system.flux)
     return "\n".join(said)
+
+
+def begin(wish: Wish) -> list[Member]:
+    """The members of ``wish``, once its output and series are found usable, before any site is read.
+
+    Raises as :func:`check_output`, :func:`load_members` and :func:`fluxatlas.ingest.atmosphere.series_of` do.
+    """
+    check_output(wish.output)
+    members = load_members(wish.members)
+    series_of(members[0].system.slow, wish.series)
+    return members
 
 
 def check_output(folder: Path) -> None:

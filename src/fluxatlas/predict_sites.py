@@ -24,7 +24,7 @@ from .config.report import ReportBlock
 from .constants import NORMAL_90
 from .errors import InputError, counted
 from .evaluate.held_out import half_widths
-from .evaluate_sites import Wish, build_table, check_output, entries, load_members, member_paths, site_data
+from .evaluate_sites import Wish, begin, build_table, entries, member_paths, site_data
 from .files import read_table
 from .infer.statistics import uncertainty
 from .style import COLORS, FAINT, INK, WIDTH, house_style, save, unit
@@ -42,8 +42,7 @@ def run(wish: Wish) -> pd.DataFrame:
     Raises what :func:`fluxatlas.evaluate_sites.run` raises, and :class:`InputError` where the folder holds the series
     of sites that are not among these; nothing is written then.
     """
-    check_output(wish.output)
-    members = load_members(wish.members)
+    members = begin(wish)
     near_km = EvaluateBlock().cluster_distance_km
     _say_of_the_band(members)
     half = half_widths(member_paths(wish.members), members, near_km)

@@ -49,7 +49,7 @@ test: env tools
 	tests=$$?; wait $$! || { echo "format, lint or types failed, see above"; exit 1; }; exit $$tests
 
 slurm-test: env
-	$(BIN)/python tests/slurm/lost_driver.py
+	$(BIN)/python tests/slurm/on_slurm.py
 
 bench: env
 	@for script in $(filter-out benchmarks/machine.py,$(wildcard benchmarks/*.py)); do \

@@ -213,7 +213,7 @@ def _over_sites(every: Sites, by_site: pd.DataFrame, settings: EvaluateBlock) ->
     wanted += [("scales", scale, "rmse", q) for scale in SCALES for q in (50, 90)]
     for protocol, scale, score, q in wanted:
         part = by_site[by_site["scale"] == scale].set_index("site")[score].dropna()
-        kept = np.isin(every.name, list(long & set(part.index)))
+        kept = np.isin(every.name, sorted(long & set(part.index)))
         if kept.any():
             s = every.only(kept)
             values = part.reindex(s.name).to_numpy(np.float64)

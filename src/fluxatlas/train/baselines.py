@@ -306,6 +306,6 @@ def simulated(data: SequenceSet, system: System) -> dict[str, FloatArray]:
     for (start, stop), chosen in spans.items():
         days = slice(start, stop)
         daily = simulate_sites(data, system, days, chosen)
-        for name in found.keys() & daily.keys():
+        for name in sorted(found.keys() & daily.keys()):
             found[name][days, chosen] = daily[name]
     return found

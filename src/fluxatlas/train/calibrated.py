@@ -91,7 +91,8 @@ class SitesModel:
 
     def _observed(self, data: SequenceSet, site: int) -> dict[str, Observed]:
         found = {}
-        for name in data.targets.keys() & set(self.model.system.simulated) - data.overrides.keys():
+        seen = data.targets.keys() - data.overrides.keys()
+        for name in (name for name in self.model.system.simulated if name in seen):  # sums are taken in this order
             spans = [days for _, days in self._days(data, site, name)]
             days = np.concatenate(spans) if spans else np.array([], int)
             if days.size:

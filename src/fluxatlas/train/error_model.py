@@ -273,7 +273,7 @@ def first_errors(
 ) -> dict[str, ErrorModel]:
     """An error model by variable to begin with: that of all its values, or the one ``given``."""
     found = dict(given)
-    for name in {name for observed in sites.values() for name in observed} - set(found):
+    for name in sorted({name for observed in sites.values() for name in observed} - set(found)):
         values = [observed[name].value[observed[name].used] for observed in sites.values() if name in observed]
         together = np.concatenate(values)
         spread = float(together.std()) if together.size > 1 else 0.0

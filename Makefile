@@ -4,6 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 CORES ?= all
 
+# compiled modules are kept, whatever the shell says: else each command of a run and of the tests compiles all that it imports
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help env demo test slurm-test lint tools bench docs pictures clean
 
 help:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shlex
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -26,6 +28,14 @@ def absent_results(run: Run) -> list[str]:
     return [path for path in _worth_opening(run) if not Path(path).exists()]
 
 
+def program() -> str:
+    """How ``fluxatlas`` is called here: by its name where an environment is active, else by its place in it."""
+    place = Path(sys.prefix) / "bin" / "fluxatlas"
+    if sys.prefix == sys.base_prefix or "VIRTUAL_ENV" in os.environ or not place.exists():
+        return "fluxatlas"
+    return shlex.quote(str(place.relative_to(Path.cwd()) if place.is_relative_to(Path.cwd()) else place))
+
+
 def farewell(run: Run, asked: Sequence[str] = ()) -> str:
     """What a run has made: the files worth opening, of a part of it those ``asked`` for; only files that exist."""
     if asked:
@@ -44,5 +54,5 @@ def farewell(run: Run, asked: Sequence[str] = ()) -> str:
     files = {path: what for path, what in _worth_opening(run).items() if Path(path).exists()}
     width = max(map(len, files), default=0)
     lines = [f"  {path:<{width}}  {what}" for path, what in files.items()]
-    look = ["In the browser:", f"  fluxatlas explore {shlex.quote(str(run.paths.root))}"]
+    look = ["In the browser:", f"  {program()} explore {shlex.quote(str(run.paths.root))}"]
     return "\n".join(["", f"Done: {run.describe()}", "Worth opening:", *lines, *look, ""])

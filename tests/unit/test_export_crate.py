@@ -3,6 +3,7 @@
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
@@ -17,9 +18,15 @@ from fluxatlas.export.datacite import Publication
 from fluxatlas.paths import SNAKEFILE
 from tiny_product import product
 
+KNOWN = (  # properties of a record in the JSON schema of version 4.5, which refuses others
+    "^(alternateIdentifiers|contributors|creators|dates|descriptions|doi|event|formats|fundingReferences|geoLocations"
+    "|language|publicationYear|publisher|relatedIdentifiers|relatedItems|rightsList|schemaVersion|sizes|subjects"
+    "|titles|types|url|version)$"
+)
 TEXT = {"type": "string", "minLength": 1}
-MANDATORY = {  # of the DataCite metadata schema 4.5: properties 1 to 5 and 10
+MANDATORY: dict[str, Any] = {  # of the DataCite metadata schema 4.5: properties 1 to 5 and 10
     "type": "object",
+    "propertyNames": {"pattern": KNOWN},
     "required": ["doi", "creators", "titles", "publisher", "publicationYear", "types", "schemaVersion"],
     "properties": {
         "doi": {"type": "string", "pattern": r"^10\.\d{4,}/\S+$"},
@@ -61,20 +68,22 @@ def test_the_library_reads_a_crate_whose_checksums_are_true(run: Path) -> None:
     assert {path: sha256(path) for path in before} == before  # products and catalogue stay as they are
     crate = ROCrate(run)
     assert [str(entity.id) for entity in crate.root_dataset["conformsTo"]] == [
-        f"https://w3id.org/ro/wfrun/{name}/0.5" for name in ("process", "workflow")
+        *(f"https://w3id.org/ro/wfrun/{name}/0.5" for name in ("process", "workflow")),
+        "https://w3id.org/workflowhub/workflow-ro-crate/1.0",
     ]
     assert "MADE UP" in crate.description and "not to be passed on" in crate.license["name"]
     assert crate.root_dataset["identifier"] == "https://doi.org/10.5281/zenodo.1"
     assert {"File", "SoftwareSourceCode", "ComputationalWorkflow"} == set(crate.mainEntity.type)
     assert crate.mainEntity["programmingLanguage"]["name"] == "Snakemake"
     assert sha256(run / str(crate.mainEntity.id)) == sha256(SNAKEFILE)
-    (action,) = crate.root_dataset["mentions"]
+    action = crate.root_dataset["mentions"]
+    assert action["endTime"] == "2026-01-02T03:04:05+00:00"
     assert action.type == "CreateAction" and action["instrument"] == crate.mainEntity
     results = {entity.id for entity in action["result"]}
     assert results == {"products/daily/fch4_2001.nc", "products/daily/fch4_2002.nc", "products/stac/catalog.json"}
     inputs = {entity["name"]: entity for entity in action["object"]}
     assert inputs["soils"]["citation"] == "A map. Smith (2020), doi:10.1/abc"
-    assert inputs["soils"]["identifier"] == ["https://doi.org/10.1/abc"]
+    assert inputs["soils"]["identifier"] == "https://doi.org/10.1/abc"
     assert (run / inputs["configuration of the run"].id).read_text() == (run.parent / "my.yaml").read_text()
     described = [entity for entity in crate.data_entities if "File" in entity.type]
     assert len(described) > 10 and results < {entity.id for entity in described}

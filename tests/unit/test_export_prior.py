@@ -64,6 +64,9 @@ def test_hemco_reads_the_mass_of_the_product(tmp_path: Path, system: str, variab
             assert file[name].dimensions == ("time", "lat", "lon") and file[name].units == units == "kg/m2/s"
             assert all((np.diff(file[axis][:]) > 0).all() for axis in ("time", "lat", "lon")) and file["time"][0] == 0
             assert all(variable.dtype.kind == "f" for variable in file.variables.values())
+            assert (file["lat"].units, file["lon"].units) == ("degrees_north", "degrees_east")
+            assert file.Conventions == "COARDS" and file.title and file.history
+            assert all(one.long_name and one.units for one in file.variables.values())
             assert species == file[name].species and file[name].missing_value == file[name]._FillValue
             flux, area = file[name][:], file["area"][:]
             assert np.isfinite(flux).all() and (flux[:, 2, 1] == 0).all() and file["modelled"][2, 1] == 0

@@ -9,6 +9,7 @@ import pytest
 
 import forked
 from fluxatlas.cli import main
+from fluxatlas.farewell import program
 from fluxatlas.paths import REPOSITORY
 
 CONFIG = """
@@ -129,3 +130,20 @@ def test_the_order_that_the_message_names_works(folder: Path) -> None:
     _methane(folder, 2005)
     done = forked.snakemake("-n", "--configfile=c.yaml", TARGET, cwd=folder)
     assert done.returncode == 0 and "rule atmosphere" in done.stdout
+
+
+def test_the_command_of_the_page_can_be_typed_where_no_environment_is_active(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / ".venv" / "bin"
+    home.mkdir(parents=True)
+    (home / "fluxatlas").touch()
+    monkeypatch.setattr(sys, "prefix", str(tmp_path / ".venv"))
+    monkeypatch.delenv("VIRTUAL_ENV", raising=False)
+    monkeypatch.chdir(tmp_path)
+    assert program() == ".venv/bin/fluxatlas"
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert program() == str(home / "fluxatlas")
+    monkeypatch.setenv("VIRTUAL_ENV", str(tmp_path / ".venv"))
+    assert program() == "fluxatlas"

@@ -28,6 +28,7 @@ from .datacite import CITED, Publication, record, title
 CRATE, DATACITE = "ro-crate-metadata.json", "datacite.json"
 VERSION, PROFILES = "1.1", {"process": "Process Run Crate", "workflow": "Workflow Run Crate"}
 PROFILE_VERSION = "0.5"
+WORKFLOW = "https://w3id.org/workflowhub/workflow-ro-crate/1.0", "Workflow RO-Crate"
 TERMS = "https://w3id.org/ro/terms/workflow-run/context"
 PRODUCTS = ("products/**/*", "evaluate/*.csv", "report.html", "report/summary.*")
 """What of a run belongs to its crate."""
@@ -97,6 +98,7 @@ def _crate(
         _add(crate, f"https://w3id.org/ro/wfrun/{key}/{PROFILE_VERSION}", "CreativeWork", name, version=PROFILE_VERSION)
         for key, name in PROFILES.items()
     ]
+    root["conformsTo"] = [*root["conformsTo"], _add(crate, WORKFLOW[0], "CreativeWork", WORKFLOW[1], version="1.0")]
     root["author"] = [
         _add(crate, f"#creator-{n}", "Person" if "," in who else "Organization", who)
         for n, who in enumerate(publication.creators, 1)
@@ -112,11 +114,11 @@ def _crate(
     said = {
         "name": f"run {about.run} of fluxatlas",
         "description": "All jobs of the run; the attributes of each file name its own settings and inputs.",
-        "endTime": str(attrs["date_created"]),
+        "endTime": str(attrs["date_created"]).replace("Z", "+00:00"),  # as the profile writes it
         "actionStatus": "http://schema.org/CompletedActionStatus",
     }
     action = crate.add_action(workflow, identifier="#run", object=inputs, result=products, properties=said)
-    root["mentions"] = [action]
+    root["mentions"] = action
     return dict(crate.metadata.generate())
 
 
@@ -154,8 +156,11 @@ def _workflow(crate: Any, run: RunResults) -> Any:
         except metadata.PackageNotFoundError:
             continue
         when = "installed when this description was written"
-        used.append(_add(crate, f"#{name}", "SoftwareApplication", name, softwareVersion=version, description=when))
+        home = f"https://pypi.org/project/{name}/{version}/"
+        more = {"softwareVersion": version, "url": home, "description": when}
+        used.append(_add(crate, home, "SoftwareApplication", name, **more))
     workflow["name"], workflow["softwareRequirements"] = "fluxatlas", used
+    workflow["version"] = str(attrs.get("fluxatlas_version", "unknown"))
     return workflow
 
 
@@ -169,7 +174,8 @@ def _input(crate: Any, number: int, line: str) -> Any:
     """An input of the run by its citation."""
     what, _, cited = line.partition(": ")
     doi = CITED.findall(line)
-    more = {"identifier": [f"https://doi.org/{one}" for one in doi]} if doi else {}
+    places = [f"https://doi.org/{one}" for one in doi]
+    more = {"identifier": places if len(places) > 1 else places[0]} if doi else {}
     return _add(crate, f"#input-{number}", "CreativeWork", what, description=cited, citation=cited, **more)
 
 

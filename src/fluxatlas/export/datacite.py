@@ -71,7 +71,6 @@ def record(
     return {
         "schemaVersion": SCHEMA,
         "doi": publication.doi,
-        "identifiers": [{"identifier": f"https://doi.org/{publication.doi}", "identifierType": "DOI"}],
         "creators": [_creator(name) for name in publication.creators],
         "titles": [{"title": title(attrs)}],
         "publisher": {"name": publication.publisher},

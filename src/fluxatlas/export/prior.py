@@ -269,7 +269,7 @@ class _Year:
             if "flag_values" in (attrs := self.data[name].attrs):
                 words = zip(attrs["flag_values"], attrs["flag_meanings"].split(), strict=True)
                 kept |= {"units": "1", "comment": "; ".join(f"{value}: {word}" for value, word in words)}
-            flat[name] = self.data[name].to_numpy(), kept
+            flat[name] = self.data[name].to_numpy(), {"long_name": name, "units": "1", **kept}  # COARDS wants both
         for name, (values, about) in flat.items():
             fill = np.float32(-999.0)
             layer = target.createVariable(name, "f4", (layout.lat, layout.lon), compression="zlib", fill_value=fill)

@@ -263,3 +263,13 @@ def test_a_preset_that_does_not_follow_from_the_files_is_refused_before_the_firs
     with findings.trying("regional"):
         tables._regional(Run(load(config)), findings)
     assert len(findings.problems) == bool(said) and all(said in str(one) for one in findings.problems)
+
+
+def test_what_all_variables_lack_is_one_problem(sound) -> None:
+    folder, config = sound
+    weather = xr.load_dataset(folder / "weather_2001.nc", decode_times=False)
+    weather.assign_coords(time=("time", weather["time"].values + 200, weather["time"].attrs)).to_netcdf(
+        folder / "weather_2001.nc"
+    )
+    (problem,) = _found(folder, config)
+    assert "are missing" in problem.what and problem.what.endswith("; the same of 8 other variables")

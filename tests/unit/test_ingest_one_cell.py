@@ -128,3 +128,20 @@ def test_the_stamp_of_a_proposed_mapping_is_that_of_the_file(
     data.to_netcdf(tmp_path / "tas.nc")
     proposed = yaml.safe_load(inspect_path(tmp_path / "tas.nc").details["proposed_mapping"])
     assert proposed["step_hours"] == 3 and proposed.get("stamp") == stamp
+
+
+@pytest.mark.parametrize(
+    ("hours", "way_on"), [(6, "a mapping with step_hours: 6"), (5, "no mapping has the step of these")]
+)
+def test_finer_steps_than_a_mapping_of_days_has_are_named(hours: int, way_on: str, tmp_path: Path) -> None:
+    (path,) = made.cf_daily(tmp_path, made.all_days("standard", 2001, 2001), {"tas": made.weather(365)["tas"]})
+    data = xr.load_dataset(path, decode_times=False)
+    first = float(data["time"][0])
+    data = data.drop_vars("time_bnds", errors="ignore").assign_coords(time=first + np.arange(365) * hours / 24.0)
+    data["time"].attrs = {**xr.load_dataset(path, decode_times=False)["time"].attrs}
+    data["time"].attrs.pop("bounds", None)
+    data.to_netcdf(path)
+    opened = open_source(ForcingBlock.model_construct(source="mapping", mapping="isimip"), [path])
+    window = opened.grid.window(made.BOX)
+    with pytest.raises(InputError, match=f"'tas' has a step every {hours} h, one every 1 d is expected(.|\n)*{way_on}"):
+        next(opened.blocks(np.datetime64("2001-01-02"), np.datetime64("2001-01-03"), window, ["tas"]))

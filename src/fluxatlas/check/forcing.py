@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -74,12 +75,15 @@ def _values(run: Run, year: int, place: BBox, findings: Findings) -> None:
     window = source.grid.window(place, margin=1)
     if not _refuses(source, year, window, run.system.forcing):
         return
-    single = [(name, _refuses(source, year, window, (name,))) for name in run.system.forcing]
-    known: set[str] = set()
-    for _, problem in [*single, ("", _refuses(source, year, window, run.system.forcing))]:
-        if problem and problem.what not in known and not (known and _ == ""):
-            known.add(problem.what)
-            findings.add(problem, "forcing")
+    alike: dict[str, dict[str, FluxAtlasError]] = {}
+    for name in run.system.forcing:
+        if problem := _refuses(source, year, window, (name,)):
+            alike.setdefault(re.sub("'[^']*'", "''", problem.what), {}).setdefault(problem.what, problem)
+    if not alike and (problem := _refuses(source, year, window, run.system.forcing)):
+        findings.add(problem, "forcing")
+    for first, *others in (list(same.values()) for same in alike.values()):
+        more = f"; the same of {counted(len(others), 'other variable')}" if others else ""
+        findings.add(type(first)(first.what + more, where=first.where, hint=first.hint), "forcing")
 
 
 def _refuses(source: Source, year: int, window: Window, names: Sequence[str]) -> FluxAtlasError | None:

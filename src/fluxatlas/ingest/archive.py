@@ -19,7 +19,7 @@ import numpy.typing as npt
 from ..calendars import label, left_out, source_times
 from ..errors import InputError, nearest
 from ..files import NETCDF
-from ..times import Times
+from ..times import Times, decode, time_name
 from ..variables import same_units
 from .coordinates import IntArray, Window
 from .raw_file import RawFile
@@ -283,11 +283,25 @@ class Archive:
         """Raise :class:`InputError` where one file has a time twice; ``found`` is sorted."""
         twice = np.flatnonzero(again & (owner == np.append(-1, owner[:-1])))
         if twice.size:
+            self._refuse_finer(variable, paths[twice[0]])
             raise InputError(
                 f"{twice.size} times of '{variable}' are present more than once, the first at "
                 f"{self.label(found[twice[0]])}",
                 where=str(paths[twice[0]]),
                 hint="remove the duplicated steps from the file, or get it again",
+            )
+
+    def _refuse_finer(self, variable: str, path: Path) -> None:
+        """Raise :class:`InputError` where most steps of a mapping have several times in the file at ``path``."""
+        file = next(file for file in self.files if file.path == path)
+        steps, counts = np.unique(file.times, return_counts=True)
+        if steps.size > 1 and np.median(counts) > 1 and (time := time_name(file.dataset)):
+            stamps = np.sort(decode(file.dataset, time, path, None)[0])
+            expected, held = (float(np.median(np.diff(found.astype(np.int64)))) for found in (steps, stamps))
+            raise InputError(
+                f"'{variable}' has a step every {_span(held)}, one every {_span(expected)} is expected",
+                where=str(path),
+                hint=_other_step(held),
             )
 
     def _check_complete(self, variable: str, wanted: Times, found: Times, paths: Sequence[Path]) -> None:
@@ -333,9 +347,8 @@ def step_misfit(wanted: Times, found: Times) -> tuple[str, str]:
         return "", ""
     expected, held = (float(np.median(np.diff(times.astype(np.int64)))) for times in (wanted, found))
     if abs(held - expected) > 0.2 * expected:
-        key = "monthly: true" if held > 25 * 86400 else f"step_hours: {held / 3600:g}"
         what = f"; the files hold a step every {_span(held)}, one every {_span(expected)} is expected"
-        return what, f"give files with the step of the mapping, or a mapping with {key}"
+        return what, _other_step(held)
     if np.isin(found, wanted).any():
         return "", ""
     after = int((found[0] - wanted[max(int(np.searchsorted(wanted, found[0])) - 1, 0)]).astype(np.int64))
@@ -344,6 +357,18 @@ def step_misfit(wanted: Times, found: Times) -> tuple[str, str]:
         what,
         "set 'stamp' of the mapping to the part of the step that the files are stamped at: start, middle or end",
     )
+
+
+def _other_step(held: float) -> str:
+    """What to do where files hold a step of ``held`` seconds and the mapping another one."""
+    whole = round(held / 1800) * 1800
+    if held > 25 * 86400:
+        key = "monthly: true"
+    elif whole and 86400 % whole == 0 and abs(held - whole) < 60:
+        key = f"step_hours: {whole / 3600:g}"
+    else:
+        return "give files with the step of the mapping: no mapping has the step of these"
+    return f"give files with the step of the mapping, or a mapping with {key}"
 
 
 def _span(seconds: float) -> str:

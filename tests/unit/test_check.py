@@ -17,7 +17,7 @@ from fluxatlas.check.findings import Findings
 from fluxatlas.check.run import look
 from fluxatlas.cli import app
 from fluxatlas.config import load
-from fluxatlas.errors import FluxAtlasError
+from fluxatlas.errors import ConfigError, FluxAtlasError
 from fluxatlas.run import Run
 
 WEATHER = {
@@ -273,3 +273,14 @@ def test_what_all_variables_lack_is_one_problem(sound) -> None:
     )
     (problem,) = _found(folder, config)
     assert "are missing" in problem.what and problem.what.endswith("; the same of 8 other variables")
+
+
+@pytest.mark.parametrize("east", [-7.99, -7.955])
+def test_a_domain_without_the_centre_of_a_cell_is_refused_and_one_with_it_is_not(sound, east: float) -> None:
+    folder, config = sound  # centres lie at odd multiples of 1/48 degree
+    config["domain"] = {"west": -8, "south": 37.5, "east": east, "north": 37.53}
+    if east > -7.979:
+        assert _found(folder, config) == []
+    else:
+        with pytest.raises(ConfigError, match=r"no cell of the domain .* is land(.|\n)*0.04167 degrees wide"):
+            _found(folder, config)

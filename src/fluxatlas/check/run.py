@@ -48,6 +48,11 @@ def look_at(run: Run, findings: Findings | None = None) -> Findings:
 
     findings = findings or Findings()
     frames = list(_frames(run))
+    if not frames:
+        hint = (
+            f"widen the block 'domain': a cell is {run.grid.resolution:.4g} degrees wide, and its centre must be inside"
+        )
+        raise ConfigError(f"no cell of the domain {run.config.domain.bbox} is land", hint=hint)
     half = 0.25 * frames[0].step
     lat, lon = float(np.mean(frames[0].lat)), float(np.mean(frames[0].lon))
     with findings.trying(""):

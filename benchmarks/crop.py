@@ -25,7 +25,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 import crop_cases as cases  # noqa: E402
 from fluxatlas.process.crop import canopy, soil  # noqa: E402
 from fluxatlas.process.crop.crops import MAIZE, STEPS, tables  # noqa: E402
-from fluxatlas.process.crop.field import TABLE, FieldResult, Structure, grow, simulate  # noqa: E402
+from fluxatlas.process.crop.field import TABLE, CropStructure, FieldResult, grow, simulate  # noqa: E402
 from fluxatlas.process.evapotranspiration import vapour_pressure  # noqa: E402
 
 RESULT = Path(__file__).parent / "results" / "crop.md"
@@ -108,7 +108,7 @@ def main() -> None:
     n = options.cells
     lat = np.full(n, 40.0)
     forcing, dates = cases.weather(lat, options.years, 11.0, 14.0, 1040.0)
-    given = {"lat": lat, "dates": dates, "structure": Structure(rotation="maize")}
+    given = {"lat": lat, "dates": dates, "structure": CropStructure(rotation="maize")}
     ground = simulate(forcing, cases.soils(n), {}, passes=1, **given)  # compiles
     drivers = {**forcing, **{k: ground[k].astype(np.float32) for k in ("tsl05", "tsl15", "swc05", "swc15", "swc45")}}
     runs = {

@@ -44,7 +44,7 @@ from fluxatlas.errors import InputError
 from fluxatlas.explore import site
 from fluxatlas.explore.manifest import write_manifest
 from fluxatlas.explore.serve import server
-from fluxatlas.explore.source import Lattice, Layer
+from fluxatlas.explore.source import Lattice, StoreLayer
 from fluxatlas.explore.store import write_store
 from fluxatlas.land_mask import is_land
 
@@ -179,11 +179,11 @@ class Globe:
     def times(self, step: str) -> pd.DatetimeIndex:
         return pd.date_range("2001-01-01", "2001-12-31", freq="D")
 
-    def layers(self, step: str) -> list[Layer]:
+    def layers(self, step: str) -> list[StoreLayer]:
         attrs = {"long_name": "made up", "units": "mg m-2 d-1", "scale_factor": 0.001, "add_offset": 0.0}
-        return [Layer("fch4", "int16", -32768, attrs, self._read)] if step == "day" else []
+        return [StoreLayer("fch4", "int16", -32768, attrs, self._read)] if step == "day" else []
 
-    def fixed(self) -> list[Layer]:
+    def fixed(self) -> list[StoreLayer]:
         return []
 
     def _read(self, times: slice, rows: slice, columns: slice) -> np.ndarray:

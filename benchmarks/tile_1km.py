@@ -33,7 +33,7 @@ from fluxatlas.systems import get_system
 from fluxatlas.train.applicability import Applicability, feature_names
 from fluxatlas.train.member import Member
 from fluxatlas.train.networks import Architecture, HierarchicalNetwork
-from fluxatlas.train.states import Shape
+from fluxatlas.train.states import NetworkShape
 
 SYSTEM = get_system("soil_moisture_energy")
 TILE = get_grid("1km").tile("N30W010", 10)
@@ -115,7 +115,7 @@ def whole(tile: Tile, members: int, hidden: int) -> int:
         piece_cells=105**2,
         days=366,
         members=members,
-        shape=Shape("gru", hidden, 1, 365, variates, memories),
+        shape=NetworkShape("gru", hidden, 1, 365, variates, memories),
     )
 
 

@@ -13,7 +13,7 @@ import pandas as pd
 from torch import Tensor
 
 from fluxatlas.systems import Flux, KnowledgeTerm, ObservationKind, Phase, Submodule, System
-from fluxatlas.systems.protocols import Arrays, FloatArray, Head, NetworkParts, Probe
+from fluxatlas.systems.protocols import Arrays, FloatArray, Head, KnowledgeProbe, NetworkParts
 from fluxatlas.systems.slow import CARBON_DIOXIDE, LEAF_AREA
 from fluxatlas.theta import Prior, Theta
 
@@ -58,7 +58,7 @@ def exchange(known: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {"nee": known["reco"] - known["gpp"]}
 
 
-def no_uptake_in_the_dark(probe: Probe) -> Tensor:
+def no_uptake_in_the_dark(probe: KnowledgeProbe) -> Tensor:
     """Mean of ``gpp`` on days with next to no light."""
     dark = probe.known["rsds"] < 5.0
     return (probe.outputs["gpp"] * dark).sum() / dark.sum().clamp_min(1)

@@ -198,10 +198,10 @@ def init(
     force: Annotated[bool, typer.Option("--force", help="Write over a file that exists.")] = False,
 ) -> None:
     """Write a first configuration from the files it is shown and a few questions; say what still lacks."""
-    from .init.run import Wish
+    from .init.run import InitRequest
     from .init.run import init as write
 
-    print(write(Wish(files or [], output, system, domain, period, yes, force)))
+    print(write(InitRequest(files or [], output, system, domain, period, yes, force)))
 
 
 @app.command()
@@ -276,12 +276,12 @@ def fetch(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be fetched.")] = False,
 ) -> None:
     """Fetch a data set from its provider: resumed, checked, with its provenance; exit code 1 if a file failed."""
-    from .fetch.commands import Wish, run, show_recipes
+    from .fetch.commands import FetchRequest, run, show_recipes
 
     if show or not recipe:
         show_recipes()
         return
-    run(Wish(recipe, output_dir, years, month or [], variable or [], bbox, jobs, patience, only or [], dry_run))
+    run(FetchRequest(recipe, output_dir, years, month or [], variable or [], bbox, jobs, patience, only or [], dry_run))
 
 
 def main() -> None:

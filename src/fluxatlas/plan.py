@@ -18,7 +18,7 @@ from .grid import Tile
 from .loading import load_object
 from .paths import RESOURCES
 from .run import Run
-from .train.states import Shape
+from .train.states import NetworkShape
 
 CELL_COSTS = {
     "gru": (1.0, 1.0),
@@ -188,14 +188,14 @@ def _inference_memory(run: Run) -> float:
     return largest / 1e6
 
 
-def _network_shape(run: Run) -> Shape:
+def _network_shape(run: Run) -> NetworkShape:
     """The shape of the networks that ``train`` makes."""
     train, parts = run.config.train, run.system.submodules
     variates = [len(part.drivers) + len(part.upstream) + len(part.memories) for part in parts]
     if train.cell in ("itransformer", "informer", "pyraformer"):  # the head may add variates; this loads torch
         heads = load_object(run.system.network).heads
         variates[-1] += len(heads[train.head or run.system.heads[0]].drivers)
-    return Shape(
+    return NetworkShape(
         train.cell, train.hidden, train.layers, train.window_days, tuple(variates), sum(len(p.memories) for p in parts)
     )
 

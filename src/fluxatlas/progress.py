@@ -52,7 +52,7 @@ def rules_by_stage(folder: Path) -> dict[str, str]:
     return found
 
 
-class Stage:
+class StageJobs:
     """The jobs of one stage: how many there are, which run since when [s], and how long the finished ones took [s]."""
 
     def __init__(self, name: str) -> None:
@@ -116,8 +116,8 @@ class LogHandler(LogHandlerBase):
         self.usual = ColorizingTextHandler(nocolor=settings.nocolor, stream=self.stream)
         self.in_place = self.usual.can_color_tty()
         self.stage_of: dict[str, str] = {}
-        self.stages: dict[str, Stage] = {}
-        self.jobs: dict[int, Stage] = {}
+        self.stages: dict[str, StageJobs] = {}
+        self.jobs: dict[int, StageJobs] = {}
         self.drawn = 0
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -155,7 +155,7 @@ class LogHandler(LogHandlerBase):
         for rule, count in counts.items():
             if rule in self.stage_of:
                 name = self.stage_of[rule]
-                self.stages.setdefault(name, Stage(name)).total[rule] += count
+                self.stages.setdefault(name, StageJobs(name)).total[rule] += count
         parts = ", ".join(f"{stage.name.replace('_', ' ')} {stage.total.total()}" for stage in self.stages.values())
         if parts:
             self._write(f"jobs to run: {parts}\n")
@@ -193,7 +193,7 @@ class LogHandler(LogHandlerBase):
         self.stream.write(self.usual.decorate(record, "\n".join(lines)) + "\n")
         self._draw()
 
-    def _show(self, stage: Stage) -> None:
+    def _show(self, stage: StageJobs) -> None:
         """In a plain log: a line of ``stage``, if it is finished or none was shown for a while."""
         self._draw()
         if not self.in_place and (stage.done == stage.total.total() or time.monotonic() - stage.shown > QUIET_SECONDS):

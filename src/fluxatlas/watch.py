@@ -28,7 +28,7 @@ WINDOW = 900.0
 
 
 @dataclass
-class Stage:
+class StageFiles:
     """Output files of one stage: all, made, being made now; ``seen``: (seconds, made) of the looks in the window."""
 
     name: str
@@ -64,13 +64,13 @@ class Watch:
     """
 
     def __init__(self, root: str, files: Sequence[FileStatus], folder: Path = Path()) -> None:
-        self.stages: dict[str, Stage] = {}
-        self.lacking: dict[Path, dict[str, tuple[Stage, int]]] = {}
+        self.stages: dict[str, StageFiles] = {}
+        self.lacking: dict[Path, dict[str, tuple[StageFiles, int]]] = {}
         self.folder = folder
         self.seconds = 0.0
         for file in files:
             name = stage_of(root, file.path)
-            stage = self.stages.setdefault(name, Stage(name))
+            stage = self.stages.setdefault(name, StageFiles(name))
             stage.total += 1
             stage.made += file.state == "done"
             if file.state != "done":

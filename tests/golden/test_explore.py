@@ -24,7 +24,7 @@ from fluxatlas.errors import ConfigError, InputError
 from fluxatlas.explore import pyramid, site, store
 from fluxatlas.explore.run import explore
 from fluxatlas.explore.serve import server
-from fluxatlas.explore.source import Lattice, Layer, land
+from fluxatlas.explore.source import Lattice, StoreLayer, land
 from fluxatlas.hashes import seal
 from fluxatlas.products.budget import write_budget
 from fluxatlas.products.cog import write_maps
@@ -131,7 +131,7 @@ def test_coarser_levels_are_means_by_area_of_the_finest_cells(monkeypatch) -> No
     values[:, :9, :9] = np.nan
     values[rng.random(values.shape) < 0.3] = np.nan
     lattice = Lattice(80.0, 0.0, 2.0, (29, 19))
-    layer = Layer("x", "float32", float("nan"), {}, lambda t, r, c: values[t, r, c])
+    layer = StoreLayer("x", "float32", float("nan"), {}, lambda t, r, c: values[t, r, c])
     sizes = pyramid.shapes(lattice.shape)
     assert sizes == [(29, 19), (15, 10), (8, 5)]
     arrays = [np.full((3, *size), np.nan, np.float32) for size in sizes]
@@ -144,7 +144,7 @@ def test_coarser_levels_are_means_by_area_of_the_finest_cells(monkeypatch) -> No
 def test_a_large_cell_has_the_class_that_most_of_it_has(monkeypatch) -> None:
     monkeypatch.setattr(pyramid, "SIDE", 2)
     codes = np.array([[0, 0, -1, -128], [0, 1, 2, -128], [-128, -128, 1, 1], [-128, -128, 1, 2]], np.int8)
-    layer = Layer("x", "int8", -128, {}, lambda _, r, c: codes[None, r, c], classes=(-1, 0, 1, 2))
+    layer = StoreLayer("x", "int8", -128, {}, lambda _, r, c: codes[None, r, c], classes=(-1, 0, 1, 2))
     arrays = [np.full((4, 4), -128, np.int8), np.full((2, 2), -128, np.int8)]
     pyramid.write(layer, Lattice(1.0, 0.0, 0.5, (4, 4)), arrays, slice(0, 1))
     assert arrays[1].tolist() == [[0, 2], [-128, 1]]  # the more southern of two cells is the larger one

@@ -15,7 +15,7 @@ from fluxatlas.errors import InputError
 from fluxatlas.process.crop import soil
 from fluxatlas.process.crop.choices import CHOICES
 from fluxatlas.process.crop.crops import CROPS, STEPS, TABLES, crop_plan, tables
-from fluxatlas.process.crop.field import TABLE, FieldResult, State, Structure, grow, simulate
+from fluxatlas.process.crop.field import TABLE, CropState, CropStructure, FieldResult, grow, simulate
 from fluxatlas.theta import draw
 
 YEARS, SERIES = 8, 6
@@ -51,7 +51,7 @@ def ground() -> dict[str, Any]:
         "dates": made[0][1],
         "lat": np.repeat([PLACES[kind][0] for kind in kinds], SERIES),
         "place": place,
-        "structure": Structure(rotation=rotation),
+        "structure": CropStructure(rotation=rotation),
         "parameters": {"irrigated": (place == "irrigated").astype(float)},
     }
 
@@ -71,7 +71,7 @@ def drawn(ground: dict[str, Any], fields: FieldResult) -> Callable[[float], Fiel
     theta = draw(TABLE.priors(), CHOICES, n, rng)
     soc = rng.uniform(30, 110, n) / 3.9
     weather = {**ground["forcing"], **{name: fields[name] for name in ("tsl05", "tsl15", "swc05", "swc15", "swc45")}}
-    structure = Structure(**theta.forms)
+    structure = CropStructure(**theta.forms)
 
     @cache
     def made(factor: float) -> FieldResult:
@@ -144,7 +144,7 @@ def one(
 
 
 def run(days: int, celsius: float, parameters: dict[str, float] | None = None, **options: Any) -> FieldResult:
-    structure = Structure(rotation=options.pop("rotation", "maize"), varieties="fixed")
+    structure = CropStructure(rotation=options.pop("rotation", "maize"), varieties="fixed")
     lat = options.pop("lat", 40.0)
     drivers, dates = one(days, celsius, lat, **options)
     return grow(drivers, cases.soils(1), parameters or {}, lat=[lat], dates=dates, structure=structure)
@@ -204,17 +204,19 @@ def test_a_hungry_plant_lives_on_itself_and_makes_no_carbon() -> None:
 
 def test_a_run_in_two_parts_is_the_run() -> None:
     drivers, dates = one(1000, 15.0)
-    structure = Structure(rotation="random")
+    structure = CropStructure(rotation="random")
     drivers["tas"] += (10 * np.sin(np.arange(1000) / 58.0))[:, None].astype(np.float32)
 
-    def part(start: int, stop: int, structure: Structure, state: State | None = None, spinup: int = 0) -> FieldResult:
+    def part(
+        start: int, stop: int, structure: CropStructure, state: CropState | None = None, spinup: int = 0
+    ) -> FieldResult:
         days = {name: values[start:stop] for name, values in drivers.items()}
         return grow(
             days, cases.soils(1), {}, lat=[40.0], dates=dates[start:stop], structure=structure, state=state,
             spinup_years=spinup,
         )  # fmt: skip
 
-    fixed = Structure(rotation="random", varieties="fixed")
+    fixed = CropStructure(rotation="random", varieties="fixed")
     begun = part(0, 365, structure, spinup=1).state
     assert begun.scale.min() < 1  # varieties of the days that were seen, which the state carries
     for forms, start, state in ((structure, 365, begun), (fixed, 0, None)):
@@ -268,7 +270,7 @@ def test_rotations() -> None:
         ({}, {"crops": np.full((2, 1), 7)}, r"codes 7\.\.7"),
         ({}, {"parameters": {"maize_light_us": 2.0}}, "did you mean 'maize_light_use'"),
         ({}, {"parameters": {"maize_light_use": 9.0}}, "outside 1.955"),
-        ({}, {"structure": Structure(rotation="mais")}, "unknown rotation model 'mais'"),
+        ({}, {"structure": CropStructure(rotation="mais")}, "unknown rotation model 'mais'"),
     ],
 )
 def test_bad_input_is_refused(change: dict[str, Any], options: dict[str, Any], message: str) -> None:
@@ -286,7 +288,7 @@ def test_bad_input_is_refused(change: dict[str, Any], options: dict[str, Any], m
 def test_a_state_of_other_cells_and_a_run_without_weather_are_refused() -> None:
     drivers, dates = one(365, 20.0)
     state = grow(drivers, cases.soils(1), {}, lat=[40.0], dates=dates).state
-    two = State(*(np.repeat(part, 2, axis=-1) for part in state))  # type: ignore[arg-type]
+    two = CropState(*(np.repeat(part, 2, axis=-1) for part in state))  # type: ignore[arg-type]
     with pytest.raises(InputError, match="the state has shapes"):
         grow(drivers, cases.soils(1), {}, lat=[40.0], dates=dates, state=two)
     with pytest.raises(InputError, match=r"driver tas.* is missing"):

@@ -7,7 +7,7 @@ from energy_cases import CASES, CLASSES, DATES, NAMES, run
 from fluxatlas.errors import InputError
 from fluxatlas.process.energy import canopy
 from fluxatlas.process.energy.canopy import SWITCH, TOP
-from fluxatlas.process.energy.column import TABLE, SimulationResult, State, simulate
+from fluxatlas.process.energy.column import TABLE, EnergyState, SimulationResult, simulate
 from fluxatlas.process.energy.retention import GAP, retained, soil_limits
 
 SOIL = {"sand": np.array([40.0]), "clay": np.array([20.0]), "soc": np.array([14.5])}
@@ -149,6 +149,6 @@ def test_bad_input_is_refused() -> None:
     with pytest.raises(InputError, match=r"'melt_factor' is 70, outside 2"):
         simulate(weather, SOIL, {"melt_factor": 70.0}, dates=DATES)
     with pytest.raises(InputError, match="the state has shapes"):
-        simulate(weather, SOIL, dates=DATES, state=State(*(np.zeros(2) for _ in range(3))))
+        simulate(weather, SOIL, dates=DATES, state=EnergyState(*(np.zeros(2) for _ in range(3))))
     with pytest.raises(InputError, match="spinup_years is -1"):
         simulate(weather, SOIL, dates=DATES, spinup_years=-1)

@@ -6,8 +6,8 @@ import pytest
 
 from fluxatlas.process import (
     CHOICES,
+    MethaneStructure,
     SimulationResult,
-    Structure,
     methane,
     parameters,
     simulate,
@@ -30,7 +30,7 @@ LAT = np.linspace(-55, 78, CELLS)
 FORCING, DATES = weather(DAYS, LAT)
 ATTRIBUTES = soils(CELLS)
 PARAMETERS = draw(parameters.SOIL.priors(), {}, CELLS, np.random.default_rng(1)).values
-STRUCTURE = Structure(**draw({}, CHOICES, CELLS, np.random.default_rng(2)).forms)
+STRUCTURE = MethaneStructure(**draw({}, CHOICES, CELLS, np.random.default_rng(2)).forms)
 
 
 def run(days: slice = slice(None), cells: slice = slice(None), **options: object) -> SimulationResult:
@@ -40,7 +40,7 @@ def run(days: slice = slice(None), cells: slice = slice(None), **options: object
         {name: values[days, cells] for name, values in FORCING.items()},
         {name: values[cells] for name, values in ATTRIBUTES.items()},
         {name: values[cells] for name, values in PARAMETERS.items()},
-        **{"lat": LAT[cells], "dates": DATES[days], "structure": Structure(**codes), **options},  # type: ignore[arg-type]
+        **{"lat": LAT[cells], "dates": DATES[days], "structure": MethaneStructure(**codes), **options},  # type: ignore[arg-type]
     )
 
 
@@ -240,10 +240,10 @@ def test_structures_mix_across_cells() -> None:
     pair = {name: np.repeat(values, 2, axis=1) for name, values in forcing.items()}
     soil = {name: np.repeat(values, 2) for name, values in one_soil().items()}
     mixed = simulate(
-        pair, soil, {}, lat=np.full(2, 45.0), dates=dates, structure=Structure(diffusivity=np.array([0, 3]))
+        pair, soil, {}, lat=np.full(2, 45.0), dates=dates, structure=MethaneStructure(diffusivity=np.array([0, 3]))
     )
     for i, name in enumerate(("curry", "buckingham_burdine_campbell")):
-        alone = simulate(forcing, one_soil(), {}, lat=np.array([45.0]), dates=dates, structure=Structure(name))
+        alone = simulate(forcing, one_soil(), {}, lat=np.array([45.0]), dates=dates, structure=MethaneStructure(name))
         np.testing.assert_allclose(mixed["ch4ox"][:, i], alone["ch4ox"][:, 0], rtol=1e-6)
     assert (mixed["ch4ox"][:, 0] > mixed["ch4ox"][:, 1]).all()
 

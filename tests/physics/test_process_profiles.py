@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fluxatlas.errors import InputError
-from fluxatlas.process import CHOICES, Structure, methane, methane_under, parameters, simulate, soil_properties
+from fluxatlas.process import CHOICES, MethaneStructure, methane, methane_under, parameters, simulate, soil_properties
 from fluxatlas.process.methane_column import NODE_CENTRES
 from fluxatlas.theta import draw
 from methane_sweep import column_profile
@@ -50,7 +50,7 @@ def test_a_uniform_soil_is_the_column_solved_by_itself() -> None:
 def test_the_profiles_of_the_whole_column_give_its_fluxes() -> None:
     forcing, dates = weather(DAYS, LAT)
     attributes, theta = soils(CELLS), draw(parameters.SOIL.priors(), CHOICES, CELLS, np.random.default_rng(4))
-    drawn, structure = theta.values, Structure(**theta.forms)
+    drawn, structure = theta.values, MethaneStructure(**theta.forms)
     whole = simulate(forcing, attributes, drawn, lat=LAT, dates=dates, structure=structure, spinup_years=1)
     found = methane_under(whole.daily, forcing, attributes, drawn, structure)
     for name in ("ch4ox", "fch4"):

@@ -12,7 +12,7 @@ from fluxatlas.process import CHOICES, parameters, soil_properties
 from fluxatlas.process import methane_column_torch as column
 from fluxatlas.process import methane_torch as physics
 from fluxatlas.systems import KnowledgeTerm, System
-from fluxatlas.systems.protocols import Probe
+from fluxatlas.systems.protocols import KnowledgeProbe
 from fluxatlas.systems.soil_methane_sink import knowledge
 from fluxatlas.theta import draw
 from fluxatlas.train.knowledge import Knowledge
@@ -124,7 +124,7 @@ def test_the_generator_obeys_the_terms() -> None:
     theta = {name: torch.as_tensor(values) for name, values in drawn.items()}
     known = {name: torch.as_tensor(np.asarray(soil[name], float)) for name in toy.SYSTEM.statics}
     known["lai"] = torch.full((1, cells), 2.0, dtype=torch.float64)
-    probe = Probe(Process(), {}, known, cells, theta)
+    probe = KnowledgeProbe(Process(), {}, known, cells, theta)
     double = {name: torch.as_tensor(np.asarray(getattr(knowledge, name))) for name in ("TEMPERATURES", "SATURATIONS")}
     warm = knowledge.respond(probe, celsius=knowledge.TEMPERATURES)
     wet = knowledge.respond(probe, saturation=knowledge.SATURATIONS)
@@ -162,7 +162,7 @@ def test_training_on_a_term_alone_makes_the_response_obey(batch) -> None:
     values = []
     for _ in range(60):
         optimizer.zero_grad()
-        probe = Probe(network, {}, known, 3)
+        probe = KnowledgeProbe(network, {}, known, 3)
         value = knowledge.temperature(knowledge.respond(probe, celsius=knowledge.TEMPERATURES), CELSIUS)
         value.backward()
         optimizer.step()

@@ -62,7 +62,7 @@ def test_the_run_goes_on_from_a_state_as_if_it_had_not_stopped() -> None:
     weather, soil = FEN.weather(), {"phh2o": [5.8]}
     begin = simulate({k: v[:60] for k, v in weather.items()}, soil, dates=DATES[:60]).state
 
-    def go_on(first: int, last: int, state: _kernel.State) -> SimulationResult:
+    def go_on(first: int, last: int, state: _kernel.WetlandState) -> SimulationResult:
         part = {k: v[first:last] for k, v in weather.items()}
         return simulate(part, soil, dates=DATES[first:last], state=state)
 

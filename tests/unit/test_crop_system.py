@@ -10,7 +10,7 @@ import torch
 import crop_cases as cases
 from fluxatlas.drivers import slow_drivers
 from fluxatlas.ingest.atmosphere import series_of
-from fluxatlas.process.crop.field import Structure, grow
+from fluxatlas.process.crop.field import CropStructure, grow
 from fluxatlas.systems import get_system
 from fluxatlas.systems.crop_carbon import knowledge
 from fluxatlas.systems.crop_carbon.calendar import is_maize
@@ -217,7 +217,7 @@ def test_the_generator_obeys_the_responses(world: dict[str, Any]) -> None:
         given = {**world["drivers"], **{k: v for k, v in world["made"].items() if k[:3] in ("tsl", "swc")}}
         given["gpp"] = factor * world["made"]["gpp"]
         site = {**soil, "soc": carbon * soil["soc"]}
-        where = {"lat": LAT, "dates": world["dates"], "structure": Structure(**forms), "spinup_years": 2}
+        where = {"lat": LAT, "dates": world["dates"], "structure": CropStructure(**forms), "spinup_years": 2}
         return grow(given, site, theta.values, **where)
 
     less, same, more, rich = (grown(*case) for case in ((0.8, 1.0), (1.0, 1.0), (1.2, 1.0), (1.0, 1.3)))

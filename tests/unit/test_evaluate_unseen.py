@@ -12,7 +12,7 @@ from fluxatlas.evaluate.clusters import quantile
 from fluxatlas.evaluate.scales import SCALES
 from fluxatlas.evaluate.unseen import (
     PROTOCOLS,
-    Sites,
+    SiteSums,
     mean_of_members,
     protocol_table,
     site_scores,
@@ -126,7 +126,7 @@ def test_intervals_cover_the_truth_as_often_as_they_say_and_count_clusters() -> 
         shift = np.repeat(rng.normal(0.5, 1, 30), 2)  # two neighbours share their error: 30 clusters, 60 sites
         for cluster, found in ((np.arange(60) // 2, covered), (np.arange(60), alone)):
             n = np.full(60, 10.0)
-            sites = Sites(np.arange(60).astype(object), cluster, n, 0 * n, shift * n, 0 * n, shift**2 * n, n)
+            sites = SiteSums(np.arange(60).astype(object), cluster, n, 0 * n, shift * n, 0 * n, shift**2 * n, n)
             low, high = np.quantile(PROTOCOLS["balanced"](sites, sites.resamples(200, seed))["bias"][1:], [0.05, 0.95])
             found.append(low <= 0.5 <= high)
     assert 0.83 <= np.mean(covered) <= 0.95  # 90 % expected, percentile intervals of 30 clusters a little less
@@ -251,7 +251,7 @@ def test_seen_sites_are_not_scored(tmp_path) -> None:
 
 def test_a_cluster_is_drawn_as_a_whole() -> None:
     days = _days("network", _random(7, sites=12))
-    sites = Sites.of(days, pd.Series(np.arange(12) // 2, index=sorted(days["site"].unique())))
+    sites = SiteSums.of(days, pd.Series(np.arange(12) // 2, index=sorted(days["site"].unique())))
     drawn = sites.resamples(50, 1)
     assert drawn.shape == (51, 12) and (drawn.sum(axis=1) == 12).all()
     assert (drawn[:, 0::2] == drawn[:, 1::2]).all() and (drawn[0] == 1).all()

@@ -17,7 +17,7 @@ from fluxatlas.cli import app
 from fluxatlas.config import load
 from fluxatlas.errors import FluxAtlasError
 from fluxatlas.init.patterns import patterns
-from fluxatlas.init.run import Wish, init
+from fluxatlas.init.run import InitRequest, init
 from fluxatlas.inspect.registry import inspect_path
 from fluxatlas.inspect.report import Report, TimeSummary
 
@@ -84,7 +84,7 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def written(shown: Path) -> tuple[Path, str]:
     """The configuration made of that folder, and what was said."""
     output = shown.parent / "my_region.yaml"
-    return output, init(Wish([shown], output, system="soil_methane_sink"))
+    return output, init(InitRequest([shown], output, system="soil_methane_sink"))
 
 
 def test_a_folder_becomes_a_configuration_that_check_accepts(shown: Path, written: tuple[Path, str]) -> None:
@@ -128,22 +128,22 @@ def test_an_existing_file_is_kept(shown: Path, written: tuple[Path, str]) -> Non
 
 def test_a_folder_is_not_written_over(tmp_path: Path) -> None:
     with pytest.raises(FluxAtlasError, match="this is a folder, not a file"):
-        init(Wish([], tmp_path, "soil_methane_sink", "-9,37,-8,38", "2001", force=True))
+        init(InitRequest([], tmp_path, "soil_methane_sink", "-9,37,-8,38", "2001", force=True))
 
 
 def test_force_writes_over_it_and_nothing_to_read_is_said(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("call the office on Monday\n")
     output = tmp_path / "c.yaml"
     with pytest.raises(FluxAtlasError, match="none of these can be used as input") as problem:
-        init(Wish([tmp_path], output, "soil_methane_sink", "-9,37,-8,38", "2001"))
+        init(InitRequest([tmp_path], output, "soil_methane_sink", "-9,37,-8,38", "2001"))
     assert "notes.txt" in str(problem.value) and not output.exists()
     output.write_text("mine")
-    init(Wish([], output, "soil_methane_sink", "-9,37,-8,38", "2001", force=True))
+    init(InitRequest([], output, "soil_methane_sink", "-9,37,-8,38", "2001", force=True))
     assert load(output).domain.bbox == (-9, 37, -8, 38)
 
 
 def test_without_files_everything_is_named_as_lacking(tmp_path: Path) -> None:
-    said = init(Wish([], tmp_path / "c.yaml", "net_ecosystem_exchange", "-9,37,-8,38", "2001-2003"))
+    said = init(InitRequest([], tmp_path / "c.yaml", "net_ecosystem_exchange", "-9,37,-8,38", "2001-2003"))
     lacking = said[said.index("still lacks") :]
     for part in ("forcing: daily tas", "forcing.elevation", "sand, clay", "orog: a digital elevation", "sites.entries"):
         assert part in lacking, said
@@ -153,7 +153,7 @@ def test_without_files_everything_is_named_as_lacking(tmp_path: Path) -> None:
 def test_what_nobody_knows_is_asked_for_in_one_message(tmp_path: Path) -> None:
     _sites(tmp_path / "sites")
     with pytest.raises(FluxAtlasError) as problem:
-        init(Wish([tmp_path / "sites"], tmp_path / "c.yaml"))
+        init(InitRequest([tmp_path / "sites"], tmp_path / "c.yaml"))
     for option in ("--system NAME (soil_methane_sink, ", "--domain W,S,E,N", "--period 2001-2005"):
         assert option in str(problem.value)
     assert not (tmp_path / "c.yaml").exists()
@@ -174,7 +174,7 @@ def test_what_nobody_knows_is_asked_for_in_one_message(tmp_path: Path) -> None:
 def test_wrong_options_are_refused(tmp_path: Path, options: dict, message: str) -> None:
     given = {"files": [], "output": tmp_path / "c.yaml", "system": "soil_methane_sink", "domain": "-9,37,-8,38"}
     with pytest.raises(FluxAtlasError, match=message):
-        init(Wish(**{**given, "period": "2001", **options}))
+        init(InitRequest(**{**given, "period": "2001", **options}))
     assert not (tmp_path / "c.yaml").exists()
 
 
@@ -184,7 +184,7 @@ def test_a_terminal_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         ("stdin", "stderr"), SimpleNamespace(isatty=lambda: True)
     )))  # fmt: skip
     monkeypatch.setattr("typer.prompt", lambda *_, **__: next(answers))
-    init(Wish([], tmp_path / "c.yaml"))
+    init(InitRequest([], tmp_path / "c.yaml"))
     assert load(tmp_path / "c.yaml").system == "crop_carbon"
 
 
@@ -221,7 +221,7 @@ def test_real_weather(data_dir: Path, tmp_path: Path) -> None:
     """A year of Livneh with the domain file of VIC: source, altitude, area and year are told by the files."""
     folder = data_dir / "gridded_met/UW-Hydro_VIC_sample_data/WalnutGulch"
     files = [folder / "forcings", folder / "parameters/domain.WalnutGulch.0.0625_deg.nc"]
-    init(Wish(files, tmp_path / "wg.yaml", "soil_methane_sink"))
+    init(InitRequest(files, tmp_path / "wg.yaml", "soil_methane_sink"))
     config = load(tmp_path / "wg.yaml")
     assert config.forcing.source == "livneh" and config.forcing.path.endswith(".WalnutGulch.{year}.nc")
     assert config.forcing.elevation == str(files[1]) == config.static.layers["orog"].path

@@ -10,7 +10,7 @@ from fluxatlas.errors import FluxAtlasError
 from fluxatlas.ingest.declaration import load_mapping
 from fluxatlas.ingest.mapping import MappedSource
 from fluxatlas.inspect import checks, places, times
-from fluxatlas.inspect.checks import Column
+from fluxatlas.inspect.checks import CheckedVariable
 from fluxatlas.inspect.registry import inspect_path
 from fluxatlas.inspect.report import Report
 from ingest_layouts import LAT, LON, all_days, cf_daily
@@ -19,8 +19,8 @@ DAYS = np.arange(400)
 SEASON = 283.0 + 10 * np.sin(2 * np.pi * DAYS / 365) + np.random.default_rng(3).normal(0, 1, DAYS.size)
 
 
-def judged(values: np.ndarray, name: str = "x", **known: object) -> tuple[Report, Column]:
-    report, column = Report("file"), Column(name, np.asarray(values, float), **known)  # type: ignore[arg-type]
+def judged(values: np.ndarray, name: str = "x", **known: object) -> tuple[Report, CheckedVariable]:
+    report, column = Report("file"), CheckedVariable(name, np.asarray(values, float), **known)  # type: ignore[arg-type]
     checks.judge(report, column)
     return report, column
 

@@ -18,11 +18,11 @@ from fluxatlas.config.static import LandCover, Layer
 from fluxatlas.errors import InputError
 from fluxatlas.files import open_netcdf
 from fluxatlas.grid import get_grid
-from fluxatlas.ingest.constraints.inversion_file import InversionFile, Wish
+from fluxatlas.ingest.constraints.inversion_file import InversionFile, InversionRequest
 from fluxatlas.ingest.constraints.kinds import KINDS
 from fluxatlas.ingest.constraints.soil_moisture import load_soil_moisture
 from fluxatlas.ingest.containers import open_container
-from fluxatlas.ingest.coordinates import Window
+from fluxatlas.ingest.coordinates import GridWindow
 from fluxatlas.ingest.elevation import read_orog
 from fluxatlas.ingest.raw_file import RawFile
 from fluxatlas.ingest.sites import plumber2
@@ -125,7 +125,7 @@ def elevation(path: Path, coding: Coding) -> tuple[Any, Any]:
     return values[1:, 1:], values[0, 0]
 
 
-def _window(path: Path) -> Window:
+def _window(path: Path) -> GridWindow:
     grid = RawFile.open(path).grid
     return grid.window((LON[0][0], LAT[0][-1], LON[0][-1], LAT[0][0]))
 
@@ -162,7 +162,7 @@ def soil_points(path: Path, coding: Coding) -> tuple[Any, Any]:
 
 def inversion(path: Path, coding: Coding) -> tuple[Any, Any]:
     write(path, {"time": DAYS, "lat": LAT, "lon": LON}, "NEE", coding, "gC m-2 d-1")
-    file = InversionFile(path, KINDS["fluxcom"], Wish())
+    file = InversionFile(path, KINDS["fluxcom"], InversionRequest())
     ((_, values),) = file.blocks()
     file.close()
     return values[:, 1:, 1:, 0], values[:, 0, 0, 0]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from fluxatlas.process import CHOICES, Structure, methane_under, parameters, soil_properties
+from fluxatlas.process import CHOICES, MethaneStructure, methane_under, parameters, soil_properties
 from fluxatlas.process import methane_column_torch as column
 from fluxatlas.process.hydraulics import retained
 from fluxatlas.theta import draw
@@ -53,7 +53,7 @@ def test_equals_the_compiled_column_for_all_parameters_and_structures(dtype, rto
     rows = parameters.SOIL.rows()
     given["p"] = {name: np.clip(v, rows.at[name, "lower"], rows.at[name, "upper"]) for name, v in given["p"].items()}
     truth = methane_under(
-        given["soil"], given["weather"], given["site"], given["p"], Structure(**codes), dtype=np.float64
+        given["soil"], given["weather"], given["site"], given["p"], MethaneStructure(**codes), dtype=np.float64
     )
     made = both(known_of(given, codes, torch.float64 if dtype is np.float64 else torch.float32))
     for name, expected in truth.items():
@@ -67,7 +67,7 @@ def test_one_form_for_all_cells_equals_it_among_others(choice, name) -> None:
     given, codes = world(40)
     alike = {**codes, choice: np.full(40, CHOICES[choice].index(name))}
     expected = methane_under(
-        given["soil"], given["weather"], given["site"], given["p"], Structure(**alike), dtype=np.float64
+        given["soil"], given["weather"], given["site"], given["p"], MethaneStructure(**alike), dtype=np.float64
     )
     made = both(known_of(given, alike))
     np.testing.assert_allclose(made["ch4ox"].numpy(), expected["ch4ox"], rtol=1e-9)

@@ -6,7 +6,7 @@ import pytest
 
 from fluxatlas.errors import InputError
 from fluxatlas.paths import RESOURCES
-from fluxatlas.process import Structure, parameters, soil_properties
+from fluxatlas.process import MethaneStructure, parameters, soil_properties
 from fluxatlas.process.hydraulics import cosby_b, cosby_k_sat, cosby_psi_sat
 from fluxatlas.process.structure import code
 from fluxatlas.systems import get_system
@@ -62,19 +62,19 @@ def test_parameters_are_completed_and_checked() -> None:
 
 
 def test_structures_by_name_code_and_draw() -> None:
-    codes = Structure(diffusivity="penman", moisture=np.array([0, 2])).codes(2)
+    codes = MethaneStructure(diffusivity="penman", moisture=np.array([0, 2])).codes(2)
     assert codes["diffusivity"].tolist() == [5, 5] and codes["moisture"].tolist() == [0, 2]
 
 
 def test_bad_structures_are_refused() -> None:
     with pytest.raises(InputError, match=r"unknown temperature model 'mem'; did you mean 'memo'"):
-        Structure(temperature="mem").codes(1)
+        MethaneStructure(temperature="mem").codes(1)
     with pytest.raises(InputError, match=r"codes 0\.\.9"):
-        Structure(moisture=np.array([0, 9])).codes(2)
+        MethaneStructure(moisture=np.array([0, 9])).codes(2)
     with pytest.raises(InputError, match=r"shape \(3,\)"):
-        Structure(moisture=np.zeros(3, int)).codes(2)
+        MethaneStructure(moisture=np.zeros(3, int)).codes(2)
     with pytest.raises(InputError, match="type float64"):
-        Structure(moisture=np.zeros(2)).codes(2)
+        MethaneStructure(moisture=np.zeros(2)).codes(2)
     with pytest.raises(InputError, match="unknown profile model 'x'"):
         code("profile", "x")
 

@@ -11,7 +11,7 @@ from snakemake_interface_logger_plugins.common import LogEvent
 from snakemake_interface_logger_plugins.registry import LoggerPluginRegistry
 
 from fluxatlas.paths import REPOSITORY
-from fluxatlas.progress import LogHandler, Stage, duration, rules_by_stage
+from fluxatlas.progress import LogHandler, StageJobs, duration, rules_by_stage
 from fluxatlas.retries import noted
 
 RULES = REPOSITORY / "workflow" / "rules"
@@ -108,7 +108,7 @@ def test_a_terminal_is_rewritten_in_place(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_the_time_left_is_that_of_jobs_like_those_that_are_done() -> None:
-    stage = Stage("train")
+    stage = StageJobs("train")
     stage.total.update({"pretrain": 2, "finetune": 4})
     assert stage.seconds_left() is None
     stage.took = {"pretrain": [100.0, 120.0], "finetune": [10.0]}

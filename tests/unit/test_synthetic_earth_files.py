@@ -15,7 +15,7 @@ from fluxatlas.config.synthetic_earth import SyntheticEarthBlock
 from fluxatlas.errors import ConfigError
 from fluxatlas.testing import SyntheticEarth, land, surface
 from fluxatlas.testing.commands import app
-from fluxatlas.testing.era5_land import Source, SourceGrid, month_dataset, write_closing, write_orography
+from fluxatlas.testing.era5_land import SyntheticSource, WeatherGrid, month_dataset, write_closing, write_orography
 from fluxatlas.testing.rasters import write_static
 
 BOX = (-123.0, 37.0, -122.0, 38.0)  # coast: land and sea
@@ -28,12 +28,12 @@ def earth() -> SyntheticEarth:
 
 
 @pytest.fixture(scope="module")
-def source(earth: SyntheticEarth) -> Source:
-    return Source.of(earth, BOX)
+def source(earth: SyntheticEarth) -> SyntheticSource:
+    return SyntheticSource.of(earth, BOX)
 
 
 @pytest.fixture(scope="module")
-def month(earth: SyntheticEarth, source: Source) -> xr.Dataset:
+def month(earth: SyntheticEarth, source: SyntheticSource) -> xr.Dataset:
     return month_dataset(earth, source, pd.Timestamp("2000-02-01"), 29 * 24)
 
 
@@ -58,7 +58,7 @@ def test_months_have_the_providers_layout(month: xr.Dataset) -> None:
 
 
 def test_accumulations_redifferenced_are_the_hourly_amounts(
-    earth: SyntheticEarth, source: Source, month: xr.Dataset
+    earth: SyntheticEarth, source: SyntheticSource, month: xr.Dataset
 ) -> None:
     """Value at 01 UTC is the first hour; at 00 UTC the total of the day before, also across the month's edge."""
     hours = earth.weather_hourly(
@@ -81,7 +81,7 @@ def test_rain_totals_carry_tiny_negatives_and_nothing_worse(month: xr.Dataset) -
     assert np.nanmax(rain) > 0.001
 
 
-def test_weather_is_missing_exactly_where_a_cell_holds_no_land(source: Source, month: xr.Dataset) -> None:
+def test_weather_is_missing_exactly_where_a_cell_holds_no_land(source: SyntheticSource, month: xr.Dataset) -> None:
     lat, lon = source.grid.points()
     far = np.array([land.inland([a], [o], 0.75)[0] for a, o in zip(lat, lon, strict=True)]).reshape(source.grid.shape)
     missing = np.isnan(month["t2m"].to_numpy()).all(axis=0)
@@ -91,7 +91,7 @@ def test_weather_is_missing_exactly_where_a_cell_holds_no_land(source: Source, m
     assert month_dataset(filled, source, pd.Timestamp("2000-02-01"), 2)["t2m"].notnull().all()
 
 
-def test_closing_month_and_orography(earth: SyntheticEarth, source: Source, tmp_path: Path) -> None:
+def test_closing_month_and_orography(earth: SyntheticEarth, source: SyntheticSource, tmp_path: Path) -> None:
     with netCDF4.Dataset(write_closing(earth, BOX, 2001, tmp_path)) as raw:
         assert raw["tp"].dtype == np.float32 and raw["valid_time"].units == "seconds since 1970-01-01"
         assert len(raw.dimensions["valid_time"]) == 1
@@ -102,8 +102,10 @@ def test_closing_month_and_orography(earth: SyntheticEarth, source: Source, tmp_
         np.testing.assert_allclose(np.asarray(raw["z"][:]).ravel() / 9.80665, source.altitude, atol=0.01)
 
 
-def test_a_smaller_domain_has_the_same_weather(earth: SyntheticEarth, source: Source, month: xr.Dataset) -> None:
-    small = Source.of(earth, (-122.25, 37.5, -122.0, 37.75))
+def test_a_smaller_domain_has_the_same_weather(
+    earth: SyntheticEarth, source: SyntheticSource, month: xr.Dataset
+) -> None:
+    small = SyntheticSource.of(earth, (-122.25, 37.5, -122.0, 37.75))
     part = month_dataset(earth, small, pd.Timestamp("2000-02-01"), 24)
     whole = month.isel(valid_time=slice(24)).sel(latitude=part.latitude, longitude=part.longitude)
     for name in ("t2m", "ssrd", "tp"):
@@ -111,10 +113,10 @@ def test_a_smaller_domain_has_the_same_weather(earth: SyntheticEarth, source: So
 
 
 def test_source_grid_lies_on_multiples_of_its_resolution() -> None:
-    grid = SourceGrid.around((-10.03, 5.0, -9.5, 5.2), 0.1, 1)
+    grid = WeatherGrid.around((-10.03, 5.0, -9.5, 5.2), 0.1, 1)
     np.testing.assert_allclose(grid.lat, [5.3, 5.2, 5.1, 5.0, 4.9])
     np.testing.assert_allclose(grid.lon[[0, -1]], [-10.1, -9.4])
-    assert SourceGrid.around((0, 88.0, 1, 90), 0.5, 3).lat.max() == 90
+    assert WeatherGrid.around((0, 88.0, 1, 90), 0.5, 3).lat.max() == 90
 
 
 def test_soils_are_scaled_as_soilgrids(earth: SyntheticEarth, layers: Path) -> None:

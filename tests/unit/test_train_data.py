@@ -11,7 +11,7 @@ import xarray as xr
 
 import train_toy as toy
 from fluxatlas.errors import InputError
-from fluxatlas.train.data import Segment, Window, read_samples
+from fluxatlas.train.data import DayWindow, Segment, read_samples
 
 
 @pytest.fixture(scope="module")
@@ -46,16 +46,16 @@ def test_windows_without_targets_are_left_out(data) -> None:
 
 def test_warm_up_takes_the_days_before_or_the_season_a_year_later(data) -> None:
     days = counted(data)
-    inside = days.batch([Window(0, 500, 3)], warmup=4).drivers["lai"][:, 0]
+    inside = days.batch([DayWindow(0, 500, 3)], warmup=4).drivers["lai"][:, 0]
     assert inside.tolist() == [496, 497, 498, 499, 500, 501, 502]
-    edge = days.batch([Window(0, 0, 3)], warmup=4).drivers["lai"][:, 0]
+    edge = days.batch([DayWindow(0, 0, 3)], warmup=4).drivers["lai"][:, 0]
     assert edge.tolist() == [361, 362, 363, 364, 0, 1, 2]
     short = counted(data, segments=(Segment(0, 10, 15),))
-    assert short.batch([Window(0, 11, 3)], warmup=3).drivers["lai"][:, 0].tolist() == [10, 10, 10, 11, 12, 13]
+    assert short.batch([DayWindow(0, 11, 3)], warmup=3).drivers["lai"][:, 0].tolist() == [10, 10, 10, 11, 12, 13]
 
 
 def test_warm_up_and_padding_do_not_count(data) -> None:
-    batch = data.batch([Window(0, 100, 5), Window(1, 100, 3)], warmup=2)
+    batch = data.batch([DayWindow(0, 100, 5), DayWindow(1, 100, 3)], warmup=2)
     observed = next(one for one in batch.observations if one.operator.variable == "fch4")
     entries = observed.operator.parts["fch4"]
     places = sorted(zip(entries.cell.tolist(), entries.time.tolist(), strict=True))

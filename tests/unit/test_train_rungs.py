@@ -66,7 +66,7 @@ def observed(**world) -> SiteData:
     return SiteData((replace(data, targets={"nee": data.targets["nee"]}),))
 
 
-def chosen(start, sites: SiteData, kind=rungs.Materials, fold: tuple[int, ...] = ()):
+def chosen(start, sites: SiteData, kind=rungs.RungMaterials, fold: tuple[int, ...] = ()):
     member, samples = start
     materials = kind(member, samples, sites, SETTINGS, Structured(TOY, {"light": 0}), 0)
     hidden = np.zeros(sites.sets[0].targets["nee"].shape, bool)
@@ -93,7 +93,7 @@ def test_what_no_parameter_can_say_takes_weights(start) -> None:
     assert found.chosen == "network"
 
 
-class Cheap(rungs.Materials):
+class Cheap(rungs.RungMaterials):
     names = ("prior", "calibrated")
 
 

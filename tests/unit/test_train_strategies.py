@@ -21,7 +21,7 @@ from fluxatlas.train.member import Member
 from fluxatlas.train.pretrain import new_network
 from fluxatlas.train.reweight import importance
 from fluxatlas.train.sites import SiteData
-from fluxatlas.train.strategies import Materials, phases_of
+from fluxatlas.train.strategies import PhaseMaterials, phases_of
 from toy_system import TOY, carbon
 
 SETTINGS = TrainBlock(hidden=4, code=0, batch=4, sequence_days=30, warmup_days=5, finetune_rate=0.02)
@@ -180,7 +180,7 @@ def test_sites_that_run_other_sub_modules_alone_are_not_compared() -> None:
     network = new_network(TOY, SETTINGS, SAMPLES, 3)
     adversary = Adversary(network, 0)
     objectives = (object(), object())
-    data = Materials(network, objectives, SITES.sets, (), SAMPLES, SETTINGS, "cpu", 0)  # type: ignore[arg-type]
+    data = PhaseMaterials(network, objectives, SITES.sets, (), SAMPLES, SETTINGS, "cpu", 0)  # type: ignore[arg-type]
     observed = SITES.sets[0].batch(SITES.sets[0].windows(30)[:2], 5)
     synthetic = SAMPLES.batch(SAMPLES.windows(30)[:2], 5)
     for modules, terms in ((None, 3), (("carbon",), 3), (("another",), 2)):

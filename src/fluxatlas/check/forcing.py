@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import FluxAtlasError, counted
-from ..ingest.coordinates import Window
+from ..ingest.coordinates import GridWindow
 from ..ingest.inputs import forcing_inputs, pattern_inputs
 from ..ingest.source import Source, open_source
 from ..run import Run
@@ -86,7 +86,7 @@ def _values(run: Run, year: int, place: BBox, findings: Findings) -> None:
         findings.add(type(first)(first.what + more, where=first.where, hint=first.hint), "forcing")
 
 
-def _refuses(source: Source, year: int, window: Window, names: Sequence[str]) -> FluxAtlasError | None:
+def _refuses(source: Source, year: int, window: GridWindow, names: Sequence[str]) -> FluxAtlasError | None:
     """Why the second of January cannot be read, or None if it can."""
     start = np.datetime64(f"{year}-01-02")
     try:

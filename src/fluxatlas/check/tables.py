@@ -16,7 +16,7 @@ from ..evaluate.gridded import unfit
 from ..gases import year_spans
 from ..ingest.atmosphere import annual_series, read_series, write_series
 from ..ingest.constraints.build import kind_of
-from ..ingest.constraints.inversion_file import Wish
+from ..ingest.constraints.inversion_file import InversionRequest
 from ..ingest.constraints.inversions import Inversion
 from ..ingest.sites.inputs import entry_files
 from ..ingest.sites.periods import read_periods
@@ -184,7 +184,9 @@ def _regional(run: Run, findings: Findings) -> None:
     if found.family != "inversion":
         hint = "name a set of inversions in regional.constraint"
         raise InputError(f"'{run.regional}' is {found.title}, no inversion", where=files[0], hint=hint)
-    wish = Wish(constraint.variable, constraint.units, constraint.sign, constraint.start, constraint.add_fire)
+    wish = InversionRequest(
+        constraint.variable, constraint.units, constraint.sign, constraint.start, constraint.add_fire
+    )
     content = Inversion(files[:1], found.kind, wish).attrs()
     refuse_misfit(block.preset, content, list(block.corrections), set(block.without), files[0])
     findings.seen.append("what sums of regions are held to (preset, corrections, what the inversions contain)")

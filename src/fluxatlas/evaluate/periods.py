@@ -19,7 +19,7 @@ from ..errors import InputError
 from .clusters import interval, quantile, resamples
 from .metrics import scores
 from .skill import read_predictions
-from .unseen import PROTOCOLS, PathLike, Sites, clusters_of
+from .unseen import PROTOCOLS, PathLike, SiteSums, clusters_of
 
 FEWEST_PERIODS = 6
 """Periods of a site below which it has no scores of its own."""
@@ -112,7 +112,7 @@ def _over_sites(frame: pd.DataFrame, settings: EvaluateBlock) -> Iterator[dict[s
 
 
 def _over_periods(periods: pd.DataFrame, cluster: pd.Series, settings: EvaluateBlock) -> Iterator[dict[str, object]]:
-    every = Sites.of(periods, cluster)
+    every = SiteSums.of(periods, cluster)
     w = every.resamples(settings.resamples, settings.seed)
     for protocol in OVER_PERIODS:
         for score, values in PROTOCOLS[protocol](every, w).items():

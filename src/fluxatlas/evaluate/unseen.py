@@ -40,7 +40,7 @@ COLUMNS = [
 
 
 @dataclass(frozen=True)
-class Sites:
+class SiteSums:
     """Sums over the days of each site (site,): what pooled and balanced scores are made of."""
 
     name: npt.NDArray[np.object_]
@@ -55,7 +55,7 @@ class Sites:
     """Squared standard errors that the observations state; NaN where they state none."""
 
     @classmethod
-    def of(cls, days: pd.DataFrame, cluster: pd.Series) -> Sites:
+    def of(cls, days: pd.DataFrame, cluster: pd.Series) -> SiteSums:
         """``days`` has ``site, observed, predicted, sd``; ``cluster`` numbers by site."""
         o, p = days["observed"], days["predicted"]
         table = pd.DataFrame({"site": days["site"], "n": 1.0, "o": o, "p": p, "oo": o**2, "ee": (p - o) ** 2})
@@ -66,9 +66,9 @@ class Sites:
         columns["noise"] = np.where(known, columns["noise"], np.nan)
         return cls(sums.index.to_numpy(dtype=object), cluster[sums.index].to_numpy(np.int64), **columns)
 
-    def only(self, kept: npt.NDArray[np.bool_]) -> Sites:
+    def only(self, kept: npt.NDArray[np.bool_]) -> SiteSums:
         """The sites of the mask ``kept`` (site,)."""
-        return Sites(**{name: getattr(self, name)[kept] for name in self.__dataclass_fields__})
+        return SiteSums(**{name: getattr(self, name)[kept] for name in self.__dataclass_fields__})
 
     def resamples(self, count: int, seed: int) -> Array:
         """How often each site counts (:func:`fluxatlas.evaluate.clusters.resamples`)."""
@@ -78,37 +78,37 @@ class Sites:
 # --- scores of all sites for each row of weights (resample, site); NaN where they are not defined ---------------------
 
 
-def pooled(s: Sites, w: Array) -> dict[str, Array]:
+def pooled(s: SiteSums, w: Array) -> dict[str, Array]:
     """Every day counts the same."""
     return _skill(w @ s.n, w @ s.o, w @ s.p, w @ s.oo, w @ s.ee)
 
 
-def balanced(s: Sites, w: Array) -> dict[str, Array]:
+def balanced(s: SiteSums, w: Array) -> dict[str, Array]:
     """Every site counts the same, however long its record."""
     return _skill(w.sum(axis=1), w @ (s.o / s.n), w @ (s.p / s.n), w @ (s.oo / s.n), w @ (s.ee / s.n))
 
 
-def between(s: Sites, w: Array) -> dict[str, Array]:
+def between(s: SiteSums, w: Array) -> dict[str, Array]:
     """Means of sites: is the level of an unseen site right?"""
     o, p = s.o / s.n, s.p / s.n
     return _skill(w.sum(axis=1), w @ o, w @ p, w @ o**2, w @ (p - o) ** 2)
 
 
-def within(s: Sites, w: Array) -> dict[str, Array]:
+def within(s: SiteSums, w: Array) -> dict[str, Array]:
     """Departures of days from the site's own mean, every site the same: is the course of an unseen site right?"""
     variance = s.oo / s.n - (s.o / s.n) ** 2
     error = np.maximum(s.ee / s.n - ((s.p - s.o) / s.n) ** 2, 0)
     return {"r2": _ratio(w @ error, w @ variance), "rmse": np.sqrt(w @ error / w.sum(axis=1))}
 
 
-def ceiling(s: Sites, w: Array) -> dict[str, Array]:
+def ceiling(s: SiteSums, w: Array) -> dict[str, Array]:
     """What a perfect model would reach in ``balanced``, given the errors that the observations state."""
     count = w.sum(axis=1)
     spread = w @ (s.oo / s.n) - (w @ (s.o / s.n)) ** 2 / count
     return {"r2": _ratio(w @ (s.noise / s.n), spread), "rmse": np.sqrt(w @ (s.noise / s.n) / count)}
 
 
-PROTOCOLS: dict[str, Callable[[Sites, Array], dict[str, Array]]] = {
+PROTOCOLS: dict[str, Callable[[SiteSums, Array], dict[str, Array]]] = {
     function.__name__: function for function in (pooled, balanced, between, within, ceiling)
 }
 """Besides these: ``sites`` (quartiles over sites, as CarbonFluxBench gives them, arXiv:2603.09868) and ``scales``
@@ -183,7 +183,7 @@ def protocol_table(days: pd.DataFrame, sites: pd.DataFrame, settings: EvaluateBl
 def _one(
     days: pd.DataFrame, by_site: pd.DataFrame, cluster: pd.Series, settings: EvaluateBlock
 ) -> Iterator[dict[str, object]]:
-    every = Sites.of(days, cluster)
+    every = SiteSums.of(days, cluster)
     sign = np.sign(every.o)
     subsets = {"all": np.ones(len(sign), bool)}
     if (sign > 0).any() and (sign < 0).any():
@@ -196,7 +196,7 @@ def _one(
         yield {"subset": "all", **row}
 
 
-def _over_days(every: Sites, settings: EvaluateBlock) -> Iterator[dict[str, object]]:
+def _over_days(every: SiteSums, settings: EvaluateBlock) -> Iterator[dict[str, object]]:
     for protocol, function in PROTOCOLS.items():
         fewest = 1 if protocol == "pooled" else settings.minimum_site_days
         known = (every.n >= fewest) & (np.isfinite(every.noise) | (protocol != "ceiling"))
@@ -206,7 +206,7 @@ def _over_days(every: Sites, settings: EvaluateBlock) -> Iterator[dict[str, obje
                 yield {"protocol": protocol, "scale": "daily", "score": score, **_interval(values), **_size(s)}
 
 
-def _over_sites(every: Sites, by_site: pd.DataFrame, settings: EvaluateBlock) -> Iterator[dict[str, object]]:
+def _over_sites(every: SiteSums, by_site: pd.DataFrame, settings: EvaluateBlock) -> Iterator[dict[str, object]]:
     """Quartiles of daily scores over sites with ``minimum_days`` days, and percentiles of the RMSE of all scales."""
     long = set(every.name[every.n >= settings.minimum_days])
     wanted = [("sites", "daily", score, q) for score in ("r2", "r", "rmse", "bias") for q in (25, 50, 75)]
@@ -223,8 +223,8 @@ def _over_sites(every: Sites, by_site: pd.DataFrame, settings: EvaluateBlock) ->
 
 
 def _difference(pair: pd.DataFrame, cluster: pd.Series, settings: EvaluateBlock) -> Iterator[dict[str, object]]:
-    one = Sites.of(pair, cluster)
-    two = Sites.of(pair.assign(predicted=pair["predicted_other"]), cluster)
+    one = SiteSums.of(pair, cluster)
+    two = SiteSums.of(pair.assign(predicted=pair["predicted_other"]), cluster)
     kept = one.n >= settings.minimum_site_days
     one, two = one.only(kept), two.only(kept)
     if not len(one.n):
@@ -244,7 +244,7 @@ def _interval(values: Array) -> dict[str, float]:
     return dict(zip(("value", "low", "high"), interval(values), strict=True))
 
 
-def _size(s: Sites) -> dict[str, int]:
+def _size(s: SiteSums) -> dict[str, int]:
     return {"sites": len(s.n), "clusters": len(np.unique(s.cluster))}
 
 

@@ -22,7 +22,7 @@ from ..results import RunResults
 from ..style import limits
 from ..systems import get_system
 from .regions import regions
-from .source import STEPS, Source
+from .source import STEPS, ProductSource
 from .store import VERSION, coasts, shards
 
 RAMPS = ("viridis", "cividis", "magma", "YlGnBu", "RdBu_r", "PuOr_r", "BrBG")
@@ -32,13 +32,13 @@ SAMPLES = 12
 """Times that the limits of the colours are taken from."""
 
 
-def fingerprint(source: Source) -> str:
+def fingerprint(source: ProductSource) -> str:
     """What the store is made of: layout and the files of the product with size and time."""
     stats = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in source.files]
     return json.dumps([VERSION, *stats])
 
 
-def write_manifest(source: Source, store: Path, output: Path) -> None:
+def write_manifest(source: ProductSource, store: Path, output: Path) -> None:
     """Write ``manifest.json`` for the store of ``source``."""
     run = source.run
     about = run.about

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .source import Lattice, Layer
+from .source import Lattice, StoreLayer
 
 SIDE = 256
 """Edge of a block (and of a file of the store) in cells."""
@@ -28,7 +28,7 @@ def shapes(shape: tuple[int, int]) -> list[tuple[int, int]]:
     return found
 
 
-def write(layer: Layer, lattice: Lattice, arrays: Sequence[Any], times: slice) -> None:
+def write(layer: StoreLayer, lattice: Lattice, arrays: Sequence[Any], times: slice) -> None:
     """Write ``times`` of ``layer`` to its ``arrays``, (time, lat, lon) or (lat, lon), finest first."""
     top = len(arrays) - 1
     rows, columns = arrays[top].shape[-2:]
@@ -38,7 +38,7 @@ def write(layer: Layer, lattice: Lattice, arrays: Sequence[Any], times: slice) -
 
 
 def _block(
-    layer: Layer, lattice: Lattice, arrays: Sequence[Any], times: slice, place: tuple[int, int, int]
+    layer: StoreLayer, lattice: Lattice, arrays: Sequence[Any], times: slice, place: tuple[int, int, int]
 ) -> list[Array] | None:
     """Write a block and those below it; sums over cells of the next level, None where there is no value at all."""
     level, row, column = place
@@ -73,7 +73,7 @@ def _exists(array: Any, row: int, column: int) -> bool:
     return bool(SIDE * row < rows and SIDE * column < columns)
 
 
-def _start(layer: Layer, raw: Array, area: Array) -> list[Array] | None:
+def _start(layer: StoreLayer, raw: Array, area: Array) -> list[Array] | None:
     """Sums of single cells: value by area and area; for classes the area of each."""
     missing = layer.missing(raw)
     if missing.all():
@@ -85,7 +85,7 @@ def _start(layer: Layer, raw: Array, area: Array) -> list[Array] | None:
     return [np.where(missing, np.float32(0), raw.astype(np.float32)) * weight, weight]
 
 
-def _finish(layer: Layer, sums: Sequence[Array]) -> Array:
+def _finish(layer: StoreLayer, sums: Sequence[Array]) -> Array:
     """Values as they are stored, from sums."""
     if layer.classes:
         stacked = np.stack(sums)

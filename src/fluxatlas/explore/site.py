@@ -12,7 +12,7 @@ from ..errors import ConfigError, InputError
 from ..files import atomic, atomic_folder, refuse_others, write_text
 from ..results import open_run
 from .manifest import fingerprint, write_manifest
-from .source import Source
+from .source import ProductSource
 from .store import build
 
 PAGE = Path(__file__).parent / "page"
@@ -42,7 +42,7 @@ def make(run: str | Path) -> tuple[Path, bool]:
     folder = results.folder / "explore"
     parts = [*PAGE.iterdir(), *library()]
     with ExitStack() as stack:
-        source = Source(results, stack)
+        source = ProductSource(results, stack)
         now, note = fingerprint(source), folder / MADE_OF
         stale = not note.is_file() or note.read_text() != now or not (folder / "store.zarr").is_dir()
         if stale:

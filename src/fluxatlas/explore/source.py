@@ -55,7 +55,7 @@ class Lattice:
 
 
 @dataclass(frozen=True)
-class Layer:
+class StoreLayer:
     """One array of the store: how it is stored, and ``read(times, rows, columns)``, which gives (time, lat, lon).
 
     ``classes`` are the values of a layer of classes, of which larger cells take the most common; other layers are
@@ -78,7 +78,7 @@ class Layer:
 
 
 @dataclass
-class Source:
+class ProductSource:
     """The product of ``run``, opened for reading window by window; close it with the ``stack`` given.
 
     Raises :class:`InputError` where the run has no product, or years of a variable are on different cells or packed
@@ -136,13 +136,13 @@ class Source:
         ]
         return pd.DatetimeIndex(np.concatenate(every))
 
-    def layers(self, step: str) -> list[Layer]:
+    def layers(self, step: str) -> list[StoreLayer]:
         """The layers of ``step``: values, and of days their standard uncertainty where the run has it."""
         if step == "day":
             return [layer for name in self.run.variables for layer in self._daily(name)]
         return [layer for name in self.run.variables if (layer := self._mean(name, step))]
 
-    def _daily(self, variable: str) -> list[Layer]:
+    def _daily(self, variable: str) -> list[StoreLayer]:
         years = self.run.files(variable)
         found: dict[str, tuple[Any, ...]] = {}
         for path in years.values():
@@ -157,7 +157,7 @@ class Source:
                         )
         newest = self.file(years[max(years)])
         return [
-            Layer(
+            StoreLayer(
                 name,
                 newest[name].dtype.name,
                 float(newest[name]._FillValue),
@@ -188,7 +188,7 @@ class Source:
 
         return read
 
-    def _mean(self, variable: str, step: str) -> Layer | None:
+    def _mean(self, variable: str, step: str) -> StoreLayer | None:
         """Means of each month or year from the maps of the run; None where it has none."""
         form = {"month": "%Y-%m", "year": "%Y"}[step]
         folder = self.run.folder / "products" / "cog"
@@ -198,9 +198,9 @@ class Source:
         newest = self.file(max(self.run.files(variable).items())[1])[variable]
         attrs = {key: value for key, value in _attrs(newest).items() if key not in ("scale_factor", "add_offset")}
         attrs["cell_methods"] = f"time: mean (interval: 1 {step})"
-        return Layer(variable, "float32", float("nan"), attrs, partial(_read_maps, paths))
+        return StoreLayer(variable, "float32", float("nan"), attrs, partial(_read_maps, paths))
 
-    def fixed(self) -> list[Layer]:
+    def fixed(self) -> list[StoreLayer]:
         """Layers of applicability, from the newest file of the first variable."""
         years = self.run.files(self.run.variables[0])
         data = self.file(years[max(years)])
@@ -210,7 +210,9 @@ class Source:
                 classes = tuple(int(value) for value in np.atleast_1d(data[name].__dict__.get("flag_values", [])))
                 fill = float(data[name]._FillValue)
                 attrs = _attrs(data[name])
-                found.append(Layer(name, data[name].dtype.name, fill, attrs, partial(_read_flat, data[name]), classes))
+                found.append(
+                    StoreLayer(name, data[name].dtype.name, fill, attrs, partial(_read_flat, data[name]), classes)
+                )
         return found
 
 
@@ -235,7 +237,7 @@ def _read_maps(paths: Sequence[Path], times: slice, rows: slice, columns: slice)
     return values
 
 
-def land(bbox: tuple[float, float, float, float], per_degree: int) -> tuple[Lattice, Layer]:
+def land(bbox: tuple[float, float, float, float], per_degree: int) -> tuple[Lattice, StoreLayer]:
     """Share of land [%] of cells of 1/``per_degree`` degree that hold ``bbox``, and where they are.
 
     ``per_degree`` divides 120. Raises what :class:`~fluxatlas.land_mask.LandMask` does.
@@ -256,4 +258,4 @@ def land(bbox: tuple[float, float, float, float], per_degree: int) -> tuple[Latt
 
     lattice = Lattice(90 - top / per_degree, left / per_degree - 180, 1 / per_degree, (bottom - top, right - left))
     attrs = {"long_name": "share of land", "standard_name": "land_area_fraction", "units": "%"}
-    return lattice, Layer("land", "uint8", 0.0, attrs, read, always=True)
+    return lattice, StoreLayer("land", "uint8", 0.0, attrs, read, always=True)

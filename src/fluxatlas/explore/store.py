@@ -22,7 +22,7 @@ from zarr.errors import ZarrUserWarning
 from .. import files
 from ..products.metadata import COORDINATES, CRS
 from . import pyramid
-from .source import STEPS, Lattice, Layer, Source, land
+from .source import STEPS, Lattice, ProductSource, StoreLayer, land
 
 VERSION = 1
 """Raised when the layout of the store changes."""
@@ -49,7 +49,7 @@ CONVENTIONS = [
 ]
 
 
-def write_store(source: Source, folder: Path, about: dict[str, Any]) -> None:
+def write_store(source: ProductSource, folder: Path, about: dict[str, Any]) -> None:
     """Write the store of ``source`` to ``folder``, which is empty; ``about`` goes to its attributes.
 
     At most a block of ``pyramid.SIDE`` cells squared by the days of a file is in memory at each level.
@@ -83,7 +83,7 @@ def coasts(lattice: Lattice) -> list[tuple[str, tuple[float, float, float, float
 
 
 def _write_group(
-    root: zarr.Group, name: str, lattice: Lattice, layers: Sequence[Layer], times: pd.DatetimeIndex | None = None
+    root: zarr.Group, name: str, lattice: Lattice, layers: Sequence[StoreLayer], times: pd.DatetimeIndex | None = None
 ) -> None:
     sizes = pyramid.shapes(lattice.shape)
     group = root.create_group(name, attributes=_conventions(lattice, sizes))
@@ -135,7 +135,9 @@ def _write_axes(group: zarr.Group, lattice: Lattice, level: int, times: pd.Datet
     group.create_array("crs", shape=(), dtype="int32", attributes=CRS)
 
 
-def _create(group: zarr.Group, layer: Layer, size: tuple[int, int], name: str, times: pd.DatetimeIndex | None) -> Any:
+def _create(
+    group: zarr.Group, layer: StoreLayer, size: tuple[int, int], name: str, times: pd.DatetimeIndex | None
+) -> Any:
     """The array of ``layer`` at one level: chunks in shards, with the index first, where readers find it."""
     dtype = np.dtype(layer.dtype)
     flat = times is None
@@ -170,7 +172,7 @@ def shards(folder: Path, path: str, shape: Sequence[int]) -> tuple[list[str], li
     return [key for key, n in counts.items() if n == every], [key for key, n in counts.items() if n < every]
 
 
-def build(source: Source, target: Path, about: dict[str, Any]) -> None:
+def build(source: ProductSource, target: Path, about: dict[str, Any]) -> None:
     """:func:`write_store` to ``target``, completely or not at all; an older store there is replaced."""
     with files.atomic_folder(target) as folder:
         write_store(source, folder, about)

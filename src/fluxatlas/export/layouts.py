@@ -23,7 +23,7 @@ from ..errors import ConfigError, nearest
 
 
 @dataclass(frozen=True)
-class Layout:
+class ExportLayout:
     """Names of a layout. ``value`` is the flux, with ``{gas}``; ``units`` spells kg m-2 s-1 as it is looked for."""
 
     name: str
@@ -56,12 +56,12 @@ class Layout:
 
 
 LAYOUTS = {
-    "hemco": Layout("hemco", "lat", "lon", "area", "Emis{gas}", "kg/m2/s", "COARDS"),
-    "cams": Layout("cams", "latitude", "longitude", "area", "flux_apri_bio", "kg m-2 s-1", "CF-1.8"),
+    "hemco": ExportLayout("hemco", "lat", "lon", "area", "Emis{gas}", "kg/m2/s", "COARDS"),
+    "cams": ExportLayout("cams", "latitude", "longitude", "area", "flux_apri_bio", "kg m-2 s-1", "CF-1.8"),
 }
 
 
-def get_layout(name: str) -> Layout:
+def get_layout(name: str) -> ExportLayout:
     """The layout called ``name``; raises :class:`ConfigError` with the nearest name for an unknown one."""
     if name not in LAYOUTS:
         hint = f"choose from {', '.join(LAYOUTS)}"

@@ -31,7 +31,7 @@ from ..products.about import SYNTHETIC_NOTE, About
 from ..products.daily import QUALITY
 from ..results import RunResults
 from ..systems import Flux, System
-from .layouts import Layout, get_layout, hemco_config
+from .layouts import ExportLayout, get_layout, hemco_config
 
 Array = npt.NDArray[np.float64]
 Place = tuple[slice, slice]
@@ -158,7 +158,7 @@ class _Year:
     path: Path
     flux: Flux
     system: System
-    layout: Layout
+    layout: ExportLayout
     error: bool
 
     def __post_init__(self) -> None:

@@ -17,7 +17,7 @@ from .transfer import obtain_all
 
 
 @dataclass(frozen=True)
-class Wish:
+class FetchRequest:
     """The options of the command line, as they were given."""
 
     recipe: str
@@ -32,7 +32,7 @@ class Wish:
     dry_run: bool
 
 
-def run(wish: Wish) -> None:
+def run(wish: FetchRequest) -> None:
     """Fetch what is absent; raises :class:`FetchError` or :class:`ConfigError` that says what could not be got."""
     recipe = load_recipe(wish.recipe)
     wanted = items(

@@ -14,7 +14,7 @@ EVERY = 30.0
 """Seconds between two lines about the same file where there is no terminal."""
 
 
-class Progress:
+class TransferProgress:
     """Progress of several files at once; may be called from several threads."""
 
     def __init__(self, total: int) -> None:
@@ -24,7 +24,7 @@ class Progress:
         self._tasks: dict[str, Any] = {}
         self._bars = _bars() if sys.stderr.isatty() else None
 
-    def __enter__(self) -> Progress:
+    def __enter__(self) -> TransferProgress:
         if self._bars:
             self._bars.start()
         return self

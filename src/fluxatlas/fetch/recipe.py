@@ -21,7 +21,7 @@ TIME_PLACEHOLDERS = ("year", "month", "day", "doy", "hour")
 PLACEHOLDERS = ("variable", "request", *TIME_PLACEHOLDERS)
 
 
-class Variable(Block):
+class RecipeVariable(Block):
     """One variable of a recipe."""
 
     request: str = ""
@@ -41,7 +41,7 @@ class Recipe(Block):
     """Name of a file, with {variable}, {year}, {month}, {day}, {doy}, {hour}."""
     per: Literal["once", "year", "month", "day", "hour"] = "month"
     """Period of one file; 'once': one file holds all there is."""
-    variables: dict[str, Variable] = Field(default_factory=dict)
+    variables: dict[str, RecipeVariable] = Field(default_factory=dict)
     """Variables that are files of their own; none: a file holds all."""
     url: str = ""
     """For 'http' the address of a file, for 'zarr' that of the store; placeholders as in 'file', and {request}."""

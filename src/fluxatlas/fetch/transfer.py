@@ -22,7 +22,7 @@ from .check import check
 from .datasets import describe
 from .http import Patience, get_text, state_file
 from .items import Item
-from .progress import Progress
+from .progress import TransferProgress
 from .secrets import guard_logs, scrub
 
 
@@ -39,18 +39,18 @@ class Delivery:
 
 
 @dataclass(frozen=True)
-class Context:
+class TransferContext:
     """What a route needs besides the item."""
 
     patience: Patience
-    progress: Progress
+    progress: TransferProgress
 
 
-Route = Callable[[Item, Path, Context], Delivery]
+Route = Callable[[Item, Path, TransferContext], Delivery]
 """Fills the partial file (continuing what is there) or raises :class:`FetchError`."""
 
 
-def obtain(item: Item, context: Context) -> bool:
+def obtain(item: Item, context: TransferContext) -> bool:
     """Get the file of ``item``; ``False`` if it is there already.
 
     Raises :class:`FetchError`, with nothing under the final name, where it cannot be got or is not what was asked for.
@@ -82,8 +82,8 @@ def obtain_all(items: Sequence[Item], *, jobs: int, patience: Patience) -> tuple
     """Get all ``items``, ``jobs`` at a time; returns how many were fetched, and the errors of those that failed."""
     guard_logs()
     errors: list[FluxAtlasError] = []
-    with Progress(len(items)) as progress, ThreadPoolExecutor(max_workers=jobs) as pool:
-        context = Context(patience, progress)
+    with TransferProgress(len(items)) as progress, ThreadPoolExecutor(max_workers=jobs) as pool:
+        context = TransferContext(patience, progress)
 
         def work(item: Item) -> bool:
             progress.start(item.target.name)

@@ -12,14 +12,14 @@ from typing import Any
 
 from ..errors import FluxAtlasError, InputError, MemoryLimitError, counted
 from .kernel import BlockResult, Job, run_block
-from .sharing import Block
+from .sharing import CellBlock
 
 CONNECT_SECONDS = 20.0
 WORKER_SECONDS = 300.0
 """After this time without the end of a block workers are counted; where there is none, the job gives up."""
 
 
-class Progress:
+class CellProgress:
     """One line to stderr per tenth of the work, at most."""
 
     def __init__(self, title: str, total: int) -> None:
@@ -35,12 +35,14 @@ class Progress:
             print(f"{self.title}: {self.done} of {self.total} blocks, {elapsed:.1f} s", file=sys.stderr, flush=True)
 
 
-def run_blocks(job: Job, blocks: Sequence[Block], *, workers: int, scheduler: str, title: str) -> Iterator[BlockResult]:
+def run_blocks(
+    job: Job, blocks: Sequence[CellBlock], *, workers: int, scheduler: str, title: str
+) -> Iterator[BlockResult]:
     """Results of all blocks in any order; with ``settings.dask_address`` they run on that cluster.
 
     ``scheduler`` is ``serial``, ``threads`` or ``processes``. Raises what a block raises.
     """
-    progress = Progress(title, len(blocks))
+    progress = CellProgress(title, len(blocks))
     if job.settings.dask_address:
         yield from _on_cluster(job, blocks, progress)
     elif scheduler == "serial":
@@ -52,7 +54,9 @@ def run_blocks(job: Job, blocks: Sequence[Block], *, workers: int, scheduler: st
         yield from _on_cores(job, blocks, workers, scheduler, progress)
 
 
-def _on_cores(job: Job, blocks: Sequence[Block], workers: int, scheduler: str, progress: Progress) -> list[BlockResult]:
+def _on_cores(
+    job: Job, blocks: Sequence[CellBlock], workers: int, scheduler: str, progress: CellProgress
+) -> list[BlockResult]:
     import dask
     from dask.callbacks import Callback
 
@@ -69,7 +73,7 @@ def _on_cores(job: Job, blocks: Sequence[Block], workers: int, scheduler: str, p
             raise getattr(problem, "exception", problem) from None
 
 
-def _on_cluster(job: Job, blocks: Sequence[Block], progress: Progress) -> Iterator[BlockResult]:
+def _on_cluster(job: Job, blocks: Sequence[CellBlock], progress: CellProgress) -> Iterator[BlockResult]:
     from distributed import Client, KilledWorker, wait
 
     address = job.settings.dask_address
@@ -101,7 +105,7 @@ def _on_cluster(job: Job, blocks: Sequence[Block], progress: Progress) -> Iterat
                 progress.step()
 
 
-def _run_alone(job: Job, block: Block) -> BlockResult:
+def _run_alone(job: Job, block: CellBlock) -> BlockResult:
     """:func:`run_block` on a worker that may have come after the others."""
     _one_thread()
     return run_block(job, block)

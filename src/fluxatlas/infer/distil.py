@@ -91,7 +91,7 @@ def run_whole(engine: Engine, samples: SequenceSet) -> dict[str, Array]:
 
 
 @dataclass(frozen=True)
-class Batch:
+class TeacherBatch:
     """Series (time, cell) with ``warmup`` days before those that count, and what the members give on these."""
 
     drivers: dict[str, Tensor]
@@ -148,7 +148,7 @@ def batches(lesson: Lesson, objective: Imitation) -> Callable[[np.random.Generat
         def cut(values: Any, days: Any) -> Tensor:
             return torch.from_numpy(np.ascontiguousarray(values[..., days, sites], np.float32))
 
-        batch = Batch(
+        batch = TeacherBatch(
             {name: cut(values, days) for name, values in lesson.samples.drivers.items()},
             {
                 name: torch.from_numpy(np.asarray(values[sites], np.float32))

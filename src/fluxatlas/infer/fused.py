@@ -33,7 +33,7 @@ _SCRATCH = threading.local()
 
 
 @dataclass(frozen=True)
-class Layer:
+class FusedLayer:
     """Weights of one recurrent layer as the kernel reads them; ``fixed`` (unit, gate, static) those of statics."""
 
     weights: Array
@@ -54,7 +54,7 @@ class Part:
     name: str
     hidden: int
     units: int
-    layers: tuple[Layer, ...]
+    layers: tuple[FusedLayer, ...]
     inner: Array
     outer: Array
     fixed: Array
@@ -217,7 +217,7 @@ class FusedNetwork:
                 else:
                     inner = torch.nn.functional.pad(inner, (0, units - hidden))
                 base, q_bias = biases(b, c, units)
-                layers.append(Layer(pairs(inner, recurrent, units).numpy().ravel(), base.numpy(), q_bias.numpy(),
+                layers.append(FusedLayer(pairs(inner, recurrent, units).numpy().ravel(), base.numpy(), q_bias.numpy(),
                                     fixed.numpy()))  # fmt: skip
             read = part.readout.weight
             outer = torch.nn.functional.pad(read[:, :hidden], (0, units - hidden))

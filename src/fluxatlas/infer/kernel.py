@@ -1,8 +1,8 @@
 """The work on one block of cells: regrid, run every member, average, pack; time outermost, state carried.
 
-A :class:`Job` is the plain description of a tile-year that travels to the workers; a :class:`Context` is what a worker
-reads once for it. Daily values go into the :class:`~fluxatlas.infer.store.Store`, everything else comes back in a small
-:class:`BlockResult`.
+A :class:`Job` is the plain description of a tile-year that travels to the workers; a :class:`JobInputs` is what a
+worker reads once for it. Daily values go into the :class:`~fluxatlas.infer.store.Store`, everything else comes back in
+a small :class:`BlockResult`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from ..train.applicability import Verdict, features, of_ensemble
 from ..train.member import Member
 from .engine import Array, Engine, make_engine
 from .packing import pack
-from .sharing import Block
+from .sharing import CellBlock
 from .state import StateStore
 from .statistics import places_of, several, uncertainty
 from .store import Store, sections
@@ -48,7 +48,7 @@ class Job:
     ``state_in`` where the networks start from their initial state.
 
     ``series`` are those of the atmosphere that the system's slow drivers need. ``hashes`` of members, attributes and
-    forcing tell this job from an earlier one of the same paths, whose :class:`Context` a worker may still hold.
+    forcing tell this job from an earlier one of the same paths, whose :class:`JobInputs` a worker may still hold.
     ``student`` is the file of the network that runs in place of the members; empty: they run.
     """
 
@@ -75,7 +75,7 @@ class BlockResult:
     part of the work.
     """
 
-    block: Block
+    block: CellBlock
     annual: dict[str, Array] = field(default_factory=dict)
     annual_sd: dict[str, Array] = field(default_factory=dict)
     verdict: Verdict | None = None
@@ -84,7 +84,7 @@ class BlockResult:
     seconds: dict[str, float] = field(default_factory=dict)
 
 
-class Context:
+class JobInputs:
     """What a worker needs for a job, read once: members, cells, and one forcing piece at a time."""
 
     def __init__(self, job: Job) -> None:
@@ -115,11 +115,11 @@ class Context:
 
 
 @lru_cache(maxsize=1)
-def _context(job: Job) -> Context:
-    return Context(job)
+def _context(job: Job) -> JobInputs:
+    return JobInputs(job)
 
 
-def context(job: Job) -> Context:
+def context(job: Job) -> JobInputs:
     """The context of ``job`` in this process, read by the first thread that asks while the others wait."""
     with _CONTEXT:
         return _context(job)
@@ -130,7 +130,7 @@ def forget_context() -> None:
     _context.cache_clear()
 
 
-def run_block(job: Job, block: Block) -> BlockResult:
+def run_block(job: Job, block: CellBlock) -> BlockResult:
     """Run all years of ``job`` over one block."""
     own = context(job)
     run = _BlockRun(own, block)
@@ -142,7 +142,7 @@ def run_block(job: Job, block: Block) -> BlockResult:
 class _BlockRun:
     """A block on its way through the years."""
 
-    def __init__(self, own: Context, block: Block) -> None:
+    def __init__(self, own: JobInputs, block: CellBlock) -> None:
         self.own, self.block = own, block
         self.part = slice(block.start, block.stop)
         self.index = own.cells.index[self.part]

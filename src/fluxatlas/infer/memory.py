@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..config.infer import InferBlock
 from ..errors import MemoryLimitError
 from ..systems import System
-from ..train.states import Shape
+from ..train.states import NetworkShape
 from .sharing import STRIPE, choose_scheduler, make_blocks
 
 PROCESS = 420e6
@@ -23,7 +23,7 @@ def of_tile(
     piece_cells: int,
     days: int,
     members: int,
-    shape: Shape,
+    shape: NetworkShape,
     student: bool = False,
 ) -> int:
     """Peak bytes of a tile-year; what ``plan`` says and what inference checks before it starts.

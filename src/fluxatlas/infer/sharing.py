@@ -20,21 +20,21 @@ SMALLEST = 64
 
 
 @dataclass(frozen=True)
-class Block:
+class CellBlock:
     """Cells ``start`` to ``stop`` (exclusive) of the list of active cells."""
 
     start: int
     stop: int
 
 
-def make_blocks(cells: int, size: int, workers: int = 1) -> list[Block]:
+def make_blocks(cells: int, size: int, workers: int = 1) -> list[CellBlock]:
     """Blocks of at most ``size`` consecutive cells that cover ``cells``.
 
     For several ``workers`` there are at least four each, as far as a block then still has :data:`SMALLEST` cells.
     """
     if workers > 1:
         size = min(size, max(SMALLEST, -(-cells // (4 * workers))))
-    return [Block(start, min(start + size, cells)) for start in range(0, cells, size)]
+    return [CellBlock(start, min(start + size, cells)) for start in range(0, cells, size)]
 
 
 def choose_scheduler(scheduler: str, workers: int, blocks: int) -> str:

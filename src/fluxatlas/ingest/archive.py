@@ -21,7 +21,7 @@ from ..errors import InputError, nearest
 from ..files import NETCDF
 from ..times import Times, decode, time_name
 from ..variables import same_units
-from .coordinates import IntArray, Window
+from .coordinates import GridWindow, IntArray
 from .raw_file import RawFile
 
 __all__ = ["Archive", "Field", "RawFile", "Steps"]
@@ -185,7 +185,7 @@ class Archive:
         times = np.concatenate([f.times for f, _ in self.holders(field)])
         return np.isin(stamps, times)
 
-    def read(self, field: Field, stamps: Times, window: Window) -> npt.NDArray[np.float32]:
+    def read(self, field: Field, stamps: Times, window: GridWindow) -> npt.NDArray[np.float32]:
         """Values (time, lat, lon) of ``field`` at exactly the ``stamps`` (codes).
 
         Raises :class:`InputError` unless every stamp, and nothing between them, is present: once in a file, with equal
@@ -221,7 +221,7 @@ class Archive:
         field: Field,
         number: int,
         steps: IntArray,
-        window: Window,
+        window: GridWindow,
     ) -> None:
         """Fill ``values`` at ``slots`` with the positions ``steps`` of holder ``number``."""
         file, name = self.holders(field)[number]

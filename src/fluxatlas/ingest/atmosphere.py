@@ -37,7 +37,7 @@ OTHER_UNIT = {1e3: ": 1000 times too small, of another unit", 1e-3: ": 1000 time
 
 
 @dataclass(frozen=True)
-class Series:
+class MoleFractions:
     """Mole fraction of ``gas`` in ``unit`` by month (``period`` index of frequency M) or year (Y).
 
     ``values`` has the columns ``value`` and ``sd`` (NaN where the provider gives none); every period between the first
@@ -81,11 +81,11 @@ def looks_like(name: str, head: str) -> bool:
 
 
 @lru_cache(maxsize=8)
-def _read(path: str, _changed: int, gap: int) -> Series:
+def _read(path: str, _changed: int, gap: int) -> MoleFractions:
     return _parse(Path(path), gap)
 
 
-def read_series(path: str | Path, gap: int = 0) -> Series:
+def read_series(path: str | Path, gap: int = 0) -> MoleFractions:
     """The series in a file; up to ``gap`` missing months (or years) in a row are interpolated linearly and counted.
 
     Raises :class:`InputError` where the file is missing, empty, no text, of an unknown gas or layout or of several
@@ -112,11 +112,11 @@ def _cells(path: Path) -> tuple[str, pd.DataFrame, str]:
     return gas, pd.DataFrame(cells, columns=names), "\n".join(comments)
 
 
-def _parse(path: Path, gap: int) -> Series:
+def _parse(path: Path, gap: int) -> MoleFractions:
     gas, table, header = _cells(path)
     values, filled = _periods(table, gas, str(path), gap)
     site, latitude = station_of(path, table, header)
-    return Series(gas, gases.get(gas).units, values, site, latitude, filled, _column(table))
+    return MoleFractions(gas, gases.get(gas).units, values, site, latitude, filled, _column(table))
 
 
 def _periods(table: pd.DataFrame, gas: str, where: str, gap: int) -> tuple[pd.DataFrame, int]:
@@ -219,7 +219,7 @@ def write_series(
     years: Sequence[int],
     gap: int = 0,
     latitude: float | None = None,
-) -> Series:
+) -> MoleFractions:
     """Write the mole fraction of ``gas`` in ``source`` as the driver of a run, monthly or annual, without gaps.
 
     Where ``resources/gases.yaml`` knows how the gas varies with latitude, a station's series becomes that of the globe
@@ -252,13 +252,13 @@ def write_series(
     return series
 
 
-def _check_gas(series: Series, gas: str, where: str) -> None:
+def _check_gas(series: MoleFractions, gas: str, where: str) -> None:
     if series.gas != gas:
         hint = f"give {gas}_mm_gl.csv or another file of {gas.upper()} (atmosphere.series.{gas})"
         raise InputError(f"holds {series.gas.upper()}, expected {gas.upper()}", where=where, hint=hint)
 
 
-def _driver(series: Series, values: pd.Series, source: str | Path, note: str) -> str:
+def _driver(series: MoleFractions, values: pd.Series, source: str | Path, note: str) -> str:
     index, gas = series._index, gases.get(series.gas)
     facts = files.provenance("ingest atmosphere", {"gap": series.filled}, {str(source): source})
     unit = f"{gas.label} ({gas.units})"

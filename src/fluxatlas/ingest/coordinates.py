@@ -78,7 +78,7 @@ class SourceGrid:
         """Height and width of a cell in degrees."""
         return abs(float(self.lat[1] - self.lat[0])), abs(float(self.lon[1] - self.lon[0]))
 
-    def window(self, bbox: BBox, margin: int = 0) -> Window:
+    def window(self, bbox: BBox, margin: int = 0) -> GridWindow:
         """The cells that overlap ``bbox``, and ``margin`` more on each side where the source has them.
 
         Longitudes count on beyond 180 degrees where the box does, so that they always increase.
@@ -93,7 +93,7 @@ class SourceGrid:
         lon = unwrapped[turn, columns]
         order = np.argsort(lon)
         order = order[np.append(True, np.diff(lon[order]) > 0.5 * width)] if lon.size else order
-        window = Window(rows, columns[order], self.lat[rows], np.round(lon[order], 6), self.cell)
+        window = GridWindow(rows, columns[order], self.lat[rows], np.round(lon[order], 6), self.cell)
         if 0 in window.shape or 0 in window.part(bbox, 0).shape:
             raise InputError(
                 f"the source covers {self.lat.min():g}..{self.lat.max():g} N, {self.lon.min():g}..{self.lon.max():g} E "
@@ -123,7 +123,7 @@ def _overlap(centres: FloatArray, size: float, low: float, high: float, margin: 
 
 
 @dataclass(frozen=True, eq=False)
-class Window:
+class GridWindow:
     """A block of a source grid, north to south and west to east.
 
     ``rows`` and ``columns`` are positions in the file, ``lat`` and ``lon`` the cell centres and ``cell`` the height and
@@ -176,10 +176,10 @@ class Window:
         columns = np.flatnonzero(_overlap(self.lon, self.cell[1], west, east, margin))
         return _span(rows), _span(columns)
 
-    def part(self, bbox: BBox, margin: int) -> Window:
+    def part(self, bbox: BBox, margin: int) -> GridWindow:
         """The cells of this window that overlap ``bbox`` plus ``margin`` cells on each side."""
         rows, columns = self.slices(bbox, margin)
-        return Window(self.rows[rows], self.columns[columns], self.lat[rows], self.lon[columns], self.cell)
+        return GridWindow(self.rows[rows], self.columns[columns], self.lat[rows], self.lon[columns], self.cell)
 
 
 def _hull(index: IntArray) -> slice:

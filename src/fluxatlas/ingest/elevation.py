@@ -11,13 +11,13 @@ from .. import variables as table
 from ..constants import GRAVITY
 from ..errors import InputError, UnitError, nearest
 from .archive import RawFile
-from .coordinates import SourceGrid, Window
+from .coordinates import GridWindow, SourceGrid
 
 NAMES = ("z", "orog", "elevation", "elev", "height", "topo", "NLDAS_elev", "geopotential_at_surface")
 GEOPOTENTIAL_UNITS = ("m**2 s**-2", "m2 s-2", "m^2 s^-2", "m2/s2", "J kg-1", "J kg**-1")
 
 
-def read_orog(path: str | Path, window: Window, variable: str = "") -> npt.NDArray[np.float32]:
+def read_orog(path: str | Path, window: GridWindow, variable: str = "") -> npt.NDArray[np.float32]:
     """Altitude [m] (lat, lon) on ``window``; NaN where the file has none.
 
     ``variable`` empty: the first of :data:`NAMES` in the file. Geopotential is divided by standard gravity.
@@ -55,7 +55,7 @@ def read_orog(path: str | Path, window: Window, variable: str = "") -> npt.NDArr
     return altitude.astype(np.float32)
 
 
-def _same_cells(grid: SourceGrid, window: Window, where: str) -> Window:
+def _same_cells(grid: SourceGrid, window: GridWindow, where: str) -> GridWindow:
     """The cells of ``grid`` that are those of ``window``; raises :class:`InputError` unless all are there."""
     axes = zip(window.cell, grid.cell, (window.lat, window.lon), strict=True)
     halves = [axis.size == 2 and abs(2 * size / own - 1) < 0.01 for size, own, axis in axes]
@@ -76,15 +76,15 @@ def _same_cells(grid: SourceGrid, window: Window, where: str) -> Window:
     return found
 
 
-def _halves(grid: SourceGrid, window: Window, halves: list[bool], where: str) -> Window:
+def _halves(grid: SourceGrid, window: GridWindow, halves: list[bool], where: str) -> GridWindow:
     """The cells of ``grid`` in which the two halves of a row or column of ``window`` lie."""
     lat, lon = (
         np.array([axis.mean()]) if half else axis for axis, half in zip((window.lat, window.lon), halves, strict=True)
     )
     cell = [size * (2 if half else 1) for size, half in zip(window.cell, halves, strict=True)]
-    whole = Window(window.rows[: lat.size], window.columns[: lon.size], lat, lon, (cell[0], cell[1]))
+    whole = GridWindow(window.rows[: lat.size], window.columns[: lon.size], lat, lon, (cell[0], cell[1]))
     found = _same_cells(grid, whole, where)
     rows, columns = (
         np.repeat(index, 2) if half else index for index, half in zip((found.rows, found.columns), halves, strict=True)
     )
-    return Window(rows, columns, window.lat, window.lon, window.cell)
+    return GridWindow(rows, columns, window.lat, window.lon, window.cell)

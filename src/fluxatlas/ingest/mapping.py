@@ -19,7 +19,7 @@ from ..errors import ConfigError, InputError, UnitError, nearest
 from ..variables import same_units
 from . import daily, rules
 from .archive import Archive
-from .coordinates import BBox, SourceGrid, Window
+from .coordinates import BBox, GridWindow, SourceGrid
 from .declaration import RULES, DeclaredMapping
 from .elevation import read_orog
 from .physical import EXTREMES, Physical, Where
@@ -85,7 +85,7 @@ class MappedSource:
         self.physical = Physical(crossing)
         self.repeated_days = 0
         self._relief = (elevation, elevation_variable)
-        self._orog: tuple[Window, Values] | None = None
+        self._orog: tuple[GridWindow, Values] | None = None
         self._reader = StepReader(self.archive, mapping, local=self.local)
         self._steps = mapping.steps
 
@@ -136,12 +136,12 @@ class MappedSource:
         blocks = self.blocks(start, stop, self.grid.window(bbox), variables or tuple(self.mapping.variables))
         return xr.concat(list(blocks), "time")
 
-    def block_days(self, window: Window) -> int:
+    def block_days(self, window: GridWindow) -> int:
         """Days per block: as many as fit :data:`BLOCK_BYTES` per raw variable, at most :data:`LONGEST_BLOCK`."""
         return int(np.clip(BLOCK_BYTES // (4 * self._steps * window.shape[0] * window.shape[1]), 1, LONGEST_BLOCK))
 
     def blocks(
-        self, start: np.datetime64, stop: np.datetime64, window: Window, variables: Sequence[str]
+        self, start: np.datetime64, stop: np.datetime64, window: GridWindow, variables: Sequence[str]
     ) -> Iterator[xr.Dataset]:
         """Days ``start`` <= day < ``stop`` in blocks of whole days: (time, lat, lon) float32, canonical units.
 
@@ -167,14 +167,14 @@ class MappedSource:
             self.archive.release(self.archive.codes(np.array([following - self._reach]))[0])
             day = following
 
-    def _check_times(self, raw: str, start: np.datetime64, stop: np.datetime64, window: Window) -> None:
+    def _check_times(self, raw: str, start: np.datetime64, stop: np.datetime64, window: GridWindow) -> None:
         self._reader.check(raw, start, stop, window)
 
     def _limit(self, day: np.datetime64) -> np.datetime64:
         """The latest day at which a block that begins with ``day`` may end."""
         return day + np.timedelta64(LONGEST_BLOCK, "D")
 
-    def _block(self, start: np.datetime64, stop: np.datetime64, window: Window, names: Sequence[str]) -> xr.Dataset:
+    def _block(self, start: np.datetime64, stop: np.datetime64, window: GridWindow, names: Sequence[str]) -> xr.Dataset:
         import xarray as xr
 
         dates = np.arange(start, stop, dtype="datetime64[D]").astype("datetime64[ns]")
@@ -190,7 +190,7 @@ class MappedSource:
         return xr.Dataset({name: (("time", "lat", "lon"), result[name]) for name in names}, coords)
 
     def _values(
-        self, start: np.datetime64, stop: np.datetime64, window: Window, names: Sequence[str]
+        self, start: np.datetime64, stop: np.datetime64, window: GridWindow, names: Sequence[str]
     ) -> Iterator[tuple[str, Values]]:
         """Each canonical variable and its daily values, not checked; a raw variable is read once and then dropped."""
         uses = Counter(raw for name in names for raw in self.mapping.raw_of(name))
@@ -211,7 +211,7 @@ class MappedSource:
         """What says where the values of a day are, for a message."""
         return lambda day: self._where(name, day, day + 1)
 
-    def _altitude(self, window: Window) -> Values:
+    def _altitude(self, window: GridWindow) -> Values:
         """Altitude [m] (lat, lon) of the source's cells, read once per window."""
         if self._orog is None or self._orog[0] is not window:
             path, variable = self._relief
@@ -249,7 +249,7 @@ class MappedSource:
         return units, f"'{units}' instead of the label '{label}': {reason}"
 
     def _daily(
-        self, name: str, raws: Mapping[str, Values], start: np.datetime64, stop: np.datetime64, window: Window
+        self, name: str, raws: Mapping[str, Values], start: np.datetime64, stop: np.datetime64, window: GridWindow
     ) -> Values:
         """Daily values (day, lat, lon) of a canonical variable in canonical units."""
         made, where = self.mapping.variables[name], self._where(name, start, stop)
@@ -285,7 +285,7 @@ class MappedSource:
             self.physical.magnitude(raw, name, values, units, where)
 
     def _by_rule(
-        self, name: str, raws: Mapping[str, Values], dates: pd.DatetimeIndex, window: Window, where: str
+        self, name: str, raws: Mapping[str, Values], dates: pd.DatetimeIndex, window: GridWindow, where: str
     ) -> Values:
         """Canonical ``name`` at every step (step, lat, lon) by its rule, from raw values and from what these make."""
         made = self.mapping.variables[name]

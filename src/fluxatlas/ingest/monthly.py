@@ -12,7 +12,7 @@ import pandas as pd
 
 from .. import variables as table
 from .archive import Times
-from .coordinates import FloatArray, IntArray, Window
+from .coordinates import FloatArray, GridWindow, IntArray
 from .disaggregation import REACH, interpolate, split_rain
 from .mapping import MappedSource
 from .quantities import is_amount, scaled
@@ -45,14 +45,14 @@ class MonthlySource(MappedSource):
             rain = f"precipitation on the days of {self.rain_pattern.mapping.title}, or else {rain[14:]}"
         return {**super().attrs, "disaggregation": f"{smooth}; {rain}"}
 
-    def _check_times(self, raw: str, start: np.datetime64, stop: np.datetime64, window: Window) -> None:
+    def _check_times(self, raw: str, start: np.datetime64, stop: np.datetime64, window: GridWindow) -> None:
         self.archive.locate(self.mapping.fields[raw], _months(start, stop))
 
     def _limit(self, day: np.datetime64) -> np.datetime64:
         return (day.astype("datetime64[M]") + 1).astype("datetime64[D]")
 
     def _values(
-        self, start: np.datetime64, stop: np.datetime64, window: Window, names: Sequence[str]
+        self, start: np.datetime64, stop: np.datetime64, window: GridWindow, names: Sequence[str]
     ) -> Iterator[tuple[str, Values]]:
         month = start.astype("datetime64[M]")
         around = _months(month - REACH, month + REACH + 1)
@@ -70,7 +70,7 @@ class MonthlySource(MappedSource):
                 made = interpolate(means, lengths, at, *table.get(name).valid)
             yield name, made[days].astype(np.float32)
 
-    def _pattern(self, month: np.datetime64, window: Window) -> Values | None:
+    def _pattern(self, month: np.datetime64, window: GridWindow) -> Values | None:
         """Precipitation (day, lat, lon) of the finer source in ``month``; NaN where none of its cells is near."""
         if self.rain_pattern is None:
             return None
@@ -88,7 +88,7 @@ class MonthlySource(MappedSource):
         pattern = found["pr"].values[:, rows[:, None], columns[None, :]]
         return np.where(far_rows[:, None] | far_columns[None, :], np.float32(np.nan), pattern)
 
-    def _monthly(self, name: str, months: Times, window: Window) -> Values:
+    def _monthly(self, name: str, months: Times, window: GridWindow) -> Values:
         """Monthly means (month, lat, lon) of canonical ``name`` in canonical units."""
         made = self.mapping.variables[name]
         where = self._where(name, months[0], months[-1])

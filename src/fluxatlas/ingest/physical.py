@@ -17,7 +17,7 @@ import pandas as pd
 
 from .. import variables as table
 from ..errors import InputError, UnitError
-from .coordinates import Window
+from .coordinates import GridWindow
 from .quantities import linear
 from .sites.magnitude import by_magnitude
 
@@ -65,7 +65,7 @@ class Physical:
         """Whether no cell of the blocks so far has ``name``."""
         return bool(self._mask[name].all())
 
-    def daily(self, name: str, values: Values, start: np.datetime64, window: Window, where: Where) -> Values:
+    def daily(self, name: str, values: Values, start: np.datetime64, window: GridWindow, where: Where) -> Values:
         """``values`` (day, lat, lon) of days from ``start`` without noise beyond their bounds.
 
         Raises :class:`InputError` for values out of range and cells that are missing on some days only.
@@ -94,7 +94,7 @@ class Physical:
             )
         return values
 
-    def argument(self, name: str, values: Values, dates: pd.DatetimeIndex, window: Window, where: Where) -> Values:
+    def argument(self, name: str, values: Values, dates: pd.DatetimeIndex, window: GridWindow, where: Where) -> Values:
         """As :meth:`daily` for ``values`` (step, lat, lon) at ``dates`` that a rule makes a variable of; only where
         ``name`` has bounds that noise may pass."""
         row = table.get(name)
@@ -139,7 +139,7 @@ class Physical:
                 hint=f"state the true unit: forcing.overrides: {{{raw}: {{units: '{found.units}', reason: ...}}}}",
             )
 
-    def extremes(self, block: dict[str, Values], start: np.datetime64, window: Window, where: Where) -> None:
+    def extremes(self, block: dict[str, Values], start: np.datetime64, window: GridWindow, where: Where) -> None:
         """Put ``tasmin``, ``tas`` and ``tasmax`` of ``block`` in order, in place, where they cross by little.
 
         Extremes that cross are exchanged, then widened to the mean where it is not between them. Raises
@@ -179,12 +179,12 @@ def _put_in_order(block: dict[str, Values], wrong: Mask) -> None:
             block[name] = np.where(wrong, extreme.reduce(least), block[name])
 
 
-def _first(bad: Mask, start: np.datetime64, window: Window, where: Where) -> str:
+def _first(bad: Mask, start: np.datetime64, window: GridWindow, where: Where) -> str:
     """File, variable, day and cell of the first ``bad`` value."""
     return _at(np.argwhere(bad)[0], start, window, where, first=int(bad.sum()) > 1)
 
 
-def _at(index: Any, start: np.datetime64, window: Window, where: Where, first: bool = True) -> str:
+def _at(index: Any, start: np.datetime64, window: GridWindow, where: Where, first: bool = True) -> str:
     day, row, column = (int(i) for i in index)
     date = start.astype("datetime64[D]") + day
     lat, lon = window.lat[row], (window.lon[column] + 180.0) % 360.0 - 180.0

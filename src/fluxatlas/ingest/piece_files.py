@@ -20,7 +20,7 @@ from ..files import NETCDF
 if TYPE_CHECKING:
     import netCDF4
 
-    from .coordinates import Window
+    from .coordinates import GridWindow
 
 Values = npt.NDArray[np.floating[Any]]
 
@@ -45,13 +45,13 @@ class PieceWriter:
 
     path: Path
     title: str
-    cells: Window
+    cells: GridWindow
     rows: slice
     columns: slice
 
 
 @dataclass(frozen=True, eq=False)
-class Layout:
+class PieceLayout:
     """What all pieces of a call have in common: the ``days``, the ``variables``, days per chunk, and the codec."""
 
     days: npt.NDArray[np.datetime64]
@@ -66,7 +66,7 @@ class PieceFiles:
     Days are kept packed until they fill a chunk of the files, which is then written at once.
     """
 
-    def __init__(self, layout: Layout, pieces: Sequence[PieceWriter]) -> None:
+    def __init__(self, layout: PieceLayout, pieces: Sequence[PieceWriter]) -> None:
         self.layout, self.pieces = layout, pieces
         self._files: list[netCDF4.Dataset] = []
         self._chunks: dict[str, list[npt.NDArray[Any]]] = {}
@@ -130,7 +130,7 @@ def pack(values: Values, name: str) -> npt.NDArray[Any]:
     return steps.astype(np.int16)
 
 
-def _create(piece: PieceWriter, layout: Layout) -> netCDF4.Dataset:
+def _create(piece: PieceWriter, layout: PieceLayout) -> netCDF4.Dataset:
     """A new file with all dimensions, variables and coordinates; defined first and written then, which is faster."""
     import netCDF4
 
@@ -146,7 +146,9 @@ def _create(piece: PieceWriter, layout: Layout) -> netCDF4.Dataset:
     return file
 
 
-def _coordinates(cells: Window, days: npt.NDArray[np.datetime64]) -> dict[str, tuple[npt.NDArray[Any], dict[str, str]]]:
+def _coordinates(
+    cells: GridWindow, days: npt.NDArray[np.datetime64]
+) -> dict[str, tuple[npt.NDArray[Any], dict[str, str]]]:
     start = days[0]
     return {
         "time": (
@@ -158,7 +160,7 @@ def _coordinates(cells: Window, days: npt.NDArray[np.datetime64]) -> dict[str, t
     }
 
 
-def _declare(file: netCDF4.Dataset, layout: Layout) -> None:
+def _declare(file: netCDF4.Dataset, layout: PieceLayout) -> None:
     """Declare the forcing variables and ``orog`` of a piece."""
     shape = tuple(file.dimensions[name].size for name in ("time", "lat", "lon"))
     codec: dict[str, Any] = {

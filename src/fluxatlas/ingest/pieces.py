@@ -17,10 +17,10 @@ import numpy.typing as npt
 from ..errors import InputError
 from ..files import atomic_all
 from ..grid import Tile
-from .coordinates import BBox, Window, surrounding
+from .coordinates import BBox, GridWindow, surrounding
 from .elevation import read_orog
 from .fill import CoastFill
-from .piece_files import Layout, PieceOptions, PieceWriter, pack
+from .piece_files import PieceLayout, PieceOptions, PieceWriter, pack
 from .source import Source
 from .writers import open_writer
 
@@ -67,7 +67,7 @@ def write_pieces(
     days, period = _period(year)
     paths = [Path(folder) / tile.name / f"{period}.nc" for tile in tiles]
     chunk_days = min(int(np.clip(source.block_days(window), SHORTEST_CHUNK, LONGEST_CHUNK)), days.size)
-    layout = Layout(days, tuple(variables), chunk_days, options)
+    layout = PieceLayout(days, tuple(variables), chunk_days, options)
     fill: CoastFill | None = None
     done = 0
     with xr.set_options(file_cache_maxsize=RAW_FILES), atomic_all(paths) as partials:
@@ -119,7 +119,7 @@ def _check_altitude(orog: npt.NDArray[Any], valid: npt.NDArray[Any], path: str |
         raise InputError(f"{lacking} cells with forcing have no altitude", where=str(path), hint="complete the file")
 
 
-def _piece(path: Path, partial: Path, box: BBox, window: Window, halo: int) -> PieceWriter:
+def _piece(path: Path, partial: Path, box: BBox, window: GridWindow, halo: int) -> PieceWriter:
     rows, columns = window.slices(box, halo)
     return PieceWriter(
         partial, f"Daily forcing of {path.parent.name} in {path.stem}", window.part(box, halo), rows, columns

@@ -16,7 +16,7 @@ from ..errors import InputError
 from ..files import NETCDF
 from ..times import Times, decode, time_name
 from .containers import open_container
-from .coordinates import IntArray, SourceGrid, Window, regular_axis
+from .coordinates import GridWindow, IntArray, SourceGrid, regular_axis
 from .packed import KEY, Packing
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class RawFile:
         return cls(source, dataset, grid, times, {**dims, "time": str(first)}, calendar, steps, order)
 
     def read(
-        self, variable: str, steps: slice, window: Window, into: npt.NDArray[Any] | None = None
+        self, variable: str, steps: slice, window: GridWindow, into: npt.NDArray[Any] | None = None
     ) -> npt.NDArray[Any]:
         """Values (time, lat, lon) of ``window`` at time positions ``steps``; ERA5T fills what ERA5 lacks.
 
@@ -118,7 +118,7 @@ class RawFile:
         flat = values.reshape(-1, *values.shape[2:])
         return flat[steps.start - outer.start * each : steps.stop - outer.start * each]
 
-    def placed(self, window: Window) -> Window:
+    def placed(self, window: GridWindow) -> GridWindow:
         """``window`` of :attr:`grid` with the rows and columns of this file."""
         if self.order is None:
             return window

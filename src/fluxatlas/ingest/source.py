@@ -10,7 +10,7 @@ import numpy as np
 
 from ..config.forcing import ForcingBlock
 from ..errors import ConfigError, FluxAtlasError
-from .coordinates import BBox, SourceGrid, Window
+from .coordinates import BBox, GridWindow, SourceGrid
 from .physical import Physical
 
 if TYPE_CHECKING:
@@ -27,9 +27,9 @@ class Source(Protocol):
     def grid(self) -> SourceGrid: ...
     @property
     def attrs(self) -> dict[str, str]: ...
-    def block_days(self, window: Window) -> int: ...
+    def block_days(self, window: GridWindow) -> int: ...
     def blocks(
-        self, start: np.datetime64, stop: np.datetime64, window: Window, variables: Sequence[str]
+        self, start: np.datetime64, stop: np.datetime64, window: GridWindow, variables: Sequence[str]
     ) -> Iterator[xr.Dataset]: ...
     def daily(self, year: int, bbox: BBox, variables: Sequence[str] | None = None) -> xr.Dataset: ...
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from . import daily
 from .archive import Archive, Times
-from .coordinates import Window
+from .coordinates import GridWindow
 from .declaration import DeclaredMapping
 
 Values = npt.NDArray[np.float32]
@@ -33,12 +33,12 @@ class StepReader:
         self.step = mapping.step
         self.steps = mapping.steps
 
-    def check(self, raw: str, start: np.datetime64, stop: np.datetime64, window: Window) -> None:
+    def check(self, raw: str, start: np.datetime64, stop: np.datetime64, window: GridWindow) -> None:
         """Raise :class:`InputError` unless all steps of the days are there exactly once; reads no data."""
         begins, offset = self._steps_of(raw, *self._span(start, stop, window))
         self.archive.locate(self.fields[raw], self.archive.codes(begins) + offset)
 
-    def read(self, raw: str, start: np.datetime64, stop: np.datetime64, window: Window) -> Values:
+    def read(self, raw: str, start: np.datetime64, stop: np.datetime64, window: GridWindow) -> Values:
         """Values (time, lat, lon) of days ``start`` <= day < ``stop``; of local days, accumulations become amounts."""
         first, last = self._span(start, stop, window)
         begins, offset = self._steps_of(raw, first, last)
@@ -57,7 +57,9 @@ class StepReader:
             result[:, :, shift == ahead] = values[begin : begin + count][:, :, shift == ahead]
         return result
 
-    def _span(self, start: np.datetime64, stop: np.datetime64, window: Window) -> tuple[np.datetime64, np.datetime64]:
+    def _span(
+        self, start: np.datetime64, stop: np.datetime64, window: GridWindow
+    ) -> tuple[np.datetime64, np.datetime64]:
         """Start of the first step and end of the last one."""
         first, last = start.astype("datetime64[s]"), stop.astype("datetime64[s]")
         if not self.local:

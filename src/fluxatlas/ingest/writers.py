@@ -25,7 +25,7 @@ import numpy.typing as npt
 
 from ..errors import FluxAtlasError
 from ..files import NETCDF
-from .piece_files import Layout, PieceFiles, PieceWriter, Values
+from .piece_files import PieceFiles, PieceLayout, PieceWriter, Values
 
 Field = npt.NDArray[np.float32]
 Shape = tuple[int, int]
@@ -50,7 +50,7 @@ class Writer(Protocol):
 
 
 @contextmanager
-def open_writer(layout: Layout, pieces: Sequence[PieceWriter], shape: Shape) -> Iterator[Writer]:
+def open_writer(layout: PieceLayout, pieces: Sequence[PieceWriter], shape: Shape) -> Iterator[Writer]:
     """Create the files of ``pieces`` and yield what writes them; ``shape`` (lat, lon) is that of their window.
 
     Files that are not finished when the context is left are closed, incomplete. Raises :class:`FluxAtlasError` where
@@ -95,7 +95,7 @@ def _open_files() -> int:
 class _Here(PieceFiles):
     """All files are written by this process."""
 
-    def __init__(self, layout: Layout, pieces: Sequence[PieceWriter], shape: Shape) -> None:
+    def __init__(self, layout: PieceLayout, pieces: Sequence[PieceWriter], shape: Shape) -> None:
         super().__init__(layout, pieces)
         self._buffer = np.empty(shape, np.float32)
 
@@ -109,7 +109,7 @@ class _Here(PieceFiles):
 class _Processes:
     """The files are shared out among ``count`` forked processes; each answers every command, in order."""
 
-    def __init__(self, layout: Layout, pieces: Sequence[PieceWriter], shape: Shape, count: int) -> None:
+    def __init__(self, layout: PieceLayout, pieces: Sequence[PieceWriter], shape: Shape, count: int) -> None:
         memory = [mmap.mmap(-1, 4 * int(np.prod(shape))) for _ in range(BUFFERS)]
         self._buffers = [np.frombuffer(part, np.float32).reshape(shape) for part in memory]
         self._turn = 0
@@ -126,7 +126,7 @@ class _Processes:
             self.stop()
             raise
 
-    def _start(self, layout: Layout, pieces: Sequence[PieceWriter]) -> None:
+    def _start(self, layout: PieceLayout, pieces: Sequence[PieceWriter]) -> None:
         context = get_context("fork")
         ours, theirs = context.Pipe()
         self._lines.append(ours)
@@ -186,7 +186,7 @@ class _Processes:
 def _serve(
     line: Connection,
     others: Sequence[Connection],
-    layout: Layout,
+    layout: PieceLayout,
     pieces: Sequence[PieceWriter],
     buffers: Sequence[Field],
 ) -> None:

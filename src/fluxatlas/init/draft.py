@@ -14,8 +14,8 @@ from ..config import load
 from ..config.static import StaticBlock
 from ..run import Run
 from ..systems import System
-from .forcing import Box, Weather
-from .inputs import Inputs
+from .forcing import Box, ShownWeather
+from .inputs import ShownInputs
 from .shown import Shown
 
 SOURCES = {
@@ -54,7 +54,9 @@ class Lack:
     what: str
 
 
-def settings(name: str, system: str, area: Box, years: tuple[int, int], found: Weather, rest: Inputs) -> dict[str, Any]:
+def settings(
+    name: str, system: str, area: Box, years: tuple[int, int], found: ShownWeather, rest: ShownInputs
+) -> dict[str, Any]:
     """The configuration as data; raises :class:`ConfigError` where it would be refused."""
     west, south, east, north = (int(edge) if edge == int(edge) else edge for edge in area)
     before = [year for year in found.years if year < years[0]]
@@ -80,7 +82,7 @@ def _tile(area: Box) -> int:
     return next((size for most, size in ((3, 1), (8, 2), (30, 5), (90, 10)) if wide <= most), 15)
 
 
-def lacks(system: System, found: Weather, rest: Inputs) -> list[Lack]:
+def lacks(system: System, found: ShownWeather, rest: ShownInputs) -> list[Lack]:
     """What a run of ``system`` needs beside what was shown, in the order of the configuration."""
     listed = []
     if not found.used:
@@ -138,7 +140,7 @@ def mapping_text(mapping: Mapping[str, Any]) -> str:
     return head + yaml.safe_dump(dict(mapping), sort_keys=False, allow_unicode=True)
 
 
-def unused(shown: Sequence[Shown], found: Weather, rest: Inputs) -> list[tuple[str, str]]:
+def unused(shown: Sequence[Shown], found: ShownWeather, rest: ShownInputs) -> list[tuple[str, str]]:
     """Files that the configuration does not name, with the reason."""
     used = {id(one) for one in (*found.used, found.elevation, *(one for one, _ in rest.used))}
     return [(one.what, _why(one)) for one in shown if id(one) not in used]

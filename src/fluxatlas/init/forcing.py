@@ -28,7 +28,7 @@ EXAMPLE = {
 
 
 @dataclass
-class Weather:
+class ShownWeather:
     """What the shown weather makes: ``block``, ``mapping`` (to be saved as YAML) where none is shipped, and its extent.
 
     ``used``: the files; ``makes``: daily variables; ``box`` (west, south, east, north) and whole ``years``, if known.
@@ -43,7 +43,7 @@ class Weather:
     elevation: Shown | None = None
 
 
-def weather(shown: Sequence[Shown]) -> Weather:
+def weather(shown: Sequence[Shown]) -> ShownWeather:
     """The weather among the ``shown`` files; of several grids and mappings those that make most variables.
 
     Names such as ``ps`` are those of several mappings: every mapping that ``inspect`` names for one of the files is
@@ -57,15 +57,15 @@ def weather(shown: Sequence[Shown]) -> Weather:
     for alike in grids.values():
         named = Counter(tuple(sorted(one.uses("forcing")[0].options.items())) for one in alike)
         made += [_set(dict(keys), alike) for keys, _ in named.most_common()]
-    found = max(made, key=lambda one: len(one.makes), default=Weather())
+    found = max(made, key=lambda one: len(one.makes), default=ShownWeather())
     if found.used:
         _altitude(found, shown)
     return found
 
 
-def _set(keys: dict[str, Any], files: list[Shown]) -> Weather:
+def _set(keys: dict[str, Any], files: list[Shown]) -> ShownWeather:
     """The weather of those of ``files``, all on one grid, that a mapping reads."""
-    found = Weather({**keys})
+    found = ShownWeather({**keys})
     if keys["source"] == "mapping" and "mapping" not in keys:
         files = [one for one in files if "proposed_mapping" in one.first.details]
         found.mapping = _merged([yaml.safe_load(one.first.details["proposed_mapping"]) for one in files])
@@ -110,7 +110,7 @@ def _inside(space: SpaceSummary | None) -> Box | None:
     return west - turn, south, min(east - turn, 180.0), north
 
 
-def _altitude(found: Weather, shown: Sequence[Shown]) -> None:
+def _altitude(found: ShownWeather, shown: Sequence[Shown]) -> None:
     """The altitude on the grid of the weather: a geopotential, else a map of altitude on the same grid."""
     own = found.used[0].first.space
     keys = ("forcing.elevation", "static.layers.orog")

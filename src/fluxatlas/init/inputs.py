@@ -19,7 +19,7 @@ from .shown import Shown
 
 
 @dataclass
-class Inputs:
+class ShownInputs:
     """``blocks`` by key of the configuration; ``used`` files with where they went; ``boxes`` of static layers."""
 
     blocks: dict[str, Any] = field(default_factory=dict)
@@ -27,9 +27,9 @@ class Inputs:
     boxes: list[Box] = field(default_factory=list)
 
 
-def inputs(shown: Sequence[Shown], system: System) -> Inputs:
+def inputs(shown: Sequence[Shown], system: System) -> ShownInputs:
     """What the ``shown`` files are to ``system``, the forcing aside."""
-    found = Inputs()
+    found = ShownInputs()
     static: dict[str, Any] = {}
     _layers(found, shown, static)
     _cover(found, shown, static)
@@ -55,14 +55,14 @@ def _paths(one: Shown) -> list[str]:
     return [path.as_posix() for path in one.paths]
 
 
-def _first(found: Inputs, shown: Sequence[Shown], key: str) -> list[tuple[Shown, Use]]:
+def _first(found: ShownInputs, shown: Sequence[Shown], key: str) -> list[tuple[Shown, Use]]:
     """The first file that can be given to ``key``, which is noted, as a list of one or none."""
     fitting = [(one, use) for one in shown for use in one.uses(key)]
     _note(found, fitting[:1], key)
     return fitting[:1]
 
 
-def _note(found: Inputs, files: Sequence[tuple[Shown, Use]], key: str) -> None:
+def _note(found: ShownInputs, files: Sequence[tuple[Shown, Use]], key: str) -> None:
     for one, _ in files:
         found.used.append((one, key))
         space = one.first.space
@@ -74,7 +74,7 @@ def _note(found: Inputs, files: Sequence[tuple[Shown, Use]], key: str) -> None:
             )
 
 
-def _layers(found: Inputs, shown: Sequence[Shown], static: dict[str, Any]) -> None:
+def _layers(found: ShownInputs, shown: Sequence[Shown], static: dict[str, Any]) -> None:
     """``static.soil`` and ``static.layers``: of several files for a layer the one with the finest cells."""
     held: dict[str, list[tuple[Shown, Use]]] = {}
     for one in shown:
@@ -127,7 +127,7 @@ def _soilgrids(files: Sequence[tuple[Shown, Use]]) -> dict[str, Any]:
     return {"provider": "soilgrids", "path": paths[0].parent.as_posix(), "depth": [0, min(30, int(bottom))]}
 
 
-def _cover(found: Inputs, shown: Sequence[Shown], static: dict[str, Any]) -> None:
+def _cover(found: ShownInputs, shown: Sequence[Shown], static: dict[str, Any]) -> None:
     """``static.landcover`` and ``static.lai_series``."""
     for one, use in _first(found, shown, "static.landcover"):
         static["landcover"] = {"path": one.path, **use.options}
@@ -137,7 +137,7 @@ def _cover(found: Inputs, shown: Sequence[Shown], static: dict[str, Any]) -> Non
         _note(found, series, "static.lai_series")
 
 
-def _sites(found: Inputs, shown: Sequence[Shown]) -> None:
+def _sites(found: ShownInputs, shown: Sequence[Shown]) -> None:
     """``sites.entries``: one for each layout and encoding, with the tables of positions and of attributes."""
     kinds: dict[tuple[str, str], list[Shown]] = {}
     for one in shown:

@@ -16,8 +16,8 @@ from ..files import write_text
 from ..gases import year_spans
 from ..systems import SYSTEMS, get_system
 from .draft import Lack, lacks, mapping_text, settings, text, unused
-from .forcing import Box, Weather, domain_of, weather
-from .inputs import Inputs, inputs
+from .forcing import Box, ShownWeather, domain_of, weather
+from .inputs import ShownInputs, inputs
 from .shown import Shown, look
 
 T = TypeVar("T")
@@ -26,7 +26,7 @@ MOST = 12
 
 
 @dataclass(frozen=True)
-class Wish:
+class InitRequest:
     """The command line: ``domain`` is ``W,S,E,N``, ``period`` is ``2001-2005`` or a year; empty: not said."""
 
     files: Sequence[Path]
@@ -38,7 +38,7 @@ class Wish:
     force: bool = False
 
 
-def init(wish: Wish) -> str:
+def init(wish: InitRequest) -> str:
     """Write a first configuration and say what it holds and what still lacks.
 
     Raises :class:`ConfigError`, before anything is written, where the file exists, nothing can be read, or something is
@@ -69,7 +69,7 @@ def init(wish: Wish) -> str:
     return _write(wish, name, system, box_of(known["domain"]), years_of(known["period"]), shown, found, rest)
 
 
-def _free(wish: Wish) -> str:
+def _free(wish: InitRequest) -> str:
     """The name of the run, from that of the file, which must not exist."""
     if wish.output.is_dir():
         raise ConfigError("this is a folder, not a file", where=str(wish.output), hint="name the configuration in it")
@@ -132,14 +132,14 @@ def years_of(said: str) -> tuple[int, int]:
 
 
 def _write(
-    wish: Wish,
+    wish: InitRequest,
     name: str,
     system: str,
     area: Box,
     years: tuple[int, int],
     shown: Sequence[Shown],
-    found: Weather,
-    rest: Inputs,
+    found: ShownWeather,
+    rest: ShownInputs,
 ) -> str:
     mapping = wish.output.with_name(f"{wish.output.stem}_mapping.yaml")
     if found.mapping:
@@ -154,7 +154,7 @@ def _write(
     return _said(wish, shown, found, rest, missing)
 
 
-def _notes(wish: Wish, found: Weather) -> dict[str, str]:
+def _notes(wish: InitRequest, found: ShownWeather) -> dict[str, str]:
     """What the reader of the file should know of what was not said but taken from the files."""
     notes = {}
     if not wish.domain:
@@ -166,7 +166,9 @@ def _notes(wish: Wish, found: Weather) -> dict[str, str]:
     return notes
 
 
-def _said(wish: Wish, shown: Sequence[Shown], found: Weather, rest: Inputs, missing: Sequence[Lack]) -> str:
+def _said(
+    wish: InitRequest, shown: Sequence[Shown], found: ShownWeather, rest: ShownInputs, missing: Sequence[Lack]
+) -> str:
     """What goes where, what is not used, what still lacks, and the next command."""
     rows = [("forcing", one.what) for one in found.used]
     rows += [("forcing.elevation", found.elevation.what)] if found.elevation else []

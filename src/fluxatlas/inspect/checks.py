@@ -1,7 +1,7 @@
 """Judging the values of one variable: missing codes, range, unit by magnitude, constant runs, spikes, mixed units.
 
-A :class:`Column` says what is known about a variable; :func:`judge` fills its summary and adds what is suspicious. The
-valid ranges and units are those of ``resources/variables.yaml``.
+A :class:`CheckedVariable` says what is known about a variable; :func:`judge` fills its summary and adds what is
+suspicious. The valid ranges and units are those of ``resources/variables.yaml``.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ MAYBE_ZERO = ("pr", "rsds", "snw", "snd", "mrro", "evspsbl", "swc", "cropFrac", 
 
 
 @dataclass
-class Column:
+class CheckedVariable:
     """One variable and what is known about it.
 
     ``values``: float64 as stored (fill values NaN), any shape. ``canonical`` names the row of the table it becomes,
@@ -78,7 +78,7 @@ class Column:
         return max(row.noise if self.clipped else 0.0, -self.valid[0])
 
 
-def judge(report: Report, column: Column) -> VariableSummary:
+def judge(report: Report, column: CheckedVariable) -> VariableSummary:
     """Append the summary of ``column`` to ``report`` and whatever is suspicious; ``column.clean`` is left without
     codes."""
     values = np.asarray(column.values, np.float64).ravel()
@@ -102,7 +102,7 @@ def judge(report: Report, column: Column) -> VariableSummary:
     return summary
 
 
-def _judge_values(report: Report, column: Column, values: FloatArray, finite: FloatArray) -> None:
+def _judge_values(report: Report, column: CheckedVariable, values: FloatArray, finite: FloatArray) -> None:
     if column.canonical and not _contradicted(report, column, finite):
         _range(report, column, values)
     _constant(report, column, values)
@@ -113,7 +113,7 @@ def _judge_values(report: Report, column: Column, values: FloatArray, finite: Fl
         report.note("tiny-negative", f"{n:,} tiny negative values down to {worst:.3g} {column.units}", column.name)
 
 
-def _without_codes(report: Report, column: Column, values: FloatArray) -> FloatArray:
+def _without_codes(report: Report, column: CheckedVariable, values: FloatArray) -> FloatArray:
     """``values`` with missing codes as NaN; codes are counted and named."""
     result = values.copy()
     named = []
@@ -134,7 +134,7 @@ def _without_codes(report: Report, column: Column, values: FloatArray) -> FloatA
     return result
 
 
-def _scaled(column: Column, values: FloatArray) -> list[float]:
+def _scaled(column: CheckedVariable, values: FloatArray) -> list[float]:
     """Far impossible values that recur exactly; none where there are many of them (then it is the unit)."""
     if column.family in ("swc", "hurs"):
         far = (values < -1) | (values > 1000)
@@ -159,7 +159,7 @@ def _apart(others: FloatArray, code: float, n: int) -> bool:
     return (n >= 2 and (code < low - 0.5 * (high - low) - 1e-9 or code > high + 0.5 * (high - low))) or code < 0 <= low
 
 
-def _contradicted(report: Report, column: Column, finite: FloatArray) -> bool:
+def _contradicted(report: Report, column: CheckedVariable, finite: FloatArray) -> bool:
     """Whether the magnitude contradicts the unit, so that a range says nothing; a fraction and percent are
     distinguished for good."""
     known: dict[str, Any] = {"units": column.units, "factor": column.factor, "offset": column.offset}
@@ -174,7 +174,7 @@ def _contradicted(report: Report, column: Column, finite: FloatArray) -> bool:
     return found.code in ("mixed-units", "unit-by-magnitude")
 
 
-def _range(report: Report, column: Column, values: FloatArray) -> None:
+def _range(report: Report, column: CheckedVariable, values: FloatArray) -> None:
     """Values outside the valid range; tiny negatives of fluxes that cannot be negative are a note."""
     low, high = column.valid
     canonical = values * column.factor + column.offset
@@ -196,7 +196,7 @@ def _range(report: Report, column: Column, values: FloatArray) -> None:
         )
 
 
-def _constant(report: Report, column: Column, values: FloatArray) -> None:
+def _constant(report: Report, column: CheckedVariable, values: FloatArray) -> None:
     """A variable with one value only, or a long run of one value."""
     finite = values[np.isfinite(values)]
     if finite.size < 3:
@@ -230,7 +230,7 @@ def longest_run(values: FloatArray, *, skip_zero: bool) -> tuple[int, float, int
     return int(lengths[at]), float(values[starts[at]]), int(starts[at])
 
 
-def _spikes(report: Report, column: Column, values: FloatArray) -> None:
+def _spikes(report: Report, column: CheckedVariable, values: FloatArray) -> None:
     """Single values far from both neighbours (the test of ingest's quality control)."""
     canonical = values * column.factor + column.offset
     if column.family in ("pr", "sfcWind", "rsds", "evspsbl"):

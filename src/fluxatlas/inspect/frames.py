@@ -10,7 +10,7 @@ import pandas as pd
 
 from ..ingest.sites.layouts import Layout
 from . import checks, times
-from .checks import Column
+from .checks import CheckedVariable
 from .report import Report
 
 MOST_COLUMNS = 60
@@ -61,7 +61,7 @@ def judge_frame(
     names = [str(name) for name in frame.columns]
     for name in names[:MOST_COLUMNS]:
         spec = specs.get(name, Spec(units_from=""))
-        column = Column(
+        column = CheckedVariable(
             name,
             as_numbers(frame[name]),
             units=spec.units,

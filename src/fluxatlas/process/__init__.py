@@ -2,9 +2,9 @@
 
 ``simulate`` runs the coupled column, ``simulate_soil`` its heat and water alone, ``methane_under`` its last part under
 measured soil profiles, ``soil_properties`` turns texture, carbon and density into soil properties, ``parameters`` is
-the table of parameters, ``Structure`` names the structural choices. The differentiable column of the network's physical
-head is :mod:`fluxatlas.process.methane_column_torch`, with its pieces in :mod:`fluxatlas.process.methane_torch`; they
-alone import torch.
+the table of parameters, ``MethaneStructure`` names the structural choices. The differentiable column of the
+network's physical head is :mod:`fluxatlas.process.methane_column_torch`, with its pieces in
+:mod:`fluxatlas.process.methane_torch`; they alone import torch.
 
 What is compiled by numba is imported when it is first asked for, so that the names of the choices cost nothing.
 """
@@ -19,16 +19,16 @@ from .choices import CHOICES
 if TYPE_CHECKING:
     from . import parameters
     from .blocks import SimulationResult
-    from .column import State, simulate, simulate_soil
+    from .column import ColumnState, simulate, simulate_soil
     from .hydraulics import soil_properties
     from .profiles import methane_under
-    from .structure import Structure
+    from .structure import MethaneStructure
 
 __all__ = [
     "CHOICES",
+    "ColumnState",
+    "MethaneStructure",
     "SimulationResult",
-    "State",
-    "Structure",
     "methane_under",
     "parameters",
     "simulate",
@@ -38,8 +38,8 @@ __all__ = [
 
 _HOMES = {
     "SimulationResult": "blocks",
-    "State": "column",
-    "Structure": "structure",
+    "ColumnState": "column",
+    "MethaneStructure": "structure",
     "methane_under": "profiles",
     "simulate": "column",
     "simulate_soil": "column",

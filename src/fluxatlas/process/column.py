@@ -21,8 +21,8 @@ from ._validate import validated_forcing, validated_site
 from .blocks import SimulationResult, part_of
 from .heat import LAYERS, initial_temperature, settle_depths
 from .hydraulics import KPA_PER_M, retained, soil_properties
-from .methane_column import NODE_CENTRES, Column
-from .structure import Structure
+from .methane_column import NODE_CENTRES, ColumnTerms
+from .structure import MethaneStructure
 from .water import root_fractions
 
 FloatArray = npt.NDArray[np.floating[Any]]
@@ -35,7 +35,7 @@ Soil: Any = namedtuple("Soil", ("phi", "b", "psi_sat", "k_sat", "theta_fc", "the
                            "heat_solid", "lam_dry", "lam_wet", "lam_ice", "kersten"))  # fmt: skip
 
 
-class State(NamedTuple):
+class ColumnState(NamedTuple):
     """What a day hands to the next: soil temperature [degC] and water [1] of shape (layer, N), snow [kg m-2, kg
     m-3].
     """
@@ -45,9 +45,9 @@ class State(NamedTuple):
     snw: npt.NDArray[np.float64]
     density: npt.NDArray[np.float64]
 
-    def copy(self) -> State:
+    def copy(self) -> ColumnState:
         """An independent copy."""
-        return State(*(part.copy() for part in self))
+        return ColumnState(*(part.copy() for part in self))
 
 
 def simulate(
@@ -57,10 +57,10 @@ def simulate(
     *,
     lat: npt.ArrayLike,
     dates: pd.DatetimeIndex,
-    structure: Structure | None = None,
+    structure: MethaneStructure | None = None,
     spinup_years: int = 0,
-    state: State | None = None,
-) -> SimulationResult[State]:
+    state: ColumnState | None = None,
+) -> SimulationResult[ColumnState]:
     """Run the soil column over the days of ``forcing``.
 
     Parameters
@@ -81,7 +81,7 @@ def simulate(
     """
     drivers = validated_forcing(forcing, np.asarray(lat, float), dates, spinup_years)
     site = validated_site(attributes, drivers[0].shape[1])
-    return _run(drivers, site, parameters, structure or Structure(), spinup_years, state, FULL)
+    return _run(drivers, site, parameters, structure or MethaneStructure(), spinup_years, state, FULL)
 
 
 def simulate_soil(
@@ -92,8 +92,8 @@ def simulate_soil(
     lat: npt.ArrayLike,
     dates: pd.DatetimeIndex,
     spinup_years: int = 0,
-    state: State | None = None,
-) -> SimulationResult[State]:
+    state: ColumnState | None = None,
+) -> SimulationResult[ColumnState]:
     """Heat, water and snow of the column, without methane; the same numbers as :func:`simulate` to the last bit.
 
     As :func:`simulate`, but neither ``ch4`` nor ``phh2o``, ``cropFrac``, ``ndep`` are read. Returns
@@ -107,18 +107,18 @@ def simulate_soil(
     neutral = {"phh2o": 7.0, "cropFrac": 0.0, "ndep": 0.0}
     cells = drivers[0].shape[1]
     site = validated_site({**attributes, **{name: np.full(cells, value) for name, value in neutral.items()}}, cells)
-    return _run(drivers, site, parameters, Structure(), spinup_years, state, SOIL)
+    return _run(drivers, site, parameters, MethaneStructure(), spinup_years, state, SOIL)
 
 
 def _run(
     drivers: Any,
     site: Mapping[str, Any],
     given: Mapping[str, npt.ArrayLike],
-    structure: Structure,
+    structure: MethaneStructure,
     spinup_years: int,
-    state: State | None,
+    state: ColumnState | None,
     record: int,
-) -> SimulationResult[State]:
+) -> SimulationResult[ColumnState]:
     """Run the column, with methane (``record`` FULL) or without (SOIL); see :func:`simulate`."""
     steps, cells = drivers[0].shape
     values = _parameters(given, cells)
@@ -162,10 +162,10 @@ def _state_error(shape: tuple[int, ...], cells: int) -> Exception:
     return InputError(f"the state has shape {shape}", where="state", hint=f"give one of shape ({LAYERS}, {cells})")
 
 
-def _first_state(tas: FloatArray, soil: Any) -> State:
+def _first_state(tas: FloatArray, soil: Any) -> ColumnState:
     """A plausible start: annual wave of temperature, soil at field capacity, no snow."""
     cells = tas.shape[1]
-    return State(
+    return ColumnState(
         np.ascontiguousarray(initial_temperature(tas)),
         np.array(np.broadcast_to(0.9 * soil.theta_fc, (LAYERS, cells)), order="C"),
         np.zeros(cells),
@@ -179,7 +179,9 @@ def soil_of(site: Mapping[str, Any], values: Mapping[str, Any]) -> Soil:
     return Soil(**{name: np.ascontiguousarray(array) for name, array in found.items()})
 
 
-def methane_column(structure: Structure, site: Mapping[str, Any], p: Mapping[str, Any], soil: Any) -> Column:
+def methane_column(
+    structure: MethaneStructure, site: Mapping[str, Any], p: Mapping[str, Any], soil: Any
+) -> ColumnTerms:
     """Static terms of the methane model."""
     codes = structure.codes(soil.phi.size)
     factor, exponent = methane.diffusivity_coefficients(
@@ -188,7 +190,7 @@ def methane_column(structure: Structure, site: Mapping[str, Any], p: Mapping[str
     rate = p["oxidation_rate"] * methane.site_factor(site["ndep"], site["phh2o"], site["cropFrac"], p)
     profile = methane.rate_profile(codes["profile"], NODE_CENTRES, p["oxidation_depth"], p["oxidation_width"])
     production = p["production_rate"] / 3600.0 * np.exp(-NODE_CENTRES[:, None] / p["production_depth"])
-    return Column(
+    return ColumnTerms(
         factor,
         exponent,
         codes["temperature"],

@@ -45,7 +45,7 @@ GREATEST_RATE = 5.0e-3
 DAY = 86400.0
 
 
-class Column(NamedTuple):
+class ColumnTerms(NamedTuple):
     """Static terms of the methane column, arrays of shape (N,) or (node, N) or (layer, N)."""
 
     factor: FloatArray

@@ -12,9 +12,9 @@ from ..errors import InputError
 from . import parameters
 from ._kernel import methane_day, work_rows
 from ._validate import Drivers, validated_site
-from .column import Parameters, State, methane_column, soil_of
+from .column import ColumnState, Parameters, methane_column, soil_of
 from .heat import CENTRES
-from .structure import Structure
+from .structure import MethaneStructure
 
 FloatArray = npt.NDArray[np.floating[Any]]
 
@@ -28,7 +28,7 @@ def methane_under(
     drivers: Mapping[str, FloatArray],
     attributes: Mapping[str, npt.ArrayLike],
     given: Mapping[str, npt.ArrayLike],
-    structure: Structure | None = None,
+    structure: MethaneStructure | None = None,
     dtype: npt.DTypeLike = np.float32,
 ) -> dict[str, FloatArray]:
     """Uptake, production and net flux of methane of each day by itself: diffusion is in balance within hours.
@@ -44,7 +44,7 @@ def methane_under(
     site = validated_site(attributes, n)
     values = parameters.SOIL.complete(given, n)
     properties, p = soil_of(site, values), Parameters(**values)
-    column = methane_column(structure or Structure(), site, values, properties)
+    column = methane_column(structure or MethaneStructure(), site, values, properties)
     weights = np.stack([np.interp(CENTRES, DEPTHS, unit) for unit in np.eye(len(DEPTHS))], axis=1)
     profile = {kind: np.stack([soil[f"{kind}{z * 100:02.0f}"] for z in DEPTHS]) for kind in ("tsl", "swc")}
     if profile["tsl"].shape[1:] != (steps, n):
@@ -67,10 +67,10 @@ def methane_under(
     return dict(zip(OUTPUTS, found, strict=True))
 
 
-def _state(weights: Any, profile: Mapping[str, Any], snow: Mapping[str, Any], day: int, phi: Any) -> State:
+def _state(weights: Any, profile: Mapping[str, Any], snow: Mapping[str, Any], day: int, phi: Any) -> ColumnState:
     """The column of one day; what is missing is made up and its result not used."""
     temperature = np.nan_to_num(weights @ (profile["tsl"][:, day].astype(np.float64) - 273.15))
     water = np.clip(np.nan_to_num(weights @ profile["swc"][:, day].astype(np.float64), nan=0.1), 1e-3, 0.98 * phi)
     amount, depth = np.nan_to_num(snow["snw"][day]), np.nan_to_num(snow["snd"][day])
     density = np.where(depth > 0, amount / np.maximum(depth, 1e-6), 110.0)
-    return State(np.ascontiguousarray(temperature), np.ascontiguousarray(water), amount, np.maximum(density, 1.0))
+    return ColumnState(np.ascontiguousarray(temperature), np.ascontiguousarray(water), amount, np.maximum(density, 1.0))

@@ -18,7 +18,7 @@ Choice = str | npt.NDArray[np.integer]
 
 
 @dataclass(frozen=True)
-class Structure:
+class MethaneStructure:
     """Structure of the methane model; every field is a name of :data:`CHOICES` or codes of shape (N,).
 
     The default is Curry (2007) with an oxidation rate that peaks below the surface.

@@ -13,7 +13,7 @@ from ..config.static import LandCover
 from ..errors import InputError
 from ..paths import RESOURCES
 from ..weights import axis_weights
-from .cover_layout import Layout, layout_of
+from .cover_layout import CoverLayout, layout_of
 from .cover_shares import class_shares
 from .frame import Frame
 from .legend import CoverClass, read_legend, rows_of
@@ -40,7 +40,7 @@ def shares(cover: LandCover, frame: Frame) -> dict[int, Array]:
     return {int(code): found[i] for i, code in enumerate(classes) if present[i]}
 
 
-def _counted(cover: LandCover, layout: Layout, frame: Frame, classes: npt.NDArray[np.int64]) -> Array:
+def _counted(cover: LandCover, layout: CoverLayout, frame: Frame, classes: npt.NDArray[np.int64]) -> Array:
     """Shares [%] (class, rows, columns) of a map of class codes."""
     found = np.full((len(classes), *frame.shape), np.nan)
     options: dict[str, Any] = {"variable": layout.variable, "select": layout.select, "band": layout.band}

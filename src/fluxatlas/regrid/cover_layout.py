@@ -28,7 +28,7 @@ SAYS_SHARES = re.compile(r"(?i)percent|frac|share|cover_?pct")
 
 
 @dataclass(frozen=True)
-class Layer:
+class CoverLayer:
     """One read of a file of shares: layers in order, with the ``codes`` of their classes."""
 
     variable: str
@@ -37,19 +37,19 @@ class Layer:
 
 
 @dataclass(frozen=True)
-class Layout:
+class CoverLayout:
     """Where a map lies in its file; ``layers`` is empty for a map of class codes."""
 
     path: str
     variable: str = ""
     select: dict[str, int] = field(default_factory=dict)
     band: int = 1
-    layers: tuple[Layer, ...] = ()
+    layers: tuple[CoverLayer, ...] = ()
     units: str = ""
     nodata: float | None = None
 
 
-def layout_of(cover: LandCover, legend: Mapping[int, CoverClass]) -> Layout:
+def layout_of(cover: LandCover, legend: Mapping[int, CoverClass]) -> CoverLayout:
     """The layout of the file of ``cover``.
 
     Raises :class:`InputError` where the file is absent or unreadable, lacks the variable, band or year, or does not say
@@ -67,14 +67,14 @@ def layout_of(cover: LandCover, legend: Mapping[int, CoverClass]) -> Layout:
     return _raster(cover, legend, names, path)
 
 
-def _raster(cover: LandCover, legend: Mapping[int, CoverClass], names: list[str], path: str) -> Layout:
+def _raster(cover: LandCover, legend: Mapping[int, CoverClass], names: list[str], path: str) -> CoverLayout:
     """The layout of a raster whose bands are described by ``names``."""
     several = len(names) > 1 and not cover.band
     by_name = SAYS_SHARES.search(Path(path).stem) or any(SAYS_SHARES.search(name) for name in names)
     if cover.content == "shares" or (cover.content == "auto" and several and (cover.classes or by_name)):
         modis = bool(MCD12C1.search(path)) or any(MCD12C1.search(name) for name in names)
         codes = _codes(cover, legend, len(names), names if any(names) else None, modis, path)
-        return Layout(path, layers=(Layer("", codes),), units=cover.units, nodata=_nodata(cover, modis))
+        return CoverLayout(path, layers=(CoverLayer("", codes),), units=cover.units, nodata=_nodata(cover, modis))
     band = cover.band or 1
     if several and cover.year is not None and "{year}" not in cover.path:
         found = [i for i, name in enumerate(names, 1) if re.search(rf"(?<!\d){cover.year}(?!\d)", name)]
@@ -85,10 +85,10 @@ def _raster(cover: LandCover, legend: Mapping[int, CoverClass], names: list[str]
     elif several:
         hint = "choose a 'band' or 'year', or declare content: shares with 'classes'"
         raise InputError(f"the map has {len(names)} bands", where=path, hint=hint)
-    return Layout(path, band=band)
+    return CoverLayout(path, band=band)
 
 
-def _netcdf(cover: LandCover, legend: Mapping[int, CoverClass], dataset: xr.Dataset, path: str) -> Layout:
+def _netcdf(cover: LandCover, legend: Mapping[int, CoverClass], dataset: xr.Dataset, path: str) -> CoverLayout:
     """The layout of a NetCDF file."""
     held = data_variables(dataset)
     called = {meaning.variable.lower(): code for code, meaning in legend.items() if meaning.variable}
@@ -96,8 +96,8 @@ def _netcdf(cover: LandCover, legend: Mapping[int, CoverClass], dataset: xr.Data
     if len(parts) > 1 and cover.content != "classes" and not cover.variable:
         select = _select(cover, dataset, parts[0][0], path)
         units = cover.units or str(dataset[parts[0][0]].attrs.get("units", ""))
-        layers = tuple(Layer(name, (code,)) for name, code in parts)
-        return Layout(path, parts[0][0], select, layers=layers, units=units, nodata=cover.nodata)
+        layers = tuple(CoverLayer(name, (code,)) for name, code in parts)
+        return CoverLayout(path, parts[0][0], select, layers=layers, units=units, nodata=cover.nodata)
     variable = cover.variable or _variable(cover, held, dataset, path)
     values = horizontal(dataset, variable, path)
     select = _select(cover, dataset, variable, path)
@@ -107,7 +107,7 @@ def _netcdf(cover: LandCover, legend: Mapping[int, CoverClass], dataset: xr.Data
         if cover.content == "shares":
             hint = "name a variable with one layer per class, or a legend with the column 'variable'"
             raise InputError(f"'{variable}' has one layer only: no shares by class", where=path, hint=hint)
-        return Layout(path, variable, select)
+        return CoverLayout(path, variable, select)
     if len(beyond) > 1:
         what = f"'{variable}' has the dimensions {beyond} beyond lat and lon"
         raise InputError(what, where=path, hint="choose positions with 'select' until that of the classes is left")
@@ -115,7 +115,9 @@ def _netcdf(cover: LandCover, legend: Mapping[int, CoverClass], dataset: xr.Data
     modis = bool(MCD12C1.search(variable))
     codes = _codes(cover, legend, values.sizes[beyond[0]], None if labels is None else labels.tolist(), modis, path)
     units = cover.units or str(values.attrs.get("units", ""))
-    return Layout(path, variable, select, layers=(Layer(variable, codes),), units=units, nodata=_nodata(cover, modis))
+    return CoverLayout(
+        path, variable, select, layers=(CoverLayer(variable, codes),), units=units, nodata=_nodata(cover, modis)
+    )
 
 
 def _nodata(cover: LandCover, modis: bool) -> float | None:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from ..errors import InputError
 from ..weights import axis_weights
 from .apply import separable
-from .cover_layout import Layout
+from .cover_layout import CoverLayout
 from .frame import Frame
 from .sources import open_source
 
@@ -20,7 +20,7 @@ ROUNDING = 5.0
 """Percent by which rounded shares may miss the whole."""
 
 
-def class_shares(layout: Layout, frame: Frame, classes: npt.NDArray[np.int64]) -> Array:
+def class_shares(layout: CoverLayout, frame: Frame, classes: npt.NDArray[np.int64]) -> Array:
     """Shares [%] of ``classes``, (class, rows, columns), NaN where the file is missing or does not reach.
 
     Sums within :data:`ROUNDING` of 100 are made 100; smaller ones stay (a file may leave the sea out). Raises
@@ -53,7 +53,7 @@ def class_shares(layout: Layout, frame: Frame, classes: npt.NDArray[np.int64]) -
     return np.where(known & np.isnan(found), 0.0, found)
 
 
-def _factor(layout: Layout, most: float) -> float:
+def _factor(layout: CoverLayout, most: float) -> float:
     """Factor to percent, from the unit and the largest sum of all classes; they must not contradict each other."""
     stated = layout.units.strip()
     if re.match(r"(?i)(%|per ?cent)", stated):

@@ -26,8 +26,8 @@ from ..files import open_netcdf
 from ..missing import declare
 from ..times import decode, time_name
 from .lai_dates import date_in, half_months, window_of
-from .lai_quality import Encoding, Product, check_units, product_of
-from .sources import NetcdfSource, Source, open_source
+from .lai_quality import Product, ValuePacking, check_units, product_of
+from .sources import LayerSource, NetcdfSource, open_source
 
 NETCDF = (".nc", ".nc4")
 OTHER = re.compile(r"(?i)fpar|std_?dev|extra|_qc|qc_|quality")
@@ -59,7 +59,7 @@ class Stack:
     dates: tuple[date, ...]
     lai: Layers
     quality: Layers | None
-    encoding: Encoding
+    encoding: ValuePacking
     extent: Extent
 
     def only(self, keep: list[int]) -> Stack:
@@ -192,7 +192,7 @@ def _variable(dataset: xr.Dataset, product: Product, series: LaiSeries, path: Pa
     return found[0]
 
 
-def _packing(field: xr.DataArray, product: Product, series: LaiSeries, path: Path) -> Encoding:
+def _packing(field: xr.DataArray, product: Product, series: LaiSeries, path: Path) -> ValuePacking:
     def numbers(*names: str) -> list[float]:
         """Values of the first attribute of ``names`` that there is."""
         for name in names:
@@ -205,7 +205,7 @@ def _packing(field: xr.DataArray, product: Product, series: LaiSeries, path: Pat
         return []
 
     ends = numbers("valid_range")
-    return Encoding.of(
+    return ValuePacking.of(
         product,
         series,
         integer=field.dtype.kind in "iu",
@@ -216,7 +216,7 @@ def _packing(field: xr.DataArray, product: Product, series: LaiSeries, path: Pat
     )
 
 
-def _degrees(source: Source) -> Extent:
+def _degrees(source: LayerSource) -> Extent:
     cell = abs(float(source.lat[1] - source.lat[0]))
     if np.abs(source.lat).max() > 90 + cell:
         hint = "export it in degrees (EPSG:4326); sinusoidal grids are read from GeoTIFF"
@@ -268,7 +268,7 @@ def _raster(
     try:
         with rasterio.open(path) as raster:
             names = [str(text or "") for text in raster.descriptions]
-            encoding = Encoding.of(
+            encoding = ValuePacking.of(
                 product,
                 series,
                 integer=np.dtype(raster.dtypes[0]).kind in "iu",
@@ -321,7 +321,7 @@ def _bands(
 
 
 @contextmanager
-def open_layers(layers: Layers, nodata: float | None) -> Iterator[Source]:
+def open_layers(layers: Layers, nodata: float | None) -> Iterator[LayerSource]:
     """The layers as a source of raw stored values (missing ones too); a projected raster by the nearest cell."""
     if not layers.variable:
         count = len(layers.positions)

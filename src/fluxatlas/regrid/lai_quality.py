@@ -79,7 +79,7 @@ def product_of(texts: list[str], series: LaiSeries, where: str) -> Product:
 
 
 @dataclass(frozen=True)
-class Encoding:
+class ValuePacking:
     """How values are stored: ``value = raw * scale + offset``; raw values outside ``valid`` that are not codes of
     ``fills`` (nor NaN) are refused."""
 
@@ -99,7 +99,7 @@ class Encoding:
         offset: float,
         nodata: tuple[float, ...],
         valid: tuple[float, float] | None = None,
-    ) -> Encoding:
+    ) -> ValuePacking:
         """From what product, settings and file say; the keywords are those of the file.
 
         Integers without a factor of their own have that of the product; floating numbers are taken as leaf area.

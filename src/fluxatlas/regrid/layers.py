@@ -25,9 +25,9 @@ from .frame import Frame
 from .names import variables_in
 from .netcdf_source import NetcdfSource
 from .series import Reduction
-from .sources import Source, kind_of, open_source
+from .sources import LayerSource, kind_of, open_source
 from .tables import Units, units_of
-from .units import Encoding, canonical, encoding
+from .units import UnitEncoding, canonical, encoding
 
 Array = npt.NDArray[np.floating[Any]]
 
@@ -41,7 +41,7 @@ def read_layer(name: str, layer: Layer, frame: Frame) -> Array:
     """
     bands = 12 if name == "lai" else 1
     if layer.constant is not None:
-        where, code = f"static.layers.{name}.constant", Encoding(layer.scale, layer.offset, layer.units, True)
+        where, code = f"static.layers.{name}.constant", UnitEncoding(layer.scale, layer.offset, layer.units, True)
         values = np.full((bands, *frame.shape), canonical(np.array(layer.constant), name, layer, code, where))
         return values if bands > 1 else values[0]
     files = layer_files(name, layer)
@@ -107,7 +107,7 @@ def _one_variable(name: str, layer: Layer, variable: str, paths: list[str], fram
     return reduction.result()
 
 
-def _check_series(source: Source, times: set[Any], path: str) -> float:
+def _check_series(source: LayerSource, times: set[Any], path: str) -> float:
     """The number of steps in a file of several; refuses files without times and steps that two files hold."""
     series = source.series if isinstance(source, NetcdfSource) else None
     if series is None or series.months is None:
@@ -121,7 +121,7 @@ def _check_series(source: Source, times: set[Any], path: str) -> float:
 
 
 def _on_grid(
-    name: str, layer: Layer, source: Source, frame: Frame, code: Encoding, units: Units | None = None
+    name: str, layer: Layer, source: LayerSource, frame: Frame, code: UnitEncoding, units: Units | None = None
 ) -> Array:
     """The source (bands, rows, columns) on the target grid; ``units`` turn codes of mapping units into values.
 

@@ -11,15 +11,15 @@ import xarray as xr
 
 from ..axes import LAT, LON
 from ..errors import GridError, InputError, nearest
-from .series import Reduction, Series
-from .source import VALUES_AT_ONCE, Source, axis
+from .series import Reduction, StepSeries
+from .source import VALUES_AT_ONCE, LayerSource, axis
 
 Array = npt.NDArray[Any]
 MODIS_AXES = re.compile(r"(?i)^([YX])Dim")
 """Axes of files made from HDF-EOS, which lost their coordinates."""
 
 
-class NetcdfSource(Source):
+class NetcdfSource(LayerSource):
     """A NetCDF variable on latitude and longitude; packing and missing values are those the file declares.
 
     ``units`` is the unit that the file states. Raises :class:`InputError` for a variable, a position or an axis that is
@@ -35,7 +35,7 @@ class NetcdfSource(Source):
         weights: str,
         bands: int,
         nodata: float | None,
-        series: Series | None = None,
+        series: StepSeries | None = None,
     ) -> None:
         self.path, self.bands, self.nodata, self.series = path, bands, nodata, series
         self.field = horizontal(dataset, variable, path)

@@ -16,7 +16,7 @@ from ..files import open_netcdf
 from ..weights import edges, shares
 from .cover import add_up
 from .frame import Frame
-from .sources import Source, open_source
+from .sources import LayerSource, open_source
 
 Array = npt.NDArray[np.floating[Any]]
 SUFFIXES = (".tif", ".tiff", ".vrt", ".nc", ".nc4")
@@ -72,7 +72,7 @@ def _named(found: dict[int, Array], known: dict[int, str]) -> tuple[dict[str, Ar
     return out, [f"codes without a name: {unnamed[:20]}"] if known and unnamed else []
 
 
-def _missing(file: Source, source: RegionMap, known: dict[int, str]) -> set[float]:
+def _missing(file: LayerSource, source: RegionMap, known: dict[int, str]) -> set[float]:
     """Codes that mean no region: the one declared or stated by the file, and 0 where it has no name."""
     missing = {float(file.nodata)} if file.nodata is not None else set()
     if source.nodata is None and 0 not in known:

@@ -32,7 +32,7 @@ WHOLE_TURN = (-360.0, 0.0, 360.0)
 
 
 @dataclass
-class Shape:
+class RegionShape:
     """A polygon or multipolygon of region ``name`` in the longitudes of the window; ``order`` in the file, ``size``
     [square degrees] before it was cut to the window."""
 
@@ -235,7 +235,7 @@ def _from_utf8(names: list[str | None]) -> list[str | None]:
     return [mended.get(name, name) if name else name for name in names]
 
 
-def read_shapes(source: RegionMap, window: Box) -> tuple[list[Shape], list[str]]:
+def read_shapes(source: RegionMap, window: Box) -> tuple[list[RegionShape], list[str]]:
     """Shapes around ``window`` (west, south, east, north), cut to it and free of overlaps, and messages.
 
     Raises :class:`InputError` as :class:`VectorFile`, for an edge that may run either way around the globe, for a
@@ -243,7 +243,7 @@ def read_shapes(source: RegionMap, window: Box) -> tuple[list[Shape], list[str]]
     """
     file = VectorFile(source)
     frame = shapely.box(*window)
-    shapes: list[Shape] = []
+    shapes: list[RegionShape] = []
     counts = {"nameless": 0, "invalid": 0, "dateline": 0, "pole": 0, "lines": 0}
     for number, name, raw in file.features(window):
         if raw is None or raw.is_empty:
@@ -253,7 +253,7 @@ def read_shapes(source: RegionMap, window: Box) -> tuple[list[Shape], list[str]]
             continue
         geometry = _in_degrees(file, raw, name, counts)
         shapes += [
-            Shape(name, piece, number, geometry.area) for piece in _cut(geometry, frame, window) if piece.area > 0
+            RegionShape(name, piece, number, geometry.area) for piece in _cut(geometry, frame, window) if piece.area > 0
         ]
     notes = _told(counts, file)
     return _without_overlaps(shapes, source, notes), notes
@@ -325,7 +325,7 @@ def _told(counts: dict[str, int], file: VectorFile) -> list[str]:
     return [text[key].format(count) for key, count in counts.items() if count]
 
 
-def _without_overlaps(shapes: list[Shape], source: RegionMap, notes: list[str]) -> list[Shape]:
+def _without_overlaps(shapes: list[RegionShape], source: RegionMap, notes: list[str]) -> list[RegionShape]:
     """``shapes`` with what two of them claim given to one; two of one region always count once."""
     if len(shapes) < 2:
         return shapes
@@ -358,7 +358,7 @@ def _without_overlaps(shapes: list[Shape], source: RegionMap, notes: list[str]) 
     return [shape for shape in ranked if not shape.geometry.is_empty]
 
 
-def _overlapping(ranked: list[Shape]) -> list[tuple[int, int, float]]:
+def _overlapping(ranked: list[RegionShape]) -> list[tuple[int, int, float]]:
     """Pairs (i < j) of shapes that share an area, with it [square degrees]."""
     shapes = np.array([shape.geometry for shape in ranked], dtype=object)
     shapely.prepare(shapes)

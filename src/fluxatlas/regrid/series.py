@@ -26,7 +26,7 @@ PER_MONTH = re.compile(r"(?i)(/|\bper |[\s.*])\s*mon(th)?s?\b")
 
 
 @dataclass(frozen=True)
-class Series:
+class StepSeries:
     """The ``positions`` along ``dimension`` that are used, their ``weights``, and ``months`` (None if undated)."""
 
     dimension: str
@@ -79,7 +79,7 @@ def time_dimension(dataset: xr.Dataset, variable: str, select: dict[str, int]) -
 
 def choose(
     dataset: xr.Dataset, variable: str, select: dict[str, int], years: tuple[int, int] | None, over_time: str, path: str
-) -> Series | None:
+) -> StepSeries | None:
     """What is used of a variable's series; None where it has none, or nothing says what to do with it.
 
     Raises :class:`InputError` for years that the file does not hold (wholly, for a mean), for times given twice, and
@@ -93,7 +93,7 @@ def choose(
     how: How = over_time or "mean"  # type: ignore[assignment]
     months, size = _months(dataset, dimension, path, needed=years is not None), dataset.sizes[dimension]
     if months is None:
-        return Series(dimension, np.arange(size), _climatology_weights(dataset, variable, size), how, None)
+        return StepSeries(dimension, np.arange(size), _climatology_weights(dataset, variable, size), how, None)
     _check_twice(months, path)
     year = months.astype("datetime64[Y]").astype(int) + 1970
     low, high = years or (int(year.min()), int(year.max()))
@@ -109,7 +109,7 @@ def choose(
     if per_year == 12 and not PER_MONTH.search(str(dataset[variable].attrs.get("units", ""))):
         start = months[positions].astype("datetime64[M]")
         weights = ((start + 1).astype("datetime64[D]") - start.astype("datetime64[D]")).astype(float)
-    return Series(dimension, positions, weights, how, months[positions])
+    return StepSeries(dimension, positions, weights, how, months[positions])
 
 
 def _months(dataset: xr.Dataset, dimension: str, path: str, *, needed: bool) -> npt.NDArray[np.datetime64] | None:

@@ -25,7 +25,7 @@ HALO = 2
 """Source cells read around a window, for interpolation."""
 
 
-class Source(ABC):
+class LayerSource(ABC):
     """An open file: its cell centres ``lat`` (either direction) and ``lon`` (ascending), and windows of raw values.
 
     ``nodata`` is the code of missing values, None where they are NaN already. ``units`` and ``packing`` (factor and

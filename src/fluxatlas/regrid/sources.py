@@ -25,10 +25,10 @@ from .. import magic
 from ..errors import InputError
 from ..files import open_netcdf
 from .netcdf_source import NetcdfSource
-from .series import Series, choose
-from .source import Source, axis
+from .series import StepSeries, choose
+from .source import LayerSource, axis
 
-__all__ = ["NetcdfSource", "RasterSource", "Source", "kind_of", "open_source"]
+__all__ = ["LayerSource", "NetcdfSource", "RasterSource", "kind_of", "open_source"]
 
 Array = npt.NDArray[Any]
 
@@ -75,7 +75,7 @@ def open_source(
     weights: str = "",
     years: tuple[int, int] | None = None,
     over_time: str = "",
-) -> Iterator[Source]:
+) -> Iterator[LayerSource]:
     """Open a raster (``band`` the first of ``bands``) or NetCDF file (``variable``, ``select``, ``weights``, ``years``
     and ``over_time`` as in the block `static`) and close it afterwards; ``classes`` are codes and never averaged.
 
@@ -84,7 +84,7 @@ def open_source(
     kind = kind_of(path)
     if kind == "netcdf":
         with open_netcdf(path, decode_times=False, foreign=True) as dataset:
-            series: Series | None = None
+            series: StepSeries | None = None
             if (years or over_time) and variable in dataset:
                 series = choose(dataset, variable, select or {}, years, over_time, path)
             yield NetcdfSource(path, dataset, variable, select or {}, weights, bands, nodata, series)
@@ -100,7 +100,7 @@ def open_source(
         yield RasterSource(path, opened.enter_context(raster), band, bands, classes, nodata, opened)
 
 
-class RasterSource(Source):
+class RasterSource(LayerSource):
     """A raster; one that is not in degrees is warped on the fly (classes by the nearest cell, values by averages).
 
     ``opened`` closes what the source opens beside ``raster``.

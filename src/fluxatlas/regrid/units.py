@@ -30,7 +30,7 @@ COMPOUND = re.compile(r"(?i)(?<![a-z])(NH[34x]|NO[23xy]|HNO3|N2O)(?![a-z])")
 
 
 @dataclass(frozen=True)
-class Encoding:
+class UnitEncoding:
     """How raw values become canonical: times ``scale``, plus ``offset``, in ``units`` ('' for canonical ones).
 
     ``stated`` tells whether somebody said so; where nobody did, what could be fraction or percent is refused.
@@ -42,7 +42,7 @@ class Encoding:
     stated: bool
 
 
-def encoding(name: str, layer: Layer, units: str, packing: tuple[float, float], where: str) -> Encoding:
+def encoding(name: str, layer: Layer, units: str, packing: tuple[float, float], where: str) -> UnitEncoding:
     """The encoding of layer ``name`` in a file that states ``units`` and ``packing``.
 
     Raises :class:`InputError` where a provider's preset and the file's packing contradict each other, and
@@ -54,15 +54,15 @@ def encoding(name: str, layer: Layer, units: str, packing: tuple[float, float], 
         if packed:
             what = f"the file states a scale of {packing[0]:g}, which {layer.provider} files do not"
             raise InputError(what, where=where, hint="leave 'provider' out and state the 'units' after scaling")
-        return Encoding(preset.scale, 0.0, preset.units, True)
+        return UnitEncoding(preset.scale, 0.0, preset.units, True)
     changed = layer.scale != 1.0 or layer.offset != 0.0
     scale, offset = (layer.scale, layer.offset) if changed or not packed else packing
     if layer.units or changed or layer.transform:
-        return Encoding(scale, offset, plain(name, layer.units, where), True)
+        return UnitEncoding(scale, offset, plain(name, layer.units, where), True)
     if units.lower() in SAYS_NOTHING:
-        return Encoding(scale, offset, "", False)
+        return UnitEncoding(scale, offset, "", False)
     tenths = name == "phh2o" and re.fullmatch(r"(?i)pH\s?[*x]\s?10", units)
-    return Encoding(0.1 * scale if tenths else scale, offset, "1" if tenths else plain(name, units, where), True)
+    return UnitEncoding(0.1 * scale if tenths else scale, offset, "1" if tenths else plain(name, units, where), True)
 
 
 def plain(name: str, units: str, where: str) -> str:
@@ -91,7 +91,7 @@ def plain(name: str, units: str, where: str) -> str:
     return text.translate(superscripts)
 
 
-def canonical(raw: Array, name: str, layer: Layer, code: Encoding, where: str) -> Array:
+def canonical(raw: Array, name: str, layer: Layer, code: UnitEncoding, where: str) -> Array:
     """``raw`` values of a file, any shape, in canonical units: scaled, shifted, transformed, converted and checked.
 
     A geopotential [m2 s-2] becomes an altitude. Raises :class:`UnitError` and :class:`InputError`.

@@ -28,7 +28,7 @@ from ..theta import Theta, draw
 from ..tiles.soil import derive_statics
 from .samples_file import Samples, SamplesFile
 from .sampling import draw_places, jitter, spatial_block, strata
-from .weather import YEAR, FloatArray, GridWeather, PathLike, SiteWeather, Weather
+from .weather import YEAR, FloatArray, GridWeather, PathLike, SeriesWeather, SiteWeather
 
 Arrays = dict[str, FloatArray]
 
@@ -149,7 +149,9 @@ class _Generator:
             for site, start, number in self.sites.groups(of_sites, rng):
                 yield from self._group(self.sites.weather(site, start), np.zeros(number, np.int64), rng)
 
-    def _group(self, weather: Weather, repeats: npt.NDArray[np.int64], rng: np.random.Generator) -> Iterator[Samples]:
+    def _group(
+        self, weather: SeriesWeather, repeats: npt.NDArray[np.int64], rng: np.random.Generator
+    ) -> Iterator[Samples]:
         """Samples of the series ``repeats`` of ``weather``; what is drawn is drawn for all before the first batch."""
         whole = replace(
             weather,
@@ -164,7 +166,7 @@ class _Generator:
         theta = draw(self.priors, self.system.choices, len(repeats), rng, self.settings.exclude, sampled)
         for begin in range(0, len(repeats), self.settings.batch):
             part = slice(begin, begin + self.settings.batch)
-            batch = Weather(
+            batch = SeriesWeather(
                 weather.dates,
                 {name: np.ascontiguousarray(v[:, repeats[part]], np.float32) for name, v in weather.forcing.items()},
                 whole.lat[part],
@@ -174,7 +176,7 @@ class _Generator:
             )
             yield self._simulate(batch, theta.take(part))
 
-    def _simulate(self, weather: Weather, theta: Theta) -> Samples:
+    def _simulate(self, weather: SeriesWeather, theta: Theta) -> Samples:
         """Run the series of ``weather`` with parameters and structures ``theta``, and keep the valid ones."""
         slow = slow_drivers(self.system.slow, weather.dates, weather.lat, weather.monthly, self.series)
         drivers: dict[str, FloatArray] = {**weather.forcing, **slow}
@@ -194,7 +196,7 @@ class _Generator:
         self.dropped += int((~valid).sum())
         return samples.take(np.flatnonzero(valid))
 
-    def _complete(self, weather: Weather, rng: np.random.Generator) -> tuple[Arrays, Arrays]:
+    def _complete(self, weather: SeriesWeather, rng: np.random.Generator) -> tuple[Arrays, Arrays]:
         """Attributes and monthly layers of ``weather``; what is unknown is that of an active cell drawn per series."""
         donor = rng.integers(len(next(iter(self.pool.values()))), size=len(weather.lat))
         known = {

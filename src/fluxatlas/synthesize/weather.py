@@ -1,6 +1,6 @@
 """Where the weather of the samples comes from: cells of the tiles, and sites with their own meteorology.
 
-Both give :class:`Weather` for a group of series that share their days, and attributes to draw soils around.
+Both give :class:`SeriesWeather` for a group of series that share their days, and attributes to draw soils around.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ YEAR = 365
 
 
 @dataclass(frozen=True)
-class Weather:
+class SeriesWeather:
     """Weather of ``n`` series: ``forcing`` (time, n) by variable, ``dates``, and what is known of their places.
 
     ``attributes`` (n,) and ``monthly`` (12, n) climatologies by name, NaN where unknown.
@@ -112,7 +112,7 @@ class GridWeather:
         keys = sorted(set(zip(tile.tolist(), year.tolist(), strict=True)))
         return [(t, y, np.flatnonzero((tile == t) & (year == y))) for t, y in keys]
 
-    def weather(self, tile: int, year: int, places: IntArray) -> Weather:
+    def weather(self, tile: int, year: int, places: IntArray) -> SeriesWeather:
         """Weather of ``places``, all of one ``tile``, from 1 January of ``year``."""
         cells, chosen = self.cells[tile], self.cell_of[places]
         series: dict[str, list[FloatArray]] = {name: [] for name in self.system.forcing}
@@ -129,7 +129,7 @@ class GridWeather:
         attributes = {name: values[chosen] for name, values in self.attributes[tile].items()}
         monthly: dict[str, FloatArray] = {name: values[:, chosen] for name, values in cells.monthly.items()}
         days = pd.DatetimeIndex(np.concatenate(dates)[: self.days])
-        return Weather(days, forcing, cells.lat[chosen], cells.lon[chosen], attributes, monthly)
+        return SeriesWeather(days, forcing, cells.lat[chosen], cells.lon[chosen], attributes, monthly)
 
     def _read(self, path: str) -> ForcingPiece:
         return read_piece(path, self.system.forcing)
@@ -224,7 +224,7 @@ class SiteWeather:
             found[str(site), self.starts[site][rng.integers(len(self.starts[site]))]] += 1
         return [(site, start, number) for (site, start), number in sorted(found.items())]
 
-    def weather(self, site: str, start: pd.Timestamp) -> Weather:
+    def weather(self, site: str, start: pd.Timestamp) -> SeriesWeather:
         """Weather of one series at ``site`` from ``start``."""
         dates = pd.date_range(start, periods=self.days)
         row: dict[str, Any] = self.table.loc[site].to_dict()  # type: ignore[assignment]
@@ -233,7 +233,7 @@ class SiteWeather:
         known = {name: np.array([float(row.get(name, np.nan))]) for name in self.system.attributes}
         place = np.array([float(row["lat"])]), np.array([float(row["lon"])])
         monthly = {name: _monthly(row, name) for name in self.system.monthly}
-        return Weather(dates, forcing, *place, known, monthly)
+        return SeriesWeather(dates, forcing, *place, known, monthly)
 
 
 def _monthly(row: Mapping[str, Any], layer: str) -> FloatArray:

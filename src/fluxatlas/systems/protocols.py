@@ -127,7 +127,7 @@ architecture."""
 
 
 @dataclass(frozen=True)
-class Probe:
+class KnowledgeProbe:
     """What a knowledge function may look at.
 
     ``outputs`` of the network (time, cell) for the batch at hand, ``known`` its drivers (time, cell) and statics
@@ -155,5 +155,5 @@ class NetworkParts:
 
     heads: Mapping[str, Head]
     bounds: Mapping[str, Bound] = field(default_factory=dict)
-    knowledge: Mapping[str, Callable[[Probe], Tensor]] = field(default_factory=dict)
+    knowledge: Mapping[str, Callable[[KnowledgeProbe], Tensor]] = field(default_factory=dict)
     events: Mapping[str, Callable[[Mapping[str, Tensor]], Tensor]] = field(default_factory=dict)

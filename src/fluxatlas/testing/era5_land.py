@@ -46,7 +46,7 @@ _SAMPLES = 10
 
 
 @dataclass(frozen=True)
-class SourceGrid:
+class WeatherGrid:
     """Points of the weather files around a domain: multiples of the resolution, north to south, west to east."""
 
     lat: Array
@@ -54,7 +54,7 @@ class SourceGrid:
     resolution: float
 
     @classmethod
-    def around(cls, box: Box, resolution: float, margin: int) -> SourceGrid:
+    def around(cls, box: Box, resolution: float, margin: int) -> WeatherGrid:
         """All points whose cells touch ``box`` = (west, south, east, north), and ``margin`` more on each side."""
         west, south, east, north = box
         per_degree = round(1 / resolution)
@@ -82,19 +82,19 @@ class SourceGrid:
 
 
 @dataclass(frozen=True)
-class Source:
+class SyntheticSource:
     """A source grid with the altitude [m] and land share of its cells and the climate there."""
 
-    grid: SourceGrid
+    grid: WeatherGrid
     altitude: Array
     land: Array
     place: Climate
 
     @classmethod
-    def of(cls, earth: SyntheticEarth, box: Box) -> Source:
+    def of(cls, earth: SyntheticEarth, box: Box) -> SyntheticSource:
         """The source around ``box``; altitude and land are means over each cell."""
         settings = earth.settings
-        grid = SourceGrid.around(box, settings.resolution, settings.margin)
+        grid = WeatherGrid.around(box, settings.resolution, settings.margin)
         lat, lon = grid.samples()
         altitude = elevation(earth.seed, lat.ravel(), lon.ravel()).reshape(lat.shape).mean(axis=1)
         land = is_land(lat, lon).mean(axis=1)
@@ -103,7 +103,7 @@ class Source:
 
 def write_orography(earth: SyntheticEarth, box: Box, folder: str | Path) -> Path:
     """Write ``geopotential.nc``: the mean altitude of every source cell times 9.80665 m s-2, shape (lat, lon)."""
-    source = Source.of(earth, box)
+    source = SyntheticSource.of(earth, box)
     z = (source.altitude * GRAVITY).astype(np.float32).reshape(source.grid.shape)
     data = xr.Dataset(
         {"z": (("latitude", "longitude"), z, _attrs("m**2 s**-2", "Geopotential", "geopotential"))},
@@ -116,13 +116,13 @@ def write_orography(earth: SyntheticEarth, box: Box, folder: str | Path) -> Path
 
 def write_year(earth: SyntheticEarth, box: Box, year: int, folder: str | Path) -> list[Path]:
     """Write the twelve months of ``year``; returns their paths."""
-    source = Source.of(earth, box)
+    source = SyntheticSource.of(earth, box)
     return [_write(earth, box, source, month, month.days_in_month * 24, folder) for month in _months(year)]
 
 
 def write_closing(earth: SyntheticEarth, box: Box, year: int, folder: str | Path) -> Path:
     """Write January of ``year`` with its first hour alone, which holds the totals of 31 December before."""
-    return _write(earth, box, Source.of(earth, box), pd.Timestamp(year, 1, 1), 1, folder)
+    return _write(earth, box, SyntheticSource.of(earth, box), pd.Timestamp(year, 1, 1), 1, folder)
 
 
 def _months(year: int) -> list[pd.Timestamp]:
@@ -130,7 +130,7 @@ def _months(year: int) -> list[pd.Timestamp]:
 
 
 def _write(
-    earth: SyntheticEarth, box: Box, source: Source, month: pd.Timestamp, stamps: int, folder: str | Path
+    earth: SyntheticEarth, box: Box, source: SyntheticSource, month: pd.Timestamp, stamps: int, folder: str | Path
 ) -> Path:
     path = Path(folder) / f"{month:%Y_%m}.nc"
     data = month_dataset(earth, source, month, stamps)
@@ -143,7 +143,7 @@ def _write(
     return path
 
 
-def month_dataset(earth: SyntheticEarth, source: Source, month: pd.Timestamp, stamps: int) -> xr.Dataset:
+def month_dataset(earth: SyntheticEarth, source: SyntheticSource, month: pd.Timestamp, stamps: int) -> xr.Dataset:
     """The first ``stamps`` hours of ``month`` as the provider would distribute them."""
     days = pd.date_range(month - pd.Timedelta(days=1), periods=1 + -(-stamps // 24), freq="D")
     made = hourly(earth.seed, source.place, days)
@@ -169,7 +169,7 @@ def _accumulate(values: Array, factor: float) -> Array:
     return (by_day.cumsum(axis=1) * factor).reshape(values.shape)
 
 
-def _with_tiny_negatives(values: Array, grid: SourceGrid, time: pd.DatetimeIndex) -> Array:
+def _with_tiny_negatives(values: Array, grid: WeatherGrid, time: pd.DatetimeIndex) -> Array:
     """Replace about a third of the exact zeros by values between -1e-9 and -1e-19 m, as packing errors leave them."""
     lat, lon = grid.points()
     hour = np.asarray((time - ORIGIN) / pd.Timedelta(hours=1))[:, None]
@@ -182,7 +182,7 @@ def _attrs(units: str, long_name: str, standard_name: str = "") -> dict[str, str
     return {**attrs, "standard_name": standard_name} if standard_name else attrs
 
 
-def _horizontal(grid: SourceGrid) -> dict[str, tuple[str, Array, dict[str, str]]]:
+def _horizontal(grid: WeatherGrid) -> dict[str, tuple[str, Array, dict[str, str]]]:
     return {
         "latitude": ("latitude", grid.lat, _attrs("degrees_north", "latitude", "latitude")),
         "longitude": ("longitude", grid.lon, _attrs("degrees_east", "longitude", "longitude")),

@@ -46,7 +46,7 @@ LAI_SCALE = 100.0
 
 
 @dataclass(frozen=True)
-class Frame:
+class RasterFrame:
     """Cells of ``1 / per_degree`` degrees that cover a box of whole degrees-over-``per_degree`` edges."""
 
     west: float
@@ -55,7 +55,7 @@ class Frame:
     shape: tuple[int, int]
 
     @classmethod
-    def around(cls, box: Box, margin: float, per_degree: int) -> Frame:
+    def around(cls, box: Box, margin: float, per_degree: int) -> RasterFrame:
         """The smallest frame, on the lattice of 1/24 degree, that holds ``box`` and ``margin`` degrees around it."""
         west, south = (np.floor((edge - margin) * 24 + 1e-9) / 24 for edge in box[:2])
         east, north = (np.ceil((edge + margin) * 24 - 1e-9) / 24 for edge in box[2:])
@@ -74,7 +74,7 @@ class Frame:
 def write_static(earth: SyntheticEarth, box: Box, folder: str | Path) -> list[Path]:
     """Write all static layers around ``box`` = (west, south, east, north) into ``folder``; returns their paths."""
     margin = earth.settings.margin * earth.settings.resolution
-    frames = {n: Frame.around(box, margin, n) for n in (24, 48, 120)}
+    frames = {n: RasterFrame.around(box, margin, n) for n in (24, 48, 120)}
     attrs = provenance("ingest synthetic-earth static", {**earth.settings.model_dump(), "bbox": list(box)})
     writer = _Writer(Path(folder), attrs)
 
@@ -101,14 +101,14 @@ def write_static(earth: SyntheticEarth, box: Box, folder: str | Path) -> list[Pa
     return writer.written
 
 
-def _block_mean(values: Array, fine: Frame, coarse: Frame) -> Array:
+def _block_mean(values: Array, fine: RasterFrame, coarse: RasterFrame) -> Array:
     """Mean of the fine cells whose centres lie in each coarse cell, shape (coarse cell,)."""
     parent = _parent(fine, coarse)
     size = coarse.shape[0] * coarse.shape[1]
     return np.bincount(parent, values, size) / np.bincount(parent, minlength=size)
 
 
-def _parent(fine: Frame, coarse: Frame) -> npt.NDArray[np.int64]:
+def _parent(fine: RasterFrame, coarse: RasterFrame) -> npt.NDArray[np.int64]:
     """Number of the coarse cell that holds each fine cell's centre."""
     ratio = coarse.per_degree / fine.per_degree
     row = np.floor((np.arange(fine.shape[0]) + 0.5) * ratio).astype(np.int64)
@@ -116,7 +116,7 @@ def _parent(fine: Frame, coarse: Frame) -> npt.NDArray[np.int64]:
     return (row[:, None] * coarse.shape[1] + column[None, :]).ravel()
 
 
-def _centres(coarse: Frame, fine: Frame) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+def _centres(coarse: RasterFrame, fine: RasterFrame) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Open mesh of the fine cells at the centres of the coarse ones."""
     ratio = fine.per_degree / coarse.per_degree
     row = np.floor((np.arange(coarse.shape[0]) + 0.5) * ratio).astype(np.int64)
@@ -137,7 +137,7 @@ class _Writer:
     def write(
         self,
         name: str,
-        frame: Frame,
+        frame: RasterFrame,
         bands: npt.NDArray[Any],
         missing: float,
         units: str,

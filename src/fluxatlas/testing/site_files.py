@@ -26,7 +26,7 @@ from ..ingest.sites.fluxnet_files import layout
 from ..ingest.sites.qc import error_floor
 from ..systems import System
 from .earth import SyntheticEarth
-from .sites import Box, Sites, chamber_visits, deviates, local_days, place_sites, site_truth, tower_gaps
+from .sites import Box, SyntheticSites, chamber_visits, deviates, local_days, place_sites, site_truth, tower_gaps
 from .waves import rng
 from .weather import daily, hourly
 
@@ -132,7 +132,7 @@ def write_site_truth(
 
 
 def tower_tables(
-    earth: SyntheticEarth, system: System, towers: Sites, dates: pd.DatetimeIndex
+    earth: SyntheticEarth, system: System, towers: SyntheticSites, dates: pd.DatetimeIndex
 ) -> dict[str, pd.DataFrame]:
     """A table in the layout of FLUXNET2015 FULLSET DD for each tower, local days ``dates``."""
     true = site_truth(earth, system, towers, dates)
@@ -249,7 +249,9 @@ def _flux_columns(
     return columns
 
 
-def chamber_table(earth: SyntheticEarth, system: System, chambers: Sites, dates: pd.DatetimeIndex) -> pd.DataFrame:
+def chamber_table(
+    earth: SyntheticEarth, system: System, chambers: SyntheticSites, dates: pd.DatetimeIndex
+) -> pd.DataFrame:
     """The measurements of all chamber sites, one row each; columns as in ``docs/synthetic_earth.md``."""
     true = site_truth(earth, system, chambers, dates)
     warmth = true["tsl05"] if "tsl05" in true else daily(earth.seed, chambers.place, dates)["tas"]

@@ -37,7 +37,7 @@ _CANDIDATES = 600
 
 
 @dataclass(frozen=True)
-class Sites:
+class SyntheticSites:
     """Places of sites: names, climate at the points, IGBP class, hours of standard time minus UTC."""
 
     names: list[str]
@@ -59,7 +59,7 @@ class Sites:
         )
 
 
-def place_sites(earth: SyntheticEarth, box: Box) -> tuple[Sites, Sites]:
+def place_sites(earth: SyntheticEarth, box: Box) -> tuple[SyntheticSites, SyntheticSites]:
     """Towers and chambers inside ``box`` = (west, south, east, north), the same for every call with one seed.
 
     Raises :class:`InputError` where the box holds too little upland for the number of sites.
@@ -125,13 +125,15 @@ def _spread(traits: Array, count: int) -> npt.NDArray[np.int64]:
     return np.array(chosen)
 
 
-def _sites(prefix: str, place: Climate, cover: npt.NDArray[np.uint8]) -> Sites:
+def _sites(prefix: str, place: Climate, cover: npt.NDArray[np.uint8]) -> SyntheticSites:
     names = [f"{prefix}{number:02d}" for number in range(1, place.lat.size + 1)]
-    return Sites(names, place, [surface.IGBP[int(code)] for code in cover], np.rint(place.lon / 15).astype(np.int64))
+    return SyntheticSites(
+        names, place, [surface.IGBP[int(code)] for code in cover], np.rint(place.lon / 15).astype(np.int64)
+    )
 
 
 def site_truth(
-    earth: SyntheticEarth, system: System, sites: Sites, dates: pd.DatetimeIndex, more: Sequence[str] = ()
+    earth: SyntheticEarth, system: System, sites: SyntheticSites, dates: pd.DatetimeIndex, more: Sequence[str] = ()
 ) -> dict[str, Array]:
     """The hidden truth of what ``system`` observes, and of ``more`` of its outputs, at ``sites`` for consecutive UTC
     ``dates``, (day, site), after one year more in advance.

@@ -87,7 +87,7 @@ def adapt(
     split = split_sites(sites, system.flux, settings, member, seed)
     model = Structured(system, structure_of(samples, system, member, settings.seed))
     say_beyond(pretrained.network, sites)
-    materials = rungs.Materials(pretrained, samples, sites, settings, model, member)
+    materials = rungs.RungMaterials(pretrained, samples, sites, settings, model, member)
     chosen = rungs.choose(materials, split.hidden) if settings.ladder == rungs.CLIMB else None
     rung = chosen.chosen if chosen else settings.ladder
     posterior = materials.posterior(rung, split.hidden)

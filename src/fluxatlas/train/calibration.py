@@ -27,7 +27,7 @@ from scipy.special import ndtri
 from ..errors import InputError
 from ..files import write_text
 from .error_model import ErrorModel, Observed
-from .gauss_newton import Forward, Options, Prior, conditional, covariance_at, covariance_of_effect, solve
+from .gauss_newton import Forward, GaussianPrior, Options, conditional, covariance_at, covariance_of_effect, solve
 
 FloatArray = npt.NDArray[np.floating[Any]]
 Sites = Mapping[str, Mapping[str, Observed]]
@@ -134,7 +134,7 @@ class Posterior:
         mean, covariance = self.unseen()
         values, vectors = np.linalg.eigh(covariance)
         root = vectors * np.sqrt(np.maximum(values, 0.0))
-        prior = Prior(mean, np.zeros((len(mean), 0)), root)
+        prior = GaussianPrior(mean, np.zeros((len(mean), 0)), root)
         unknown = [variable for variable in observations if variable not in self.pool]
         if unknown:
             raise InputError(f"{unknown[0]} was not among the observations of the calibration", where=f"site {name}")
@@ -245,8 +245,8 @@ def calibrate(
     )
 
 
-def _prior(between: FloatArray) -> Prior:
-    return Prior(np.zeros(between.size), np.diag(np.sqrt(1 - between)), np.diag(np.sqrt(between)))
+def _prior(between: FloatArray) -> GaussianPrior:
+    return GaussianPrior(np.zeros(between.size), np.diag(np.sqrt(1 - between)), np.diag(np.sqrt(between)))
 
 
 def _normal(mean: FloatArray, covariance: FloatArray, n: int, rng: np.random.Generator) -> FloatArray:

@@ -38,7 +38,7 @@ class Segment(NamedTuple):
     stop: int
 
 
-class Window(NamedTuple):
+class DayWindow(NamedTuple):
     """``length`` days of segment number ``segment`` from day ``start`` of the common axis."""
 
     segment: int
@@ -180,12 +180,12 @@ class SequenceSet:
             seen[begin[one.rows], cell[one.rows]] = True
         return np.concatenate([np.zeros((1, seen.shape[1]), np.int64), np.cumsum(seen, axis=0)])
 
-    def windows(self, length: int, rng: np.random.Generator | None = None) -> list[Window]:
+    def windows(self, length: int, rng: np.random.Generator | None = None) -> list[DayWindow]:
         """Windows of at most ``length`` days that cover the segments: random starts in random order, or in sequence.
 
         Windows without any target are left out.
         """
-        found: list[Window] = []
+        found: list[DayWindow] = []
         for number, (site, start, stop) in enumerate(self.segments):
             size = min(length, stop - start)
             for part in range(-(-(stop - start) // length)):
@@ -193,12 +193,12 @@ class SequenceSet:
                 if rng is not None:
                     first = int(rng.integers(start, stop - size + 1))
                 if self._observations[first + size, site] > self._observations[first, site]:
-                    found.append(Window(number, first, size))
+                    found.append(DayWindow(number, first, size))
         if rng is not None:
             return [found[index] for index in rng.permutation(len(found))]
         return found
 
-    def batch(self, windows: list[Window], warmup: int, device: str | torch.device = "cpu") -> Batch:
+    def batch(self, windows: list[DayWindow], warmup: int, device: str | torch.device = "cpu") -> Batch:
         """Tensors of ``windows``, each preceded by ``warmup`` days; short ones are padded with days not to count."""
         length = max(window.length for window in windows)
         segments = [self.segments[window.segment] for window in windows]

@@ -78,7 +78,7 @@ class ErrorModel:
 
 
 @dataclass(frozen=True)
-class Series:
+class ErrorSeries:
     """The days with a value of one variable at one site, and the weights of its days.
 
     ``value``, ``stated`` (variance, of the median stated sd where none is given), ``day`` from 0 on and ``weight`` are
@@ -95,7 +95,7 @@ class Series:
     """Standard deviation of an error common to all days, as what is measured is not quite the place."""
 
     @classmethod
-    def of(cls, observed: Observed, error: ErrorModel, offset: float = 0.0) -> Series:
+    def of(cls, observed: Observed, error: ErrorModel, offset: float = 0.0) -> ErrorSeries:
         used = observed.used
         known = observed.sd[used][np.isfinite(observed.sd[used])]
         typical = float(np.median(known)) if known.size else 0.0
@@ -104,7 +104,7 @@ class Series:
         series = cls(observed.value[used], stated, day - day[:1], used, np.ones(used.size), error, offset)
         return series.under(error)
 
-    def under(self, error: ErrorModel, robust: FloatArray | None = None) -> Series:
+    def under(self, error: ErrorModel, robust: FloatArray | None = None) -> ErrorSeries:
         """The series with another error model, and with the weights ``robust`` (day,) of its days."""
         effective = effective_days(self.day, error.rho, error.share)
         return replace(
@@ -176,14 +176,14 @@ def huber(residual: FloatArray, variance: FloatArray, clip: float) -> FloatArray
 
 
 def update(
-    series: Sequence[Series],
+    series: Sequence[ErrorSeries],
     residuals: Sequence[FloatArray],
     spreads: Sequence[FloatArray],
     *,
     clip: float,
     pool_days: float,
     pool: ErrorModel | None = None,
-) -> tuple[list[Series], ErrorModel | None]:
+) -> tuple[list[ErrorSeries], ErrorModel | None]:
     """Error models of one variable at all sites from the residuals, and the one of all sites together.
 
     ``residuals`` (day,) are those at the posterior mean and ``spreads`` (day, k) a root of the posterior covariance of
@@ -221,7 +221,7 @@ class _Moments:
     products: FloatArray
 
     @classmethod
-    def of(cls, series: Series, residual: FloatArray, spread: FloatArray, clip: float) -> _Moments:
+    def of(cls, series: ErrorSeries, residual: FloatArray, spread: FloatArray, clip: float) -> _Moments:
         pairs, products = np.zeros(LAGS.size), np.zeros(LAGS.size)
         if not series.value.size:
             return cls(0.0, pairs, products)

@@ -31,7 +31,7 @@ from .scaler import FAR
 from .site_periods import spread
 from .sites import SiteData
 from .splits import folds, hold_out, time_folds
-from .strategies import Materials, phases_of, schedules
+from .strategies import PhaseMaterials, phases_of, schedules
 
 Mask = npt.NDArray[np.bool_]
 
@@ -126,7 +126,7 @@ def finetune(
     objectives = _objectives(system, settings, planned, network)
     synthetic = split_samples(samples, settings, seed)[0]
     atmosphere = None if regional is None else RegionalObjective(regional, settings.warmup_days)
-    with_data = Materials(
+    with_data = PhaseMaterials(
         network, objectives, split.training, split.validation, synthetic, settings, device, seed, atmosphere
     )
     about = None if regional is None else dict(regional.target.about)

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from scipy.linalg import cho_factor, cho_solve
 
 from ..errors import InputError
-from .error_model import ErrorModel, Observed, Series, first_errors, update
+from .error_model import ErrorModel, ErrorSeries, Observed, first_errors, update
 
 FloatArray = npt.NDArray[np.floating[Any]]
 IntArray = npt.NDArray[np.int64]
@@ -56,7 +56,7 @@ class Options:
 
 
 @dataclass(frozen=True)
-class Prior:
+class GaussianPrior:
     """``centre`` (k,), ``shared`` (k, p) and ``local`` (k, q) of the parameters at a site."""
 
     centre: FloatArray
@@ -91,7 +91,7 @@ class _Site:
     name: str
     weight: float
     observed: Mapping[str, Observed]
-    series: dict[str, Series]
+    series: dict[str, ErrorSeries]
     acting: IntArray
     e: FloatArray
     residual: dict[str, FloatArray] = field(default_factory=dict)
@@ -121,7 +121,7 @@ class _Site:
 def solve(
     forward: Forward,
     sites: Mapping[str, Mapping[str, Observed]],
-    prior: Prior,
+    prior: GaussianPrior,
     names: Sequence[str],
     options: Options,
     *,
@@ -143,7 +143,7 @@ class _Search:
     """State of the search for the most probable parameters."""
 
     def __init__(
-        self, forward: Forward, prior: Prior, names: list[str], options: Options, pool: dict[str, ErrorModel]
+        self, forward: Forward, prior: GaussianPrior, names: list[str], options: Options, pool: dict[str, ErrorModel]
     ) -> None:
         self.forward, self.prior, self.names, self.options, self.given = forward, prior, names, options, pool
         self.m, self.difference, self.retries = np.zeros(prior.shared.shape[1]), options.difference, 0
@@ -184,7 +184,7 @@ class _Search:
                         hint="let the errors be estimated",
                     )
                 error = ErrorModel(0.0, 0.0, 0, 0.0)
-            series[variable] = Series.of(one, error, self.options.representativeness.get(variable, 0.0))
+            series[variable] = ErrorSeries.of(one, error, self.options.representativeness.get(variable, 0.0))
         size = len(self.names)
         none, e = np.zeros(0, np.int64), np.zeros(self.prior.local.shape[1])
         site = _Site(name, weight, observed, series, none, e)
@@ -316,7 +316,7 @@ class _Search:
 class _Arrow:
     """Newton's step and covariance for linearised sites, by the Schur complement of ``m``."""
 
-    def __init__(self, prior: Prior, m: FloatArray, sites: Sequence[_Site]) -> None:
+    def __init__(self, prior: GaussianPrior, m: FloatArray, sites: Sequence[_Site]) -> None:
         self.prior, self.sites = prior, sites
         normal = [site.normal(len(prior.centre)) for site in sites]
         self.information = [information for information, _ in normal]
@@ -353,14 +353,14 @@ class _Arrow:
 Conditional = tuple[tuple[FloatArray, bool], FloatArray]
 
 
-def conditional(prior: Prior, information: FloatArray) -> Conditional:
+def conditional(prior: GaussianPrior, information: FloatArray) -> Conditional:
     """``e`` of a site given ``m``: the Cholesky factor of its inverse covariance, and ``-d e / d m`` (q, p)."""
     toward = prior.local.T @ information
     inner = cho_factor(np.eye(prior.local.shape[1]) + toward @ prior.local)
     return inner, cho_solve(inner, toward @ prior.shared)
 
 
-def covariance_at(prior: Prior, covariance: FloatArray, part: Conditional) -> FloatArray:
+def covariance_at(prior: GaussianPrior, covariance: FloatArray, part: Conditional) -> FloatArray:
     """Covariance (k, k) of ``u`` at a site whose ``e`` is ``part`` given ``m``, and ``m`` has ``covariance``."""
     inner, response = part
     gap = prior.shared - prior.local @ response

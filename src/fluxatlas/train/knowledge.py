@@ -11,7 +11,7 @@ from torch import Tensor
 from ..errors import ConfigError, nearest
 from ..loading import load_object
 from ..systems import KnowledgeTerm, System
-from ..systems.protocols import Probe
+from ..systems.protocols import KnowledgeProbe
 from .networks import HierarchicalNetwork
 
 SITES = 6
@@ -71,7 +71,7 @@ class Knowledge:
         A term of weight 0 that no phase weighs is evaluated without gradient. Raises :class:`ConfigError` naming a term
         whose variable is absent.
         """
-        probe = Probe(network, outputs, known, SITES, theta or {}, self.reference)
+        probe = KnowledgeProbe(network, outputs, known, SITES, theta or {}, self.reference)
         functions = load_object(self.system.network).knowledge
         values: dict[str, Tensor] = {}
         for term in self.terms:

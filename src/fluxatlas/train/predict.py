@@ -12,7 +12,7 @@ import pandas as pd
 import torch
 
 from .. import files
-from .data import YEAR, FloatArray, SequenceSet, Window
+from .data import YEAR, DayWindow, FloatArray, SequenceSet
 from .networks import HierarchicalNetwork
 from .site_periods import predicted_means
 from .sites import SiteData
@@ -40,7 +40,7 @@ def predict(
     )
     for begin in range(0, len(order), group):
         windows = [
-            Window(n, data.segments[n].start, data.segments[n].stop - data.segments[n].start)
+            DayWindow(n, data.segments[n].start, data.segments[n].stop - data.segments[n].start)
             for n in order[begin : begin + group]
         ]
         batch = data.batch(windows, warmup, device)

@@ -51,7 +51,7 @@ UNCALIBRATED = ("prior", "weights")
 
 
 @dataclass(frozen=True)
-class Materials:
+class RungMaterials:
     """What every rung is made of: the ``pretrained`` member, samples, sites, settings; ``model`` of member ``member``,
     and the data of regions where the strategy weighs them."""
 
@@ -111,7 +111,7 @@ def _told(data: SequenceSet, posterior: Posterior, model: Structured) -> Sequenc
     return replace(data, theta=theta)
 
 
-def choose(materials: Materials, hidden: tuple[Mask, ...]) -> Climb:
+def choose(materials: RungMaterials, hidden: tuple[Mask, ...]) -> Climb:
     """Climb the ladder over clusters of the sites that the fold (``hidden`` (time, site) of each set) leaves.
 
     The score of a site is minus the mean squared error of the flux, so that every cluster counts the same in what is
@@ -141,7 +141,7 @@ def choose(materials: Materials, hidden: tuple[Mask, ...]) -> Climb:
 
 
 def _fit(
-    materials: Materials,
+    materials: RungMaterials,
     rung: str,
     hidden: tuple[Mask, ...],
     clusters: dict[str, int],

@@ -14,7 +14,7 @@ CHILDREN, NEAR = 4, 5
 
 
 @dataclass(frozen=True)
-class Shape:
+class NetworkShape:
     """What decides the size of a network: ``cell``, ``hidden`` units, ``layers``, ``window`` days, and for each
     sub-module the number of its ``variates``, the inputs that change from day to day; ``past``: means of past
     drivers."""

@@ -16,7 +16,7 @@ from ..config.train import TrainBlock
 from ..errors import ConfigError, counted, nearest
 from ..systems import Phase, Ramp, System
 from .adversary import ADVERSARY, Adversary
-from .data import FloatArray, SequenceSet, Window
+from .data import DayWindow, FloatArray, SequenceSet
 from .loop import Batches, Mixture, Schedule
 from .losses import Objective
 from .networks import HierarchicalNetwork
@@ -54,7 +54,7 @@ def phases_of(system: System, settings: TrainBlock) -> tuple[Phase, ...]:
 
 
 @dataclass(frozen=True)
-class Materials:
+class PhaseMaterials:
     """What the phases of fine-tuning draw their steps from; ``objectives`` are those of sites and of samples."""
 
     network: HierarchicalNetwork
@@ -133,7 +133,7 @@ class Materials:
         return [partial(make, own, *one) for own, one in zip(made, regional.years(rng, len(made)), strict=True)]
 
 
-def schedules(phases: Sequence[Phase], materials: Materials) -> list[Schedule]:
+def schedules(phases: Sequence[Phase], materials: PhaseMaterials) -> list[Schedule]:
     """What the loop runs: a schedule for each phase.
 
     Raises :class:`ConfigError` for sub-modules and terms that do not exist, for region-months that no phase uses or
@@ -167,7 +167,7 @@ def schedules(phases: Sequence[Phase], materials: Materials) -> list[Schedule]:
     return found
 
 
-def _check(phases: Sequence[Phase], materials: Materials) -> None:
+def _check(phases: Sequence[Phase], materials: PhaseMaterials) -> None:
     parts = tuple(part.name for part in materials.network.submodules)
     terms = {name for objective in materials.objectives for name in objective.weights()} | {REGIONAL, ADVERSARY}
     for phase in phases:
@@ -219,7 +219,7 @@ def rehearsed(
     from_sites = max(1, round((1 - share) * settings.batch))
     from_samples = max(1, round(share * settings.batch)) if share > 0 else 0
 
-    def drawn(synthetic: list[Window], rng: np.random.Generator) -> list[Window]:
+    def drawn(synthetic: list[DayWindow], rng: np.random.Generator) -> list[DayWindow]:
         if likeness is None:
             chosen = rng.choice(len(synthetic), min(from_samples, len(synthetic)), replace=False)
         else:
@@ -239,7 +239,7 @@ def rehearsed(
                 found.append(partial(make, part, windows[begin : begin + from_sites], drawn(synthetic, rng)))
         return [found[index] for index in rng.permutation(len(found))]
 
-    def make(part: SequenceSet | None, group: list[Window], synthetic: list[Window]) -> Mixture:
+    def make(part: SequenceSet | None, group: list[DayWindow], synthetic: list[DayWindow]) -> Mixture:
         found: Mixture = []
         weight = 1.0 if not synthetic else 1 - share
         if part is not None:

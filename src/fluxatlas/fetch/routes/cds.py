@@ -23,7 +23,7 @@ from ...errors import FetchError
 from .. import http
 from ..items import Item
 from ..secrets import bare, guard_logs, scrub
-from ..transfer import Context, Delivery, job_file
+from ..transfer import Delivery, TransferContext, job_file
 
 LONGEST_POLL = 60.0
 CREDENTIALS = "put url and key of your profile page into ~/.cdsapirc, or set CDSAPI_URL and CDSAPI_KEY (docs/fetch.md)"
@@ -33,7 +33,7 @@ class _GoneError(Exception):
     """The request, or its result, is no longer at the store."""
 
 
-def deliver(item: Item, partial: Path, context: Context) -> Delivery:
+def deliver(item: Item, partial: Path, context: TransferContext) -> Delivery:
     """Fill ``partial`` with the result of the request of ``item``.
 
     Raises :class:`FetchError` where the credentials or the request are refused, the request fails, waits longer than
@@ -79,7 +79,7 @@ def build_request(item: Item) -> dict[str, Any]:
     return request
 
 
-def _ask(item: Item, request: dict[str, Any], partial: Path, context: Context) -> Delivery:
+def _ask(item: Item, request: dict[str, Any], partial: Path, context: TransferContext) -> Delivery:
     client = _client(context)
     try:
         job = _resumed(client, request, partial) or _submitted(client, item, request, partial)
@@ -101,7 +101,7 @@ def _ask(item: Item, request: dict[str, Any], partial: Path, context: Context) -
     return Delivery(bare(url), stated, facts)
 
 
-def _client(context: Context) -> Any:
+def _client(context: TransferContext) -> Any:
     """The provider's client; it reads the credentials itself and says nothing but warnings and errors."""
     patience, say = context.patience, context.progress.say
     try:
@@ -151,7 +151,7 @@ def _resumed(client: Any, request: dict[str, Any], partial: Path) -> Any | None:
         raise
 
 
-def _wait(job: Any, item: Item, context: Context) -> None:
+def _wait(job: Any, item: Item, context: TransferContext) -> None:
     """Ask for the state of the job at growing intervals until it is done."""
     begun, pause, last = time.monotonic(), min(context.patience.pause, LONGEST_POLL), ""
     while True:

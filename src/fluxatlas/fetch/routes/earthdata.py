@@ -26,7 +26,7 @@ from .. import http
 from ..checksum import DIGITS
 from ..items import Item
 from ..secrets import bare, guard_logs, scrub
-from ..transfer import Context, Delivery
+from ..transfer import Delivery, TransferContext
 
 SYSTEM = PROD
 """Which of the provider's systems is asked."""
@@ -35,7 +35,7 @@ CREDENTIALS = "set EARTHDATA_TOKEN, or put urs.earthdata.nasa.gov into ~/.netrc 
 _lock = threading.Lock()
 
 
-def deliver(item: Item, partial: Path, context: Context) -> Delivery:
+def deliver(item: Item, partial: Path, context: TransferContext) -> Delivery:
     """Fill ``partial`` with the granule of the period of ``item``.
 
     Raises :class:`FetchError` where the log-in fails, or not exactly one granule begins with the period.

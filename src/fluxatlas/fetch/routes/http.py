@@ -8,10 +8,10 @@ from pathlib import Path
 from .. import http
 from ..items import Item
 from ..secrets import bare
-from ..transfer import Context, Delivery
+from ..transfer import Delivery, TransferContext
 
 
-def deliver(item: Item, partial: Path, context: Context) -> Delivery:
+def deliver(item: Item, partial: Path, context: TransferContext) -> Delivery:
     """Fill ``partial`` from the address of the recipe; errors as :func:`fluxatlas.fetch.http.download`."""
     url = item.fill(item.recipe.url)
     report = bind(context.progress.bytes, item.target.name)

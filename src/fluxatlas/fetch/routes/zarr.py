@@ -26,13 +26,13 @@ from ...files import NETCDF
 from .. import http
 from ..items import Item
 from ..secrets import bare, guard_logs, scrub
-from ..transfer import Context, Delivery
+from ..transfer import Delivery, TransferContext
 
 BLOCK_BYTES = 64 * 2**20
 EPOCH = "hours since 1970-01-01"
 
 
-def deliver(item: Item, partial: Path, context: Context) -> Delivery:
+def deliver(item: Item, partial: Path, context: TransferContext) -> Delivery:
     """Fill ``partial`` from the store of the recipe.
 
     Raises :class:`FetchError` where the store cannot be opened, lacks the variable, the period or the box, or fails
@@ -47,7 +47,7 @@ def deliver(item: Item, partial: Path, context: Context) -> Delivery:
 
 
 @contextmanager
-def _opened(url: str, item: Item, context: Context) -> Iterator[xr.Dataset]:
+def _opened(url: str, item: Item, context: TransferContext) -> Iterator[xr.Dataset]:
     options = {**item.recipe.storage}
     # gcsfs (2026.10) asks a control service for the kind of bucket before every operation, a minute each if no answer
     # comes; it reads this when it is first imported, and plain objects need no such answer.
@@ -104,7 +104,7 @@ def _dimension(array: xr.DataArray, names: tuple[str, ...], url: str) -> str:
     return found
 
 
-def _write(array: xr.DataArray, partial: Path, url: str, item: Item, context: Context) -> None:
+def _write(array: xr.DataArray, partial: Path, url: str, item: Item, context: TransferContext) -> None:
     """Append the steps that ``partial`` lacks, block by block."""
     steps = array.shape[0]
     rows = max(1, BLOCK_BYTES // (4 * array[0].size))
@@ -167,7 +167,7 @@ def _hours(times: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
     return (times.astype("datetime64[s]") - np.datetime64("1970-01-01", "s")).astype(np.float64) / 3600.0
 
 
-def _patiently(read: Callable[[], Any], url: str, context: Context) -> Any:
+def _patiently(read: Callable[[], Any], url: str, context: TransferContext) -> Any:
     """What ``read`` returns; failures that may pass are waited for."""
     for attempt in range(1, context.patience.tries + 1):
         try:

@@ -13,7 +13,7 @@ from ...files import atomic, file_hash, provenance
 from ...grid import get_grid
 from ..coordinates import BBox
 from .cells import CellAxes
-from .inversion_file import Wish
+from .inversion_file import InversionRequest
 from .inversions import Inversion
 from .kinds import KINDS
 from .output import ConstraintFile, write_points
@@ -78,7 +78,7 @@ def kind_of(settings: Constraint, path: Path) -> Recognised:
 
 
 def _fluxes(settings: Constraint, kind: str, paths: list[Path], partial: Path, attrs: dict[str, Any], say: Say) -> None:
-    wish = Wish(settings.variable, settings.units, settings.sign, settings.start, settings.add_fire)
+    wish = InversionRequest(settings.variable, settings.units, settings.sign, settings.start, settings.add_fire)
     source = Inversion(paths, kind, wish, step=settings.step, keep_gaps=settings.gaps == "keep", years=settings.years)
     cells = CellAxes.regular(source.grid.lat, source.grid.lon)
     file = ConstraintFile(partial, cells, [FLUX], "M" if source.monthly else "D", members=source.members)

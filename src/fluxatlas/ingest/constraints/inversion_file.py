@@ -18,7 +18,7 @@ from ..containers import open_container
 from ..coordinates import SourceGrid, regular_axis
 from .inversion_times import Times, file_times
 from .kinds import InversionKind, pick
-from .regions import RegionMap, numbers
+from .regions import RegionNumbers, numbers
 from .units import FluxUnit, parse_flux_unit
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ AREA_TOLERANCE = 0.03
 
 
 @dataclass(frozen=True)
-class Wish:
+class InversionRequest:
     """What is wanted of the files of an inversion, where that differs from what they say.
 
     ``variable`` instead of the default, ``units`` instead of the label, ``sign`` (``to_atmosphere``, ``to_land``)
@@ -54,7 +54,7 @@ class Wish:
 class InversionFile:
     """``grid`` is north to south and west to east, ``times`` the first day of each step, ``step`` its length."""
 
-    def __init__(self, path: Path, facts: InversionKind, wish: Wish) -> None:
+    def __init__(self, path: Path, facts: InversionKind, wish: InversionRequest) -> None:
         """Open the file; raises :class:`InputError` or :class:`UnitError` for what cannot be used."""
         opened = open_container(path, decode_times=False)
         if len(opened) != 1:
@@ -83,7 +83,7 @@ class InversionFile:
         around = np.round((self._columns + 180) % 360 - 180, 6)
         self._order = np.argsort(-self._rows), np.argsort(around)
         self.grid = SourceGrid(self._rows[self._order[0]], around[self._order[1]])
-        self.regions = RegionMap.of(self.dataset, self.lat, self.lon, path) if REGIONS in array.dims else None
+        self.regions = RegionNumbers.of(self.dataset, self.lat, self.lon, path) if REGIONS in array.dims else None
         self.member = next((str(n) for n in MEMBER_NAMES if n in array.dims), "")
         placed = {REGIONS} if self.regions else {self.lat, self.lon}
         extra = [str(d) for d in array.dims if d not in {*placed, self.member}]

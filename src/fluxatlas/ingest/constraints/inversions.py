@@ -16,7 +16,7 @@ import numpy.typing as npt
 from ...errors import InputError, nearest
 from ..coordinates import SourceGrid
 from .averaging import Averager, Period
-from .inversion_file import InversionFile, Wish, cell_area
+from .inversion_file import InversionFile, InversionRequest, cell_area
 from .kinds import KINDS, InversionKind
 from .ordering import in_order
 from .recognise import recognise
@@ -98,7 +98,7 @@ class Inversion:
         self,
         paths: Sequence[str | Path],
         kind: str = "",
-        wish: Wish | None = None,
+        wish: InversionRequest | None = None,
         *,
         step: str = "month",
         keep_gaps: bool = False,
@@ -113,7 +113,7 @@ class Inversion:
             )
         self.kind = kind or _recognised(Path(paths[0]))
         self.facts: InversionKind = KINDS[self.kind]
-        self.wish = wish or Wish()
+        self.wish = wish or InversionRequest()
         self.paths = [Path(p) for p in paths]
         for path in self.paths:
             if "ensstd" in path.name.lower():
@@ -266,10 +266,10 @@ def load_inversion(
     """Net flux (time, lat, lon, member) [gC m-2 d-1], positive to the atmosphere, float32.
 
     ``path``: one file or the files of several months; ``kind``: a key of :data:`KINDS`, empty: recognised; ``step``:
-    ``native`` (months or days; hours become days) or ``month``; the others as in :class:`Wish`. Latitude runs north to
-    south, longitude -180..180, time is the first of the month or the day. NaN outside a member's period. Attributes:
-    ``fire_included``, ``lateral``, ``fossil_adjusted``, ``sign``, ``content``, ``citation``, ``global_sum`` [PgC yr-1].
-    The whole series is in memory; :class:`Inversion` streams it.
+    ``native`` (months or days; hours become days) or ``month``; the others as in :class:`InversionRequest`. Latitude
+    runs north to south, longitude -180..180, time is the first of the month or the day. NaN outside a member's period.
+    Attributes: ``fire_included``, ``lateral``, ``fossil_adjusted``, ``sign``, ``content``, ``citation``,
+    ``global_sum`` [PgC yr-1]. The whole series is in memory; :class:`Inversion` streams it.
 
     Raises :class:`InputError` for an unreadable file, a missing variable or coordinate, times that are repeated or
     lacking, no data, impossible values, or a global land sum of the default variable outside the bounds of the kind;
@@ -278,7 +278,7 @@ def load_inversion(
     import xarray as xr
 
     paths = [path] if isinstance(path, str | Path) else list(path)
-    source = Inversion(paths, kind, Wish(variable, units, sign, start, add_fire), step=step)
+    source = Inversion(paths, kind, InversionRequest(variable, units, sign, start, add_fire), step=step)
     steps = [(period.start, period.values.astype(np.float32)) for period in source.steps()]
     coords = {
         "time": np.array([when for when, _ in steps]).astype("datetime64[ns]"),

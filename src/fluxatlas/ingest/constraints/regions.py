@@ -27,14 +27,14 @@ def numbers(array: xr.DataArray, path: Path) -> Array:
 
 
 @dataclass(frozen=True, eq=False)
-class RegionMap:
+class RegionNumbers:
     """``number`` (lat, lon) is the region of each cell, -1 for none; ``area`` [m2] that of each region."""
 
     number: npt.NDArray[np.int64]
     area: Array
 
     @classmethod
-    def of(cls, dataset: xr.Dataset, lat: str, lon: str, path: Path) -> RegionMap:
+    def of(cls, dataset: xr.Dataset, lat: str, lon: str, path: Path) -> RegionNumbers:
         """The regions of a file of CarbonTracker Europe: ``region_mask``, ``region_area``, ``cell_area``.
 
         Regions may be numbered from 0 or from 1: the numbering is that by which the cells add up to ``region_area``.

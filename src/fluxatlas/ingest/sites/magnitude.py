@@ -46,7 +46,7 @@ REPEATS = 5
 
 
 @dataclass(frozen=True)
-class Finding:
+class MagnitudeFinding:
     """What the magnitude says against the unit assumed.
 
     ``units``: the unit that fits, '' where none does. ``certain``: values in the unit assumed are impossible, or the
@@ -81,7 +81,7 @@ def too_large(values: FloatArray, low: float, high: float) -> float:
 
 def by_magnitude(
     values: FloatArray, variable: str, *, units: str = "", factor: float = 1.0, offset: float = 0.0
-) -> Finding | None:
+) -> MagnitudeFinding | None:
     """What the magnitude of ``values`` says against their unit, or None.
 
     They become ``variable`` (canonical units) by ``value * factor + offset``; ``units`` is how that unit is called.
@@ -95,28 +95,28 @@ def by_magnitude(
             return found
     if variable in FAINT and (largest := float(np.quantile(np.abs(finite * factor + offset), 0.99))) < FAINT[variable]:
         text = f"hardly any value is above {largest:.2g} {variables.get(variable).units}, less than instruments resolve"
-        return Finding("unusual-magnitude", text) if largest > 0 else None
+        return MagnitudeFinding("unusual-magnitude", text) if largest > 0 else None
     return _unit(finite, variable, units, factor, offset)
 
 
-def _scale(finite: FloatArray, assumed_percent: bool) -> Finding | None:
+def _scale(finite: FloatArray, assumed_percent: bool) -> MagnitudeFinding | None:
     """Fractions in the other scale than assumed, or in both."""
     high = int((finite > 1.5).sum())
     if looks_like_percent(finite):
         text = f"in percent by magnitude (median {np.median(finite):.3g}), not a fraction"
-        return None if assumed_percent else Finding("percent-not-fraction", text, "%", True)
+        return None if assumed_percent else MagnitudeFinding("percent-not-fraction", text, "%", True)
     if high >= REPEATS and float(np.median(finite)) <= 1.2 and finite.max() <= 130:
         text = f"mixes units: {finite.size - high:,} values look like fractions, {high:,} "
         text += f"({100 * high / finite.size:.2g} %) like percent (up to {finite.max():.4g})"
-        return Finding("mixed-units", text)
+        return MagnitudeFinding("mixed-units", text)
     low = finite[finite <= 1.2]
     if assumed_percent and low.size and low.max() > 0.05 and finite.size - low.size < REPEATS:
         text = f"a fraction by magnitude (0-{low.max():.3g}), not percent"
-        return Finding("fraction-not-percent", text, "1", True)
+        return MagnitudeFinding("fraction-not-percent", text, "1", True)
     return None
 
 
-def _unit(finite: FloatArray, variable: str, units: str, factor: float, offset: float) -> Finding | None:
+def _unit(finite: FloatArray, variable: str, units: str, factor: float, offset: float) -> MagnitudeFinding | None:
     """A median outside the usual band; the unit that would fit is named."""
     name = variable if variable in USUAL else variable.rstrip("0123456789")
     if name not in USUAL:
@@ -135,6 +135,6 @@ def _unit(finite: FloatArray, variable: str, units: str, factor: float, offset: 
         if low <= median * (one - zero) + zero <= high:
             said = f"'{units}'" if units else "no unit"
             text = f"the unit says {said} but the magnitude (median {median:.4g}) is that of {unit}"
-            return Finding("unit-by-magnitude", text, unit, not least <= canonical <= most)
+            return MagnitudeFinding("unit-by-magnitude", text, unit, not least <= canonical <= most)
     shown = f"{canonical:.4g} {variables.get(variable).units}"
-    return Finding("unusual-magnitude", f"the median of {shown} is unusual for {variable}")
+    return MagnitudeFinding("unusual-magnitude", f"the median of {shown} is unusual for {variable}")

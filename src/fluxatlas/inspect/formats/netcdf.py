@@ -13,7 +13,7 @@ from ...calendars import RULES, dates
 from ...errors import FluxAtlasError, InputError
 from ...files import open_netcdf
 from .. import checks, places, times
-from ..checks import Column
+from ..checks import CheckedVariable
 from ..datasets import READ_ERRORS, Axes, are_means, axes, decode_times, is_flag, sample
 from ..names import canonical_name, conversion
 from ..probe import Probe
@@ -161,7 +161,7 @@ def _one(report: Report, dataset: xr.Dataset, roles: Axes, name: str, variable: 
     label = str(attrs.get("units", "")).strip()
     flag = is_flag(name, variable)
     canonical = "" if flag else canonical_name(name, attrs)
-    column = Column(
+    column = CheckedVariable(
         name,
         values,
         units=label,
@@ -186,7 +186,9 @@ def _one(report: Report, dataset: xr.Dataset, roles: Axes, name: str, variable: 
     _keep(report, name, column, values)
 
 
-def _labels(report: Report, name: str, attrs: dict[str, Any], canonical: str, flag: bool, column: Column) -> None:
+def _labels(
+    report: Report, name: str, attrs: dict[str, Any], canonical: str, flag: bool, column: CheckedVariable
+) -> None:
     """What the attributes say against each other."""
     if not flag and not str(attrs.get("units", "")).strip() and canonical:
         expected = table.get(canonical).units
@@ -201,7 +203,7 @@ def _labels(report: Report, name: str, attrs: dict[str, Any], canonical: str, fl
         report.note("contradicting-labels", f"long_name says mean ('{attrs.get('long_name')}')", name)
 
 
-def _keep(report: Report, name: str, column: Column, values: Any) -> None:
+def _keep(report: Report, name: str, column: CheckedVariable, values: Any) -> None:
     """Up to four lines over time (mean over places) and one map for ``--plot``."""
     if column.kind != "data" or column.clean.size != np.size(values) or not np.isfinite(column.clean).any():
         return

@@ -23,7 +23,7 @@ from ...regrid.cover import read_legend
 from ...regrid.cover_layout import SAYS_SHARES
 from ...regrid.lai_files import index
 from .. import checks
-from ..checks import Column
+from ..checks import CheckedVariable
 from ..probe import Probe
 from ..report import MappingRow, Report, SpaceSummary, refused
 from ..static_trial import REGIONS, try_cover, try_layer, try_regions
@@ -165,7 +165,7 @@ def _values(report: Report, source: Any, values: np.ndarray) -> None:
     if (scale, offset) != (1.0, 0.0):
         report.note("scaled", f"stored values are to be scaled by {scale:g} and shifted by {offset:g}")
     sampled = values.size < source.width * source.height
-    column = Column(name, values, kind="flag" if classes else "data", ordered=False, sampled=sampled)
+    column = CheckedVariable(name, values, kind="flag" if classes else "data", ordered=False, sampled=sampled)
     column.shape = (source.count, source.height, source.width)
     checks.judge(report, column)
     finite = values[np.isfinite(values)]

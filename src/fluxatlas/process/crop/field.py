@@ -33,7 +33,7 @@ RIPE_BY, RIPE_SHARE, RIPE_SCALE = 262, 0.95, (0.7, 1.15)
 
 
 @dataclass(frozen=True)
-class Structure:
+class CropStructure:
     """Structure of the crop model; every field is a name of :data:`~.choices.CHOICES` or codes of shape (N,)."""
 
     rotation: Choice = "maize_soybean"
@@ -46,7 +46,7 @@ class Structure:
         return codes_of(CHOICES, {field.name: getattr(self, field.name) for field in fields(self)}, n)
 
 
-class State(NamedTuple):
+class CropState(NamedTuple):
     """What a day hands to the next, arrays of N cells.
 
     ``pools`` [g m-2] (POOLS, N); ``crop`` its code (-1: none), ``season`` the year of its harvest (in the south that of
@@ -63,9 +63,9 @@ class State(NamedTuple):
     cold: npt.NDArray[np.float64]
     scale: npt.NDArray[np.float64]
 
-    def copy(self) -> State:
+    def copy(self) -> CropState:
         """An independent copy."""
-        return State(*(part.copy() for part in self))  # type: ignore[arg-type]
+        return CropState(*(part.copy() for part in self))  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
@@ -80,8 +80,8 @@ class FieldResult:
 
     daily: dict[str, FloatArray]
     residual: FloatArray
-    state: State
-    ground: column.State | None = None
+    state: CropState
+    ground: column.ColumnState | None = None
 
     def __getitem__(self, name: str) -> FloatArray:
         return self.daily[name]
@@ -94,10 +94,10 @@ def grow(
     *,
     lat: npt.ArrayLike,
     dates: pd.DatetimeIndex,
-    structure: Structure | None = None,
+    structure: CropStructure | None = None,
     crops: npt.ArrayLike | None = None,
     spinup_years: int = 0,
-    state: State | None = None,
+    state: CropState | None = None,
 ) -> FieldResult:
     """Run crop and soil carbon over the days of ``drivers``.
 
@@ -123,7 +123,7 @@ def grow(
     n = latitude.size
     given = _drivers(drivers, dates, n)
     site = validated_site(attributes, n, ("sand", "clay", "soc", "bdod"))
-    codes = (structure or Structure()).codes(n)
+    codes = (structure or CropStructure()).codes(n)
     values = {**TABLE.complete(_of(TABLE, parameters), n), **SOIL.complete(_of(SOIL, parameters), n)}
     _known(parameters)
     calendar = _Calendar(dates, latitude)
@@ -150,7 +150,7 @@ def simulate(
     *,
     lat: npt.ArrayLike,
     dates: pd.DatetimeIndex,
-    structure: Structure | None = None,
+    structure: CropStructure | None = None,
     crops: npt.ArrayLike | None = None,
     spinup_years: int = 0,
     passes: int = 2,
@@ -245,7 +245,7 @@ def _plan(
     return first, np.ascontiguousarray(plan[again].astype(np.int64))
 
 
-def _first_state(site: Mapping[str, Any], n: int) -> State:
+def _first_state(site: Mapping[str, Any], n: int) -> CropState:
     """Bare ground over the pools that belong to the soil's carbon."""
     pools = np.zeros((len(POOLS), n))
     carbon = soil_carbon.first_pools(soil_carbon.stock(site["soc"], site["bdod"]), site["clay"])
@@ -253,7 +253,7 @@ def _first_state(site: Mapping[str, Any], n: int) -> State:
         pools[POOLS.index(name)] = pool
     none, never = np.full(n, FALLOW, np.int64), np.full(n, np.iinfo(np.int32).min, np.int64)
     stage, warmed, cold = np.zeros((3, n))
-    return State(pools, none, never, np.zeros(n, np.int64), stage, warmed, cold, np.ones((2, n)))
+    return CropState(pools, none, never, np.zeros(n, np.int64), stage, warmed, cold, np.ones((2, n)))
 
 
 def _varieties(given: Any, values: Any, code: npt.NDArray[np.int64], calendar: _Calendar) -> FloatArray:
@@ -320,8 +320,8 @@ def _field(site: Any, values: Any, codes: Mapping[str, Any], calendar: _Calendar
 
 
 def _run(
-    cut: slice, given: Any, calendar: _Calendar, year: Any, plan: Any, sets: Any, field: Any, state: State, spinup: int,
-    daily: Any, residual: Any,
+    cut: slice, given: Any, calendar: _Calendar, year: Any, plan: Any, sets: Any, field: Any, state: CropState,
+    spinup: int, daily: Any, residual: Any,
 ) -> None:  # fmt: skip
     """Spin up and run one block of cells; writes ``daily``, ``residual`` and ``state``."""
     n, steps = cut.stop - cut.start, len(calendar.day_of_year)

@@ -30,7 +30,7 @@ _ROWS = (
 Rows: Any = namedtuple("Rows", (*_ROWS, "drivers"))  # type: ignore[misc]
 
 
-class State(NamedTuple):
+class EnergyState(NamedTuple):
     """What a day hands to the next, arrays (N,): water of the two layers [1] and snow [kg m-2]."""
 
     top: Any

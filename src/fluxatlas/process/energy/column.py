@@ -14,7 +14,7 @@ from ...errors import InputError
 from .._validate import checked
 from ..blocks import SimulationResult, part_of
 from ..parameters import ParameterTable
-from ._kernel import BUDGETS, DRIVERS, OUTPUTS, State, run_block, work_rows
+from ._kernel import BUDGETS, DRIVERS, OUTPUTS, EnergyState, run_block, work_rows
 from .retention import retained, soil_limits
 
 BLOCK = 512
@@ -31,8 +31,8 @@ def simulate(
     *,
     dates: pd.DatetimeIndex,
     spinup_years: int = 0,
-    state: State | None = None,
-) -> SimulationResult[State]:
+    state: EnergyState | None = None,
+) -> SimulationResult[EnergyState]:
     """Run two layers of soil (0-5 cm and 5-100 cm), snow and a canopy over the days of ``forcing``.
 
     Parameters
@@ -56,10 +56,10 @@ def simulate(
     p: Any = Parameters(**TABLE.complete(parameters or {}, cells))
     limits = retained(soil_limits(attributes), p.retention_factor)
     soil: Any = Soil(**{name: np.ascontiguousarray(limits[name]) for name in Soil._fields})
-    start = state if state is not None else State(soil.swcfc, soil.swcfc, np.zeros(cells))
+    start = state if state is not None else EnergyState(soil.swcfc, soil.swcfc, np.zeros(cells))
     if any(part.shape != (cells,) for part in start):
         raise InputError(f"the state has shapes {[part.shape for part in start]}", hint=f"give ({cells},) of each")
-    current = State(*(np.array(part, float) for part in start))
+    current = EnergyState(*(np.array(part, float) for part in start))
     daily = np.empty((len(OUTPUTS), len(dates), cells), np.float32)
     residuals = np.empty((len(BUDGETS), len(dates), cells))
     for offset in range(0, cells, BLOCK):

@@ -43,7 +43,7 @@ Fixed: Any = namedtuple(
 )
 
 
-class State(NamedTuple):
+class WetlandState(NamedTuple):
     """What a day hands to the next: methane [mmol m-3], temperature [degC] and exposure to lack of air [1] of shape
     (layer, N); water above that of a table at the surface [mm], snow [kg m-2], net primary production of the last month
     [g m-2 d-1] and the lumped flux [mmol m-2 d-1] of shape (N,)."""

@@ -17,7 +17,7 @@ from ..heat import initial_temperature
 from ..parameters import ParameterTable
 from ..structure import Choice, codes_of
 from . import rates
-from ._kernel import BUDGETS, DRIVERS, DZ, LAYERS, OUTPUTS, Fixed, State, run_block, work_rows
+from ._kernel import BUDGETS, DRIVERS, DZ, LAYERS, OUTPUTS, Fixed, WetlandState, run_block, work_rows
 from .choices import CHOICES
 
 FloatArray = npt.NDArray[np.floating[Any]]
@@ -37,8 +37,8 @@ def simulate(
     dates: pd.DatetimeIndex,
     forms: Mapping[str, Choice] | None = None,
     spinup_years: int = 0,
-    state: State | None = None,
-) -> SimulationResult[State]:
+    state: WetlandState | None = None,
+) -> SimulationResult[WetlandState]:
     """Run 1.5 m of wetland soil over the days of ``forcing``.
 
     Parameters
@@ -112,15 +112,15 @@ def _fixed(p: Any, ph: npt.NDArray[np.float64], codes: Mapping[str, npt.NDArray[
     return fixed
 
 
-def _first_state(tas: FloatArray, cells: int) -> State:
+def _first_state(tas: FloatArray, cells: int) -> WetlandState:
     """A plausible start: annual wave of temperature, water at the surface, no snow."""
     start = {name: np.zeros(cells) for name in ("water", "snw", "lumped")}
     layers = {"methane": np.full((LAYERS, cells), 50.0), "exposure": np.ones((LAYERS, cells))}
     temperature = np.ascontiguousarray(initial_temperature(tas, CENTRES))
-    return State(temperature=temperature, npp=np.ones(cells), **layers, **start)
+    return WetlandState(temperature=temperature, npp=np.ones(cells), **layers, **start)
 
 
-def _copied(state: State, cells: int) -> State:
+def _copied(state: WetlandState, cells: int) -> WetlandState:
     if any(part.shape[-1:] != (cells,) for part in state):
         raise InputError(f"the state has shapes {[part.shape for part in state]}", hint=f"give {cells} cells of each")
-    return State(*(np.array(part, float) for part in state))
+    return WetlandState(*(np.array(part, float) for part in state))

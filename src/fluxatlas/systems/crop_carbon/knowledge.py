@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn.functional import relu
 
 from ...process.parameters import ParameterTable
-from ..protocols import Probe
+from ..protocols import KnowledgeProbe
 from .calendar import is_maize
 
 TOLERANCE = 0.01
@@ -78,13 +78,13 @@ def drifts(new: Tensor, old: Tensor) -> Tensor:
     return relu(KEPT - 1.0 + (new - old).square().mean() / spread).clamp_max(10.0)
 
 
-def balance_term(probe: Probe) -> Tensor:
+def balance_term(probe: KnowledgeProbe) -> Tensor:
     """:func:`balance` of the batch."""
     made = probe.outputs
     return balance(made["gpp"], made["ra"], made["rh"], made["nee"])
 
 
-def fallow_term(probe: Probe) -> Tensor:
+def fallow_term(probe: KnowledgeProbe) -> Tensor:
     """:func:`fallow` of the batch, under the rotation that the network is told."""
     day = probe.known["fieldday"]
     rotation = probe.theta.get("rotation", day.new_tensor(probe.network.theta["rotation"]))
@@ -92,19 +92,19 @@ def fallow_term(probe: Probe) -> Tensor:
     return fallow(probe.outputs["ra"], day, maize)
 
 
-def soil_carbon_term(probe: Probe) -> Tensor:
+def soil_carbon_term(probe: KnowledgeProbe) -> Tensor:
     """:func:`falls` of the mean respiration of the soil over its carbon, all else that of the batch."""
     outputs = _again(probe, "soil", {"soc": probe.network.scaler.unscale("soc", _like(probe, CARBON))}, {})
     return falls(outputs["rh"].mean(dim=0).reshape(len(CARBON), -1))
 
 
-def production_term(probe: Probe) -> Tensor:
+def production_term(probe: KnowledgeProbe) -> Tensor:
     """:func:`falls` of the sum of harvests over production, which is that of the batch times factors."""
     outputs = _again(probe, "yield", {}, {"gpp": _like(probe, PRODUCTION)})
     return falls(outputs["harvest"].sum(dim=0).reshape(len(PRODUCTION), -1))
 
 
-def preserved_term(probe: Probe) -> Tensor:
+def preserved_term(probe: KnowledgeProbe) -> Tensor:
     """:func:`departs` of the responses of both respirations to :data:`FEATURES`, and :func:`drifts` of that of the
     soil's to its carbon, from those of ``probe.reference``; 0 where there is none."""
     if probe.reference is None:
@@ -117,11 +117,11 @@ def preserved_term(probe: Probe) -> Tensor:
     return departs(new, old, least) + drifts(new[:, carbon], old[:, carbon])
 
 
-def _like(probe: Probe, values: tuple[float, ...]) -> Tensor:
+def _like(probe: KnowledgeProbe, values: tuple[float, ...]) -> Tensor:
     return probe.outputs["ra"].new_tensor(values)
 
 
-def _responses(network: Any, probe: Probe) -> Tensor:
+def _responses(network: Any, probe: KnowledgeProbe) -> Tensor:
     """Means (level, feature x output) of ``ra`` and ``rh`` over the first cells of the batch, one input at a time held
     at a level over the whole record."""
     cells, levels = min(_PLACES, probe.outputs["ra"].shape[1]), _like(probe, LEVELS)
@@ -141,7 +141,9 @@ def _responses(network: Any, probe: Probe) -> Tensor:
     return curves.permute(2, 1, 0).reshape(len(LEVELS), -1)
 
 
-def _columns(probe: Probe, cells: int, times: int) -> tuple[dict[str, Tensor], dict[str, Tensor], dict[str, Tensor]]:
+def _columns(
+    probe: KnowledgeProbe, cells: int, times: int
+) -> tuple[dict[str, Tensor], dict[str, Tensor], dict[str, Tensor]]:
     """Drivers, statics and parameters of the first ``cells`` of the batch, so many ``times`` side by side."""
     system = probe.network.system
     names = (*system.forcing, *system.slow_drivers)
@@ -150,7 +152,9 @@ def _columns(probe: Probe, cells: int, times: int) -> tuple[dict[str, Tensor], d
     return drivers, statics, {name: values[:cells].repeat(times) for name, values in probe.theta.items()}
 
 
-def _again(probe: Probe, part: str, statics: Mapping[str, Tensor], factors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def _again(
+    probe: KnowledgeProbe, part: str, statics: Mapping[str, Tensor], factors: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
     """Outputs of the sub-module ``part`` alone for the first cells of the batch (``probe.sites``), once for each of n
     values (n,) of a static, or of a factor on an output of an earlier sub-module; the rest is that of the batch."""
     values = next(iter({**statics, **factors}.values()))

@@ -10,7 +10,7 @@ import pandas as pd
 
 from ...process import soil_properties
 from ...process.crop.choices import CHOICES
-from ...process.crop.field import TABLE, Structure, simulate
+from ...process.crop.field import TABLE, CropStructure, simulate
 from ...process.hydraulics import with_density
 from ...theta import Prior, Theta
 from ..protocols import Arrays, FloatArray
@@ -42,7 +42,7 @@ class Fields:
         if "rotation" in forms:
             forms["rotation"] = _ROTATION[np.asarray(forms["rotation"], int)]
         found = simulate(
-            drivers, attributes, given.values, lat=lat, dates=dates, structure=Structure(**forms),
+            drivers, attributes, given.values, lat=lat, dates=dates, structure=CropStructure(**forms),
             spinup_years=spinup_years,
         )  # fmt: skip
         return {**found.daily, **harvests(found.daily)}

@@ -22,7 +22,7 @@ HIDDEN = {choice: CROP_CARBON.withheld[choice][0] for choice in ("warmth", "rete
 SPINUP_YEARS = 4
 
 
-class HiddenTruth:
+class CropTruth:
     """:class:`~fluxatlas.systems.protocols.Truth` of this system."""
 
     def parameters(
@@ -72,4 +72,4 @@ class HiddenTruth:
         )
 
 
-TRUTH = HiddenTruth()
+TRUTH = CropTruth()

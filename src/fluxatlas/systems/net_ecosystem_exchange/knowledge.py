@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn.functional import relu
 
 from ...constants import FREEZING
-from ..protocols import Probe
+from ..protocols import KnowledgeProbe
 
 PROBE_DAYS = 6
 """Days of constant conditions before the response is read."""
@@ -47,24 +47,24 @@ def warmth(reco: Tensor, celsius: Tensor) -> Tensor:
     return (relu(Q10[0] - q10) + relu(q10 - Q10[1]))[mild].clamp_max(10.0).mean()
 
 
-def darkness_term(probe: Probe) -> Tensor:
+def darkness_term(probe: KnowledgeProbe) -> Tensor:
     """:func:`darkness` of the batch."""
     return darkness(probe.outputs["gpp"], probe.known["rsdt"])
 
 
-def light_term(probe: Probe) -> Tensor:
+def light_term(probe: KnowledgeProbe) -> Tensor:
     """:func:`light` of a probe of radiation at 18 degC, moist air and soil."""
     return light(respond(probe, "production", "gpp", radiation=RADIATION))
 
 
-def warmth_term(probe: Probe) -> Tensor:
+def warmth_term(probe: KnowledgeProbe) -> Tensor:
     """:func:`warmth` of a probe of temperature at a constant production."""
     response = respond(probe, "respiration", "reco", celsius=TEMPERATURES)
     return warmth(response, response.new_tensor(TEMPERATURES))
 
 
 def respond(
-    probe: Probe,
+    probe: KnowledgeProbe,
     part: str,
     output: str,
     radiation: tuple[float, ...] | None = None,

@@ -25,7 +25,7 @@ DISTURBANCE = 0.9
 """Greatest mean source of disturbance [g m-2 d-1 of carbon]."""
 
 
-class HiddenTruth:
+class CarbonExchangeTruth:
     """:class:`~fluxatlas.systems.protocols.Truth` of this system."""
 
     undisturbed: Mapping[str, float] = {"disturbance": 0.0}
@@ -90,4 +90,4 @@ class HiddenTruth:
         return {**daily, "rh": daily["rh"] + lost, "reco": reco, "nee": reco - daily["gpp"]}
 
 
-TRUTH = HiddenTruth()
+TRUTH = CarbonExchangeTruth()

@@ -18,7 +18,7 @@ from torch.nn.functional import relu
 
 from ...constants import FREEZING
 from ...process import methane_torch as physics
-from ..protocols import Probe
+from ..protocols import KnowledgeProbe
 
 PROBE_DAYS = 6
 """Days of constant conditions before the response is read."""
@@ -88,39 +88,39 @@ def diffusion_limit(
     return relu(ch4ox / ceiling.clamp_min(1e-3) - 1.0).mean()
 
 
-def source_allowance_term(probe: Probe) -> Tensor:
+def source_allowance_term(probe: KnowledgeProbe) -> Tensor:
     """:func:`source_allowance` of the batch."""
     outputs = probe.outputs
     return source_allowance(outputs["fch4"], outputs["swc05"] / probe.known["phi"], outputs["tsl05"])
 
 
-def diffusion_limit_term(probe: Probe) -> Tensor:
+def diffusion_limit_term(probe: KnowledgeProbe) -> Tensor:
     """:func:`diffusion_limit` of the batch."""
     known = probe.known
     concentration = physics.air_concentration(known["ch4"], known["ps"], known["tas"], known["huss"])
     return diffusion_limit(probe.outputs["ch4ox"], concentration, probe.outputs["difs"])
 
 
-def substrate_term(probe: Probe) -> Tensor:
+def substrate_term(probe: KnowledgeProbe) -> Tensor:
     """:func:`substrate` of a probe of atmospheric methane."""
     uptake = respond(probe, ch4=METHANE)
     return substrate(uptake, probe.known["phi"].new_tensor(METHANE))
 
 
-def temperature_term(probe: Probe) -> Tensor:
+def temperature_term(probe: KnowledgeProbe) -> Tensor:
     """:func:`temperature` of a probe of soil temperature."""
     uptake = respond(probe, celsius=TEMPERATURES)
     return temperature(uptake, probe.known["phi"].new_tensor(TEMPERATURES))
 
 
-def moisture_term(probe: Probe) -> Tensor:
+def moisture_term(probe: KnowledgeProbe) -> Tensor:
     """:func:`moisture` of a probe of water-filled pore space."""
     uptake = respond(probe, saturation=SATURATIONS)
     return moisture(uptake, probe.known["phi"].new_tensor(SATURATIONS))
 
 
 def respond(
-    probe: Probe,
+    probe: KnowledgeProbe,
     celsius: Sequence[float] | None = None,
     saturation: Sequence[float] | None = None,
     ch4: Sequence[float] | None = None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from ...process import Structure, methane_under, simulate, soil_properties
+from ...process import MethaneStructure, methane_under, simulate, soil_properties
 from ...process.hydraulics import with_density
 from ...theta import Theta
 from ..protocols import Arrays, FloatArray
@@ -25,7 +25,7 @@ class MethaneColumn:
     ) -> dict[str, FloatArray]:
         """See :class:`~fluxatlas.systems.protocols.ProcessModel`; raises as :func:`fluxatlas.process.simulate`."""
         given = theta or Theta({}, {})
-        structure = Structure(**given.forms)
+        structure = MethaneStructure(**given.forms)
         result = simulate(
             drivers, attributes, given.values, lat=lat, dates=dates, structure=structure, spinup_years=spinup_years
         )
@@ -41,7 +41,7 @@ class MethaneColumn:
     ) -> dict[str, FloatArray]:
         """See :class:`~fluxatlas.systems.protocols.ProfileModel` and :func:`fluxatlas.process.methane_under`."""
         given = theta or Theta({}, {})
-        return dict(methane_under(soil, drivers, attributes, given.values, Structure(**given.forms)))
+        return dict(methane_under(soil, drivers, attributes, given.values, MethaneStructure(**given.forms)))
 
     def derive(self, attributes: Arrays) -> dict[str, FloatArray]:
         """Porosity and the other soil properties by pedotransfer (:func:`fluxatlas.process.soil_properties`)."""

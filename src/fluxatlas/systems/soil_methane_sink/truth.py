@@ -12,12 +12,12 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from ...process import Structure, simulate
+from ...process import MethaneStructure, simulate
 from ...process.parameters import SOIL
 from ..protocols import Arrays, FloatArray
 from . import SOIL_METHANE_SINK
 
-HIDDEN = Structure(**{choice: forms[0] for choice, forms in SOIL_METHANE_SINK.withheld.items()})
+HIDDEN = MethaneStructure(**{choice: forms[0] for choice, forms in SOIL_METHANE_SINK.withheld.items()})
 """Structure of the methane model of this world."""
 SPINUP_YEARS = 2
 
@@ -80,7 +80,7 @@ def scattered(found: Arrays, scatter: Callable[[str], FloatArray]) -> dict[str, 
     return {**found, **{name: np.clip(wanted[name], *edges) for name, edges in zip(wanted, bounds, strict=True)}}
 
 
-class HiddenTruth:
+class SoilMethaneTruth:
     """:class:`~fluxatlas.systems.protocols.Truth` of this system."""
 
     def parameters(
@@ -105,4 +105,4 @@ class HiddenTruth:
         return dict(result.daily)
 
 
-TRUTH = HiddenTruth()
+TRUTH = SoilMethaneTruth()

@@ -14,7 +14,7 @@ from torch.nn.functional import relu
 from ...constants import LATENT_HEAT
 from ...process.energy import canopy_torch as physics
 from ...process.energy.canopy import TOP
-from ..protocols import Probe
+from ..protocols import KnowledgeProbe
 
 DRY_DAY = 0.1 / 86400.0  # kg m-2 s-1
 WETTER = 1.25
@@ -55,31 +55,31 @@ def antecedent(swc: Tensor, wetter: Tensor) -> Tensor:
     return (relu(swc - wetter) / 0.05).mean()
 
 
-def closure_term(probe: Probe) -> Tensor:
+def closure_term(probe: KnowledgeProbe) -> Tensor:
     """:func:`closure` of the batch."""
     made = probe.outputs
     return closure(made["rns"], made["hfls"], made["hfss"], made["hfdsl"])
 
 
-def equilibrium_term(probe: Probe) -> Tensor:
+def equilibrium_term(probe: KnowledgeProbe) -> Tensor:
     """:func:`equilibrium` of the batch."""
     made, known = probe.outputs, probe.known
     ratio = physics.slope_ratio(known["tas"], known["ps"])
     return equilibrium(made["hfls"], made["rns"] - made["hfdsl"], ratio, known["pr"])
 
 
-def wetting_term(probe: Probe) -> Tensor:
+def wetting_term(probe: KnowledgeProbe) -> Tensor:
     """:func:`wetting` of the batch."""
     return wetting(probe.outputs["swc05"], probe.known["pr"], probe.outputs["snw"])
 
 
-def dry_down_term(probe: Probe) -> Tensor:
+def dry_down_term(probe: KnowledgeProbe) -> Tensor:
     """:func:`dry_down` of the batch."""
     made, known = probe.outputs, probe.known
     return dry_down(made["swc05"], known["pr"], made["snw"], made["rns"], known["swcfc"])
 
 
-def antecedent_term(probe: Probe) -> Tensor:
+def antecedent_term(probe: KnowledgeProbe) -> Tensor:
     """:func:`antecedent` of the first sites of the batch, run again beside themselves with more rain."""
     network, known = probe.network, probe.known
     cells = min(probe.sites, known["pr"].shape[1])

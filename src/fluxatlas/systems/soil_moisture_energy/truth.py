@@ -58,7 +58,7 @@ def _within(wanted: Arrays) -> dict[str, FloatArray]:
     return {name: np.clip(wanted[name], *edges) for name, edges in zip(wanted, bounds, strict=True)}
 
 
-class HiddenTruth:
+class SoilMoistureTruth:
     """:class:`~fluxatlas.systems.protocols.Truth` of this system."""
 
     def parameters(
@@ -80,4 +80,4 @@ class HiddenTruth:
         return dict(simulate(drivers, attributes, hidden, dates=dates, spinup_years=SPINUP_YEARS).daily)
 
 
-TRUTH = HiddenTruth()
+TRUTH = SoilMoistureTruth()

@@ -20,7 +20,7 @@ HIDDEN = {choice: forms[0] for choice, forms in WETLAND_METHANE.withheld.items()
 SPINUP_YEARS = 4
 
 
-class HiddenTruth:
+class WetlandTruth:
     """:class:`~fluxatlas.systems.protocols.Truth` of this system."""
 
     def parameters(
@@ -64,4 +64,4 @@ class HiddenTruth:
         return dict(simulate(drivers, attributes, hidden, dates=dates, forms=HIDDEN, spinup_years=SPINUP_YEARS).daily)
 
 
-TRUTH = HiddenTruth()
+TRUTH = WetlandTruth()

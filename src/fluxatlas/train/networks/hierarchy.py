@@ -18,7 +18,7 @@ from ...loading import load_object
 from ...systems import Submodule, System
 from ...systems.protocols import Head, NetworkParts
 from ..scaler import Scaler
-from ..states import Shape
+from ..states import NetworkShape
 from .antecedent import Antecedent
 from .bounds import to_physical
 from .cells import make_cell
@@ -173,10 +173,10 @@ class HierarchicalNetwork(nn.Module):
         return self.head.physics is not None and part is self.submodules[-1]
 
     @property
-    def shape(self) -> Shape:
+    def shape(self) -> NetworkShape:
         """What decides its size; a sub-module that physics completes counts for its work arrays."""
         own, past = self.architecture, sum(len(part.memories) + len(part.totals) for part in self.submodules)
-        return Shape(own.cell, own.hidden, own.layers, own.window, tuple(map(_variates, self.submodules)), past)
+        return NetworkShape(own.cell, own.hidden, own.layers, own.window, tuple(map(_variates, self.submodules)), past)
 
     @property
     def state_shapes(self) -> dict[str, tuple[int, int]]:

@@ -68,7 +68,7 @@ class Informer(WindowCell):
 
     def __init__(self, sizes: Sizes) -> None:
         super().__init__("informer", sizes)
-        self.blocks = nn.ModuleList(Block(sizes.hidden) for _ in range(sizes.layers))
+        self.blocks = nn.ModuleList(AttentionLayer(sizes.hidden) for _ in range(sizes.layers))
         self.distil = nn.ModuleList(
             nn.Conv1d(sizes.hidden, sizes.hidden, 3, padding=1) for _ in range(sizes.layers - 1)
         )
@@ -97,7 +97,7 @@ class Pyraformer(WindowCell):
         super().__init__("pyraformer", sizes)
         self.scales, width = pyramid(sizes.window), sizes.hidden
         self.coarser = nn.ModuleList(nn.Conv1d(width, width, CHILDREN, stride=CHILDREN) for _ in self.scales[1:])
-        self.blocks = nn.ModuleList(Block(width) for _ in range(sizes.layers))
+        self.blocks = nn.ModuleList(AttentionLayer(width) for _ in range(sizes.layers))
         self.out = nn.Linear(len(self.scales) * width, width)
         self.register_buffer("mask", pyramid_mask(self.scales), persistent=False)
 
@@ -114,7 +114,7 @@ class Pyraformer(WindowCell):
         return hidden
 
 
-class Block(nn.Module):
+class AttentionLayer(nn.Module):
     """What layers of attention have in common: maps before and after it, and a dense layer, both residual."""
 
     def __init__(self, width: int) -> None:

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ...config.regional import TERM as REGIONAL
 from ...errors import ConfigError, InputError, counted
-from ..data import Batch, SequenceSet, Window
+from ..data import Batch, DayWindow, SequenceSet
 from ..networks import HierarchicalNetwork
 from ..operators import Operator, Points, region_month
 from .points import FloatArray, spread_of_sums
@@ -167,7 +167,7 @@ class RegionalData:
         first, stop = self._days(months)
         cells = np.unique(np.concatenate([points.cell for points in drawn]))
         segment = {one.site: place for place, one in enumerate(self.series.segments)}
-        windows = [Window(segment[int(cell)], first, stop - first) for cell in cells]
+        windows = [DayWindow(segment[int(cell)], first, stop - first) for cell in cells]
         dates = self.series.dates[first:stop]
         count = len(self.target.regions)
         when, where = np.repeat(months, count), np.tile(np.arange(count), months.size)

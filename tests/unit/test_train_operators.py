@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import get_args
 
 import numpy as np
@@ -35,7 +36,6 @@ INTERVAL_CELLS = np.array([0, 1, 6, 3, 2])
 def linear() -> dict[str, Operator]:
     """One operator of each kind that is linear in the outputs."""
     spans = Spans.between(DATES, START, END)
-    season = DATES.dayofyear.to_numpy()[TIME]
     return {
         "day": operators.day("nee", TIME, CELL),
         "interval": operators.interval("nee", spans, INTERVAL_CELLS),
@@ -44,7 +44,6 @@ def linear() -> dict[str, Operator]:
         "region_month": operators.region_month("nee", DATES, MONTHS, REGIONS, POINTS, factor=0.5),
         "anomaly": operators.anomaly("nee", TIME, CELL),
         "chamber": operators.chamber("nee", TIME, CELL, CELL, prior_sd=1.0),
-        "off_season": operators.off_season(("ra", "rh"), ("rh",), TIME, CELL, season),
     }
 
 
@@ -109,26 +108,6 @@ def test_region_months_beside_pandas(reduce) -> None:
     expected = [truth(month, region) for month, region in zip(MONTHS, REGIONS, strict=True)]
     assert np.isfinite(expected).tolist() == [True, True, True, False, False, False]
     np.testing.assert_allclose(found, expected, rtol=1e-12)
-
-
-def test_the_season_adds_the_plants() -> None:
-    found = linear()["off_season"](OUTPUTS).numpy()
-    season = DATES.dayofyear.to_numpy()[TIME]
-    grows = (season >= 105) & (season <= 300)
-    expected = OUTPUTS["rh"][TIME, CELL] + np.where(grows, OUTPUTS["ra"][TIME, CELL], 0)
-    assert 0 < grows.sum() < grows.size
-    np.testing.assert_allclose(found, expected, rtol=1e-12)
-
-
-def test_a_season_may_run_over_the_new_year_and_differ_between_observations() -> None:
-    day, time = np.array([1, 60, 300, 366, 200]), np.arange(5)
-    outputs = {"ra": np.ones((5, 1)), "rh": np.zeros((5, 1))}
-    south = operators.off_season(("ra", "rh"), ("rh",), time, np.zeros(5), day, first=290, last=60)
-    assert south(outputs).tolist() == [1, 1, 1, 1, 0]
-    own = operators.off_season(
-        ("ra",), (), time, np.zeros(5), day, first=[1, 61, 300, 1, 200], last=[1, 90, 300, 9, 200]
-    )
-    assert own(outputs).tolist() == [1, 0, 1, 0, 1]
 
 
 def _observed(seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -241,8 +220,7 @@ def test_gradients_are_those_of_finite_differences(make: Callable[[], Operator])
         (lambda: POINTS.draw(0, np.random.default_rng(0)), "0 points cannot be drawn"),
         (lambda: operators.chamber("nee", [0], [0], [0], prior_sd=0.0), "deviation between chambers is 0"),
         (lambda: operators.chamber("nee", [0], [0], [-1], prior_sd=1.0), "no chamber -1"),
-        (lambda: operators.off_season((), (), [0], [0], [367]), "outside of 1 to 366"),
-        (lambda: operators.off_season((), (), [0], [0], [3])(OUTPUTS), "without variables"),
+        (lambda: replace(operators.day("nee", [0], [0]), parts={})(OUTPUTS), "without variables"),
     ],
 )
 def test_what_cannot_be_is_said(call: Callable[[], object], said: str) -> None:

@@ -13,7 +13,7 @@ from typing import Literal, get_args
 
 from ..errors import ConfigError, nearest
 
-Support = Literal["day", "interval", "year_sum", "area_mean", "region_month", "anomaly", "chamber", "off_season"]
+Support = Literal["day", "interval", "year_sum", "area_mean", "region_month", "anomaly", "chamber"]
 """Names of the observation operators (``fluxatlas.train.operators`` has a function of each name)."""
 SUPPORTS: tuple[str, ...] = get_args(Support)
 

@@ -79,21 +79,6 @@ def climb(rungs: Sequence[Rung], clusters: Mapping[str, int | str], score: Score
     return Climb(chosen, _why(table, chosen, best, len(groups)), found, table)
 
 
-def nested(rungs: Sequence[Rung], clusters: Mapping[str, int | str], score: Score, default: str) -> pd.DataFrame:
-    """What a climb is worth where nobody chose: for every cluster the rung that the others choose, and its score there.
-
-    A row per cluster with ``chosen`` and ``score``. The scores of :func:`climb` itself are too good for the rung that
-    they chose. Every rung is fitted once for each two clusters.
-    """
-    rows = []
-    for group in dict.fromkeys(clusters.values()):
-        others = {site: other for site, other in clusters.items() if other != group}
-        chosen = climb(rungs, others, score, default).chosen
-        rung = next(rung for rung in rungs if rung.name == chosen)
-        rows.append({"cluster": group, "chosen": chosen, "score": _left_out([rung], clusters, group, score)[0]})
-    return pd.DataFrame(rows).set_index("cluster")
-
-
 def _left_out(rungs: Sequence[Rung], clusters: Mapping[str, int | str], group: int | str, score: Score) -> list[float]:
     """Mean score of each rung over the sites of cluster ``group``, fitted to all others."""
     training = tuple(site for site, other in clusters.items() if other != group)

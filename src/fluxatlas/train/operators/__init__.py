@@ -7,7 +7,7 @@ these numbers with their errors, and ``readers.py`` makes sets of the files of i
 from __future__ import annotations
 
 from .correlation import Autoregressive, Covariance, Independent
-from .kinds import anomaly, area_mean, chamber, day, interval, off_season, region_month, year_sum
+from .kinds import anomaly, area_mean, chamber, day, interval, region_month, year_sum
 from .linear import Operator
 from .observations import ObservationSet
 from .spans import Points, Spans
@@ -25,7 +25,6 @@ __all__ = [
     "chamber",
     "day",
     "interval",
-    "off_season",
     "region_month",
     "year_sum",
 ]

@@ -7,7 +7,6 @@ days that unit times d.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -21,12 +20,11 @@ from .linear import Entries, Operator
 from .spans import FloatArray, IntArray, Points, Spans, aligned, ragged
 
 Reduce = Literal["mean", "sum"]
-YEAR_DAYS = 366
 
 
 def day(variable: str, time: npt.ArrayLike, cell: npt.ArrayLike) -> Operator:
     """One cell on one day, by its number ``time`` on the axis (-1: not on it)."""
-    return _points("day", {variable: None}, time, cell)
+    return _points("day", variable, time, cell)
 
 
 def interval(variable: str, spans: Spans, cell: npt.ArrayLike) -> Operator:
@@ -77,7 +75,7 @@ def anomaly(
     With the ``dates`` of the outputs the mean is that of the calendar month over all years: the season goes too. Ranks
     (0 to 1, smooth: see ``linear.SOFTNESS``) compare products whose range is not that of the outputs.
     """
-    found = _points("anomaly", {variable: None}, time, cell)
+    found = _points("anomaly", variable, time, cell)
     number, cells = np.asarray(time, np.int64), np.asarray(cell, np.int64)
     group = np.clip(cells, 0, None) * 12
     if dates is not None:
@@ -98,59 +96,25 @@ def chamber(
     if not prior_sd > 0 or not np.isfinite(prior_sd):
         raise InputError(f"the standard deviation between chambers is {prior_sd:g}", hint="give a positive number")
     numbers = np.asarray(chambers, np.int64)
-    found = _points("chamber", {variable: None}, time, cell)
+    found = _points("chamber", variable, time, cell)
     aligned(time=np.asarray(time), chambers=numbers)
     if numbers.min(initial=0) < 0:
         raise InputError(f"there is no chamber {numbers.min()}", hint="number chambers from 0")
     return _with(found, chamber=torch.as_tensor(numbers), prior_sd=float(prior_sd))
 
 
-def off_season(
-    inside: Sequence[str],
-    outside: Sequence[str],
-    time: npt.ArrayLike,
-    cell: npt.ArrayLike,
-    day_of_year: npt.ArrayLike,
-    first: npt.ArrayLike = 105,
-    last: npt.ArrayLike = 300,
-) -> Operator:
-    """The sum of the variables ``inside`` on days of the season, of the variables ``outside`` on others.
-
-    On fields without plants in winter the measured respiration is that of the soil alone: inside ("ra", "rh"), outside
-    ("rh",). The season holds the days of the year ``first`` to ``last``, of all or of each observation; where ``last``
-    lies before ``first`` it runs over the new year. The default is that of the Midwest of the USA (Liu et al. 2024,
-    doi 10.1038/s41467-023-43860-5).
-    """
-    when = np.asarray(day_of_year, np.int64)
-    begin, end = (np.broadcast_to(np.asarray(edge, np.int64), when.shape) for edge in (first, last))
-    for numbers in (when, begin, end):
-        if numbers.size and not (numbers.min() >= 1 and numbers.max() <= YEAR_DAYS):
-            raise InputError("a day of the year lies outside of 1 to 366", hint="1 is the first of January")
-    within = np.where(begin <= end, (when >= begin) & (when <= end), (when >= begin) | (when <= end))
-    names = dict.fromkeys((*inside, *outside))
-    weights = {name: within * float(name in inside) + ~within * float(name in outside) for name in names}
-    return _points("off_season", weights, time, cell)
-
-
 def _with(operator: Operator, **changes: Any) -> Operator:
     return Operator(**{**operator.__dict__, **changes})
 
 
-def _points(
-    kind: Support, weights: Mapping[str, FloatArray | None], time: npt.ArrayLike, cell: npt.ArrayLike
-) -> Operator:
-    """Single days of single cells; a variable without weights counts fully."""
+def _points(kind: Support, variable: str, time: npt.ArrayLike, cell: npt.ArrayLike) -> Operator:
+    """Single days of single cells."""
     times, cells = np.asarray(time, np.int64), np.asarray(cell, np.int64)
-    aligned(time=times, cell=cells, **{name: array for name, array in weights.items() if array is not None})
+    aligned(time=times, cell=cells)
     covered = (times >= 0) & (cells >= 0)
-    parts = {}
-    for name, weight in weights.items():
-        if weight is None and covered.all():
-            parts[name] = Entries.of(times, cells)
-        else:
-            row = np.flatnonzero(covered if weight is None else covered & (weight != 0))
-            parts[name] = Entries.of(times[row], cells[row], row, np.ones(row.size) if weight is None else weight[row])
-    return Operator(kind, times.size, parts, _covered(covered))
+    row = np.flatnonzero(covered)
+    entries = Entries.of(times, cells) if covered.all() else Entries.of(times[row], cells[row], row, np.ones(row.size))
+    return Operator(kind, times.size, {variable: entries}, _covered(covered))
 
 
 def _reduced(kind: Support, variable: str, spans: Spans, cell: IntArray, reduce: Reduce) -> Operator:

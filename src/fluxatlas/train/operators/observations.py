@@ -171,7 +171,11 @@ class ObservationSet:
         return 0.5 * (found[0] * found[-1]).sum()
 
     def nll(self, predicted: Tensor) -> Tensor:
-        """Negative logarithm of the Gaussian likelihood of ``predicted``; shapes and errors as :meth:`misfit`."""
+        """Negative logarithm of the Gaussian likelihood of ``predicted``; shapes and errors as :meth:`misfit`.
+
+        For whoever compares error models, whose ``sd`` differ: the losses of training take :meth:`misfit`, as there the
+        rest is constant.
+        """
         spread = self.sd.to(predicted.dtype)[self.rows]
         constant = 0.5 * (self.whiten.log_determinant + self.size * math.log(2 * math.pi))
         return self.misfit(predicted) + spread.log().sum() + constant

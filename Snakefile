@@ -32,14 +32,6 @@ include: "workflow/rules/twin.smk"
 include: "workflow/rules/experiments.smk"
 
 
-# a second or two of work: on a cluster the driver does them, since an allocation costs more than the job itself
-localrules:
-    atmosphere,
-    history_start,
-    history,
-    ensemble,
-
-
 report: "workflow/report/workflow.rst"
 
 

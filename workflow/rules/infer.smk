@@ -65,6 +65,7 @@ rule history_start:
         "<results>/logs/infer/history_start.log",
     benchmark:
         "<results>/benchmarks/infer/history_start.tsv"
+    localrule: True
     conda:
         "../envs/fluxatlas.yaml"
     resources:
@@ -100,6 +101,7 @@ rule history:  # of a year: what later years owe to it
         "<results>/benchmarks/infer/history_{year}.tsv"
     wildcard_constraints:
         year="|".join(str(year) for year in YEARS),
+    localrule: True
     conda:
         "../envs/fluxatlas.yaml"
     resources:

@@ -75,6 +75,7 @@ if RUN.atmosphere:
             "<results>/benchmarks/ingest/atmosphere_{gas}.tsv"
         wildcard_constraints:
             gas="|".join(RUN.atmosphere),
+        localrule: True
         conda:
             "../envs/fluxatlas.yaml"
         resources:

@@ -89,6 +89,7 @@ rule ensemble:  # one small file for inference to depend on, instead of every me
         "<results>/logs/train/ensemble.log",
     benchmark:
         "<results>/benchmarks/train/ensemble.tsv"
+    localrule: True
     conda:
         "../envs/fluxatlas.yaml"
     resources:

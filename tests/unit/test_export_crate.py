@@ -92,6 +92,8 @@ def test_the_library_reads_a_crate_whose_checksums_are_true(run: Path) -> None:
         assert int(entity["contentSize"]) == (run / entity.id).stat().st_size
     versions = {entity["name"]: entity["softwareVersion"] for entity in crate.mainEntity["softwareRequirements"]}
     assert "snakemake" in versions and "commit" in versions["fluxatlas"]
+    urls = [entity["url"] for entity in crate.mainEntity["softwareRequirements"] if entity["name"] != "fluxatlas"]
+    assert len(set(urls)) == len(versions) - 1 and all(url.startswith("https://") for url in urls)
 
 
 def test_datacite_has_what_is_mandatory(run: Path) -> None:

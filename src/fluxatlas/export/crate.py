@@ -156,12 +156,21 @@ def _workflow(crate: Any, run: RunResults) -> Any:
         except metadata.PackageNotFoundError:
             continue
         when = "installed when this description was written"
-        home = f"https://pypi.org/project/{name}/{version}/"
-        more = {"softwareVersion": version, "url": home, "description": when}
-        used.append(_add(crate, home, "SoftwareApplication", name, **more))
+        home = _home(name)
+        more = {"softwareVersion": version, "description": when} | ({"url": home} if home else {})
+        used.append(_add(crate, home or f"#{name}", "SoftwareApplication", name, **more))
     workflow["name"], workflow["softwareRequirements"] = "fluxatlas", used
     workflow["version"] = str(attrs.get("fluxatlas_version", "unknown"))
     return workflow
+
+
+def _home(package: str) -> str:
+    """Where an installed package says that its home is, or its sources; empty where it says neither."""
+    about = metadata.metadata(package)
+    lines = (line.partition(", ") for line in about.get_all("Project-URL") or ())
+    named = {label.lower(): place for label, _, place in lines}
+    places = (*map(named.get, ("homepage", "home", "repository", "source")), *(about.get_all("Home-page") or ()))
+    return next(filter(None, places), "")
 
 
 def _licence(about: About, licence: str) -> tuple[str, str, str]:

@@ -119,9 +119,10 @@ EXPECTED: list[tuple[str, str, str]] = [
     ("atmosphere/RPGroup*/*.csv", "ch4-soil-sink-totals", "no_reader"),
     ("atmosphere/isald*/*.nc", "netcdf-layers", "no_reader"),
     ("atmosphere/*.csv", "carbon-budget", "no_reader"),
-    ("crop/*/nass.*", "usda-yield", "no_reader"),
+    ("crop/*/nass.*", "usda-yield", "usable"),
+    ("crop/JiaxuanYou*/yield*.csv", "county-yield", "usable"),
     ("crop/JiaxuanYou*/*.csv", "", "unrecognised"),  # without a header
-    ("crop/WUR-AI*/*.csv", "county-yield", "no_reader"),
+    ("crop/WUR-AI*/*.csv", "county-yield", "usable"),
 ]
 
 

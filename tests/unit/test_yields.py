@@ -20,6 +20,7 @@ from fluxatlas.evaluate.area_years import (
     score_table,
 )
 from fluxatlas.ingest.yields import GRAINS, read_yields
+from fluxatlas.inspect.registry import inspect_path
 
 
 def test_units_are_those_of_the_grain_trade() -> None:
@@ -81,6 +82,20 @@ def test_bad_tables_are_refused(tmp_path: Path, text: str, message: str) -> None
     crop = "maize" if text.startswith("adm") else "soybean"
     with pytest.raises(InputError, match=message):
         read_yields(tmp_path / "t.csv", crop)
+
+
+@pytest.mark.parametrize("crop", LAYOUTS)
+def test_inspect_knows_what_the_command_reads(tmp_path: Path, crop: str) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text(LAYOUTS[crop].replace(",17,1,", ",17,33,"))
+    assert "fluxatlas evaluate yields" in inspect_path(path).verdict
+    assert len(read_yields(path, crop)) == 2
+
+
+def test_days_without_a_header_are_no_yields_of_counties(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("2001,11,30,150\n2001,12,31,140\n")
+    assert inspect_path(path).status == "unrecognised"
 
 
 def test_an_identifier_of_digits_keeps_its_zeros(tmp_path: Path) -> None:

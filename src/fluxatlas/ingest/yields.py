@@ -86,19 +86,29 @@ def read_yields(path: str | Path, crop: str, carbon: float | None = None) -> pd.
     return table.reset_index(drop=True)
 
 
+def layout_of(head: str) -> str:
+    """The layout of a table whose first line is ``head``: ``cy-bench``, ``agridat``, ``you``; empty for another one."""
+    cells = head.strip().split(",")
+    if cells[:2] == ["adm_id", "year"] and "yield" in cells:
+        return "cy-bench"
+    if head.strip().split("\t")[:4] == ["year", "state", "acres", "yield"]:
+        return "agridat"
+    numbers = len(cells) == 4 and all(cell.replace(".", "", 1).isdigit() for cell in cells)
+    return "you" if numbers and YEARS[0] <= float(cells[0]) <= YEARS[1] else ""
+
+
 def _table(file: Path, head: str) -> tuple[pd.DataFrame, str]:
     """Columns of :data:`COLUMNS` and features, and the unit of ``value``."""
-    if head.startswith("adm_id,year") and "yield" in head.split(","):
+    layout = layout_of(head)
+    if layout == "cy-bench":
         table = pd.read_csv(file, dtype={"adm_id": str}).rename(columns={"adm_id": "place", "yield": "value"})
         table.insert(1, "state", _whole(file, table, "place").str.split("_").str[0])
         return table.assign(year=_numbers(file, table, "year", *YEARS)), "t ha-1"
-    if head.split("\t")[:4] == ["year", "state", "acres", "yield"]:
+    if layout == "agridat":
         table = pd.read_csv(file, sep="\t", dtype={"state": str}).rename(columns={"yield": "value"})
         place, year = _whole(file, table, "state"), _numbers(file, table, "year", *YEARS)
         return table.assign(place=place, year=year)[list(COLUMNS)], "bushel acre-1"
-    cells = head.split(",")
-    numbers = len(cells) == 4 and all(cell.replace(".", "", 1).isdigit() for cell in cells)
-    if numbers and YEARS[0] <= float(cells[0]) <= YEARS[1]:
+    if layout == "you":
         table = pd.read_csv(file, header=None, names=["year", "state", "county", "value"])
         place = _numbers(file, table, "state", 1, 99).map("{:02d}".format)
         place += _numbers(file, table, "county", 1, 999).map("{:03d}".format)

@@ -17,6 +17,7 @@ from ...ingest.sites import badm
 from ...ingest.sites.metadata import columns_of, read_attributes, read_metadata
 from ...ingest.sites.records import ATTRIBUTE_COLUMNS
 from ...ingest.sites.text import check_columns
+from ...ingest.yields import layout_of
 from ...paths import RESOURCES
 from ...yaml_text import read_keys
 from .. import places, times
@@ -57,6 +58,8 @@ def recognise(probe: Probe) -> Report | None:
         legend = next((role for columns, role in _rows()["legends"] if set(columns) <= set(header)), "")
         if legend:
             return report_on(probe, legend)
+        bare = _yields_alone(probe)
+        header = ["year", "state", "county", "yield"] if bare else header
         kind = kind_of(probe.name, header, separator)
         report = _site_list(probe, header) if not kind and separator == "," else None
         if report is not None:
@@ -65,18 +68,27 @@ def recognise(probe: Probe) -> Report | None:
             report = Report(str(probe.path), "table", "table of an unknown kind")
             _encoding(report, probe)
             try:
-                return judge(report, read(probe, separator), kind or {})
+                return judge(report, read(probe, separator, header if bare else None), kind or {})
             except FluxAtlasError as problem:
                 return refused(report, problem)
     raise InputError("the format is not recognised", where=str(probe.path), hint="see docs/inspect.md")
 
 
-def read(probe: Probe, separator: str = ",") -> pd.DataFrame:
-    """The table of a text, quoted or not; raises :class:`InputError` where it cannot be read or has no rows."""
+def _yields_alone(probe: Probe) -> bool:
+    """Whether a text without a header holds yields of counties: they, unlike days of a month, have numbers above 31."""
+    counties = (line.split(",")[2].strip() for line in probe.text.split("\n") if line.count(",") == 3)
+    return layout_of(probe.first_row) == "you" and any(county.isdigit() and int(county) > 31 for county in counties)
+
+
+def read(probe: Probe, separator: str = ",", names: list[str] | None = None) -> pd.DataFrame:
+    """The table of a text, quoted or not, with columns of its own or, without a header, with ``names``.
+
+    Raises :class:`InputError` where it cannot be read or has no rows.
+    """
     text = "\n".join(line for line in probe.text.split("\n") if not line.startswith("#") and line.strip())
     options: dict[str, Any] = {"index_col": False, "low_memory": False, "on_bad_lines": "error"}
     try:
-        table = pd.read_csv(io.StringIO(text), sep=separator, skipinitialspace=True, **options)
+        table = pd.read_csv(io.StringIO(text), sep=separator, skipinitialspace=True, names=names, **options)
     except (ValueError, OverflowError, TypeError, IndexError, KeyError, pd.errors.ParserError) as problem:
         hint = "check its lines"
         raise InputError(f"the table cannot be read ({problem})", where=str(probe.path), hint=hint) from None

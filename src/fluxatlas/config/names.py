@@ -74,7 +74,7 @@ def wrong_names(config: Config, system: System) -> list[str]:
 
 def _corrections(config: Config, system: System) -> Iterator[str]:
     block = config.experiments
-    for name in {"residual", "stacking"} & set(block.transfers):
+    for name in sorted({"residual", "stacking"} & set(block.transfers)):
         if block.target not in ("", system.flux):
             yield f"experiments.transfers: '{name}' corrects '{system.flux}' alone, not '{block.target}'; leave it out"
 

@@ -152,6 +152,7 @@ def test_no_result_depends_on_the_order_of_a_set() -> None:
         for path in (REPOSITORY / "src" / "fluxatlas" / package).rglob("*.py"):
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
                 listed = isinstance(node, ast.Call) and ast.unparse(node.func) in ("list", "tuple", "enumerate")
-                over = [node.iter] if isinstance(node, ast.For) else node.args[:1] if listed else []
+                over = [part.iter for part in getattr(node, "generators", []) if not isinstance(node, ast.SetComp)]
+                over += [node.iter] if isinstance(node, ast.For) else node.args[:1] if listed else []
                 found += [f"{path.name}:{node.lineno}" for one in over if _is_set(one)]
     assert not found, found

@@ -92,10 +92,11 @@ def test_inspect_knows_what_the_command_reads(tmp_path: Path, crop: str) -> None
     assert len(read_yields(path, crop)) == 2
 
 
-def test_days_without_a_header_are_no_yields_of_counties(tmp_path: Path) -> None:
-    path = tmp_path / "t.csv"
-    path.write_text("2001,11,30,150\n2001,12,31,140\n")
-    assert inspect_path(path).status == "unrecognised"
+@pytest.mark.parametrize("text", ["2001,11,30,150\n2001,12,31,140\n", "year,state,county,yield\n2001,17,33,150\n"])
+def test_what_the_command_does_not_read_is_not_called_usable(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "t.csv"  # days of two months; a header that the layout does not have
+    path.write_text(text)
+    assert not inspect_path(path).usable
 
 
 def test_an_identifier_of_digits_keeps_its_zeros(tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ def recognise(probe: Probe) -> Report | None:
         if legend:
             return report_on(probe, legend)
         bare = _yields_alone(probe)
-        header = ["year", "state", "county", "yield"] if bare else header
+        header = ["year", "state code", "county code", "yield"] if bare else header
         kind = kind_of(probe.name, header, separator)
         report = _site_list(probe, header) if not kind and separator == "," else None
         if report is not None:

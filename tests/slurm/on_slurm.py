@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -63,6 +64,7 @@ def main() -> None:
     words = words.parse_args()
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # drivers must feel it, also below nohup, which they inherit
     one_host.up()
     try:
         with tempfile.TemporaryDirectory() as top:

@@ -42,7 +42,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 import chromium
 from fluxatlas.errors import InputError
 from fluxatlas.explore import site
-from fluxatlas.explore.manifest import write_manifest
+from fluxatlas.explore.manifest import fingerprint, write_manifest
 from fluxatlas.explore.serve import server
 from fluxatlas.explore.source import Lattice, StoreLayer
 from fluxatlas.explore.store import write_store
@@ -217,7 +217,7 @@ def globe(folder: Path) -> list[str]:
         source.run = NoBudget(**vars(source.run))
         began = time.process_time()
         write_store(source, folder / "store.zarr", {})
-        write_manifest(source, folder / "store.zarr", folder / "manifest.json")
+        write_manifest(source, folder / "store.zarr", folder / "manifest.json", fingerprint(source))
         for part in (*site.PAGE.iterdir(), *site.library()):
             (folder / part.name).write_bytes(part.read_bytes())
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20

@@ -211,11 +211,14 @@ def explore(
         Path | None, typer.Option("--export", help="Write a folder for any web server instead of serving.")
     ] = None,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port on this machine; 0: any that is free.")] = 8765,
+    drivers: Annotated[
+        bool, typer.Option("--drivers/--no-drivers", help="Whether the page gives the drivers beside a series.")
+    ] = True,
 ) -> None:
     """Look at the product of a run in the browser: map, series with band, sites, budgets; or write that page."""
     from .explore.run import explore as show
 
-    show(run, output, port)
+    show(run, output, port, drivers)
 
 
 @app.command("evaluate-sites")

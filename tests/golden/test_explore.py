@@ -19,17 +19,24 @@ import xarray as xr
 from pyproj import Geod
 
 import chromium
+import infer_world
 from fluxatlas import open_run
+from fluxatlas.drivers import slow_drivers
 from fluxatlas.errors import ConfigError, InputError
 from fluxatlas.explore import pyramid, site, store
+from fluxatlas.explore.drivers import find_drivers
 from fluxatlas.explore.run import explore
 from fluxatlas.explore.serve import server
 from fluxatlas.explore.source import Lattice, StoreLayer, land
+from fluxatlas.files import read_netcdf
+from fluxatlas.grid import get_grid
 from fluxatlas.hashes import seal
+from fluxatlas.ingest.atmosphere import series_of
 from fluxatlas.products.budget import write_budget
 from fluxatlas.products.cog import write_maps
 from fluxatlas.products.daily import write_daily
 from fluxatlas.systems import get_system
+from fluxatlas.tiles.piece import make_regridder, read_piece
 from stage_files import make_world
 
 YEAR = 2001
@@ -45,6 +52,12 @@ def run(tmp_path_factory):
         path = folder / "products" / "daily" / f"{name}_{YEAR}.nc"
         write_daily(path, name, YEAR, world.flux, world.attributes, system=SYSTEM)
         write_maps(path, name, YEAR, folder / "products" / "cog")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(infer_world, "SOURCE_STEP", 2.0)  # weather is coarser than the cells, as in a real run
+        for tile in world.tiles:
+            path = folder / "ingest" / "forcing" / tile.name / f"{YEAR}.nc"
+            path.parent.mkdir(parents=True)
+            infer_world.write_piece(path, tile, YEAR)
     write_budget(folder / "products" / "budget.csv", world.flux, world.attributes, system=get_system(SYSTEM))
     (folder / "ingest" / "sites").mkdir(parents=True)
     rows = ["site,lat,lon,kind,use", "A-near,40.1,-120.2,tower,train", "B-far,45,-115,chamber,train"]
@@ -175,6 +188,52 @@ def test_the_land_mask_is_that_of_the_package() -> None:
     assert abs(share.mean() / 100 - inner.mean()) < 0.005
 
 
+def driven(run, lat, lon):
+    """The drivers of the cell that holds a place, as the stage ``infer`` makes them for its networks."""
+    described = get_system(SYSTEM)
+    tile = next(tile for tile in get_grid("0.5deg").tiles(10, (lon, lat, lon + 0.01, lat + 0.01)))
+    piece = read_piece(run / "ingest" / "forcing" / tile.name / f"{YEAR}.nc", described.forcing)
+    layers = read_netcdf(run / "regrid" / "attributes" / f"{tile.name}.nc")
+    row, column = np.abs(tile.lat - lat).argmin(), np.abs(tile.lon - lon).argmin()
+    regridder = make_regridder(piece, tile, layers["orog"].to_numpy().astype(float), "bilinear")
+    index = np.array([row * tile.shape[1] + column])
+    monthly = {"lai": layers["lai"].to_numpy()[:, row, column][:, None]}
+    slow = slow_drivers(described.slow, piece.dates, tile.lat[[row]], monthly, series_of(described.slow))
+    return {name: values[:, 0] for name, values in {**regridder.downscale(piece.data, index), **slow}.items()}
+
+
+def test_the_weather_of_the_store_is_the_forcing_put_together(run, page) -> None:
+    opened = xr.open_zarr(page / "store.zarr", group="driver/0", consolidated=False)
+    pieces = sorted((run / "ingest" / "forcing").glob("*/*.nc"))
+    assert opened["tas"].dims == ("time", "lat", "lon") and len(pieces) == 4
+    for path in pieces:
+        with xr.open_dataset(path) as piece:
+            for name in ("tas", "pr"):
+                there = opened[name].sel(lat=piece["lat"], lon=piece["lon"])
+                np.testing.assert_array_equal(there, piece[name])
+                assert opened[name].attrs["units"] == piece[name].attrs["units"]
+    lift = xr.open_zarr(page / "store.zarr", group="driver/cells", consolidated=False)["lift"]
+    assert np.nanmax(np.abs(lift)) > 300  # the page has to bring the weather to the altitude of cells
+
+
+def test_drivers_that_a_run_no_longer_has_are_left_out_with_the_reason(run, page, tmp_path) -> None:
+    (tmp_path / "run").mkdir()
+    for part in ("products", "infer", "regrid"):
+        (tmp_path / "run" / part).symlink_to(run / part)
+    lattice = Lattice(50.0, -130.0, 0.5, (40, 40))
+    found, why = find_drivers(open_run(tmp_path / "run"), lattice)
+    assert found is None and why == "the run no longer has ingest/forcing/N30W120/2001.nc"
+    (tmp_path / "run" / "infer").unlink()
+    assert find_drivers(open_run(tmp_path / "run"), lattice)[1] == "the run no longer has the files of its tiles"
+    with pytest.MonkeyPatch.context() as patch:  # a page without them is another store
+        patch.setattr(site, "fingerprint", lambda source, drivers: pytest.fail("asked") if drivers else "none")
+        patch.setattr(site, "build", lambda *given: (_ for _ in ()).throw(OSError(str(given[-1]))))
+        note = (page / site.MADE_OF).read_text()
+        with pytest.raises(OSError, match="None"):
+            site.make(run, drivers=False)
+        (page / site.MADE_OF).write_text(note)
+
+
 # --- the page --------------------------------------------------------------------------------------------------------
 
 
@@ -189,7 +248,16 @@ def test_a_click_gives_the_series_of_the_product_with_its_band_and_the_nearest_s
     lines = [line for line in browser.evaluate("window.fluxatlas.panel.csv()").splitlines() if line[0] != "#"]
     table = np.array([[float(x) for x in line.split(",")[1:]] for line in lines[1:]])
     truth = open_run(run).at(40.35, -120.4, "fch4")
-    assert lines[0] == "time,fch4,sd,low,high" and lines[1].startswith("2001-01-01,") and len(table) == 365
+    names = lines[0].split(",")
+    assert names[:5] == ["time", "fch4", "sd", "low", "high"]
+    assert lines[1].startswith("2001-01-01,") and len(table) == 365
+    known = driven(run, 40.25, -120.25)
+    assert set(names[5:]) == set(known) and {"tas", "pr", "huss", "ps", "rlds", "lai", "ch4"} <= set(known)
+    for name in known:
+        np.testing.assert_allclose(table[:, names.index(name) - 1], known[name], rtol=2e-5, atol=1e-8, err_msg=name)
+    browser.evaluate("window.fluxatlas.panel.loaded")
+    shown = browser.evaluate("document.getElementById('driver-reading').textContent")
+    assert shown == f"2001-07-10: {known['tas'][190]:.1f} K"
     for column, name in enumerate(("fch4", "fch4_sd", "low", "high")):
         np.testing.assert_allclose(table[:, column], truth[name], rtol=1e-7, atol=1e-7)
     around = browser.evaluate("document.getElementById('around').textContent")
@@ -210,6 +278,12 @@ def test_a_typed_place_outside_is_said_to_be_outside_and_nonsense_is_refused(bro
     )
     browser.evaluate(f"{place}('10 N, 20 E')")
     assert "outside the domain" in browser.evaluate("document.getElementById('reading').textContent")
+    without = "Object.assign(fluxatlas.manifest, {drivers: [], no_drivers: 'gone'}), fluxatlas.set({driver: null})"
+    browser.evaluate(f"fluxatlas.kept = [...fluxatlas.manifest.drivers], {without}")
+    browser.evaluate("fluxatlas.panel.open({lat: 40.1, lon: -120.2}), fluxatlas.panel.loaded")
+    assert browser.evaluate("document.getElementById('driver-reading').textContent") == "No drivers here: gone."
+    browser.evaluate("fluxatlas.manifest.drivers = fluxatlas.kept, fluxatlas.set({driver: fluxatlas.kept[3]})")
+    assert "&w=pr" in browser.evaluate("location.hash")
     browser.evaluate(f"{place}('here')")
     assert "'here' is not a place" in browser.evaluate("document.getElementById('problem').textContent")
 

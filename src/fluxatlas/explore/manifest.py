@@ -21,6 +21,7 @@ from ..report.verdicts import called
 from ..results import RunResults
 from ..style import limits
 from ..systems import get_system
+from .drivers import GROUP, DriverSource
 from .regions import regions
 from .source import STEPS, ProductSource
 from .store import VERSION, coasts, shards
@@ -32,19 +33,23 @@ SAMPLES = 12
 """Times that the limits of the colours are taken from."""
 
 
-def fingerprint(source: ProductSource) -> str:
-    """What the store is made of: layout and the files of the product with size and time."""
-    stats = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in source.files]
+def fingerprint(source: ProductSource, drivers: DriverSource | None = None) -> str:
+    """What the store is made of: layout and the files of the product, and of the drivers, with size and time."""
+    files = [*source.files, *(drivers.files if drivers else ())]
+    stats = [(str(Path(*path.parts[-2:])), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
     return json.dumps([VERSION, *stats])
 
 
-def write_manifest(source: ProductSource, store: Path, output: Path) -> None:
-    """Write ``manifest.json`` for the store of ``source``."""
+def write_manifest(source: ProductSource, store: Path, output: Path, made_of: str, absent: str = "") -> None:
+    """Write ``manifest.json`` for the store of ``source``, which is ``made_of`` what :func:`fingerprint` says.
+
+    ``absent``: why it has no drivers.
+    """
     run = source.run
     about = run.about
     content = {
         "version": VERSION,
-        "tag": settings_hash(fingerprint(source)),
+        "tag": settings_hash(made_of),
         "fluxatlas": __version__,
         "title": about["fluxatlas_about"].get("run") or run.folder.name,
         "summary": about.get("summary", ""),
@@ -57,6 +62,7 @@ def write_manifest(source: ProductSource, store: Path, output: Path) -> None:
         "fields": _fields(run, store),
         "fixed": [name for name in ("applicable", "dissimilarity") if (store / "fixed" / "0" / name).is_dir()],
         "coasts": [name for name, *_ in coasts(source.lattice)],
+        **_drivers(store, absent),
         "about": _described(store),
         "shards": _files(store),
         "ramps": {name: _ramp(name) for name in RAMPS},
@@ -122,6 +128,14 @@ def _described(store: Path) -> dict[str, Any]:
     }
 
 
+def _drivers(store: Path, absent: str) -> dict[str, Any]:
+    """``drivers``: names, words and kinds; ``adjustment``: how the weather is brought to the altitude of a cell."""
+    if not (store / GROUP).is_dir():
+        return {"drivers": [], "no_drivers": absent}
+    about = json.loads((store / GROUP / "zarr.json").read_text())["attributes"]
+    return {"drivers": about["drivers"], "adjustment": about["adjustment"]}
+
+
 def _files(store: Path) -> dict[str, dict[str, list[str]]]:
     """For each array in shards the places that have files, so that nobody asks for those that are not there."""
     found = {}
@@ -129,7 +143,7 @@ def _files(store: Path) -> dict[str, dict[str, list[str]]]:
         about = json.loads(path.read_text())
         if about["node_type"] == "array" and about["codecs"][0]["name"] == "sharding_indexed":
             name = str(path.parent.relative_to(store))
-            whole, part = shards(store, name, about["shape"])
+            whole, part = shards(path.parent, about)
             found[name] = {"whole": whole, "part": part}
     return found
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from ..errors import ConfigError, InputError
 from ..files import atomic, atomic_folder, refuse_others, write_text
 from ..results import open_run
+from .drivers import find_drivers
 from .manifest import fingerprint, write_manifest
 from .source import ProductSource
 from .store import build
@@ -33,17 +34,19 @@ def library() -> list[Path]:
     return [folder / name for name in LIBRARY]
 
 
-def make(run: str | Path) -> tuple[Path, bool]:
+def make(run: str | Path, drivers: bool = True) -> tuple[Path, bool]:
     """Bring the page of ``run`` up to date, in ``<run>/explore``; that folder, and whether its store was made anew.
 
-    Raises :class:`InputError` where the run has no product, or the map library is absent.
+    ``drivers``: whether it holds them, where the run still has their files. Raises :class:`InputError` where the run
+    has no product, or the map library is absent.
     """
     results = open_run(run)
     folder = results.folder / "explore"
     parts = [*PAGE.iterdir(), *library()]
     with ExitStack() as stack:
         source = ProductSource(results, stack)
-        now, note = fingerprint(source), folder / MADE_OF
+        given, absent = find_drivers(results, source.lattice) if drivers else (None, "as was asked for")
+        now, note = fingerprint(source, given), folder / MADE_OF
         stale = not note.is_file() or note.read_text() != now or not (folder / "store.zarr").is_dir()
         if stale:
             note.unlink(missing_ok=True)
@@ -51,9 +54,10 @@ def make(run: str | Path) -> tuple[Path, bool]:
                 source,
                 folder / "store.zarr",
                 {"title": results.about.get("title", ""), "fluxatlas_run": results.folder.name},
+                given,
             )
             write_text(note, now)
-        write_manifest(source, folder / "store.zarr", folder / MANIFEST)
+        write_manifest(source, folder / "store.zarr", folder / MANIFEST, now, absent)
     for part in parts:
         with atomic(folder / part.name) as partial:
             shutil.copyfile(part, partial)

@@ -9,29 +9,29 @@ which browsers can read; missing chunks are not stored.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import zarr
-from zarr.codecs import GzipCodec
 from zarr.errors import ZarrUserWarning
 
 from .. import files
 from ..products.metadata import COORDINATES, CRS
 from . import pyramid
+from .arrays import plain, sharded
+from .drivers import DriverSource, write_drivers
 from .source import STEPS, Lattice, ProductSource, StoreLayer, land
 
-VERSION = 1
+VERSION = 2
 """Raised when the layout of the store changes."""
 
 CHUNKS = {"day": (16, 32, 32), "month": (12, 32, 32), "year": (1, 64, 64)}
 """Chunks in time steps, rows and columns: what a map of one day and a series of one cell both read little of."""
 SHARDS = {"day": 64, "month": 12, "year": 1}
 """Time steps of a file."""
-LEVEL = 3
 
 _TAG = "https://raw.githubusercontent.com/{}/refs/tags/v1/schema.json"
 CONVENTIONS = [
@@ -49,8 +49,10 @@ CONVENTIONS = [
 ]
 
 
-def write_store(source: ProductSource, folder: Path, about: dict[str, Any]) -> None:
-    """Write the store of ``source`` to ``folder``, which is empty; ``about`` goes to its attributes.
+def write_store(
+    source: ProductSource, folder: Path, about: dict[str, Any], drivers: DriverSource | None = None
+) -> None:
+    """Write the store of ``source``, with its ``drivers`` if given, to ``folder``; ``about`` goes to its attributes.
 
     At most a block of ``pyramid.SIDE`` cells squared by the days of a file is in memory at each level.
     """
@@ -64,6 +66,8 @@ def write_store(source: ProductSource, folder: Path, about: dict[str, Any]) -> N
     for name, box, per_degree in coasts(lattice):
         cells, layer = land(box, per_degree)
         _write_group(root, name, cells, [layer])
+    if drivers:
+        write_drivers(root, drivers)
     with warnings.catch_warnings():  # it is what zarr and xarray write, but not yet in the specification
         warnings.simplefilter("ignore", ZarrUserWarning)
         zarr.consolidate_metadata(root.store)
@@ -128,10 +132,7 @@ def _write_axes(group: zarr.Group, lattice: Lattice, level: int, times: pd.Datet
         axes["time"] = (times - pd.Timestamp("1970-01-01")).days.to_numpy().astype(np.int32)
     for name, values in axes.items():
         attrs: dict[str, Any] = {key: value for key, value in COORDINATES[name].items() if key != "bounds"}
-        array = group.create_array(
-            name, shape=values.shape, chunks=values.shape, dtype=values.dtype, dimension_names=[name], attributes=attrs
-        )
-        array[:] = values
+        plain(group, name, values, attrs)
     group.create_array("crs", shape=(), dtype="int32", attributes=CRS)
 
 
@@ -144,35 +145,29 @@ def _create(
     chunk: tuple[int, ...] = CHUNKS["year"][1:] if flat else CHUNKS[name]
     shard = (pyramid.SIDE, pyramid.SIDE) if flat else (SHARDS[name], pyramid.SIDE, pyramid.SIDE)
     shape = size if times is None else (len(times), *size)
-    shards_of: Any = {"shape": shard, "index_location": "start"}
     missing = {} if layer.always or dtype.kind == "f" else {"_FillValue": int(layer.fill)}
-    return group.create_array(
-        layer.name,
-        shape=shape,
-        chunks=chunk,
-        shards=shards_of,
-        dtype=dtype,
-        fill_value=dtype.type(layer.fill),
-        filters=None,
-        compressors=GzipCodec(level=LEVEL),
-        dimension_names=["time", "lat", "lon"][-len(shape) :],
-        attributes={**layer.attrs, **missing, "grid_mapping": "crs"},
+    attrs = {**layer.attrs, **missing, "grid_mapping": "crs"}
+    return sharded(
+        group, layer.name, ("time", "lat", "lon")[-len(shape) :], shape, chunk, shard, dtype, layer.fill, attrs
     )
 
 
-def shards(folder: Path, path: str, shape: Sequence[int]) -> tuple[list[str], list[str]]:
-    """Row and column of the files of the array at ``path``: those of all times, and those of some times only."""
-    root = folder / path / "c"
+def shards(folder: Path, about: Mapping[str, Any]) -> tuple[list[str], list[str]]:
+    """Row and column of the files of the array in ``folder``: those of all times, and those of some times only.
+
+    ``about`` is what its ``zarr.json`` says.
+    """
+    root, shape, long = folder / "c", about["shape"], about["chunk_grid"]["configuration"]["chunk_shape"][0]
     counts: dict[str, int] = {}
     for file in root.rglob("*") if root.is_dir() else ():
         if file.is_file():
             row, column = file.parts[-2:]
             counts[f"{row}.{column}"] = counts.get(f"{row}.{column}", 0) + 1
-    every = -(-shape[0] // SHARDS[path.split("/")[0]]) if len(shape) == 3 else 1
+    every = -(-shape[0] // long) if len(shape) == 3 else 1
     return [key for key, n in counts.items() if n == every], [key for key, n in counts.items() if n < every]
 
 
-def build(source: ProductSource, target: Path, about: dict[str, Any]) -> None:
+def build(source: ProductSource, target: Path, about: dict[str, Any], drivers: DriverSource | None = None) -> None:
     """:func:`write_store` to ``target``, completely or not at all; an older store there is replaced."""
     with files.atomic_folder(target) as folder:
-        write_store(source, folder, about)
+        write_store(source, folder, about, drivers)

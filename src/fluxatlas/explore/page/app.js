@@ -24,7 +24,7 @@ export class App {
   /** The state that an address asks for; what it lacks, or what there is not, is as at the start. */
   read(hash) {
     const asked = fromHash(hash);
-    const { fields, years, bbox, ramps, fixed, regions } = this.manifest;
+    const { fields, years, bbox, ramps, fixed, regions, drivers } = this.manifest;
     const field = fields.find(({ name }) => name === asked.v) ?? fields[0];
     const steps = Object.keys(field.steps);
     const step = steps.includes(asked.p) ? asked.p : steps.at(-1);
@@ -48,6 +48,7 @@ export class App {
       kind: asked.k?.split(',').find((kind) => kind in regions || kind === 'global') ?? '',
       region: asked.r ?? '',
       at: place,
+      driver: asked.w === 'none' ? null : (drivers.find(({ name }) => name === asked.w) ?? drivers[0] ?? null),
       view: [lat, lon, zoom].every(Number.isFinite) ? { lat, lon, zoom } : this.whole(bbox),
     };
   }
@@ -65,7 +66,8 @@ export class App {
 
   /** The address of the state. */
   hash() {
-    const { field, step, statistic, time, minus, low, high, ramp, opacity, globe, sites, kind, region, at } = this.state;
+    const { field, step, statistic, time, minus, low, high, ramp, opacity, globe, sites, kind, region, at, driver } = this.state;
+    const [usual] = this.manifest.drivers;
     const { lat, lon, zoom } = this.map.place;
     return toHash({
       v: field.name,
@@ -82,6 +84,7 @@ export class App {
       at: at && `${at.lat.toFixed(4)},${at.lon.toFixed(4)}`,
       k: [...(sites ? ['sites'] : []), ...(kind ? [kind] : [])].join(',') || 'none',
       r: region,
+      w: driver === (usual ?? null) ? null : (driver?.name ?? 'none'),
     });
   }
 
@@ -195,6 +198,10 @@ export class App {
     byId('legend-title').textContent = layer.words;
     byId('legend').setAttribute('aria-label', layer.classes ? layer.words : `${layer.words}: colours from ${layer.low} to ${layer.high}`);
     drawLegend(byId('legend'), layer, (value) => number(value, layer.high - layer.low));
+    fillSelect(byId('driver'), [...manifest.drivers.map(({ name, label }) => [name, label]), ['none', 'none']], state.driver?.name ?? 'none');
+    byId('driver-label').hidden = !manifest.drivers.length;
+    byId('driver-chart').hidden = !state.driver;
+    byId('driver-reading').hidden = !state.driver && manifest.drivers.length > 0;
     this.fillRegions();
   }
 
@@ -260,6 +267,7 @@ export class App {
     on('globe', 'change', () => ({ globe: byId('globe').checked }));
     on('kind', 'change', (kind) => ({ kind }));
     on('region', 'change', (region) => ({ region }));
+    on('driver', 'change', (name) => ({ driver: this.manifest.drivers.find((driver) => driver.name === name) ?? null }));
     byId('globe').addEventListener('change', () => this.map.setGlobe(this.state.globe));
     byId('controls').addEventListener('submit', (event) => event.preventDefault());
     byId('play').addEventListener('click', () => this.play());

@@ -1,6 +1,7 @@
 // The panel with the series of the cell that was clicked or typed.
 import { CLASSES } from './colors.js';
 import { Chart } from './chart.js';
+import { readDriver } from './drivers.js';
 import { cellAt, nearest, readClass, readSeries, toCsv } from './series.js';
 import { save } from './parts.js';
 import { number, unitText } from './view.js';
@@ -13,17 +14,26 @@ export class Panel {
     this.app = app;
     this.cell = null;
     this.chart = new Chart(byId('chart'), number);
+    this.driverChart = new Chart(byId('driver-chart'), number);
     this.loaded = Promise.resolve();
     byId('close').addEventListener('click', () => {
       this.close();
       app.set({ at: null });
     });
-    byId('csv').addEventListener('click', () => save(new Blob([this.csv()], { type: 'text/csv' }), `${this.name()}.csv`));
-    byId('chart-png').addEventListener('click', () => byId('chart').toBlob((blob) => save(blob, `${this.name()}.png`)));
-    byId('chart').addEventListener('pointermove', (event) => {
-      if (this.series) this.say(this.chart.indexAt(event.offsetX));
+    byId('csv').addEventListener('click', async () => {
+      try {
+        save(new Blob([await this.csv()], { type: 'text/csv' }), `${this.name()}.csv`);
+      } catch (problem) {
+        app.report(problem);
+      }
     });
-    byId('chart').addEventListener('pointerleave', () => this.sayNow());
+    byId('chart-png').addEventListener('click', () => byId('chart').toBlob((blob) => save(blob, `${this.name()}.png`)));
+    for (const chart of [this.chart, this.driverChart]) {
+      chart.canvas.addEventListener('pointermove', (event) => {
+        if (this.series) this.say(this.chart.indexAt(event.offsetX));
+      });
+      chart.canvas.addEventListener('pointerleave', () => this.sayNow());
+    }
     byId('chart').addEventListener('click', (event) => {
       if (!this.series) return;
       const time = this.series.times[this.chart.indexAt(event.offsetX)];
@@ -43,6 +53,9 @@ export class Panel {
     if (!this.cell) {
       this.series = null;
       this.chart.show(null);
+      this.driver = null;
+      this.driverChart.show(null);
+      byId('driver-reading').textContent = '';
       byId('panel-title').textContent = `${degrees(place.lat, 'NS')}, ${degrees(place.lon, 'EW')}`;
       byId('reading').textContent = 'This place is outside the domain of the run.';
       byId('around').textContent = '';
@@ -66,16 +79,45 @@ export class Panel {
     const { field, step, time } = app.state;
     const series = field.steps.day ? 'day' : step;
     const wanted = [field.name, series, series === 'day' ? time.slice(0, 4) : '', app.state.at?.lat, app.state.at?.lon].join();
-    if (this.shown === wanted) {
+    if (this.shown === wanted && this.driver?.about === app.state.driver) {
       this.chart.mark(time);
+      this.driverChart.mark(time);
       this.sayNow();
       return;
     }
+    if (this.shown === wanted) {
+      this.loaded = this.loaded.then(() => this.loadDriver(cell)).catch(app.report);
+      return;
+    }
     this.shown = wanted;
+    this.driver = null;
     this.loaded = this.load(field, series, cell, app.state.at ?? cell, wanted).catch((problem) => {
       byId('reading').textContent = 'The series could not be read.';
       app.report(problem);
     });
+  }
+
+  /** The driver that the state asks for, below the series. */
+  async loadDriver(cell) {
+    const { app, series } = this;
+    const about = app.state.driver;
+    if (!about || !series || series.step !== 'day') {
+      this.driver = { about };
+      this.driverChart.show(null);
+      byId('driver-reading').textContent = series?.step === 'day' && app.manifest.no_drivers ? `No drivers here: ${app.manifest.no_drivers}.` : '';
+      return;
+    }
+    const values = await this.readDriver(about, cell);
+    if (this.series !== series || app.state.driver !== about) return;
+    this.driver = { about, values };
+    byId('driver-chart').setAttribute('aria-label', `Series of the driver ${about.label}; the CSV holds the numbers`);
+    this.driverChart.show({ times: series.times, values }, app.state.time);
+    this.sayNow();
+  }
+
+  readDriver(about, cell) {
+    const { first, times } = this.series;
+    return readDriver(this.app.store, this.app.manifest, about, cell, first, first + times.length);
   }
 
   async load(field, step, cell, place, wanted) {
@@ -86,7 +128,7 @@ export class Panel {
       readClass(app.store, cell),
     ]);
     if (this.shown !== wanted) return;
-    this.series = { ...series, field };
+    this.series = { ...series, field, step };
     byId('panel-title').textContent = `${field.label} [${unitText(field.units)}] at ${degrees(cell.lat, 'NS')}, ${degrees(cell.lon, 'EW')}`;
     byId('chart').setAttribute('aria-label', `Series of ${field.label} with ${series.sd ? 'its 90 % band' : 'no band'}; the CSV holds the numbers`);
     this.chart.show(series, app.state.time);
@@ -97,6 +139,7 @@ export class Panel {
       known ? `Applicability: ${known.text}.` : '',
     ].join(' ');
     this.sayNow();
+    await this.loadDriver(cell);
   }
 
   sayNow() {
@@ -111,6 +154,19 @@ export class Panel {
     }
     const mean = known.reduce((sum, value) => sum + value, 0) / known.length;
     byId('reading').textContent = `Mean of ${time}: ${number(mean, 0)} ${unitText(field.units)}`;
+    this.sayDriver((values) => {
+      const there = values.filter((value, n) => times[n].startsWith(time) && Number.isFinite(value));
+      return [`Mean of ${time}`, there.reduce((sum, value) => sum + value, 0) / there.length];
+    });
+  }
+
+  /** What the driver is where `pick` says: [time, value] of its values. */
+  sayDriver(pick) {
+    const { about, values } = this.driver ?? {};
+    if (!values) return;
+    const [time, value] = pick(values);
+    const known = values.filter(Number.isFinite);
+    byId('driver-reading').textContent = `${time}: ${number(value, Math.max(...known) - Math.min(...known))} ${about.units === '1' ? '' : unitText(about.units)}`.trim();
   }
 
   /** Time, value and band at a place of the series. */
@@ -124,10 +180,15 @@ export class Panel {
     const span = low ? Math.abs(high[index] - low[index]) : 0;
     const band = low && Number.isFinite(low[index]) ? ` (90 %: ${number(low[index], span)} to ${number(high[index], span)})` : '';
     byId('reading').textContent = `${times[index]}: ${number(values[index], span)} ${unitText(field.units)}${band}`;
+    this.sayDriver((driven) => [times[index], driven[index]]);
   }
 
-  csv() {
-    return toCsv(this.series.field, this.cell, this.series);
+  /** The series and, of days, all drivers of the cell. */
+  async csv() {
+    const { series, cell, app } = this;
+    const wanted = series.step === 'day' ? app.manifest.drivers : [];
+    const drivers = await Promise.all(wanted.map(async (about) => ({ ...about, values: await this.readDriver(about, cell) })));
+    return toCsv(series.field, cell, series, drivers);
   }
 
   name() {

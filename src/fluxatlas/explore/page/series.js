@@ -30,14 +30,15 @@ export function cellAt(store, { lat, lon }) {
   return { row, column, lat: level.north - (row + 0.5) * level.size, lon: level.west + (column + 0.5) * level.size };
 }
 
-/** Values of `array` at a cell for the time steps first <= n < last. */
-async function along(array, cell, first, last) {
-  const [long, high, wide] = array.chunk;
+/** Values of `array` at a cell for the time steps first <= n < last; of one without time a single value. */
+export async function along(array, cell, first, last) {
+  const flat = array.chunk.length === 2;
+  const [long, high, wide] = flat ? [1, ...array.chunk] : array.chunk;
   const values = new Array(last - first).fill(NaN);
   const place = [Math.floor(cell.row / high), Math.floor(cell.column / wide)];
   const inside = (cell.row % high) * wide + (cell.column % wide);
   const jobs = [];
-  for (let t = Math.floor(first / long); t * long < last; t++) jobs.push(array.chunkAt([t, ...place]).then((data) => ({ t, data })));
+  for (let t = Math.floor(first / long); t * long < last; t++) jobs.push(array.chunkAt(flat ? place : [t, ...place]).then((data) => ({ t, data })));
   for (const { t, data } of await Promise.all(jobs)) {
     if (!data) continue;
     for (let n = Math.max(first, t * long); n < Math.min(last, (t + 1) * long); n++) {
@@ -58,6 +59,7 @@ export async function readSeries(store, manifest, field, step, cell, year) {
     spread ? along(spread, cell, first, last) : null,
   ]);
   return {
+    first,
     times: all.slice(first, last),
     values,
     sd,
@@ -69,24 +71,23 @@ export async function readSeries(store, manifest, field, step, cell, year) {
 /** The class of applicability at a cell; NaN where it is not known. */
 export async function readClass(store, cell) {
   const array = store.array('fixed/0/applicable');
-  if (!array) return NaN;
-  const [high, wide] = array.chunk;
-  const data = await array.chunkAt([Math.floor(cell.row / high), Math.floor(cell.column / wide)]);
-  return data ? array.value(data[(cell.row % high) * wide + (cell.column % wide)]) : NaN;
+  return array ? (await along(array, cell, 0, 1))[0] : NaN;
 }
 
 const digits = (value) => (Number.isFinite(value) ? String(Number(value.toPrecision(9))) : '');
 
-export function toCsv(field, cell, series) {
+/** The series as CSV, with `drivers` ({name, long_name, units, values}) beside it. */
+export function toCsv(field, cell, series, drivers) {
   const head = [
     `# ${field.long_name} [${field.units}]`,
     `# cell centre: latitude ${digits(cell.lat)}, longitude ${digits(cell.lon)} degrees`,
   ];
   if (series.sd) head.push('# low, high: central 90 % of a normal distribution of standard deviation sd');
-  const names = series.sd ? ['time', field.name, 'sd', 'low', 'high'] : ['time', field.name];
+  head.push(...drivers.map(({ name, long_name, units }) => `# ${name}: driver, ${long_name} [${units}]`));
+  const names = [...(series.sd ? ['time', field.name, 'sd', 'low', 'high'] : ['time', field.name]), ...drivers.map(({ name }) => name)];
   const rows = series.times.map((time, n) => {
     const numbers = series.sd ? [series.values[n], series.sd[n], series.low[n], series.high[n]] : [series.values[n]];
-    return [time, ...numbers.map(digits)].join(',');
+    return [time, ...numbers.map(digits), ...drivers.map(({ values }) => digits(values[n]))].join(',');
   });
   return [...head, names.join(','), ...rows, ''].join('\n');
 }

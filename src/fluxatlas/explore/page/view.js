@@ -1,6 +1,6 @@
 // What is looked at: kept in the address, so that a link shows the same.
 
-const KEYS = ['v', 's', 'p', 't', 'd', 'lo', 'hi', 'c', 'o', 'm', 'g', 'at', 'k', 'r'];
+const KEYS = ['v', 's', 'p', 't', 'd', 'lo', 'hi', 'c', 'o', 'm', 'g', 'at', 'k', 'r', 'w'];
 
 /** The view of an address: strings by key; unknown keys are left out. */
 export function fromHash(hash) {

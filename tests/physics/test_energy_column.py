@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 
-from energy_cases import CASES, CLASSES, DATES, NAMES, run
+from energy_cases import CASES, DATES, run
 from fluxatlas.errors import InputError
 from fluxatlas.process.energy import canopy
 from fluxatlas.process.energy.canopy import SWITCH, TOP
 from fluxatlas.process.energy.column import TABLE, EnergyState, SimulationResult, simulate
 from fluxatlas.process.energy.retention import GAP, retained, soil_limits
+from fluxatlas.process.energy.vegetation import CLASSES, NAMES
 
 SOIL = {"sand": np.array([40.0]), "clay": np.array([20.0]), "soc": np.array([14.5])}
 

@@ -47,7 +47,7 @@ EXPECTED: list[tuple[str, str, str]] = [
     (f"{KIT}/*.csv", "fluxnet-daily", "usable"),
     (f"{TOWERS}/leap-stc_metaflux/*/*.csv", "metaflux-monthly", "usable"),
     (f"{TOWERS}/alexxxroz_CarbonBench/*/*.csv", "tower-scores", "no_reader"),
-    (f"{TOWERS}/gregory*/combined*.csv", "ecostress-calval", "no_reader"),
+    (f"{TOWERS}/gregory*/combined*.csv", "ecostress-calval", "usable"),
     (f"{TOWERS}/gregory*/metadata*.csv", "table", "no_reader"),
     (f"{ANNUAL}/site_flux_medians_*.csv", "tower-medians", "no_reader"),
     (f"{ANNUAL}/site_flux_medians_*.csv.meta.json", "documentation", "not_input"),

@@ -48,7 +48,7 @@ def _commands() -> list[str]:
 
 
 COMMANDS = _commands()
-REAL = ("walnut_gulch_2008", "nee_europe", "nee_months", "wetland_real", "soil_moisture_stations")
+REAL = ("walnut_gulch_2008", "nee_europe", "nee_months", "wetland_real", "soil_moisture_stations", "ecostress_overpasses")
 """Examples that read real data."""
 
 

@@ -1,6 +1,6 @@
 # evaluate: held-out sites, towers, seams between tiles and, for the synthetic Earth, the hidden truth.
 # In:  predictions, products, site tables, gridded products of others
-# Out: <results>/evaluate/{skill,protocols,site_scores,coverage,prior,responses,attribution,towers,seams}.csv, by `snakemake trends` trends.{csv,png}, by `snakemake periods` periods.{csv,png} and period_scores.csv, by `snakemake comparison` comparison/ and <results>/report/comparison.html, for the synthetic Earth also truth.nc and truth.csv
+# Out: <results>/evaluate/{skill,protocols,site_scores,coverage,prior,responses,attribution,towers,seams}.csv, by `snakemake trends` trends.{csv,png}, by `snakemake periods` periods.{csv,png} and period_scores.csv, by `snakemake overpasses` overpasses.csv, by `snakemake comparison` comparison/ and <results>/report/comparison.html, for the synthetic Earth also truth.nc and truth.csv
 
 SETS = "|".join(RUN.constraints) or "none"
 
@@ -108,6 +108,30 @@ rule periods:  # months at unseen sites; only where asked for: `snakemake period
         "fluxatlas evaluate periods --settings {params.settings:q} --system {params.system:q} {params.members:q}"
         " {params.baselines:q} --sites {input.sites:q} --output {output.table:q} --site-output {output.sites:q}"
         " --figure {output.figure:q} 2> {log:q}"
+
+
+rule overpasses:  # moments at towers beside published models; only where asked for: `snakemake overpasses`
+    input:
+        table=lambda wc: RUN.overpass_files[0],
+        places=lambda wc: RUN.overpass_files[1],
+    output:
+        "<results>/evaluate/overpasses.csv",
+    log:
+        "<results>/logs/evaluate/overpasses.log",
+    benchmark:
+        "<results>/benchmarks/evaluate/overpasses.tsv"
+    conda:
+        "../envs/fluxatlas.yaml"
+    resources:
+        mem_mb=memory(2000),
+        runtime=minutes(30),
+    params:
+        settings=settings("overpasses"),
+        system=RUN.system.key,
+        version=STAGE_VERSIONS["evaluate"],
+    shell:
+        "fluxatlas evaluate overpasses --settings {params.settings:q} --system {params.system:q} --table {input.table:q}"
+        " --places {input.places:q} --output {output:q} 2> {log:q}"
 
 
 if "prior" in RUN.tables:

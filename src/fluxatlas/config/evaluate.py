@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from .base import Block
@@ -19,9 +21,9 @@ class EvaluateBlock(Block):
     """Smallest share of measured data (qc) for a day of a tower to be compared with the product."""
     anomaly_window: int = Field(31, ge=3, le=365, json_schema_extra=leaf("towers"))
     """Days of the centred running mean that is taken off both series to compare anomalies."""
-    cluster_distance_km: float = Field(100.0, gt=0, json_schema_extra=leaf("unseen", "periods"))
+    cluster_distance_km: float = Field(100.0, gt=0, json_schema_extra=leaf("unseen", "periods", "overpasses"))
     """Sites nearer than this [km], directly or through others, are drawn together when intervals are worked out."""
-    resamples: int = Field(1000, ge=100, le=100_000, json_schema_extra=leaf("unseen", "periods"))
+    resamples: int = Field(1000, ge=100, le=100_000, json_schema_extra=leaf("unseen", "periods", "overpasses"))
     """Draws of clusters of sites from which the 90 % intervals of scores are taken."""
     prior_draws: int = Field(100, ge=20, le=10_000, json_schema_extra=leaf("prior"))
     """Draws of parameters of the process model that are compared with what the sites measured."""
@@ -31,7 +33,18 @@ class EvaluateBlock(Block):
     """First years at which `snakemake trends` holds the weather or a series of the atmosphere."""
     trend_points: int = Field(24, ge=1, le=1000, json_schema_extra=leaf("trends"))
     """Places that stand for the domain where trends are attributed to their factors."""
-    seed: int = Field(1, ge=0, json_schema_extra=leaf("unseen", "periods", "prior", "responses", "trends"))
+    overpass_table: str = Field("", json_schema_extra=leaf("overpasses", changes="inputs"))
+    """ECOSTRESS calibration table that `snakemake overpasses` scores the fluxes of a moment on (CSV)."""
+    overpass_places: str = Field("", json_schema_extra=leaf("overpasses", changes="inputs"))
+    """Its list of towers with places and heights (CSV)."""
+    overpass_closure: Literal[
+        "corrected_50", "corrected_25", "corrected_75", "corrected_annual", "measured", "bowen_ratio"
+    ] = Field("corrected_50", json_schema_extra=leaf("overpasses"))
+    """What the latent and sensible heat of its towers are: corrected by the 50th, 25th or 75th percentile of their
+    closure or that of the year, as measured, or what net radiation and ground leave, shared as measured."""
+    seed: int = Field(
+        1, ge=0, json_schema_extra=leaf("unseen", "periods", "prior", "responses", "trends", "overpasses")
+    )
     """Seed of these draws."""
 
     @property

@@ -114,6 +114,30 @@ def yields(
 
 
 @app.command()
+def overpasses(
+    table: Annotated[Path, typer.Option(help="ECOSTRESS calibration table (CSV).")],
+    places: Annotated[Path, typer.Option(help="Its list of towers with places and heights (CSV).")],
+    output: Output,
+    system: SystemName,
+    settings: Settings = "{}",
+) -> None:
+    """Fluxes at the moment of a satellite's overpass, at towers left out, beside published models on the same rows."""
+    from ..config.evaluate import EvaluateBlock
+    from ..config.settings import read_settings
+    from ..systems import get_system
+    from .overpasses import write_overpasses
+
+    found, notes = write_overpasses(output, table, places, get_system(system), read_settings(EvaluateBlock, settings))
+    for note in notes:
+        typer.echo(note, err=True)
+    first = found.iloc[0]
+    text = (
+        f"{found['model'].nunique()} models, {first['rows']} rows, {first['sites']} sites, {first['clusters']} clusters"
+    )
+    typer.echo(f"{output}: {text}", err=True)
+
+
+@app.command()
 def prior(
     sites_attributes: Annotated[Path, typer.Option(help="Table of sites with their attributes.")],
     sites_forcing: Annotated[Path, typer.Option(help="Meteorology of the sites.")],

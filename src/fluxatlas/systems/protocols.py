@@ -97,6 +97,16 @@ class Truth(Protocol):
         ...
 
 
+class OverpassModel(Protocol):
+    """Estimates of fluxes at one moment from what a satellite knows of it (:mod:`fluxatlas.evaluate.overpasses`)."""
+
+    def __call__(self, known: pd.DataFrame, measured: pd.DataFrame, asked: pd.DataFrame, seed: int, /) -> pd.DataFrame:
+        """Fluxes of the rows ``asked`` (``rows`` of :class:`fluxatlas.ingest.sites.overpasses.Overpasses`), a column
+        per variable, from rows that are ``known`` with what their towers ``measured``.
+        """
+        ...
+
+
 Physics = Callable[[Mapping[str, "Tensor"], Mapping[str, "Tensor"]], dict[str, "Tensor"]]
 """``(raw, known) -> values``: all outputs of the last sub-module in closed form, (time, cell) by name. ``raw`` are what
 it learned, zero at first, for bounded corrections; ``known`` holds drivers, statics, earlier outputs, and parameters

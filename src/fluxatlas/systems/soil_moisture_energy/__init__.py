@@ -80,6 +80,7 @@ SOIL_MOISTURE_ENERGY = System(
         ),
         KnowledgeTerm("antecedent", ("pr", "swc05"), 0.05, 0.05, "more rain never leaves a drier soil"),
     ),
+    overpasses=f"{_HERE}.overpass:MODELS",
     truth=f"{_HERE}.truth:TRUTH",
     truth_note=(
         "the hidden truth of the synthetic Earth is the process model with parameters that follow soil, leaves and"

@@ -48,7 +48,14 @@ def _commands() -> list[str]:
 
 
 COMMANDS = _commands()
-REAL = ("walnut_gulch_2008", "nee_europe", "nee_months", "wetland_real", "soil_moisture_stations", "ecostress_overpasses")
+REAL = (
+    "walnut_gulch_2008",
+    "nee_europe",
+    "nee_months",
+    "wetland_real",
+    "soil_moisture_stations",
+    "ecostress_overpasses",
+)
 """Examples that read real data."""
 
 
@@ -71,6 +78,7 @@ def test_yaml_blocks_are_read_by_what_reads_them(text: str) -> None:
 
 REFUSED = {
     "snakemake trends": "the period has 2 years, a trend and its factors need 6",
+    "snakemake overpasses": "no table of overpasses and its list of towers are named",
     "snakemake comparison": "no gridded products are named to compare with",
     "snakemake --configfile my.yaml --cores 2 comparison": "no gridded products are named to compare with",
 }

@@ -57,6 +57,10 @@ UNUSED: dict[str, tuple[tuple[str, ...], str]] = {
     "moisture_depths": (_DEPTHS, "whose files state the depths of sensors or have none"),
     "encoding": (("plumber2",), "whose files hold no text"),
     **dict.fromkeys(("metadata", "attributes", "sites", "use"), (("srdb",), _PERIODS)),
+    "closure": (
+        ("ameriflux_l2", *(name for name in _DEPTHS if name != "plumber2")),
+        "whose files do not hold net radiation, ground, latent and sensible heat, measured and corrected",
+    ),
     "table": ((*_OTHERS, *_DEPTHS[:2], *_DEPTHS[3:]), "whose columns are known"),
 }
 """Fields of an entry that some sources cannot use: the sources, and why."""
@@ -101,6 +105,10 @@ class SiteEntry(Block):
     wrong or missing: {name: {units: ..., reason: ...}}."""
     table: TableColumns | None = None
     """Which column is what, for chamber tables in a layout of their own ('source: chambers')."""
+    closure: Literal["measured", "corrected", "bowen_ratio"] = "measured"
+    """Latent and sensible heat of towers: 'measured', though they do not close; 'corrected' by the network (LE_CORR and
+    H_CORR of fluxnet, Qle_cor and Qh_cor of plumber2); 'bowen_ratio' shares what net radiation and ground heat of the
+    day leave as the two were measured, and drops days without all four (fluxnet, plumber2, ameriflux)."""
     encoding: str = "utf-8"
     """Text encoding of the files, such as latin-1."""
     use: Literal["train", "evaluate"] = "train"
@@ -123,6 +131,11 @@ class SiteEntry(Block):
         for name, (sources, why) in UNUSED.items():
             if self.source in sources and self.given(name):
                 raise ValueError(f"'{name}' is not used with 'source: {self.source}', {why}")
+        if self.source == "ameriflux" and self.closure == "corrected":
+            raise ValueError(
+                "'closure: corrected' is not possible with 'source: ameriflux', whose files hold measured"
+                " heat alone: take bowen_ratio, or the tower's FLUXNET product"
+            )
         return self
 
 

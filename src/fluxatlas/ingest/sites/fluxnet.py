@@ -37,7 +37,7 @@ import pandas as pd
 
 from ...config.sites import QcRules, SiteEntry
 from ...errors import InputError
-from . import clock, depths, derived
+from . import clock, closure, depths, derived
 from .fluxnet_files import (
     CALLED,
     CARBON,
@@ -67,7 +67,7 @@ FLUXES = (
     *(("evspsbl", "LE_F_MDS"), ("hfls", "LE_F_MDS"), ("hfss", "H_F_MDS"), ("hfdsl", "G_F_MDS"), ("rns", "NETRAD")),
     *zip(2 * ("nee", "gpp", "reco"), CARBON, strict=True),
 )
-"""Variables and the columns that they are read from; energy without correction of its closure."""
+"""Variables and the columns that they are read from; energy as measured."""
 LARGEST_SD = 50.0
 """Stated uncertainties of NEE above this [g C m-2 d-1] are not believed."""
 
@@ -341,7 +341,7 @@ def _chosen(
         if "FCH4" not in entry.units:
             ledger.note(site, f"FCH4 is read as {METHANE}: not verified, see fluxnet.py")
         rows.append(("FCH4", "fch4", *means.of("fch4").conversion()))
-    for variable, column in FLUXES:
+    for variable, column in ((variable, closure.column(name, entry)) for variable, name in FLUXES):
         if column in table:
             rows.append((column, variable, *means.of(variable).conversion()))
     for column in ("NEE", *METHANE_CARBON):

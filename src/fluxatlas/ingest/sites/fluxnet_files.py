@@ -43,7 +43,7 @@ _FACTS = re.compile(r"_(BIF|BIFVARINFO|VARINFO|SITEINFO)_")
 _VARINFO = re.compile(r"VARINFO_")
 _KEEP = re.compile(
     r"(TA|SW_IN|LW_IN|LW_IN_JSB|VPD|PA|P|WS)_(F|ERA)(_QC)?|TA_(F|ERA)_((DAY|NIGHT)(_SD)?|MIN|MAX)|LW_IN_JSB_F|LW_IN|"
-    r"(TS|SWC)(_F_MDS)?_\d+(_QC)?|FCH4|(LE|H|G)_F_MDS(_QC)?|NETRAD(_QC)?|"
+    r"(TS|SWC)(_F_MDS)?_\d+(_QC)?|FCH4|(LE|H|G)_F_MDS(_QC)?|(LE|H)_CORR(_JOINTUNC)?|NETRAD(_QC)?|"
     r"NEE_[VC]UT_REF(_QC|_JOINTUNC)?|(GPP|RECO)_NT_[VC]UT_REF|NEE(_F)?|(GPP|RECO)_NT"
 )
 _FORM = "(_F|_ERA|_F_MDS|_CORR)?"

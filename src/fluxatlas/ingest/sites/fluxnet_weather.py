@@ -8,6 +8,7 @@ import pandas as pd
 
 from ...config.sites import QcRules
 from . import weather
+from .closure import MEASURED
 from .fluxnet_files import CARBON, METHANE_CARBON, layout
 from .qc import screen
 from .records import Ledger
@@ -29,7 +30,7 @@ def flag(table: pd.DataFrame, column: str) -> pd.Series | None:
     """The QC column of ``column`` with values outside 0..1 (missing codes) as 0, or None where there is none."""
     whose = re.sub(r"^(GPP|RECO)_NT", "NEE", column) if column in CARBON else column
     whose = METHANE_CARBON[0] if column in METHANE_CARBON else whose
-    name = f"{whose}_QC"
+    name = f"{MEASURED.get(whose, whose)}_QC"
     if name not in table:
         return None
     return table[name].where(table[name].between(0, 1), 0.0)

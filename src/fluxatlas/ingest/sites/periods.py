@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from ...config.sites import SitesBlock
+from .closure import closed_periods
 from .inputs import entry_files
 from .records import Ledger
 
@@ -36,7 +37,8 @@ def read_periods(block: SitesBlock, ledger: Ledger) -> pd.DataFrame:
     for entry in block.entries:
         reader = importlib.import_module(f".{entry.source}", __package__)
         if hasattr(reader, "read_periods"):
-            parts.append(reader.read_periods(entry_files(entry), entry, block.qc, ledger))
+            found = reader.read_periods(entry_files(entry), entry, block.qc, ledger)
+            parts.append(closed_periods(found, entry, ledger))
     parts = [part for part in parts if len(part)] or parts[:1]
     whole = pd.concat(parts, ignore_index=True)
     return whole.sort_values(["site", "variable", "start"], ignore_index=True)

@@ -6,7 +6,8 @@ zone is an attribute of ``time``). Units are stated and checked. The weather is 
 the fraction of 0 and 1 is the ``qc`` of a day, as in the daily files of FLUXNET.
 
 A variable may be absent although its flags are there (Qg of US-Wi7). NEE is umol CO2 m-2 s-1, positive upward
-whatever its ``standard_name`` says (it names the downward flux); Qle gives evaporation.
+whatever its ``standard_name`` says (it names the downward flux); Qle gives evaporation. Flags of Qle_cor and Qh_cor are
+those of what was measured.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ from ...constants import LATENT_HEAT
 from ...errors import InputError, UnitError
 from ...files import NETCDF, open_netcdf
 from . import clock, weather
+from .closure import MEASURED
+from .closure import column as closed_column
 from .cosore import standard_time
 from .layouts import ColumnSpec, Layout
 from .metadata import SiteFacts
@@ -49,6 +52,8 @@ LAYOUT = Layout(
         ColumnSpec("Qh", "W/m2", "hfss"),
         ColumnSpec("Qg", "W/m2", "hfdsl"),
         ColumnSpec("Rnet", "W/m2", "rns"),
+        ColumnSpec("Qle_cor", "W/m2", "hfls"),
+        ColumnSpec("Qh_cor", "W/m2", "hfss"),
         ColumnSpec(".*_qc", kind="flag"),
     )
 )
@@ -86,7 +91,7 @@ def _tower(data: xr.Dataset, where: str) -> TowerFile:
     for name in ("time", "latitude", "longitude"):
         if name not in data:
             raise InputError(f"variable '{name}' is missing", where=where, hint="this is not a PLUMBER2 file")
-    wanted = {name for name, _ in WEATHER.values()} | {name for name, _, _ in FLUXES.values()}
+    wanted = {name for name, _ in WEATHER.values()} | {name for name, _, _ in FLUXES.values()} | {*MEASURED}
     names = [str(v) for v in data.data_vars if str(v).removesuffix("_qc") in wanted]
     if not [name for name in names if not name.endswith("_qc")]:
         raise InputError(f"none of {', '.join(sorted(wanted))} is in the file", where=where, hint="check the file")
@@ -184,10 +189,10 @@ def _site(
             if forcing is not None:
                 raise _twice(site, "Met", parts)
             forcing = _weather(site, clean, per_day, part, entry, rules, ledger, path)
-        for variable, (name, unit, factor) in FLUXES.items():
-            if name in part.units:
+        for variable, (measured, unit, factor) in FLUXES.items():
+            if (name := closed_column(measured, entry)) in part.units:
                 _check_unit(part, name, unit, entry, path)
-                good = clean[f"{name}_qc"].le(1) & clean[f"{name}_qc"].ge(0) if f"{name}_qc" in clean else None
+                good = clean[flag].between(0, 1) if (flag := f"{measured}_qc") in clean else None
                 common: dict[str, Any] = {"rules": rules, "ledger": ledger, "site": site}
                 rows.append(filled_days(clean[name], good, variable, per_day, factor=factor, **common))
     found = observations(rows)

@@ -18,6 +18,7 @@ from ...config.sites import QcRules, SitesBlock
 from ...errors import InputError
 from ...files import atomic, provenance, write_parquet, write_text
 from ...land_mask import is_land
+from .closure import check_closure, closed
 from .completion import complete_profile
 from .composition import chamber_table
 from .inputs import entry_files, site_inputs
@@ -51,7 +52,8 @@ def read_sites(block: SitesBlock, ledger: Ledger) -> list[SiteRecord]:
         print(f"sites: reading {len(files)} {entry.source} files", file=sys.stderr)
         reader = importlib.import_module(f".{entry.source}", __package__)
         attributes = read_attributes(entry.attributes) if entry.attributes else None
-        for record in reader.read(files, entry, block.qc, ledger):
+        for made in reader.read(files, entry, block.qc, ledger):
+            record = closed(made, entry, ledger)
             made_of = f"{entry.source}: {', '.join(record.files or entry.path)}"
             if record.name in origin:
                 raise InputError(
@@ -281,6 +283,7 @@ def build(block: SitesBlock, output_dir: str | Path, inputs: Sequence[str] | Non
     longer = read_periods(block, ledger)
     for entry in block.entries:
         refuse_unused(entry, ledger)
+        check_closure(entry, ledger)
     sites, observed, forcing = assemble(records, block, ledger, periods=len(longer))
     for line in ledger.told():
         print(f"warning: {line}", file=sys.stderr)

@@ -130,7 +130,7 @@ def plan(run: Run) -> list[StagePlan]:
         seconds = jobs * cost.seconds_per_job + units * cost.seconds_per_unit
         longest = (cost.seconds_per_job + units / max(jobs, 1) * cost.seconds_per_unit) / 3600
         memory = _inference_memory(run) if stage == "infer" else cost.memory_mb
-        stored = sum(run.land.values()) * 365.25 * len(run.years) if stage == "infer" else units
+        stored = _stored(run) if stage == "infer" else units
         rows.append(StagePlan(stage, jobs, seconds / 3600, memory, stored * cost.bytes_per_unit / 1e9, longest))
     return rows
 
@@ -160,6 +160,14 @@ def comparison_jobs(run: Run) -> int:
     """Jobs of `snakemake comparison` beside what it shares with the run: pairs, triples and the page."""
     pairs, triples = (len(run.compared(what, refuse=False)) for what in ("pairs", "triples"))
     return pairs + triples + 1 if pairs else 0
+
+
+def _stored(run: Run) -> float:
+    """Cell-days of the files of inference, more by what they hold of each member."""
+    fluxes = len(run.system.flux_names)
+    kept = len(run.members) if run.config.infer.daily_members else 0
+    more = kept * fluxes / (len(run.system.outputs) + fluxes)
+    return sum(run.land.values()) * 365.25 * len(run.years) * (1 + more)
 
 
 def _inference_memory(run: Run) -> float:

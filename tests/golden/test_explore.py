@@ -43,6 +43,20 @@ YEAR = 2001
 SYSTEM = "soil_methane_sink"
 
 
+def keep_members(path):
+    """Days of three members of ``fch4`` in a file of a tile, one below the mean, one at it and one above."""
+    with netCDF4.Dataset(path, "a") as data:
+        data.set_auto_maskandscale(False)
+        mean, sd = data["fch4"], data["fch4_sd"]
+        dims = ("member", *mean.dimensions)
+        kept = data.createVariable("fch4_member_day", "i2", dims, fill_value=mean._FillValue, compression="zlib")
+        kept.set_auto_maskandscale(False)
+        kept.setncatts({key: getattr(mean, key) for key in ("scale_factor", "add_offset")})
+        step = np.rint((sd[:] * float(sd.scale_factor) + sd.add_offset) / mean.scale_factor).astype(int)
+        for member, way in enumerate((-1, 0, 1)):
+            kept[member] = np.where(mean[:] == mean._FillValue, mean._FillValue, mean[:] + way * step)
+
+
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """A run of 40 x 40 cells with its product, budget and two sites, one of which was not trained on."""
@@ -58,6 +72,8 @@ def run(tmp_path_factory):
             path = folder / "ingest" / "forcing" / tile.name / f"{YEAR}.nc"
             path.parent.mkdir(parents=True)
             infer_world.write_piece(path, tile, YEAR)
+    for path in world.flux:
+        keep_members(path)
     write_budget(folder / "products" / "budget.csv", world.flux, world.attributes, system=get_system(SYSTEM))
     (folder / "ingest" / "sites").mkdir(parents=True)
     rows = ["site,lat,lon,kind,use", "A-near,40.1,-120.2,tower,train", "B-far,45,-115,chamber,train"]
@@ -67,8 +83,10 @@ def run(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def page(run):
-    """The folder of the page, with files of 32 cells, so that there are several and two levels."""
+    """The folder of the page, with files of 32 cells, so that there are several and two levels, and coarse coasts."""
+    coasts = store.coasts
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(store, "coasts", lambda lattice: [(name, box, 2) for name, box, _ in coasts(lattice)])
         patch.setattr(pyramid, "SIDE", 32)
         patch.setattr(store, "CHUNKS", {step: (chunk[0], 16, 16) for step, chunk in store.CHUNKS.items()})
         folder, made = site.make(run)
@@ -216,6 +234,29 @@ def test_the_weather_of_the_store_is_the_forcing_put_together(run, page) -> None
     assert np.nanmax(np.abs(lift)) > 300  # the page has to bring the weather to the altitude of cells
 
 
+def of_tiles(run, name):
+    """A variable of the files of all tiles, put together by its coordinates, north first."""
+    opened = [xr.open_dataset(path) for path in sorted((run / "infer").glob(f"*/{YEAR}.nc"))]
+    return xr.combine_by_coords([one[[name]] for one in opened], combine_attrs="drop_conflicts")[name].sortby(
+        "lat", ascending=False
+    )
+
+
+def test_the_store_holds_each_member_of_the_tiles(run, page) -> None:
+    days, years = of_tiles(run, "fch4_member_day"), of_tiles(run, "fch4_member")
+    opened = {
+        step: xr.open_zarr(page / "store.zarr", group=f"{step}/0", consolidated=False)
+        for step in ("day", "month", "year")
+    }
+    for member in range(3):
+        name = f"fch4_m{member}"
+        np.testing.assert_allclose(opened["day"][name], days[member], rtol=1e-6)
+        month = days[member].resample(time="MS").mean()
+        np.testing.assert_allclose(opened["month"][name], month, rtol=1e-5, atol=1e-6)
+        np.testing.assert_array_equal(opened["year"][name][0], years[member])
+    assert "tsl05_m0" not in opened["year"] and opened["year"]["fch4_m1"].attrs["units"] == "mg m-2 d-1"
+
+
 def test_drivers_that_a_run_no_longer_has_are_left_out_with_the_reason(run, page, tmp_path) -> None:
     (tmp_path / "run").mkdir()
     for part in ("products", "infer", "regrid"):
@@ -226,8 +267,8 @@ def test_drivers_that_a_run_no_longer_has_are_left_out_with_the_reason(run, page
     (tmp_path / "run" / "infer").unlink()
     assert find_drivers(open_run(tmp_path / "run"), lattice)[1] == "the run no longer has the files of its tiles"
     with pytest.MonkeyPatch.context() as patch:  # a page without them is another store
-        patch.setattr(site, "fingerprint", lambda source, drivers: pytest.fail("asked") if drivers else "none")
-        patch.setattr(site, "build", lambda *given: (_ for _ in ()).throw(OSError(str(given[-1]))))
+        patch.setattr(site, "fingerprint", lambda _, members, drivers: pytest.fail("asked") if drivers else "none")
+        patch.setattr(site, "build", lambda *given: (_ for _ in ()).throw(OSError(str(given[3]))))
         note = (page / site.MADE_OF).read_text()
         with pytest.raises(OSError, match="None"):
             site.make(run, drivers=False)
@@ -251,8 +292,15 @@ def test_a_click_gives_the_series_of_the_product_with_its_band_and_the_nearest_s
     names = lines[0].split(",")
     assert names[:5] == ["time", "fch4", "sd", "low", "high"]
     assert lines[1].startswith("2001-01-01,") and len(table) == 365
+    assert names[5:8] == ["fch4_m0", "fch4_m1", "fch4_m2"]
+    here = {"lat": 40.25, "lon": -120.25}
+    np.testing.assert_allclose(table[:, 4:7].T, of_tiles(run, "fch4_member_day").sel(here), rtol=1e-6)
+    of_year = of_tiles(run, "fch4_member").sel(here).to_numpy()
+    said = browser.evaluate("document.getElementById('members').textContent").replace("\N{MINUS SIGN}", "-")
+    assert said.startswith("Members, mean of 2001: 0: ") and said.endswith(" mg m⁻² d⁻¹")
+    np.testing.assert_allclose([float(x) for x in re.findall(r"\d: ([-.\d]+)", said[23:])], of_year, rtol=0.02)
     known = driven(run, 40.25, -120.25)
-    assert set(names[5:]) == set(known) and {"tas", "pr", "huss", "ps", "rlds", "lai", "ch4"} <= set(known)
+    assert set(names[8:]) == set(known) and {"tas", "pr", "huss", "ps", "rlds", "lai", "ch4"} <= set(known)
     for name in known:
         np.testing.assert_allclose(table[:, names.index(name) - 1], known[name], rtol=2e-5, atol=1e-8, err_msg=name)
     browser.evaluate("window.fluxatlas.panel.loaded")
@@ -352,6 +400,25 @@ def test_the_map_shows_the_product_in_the_colours_of_its_legend(browser, address
         wanted = colors[int((value - low) / (high - low) * len(colors))]
         pixel = browser.evaluate(PIXEL)
         assert "#" + "".join(f"{part:02x}" for part in pixel[:3]) == wanted
+
+
+def test_a_member_is_shown_on_the_map_and_beside_the_series(browser, run) -> None:
+    browser.go("#v=fch4&s=m2&p=year&t=2001&lo=-4&hi=0&c=viridis&o=1&m=40.25,-120.25,8&k=none&at=40.25,-120.25")
+    value = float(of_tiles(run, "fch4_member").sel(lat=40.25, lon=-120.25)[2])
+    colors = browser.evaluate("window.fluxatlas.manifest.ramps.viridis")
+    browser.evaluate("window.fluxatlas.panel.close(), window.fluxatlas.drawn")
+    browser.wait(
+        f"'#' + {PIXEL}.slice(0, 3).map((n) => n.toString(16).padStart(2, '0')).join('') === "
+        f"'{colors[int((value + 4) / 4 * len(colors))]}'"
+    )
+    assert browser.evaluate("document.getElementById('legend-title').textContent").find("member 2, 2001") > 0
+    browser.go("#v=fch4&s=m2&p=day&t=2001-07-10&m=40.25,-120.25,8&at=40.25,-120.25")
+    browser.evaluate("window.fluxatlas.panel.loaded")
+    day = of_tiles(run, "fch4_member_day").sel(lat=40.25, lon=-120.25)[2, 190]
+    reading = browser.evaluate("document.getElementById('reading').textContent").replace("\N{MINUS SIGN}", "-")
+    assert float(reading.split("member 2: ")[1]) == pytest.approx(float(day), abs=0.02)
+    browser.evaluate("window.fluxatlas.set({step: 'day', statistic: 'm7'})")
+    assert browser.evaluate("window.fluxatlas.state.statistic") == "mean"
 
 
 PIXEL = """(() => {

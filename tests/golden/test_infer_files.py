@@ -63,6 +63,29 @@ def test_daily_values_are_packed_by_the_table(folder: Path, name: str) -> None:
         assert variable.units == row.units and variable.cell_methods == "time: mean"
 
 
+def test_days_of_each_member_are_there_where_asked_for_and_change_nothing_else(folder: Path, tmp_path: Path) -> None:
+    run_tile(
+        TILE,
+        forcing=folder / "2001.nc",
+        attributes=folder / "attributes.nc",
+        members=[folder / f"{seed}.pt" for seed in range(3)],
+        output=tmp_path / "flux.nc",
+        state_out=tmp_path / "state.nc",
+        settings=InferBlock(chunk_cells=20, daily_members=True),
+    )
+    raw, without = world.open_raw(tmp_path / "flux.nc"), world.open_raw(folder / "flux.nc")
+    assert set(raw) - set(without) == {"fch4_member_day", "ch4ox_member_day"}
+    for name in without.data_vars:
+        np.testing.assert_array_equal(raw[name], without[name])
+    file = world.decode(tmp_path / "flux.nc")
+    for flux in ("fch4", "ch4ox"):
+        days, step = file[f"{flux}_member_day"], variables.get(flux).packing[0]
+        assert days.dims == ("member", "time", "lat", "lon")
+        np.testing.assert_allclose(days.mean("member"), file[flux], atol=1.01 * step)
+        np.testing.assert_allclose(days.std("member", ddof=1), file[f"{flux}_sd"], atol=2 * step)
+        np.testing.assert_allclose(days.mean("time"), file[f"{flux}_member"], atol=0.51 * step + 1e-6)
+
+
 def test_axes_are_those_of_the_tile_and_of_the_year(folder: Path) -> None:
     file = world.decode(folder / "flux.nc")
     np.testing.assert_array_equal(file["lat"], TILE.lat)

@@ -55,6 +55,10 @@ class InferBlock(Block):
     compression_level: int = Field(3, ge=1, le=9, json_schema_extra=leaf(changes="speed"))
     """Effort of the codec."""
 
+    daily_members: bool = Field(False, json_schema_extra=leaf("infer"))
+    """Whether the files of tile-years also hold the fluxes of each member by day, for the page of `explore`, beside the
+    means of the year that they always hold. They grow by as many daily variables as there are fluxes and members."""
+
     @field_validator("dask_address")
     @classmethod
     def _not_open(cls, address: str) -> str:

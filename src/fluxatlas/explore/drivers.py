@@ -11,12 +11,11 @@ makes of it what the networks have read, as the page does (``page/drivers.js``).
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import netCDF4
 import numpy as np
@@ -30,7 +29,7 @@ from ..constants import GRAVITY
 from ..drivers import slow_drivers
 from ..errors import FluxAtlasError, InputError
 from ..files import read_netcdf
-from ..grid import GRIDS, Tile
+from ..grid import Tile
 from ..hashes import check_seal
 from ..ingest.atmosphere import series_of
 from ..products.metadata import COORDINATES
@@ -38,9 +37,10 @@ from ..regrid.tile import DRY_AIR, LAPSE_RATE
 from ..results import RunResults
 from ..systems import SlowDriver
 from ..tiles.piece import make_regridder, read_piece
-from ..weights import AxisWeights, axis_weights, regular
+from ..weights import AxisWeights, Method, axis_weights, regular
 from .arrays import plain, sharded
 from .source import Lattice
+from .tiles import RunTile, run_tiles
 
 Array = npt.NDArray[Any]
 GROUP = "driver"
@@ -61,12 +61,19 @@ ADJUSTMENT = {
 
 @dataclass(frozen=True)
 class _TileFiles:
-    """A tile of the run: its attributes, its forcing pieces by year, and the method that its job regrids with."""
+    """A tile of the run with its attributes and its forcing pieces by year."""
 
-    tile: Tile
+    run_tile: RunTile
     attributes: Path
     pieces: Mapping[int, Path]
-    method: Any
+
+    @property
+    def tile(self) -> Tile:
+        return self.run_tile.tile
+
+    @property
+    def method(self) -> Method:
+        return cast(Method, self.run_tile.method)
 
     @cached_property
     def axes(self) -> tuple[Array, Array]:
@@ -83,10 +90,7 @@ class DriverSource:
 
     def __init__(self, run: RunResults, lattice: Lattice) -> None:
         self.run, self.lattice, self.system = run, lattice, run.system
-        self.tiles = [_tile_files(run, lattice, folder) for folder in _tile_folders(run)]
-        self.tiles = [one for one in self.tiles if self._within(one.tile)]
-        if not self.tiles:
-            raise InputError("the run no longer has the files of its tiles", where=str(run.folder / "infer"))
+        self.tiles = [_tile_files(run, one) for one in run_tiles(run, lattice)]
         steps = {tuple(round(float(axis[1] - axis[0]), 9) for axis in one.axes) for one in self.tiles}
         if len(steps) > 1:
             raise InputError("the forcing pieces are on several grids", where=str(run.folder / "ingest" / "forcing"))
@@ -117,23 +121,6 @@ class DriverSource:
         if max(np.abs(place - np.rint(place)).max() for place in (rows, columns)) > 1e-3:
             raise InputError("the grids of the forcing pieces are shifted", where=str(next(iter(one.pieces.values()))))
         return np.rint(rows).astype(int), np.rint(columns).astype(int) % self.round
-
-    def _within(self, tile: Tile) -> bool:
-        west, south, east, north = self.lattice.bbox
-        return (
-            tile.west < east and tile.west + tile.size > west and tile.south < north and tile.south + tile.size > south
-        )
-
-    def here(self, tile: Tile) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
-        """What the tile and the product share: slices in the product, and in the tile."""
-        n = tile.grid.per_degree
-        corner = round((90 - self.lattice.north) * n), round((self.lattice.west + 180) * n)
-        found = []
-        for part, first, size in zip((tile.rows, tile.columns), corner, self.lattice.shape, strict=True):
-            begin, end = max(part.start, first), min(part.stop, first + size)
-            found.append((slice(begin - first, end - first), slice(begin - part.start, end - part.start)))
-        (rows, inner_rows), (columns, inner_columns) = found
-        return (rows, columns), (inner_rows, inner_columns)
 
     # --- what is read ------------------------------------------------------------------------------------------------
 
@@ -173,7 +160,7 @@ class DriverSource:
         are 0 where no tile lies, or the forcing does not reach."""
         parts: tuple[list[Any], list[Any]] = ([], [])
         for one in self.tiles:
-            (rows, columns), (inner_rows, inner_columns) = self.here(one.tile)
+            (rows, columns), (inner_rows, inner_columns) = one.run_tile.here, one.run_tile.inner
             at_rows, at_columns = self.place(one)
             y = axis_weights(one.axes[0], one.tile.lat, "lat", one.method)
             x = axis_weights(one.axes[1], one.tile.lon, "lon", one.method)
@@ -192,7 +179,7 @@ class DriverSource:
             lift = np.full(orog.size, np.nan, np.float32)
             regridder = make_regridder(piece, one.tile, orog, one.method)
             lift[index] = orog.ravel()[index] - regridder.cells("orog", piece.orog[None], index)[0]
-            (rows, columns), inner = self.here(one.tile)
+            (rows, columns), inner = one.run_tile.here, one.run_tile.inner
             yield rows, columns, lift.reshape(orog.shape)[inner]
 
     def by_row(self, driver: SlowDriver, lat: Array) -> Array:
@@ -208,7 +195,7 @@ class DriverSource:
     def months(self, driver: SlowDriver) -> Iterator[tuple[slice, slice, Array]]:
         """By tile: rows and columns of the product, and the monthly layer of ``driver`` (12, lat, lon) there."""
         for one in self.tiles:
-            (rows, columns), inner = self.here(one.tile)
+            (rows, columns), inner = one.run_tile.here, one.run_tile.inner
             data = read_netcdf(one.attributes)
             layer = data[driver.layers[0]].transpose(..., "lat", "lon").to_numpy().astype(np.float32)
             yield rows, columns, np.where(data["active"].to_numpy() == 1, layer, np.float32(np.nan))[(..., *inner)]
@@ -227,26 +214,14 @@ def _days(run: RunResults) -> pd.DatetimeIndex:
     return pd.DatetimeIndex(np.concatenate(every))
 
 
-def _tile_folders(run: RunResults) -> list[Path]:
-    return sorted(path.parent for path in (run.folder / "infer").glob(f"*/{run.years[-1]}.nc"))
-
-
-def _tile_files(run: RunResults, lattice: Lattice, folder: Path) -> _TileFiles:
-
-    name = folder.name
-    attributes = run.folder / "regrid" / "attributes" / f"{name}.nc"
-    pieces = {year: run.folder / "ingest" / "forcing" / name / f"{year}.nc" for year in run.years}
+def _tile_files(run: RunResults, one: RunTile) -> _TileFiles:
+    attributes = run.folder / "regrid" / "attributes" / f"{one.tile.name}.nc"
+    pieces = {year: run.folder / "ingest" / "forcing" / one.tile.name / f"{year}.nc" for year in run.years}
     for path in (attributes, *pieces.values()):
         if not path.is_file():
             raise InputError(f"the run no longer has {path.relative_to(run.folder)}", where=str(run.folder))
         check_seal(path)
-    with netCDF4.Dataset(folder / f"{run.years[-1]}.nc") as data:
-        method = json.loads(getattr(data, "fluxatlas_settings", "{}")).get("regrid", "bilinear")
-        per_degree = round(1 / lattice.size)
-        grid = next((grid for grid in GRIDS.values() if grid.per_degree == per_degree), None)
-        if not grid:
-            raise InputError(f"cells of {lattice.size:g} degrees are those of no grid", where=str(folder))
-        return _TileFiles(grid.tile(name, round(len(data["lat"]) / per_degree)), attributes, pieces, method)
+    return _TileFiles(one, attributes, pieces)
 
 
 def _joined(parts: Sequence[tuple[slice, Array, Array]], size: int) -> AxisWeights:

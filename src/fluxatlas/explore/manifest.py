@@ -22,6 +22,7 @@ from ..results import RunResults
 from ..style import limits
 from ..systems import get_system
 from .drivers import GROUP, DriverSource
+from .members import MemberSource
 from .regions import regions
 from .source import STEPS, ProductSource
 from .store import VERSION, coasts, shards
@@ -33,9 +34,9 @@ SAMPLES = 12
 """Times that the limits of the colours are taken from."""
 
 
-def fingerprint(source: ProductSource, drivers: DriverSource | None = None) -> str:
-    """What the store is made of: layout and the files of the product, and of the drivers, with size and time."""
-    files = [*source.files, *(drivers.files if drivers else ())]
+def fingerprint(source: ProductSource, members: MemberSource | None = None, drivers: DriverSource | None = None) -> str:
+    """What the store is made of: layout and the files of product, members and drivers with size and time."""
+    files = [*source.files, *(members.files if members else ()), *(drivers.files if drivers else ())]
     stats = [(str(Path(*path.parts[-2:])), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
     return json.dumps([VERSION, *stats])
 
@@ -91,6 +92,9 @@ def _field(name: str, label: str, store: Path) -> dict[str, Any]:
         for statistic, array in (("mean", name), ("sd", f"{name}_sd")):
             if (store / step / "0" / array).is_dir():
                 steps.setdefault(step, {})[statistic] = _limits(store / step, array, zero=statistic == "sd")
+    for step, known in steps.items():  # each member in the colours of their mean
+        if "mean" in known:
+            known |= {f"m{m}": known["mean"] for m in range(_members(store / step / "0", name))}
     attrs = zarr.open_array(str(store / next(iter(steps)) / "0" / name), mode="r").attrs
     low, high = next(iter(steps.values()))["mean"]
     both = low < 0 < high and min(-low, high) > 0.1 * max(-low, high)
@@ -102,6 +106,11 @@ def _field(name: str, label: str, store: Path) -> dict[str, Any]:
         "steps": steps,
         "ramp": DIVERGING[0] if both else RAMPS[0],
     }
+
+
+def _members(folder: Path, name: str) -> int:
+    """How many members of the ensemble the level in ``folder`` holds of a variable."""
+    return len([path for path in folder.glob(f"{name}_m*") if path.name.removeprefix(f"{name}_m").isdigit()])
 
 
 def _limits(folder: Path, array: str, zero: bool) -> list[float]:

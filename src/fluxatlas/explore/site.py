@@ -13,6 +13,7 @@ from ..files import atomic, atomic_folder, refuse_others, write_text
 from ..results import open_run
 from .drivers import find_drivers
 from .manifest import fingerprint, write_manifest
+from .members import MemberSource
 from .source import ProductSource
 from .store import build
 
@@ -46,7 +47,8 @@ def make(run: str | Path, drivers: bool = True) -> tuple[Path, bool]:
     with ExitStack() as stack:
         source = ProductSource(results, stack)
         given, absent = find_drivers(results, source.lattice) if drivers else (None, "as was asked for")
-        now, note = fingerprint(source, given), folder / MADE_OF
+        members = MemberSource(source, source.lattice)
+        now, note = fingerprint(source, members, given), folder / MADE_OF
         stale = not note.is_file() or note.read_text() != now or not (folder / "store.zarr").is_dir()
         if stale:
             note.unlink(missing_ok=True)
@@ -55,6 +57,7 @@ def make(run: str | Path, drivers: bool = True) -> tuple[Path, bool]:
                 folder / "store.zarr",
                 {"title": results.about.get("title", ""), "fluxatlas_run": results.folder.name},
                 given,
+                members,
             )
             write_text(note, now)
         write_manifest(source, folder / "store.zarr", folder / MANIFEST, now, absent)

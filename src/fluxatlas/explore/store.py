@@ -23,6 +23,7 @@ from ..products.metadata import COORDINATES, CRS
 from . import pyramid
 from .arrays import plain, sharded
 from .drivers import DriverSource, write_drivers
+from .members import MemberSource
 from .source import STEPS, Lattice, ProductSource, StoreLayer, land
 
 VERSION = 2
@@ -50,16 +51,21 @@ CONVENTIONS = [
 
 
 def write_store(
-    source: ProductSource, folder: Path, about: dict[str, Any], drivers: DriverSource | None = None
+    source: ProductSource,
+    folder: Path,
+    about: dict[str, Any],
+    drivers: DriverSource | None = None,
+    members: MemberSource | None = None,
 ) -> None:
-    """Write the store of ``source``, with its ``drivers`` if given, to ``folder``; ``about`` goes to its attributes.
+    """Write the store of ``source``, with its ``drivers`` and ``members`` if given, to ``folder``; ``about`` goes to
+    its attributes.
 
     At most a block of ``pyramid.SIDE`` cells squared by the days of a file is in memory at each level.
     """
     lattice = source.lattice
     root = zarr.open_group(str(folder), mode="w", zarr_format=3, attributes=about)
     for step in STEPS:
-        layers = source.layers(step)
+        layers = [*source.layers(step), *(members.layers(step) if members else ())]
         if layers:
             _write_group(root, step, lattice, layers, source.times(step))
     _write_group(root, "fixed", lattice, source.fixed())
@@ -167,7 +173,13 @@ def shards(folder: Path, about: Mapping[str, Any]) -> tuple[list[str], list[str]
     return [key for key, n in counts.items() if n == every], [key for key, n in counts.items() if n < every]
 
 
-def build(source: ProductSource, target: Path, about: dict[str, Any], drivers: DriverSource | None = None) -> None:
+def build(
+    source: ProductSource,
+    target: Path,
+    about: dict[str, Any],
+    drivers: DriverSource | None = None,
+    members: MemberSource | None = None,
+) -> None:
     """:func:`write_store` to ``target``, completely or not at all; an older store there is replaced."""
     with files.atomic_folder(target) as folder:
-        write_store(source, folder, about, drivers)
+        write_store(source, folder, about, drivers, members)

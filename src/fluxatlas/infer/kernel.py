@@ -36,7 +36,7 @@ from .packing import pack
 from .sharing import CellBlock
 from .state import StateStore
 from .statistics import places_of, several, uncertainty
-from .store import Store, sections
+from .store import Store, member_name, sections
 
 PIECES_KEPT = 2
 _CONTEXT = Lock()
@@ -234,6 +234,8 @@ class _BlockRun:
             self._write(store, name, variables.get(name), days, values.mean(axis=0))
             if name in self.own.system.flux_names:
                 sums[name] += values.sum(axis=1, dtype=np.float64)
+                for m in range(store.members):
+                    self._write(store, member_name(name, m), variables.get(name), days, values[m])
                 self._write(store, f"{name}_sd", variables.get(name), days, uncertainty(values, self.own.places(name)))
 
     def _write(self, store: Store, name: str, variable: variables.Variable, days: slice, values: Array) -> None:

@@ -18,12 +18,18 @@ from ..tiles.cells import ActiveCells
 from ..train.flags import INSIDE, MEANINGS, NEAR, NO_CELL, OUTSIDE, UNJUDGED
 from ..variables import FILL, UNCERTAINTY
 from .kernel import BlockResult
-from .store import Store
+from .store import Store, member_name
 
 
-def daily_names(system: System) -> tuple[str, ...]:
-    """Daily variables of the file: the outputs and the standard deviations of the fluxes."""
-    return (*system.outputs, *(f"{name}_sd" for name in system.flux_names))
+def kept_members(settings: InferBlock, members: int) -> int:
+    """Of how many members the file holds the days."""
+    return members if settings.daily_members else 0
+
+
+def daily_names(system: System, members: int = 0) -> tuple[str, ...]:
+    """What the store holds: the outputs, the standard deviations of the fluxes, and the fluxes of ``members``."""
+    own = (member_name(name, m) for name in system.flux_names for m in range(members))
+    return (*system.outputs, *(f"{name}_sd" for name in system.flux_names), *own)
 
 
 def write_tile(
@@ -47,6 +53,10 @@ def write_tile(
         _coordinates(file, cells, dates, members)
         for name in daily_names(system):
             _write_daily(_daily_variable(file, name, settings), name, store, cells)
+        for name in system.flux_names if store.members else ():
+            variable = _daily_variable(file, name, settings, of_members=True)
+            for m in range(store.members):
+                _write_daily(variable, member_name(name, m), store, cells, m)
         _write_annual(file, results, cells, system, settings)
         _write_applicability(file, results, cells, settings)
 
@@ -70,12 +80,16 @@ def _coordinates(file: netCDF4.Dataset, cells: ActiveCells, dates: pd.DatetimeIn
         variable[:] = values
 
 
-def _daily_variable(file: netCDF4.Dataset, name: str, settings: InferBlock) -> netCDF4.Variable:
+def _daily_variable(
+    file: netCDF4.Dataset, name: str, settings: InferBlock, of_members: bool = False
+) -> netCDF4.Variable:
     row = variables.get(name.removesuffix("_sd"))
     assert row.packing is not None
-    dims = ("time", "lat", "lon")
-    variable = _variable(file, name, "i2", dims, FILL, settings)
+    dims = (*(["member"] if of_members else []), "time", "lat", "lon")
+    variable = _variable(file, f"{name}_member_day" if of_members else name, "i2", dims, FILL, settings)
     attrs = row.attrs
+    if of_members:
+        attrs["long_name"] = f"each member: {row.long_name}"
     if name.endswith("_sd"):
         attrs["long_name"] = f"{UNCERTAINTY}: {row.long_name}"
         attrs["standard_name"] = f"{row.standard_name} standard_error" if row.standard_name else None
@@ -107,13 +121,15 @@ def _variable(
     return variable
 
 
-def _write_daily(variable: netCDF4.Variable, name: str, store: Store, cells: ActiveCells) -> None:
+def _write_daily(
+    variable: netCDF4.Variable, name: str, store: Store, cells: ActiveCells, member: int | None = None
+) -> None:
     ny, nx = cells.tile.shape
     for days in store.sections:
         slab = np.full((days.stop - days.start, ny * nx), FILL, np.int16)
         if len(cells):
             slab[:, cells.index] = store.read(name, days)
-        variable[days] = slab.reshape(-1, ny, nx)
+        variable[days if member is None else (member, days)] = slab.reshape(-1, ny, nx)
         del slab  # before the next is made
 
 

@@ -20,12 +20,16 @@ ITEM = 2
 
 @dataclass(frozen=True)
 class Store:
-    """Daily int16 values of ``cells`` cells over ``days`` days in ``folder``, in sections of ``chunk`` days."""
+    """Daily int16 values of ``cells`` cells over ``days`` days in ``folder``, in sections of ``chunk`` days.
+
+    ``members``: how many members' own fluxes it holds (:func:`member_name`) beside the statistics of the ensemble.
+    """
 
     folder: str
     cells: int
     days: int
     chunk: int
+    members: int = 0
 
     @property
     def sections(self) -> list[slice]:
@@ -59,6 +63,11 @@ class Store:
         offset = days.start * self.cells * ITEM
         values = np.fromfile(self._file(name), np.int16, count=self.cells * length, offset=offset)
         return values.reshape(self.cells, length).T
+
+
+def member_name(flux: str, member: int) -> str:
+    """The name of the daily values of one member in a :class:`Store`."""
+    return f"{flux}-{member}"
 
 
 def sections(days: int, chunk: int) -> list[slice]:

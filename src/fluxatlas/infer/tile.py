@@ -24,7 +24,7 @@ from ..train.scaler import FAR
 from .blocks import run_blocks
 from .kernel import BlockResult, Job, forget_context
 from .memory import of_tile, refuse_above
-from .output import daily_names, write_tile
+from .output import daily_names, kept_members, write_tile
 from .sharing import choose_scheduler, make_blocks
 from .state import StateStore, read_state, write_state
 from .store import Store
@@ -156,8 +156,9 @@ class TileJob:
             if begun and state_in is not None:
                 read_state(state_in, self.cells, self.hashes, dates[0], begun)
             ended = self._state_store(folder / "end")
-            store = Store(str(folder), len(self.cells), len(dates), self.settings.time_chunk)
-            store.create(daily_names(self.system))
+            kept = kept_members(self.settings, len(self.members))
+            store = Store(str(folder), len(self.cells), len(dates), self.settings.time_chunk, kept)
+            store.create(daily_names(self.system, kept))
             results = self._blocks(begun, ended, store, f"infer {self.tile.name} {dates[0].year}")
             report, begin = self._report(results), time.perf_counter()
             write_tile(

@@ -5,9 +5,10 @@ import { AtlasMap, siteFeatures } from './map.js';
 import { Panel } from './panel.js';
 import { fillSelect, library, nextFrame, regionWords, save } from './parts.js';
 import { Painter } from './tiles.js';
-import { fromHash, number, readPlace, times, toHash, unitText } from './view.js';
+import { fromHash, memberOf, number, readPlace, times, toHash, unitText } from './view.js';
 
 const STATISTICS = { mean: 'mean', sd: 'spread (standard uncertainty)', applicable: 'applicability', dissimilarity: 'dissimilarity from observed sites' };
+const statisticText = (name) => STATISTICS[name] ?? `member ${memberOf(name)}`;
 const STEPS = { day: 'a day', month: 'a month', year: 'a year' };
 const byId = (id) => document.getElementById(id);
 
@@ -117,13 +118,14 @@ export class App {
     const half = (usual[1] - usual[0]) / 2;
     const [from, to] = apart ? [-half, half] : usual;
     const limits = { low: low ?? from, high: high ?? to };
-    const name = ramp ?? (apart ? 'RdBu_r' : statistic === 'mean' ? field.ramp : 'magma');
+    const member = memberOf(statistic);
+    const name = ramp ?? (apart ? 'RdBu_r' : statistic === 'mean' || member ? field.ramp : 'magma');
     const unit = fixed ? '' : ` [${unitText(field.units)}]`;
-    const what = fixed ? STATISTICS.dissimilarity : `${field.label}${statistic === 'sd' ? ', standard uncertainty' : ''}`;
+    const what = fixed ? STATISTICS.dissimilarity : `${field.label}${statistic === 'sd' ? ', standard uncertainty' : member ? `, member ${member}` : ''}`;
     const dates = fixed ? '' : `, ${time}${apart ? ` minus ${minus}` : ''}`;
     return {
       group: fixed ? 'fixed' : step,
-      array: fixed ? statistic : field.name + (statistic === 'sd' ? '_sd' : ''),
+      array: fixed ? statistic : field.name + (statistic === 'mean' ? '' : `_${statistic}`),
       index: fixed ? 0 : every.indexOf(time),
       minus: apart ? every.indexOf(minus) : undefined,
       color: scale(ramps[name], limits.low, limits.high),
@@ -140,7 +142,7 @@ export class App {
     const every = times(state.step, this.manifest.years);
     if (!every.includes(state.time)) state.time = every.findLast((time) => state.time.startsWith(time) || time.startsWith(state.time)) ?? every.at(-1);
     if (state.minus && !every.includes(state.minus)) state.minus = '';
-    if (state.statistic === 'sd' && !state.field.steps[state.step].sd) state.statistic = 'mean';
+    if (!(state.statistic in state.field.steps[state.step]) && !this.manifest.fixed.includes(state.statistic)) state.statistic = 'mean';
   }
 
   /** Controls, address, map and panel as the state says; resolves when the map is drawn. */
@@ -174,7 +176,7 @@ export class App {
     const every = times(state.step, manifest.years);
     fillSelect(byId('variable'), manifest.fields.map(({ name, label }) => [name, `${label} (${name})`]), field.name);
     const known = [...Object.keys(field.steps[state.step]), ...manifest.fixed];
-    fillSelect(byId('statistic'), known.map((name) => [name, STATISTICS[name]]), state.statistic);
+    fillSelect(byId('statistic'), known.map((name) => [name, statisticText(name)]), state.statistic);
     fillSelect(byId('step'), Object.keys(field.steps).map((name) => [name, STEPS[name]]), state.step);
     fillSelect(byId('ramp'), Object.keys(manifest.ramps).map((name) => [name, name]), layer.rampName ?? '');
     const slider = byId('time');

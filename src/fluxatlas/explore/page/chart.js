@@ -1,6 +1,7 @@
 // A line with its band on a canvas.
 
 const LINE = '#0072B2';
+const MEMBER = '#CC79A7';
 const EDGE = { left: 62, right: 12, top: 10, bottom: 24 };
 
 /** Round steps for about `count` ticks between low and high. */
@@ -49,7 +50,7 @@ export class Chart {
     context.scale(ratio, ratio);
     context.fillStyle = '#fff';
     context.fillRect(0, 0, width, height);
-    const known = series ? [series.values, series.low, series.high].filter(Boolean).flat().filter(Number.isFinite) : [];
+    const known = series ? [series.values, series.low, series.high, series.member].filter(Boolean).flat().filter(Number.isFinite) : [];
     if (!known.length) return;
     let [low, high] = [Math.min(...known), Math.max(...known)];
     if (high - low < 1e-12 + 1e-9 * Math.abs(high)) [low, high] = [low - 0.5, high + 0.5];
@@ -58,14 +59,8 @@ export class Chart {
     const y = (value) => EDGE.top + ((high - value) / (high - low)) * (height - EDGE.top - EDGE.bottom);
     this.axes(context, { low, high, width, height, x, y });
     if (series.low) this.band(context, x, y);
-    context.strokeStyle = LINE;
-    context.lineWidth = 1.6;
-    this.runs(series.values, (run) => {
-      context.beginPath();
-      for (const n of run) context.lineTo(x(n), y(series.values[n]));
-      context.stroke();
-      if (run.length === 1) context.fillRect(x(run[0]) - 2, y(series.values[run[0]]) - 2, 4, 4);
-    });
+    this.line(context, series.values, LINE, x, y);
+    if (series.member) this.line(context, series.member, MEMBER, x, y);
     const at = series.times.findIndex((time) => time.startsWith(this.marked));
     if (at >= 0 && this.marked.length > 4) {
       context.strokeStyle = '#D55E00';
@@ -74,6 +69,17 @@ export class Chart {
       context.lineTo(x(at), height - EDGE.bottom);
       context.stroke();
     }
+  }
+
+  line(context, values, colour, x, y) {
+    context.strokeStyle = context.fillStyle = colour;
+    context.lineWidth = 1.6;
+    this.runs(values, (run) => {
+      context.beginPath();
+      for (const n of run) context.lineTo(x(n), y(values[n]));
+      context.stroke();
+      if (run.length === 1) context.fillRect(x(run[0]) - 2, y(values[run[0]]) - 2, 4, 4);
+    });
   }
 
   axes(context, { low, high, width, height, x, y }) {

@@ -2,9 +2,9 @@
 import { CLASSES } from './colors.js';
 import { Chart } from './chart.js';
 import { readDriver } from './drivers.js';
-import { cellAt, nearest, readClass, readSeries, toCsv } from './series.js';
+import { along, cellAt, nearest, readClass, readMembers, readSeries, toCsv } from './series.js';
 import { save } from './parts.js';
-import { number, unitText } from './view.js';
+import { memberOf, number, unitText } from './view.js';
 
 const byId = (id) => document.getElementById(id);
 const degrees = (value, [positive, negative]) => `${Math.abs(value).toFixed(3)}° ${value < 0 ? negative : positive}`;
@@ -56,6 +56,7 @@ export class Panel {
       this.driver = null;
       this.driverChart.show(null);
       byId('driver-reading').textContent = '';
+      byId('members').textContent = '';
       byId('panel-title').textContent = `${degrees(place.lat, 'NS')}, ${degrees(place.lon, 'EW')}`;
       byId('reading').textContent = 'This place is outside the domain of the run.';
       byId('around').textContent = '';
@@ -78,7 +79,7 @@ export class Panel {
     if (!cell) return;
     const { field, step, time } = app.state;
     const series = field.steps.day ? 'day' : step;
-    const wanted = [field.name, series, series === 'day' ? time.slice(0, 4) : '', app.state.at?.lat, app.state.at?.lon].join();
+    const wanted = [field.name, series, series === 'day' ? time.slice(0, 4) : '', app.state.at?.lat, app.state.at?.lon, memberOf(app.state.statistic)].join();
     if (this.shown === wanted && this.driver?.about === app.state.driver) {
       this.chart.mark(time);
       this.driverChart.mark(time);
@@ -123,10 +124,16 @@ export class Panel {
   async load(field, step, cell, place, wanted) {
     const { app } = this;
     byId('reading').textContent = 'Reading …';
-    const [series, flag] = await Promise.all([
-      readSeries(app.store, app.manifest, field, step, cell, Number(app.state.time.slice(0, 4))),
+    const year = Number(app.state.time.slice(0, 4));
+    const { statistic } = app.state;
+    const [series, flag, ofYear] = await Promise.all([
+      readSeries(app.store, app.manifest, field, step, cell, year),
       readClass(app.store, cell),
+      readMembers(app.store, field, 'year', cell, app.manifest.years.indexOf(year), app.manifest.years.indexOf(year) + 1),
     ]);
+    if (memberOf(statistic) && statistic in field.steps[step]) {
+      series.member = await along(app.store.array(`${step}/0/${field.name}_${statistic}`), cell, series.first, series.first + series.times.length);
+    }
     if (this.shown !== wanted) return;
     this.series = { ...series, field, step };
     byId('panel-title').textContent = `${field.label} [${unitText(field.units)}] at ${degrees(cell.lat, 'NS')}, ${degrees(cell.lon, 'EW')}`;
@@ -138,6 +145,10 @@ export class Panel {
       close.length ? `Nearest training sites: ${close.join(', ')}.` : 'The run has no training sites.',
       known ? `Applicability: ${known.text}.` : '',
     ].join(' ');
+    const means = ofYear.flat();
+    const span = Math.max(...means) - Math.min(...means);
+    const told = means.map((value, member) => `${member}: ${number(value, span)}`).join(', ');
+    byId('members').textContent = means.some(Number.isFinite) ? `Members, mean of ${year}: ${told} ${unitText(field.units)}` : '';
     this.sayNow();
     await this.loadDriver(cell);
   }
@@ -178,17 +189,21 @@ export class Panel {
       return;
     }
     const span = low ? Math.abs(high[index] - low[index]) : 0;
+    const member = series.member ? `; member ${memberOf(this.app.state.statistic)}: ${number(series.member[index], span)}` : '';
     const band = low && Number.isFinite(low[index]) ? ` (90 %: ${number(low[index], span)} to ${number(high[index], span)})` : '';
-    byId('reading').textContent = `${times[index]}: ${number(values[index], span)} ${unitText(field.units)}${band}`;
+    byId('reading').textContent = `${times[index]}: ${number(values[index], span)} ${unitText(field.units)}${band}${member}`;
     this.sayDriver((driven) => [times[index], driven[index]]);
   }
 
-  /** The series and, of days, all drivers of the cell. */
+  /** The series, the members that the store has at its step, and of days all drivers of the cell. */
   async csv() {
     const { series, cell, app } = this;
-    const wanted = series.step === 'day' ? app.manifest.drivers : [];
-    const drivers = await Promise.all(wanted.map(async (about) => ({ ...about, values: await this.readDriver(about, cell) })));
-    return toCsv(series.field, cell, series, drivers);
+    const { field, step, first, times } = series;
+    const members = await readMembers(app.store, field, step, cell, first, first + times.length);
+    const wanted = step === 'day' ? app.manifest.drivers : [];
+    const drivers = await Promise.all(wanted.map(async (about) => ({ ...about, what: 'driver', values: await this.readDriver(about, cell) })));
+    const own = members.map((values, m) => ({ ...field, name: `${field.name}_m${m}`, what: `member ${m}`, values }));
+    return toCsv(field, cell, series, [...own, ...drivers]);
   }
 
   name() {

@@ -68,6 +68,12 @@ export async function readSeries(store, manifest, field, step, cell, year) {
   };
 }
 
+/** Values of each member of the ensemble at a cell for first <= n < last, in order; none where the store has none. */
+export function readMembers(store, field, step, cell, first, last) {
+  const names = Object.keys(field.steps[step] ?? {}).filter((name) => /^m\d+$/.test(name));
+  return Promise.all(names.map((name) => along(store.array(`${step}/0/${field.name}_${name}`), cell, first, last)));
+}
+
 /** The class of applicability at a cell; NaN where it is not known. */
 export async function readClass(store, cell) {
   const array = store.array('fixed/0/applicable');
@@ -76,18 +82,18 @@ export async function readClass(store, cell) {
 
 const digits = (value) => (Number.isFinite(value) ? String(Number(value.toPrecision(9))) : '');
 
-/** The series as CSV, with `drivers` ({name, long_name, units, values}) beside it. */
-export function toCsv(field, cell, series, drivers) {
+/** The series as CSV, with `more` ({name, what, long_name, units, values}) beside it. */
+export function toCsv(field, cell, series, more) {
   const head = [
     `# ${field.long_name} [${field.units}]`,
     `# cell centre: latitude ${digits(cell.lat)}, longitude ${digits(cell.lon)} degrees`,
   ];
   if (series.sd) head.push('# low, high: central 90 % of a normal distribution of standard deviation sd');
-  head.push(...drivers.map(({ name, long_name, units }) => `# ${name}: driver, ${long_name} [${units}]`));
-  const names = [...(series.sd ? ['time', field.name, 'sd', 'low', 'high'] : ['time', field.name]), ...drivers.map(({ name }) => name)];
+  head.push(...more.map(({ name, what, long_name, units }) => `# ${name}: ${what}, ${long_name} [${units}]`));
+  const names = [...(series.sd ? ['time', field.name, 'sd', 'low', 'high'] : ['time', field.name]), ...more.map(({ name }) => name)];
   const rows = series.times.map((time, n) => {
     const numbers = series.sd ? [series.values[n], series.sd[n], series.low[n], series.high[n]] : [series.values[n]];
-    return [time, ...numbers.map(digits), ...drivers.map(({ values }) => digits(values[n]))].join(',');
+    return [time, ...numbers.map(digits), ...more.map(({ values }) => digits(values[n]))].join(',');
   });
   return [...head, names.join(','), ...rows, ''].join('\n');
 }

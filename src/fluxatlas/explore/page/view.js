@@ -15,6 +15,9 @@ export function toHash(view) {
   return '#' + parts.map((key) => `${key}=${encodeURIComponent(view[key]).replaceAll('%2C', ',')}`).join('&');
 }
 
+/** The member of the ensemble that a statistic is of, as text; null where it is of none. */
+export const memberOf = (statistic) => (/^m\d+$/.test(statistic) ? statistic.slice(1) : null);
+
 /** All times of a step in the years of the run, as text: 2001-03-05, 2001-03 or 2001. */
 export function times(step, years) {
   const found = [];

@@ -95,9 +95,15 @@ def run(
 def plan(
     config: ConfigFile = DEFAULT_CONFIG,
     cores: Annotated[int, typer.Option(min=1, help="Cores to expect the wall time for.")] = os.cpu_count() or 1,
+    profile: Annotated[
+        str | None, typer.Option(help="Profile of Snakemake, such as workflow/profiles/slurm: wall time by its limits.")
+    ] = None,
+    calibrate: Annotated[
+        bool, typer.Option("--calibrate", help="Measure first what the work costs here, about a minute, and keep it.")
+    ] = False,
     directory: Directory = Path(),
 ) -> None:
-    """Say what a run will cost (jobs, time, memory, disk), then what `fluxatlas check` says; nothing is run."""
+    """Say what a run will cost (jobs, time, memory, disk), then what `fluxatlas check` says; no stage is run."""
     from .check.run import look
     from .config.model import contradictions, parse
     from .plan import table
@@ -105,7 +111,18 @@ def plan(
 
     with _inside(directory, config) as (file, _):
         if not contradictions(settings := parse(file)):
-            print(table(Run(settings), cores), flush=True)
+            run = Run(settings)
+            limits = None
+            if profile is not None:
+                from .plan.profile import read
+
+                limits = read(profile)
+            if calibrate:
+                from .plan.calibrate import calibrate as measure
+                from .plan.costs import keep
+
+                keep(run, measure(run, lambda text: print(text, file=sys.stderr, flush=True)))
+            print(table(run, cores, limits), flush=True)
         findings, subject = look(file)
     if findings.problems:
         raise findings.refusal(str(config))

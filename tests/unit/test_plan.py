@@ -8,7 +8,7 @@ import forked
 from fluxatlas.cli import app
 from fluxatlas.config import load
 from fluxatlas.paths import REPOSITORY
-from fluxatlas.plan import benchmark, calibration, plan, table, twins, wall_hours, work
+from fluxatlas.plan import benchmark, plan, shipped, table, twins, wall_hours, work
 from fluxatlas.run import Run
 from fluxatlas.status import FileStatus, parse
 from fluxatlas.status import table as status_table
@@ -19,7 +19,7 @@ DEMO = REPOSITORY / "config" / "config.yaml"
 def test_the_number_of_jobs_is_what_snakemake_counts(tmp_path) -> None:
     done = forked.snakemake("-n", "-q", "rules", "--directory", str(tmp_path), "--configfile", str(DEMO))
     total = next(line.split()[1] for line in (done.stdout + done.stderr).splitlines() if line.startswith("total"))
-    assert sum(jobs for jobs, _ in work(Run(load(DEMO))).values()) == int(total) - 1  # without the rule `all`
+    assert sum(todo.jobs for todo in work(Run(load(DEMO))).values()) == int(total) - 1  # without the rule `all`
 
 
 def test_twins_are_counted_beside_the_run(tmp_path) -> None:
@@ -45,8 +45,8 @@ def test_plan_and_status_work_in_any_folder(command, tmp_path, monkeypatch) -> N
 def test_cost_grows_with_the_work_and_wall_time_falls_with_cores() -> None:
     small = plan(Run(load(DEMO)))
     large = plan(Run(load(REPOSITORY / "config" / "examples" / "global_4km_1984_2022.yaml")))
-    assert {row.stage for row in small} == set(calibration())
-    costs = calibration()
+    assert {row.stage for row in small} == set(shipped())
+    costs = shipped()
     for one, many in zip(small, large, strict=True):
         if one.stage in ("evaluate", "report"):  # a fixed number of jobs, whatever the size
             assert many.core_hours == pytest.approx(many.jobs * costs[one.stage].seconds_per_job / 3600), one.stage
@@ -59,15 +59,15 @@ def test_cost_grows_with_the_work_and_wall_time_falls_with_cores() -> None:
 
 def test_inference_of_the_global_run_agrees_with_the_count_of_cell_days() -> None:
     run = Run(load(REPOSITORY / "config" / "examples" / "global_4km_1984_2022.yaml"))
-    jobs, units = work(run)["infer"]
-    assert jobs == len(run.tiles) * 40 + 39  # spin-ups, tile-years; histories
+    todo = work(run)["infer"]
+    assert todo.jobs == len(run.tiles) * 40 + 39  # spin-ups, tile-years; histories
     cell_days = sum(run.land.values()) * 365.25 * 41
-    assert units == pytest.approx(cell_days * 5 * 2**0.93, rel=1e-6)
+    assert todo.units == pytest.approx(cell_days * 5 * 2**0.93, rel=1e-6)
 
 
 def test_the_text_names_every_stage_and_the_time() -> None:
     text = table(Run(load(DEMO)), 2)
-    assert all(stage in text for stage in calibration()) and "minutes on 2 cores" in text
+    assert all(stage in text for stage in shipped()) and "minutes on 2 cores" in text
 
 
 def test_status_groups_snakemakes_summary() -> None:
@@ -100,4 +100,4 @@ def test_the_benchmark_is_counted_as_snakemake_counts_it_and_costs_what_its_step
     longer = benchmark(Run(load(data | {"train": data["train"] | {"finetune_steps": 2000}})))[1]
     # 16 networks with a GRU and 16 with an LSTM (0.3 of its cost) in 5 folds of space and one of later years
     steps = 1000 * 32 * (365 + 60) * 8 * (1 + 0.3) * (5 + 1)
-    assert longer - hours == pytest.approx(steps * calibration()["train"].seconds_per_unit / 3600, rel=1e-6)
+    assert longer - hours == pytest.approx(steps * shipped()["train"].seconds_per_unit / 3600, rel=1e-6)

@@ -324,10 +324,10 @@ def test_explain_refuses_a_file_that_the_workflow_does_not_make(explained) -> No
 
 
 def test_a_student_is_a_job_before_inference_and_wakes_nothing_else(run) -> None:
-    members = sum(jobs for jobs, _ in work(Run(load(run.folder / "c.yaml"))).values())
+    members = sum(todo.jobs for todo in work(Run(load(run.folder / "c.yaml"))).values())
     run.configure(infer={"ensemble": "student"})
     planned = run.planned()
     assert (
         among(planned, "student", *TRAINING) == {"student": 1} and among(planned, *EVERY_TILE_YEAR) == EVERY_TILE_YEAR
     )
-    assert sum(jobs for jobs, _ in work(Run(load(run.folder / "c.yaml"))).values()) == members + 1
+    assert sum(todo.jobs for todo in work(Run(load(run.folder / "c.yaml"))).values()) == members + 1

@@ -159,7 +159,7 @@ def test_atmospheric_gases_are_made_once_where_a_file_is_given(tmp_path, dry_run
     made = "--series ch4=results/demo/ingest/atmosphere/ch4_global.csv"
     users = {line[line.index("fluxatlas ") :].split()[1] for line in said.splitlines() if made in line}
     assert users == {"synthesize", "train", "infer", "evaluate"}
-    planned = sum(jobs for jobs, _ in work(Run(load(tmp_path / "c.yaml"))).values())
+    planned = sum(todo.jobs for todo in work(Run(load(tmp_path / "c.yaml"))).values())
     assert re.search(rf"^total +{planned + 1}$", said, re.M)  # and the rule `all`
 
 

@@ -1,24 +1,19 @@
-"""``fluxatlas plan``: jobs, time, memory and disk of a run before it starts.
-
-Work is counted from the configuration; what one unit of work costs is read from ``resources/calibration.csv``, measured
-on the machine named there. Time is what one core of that machine needs; expect a factor of two either way elsewhere.
-"""
+"""Jobs, work, memory and disk of a run, counted from its configuration."""
 
 from __future__ import annotations
 
 import calendar
-import csv
 import math
 from dataclasses import dataclass
 
-from .config.experiments import split_model
-from .errors import FluxAtlasError
-from .experiments.grid import SCRATCH
-from .grid import Tile
-from .loading import load_object
-from .paths import RESOURCES
-from .run import Run
-from .train.states import NetworkShape
+from ..config.experiments import split_model
+from ..errors import FluxAtlasError
+from ..experiments.grid import SCRATCH
+from ..grid import Tile
+from ..loading import load_object
+from ..run import Run
+from ..train.states import NetworkShape
+from .costs import calibration
 
 CELL_COSTS = {
     "gru": (1.0, 1.0),
@@ -39,56 +34,46 @@ STUDENT = 2.3 / (6.5 / 5)
 STUDENT_STEP = 339 / 1600 / (6.5 / (5 * 672_695))
 """Cell-days of inference with one member that one step of a student's learning costs (same source)."""
 
-SOURCE_STEPS = {"era5_land": 0.1, "era5": 0.25, "livneh": 0.0625}
-"""Cell size [degrees] of the sources whose grid is known."""
+SOURCE_STEPS = {"era5_land": (0.1, 1.0), "era5": (0.25, 1.0), "livneh": (0.0625, 24.0)}
+"""Cell size [degrees] and step [hours] of the sources whose grid is known."""
 
 
 @dataclass(frozen=True)
-class Cost:
-    """What one job and one unit of work of a stage cost: core-seconds, peak memory [MB], bytes on disk."""
+class StageWork:
+    """Jobs and units of work of a stage; ``carriers`` are the jobs that do these units, ``steps`` those that wait for
+    one another in the longest chain, and ``heavy`` the carriers among these."""
 
-    unit: str
-    seconds_per_job: float
-    seconds_per_unit: float
-    memory_mb: float
-    bytes_per_unit: float
+    jobs: int
+    units: float
+    carriers: int
+    steps: int
+    heavy: int
 
 
 @dataclass(frozen=True)
 class StagePlan:
-    """What a stage will take: number of jobs, core-hours, memory of one job [MB], disk [GB]."""
+    """What a stage will take: number of jobs, core-hours, memory of one job [MB], disk [GB], and the core-hours of its
+    longest chain of ``steps`` jobs that wait for one another."""
 
     stage: str
     jobs: int
     core_hours: float
     memory_mb: float
     disk_gb: float
-    longest_job_hours: float
+    chain_hours: float
+    steps: int
 
 
-def calibration() -> dict[str, Cost]:
-    """Cost per stage from ``resources/calibration.csv``."""
-    lines = (RESOURCES / "calibration.csv").read_text(encoding="utf-8").splitlines()
-    rows = csv.DictReader(line for line in lines if not line.startswith("#"))
-    return {
-        row["stage"]: Cost(row["unit"], *(float(row[key]) for key in list(row)[2:]))  # columns in the order of Cost
-        for row in rows
-    }
-
-
-def work(run: Run) -> dict[str, tuple[int, float]]:
-    """Jobs and units of work per stage."""
+def work(run: Run) -> dict[str, StageWork]:
+    """What there is to do, by stage."""
     config = run.config
     cells = sum(run.land.values())
     tiles, years, members = len(run.tiles), len(run.years), len(run.members)
-    forcing_years = len(run.forcing_years)
-    degrees = tiles * config.grid.tile_size**2
-    days = 365.25
-    epochs = config.train.pretrain_epochs
-    variables = len(run.variables)
-    baselines = len(config.train.baselines)
-    wider = (config.train.hidden / 32) ** 0.93  # measured between 32 and 64 hidden units
-    inferred, trained = (wider * cost for cost in cell_costs(config.train.cell, config.train.window_days))
+    forcing_years, days = len(run.forcing_years), 365.25
+    step, hours = source_steps(run)
+    source_cells = tiles * (config.grid.tile_size / step) ** 2
+    variables, baselines = len(run.variables), len(config.train.baselines)
+    inferred, trained = network_costs(run)
     spun = len(config.period.spinup_sequence)
     made = len(run.constraints) + len(run.atmosphere) + len(run.absent_forcing)
     if run.is_synthetic:
@@ -100,17 +85,33 @@ def work(run: Run) -> dict[str, tuple[int, float]]:
     networks = STUDENT if student else members
     taught = config.infer.student_steps * STUDENT_STEP if student else 0
     sampled = int(own or student)
-    pretrained = members * config.synthesize.site_days * epochs * trained
+    pretrained = members * config.synthesize.site_days * config.train.pretrain_epochs * trained
+    yearly = variables * years
     return {
-        "ingest": (forcing_years + 1 + made, degrees * forcing_years),
-        "regrid": (tiles + sampled + mapped, cells),
-        "synthesize": (sampled, sampled * config.synthesize.site_days),
-        "train": (own * (2 * members + baselines + 1) + held, own * pretrained),
-        "infer": (tiles * (years + 1) + years + student, cells * days * (years + spun) * networks * inferred + taught),
-        "products": (variables * years * 2 + 2, cells * days * years * variables),
-        "evaluate": (len(run.tables) + int(run.has_truth), 0),
-        "report": (len(run.figures) + 2, 0),
+        "ingest": StageWork(
+            forcing_years + 1 + made, source_cells * forcing_years / hours, forcing_years, 1 + run.is_synthetic, 1
+        ),
+        "regrid": StageWork(tiles + sampled + mapped, cells, tiles, 1 + sampled, 1),
+        "synthesize": StageWork(sampled, sampled * config.synthesize.site_days, 1, sampled, sampled),
+        "train": StageWork(own * (2 * members + baselines + 1) + held, own * pretrained, members, 3 * own, own),
+        "infer": StageWork(
+            tiles * (years + 1) + years + student,
+            cells * days * (years + spun) * networks * inferred + taught,
+            tiles * (years + spun),
+            years + 1 + student,
+            years + spun,
+        ),
+        "products": StageWork(yearly * 2 + 2, cells * days * yearly, yearly, 3, 1),
+        "evaluate": StageWork(len(run.tables) + int(run.has_truth), 0, 1, 1, 0),
+        "report": StageWork(len(run.figures) + 2, 0, 1, 3, 0),
     }
+
+
+def network_costs(run: Run) -> tuple[float, float]:
+    """Cost of inference and of training with the networks of ``run``, of those with the GRU of 32 hidden units."""
+    wider = (run.config.train.hidden / 32) ** 0.93  # measured between 32 and 64 hidden units
+    inferred, trained = cell_costs(run.config.train.cell, run.config.train.window_days)
+    return wider * inferred, wider * trained
 
 
 def cell_costs(cell: str, window: int) -> tuple[float, float]:
@@ -123,22 +124,30 @@ def cell_costs(cell: str, window: int) -> tuple[float, float]:
 
 def plan(run: Run) -> list[StagePlan]:
     """The cost of each stage of ``run``."""
-    costs = calibration()
+    costs = calibration(run).costs
     rows = []
-    for stage, (jobs, units) in work(run).items():
+    for stage, todo in work(run).items():
         cost = costs[stage]
-        seconds = jobs * cost.seconds_per_job + units * cost.seconds_per_unit
-        longest = (cost.seconds_per_job + units / max(jobs, 1) * cost.seconds_per_unit) / 3600
+        seconds = todo.jobs * cost.seconds_per_job + todo.units * cost.seconds_per_unit
+        chain = todo.steps * cost.seconds_per_job
+        chain += todo.heavy * todo.units / max(todo.carriers, 1) * cost.seconds_per_unit
         memory = _inference_memory(run) if stage == "infer" else cost.memory_mb
-        stored = _stored(run) if stage == "infer" else units
-        rows.append(StagePlan(stage, jobs, seconds / 3600, memory, stored * cost.bytes_per_unit / 1e9, longest))
+        gigabytes = _stored(run, stage, todo) * cost.bytes_per_unit / 1e9
+        rows.append(StagePlan(stage, todo.jobs, seconds / 3600, memory, gigabytes, chain / 3600, todo.steps))
     return rows
+
+
+def _stored(run: Run, stage: str, todo: StageWork) -> float:
+    """Units of what a stage keeps on disk: fluxes whatever ran for them, and daily forcing whatever its steps were."""
+    if stage == "infer":
+        return _inferred(run)
+    return todo.units * source_steps(run)[1] if stage == "ingest" else todo.units
 
 
 def benchmark(run: Run) -> tuple[int, float]:
     """Jobs and core-hours of `snakemake benchmark`, beside what it shares with the run: pretraining of each cell and
     seed, and the steps of every experiment in each of its folds."""
-    train, block, cost = run.config.train, run.config.experiments, calibration()["train"]
+    train, block, cost = run.config.train, run.config.experiments, calibration(run).costs["train"]
     step = train.batch * (train.sequence_days + train.warmup_days)
     starts = {(one.model, one.number) for one in run.experiments if one.transfer != SCRATCH}
     wider = (train.hidden / 32) ** 0.93
@@ -162,7 +171,7 @@ def comparison_jobs(run: Run) -> int:
     return pairs + triples + 1 if pairs else 0
 
 
-def _stored(run: Run) -> float:
+def _inferred(run: Run) -> float:
     """Cell-days of the files of inference, more by what they hold of each member."""
     fluxes = len(run.system.flux_names)
     kept = len(run.members) if run.config.infer.daily_members else 0
@@ -172,9 +181,9 @@ def _stored(run: Run) -> float:
 
 def _inference_memory(run: Run) -> float:
     """Predicted peak memory [MB] of the largest tile-year; the same number that inference checks before it starts."""
-    from .infer.memory import of_tile
+    from ..infer.memory import of_tile
 
-    train, step, shape = run.config.train, source_step(run), _network_shape(run)
+    train, step, shape = run.config.train, source_steps(run)[0], _network_shape(run)
     days = 366 if any(calendar.isleap(year) for year in run.years) else 365
     largest = 0
     for name, land in run.land.items():
@@ -219,28 +228,29 @@ def _piece_cells(run: Run, tile: Tile, step: float) -> int:
     return cells(edges[1], edges[3]) * cells(edges[0], edges[2])
 
 
-def source_step(run: Run) -> float:
-    """Cell size [degrees] of the forcing: known for its source, else read from its first file, else 0.1."""
+def source_steps(run: Run) -> tuple[float, float]:
+    """Cell size [degrees] and step [hours] of the forcing, at most a day: known for its source, else read from its
+    first file; 0.1 degree and an hour where there is none."""
     import numpy as np
 
-    from .axes import LAT
-    from .files import open_netcdf
+    from ..axes import LAT
+    from ..files import open_netcdf
 
     if run.is_synthetic:
-        return run.config.synthetic_earth.resolution
+        return run.config.synthetic_earth.resolution, 1.0
+    known, hours = SOURCE_STEPS.get(run.config.forcing.source, (0.1, 1.0))
     if run.config.forcing.source in SOURCE_STEPS:
-        return SOURCE_STEPS[run.config.forcing.source]
+        return known, hours
     try:
         with open_netcdf(run.forcing_files(run.forcing_years[0])[0]) as data:
             lat = next(data[name] for name in LAT if name in data.variables and data[name].ndim == 1)
-            return float(np.abs(np.diff(lat.to_numpy())).min())
-    except (FluxAtlasError, StopIteration, ValueError, IndexError):
-        return 0.1
-
-
-def wall_hours(rows: list[StagePlan], cores: int) -> float:
-    """Expected wall time on ``cores`` cores: stages one after the other, each no shorter than its longest job."""
-    return sum(max(row.core_hours / min(cores, row.jobs), row.longest_job_hours) for row in rows)
+            known = float(np.abs(np.diff(lat.to_numpy())).min())
+            if "time" in data.variables and data["time"].size > 1:
+                between = np.diff(data["time"].to_numpy()[:2])[0]
+                hours = min(24.0, float(between / np.timedelta64(1, "h")))
+    except (FluxAtlasError, StopIteration, ValueError, IndexError, TypeError):
+        pass
+    return known, hours
 
 
 def twins(run: Run) -> tuple[int, float]:
@@ -252,33 +262,3 @@ def twins(run: Run) -> tuple[int, float]:
         return 0, 0.0
     worlds = 2 * len(run.twin_seeds)
     return worlds + 1, worlds * sum(row.core_hours for row in plan(run))
-
-
-def table(run: Run, cores: int) -> str:
-    """The plan as text."""
-    rows = plan(run)
-    lines = [run.describe(), "", f"{'stage':<12}{'jobs':>8}{'core-hours':>12}{'MB a job':>10}{'disk GB':>10}"]
-    lines += [f"{r.stage:<12}{r.jobs:>8,}{r.core_hours:>12.2f}{r.memory_mb:>10,.0f}{r.disk_gb:>10.2f}" for r in rows]
-    lines.append(
-        f"{'sum':<12}{sum(r.jobs for r in rows):>8,}{sum(r.core_hours for r in rows):>12.2f}"
-        f"{max(r.memory_mb for r in rows):>10,.0f}{sum(r.disk_gb for r in rows):>10.2f}"
-    )
-    hours = wall_hours(rows, cores)
-    lines += ["", f"about {_duration(hours)} on {cores} cores like those of resources/calibration.csv"]
-    jobs, hours = benchmark(run)
-    lines.append(f"`snakemake benchmark` (not part of the run): {jobs:,} jobs more, {hours:.2f} core-hours")
-    if jobs := comparison_jobs(run):
-        lines.append(f"`snakemake comparison` (not part of the run): {jobs:,} jobs more")
-    jobs, core_hours = twins(run)
-    if jobs:
-        lines.append(f"`snakemake twin` (not part of the run): {jobs:,} jobs, at most {core_hours:.2f} core-hours")
-    needed, allowed = next(r.memory_mb for r in rows if r.stage == "infer"), run.config.infer.memory_mb
-    if needed > allowed:
-        lines.append(f"infer.memory_mb is {allowed:,}: inference will refuse to start; set it to {needed:,.0f} or more")
-    return "\n".join(lines)
-
-
-def _duration(hours: float) -> str:
-    if hours < 1:
-        return f"{hours * 60:.0f} minutes"
-    return f"{hours:.1f} hours" if hours < 48 else f"{hours / 24:.1f} days"

@@ -52,6 +52,11 @@ rule all:
             year=YEARS,
             month=MAPS,
         ),
+        expand(
+            "<results>/products/ease/{variable}_{year}.nc",
+            variable=RUN.variables if RUN.config.products.ease_grid else [],
+            year=YEARS,
+        ),
         expand("<results>/ingest/atmosphere/{gas}_global.csv", gas=RUN.atmosphere),
         expand("<results>/ingest/constraints/{name}.nc", name=RUN.constraints),
         "<results>/products/stac/catalog.json",

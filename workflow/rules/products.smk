@@ -1,7 +1,7 @@
 # products: the tiles put together to daily CF NetCDF, maps (COG), a STAC catalogue and budgets.
 # In:  <results>/infer/{tile}/{year}.nc, <results>/regrid/attributes/{tile}.nc
 # Attributes are read too but not listed: every flux file depends on those of its tile, and a global run has 10^5 edges less.
-# Out: <results>/products/daily/{variable}_{year}.nc, .../cog/{variable}_{year}[-{month}].tif, .../stac/, .../budget.csv
+# Out: <results>/products/daily/{variable}_{year}.nc, .../cog/{variable}_{year}[-{month}].tif, .../ease/{variable}_{year}.nc if asked for, .../stac/, .../budget.csv
 
 MONTHS = (
     [f"{month:02d}" for month in range(1, 13)] if RUN.config.products.monthly else []
@@ -58,6 +58,29 @@ rule maps:
     shell:
         "fluxatlas products cog --settings {params.settings:q} --daily {input:q} --variable {wildcards.variable:q}"
         " --year {wildcards.year:q} --output-dir {params.folder:q} 2> {log:q}"
+
+
+rule ease:  # where products.ease_grid names a grid
+    input:
+        "<results>/products/daily/{variable}_{year}.nc",
+    output:
+        "<results>/products/ease/{variable}_{year}.nc",
+    log:
+        "<results>/logs/products/ease_{variable}_{year}.log",
+    benchmark:
+        "<results>/benchmarks/products/ease_{variable}_{year}.tsv"
+    conda:
+        "../envs/fluxatlas.yaml"
+    resources:
+        mem_mb=memory(2000),
+        runtime=minutes(120),
+    params:
+        settings=settings("ease"),
+        system=RUN.system.key,
+        version=STAGE_VERSIONS["products"],
+    shell:
+        "fluxatlas products ease --settings {params.settings:q} --system {params.system:q} --daily {input:q}"
+        " --variable {wildcards.variable:q} --year {wildcards.year:q} --output {output:q} 2> {log:q}"
 
 
 rule budget:

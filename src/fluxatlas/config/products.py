@@ -18,14 +18,16 @@ class ProductsBlock(Block):
     """Daily variables to publish; an empty list means every output of the system."""
     monthly: bool = Field(True, json_schema_extra=leaf("maps", changes="inputs"))
     """Make a map (COG) of each month's mean beside the annual one."""
-    compression: Literal["zstd", "zlib"] = Field("zlib", json_schema_extra=leaf("daily", "maps"))
+    compression: Literal["zstd", "zlib"] = Field("zlib", json_schema_extra=leaf("daily", "maps", "ease"))
     """Compression of daily files and maps; zlib (deflate): every tool reads it; zstd: faster, but many lack it."""
-    level: int = Field(3, ge=1, le=9, json_schema_extra=leaf("daily", "maps"))
+    level: int = Field(3, ge=1, le=9, json_schema_extra=leaf("daily", "maps", "ease"))
     """Compression level of the daily NetCDF and of the maps."""
-    chunks: tuple[int, int, int] = Field((73, 60, 60), json_schema_extra=leaf("daily", "maps"))
+    chunks: tuple[int, int, int] = Field((73, 60, 60), json_schema_extra=leaf("daily", "maps", "ease"))
     """Chunk of the daily NetCDF in days, rows and columns; the default serves both maps and time series."""
     map_type: Literal["float32", "int16"] = Field("float32", json_schema_extra=leaf("maps"))
     """Numbers in the maps: float32 as they are, or int16 with the scale and offset of the daily product."""
+    ease_grid: Literal["", "36 km", "25 km", "9 km", "3 km", "1 km"] = Field("", json_schema_extra=leaf("ease"))
+    """Write the daily product on this global EASE-Grid 2.0 (EPSG:6933) too, as means by area; empty: not."""
     zones: list[float] = Field(
         default_factory=lambda: [-90.0, -60.0, -30.0, 0.0, 30.0, 60.0, 90.0], json_schema_extra=leaf("budget")
     )

@@ -107,6 +107,26 @@ def cog(
 
 
 @app.command()
+def ease(
+    daily: Annotated[Path, typer.Option(help="Daily file of the variable and year.")],
+    variable: Annotated[str, typer.Option(help="Variable of the daily file.")],
+    year: Annotated[int, typer.Option(help="Year of the daily file.")],
+    output: Annotated[Path, typer.Option(help="NetCDF file to write.")],
+    system: System,
+    settings: Settings = "{}",
+) -> None:
+    """The daily product on a global EASE-Grid 2.0, by area."""
+    from ..config.products import ProductsBlock
+    from ..config.settings import read_settings
+    from ..systems import get_system
+    from .ease import write_ease
+
+    block = read_settings(ProductsBlock, settings)
+    rows, columns = write_ease(output, daily, variable, year, get_system(system), block)
+    typer.echo(f"{output}: {rows} x {columns} cells of EASE-Grid 2.0, {block.ease_grid}", err=True)
+
+
+@app.command()
 def stac(
     daily: Annotated[list[Path], typer.Option(help="Daily file; repeat for more.")],
     output: Annotated[Path, typer.Option(help="Catalogue to write; the rest goes beside it.")],

@@ -19,7 +19,13 @@ Array = npt.NDArray[np.float64]
 
 HALF_WIDTH = 17_367_530.4451615
 """Distance [m] from the prime to the 180th meridian on the map."""
-GRIDS = {"36 km": (406, 964), "25 km": (584, 1388), "9 km": (1624, 3856), "3 km": (4872, 11568)}
+GRIDS = {
+    "36 km": (406, 964),
+    "25 km": (584, 1388),
+    "9 km": (1624, 3856),
+    "3 km": (4872, 11568),
+    "1 km": (14616, 34704),
+}
 """Rows and columns of the global grids."""
 NEAR = 0.1
 """Largest deviation of a coordinate from the centre of its cell, in cells (files hold single precision)."""

@@ -101,7 +101,7 @@ def work(run: Run) -> dict[str, StageWork]:
             years + 1 + student,
             years + spun,
         ),
-        "products": StageWork(yearly * 2 + 2, cells * days * yearly, yearly, 3, 1),
+        "products": StageWork(yearly * (2 + bool(config.products.ease_grid)) + 2, cells * days * yearly, yearly, 3, 1),
         "evaluate": StageWork(len(run.tables) + int(run.has_truth), 0, 1, 1, 0),
         "report": StageWork(len(run.figures) + 2, 0, 1, 3, 0),
     }

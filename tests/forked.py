@@ -3,7 +3,8 @@
 An interpreter that starts and imports Snakemake takes longer than most dry runs, and most jobs of a tiny run do little
 else than import. One process imports it all once and copies itself (``fork``) for each call: the working directory,
 environment, arguments and state of a call are its own, as in a new interpreter, and what it leaves in memory ends with
-it. How an installed fluxatlas starts by itself is tested by ``tests/end_to_end/test_tiny_run.py``.
+it. How an installed fluxatlas starts by itself is tested by ``tests/end_to_end/test_tiny_run.py``: its commands but
+for the jobs of a run do.
 """
 
 import atexit
@@ -81,11 +82,11 @@ def _server() -> subprocess.Popen[str]:
     return server
 
 
-def _start(*words: str) -> subprocess.Popen[str]:
+def _start(*words: str, python: str = sys.executable, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
     """This file as a process and group of its own, in a folder that no test removes."""
-    command = [sys.executable, __file__, *words]
+    pipe = subprocess.PIPE
     return subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd="/", start_new_session=True
+        [python, __file__, *words], stdin=pipe, stdout=pipe, text=True, cwd="/", start_new_session=True, env=env
     )
 
 
@@ -161,15 +162,20 @@ with socket.socket(socket.AF_UNIX) as line:
 
 
 @contextmanager
-def fluxatlas_command(folder: Path) -> Iterator[Path]:
-    """A new folder in ``folder`` with a command ``fluxatlas`` whose jobs begin with all modules of fluxatlas loaded."""
+def fluxatlas_command(
+    folder: Path, python: str = sys.executable, env: Mapping[str, str] | None = None
+) -> Iterator[Path]:
+    """A new folder in ``folder`` with a command ``fluxatlas`` whose jobs begin with all modules of fluxatlas loaded.
+
+    They are those of the interpreter ``python``, which is started with the variables ``env`` (default: all of these).
+    """
     made = folder / "bin"
     made.mkdir()
     with tempfile.TemporaryDirectory() as short:  # the path of a socket is at most 107 bytes long
         address = f"{short}/line"
         (made / "fluxatlas").write_text(CLIENT.format(python=sys.executable, address=address))
         (made / "fluxatlas").chmod(0o755)
-        server = _start(address)
+        server = _start(address, python=python, env=env)
         try:
             assert server.stdout is not None and server.stdout.readline() == "ready\n"
             yield made

@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import geopandas as gpd
@@ -17,6 +18,7 @@ from jupyter_client import AsyncKernelManager
 from nbclient import NotebookClient
 
 import constraint_files
+import forked
 import installed_wheel
 from fluxatlas import open_run
 from fluxatlas.config import load
@@ -28,18 +30,20 @@ from fluxatlas.run import Run
 CONFIG = REPOSITORY / "tests" / "end_to_end" / "tiny.yaml"
 
 
-def fluxatlas(folder: Path, *arguments: str, check: bool = True) -> str:
+def fluxatlas(folder: Path, *arguments: str, check: bool = True, path: str = "") -> str:
     """What the installed command says, run in ``folder``; its environment lies beside that and is not activated."""
     command = [str(folder.parent / "environment" / "bin" / "fluxatlas"), *arguments]
-    done = subprocess.run(
-        command, capture_output=True, text=True, env=installed_wheel.environment(), cwd=folder, check=False
-    )
+    variables = installed_wheel.environment()
+    variables["PATH"] = path + variables["PATH"]
+    done = subprocess.run(command, capture_output=True, text=True, env=variables, cwd=folder, check=False)
     assert done.returncode == 0 or not check, done.stdout[-4000:] + done.stderr[-4000:]
     return done.stdout + done.stderr
 
 
 def snakemake(folder: Path, *options: str) -> str:
-    return fluxatlas(folder, "run", str(CONFIG), "--cores", "2", *options)
+    """What ``fluxatlas run`` says; its jobs are those of the command in ``bin``: they start with the modules loaded."""
+    found = f"{folder.parent / 'bin'}:{folder.parent / 'environment' / 'bin'}:"
+    return fluxatlas(folder, "run", str(CONFIG), "--cores", "2", *options, path=found)
 
 
 def planned(text: str) -> set[str]:
@@ -65,13 +69,13 @@ def write_inputs(folder: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory) -> tuple[Path, Run, str]:
+def run(tmp_path_factory) -> Iterator[tuple[Path, Run, str]]:
     folder = tmp_path_factory.mktemp("tiny") / "run"
     folder.mkdir()
-    installed_wheel.install(folder.parent)
+    python = str(installed_wheel.install(folder.parent) / "python")
     write_inputs(folder)
-    said = snakemake(folder)
-    return folder, Run(load(CONFIG)), said
+    with forked.fluxatlas_command(folder.parent, python, installed_wheel.environment()):
+        yield folder, Run(load(CONFIG)), snakemake(folder)
 
 
 def test_it_ends_by_naming_files_that_exist(run) -> None:

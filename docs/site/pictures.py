@@ -1,6 +1,7 @@
 """Make the pictures of the documentation from finished runs: ``make pictures``, after ``make demo``.
 
-``pictures.py results/demo`` takes every figure of the report and looks at ``fluxatlas explore`` in a headless Chromium;
+``pictures.py results/demo`` takes every figure of the report, draws the picture of the README, and looks at ``fluxatlas
+explore`` in a headless Chromium;
 ``pictures.py --system NAME RUN`` takes the map of the run of another system's example.
 """
 
@@ -19,15 +20,19 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
 
 import chromium  # noqa: E402
+from fluxatlas import open_run  # noqa: E402
+from fluxatlas.config.report import ReportBlock  # noqa: E402
 from fluxatlas.explore.serve import server  # noqa: E402
 from fluxatlas.explore.site import make  # noqa: E402
-from fluxatlas.report.catalogue import FIGURES  # noqa: E402
+from fluxatlas.report.catalogue import FIGURES, Inputs  # noqa: E402
+from fluxatlas.report.figures import write_figure  # noqa: E402
 
 IMAGES = ROOT / "docs" / "images"
 MOST_BYTES = 100_000
 VIEWS = {
     "map": ("#v=fch4&p=year&t=2002", (1200, 760), False),
     "series": ("#v=fch4&p=day&t=2002-08-15&at=38.2,-6.1&m=37.7,-6,6.3", (1200, 760), False),
+    "member": ("#v=fch4&s=m1&p=year&t=2002&at=38.2,-6.1&m=37.7,-6,6.3&w=pr", (1200, 760), False),
     "difference": ("#v=fch4&p=month&t=2002-08&d=2002-02", (1200, 760), False),
     "phone": ("#v=fch4&p=year&t=2002&at=38.2,-6.1", (390, 844), True),
 }
@@ -63,6 +68,20 @@ def figures(run: Path) -> None:
             small(Image.open(path), IMAGES / "gallery" / f"{name}.png", 800)
 
 
+def at_a_glance(run: Path) -> None:
+    """The picture of ``run`` for README and start page."""
+    inputs = Inputs(
+        system=open_run(run).system.key,
+        flux=sorted(run.glob("infer/[NS]*/????.nc")),
+        attributes=sorted(run.glob("regrid/attributes/*.nc")),
+        truth=[run / "evaluate" / "truth.nc"],
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "overview.png"
+        write_figure("overview", inputs, path, ReportBlock(dpi=222))
+        small(Image.open(path), IMAGES / "demo.png", 1600)
+
+
 def explored(run: Path) -> None:
     """The page of ``run`` in the browser."""
     folder, _ = make(run)
@@ -77,6 +96,7 @@ def explored(run: Path) -> None:
                 browser.evaluate("window.fluxatlas.drawn")
                 if "at=" in view:
                     browser.wait("window.fluxatlas.panel.series")
+                    browser.evaluate("window.fluxatlas.panel.loaded")
                 browser.evaluate("new Promise((done) => setTimeout(done, 1500))")
                 small(Image.open(io.BytesIO(browser.picture())), IMAGES / "explore" / f"{name}.png", 960)
                 if browser.messages:
@@ -95,6 +115,7 @@ def main() -> None:
         small(Image.open(given.run / "report/figures/flux_map.png"), IMAGES / "gallery" / f"{given.system}.png", 700)
         return
     figures(given.run)
+    at_a_glance(given.run)
     explored(given.run)
 
 

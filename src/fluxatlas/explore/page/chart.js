@@ -88,7 +88,7 @@ export class Chart {
     context.strokeStyle = '#E3E3E3';
     context.textBaseline = 'middle';
     context.textAlign = 'right';
-    for (const value of ticks(low, high, Math.max(2, height / 45))) {
+    for (const value of ticks(low, high, Math.max(3, height / 45))) {
       context.beginPath();
       context.moveTo(EDGE.left, y(value));
       context.lineTo(width - EDGE.right, y(value));

@@ -93,7 +93,7 @@ export class AtlasMap {
   /** When all tiles in view are drawn. */
   settled() {
     return new Promise((resolve) => {
-      this.map.once('idle', resolve);
+      this.map.once('idle', () => resolve()); // with nothing: whoever waits in another process cannot take the event
       this.map.triggerRepaint();
     });
   }

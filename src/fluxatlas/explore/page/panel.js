@@ -9,12 +9,15 @@ import { memberOf, number, unitText } from './view.js';
 const byId = (id) => document.getElementById(id);
 const degrees = (value, [positive, negative]) => `${Math.abs(value).toFixed(3)}° ${value < 0 ? negative : positive}`;
 
+/** A number on a narrow axis: precipitation in kg m-2 s-1 would not fit it. */
+const short = (value, span) => (span < 0.005 ? value.toExponential(1).replace('0.0e+0', '0').replaceAll('-', '−') : number(value, span));
+
 export class Panel {
   constructor(app) {
     this.app = app;
     this.cell = null;
     this.chart = new Chart(byId('chart'), number);
-    this.driverChart = new Chart(byId('driver-chart'), number);
+    this.driverChart = new Chart(byId('driver-chart'), short);
     this.loaded = Promise.resolve();
     byId('close').addEventListener('click', () => {
       this.close();

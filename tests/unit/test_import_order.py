@@ -28,6 +28,7 @@ ORDER = (
         "files",
         "freshness",
         "retries",
+        "dask_cluster",
         "slurm",
         "braces",
         "variables",

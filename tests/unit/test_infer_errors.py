@@ -13,6 +13,7 @@ import pytest
 import xarray as xr
 
 import infer_world as world
+from fluxatlas import dask_cluster
 from fluxatlas.config.infer import InferBlock
 from fluxatlas.errors import (
     ConfigError,
@@ -215,7 +216,7 @@ def test_a_tile_of_ocean_gives_complete_files_of_missing_values(good: Path, tmp_
 
 
 def test_an_unreachable_dask_cluster_is_named(good: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(blocks, "CONNECT_SECONDS", 0.5)
+    monkeypatch.setattr(dask_cluster, "CONNECT_SECONDS", 0.5)
     settings = InferBlock(dask_address="tcp://127.0.0.1:1")
     error = refused(good, tmp_path, InputError, "no Dask scheduler answers", settings=settings)
     assert error.where == "tcp://127.0.0.1:1"
@@ -224,7 +225,7 @@ def test_an_unreachable_dask_cluster_is_named(good: Path, tmp_path: Path, monkey
 def test_a_dask_cluster_without_workers_gives_up_in_words(good: Path, tmp_path: Path, monkeypatch) -> None:
     from distributed import LocalCluster
 
-    monkeypatch.setattr(blocks, "WORKER_SECONDS", 0.3)
+    monkeypatch.setattr(dask_cluster, "WORKER_SECONDS", 0.3)
     with LocalCluster(n_workers=0, processes=False, dashboard_address=None) as cluster:
         settings = InferBlock(dask_address=cluster.scheduler_address)
         error = refused(good, tmp_path, InputError, "no Dask worker is there for 1 block of cells", settings=settings)

@@ -194,7 +194,10 @@ def test_changed_forcing_redoes_its_year_and_what_follows(run) -> None:
             "forcing": {"first_year": 1950, "last_year": 2022, "compression": "zlib", "compression_level": 4},
             "synthesize": {"max_tiles": 30},
         },
-        {"infer": {"dask_address": "tls://10.0.0.7:8786", "chunk_cells": 30, "compression": "zlib"}},
+        {
+            "infer": {"dask_address": "tls://10.0.0.7:8786", "chunk_cells": 30, "compression": "zlib"},
+            "products": {"dask_address": "tls://10.0.0.7:8786"},
+        },
     ],
 )
 def test_leaves_of_speed_wake_nothing(run, blocks) -> None:

@@ -119,16 +119,20 @@ def test_a_wrong_configuration_stops_before_anything_is_made(tmp_path) -> None:
     assert not (tmp_path / "results").exists()
 
 
-def test_infer_is_told_how_to_share_the_work(tmp_path, dry_run) -> None:
+def test_inference_and_products_are_told_how_to_share_the_work(tmp_path, dry_run) -> None:
     assert '"dask_address": ""' in dry_run and '"scheduler": "auto"' in dry_run
     data = yaml.safe_load((REPOSITORY / "config" / "config.yaml").read_text())
     data["infer"] |= {"scheduler": "processes", "dask_address": "tls://10.0.0.7:8786"}
+    data["products"] |= {"dask_address": "tls://10.0.0.7:8787"}
     (tmp_path / "c.yaml").write_text(yaml.safe_dump(data))
     done = snakemake("-n", "-p", "--cores", "1", "--directory", str(tmp_path), "--configfile", str(tmp_path / "c.yaml"))
     for command in ("spinup", "tile"):
         jobs = [line for line in done.stdout.splitlines() if f"fluxatlas infer {command} " in line]
         told = ('"dask_address": "tls://10.0.0.7:8786"', '"scheduler": "processes"')
         assert jobs and all(part in job for job in jobs for part in told)
+    for command in ("daily", "budget"):
+        jobs = [line for line in done.stdout.splitlines() if f"fluxatlas products {command} " in line]
+        assert jobs and all('"dask_address": "tls://10.0.0.7:8787"' in job for job in jobs)
 
 
 def test_regions_have_a_job_per_tile_only_where_a_map_is_given(tmp_path, dry_run) -> None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import ipaddress
 from typing import Literal
-from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
+from .address import Address
 from .base import Block
 from .leaves import leaf
 
@@ -41,7 +40,7 @@ class InferBlock(Block):
         "auto", json_schema_extra=leaf(changes="speed")
     )
     """How blocks share the cores of a job; 'auto': threads for up to 8 workers, else processes."""
-    dask_address: str = Field("", json_schema_extra=leaf(changes="speed"))
+    dask_address: Address = Field("", json_schema_extra=leaf(changes="speed"))
     """Address of a running Dask scheduler that sees the same files: tls://host:port, or tcp:// on this machine alone,
     since who reaches it can run code; empty: the cores of the job are used."""
     memory_mb: int = Field(4000, ge=500, json_schema_extra=leaf(changes="speed"))
@@ -58,21 +57,3 @@ class InferBlock(Block):
     daily_members: bool = Field(False, json_schema_extra=leaf("infer"))
     """Whether the files of tile-years also hold the fluxes of each member by day, for the page of `explore`, beside the
     means of the year that they always hold. They grow by as many daily variables as there are fluxes and members."""
-
-    @field_validator("dask_address")
-    @classmethod
-    def _not_open(cls, address: str) -> str:
-        parts = urlsplit(address if "://" in address else f"tcp://{address}")
-        if address and parts.scheme not in ("tls", "wss", "inproc") and not _is_loopback(parts.hostname or ""):
-            raise ValueError(
-                f"'{address}' leaves this machine without encryption, and who reaches it can run code as you:"
-                " start scheduler and workers with certificates (dask scheduler --protocol tls) and give tls://host:port"
-            )
-        return address
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
+from .address import Address
 from .base import Block
 from .leaves import leaf
 
@@ -32,6 +33,9 @@ class ProductsBlock(Block):
         default_factory=lambda: [-90.0, -60.0, -30.0, 0.0, 30.0, 60.0, 90.0], json_schema_extra=leaf("budget")
     )
     """Edges in degrees north of the latitude zones of the budget, ascending, from -90 to 90."""
+    dask_address: Address = Field("", json_schema_extra=leaf("daily", "budget", changes="speed"))
+    """Address of a running Dask scheduler whose workers read the tiles for daily files and budgets (docs/cluster.md);
+    they see the same files under the same absolute paths. Empty: the job reads them itself. Does not change results."""
     title: str = Field("", json_schema_extra=leaf("daily", "stac"))
     """Title of the product; empty means the title of the system."""
     creator: str = Field("fluxatlas", json_schema_extra=leaf("daily", "stac"))

@@ -10,13 +10,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ..errors import FluxAtlasError, InputError, MemoryLimitError, counted
+from ..dask_cluster import on_cluster
+from ..errors import FluxAtlasError, counted
 from .kernel import BlockResult, Job, run_block
 from .sharing import CellBlock
-
-CONNECT_SECONDS = 20.0
-WORKER_SECONDS = 300.0
-"""After this time without the end of a block workers are counted; where there is none, the job gives up."""
 
 
 class CellProgress:
@@ -74,35 +71,17 @@ def _on_cores(
 
 
 def _on_cluster(job: Job, blocks: Sequence[CellBlock], progress: CellProgress) -> Iterator[BlockResult]:
-    from distributed import Client, KilledWorker, wait
-
-    address = job.settings.dask_address
-    try:
-        client = Client(address, timeout=CONNECT_SECONDS)
-    except (OSError, ValueError) as problem:
-        hint = "start one with `dask scheduler` and `dask worker`, or leave infer.dask_address empty"
-        raise InputError(f"no Dask scheduler answers ({problem})", where=address, hint=hint) from problem
-    with client:
-        job = _absolute(job)
-        waiting = {client.submit(_run_alone, job, block, pure=False) for block in blocks}
-        while waiting:
-            try:
-                done, waiting = wait(waiting, timeout=WORKER_SECONDS, return_when="FIRST_COMPLETED")
-            except TimeoutError:
-                if client.nthreads():
-                    continue
-                hint = f"start some with `dask worker {address}`, and make the files again; or empty infer.dask_address"
-                what = f"no Dask worker is there for {counted(len(waiting), 'block')} of cells"
-                raise InputError(what, where=address, hint=hint) from None
-            for future in done:
-                try:
-                    yield future.result()
-                except KilledWorker as problem:
-                    hint = "give workers more memory (--memory-limit), or lower infer.time_chunk and infer.block_cells"
-                    raise MemoryLimitError(
-                        f"Dask workers died of a block ({problem})", where=address, hint=hint
-                    ) from None
-                progress.step()
+    job = _absolute(job)
+    for result in on_cluster(
+        job.settings.dask_address,
+        "infer.dask_address",
+        _run_alone,
+        ((job, block) for block in blocks),
+        what=f"{counted(len(blocks), 'block')} of cells",
+        lighter="lower infer.time_chunk and infer.block_cells",
+    ):
+        yield result
+        progress.step()
 
 
 def _run_alone(job: Job, block: CellBlock) -> BlockResult:

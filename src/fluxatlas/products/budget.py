@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import calendar
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import starmap
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,12 +22,14 @@ import pandas as pd
 from .. import files
 from .. import variables as variables_table
 from ..config.products import ProductsBlock
+from ..dask_cluster import on_cluster
 from ..errors import ConfigError, InputError
+from ..files import NETCDF
 from ..systems import Flux, System
 from ..tiles.mosaic import PathLike, TileResult, assemble, read_layer
 from ..tiles.regions import own_kinds, own_shares
 from .about import About
-from .regions import Labels, label
+from .regions import label
 
 FEWEST_FOR_PERCENTILES = 20
 """Members from which the 5th and 95th percentile are given; with fewer, the smallest and the largest member."""
@@ -86,13 +91,20 @@ def budget_table(
     mosaic = assemble(flux, attributes)
     totals: dict[Key, npt.NDArray[np.float64]] = defaultdict(lambda: np.zeros(1))
     areas: dict[Key, float] = defaultdict(float)
-    shares, own = {Path(path).stem: path for path in regions}, own_kinds(regions)
-    for piece in mosaic.pieces:
-        labels = label(piece, mosaic.grid.lat(piece.rows), settings.zones, domain)
-        _add_piece(piece, labels, fluxes, totals, areas)
-    for kind in own:
-        for piece in mosaic.pieces:
-            _add_own(piece, kind, own_shares(piece, shares, kind), fluxes, totals, areas)
+    shares: dict[str, PathLike] = {Path(path).stem: Path(path).absolute() for path in regions}
+    own, address = own_kinds(regions), settings.dask_address
+    tasks = (
+        (_whole(piece), mosaic.grid.lat(piece.rows), settings.zones, domain, fluxes, own, _own(shares, piece))
+        for piece in mosaic.pieces
+    )
+    found: Iterator[Any] = starmap(_sums, tasks)
+    if address:
+        lighter = "make tiles smaller (grid.tile_size)"
+        found = on_cluster(address, "products.dask_address", _sums, tasks, what="budgets of tiles", lighter=lighter)
+    for sums in found:
+        for key, total, size in sums:
+            totals[key] = totals[key] + total
+            areas[key] += size
     units = {flux.variable: flux.budget_unit for flux in fluxes}
     rows = [_row(key, total, areas[key], units[key[3]]) for key, total in totals.items() if areas[key] > 0]
     if not rows:
@@ -103,42 +115,42 @@ def budget_table(
     return table.loc[order].reset_index(drop=True)
 
 
-def _add_piece(
-    piece: TileResult,
-    labels: Labels,
-    fluxes: Sequence[Flux],
-    totals: dict[Key, npt.NDArray[np.float64]],
-    areas: dict[Key, float],
-) -> None:
-    """Add one tile's share to the totals (one number per member) and areas of each region."""
-    area = piece.weight()
-    for year, variable, mass in _masses(piece, area, fluxes):
-        for kind, (names, index) in labels.items():
-            region_area = np.bincount(index.ravel(), area.ravel(), len(names))
-            sums = np.stack([np.bincount(index.ravel(), m.ravel(), len(names)) for m in mass], axis=1)
-            for name, total, size in zip(names, sums, region_area, strict=True):
-                key = (year, kind, name, variable)
-                totals[key] = totals[key] + total
-                areas[key] += float(size)
+def _whole(piece: TileResult) -> TileResult:
+    """``piece`` for workers that were started in another folder."""
+    flux = {year: path.absolute() for year, path in piece.flux.items()}
+    return replace(piece, attributes=Path(piece.attributes).absolute(), flux=flux)
 
 
-def _add_own(
+def _own(shares: Mapping[str, PathLike], piece: TileResult) -> dict[str, PathLike]:
+    """Of the files of regions that of ``piece``, if there is one."""
+    return {name: path for name, path in shares.items() if name == piece.name}
+
+
+def _sums(
     piece: TileResult,
-    kind: str,
-    shares: tuple[list[str], npt.NDArray[np.float64]],
+    lat: npt.NDArray[np.float64],
+    zones: Sequence[float],
+    domain: str,
     fluxes: Sequence[Flux],
-    totals: dict[Key, npt.NDArray[np.float64]],
-    areas: dict[Key, float],
-) -> None:
-    """As :func:`_add_piece` for regions that share cells."""
-    area, (names, share) = piece.weight(), shares
-    sizes = np.tensordot(share, area, axes=2)
-    for year, variable, mass in _masses(piece, area, fluxes):
-        sums = np.tensordot(share, mass, axes=((1, 2), (1, 2)))
-        for name, total, size in zip(names, sums, sizes, strict=True):
-            key = (year, kind, name, variable)
-            totals[key] = totals[key] + total
-            areas[key] += float(size)
+    own: Sequence[str],
+    shares: Mapping[str, PathLike],
+) -> list[tuple[Key, npt.NDArray[np.float64], float]]:
+    """What one tile gives to each region: its key, a number per member, and the area that the fluxes are per."""
+    with NETCDF:  # workers may have several threads
+        area, labels = piece.weight(), label(piece, lat, zones, domain)
+        parts = [(kind, *own_shares(piece, shares, kind)) for kind in own]
+        sums: list[tuple[Key, npt.NDArray[np.float64], float]] = []
+        for year, variable, mass in _masses(piece, area, fluxes):
+            for kind, (names, index) in labels.items():
+                sizes: Any = np.bincount(index.ravel(), area.ravel(), len(names))
+                totals: Any = np.stack([np.bincount(index.ravel(), m.ravel(), len(names)) for m in mass], axis=1)
+                rows = zip(names, totals, sizes, strict=True)
+                sums += [((year, kind, name, variable), total, float(size)) for name, total, size in rows]
+            for kind, names, share in parts:  # regions that share cells
+                sizes, totals = np.tensordot(share, area, axes=2), np.tensordot(share, mass, axes=((1, 2), (1, 2)))
+                rows = zip(names, totals, sizes, strict=True)
+                sums += [((year, kind, name, variable), total, float(size)) for name, total, size in rows]
+    return sums
 
 
 def _masses(

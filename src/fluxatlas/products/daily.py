@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
+from itertools import tee
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,9 @@ import pandas as pd
 
 from .. import files
 from ..config.products import ProductsBlock
+from ..dask_cluster import on_cluster
 from ..errors import InputError, nearest
+from ..files import NETCDF
 from ..systems import System, get_system
 from ..tiles.mosaic import Bbox, Mosaic, PathLike, assemble
 from . import metadata
@@ -69,12 +72,14 @@ def write_daily(
         for name in names:
             quality = [other for other in (*names, *QUALITY) if other != name and not name.endswith("_sd")]
             _create(target, name, model[name], metadata.field(name, model[name], quality), settings)
-        _copy(target, names, mosaic, year, settings.chunks)
+        _copy(target, names, mosaic, year, settings)
 
 
 def _provenance(settings: ProductsBlock, system: System, paths: Sequence[Path]) -> dict[str, str]:
     inputs = {str(Path(*path.parts[-2:])): path for path in paths}
-    return files.provenance("products daily", {"system": system.key, **settings.model_dump(mode="json")}, inputs)
+    return files.provenance(
+        "products daily", {"system": system.key, **settings.model_dump(mode="json", exclude={"dask_address"})}, inputs
+    )
 
 
 def _origin(path: Path) -> tuple[dict[str, Any] | None, str]:
@@ -194,51 +199,109 @@ class _Part:
     here: tuple[slice, slice]
     there: tuple[slice, slice]
     active: npt.NDArray[np.bool_]
-    file: netCDF4.Dataset
+    path: str
 
 
-def _copy(
-    target: netCDF4.Dataset, names: Sequence[str], mosaic: Mosaic, year: int, chunks: tuple[int, int, int]
-) -> None:
+@dataclass(frozen=True)
+class _Slab:
+    """Days and rows of a variable of the product: the ``shape`` of its packed values, and for each part of a tile where
+    it goes, its file and where it comes from."""
+
+    variable: str
+    days: slice
+    rows: slice
+    shape: tuple[int, int, int]
+    dtype: str
+    fill: Any
+    sources: tuple[tuple[tuple[slice, slice], str, tuple[slice, slice]], ...]
+
+
+def _copy(target: netCDF4.Dataset, names: Sequence[str], mosaic: Mosaic, year: int, settings: ProductsBlock) -> None:
     """Copy packed values, one band of rows after the other, and check that active cells hold data."""
     days = len(target.dimensions["time"])
     missing = {piece.name: 0 for piece in mosaic.pieces}
-    for start in range(mosaic.rows.start, mosaic.rows.stop, chunks[1]):
-        band = slice(start, min(start + chunks[1], mosaic.rows.stop))
-        rows = slice(band.start - mosaic.rows.start, band.stop - mosaic.rows.start)
-        with ExitStack() as stack:
-            parts = _open_parts(mosaic, band, year, stack)
-            for first in range(0, days if parts else 0, chunks[0]):
-                for name in names:
-                    slab = slice(first, min(first + chunks[0], days))
-                    _copy_slab(target[name], slab, rows, parts, missing)
+    slabs, ahead = tee(_slabs(target, names, mosaic, year, settings.chunks))
+    with closing(_values((slab for slab, _ in ahead), settings.dask_address)) as values:
+        for packed, (slab, parts) in zip(values, slabs, strict=True):
+            with NETCDF:  # workers may be threads of this process
+                target[slab.variable][slab.days, slab.rows, :] = packed
+            for part in parts:
+                own = packed[:, part.here[0], part.here[1]]
+                absent = np.isnan(own) if slab.fill != slab.fill else own == slab.fill
+                missing[part.name] += int(np.count_nonzero(absent & part.active))
     _check_missing(missing, mosaic, year, days * len(names))
 
 
-def _open_parts(mosaic: Mosaic, band: slice, year: int, stack: ExitStack) -> list[_Part]:
+def _slabs(
+    target: netCDF4.Dataset, names: Sequence[str], mosaic: Mosaic, year: int, chunks: tuple[int, int, int]
+) -> Iterator[tuple[_Slab, list[_Part]]]:
+    """The slabs of the product in the order in which they are written, bands without a tile left out."""
+    days, width = len(target.dimensions["time"]), len(target.dimensions["lon"])
+    kinds = {name: (target[name].dtype.str, target[name]._FillValue) for name in names}
+    for start in range(mosaic.rows.start, mosaic.rows.stop, chunks[1]):
+        band = slice(start, min(start + chunks[1], mosaic.rows.stop))
+        rows = slice(band.start - mosaic.rows.start, band.stop - mosaic.rows.start)
+        parts = _parts(mosaic, band, year)
+        sources = tuple((part.here, part.path, part.there) for part in parts)
+        for first in range(0, days if parts else 0, chunks[0]):
+            part_of_year = slice(first, min(first + chunks[0], days))
+            shape = (part_of_year.stop - first, rows.stop - rows.start, width)
+            for name in names:
+                yield _Slab(name, part_of_year, rows, shape, *kinds[name], sources), parts
+
+
+def _parts(mosaic: Mosaic, band: slice, year: int) -> list[_Part]:
+    """What each tile gives to ``band``; ``here`` counts rows from the first of the band."""
     parts = []
     for piece in mosaic.pieces:
         shared = mosaic.overlap(piece, band)
         if shared:
-            tile = stack.enter_context(netCDF4.Dataset(piece.year(year)))
-            tile.set_auto_maskandscale(False)
-            active = piece.layers("active")["active"].to_numpy()[shared[1]]
-            parts.append(_Part(piece.name, *shared, active, tile))
+            (rows, columns), there = shared
+            first = band.start - mosaic.rows.start
+            active = piece.layers("active")["active"].to_numpy()[there]
+            here = (slice(rows.start - first, rows.stop - first), columns)
+            parts.append(_Part(piece.name, here, there, active, str(piece.year(year).absolute())))
     return parts
 
 
-def _copy_slab(
-    variable: netCDF4.Variable, days: slice, rows: slice, parts: Sequence[_Part], missing: dict[str, int]
-) -> None:
-    """Write ``days`` and ``rows`` of the product; add the number of missing values of active cells to ``missing``."""
-    fill = variable._FillValue
-    slab = np.full((days.stop - days.start, rows.stop - rows.start, variable.shape[2]), fill, dtype=variable.dtype)
-    for part in parts:
-        values = part.file[variable.name][days, part.there[0], part.there[1]]
-        absent = np.isnan(values) if fill != fill else values == fill
-        missing[part.name] += int(np.count_nonzero(absent & part.active))
-        slab[:, part.here[0].start - rows.start : part.here[0].stop - rows.start, part.here[1]] = values
-    variable[days, rows, :] = slab
+def _values(slabs: Iterator[_Slab], address: str) -> Generator[npt.NDArray[Any], None, None]:
+    """The packed values of each slab, read here or by the workers of a Dask cluster."""
+    if address:
+        tasks = ((slab, slab.sources) for slab in slabs)
+        yield from on_cluster(
+            address,
+            "products.dask_address",
+            _read,
+            tasks,
+            what="slabs of a daily file",
+            lighter="make products.chunks smaller",
+        )
+        return
+    with ExitStack() as stack:
+        band, opened = None, {}
+        for slab in slabs:
+            if slab.rows != band:
+                stack.close()
+                band, opened = slab.rows, {path: stack.enter_context(_raw_tile(path)) for _, path, _ in slab.sources}
+            yield _read(slab, [(here, opened[path], there) for here, path, there in slab.sources])
+
+
+def _raw_tile(path: str) -> netCDF4.Dataset:
+    tile = netCDF4.Dataset(path)
+    tile.set_auto_maskandscale(False)
+    return tile
+
+
+def _read(slab: _Slab, sources: Sequence[tuple[Any, Any, Any]]) -> npt.NDArray[Any]:
+    """Packed values of ``slab`` put together from ``sources``, tiles that are open or their paths."""
+    values = np.full(slab.shape, slab.fill, dtype=slab.dtype)
+    for here, tile, there in sources:
+        if isinstance(tile, str):
+            with NETCDF, _raw_tile(tile) as opened:
+                values[:, here[0], here[1]] = opened[slab.variable][slab.days, there[0], there[1]]
+        else:
+            values[:, here[0], here[1]] = tile[slab.variable][slab.days, there[0], there[1]]
+    return values
 
 
 def _check_missing(missing: dict[str, int], mosaic: Mosaic, year: int, values_per_cell: int) -> None:

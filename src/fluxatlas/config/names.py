@@ -51,6 +51,7 @@ def wrong_names(config: Config, system: System) -> list[str]:
         *_corrections(config, system),
         *_models(config, system),
         *_strategy(config),
+        *_labels(config, system),
         *wrong_regional(config, system),
         *wrong_comparison(config, system),
         *_unknown("train.head", filter(None, [config.train.head]), system.heads, "head"),
@@ -77,6 +78,11 @@ def _corrections(config: Config, system: System) -> Iterator[str]:
     for name in sorted({"residual", "stacking"} & set(block.transfers)):
         if block.target not in ("", system.flux):
             yield f"experiments.transfers: '{name}' corrects '{system.flux}' alone, not '{block.target}'; leave it out"
+
+
+def _labels(config: Config, system: System) -> Iterator[str]:
+    if config.train.labels == "merged" and not system.balance:
+        yield f"train.labels: '{system.name}' has no balance that merged labels could be moved onto; leave it out"
 
 
 def _models(config: Config, system: System) -> Iterator[str]:

@@ -18,10 +18,11 @@ import numpy as np
 
 from ..config.experiments import Reference
 from ..systems import System
-from ..train.baselines import boosted_trees, learned_predictions, random_forest, simulated, tree_features
+from ..train.baselines import boosted_trees, learned_predictions, random_forest, tree_features
 from ..train.climatology import climatology
 from ..train.data import FloatArray
 from ..train.finetune import Mask
+from ..train.simulation import simulated
 from ..train.sites import SiteData
 
 REFERENCES: tuple[str, ...] = get_args(Reference)

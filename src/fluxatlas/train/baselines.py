@@ -33,7 +33,7 @@ from .predict import site_table, table
 from .pretrain import new_network, pretrain
 from .regional import RegionalData
 from .ridge import fit_ridge
-from .simulation import simulate_sites
+from .simulation import simulated
 from .site_periods import means
 from .sites import SiteData
 
@@ -293,19 +293,4 @@ def process_model(sites: SiteData, system: System) -> list[pd.DataFrame]:
     for data in sites.sets:
         unseen = np.ones((len(data.dates), len(data.sites)), bool)
         found.append(table("process", 0, data, simulated(data, system), unseen))
-    return found
-
-
-def simulated(data: SequenceSet, system: System) -> dict[str, FloatArray]:
-    """Outputs of the process model (time, site), NaN outside the segments; segments of the same days run together."""
-    spans: dict[tuple[int, int], list[int]] = {}
-    for site, start, stop in data.segments:
-        spans.setdefault((start, stop), []).append(site)
-    shape = (len(data.dates), len(data.sites))
-    found = {name: np.full(shape, np.nan, np.float32) for name in system.simulated}
-    for (start, stop), chosen in spans.items():
-        days = slice(start, stop)
-        daily = simulate_sites(data, system, days, chosen)
-        for name in sorted(found.keys() & daily.keys()):
-            found[name][days, chosen] = daily[name]
     return found

@@ -24,6 +24,7 @@ from .knowledge import Knowledge
 from .loop import Schedule, Trainer
 from .losses import Objective
 from .member import Member
+from .merged import merged
 from .networks import HierarchicalNetwork
 from .pretrain import device_of, split_samples
 from .regional import RegionalData, RegionalObjective
@@ -121,6 +122,8 @@ def finetune(
     """
     system, seed, device = pretrained.system, settings.seed + member, device_of(settings)
     split = split or split_sites(sites, system.flux, settings, member, seed)
+    if settings.labels == "merged":
+        split = replace(split, training=merged(split.training, system))
     network = copy.deepcopy(pretrained.network).to(device)
     planned = phases_of(system, settings) if phases is None else tuple(phases)
     objectives = _objectives(system, settings, planned, network)

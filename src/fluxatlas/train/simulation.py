@@ -41,3 +41,18 @@ def simulate_sites(
     drivers |= {name: values[days][:, chosen] for name, values in data.overrides.items()}
     where = {"lat": data.lat[chosen], "dates": data.dates[days], "spinup_years": SPINUP_YEARS}
     return dict(model.simulate(drivers, attributes, **where, theta=theta))
+
+
+def simulated(data: SequenceSet, system: System) -> dict[str, FloatArray]:
+    """Outputs of the process model (time, site), NaN outside the segments; segments of the same days run together."""
+    spans: dict[tuple[int, int], list[int]] = {}
+    for site, start, stop in data.segments:
+        spans.setdefault((start, stop), []).append(site)
+    shape = (len(data.dates), len(data.sites))
+    found = {name: np.full(shape, np.nan, np.float32) for name in system.simulated}
+    for (start, stop), chosen in spans.items():
+        days = slice(start, stop)
+        daily = simulate_sites(data, system, days, chosen)
+        for name in sorted(found.keys() & daily.keys()):
+            found[name][days, chosen] = daily[name]
+    return found

@@ -80,6 +80,7 @@ SOIL_MOISTURE_ENERGY = System(
         ),
         KnowledgeTerm("antecedent", ("pr", "swc05"), 0.05, 0.05, "more rain never leaves a drier soil"),
     ),
+    balance={"rns": 1.0, "hfdsl": -1.0, "hfls": -1.0, "hfss": -1.0},
     overpasses=f"{_HERE}.overpass:MODELS",
     truth=f"{_HERE}.truth:TRUTH",
     truth_note=(

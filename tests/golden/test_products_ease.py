@@ -84,7 +84,9 @@ def test_the_grid_is_that_of_nsidc_and_other_tools_find_it(tmp_path: Path) -> No
     assert window_of(lat, lon, Path("x")).name == "9 km"  # what reads SMAP takes it for that grid
     assert edges("1 km")[0][0] == pytest.approx(85.0445664, abs=1e-6) and len(edges("1 km")[1]) == 34705
     assert found["nee"].attrs["grid_mapping"] == "crs" and found["areacella"].attrs["units"] == "m2"
-    assert "EASE-Grid 2.0, 9 km" in found.attrs["title"] and "geospatial_lat_resolution" not in found.attrs
+    assert found.attrs["summary"].startswith("Means by area on EASE-Grid 2.0, 9 km")
+    assert "EASE-Grid 2.0, 9 km" in found.attrs["title"] and found.attrs["id"].endswith("_ease_9km")
+    assert "geospatial_lat_min" in found.attrs and "geospatial_lat_resolution" not in found.attrs
 
 
 def test_packed_values_are_unpacked(tmp_path: Path) -> None:

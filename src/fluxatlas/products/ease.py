@@ -199,9 +199,13 @@ def _write_head(
 ) -> None:
     """Attributes, axes and empty variables."""
     told = f"EASE-Grid 2.0, {target.name}"
-    kept = {key: value for key, value in given.__dict__.items() if not key.endswith(("_resolution", "bounds_crs"))}
+    kept = {key: value for key, value in given.__dict__.items() if not key.endswith(("t_resolution", "n_resolution"))}
     origin = files.provenance("products ease", settings.model_dump(mode="json"), {path.name: path})
-    file.setncatts({**kept, **origin, "title": f"{kept.get('title', names[0])} on {told}"})
+    named = {name: str(kept.get(name, names[0])) for name in ("title", "id", "summary")}
+    named["title"] += f" on {told}"
+    named["id"] += f"_ease_{target.name.replace(' ', '')}"
+    named["summary"] = f"Means by area on {told} of the product that follows. {named['summary']}"
+    file.setncatts({**kept, **origin, **named})
     file.createDimension("time", len(given.dimensions["time"]))
     file.createDimension("nv", 2)
     for clock in [name for name in given.variables if name in ("time", "time_bnds")]:

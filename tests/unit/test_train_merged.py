@@ -77,7 +77,11 @@ def test_merged_labels_close_and_all_else_stays(known) -> None:
 def test_the_balance_is_that_of_the_network_and_others_are_refused() -> None:
     assert (tuple(SYSTEM.balance.values()),) == BALANCE and tuple(SYSTEM.balance) == (ORDER[0], *ORDER[1:])
     given = {"period": {"start": 2001, "end": 2001}, "forcing": {"source": "synthetic_earth"}}
-    given["train"] = {"labels": "merged"}
+    given["train"] = {"labels": "merged", "ladder": "network"}
     assert not contradictions(Config.model_validate({**given, "system": SYSTEM.name}))
+    idle = Config.model_validate({**given, "system": SYSTEM.name, "train": {"labels": "merged"}})
+    assert contradictions(idle) == [
+        "train.labels: merged has no effect with train.ladder: calibrated; set ladder: network"
+    ]
     (found,) = contradictions(Config.model_validate({**given, "system": "soil_methane_sink"}))
     assert found.startswith("train.labels: 'soil_methane_sink' has no balance that merged labels could be moved onto")

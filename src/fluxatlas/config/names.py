@@ -81,6 +81,8 @@ def _corrections(config: Config, system: System) -> Iterator[str]:
 
 
 def _labels(config: Config, system: System) -> Iterator[str]:
+    if config.train.labels == "merged" and config.train.ladder in ("prior", "calibrated"):
+        yield f"train.labels: merged has no effect with train.ladder: {config.train.ladder}; set ladder: network"
     if config.train.labels == "merged" and not system.balance:
         yield f"train.labels: '{system.name}' has no balance that merged labels could be moved onto; leave it out"
 

@@ -87,8 +87,9 @@ class TrainBlock(Block):
     labels: Literal["measured", "merged"] = Field(
         "measured", json_schema_extra=leaf("finetune", "baseline", "experiment")
     )
-    """What weights are trained on: what towers measured, or that merged with the process model by optimal interpolation
-    and moved onto the balance of the system, for systems that have one (docs/soil_moisture_energy.md)."""
+    """With ladder: last, network, weights or climb. What weights are trained on: what towers measured, or
+    that merged with the process model by optimal interpolation and moved onto the balance of the system, for systems
+    that have one (docs/soil_moisture_energy.md)."""
     finetune_steps: int = Field(1000, ge=1, json_schema_extra=leaf("finetune", "baseline", "experiment"))
     """Optimiser steps in each phase of the strategies other than the declared one."""
     finetune_rate: float = Field(2e-3, gt=0, le=0.1, json_schema_extra=leaf("finetune", "baseline", "experiment"))

@@ -148,3 +148,28 @@ def history(
     from ..freshness import write_history
 
     write_history(output, input)
+
+
+@app.command()
+def cluster(
+    system: Annotated[str, typer.Option(help="Batch system: slurm or pbs.")] = "slurm",
+    jobs: Annotated[int, typer.Option(min=1, help="Jobs of workers.")] = 1,
+    cores: Annotated[int, typer.Option(min=1, help="Cores of a job, a worker on each.")] = 1,
+    memory: Annotated[str, typer.Option(help="Memory of a job, for all its workers.")] = "2GB",
+    walltime: Annotated[str, typer.Option(help="Time limit of a job.")] = "04:00:00",
+    interface: Annotated[Optional[str], typer.Option(help="Network interface of the nodes, such as ib0.")] = None,  # noqa: UP045
+    queue: Annotated[Optional[str], typer.Option(help="Queue or partition.")] = None,  # noqa: UP045
+    account: Annotated[Optional[str], typer.Option(help="Account to charge.")] = None,  # noqa: UP045
+    script: Annotated[bool, typer.Option("--script", help="Show the script of a job and end.")] = False,
+) -> None:
+    """Start a Dask cluster of batch jobs, say its address for infer.dask_address, and stay until Ctrl-C."""
+    from .jobqueue import make_cluster, serve, until_interrupted
+
+    named = {"interface": interface, "queue": queue, "account": account}
+    options = {name: value for name, value in named.items() if value is not None}
+    made = make_cluster(system, cores=cores, memory=memory, walltime=walltime, options=options)
+    if script:
+        with made:
+            print(made.job_script())
+        return
+    serve(made, jobs, lambda text: print(text, flush=True), until_interrupted)

@@ -33,6 +33,7 @@ VIEWS = {
     "map": ("#v=fch4&p=year&t=2002", (1200, 760), False),
     "series": ("#v=fch4&p=day&t=2002-08-15&at=38.2,-6.1&m=37.7,-6,6.3", (1200, 760), False),
     "member": ("#v=fch4&s=m1&p=year&t=2002&at=38.2,-6.1&m=37.7,-6,6.3&w=pr", (1200, 760), False),
+    "overlay": ("#v=fch4&p=year&t=2002&ov=applicable&m=38.9,-5.1,8.5", (900, 600), False),
     "difference": ("#v=fch4&p=month&t=2002-08&d=2002-02", (1200, 760), False),
     "phone": ("#v=fch4&p=year&t=2002&at=38.2,-6.1", (390, 844), True),
 }

@@ -421,6 +421,48 @@ def test_a_member_is_shown_on_the_map_and_beside_the_series(browser, run) -> Non
     assert browser.evaluate("window.fluxatlas.state.statistic") == "mean"
 
 
+INKED = """(cells) => {
+  const { map } = fluxatlas.map;
+  const canvas = new OffscreenCanvas(map.getCanvas().width, map.getCanvas().height);
+  const context = canvas.getContext('2d');
+  context.drawImage(map.getCanvas(), 0, 0);
+  return cells.map((place) => {
+    const { x, y } = map.project(place);
+    const { data } = context.getImageData(x - 17, y - 17, 34, 34);
+    return data.some((red, n) => n % 4 === 0 && red === 0x22 && data[n + 1] === 0x22 && data[n + 2] === 0x22);
+  });
+}"""
+
+
+def inked(browser, cells):
+    """Whether there is ink of an overlay on the map around the middle of each cell (lon, lat)."""
+    return browser.evaluate(f"({INKED})({json.dumps(cells)})")
+
+
+def test_overlays_mark_the_cells_that_the_product_is_not_sure_of(browser, run) -> None:
+    data = open_run(run).daily("fch4").load()
+    flag, day = data["applicable"], data.sel(time="2001-07-10")
+    row, column = np.argwhere(flag.to_numpy() == 1)[0]
+    lat, lon = float(flag["lat"][row]), float(flag["lon"][column])
+    around = flag.sel(lat=slice(lat + 0.6, lat - 0.6), lon=slice(lon - 2.1, lon + 2.1)).stack(cell=("lat", "lon"))
+    around = around[np.isfinite(around)]
+    cells = [[float(x), float(y)] for y, x in around["cell"].to_numpy()]
+    view = f"#v=fch4&p=day&t=2001-07-10&o=1&k=none&m={lat},{lon},6"
+    browser.go(view)
+    assert not any(inked(browser, cells))
+    browser.go(view + "&ov=applicable")
+    assert inked(browser, cells) == (around == 1).to_numpy().tolist() and 0 < (around == 1).sum() < len(around)
+    assert "far from observations" in browser.evaluate("document.getElementById('legend-title').textContent")
+    ratio = [float(abs(day["fch4"] / day["fch4_sd"]).sel(lat=y, lon=x)) for x, y in cells]
+    band = browser.evaluate(f"[fluxatlas.manifest.band, fluxatlas.manifest.band = {np.mean(ratio)}]")[0]
+    browser.go(view + "&ov=sd")
+    browser.evaluate(f"fluxatlas.manifest.band = {band}")
+    assert inked(browser, cells) == [one < np.mean(ratio) for one in ratio]
+    assert "&ov=sd" in browser.evaluate("location.hash")
+    browser.evaluate("fluxatlas.set({step: 'year'})")
+    assert "ov=" not in browser.evaluate("location.hash")  # years have no spread
+
+
 PIXEL = """(() => {
   const map = window.fluxatlas.map.map.getCanvas();
   const canvas = new OffscreenCanvas(map.width, map.height);

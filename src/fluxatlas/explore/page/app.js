@@ -9,6 +9,11 @@ import { fromHash, memberOf, number, readPlace, times, toHash, unitText } from '
 
 const STATISTICS = { mean: 'mean', sd: 'spread (standard uncertainty)', applicable: 'applicability', dissimilarity: 'dissimilarity from observed sites' };
 const statisticText = (name) => STATISTICS[name] ?? `member ${memberOf(name)}`;
+const OVERLAYS = {
+  '': 'none',
+  applicable: 'hatched: outside the library of samples; dotted: far from observations, or too few of them',
+  sd: 'dotted: the 90 % interval holds zero',
+};
 const STEPS = { day: 'a day', month: 'a month', year: 'a year' };
 const byId = (id) => document.getElementById(id);
 
@@ -43,6 +48,7 @@ export class App {
       low: given(asked.lo),
       high: given(asked.hi),
       ramp: asked.c in ramps ? asked.c : null,
+      overlay: asked.ov in OVERLAYS ? asked.ov : '',
       opacity: Math.min(1, Math.max(0, given(asked.o) ?? 0.9)),
       globe: asked.g === '1',
       sites: asked.k === undefined || asked.k.split(',').includes('sites'),
@@ -67,7 +73,7 @@ export class App {
 
   /** The address of the state. */
   hash() {
-    const { field, step, statistic, time, minus, low, high, ramp, opacity, globe, sites, kind, region, at, driver } = this.state;
+    const { field, step, statistic, time, minus, low, high, ramp, opacity, globe, sites, kind, region, at, driver, overlay } = this.state;
     const [usual] = this.manifest.drivers;
     const { lat, lon, zoom } = this.map.place;
     return toHash({
@@ -85,6 +91,7 @@ export class App {
       at: at && `${at.lat.toFixed(4)},${at.lon.toFixed(4)}`,
       k: [...(sites ? ['sites'] : []), ...(kind ? [kind] : [])].join(',') || 'none',
       r: region,
+      ov: overlay,
       w: driver === (usual ?? null) ? null : (driver?.name ?? 'none'),
     });
   }
@@ -106,7 +113,7 @@ export class App {
 
   /** Array, times, limits, ramp and words of the layer shown. */
   layer() {
-    const { field, step, statistic, time, minus, low, high, ramp } = this.state;
+    const { field, step, statistic, time, minus, low, high, ramp, overlay } = this.state;
     const { years, ramps } = this.manifest;
     const every = times(step, years);
     if (statistic === 'applicable') {
@@ -132,7 +139,8 @@ export class App {
       ramp: ramps[name],
       rampName: name,
       ...limits,
-      words: `${what[0].toUpperCase()}${what.slice(1)}${dates}${unit}`,
+      overlay: overlay && { ...(overlay === 'sd' ? { array: `${step}/${field.name}`, sd: `${step}/${field.name}_sd`, index: every.indexOf(time) } : { array: 'fixed/applicable', index: 0 }), band: this.manifest.band },
+      words: `${what[0].toUpperCase()}${what.slice(1)}${dates}${unit}${overlay ? `; ${OVERLAYS[overlay]}` : ''}`,
     };
   }
 
@@ -142,6 +150,8 @@ export class App {
     const every = times(state.step, this.manifest.years);
     if (!every.includes(state.time)) state.time = every.findLast((time) => state.time.startsWith(time) || time.startsWith(state.time)) ?? every.at(-1);
     if (state.minus && !every.includes(state.minus)) state.minus = '';
+    if (state.overlay === 'sd' && !state.field.steps[state.step].sd) state.overlay = '';
+    if (state.overlay === 'applicable' && !this.manifest.fixed.includes('applicable')) state.overlay = '';
     if (!(state.statistic in state.field.steps[state.step]) && !this.manifest.fixed.includes(state.statistic)) state.statistic = 'mean';
   }
 
@@ -177,6 +187,8 @@ export class App {
     fillSelect(byId('variable'), manifest.fields.map(({ name, label }) => [name, `${label} (${name})`]), field.name);
     const known = [...Object.keys(field.steps[state.step]), ...manifest.fixed];
     fillSelect(byId('statistic'), known.map((name) => [name, statisticText(name)]), state.statistic);
+    const over = Object.keys(OVERLAYS).filter((name) => name === '' || (name === 'sd' ? field.steps[state.step].sd : manifest.fixed.includes(name)));
+    fillSelect(byId('overlay'), over.map((name) => [name, OVERLAYS[name]]), state.overlay);
     fillSelect(byId('step'), Object.keys(field.steps).map((name) => [name, STEPS[name]]), state.step);
     fillSelect(byId('ramp'), Object.keys(manifest.ramps).map((name) => [name, name]), layer.rampName ?? '');
     const slider = byId('time');
@@ -192,7 +204,7 @@ export class App {
     }
     byId('low').value = layer.classes ? '' : Number(layer.low.toPrecision(4));
     byId('high').value = layer.classes ? '' : Number(layer.high.toPrecision(4));
-    for (const id of ['low', 'high', 'ramp', 'reset']) byId(id).disabled = Boolean(layer.classes);
+    for (const id of ['low', 'high', 'ramp', 'reset', 'overlay']) byId(id).disabled = Boolean(layer.classes);
     for (const id of ['time', 'minus', 'play', 'step']) byId(id).disabled = layer.group === 'fixed';
     byId('opacity').value = state.opacity;
     byId('show-sites').checked = state.sites;
@@ -257,6 +269,7 @@ export class App {
     const fresh = { low: null, high: null, ramp: null };
     on('variable', 'change', (name) => ({ field: this.manifest.fields.find((field) => field.name === name), ...fresh }));
     on('statistic', 'change', (statistic) => ({ statistic, ...fresh }));
+    on('overlay', 'change', (overlay) => ({ overlay }));
     on('step', 'change', (step) => ({ step, ...fresh }));
     on('time', 'input', (index) => ({ time: times(this.state.step, this.manifest.years)[index] }));
     on('minus', 'change', (minus) => ({ minus: this.knownTime(minus), ...fresh }));

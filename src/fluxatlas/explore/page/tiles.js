@@ -86,7 +86,7 @@ async function sample(array, index, { rows, columns }) {
 
 async function bitmap(paint) {
   const image = new ImageData(PIXELS, PIXELS);
-  paint(new Uint32Array(image.data.buffer));
+  await paint(new Uint32Array(image.data.buffer));
   return createImageBitmap(image);
 }
 
@@ -99,7 +99,25 @@ function byRow(places, target, paint) {
   }
 }
 
-/** Tile of the layer {group, array, index, minus, color}; `color(value)` is 0xAABBGGRR. */
+const INK = packed('#222222');
+const HATCH = (i, j) => (i + j) % 4 < 2; // no wider than a cell in the deepest tiles, and on across the edges of tiles
+const DOTS = (i, j) => i % 4 === 0 && j % 4 === 0;
+
+/** Draws over coloured pixels what an overlay {array, sd, index, band} says of the cells below. */
+async function drawOver(store, { array, sd, index, band }, level, below, target) {
+  const at = (path) => sample(store.array(path.replace('/', `/${level.path.split('/')[1]}/`)), index, below);
+  const [values, spread] = await Promise.all([at(array), sd ? at(sd) : null]);
+  for (let i = 0, n = 0; i < PIXELS; i++) {
+    for (let j = 0; j < PIXELS; j++, n++) {
+      if (!target[n]) continue;
+      const value = values[n];
+      const inked = spread ? Math.abs(value) < band * spread[n] && DOTS(i, j) : value === 0 ? HATCH(i, j) : value < 2 && DOTS(i, j);
+      if (inked) target[n] = INK;
+    }
+  }
+}
+
+/** Tile of the layer {group, array, index, minus, color, overlay}; `color(value)` is 0xAABBGGRR. */
 async function drawTile(store, layer, z, x, y) {
   const level = levelFor(store.levels(layer.group), z);
   const below = cells(level, pixels(z, x, y));
@@ -108,13 +126,14 @@ async function drawTile(store, layer, z, x, y) {
     sample(array, layer.index, below),
     layer.minus === undefined ? null : sample(array, layer.minus, below),
   ]);
-  return bitmap((target) => {
+  return bitmap(async (target) => {
     byRow([below], target, (from) => {
       for (let i = from; i < from + PIXELS; i++) {
         const value = other ? values[i] - other[i] : values[i];
         if (value === value) target[i] = layer.color(value);
       }
     });
+    if (layer.overlay) await drawOver(store, layer.overlay, level, below, target);
   });
 }
 

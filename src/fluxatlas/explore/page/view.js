@@ -1,6 +1,6 @@
 // What is looked at: kept in the address, so that a link shows the same.
 
-const KEYS = ['v', 's', 'p', 't', 'd', 'lo', 'hi', 'c', 'o', 'm', 'g', 'at', 'k', 'r', 'w'];
+const KEYS = ['v', 's', 'p', 't', 'd', 'lo', 'hi', 'c', 'o', 'm', 'g', 'at', 'k', 'r', 'w', 'ov'];
 
 /** The view of an address: strings by key; unknown keys are left out. */
 export function fromHash(hash) {

@@ -14,8 +14,11 @@ import torch
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def describe(script: str) -> list[str]:
-    """Version of the tree, processor, libraries, and how the file is made."""
+PROCESSOR_TIME = "processor time, both in turn in one process, best of the rounds."
+
+
+def describe(script: str, measured: str = PROCESSOR_TIME) -> list[str]:
+    """Version of the tree, processor, libraries, what was ``measured`` and how the file is made."""
     commit = subprocess.run(
         ["git", "-C", str(ROOT), "describe", "--always", "--abbrev=7"], capture_output=True, text=True, check=True
     ).stdout.strip()
@@ -26,7 +29,7 @@ def describe(script: str) -> list[str]:
     known = [flag for flag in ("avx2", "fma", "avx512f", "amx_bf16") if flag in flags]
     return [
         f"This tree ({commit}) on one core of {model} ({', '.join(known) or 'flags unknown'}), which others shared;",
-        "processor time, both in turn in one process, best of the rounds.",
+        measured,
         f"torch {torch.__version__.partition('+')[0]}, numba {numba.__version__}, Python {platform.python_version()}. "
         f"Made by `python {script} --write`.",
     ]
@@ -41,9 +44,9 @@ def options(text: str | None, **sizes: int) -> argparse.Namespace:
     return parser.parse_args()
 
 
-def report(stem: str, title: str, lines: Sequence[str], write: bool) -> None:
+def report(stem: str, title: str, lines: Sequence[str], write: bool, measured: str = PROCESSOR_TIME) -> None:
     """Print a result and, where asked to, write it to ``results/<stem>.md``."""
-    text = "\n".join([f"# {title}", "", *describe(f"benchmarks/{stem}.py"), *lines])
+    text = "\n".join([f"# {title}", "", *describe(f"benchmarks/{stem}.py", measured), *lines])
     print(text)
     if write:
         (ROOT / "benchmarks" / "results" / f"{stem}.md").write_text(text + "\n", encoding="utf-8")

@@ -105,7 +105,6 @@ class Browser:
         self.call("Page.navigate", url="about:blank")
         self.call("Page.navigate", url=address)
         self.wait("window.fluxatlas?.started > 0 || document.getElementById('problem')?.textContent")
-        self.evaluate("window.fluxatlas?.drawn")
 
     def go(self, state: str) -> None:
         """Follow a link to another view of the page, then wait until its map is drawn."""

@@ -382,6 +382,7 @@ def test_the_address_holds_the_view_and_a_link_shows_the_same(browser, address) 
     assert browser.evaluate("location.hash").startswith(VIEW)
     first = browser.evaluate(PICTURES)
     browser.open(address + browser.evaluate("location.hash"))
+    assert browser.evaluate("window.fluxatlas.drawn") is None
     browser.wait("window.fluxatlas.panel.series")
     browser.evaluate("window.fluxatlas.panel.loaded")
     assert browser.evaluate(PICTURES) == first

@@ -104,3 +104,18 @@ def test_what_cannot_be_started_is_refused_in_words(certificates, monkeypatch) -
     monkeypatch.setitem(__import__("sys").modules, "dask_jobqueue", None)
     with pytest.raises(ConfigError, match="dask-jobqueue is not installed"):
         jobqueue.make_cluster("slurm", cores=1, memory="1GB", walltime="01:00:00", options={})
+
+
+def test_jobs_that_cannot_be_submitted_are_refused_and_no_address_is_said(certificates, monkeypatch) -> None:
+    words, commands = ["infer", "cluster", "--jobs", "2", "--memory", "1GB", "--interface", "lo"], certificates / "bin"
+    commands.mkdir()
+    monkeypatch.setenv("PATH", str(commands))
+    done = CliRunner().invoke(app, words)
+    assert "there is no command 'sbatch' on this machine" in str(done.exception) and not done.stdout
+    for name, says in (("sbatch", "echo invalid partition >&2; exit 1"), ("scancel", "exit 1")):
+        (commands / name).write_text(f"#!/bin/sh\n{says}\n")
+        (commands / name).chmod(0o755)
+    done = CliRunner().invoke(app, words)
+    assert isinstance(done.exception, ConfigError) and not done.stdout
+    assert "the batch system refuses the jobs:" in str(done.exception)
+    assert "invalid partition" in str(done.exception) and "\n" not in done.exception.what

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from fluxatlas.config.sites import SiteEntry, SitesBlock
 from fluxatlas.errors import InputError
+from fluxatlas.ingest.sites.fluxnet_files import half_hours_to_days
 from fluxatlas.ingest.sites.records import Ledger
 from fluxatlas.ingest.sites.table import build, read_sites
 
@@ -63,6 +64,20 @@ def test_days_that_cannot_be_closed_are_dropped_and_counted(tmp_path: Path) -> N
     assert value["hfls"].notna().sum() == value["hfss"].notna().sum() == 5
     assert ledger.counts[("XX-Tst", "hfls", "days")]["energy cannot be closed"] == 3
     assert value["hfdsl"].notna().sum() == DAYS
+
+
+def test_stated_errors_of_corrected_heat_are_in_the_unit_of_the_variable(tmp_path: Path) -> None:
+    stated = np.array([-9999, 30, 40, 50, 60, 70, 80, 9000.0])  # W m-2; the first is missing, the last impossible
+    _, sd, _ = wide(fluxnet(tmp_path, LE_CORR_JOINTUNC=stated), "corrected")
+    np.testing.assert_allclose(sd["hfls"].iloc[1:7], stated[1:7])
+    np.testing.assert_allclose(sd["evspsbl"].iloc[1:7], stated[1:7] / 2.45e6, rtol=0.03)  # by latent heat, J kg-1
+    assert (sd["hfls"].iloc[[0, 7]] < 60).all() and (sd["hfss"] < 60).all()
+
+
+def test_stated_errors_of_half_hours_are_not_those_of_a_day() -> None:
+    stamps = pd.date_range("2001-06-01", periods=48, freq="30min")
+    table = pd.DataFrame({"LE_CORR": 50.0, "LE_CORR_JOINTUNC": 40.0, "NEE_VUT_REF_JOINTUNC": 1.0}, stamps)
+    assert list(half_hours_to_days(table, [-9999.0])) == ["LE_CORR"]
 
 
 def test_quality_is_that_of_what_was_measured(tmp_path: Path) -> None:

@@ -68,8 +68,8 @@ FLUXES = (
     *zip(2 * ("nee", "gpp", "reco"), CARBON, strict=True),
 )
 """Variables and the columns that they are read from; energy as measured."""
-LARGEST_SD = 50.0
-"""Stated uncertainties of NEE above this [g C m-2 d-1] are not believed."""
+LARGEST_SD, LARGEST_HEAT_SD = 50.0, 200.0
+"""Stated uncertainties of NEE [g C m-2 d-1] and of corrected heat [W m-2] above this are not believed."""
 
 
 def read(files: Sequence[str], entry: SiteEntry, rules: QcRules, ledger: Ledger) -> list[SiteRecord]:
@@ -393,6 +393,6 @@ def _observed(
     )
     sd = error_floor(variable, values, rules)
     if f"{column}_JOINTUNC" in table:
-        stated = table[f"{column}_JOINTUNC"]
-        sd = sd.clip(lower=stated.where(stated.between(0, LARGEST_SD), 0.0))
+        stated, most = table[f"{column}_JOINTUNC"], LARGEST_SD if column in CARBON else LARGEST_HEAT_SD
+        sd = sd.clip(lower=stated.where(stated.between(0, most), 0.0) * factor)
     return long_table(variable, values, sd=sd, qc=1.0 if qc is None else qc)

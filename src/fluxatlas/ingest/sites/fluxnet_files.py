@@ -308,7 +308,8 @@ def half_hours_to_days(table: pd.DataFrame, codes: Sequence[float], where: str =
     TA_F_MAX. A day is missing in a column if any of its values is. Uncertainties of half hours say nothing on that of
     a day and are left out. Raises :class:`InputError` for irregular steps.
     """
-    steps, per_day = whole_days(table.drop(columns=[f"{name}_JOINTUNC" for name in CARBON], errors="ignore"), where)
+    known = [name for name in table.columns if not str(name).endswith("_JOINTUNC")]
+    steps, per_day = whole_days(table[known], where)
     daily: dict[str, npt.NDArray[np.float64]] = {}
     for column in steps.columns:
         name, rows = str(column), steps[column].to_numpy(float).reshape(-1, per_day)

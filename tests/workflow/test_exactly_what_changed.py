@@ -100,27 +100,56 @@ RECIPES = {
     "One year": {"infer": 2, "daily": 2, "maps": 2, "figure_flux_map": 1, **TOTALS, **SITES, **PAGES},
     "One member": {"finetune": 1},
     "One product": {"daily": 1, "maps": 1, "figure_seasonal_cycle": 1, "stac": 1, **PAGES},
+    "All jobs of one kind": {"maps": 8, "stac": 1, "page": 1},
 }
-"""Part -> the jobs that its command in docs/recipes.md runs."""
+"""Part -> the jobs that its first command in docs/recipes.md runs."""
 
 
 def documented(part: str) -> list[str]:
     """The command lines below the bold words ``part`` of docs/recipes.md, for the run of stand-ins."""
     page = (REPOSITORY / "docs" / "recipes.md").read_text()
     block = page[page.index(f"**{part}**") :].split("```sh\n", 1)[1].split("```", 1)[0]
-    for theirs, ours in (("demo", "r"), ("N36W008", "N37W008"), ("2001", "2003"), ("2002", "2004")):
+    for theirs, ours in (
+        ("demo", "r"),
+        ("N36W008", "N37W008"),
+        ("2001", "2003"),
+        ("2002-07", "2004"),
+        ("2002", "2004"),
+    ):
         block = block.replace(theirs, ours)
     return block.splitlines()
 
 
-@pytest.mark.parametrize(("part", "expected"), RECIPES.items())
-def test_a_part_is_made_again_by_the_documented_command_and_nothing_else(run, part, expected) -> None:
-    delete, _, make = documented(part)[0].rpartition(" && ")
+def planned_by(run: StandIns, line: str) -> dict[str, int]:
+    """The jobs that Snakemake plans for a command ``line``, after what that deletes before."""
+    delete, _, make = line.rpartition(" && ")
     if delete:
         subprocess.run(["bash", "-euc", delete], cwd=run.folder, check=True)
     words = shlex.split(make)
     assert words[:3] == ["snakemake", "--cores", "2"]
-    assert run.planned(*words[3:]) == expected
+    return run.planned(*words[3:])
+
+
+@pytest.mark.parametrize(("part", "expected"), RECIPES.items())
+def test_a_part_is_made_again_by_the_documented_command_and_nothing_else(run, part, expected) -> None:
+    assert planned_by(run, documented(part)[0]) == expected
+
+
+def test_one_map_is_made_again_without_its_daily_file(run) -> None:
+    _, line = documented("One product")
+    assert planned_by(run, line) == {"maps": 1, "stac": 1, "page": 1}
+
+
+def test_another_member_is_another_ensemble_and_its_tile_years_are_made_again(run) -> None:
+    """After the first command of the page: what the job of the member writes is new."""
+    for name in ("members/1.pt", "predictions/1.parquet", "intervals/1.csv", "parameters/1.csv"):
+        run.path(f"train/{name}").write_bytes(os.urandom(16))
+    run.path("train/history/1_finetune.csv").write_bytes(os.urandom(16))
+    _, line = documented("One member")
+    planned = planned_by(run, line)
+    made = {"ensemble": 1, "history_start": 1, "history": 3, **EVERY_TILE_YEAR, "maps": 8, "budget": 1, "stac": 1}
+    assert among(planned, *made) == made
+    assert not among(planned, "forcing", "attributes", "synthesize", "pretrain", "finetune", "sites", "site_inputs")
 
 
 def test_a_lost_report_is_made_again_and_nothing_else(run, monkeypatch) -> None:

@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 CORES ?= all
+WORKERS = $$($(BIN)/python -c 'import os; print((os.cpu_count() or 1) + 1)')
 
 # compiled modules are kept, whatever the shell says: else each command of a run and of the tests compiles all that it imports
 unexport PYTHONDONTWRITEBYTECODE
@@ -45,10 +46,11 @@ tools:
 	@tests/install_tools.sh
 
 # types are checked on one core: beside the tests, not before them. One thread of torch for each worker: with one for
-# each core they wait for each other (two modules of training: 211 s of processor time, with one thread 47 s)
+# each core they wait for each other (two modules of training: 211 s of processor time, with one thread 47 s). One
+# worker more than cores: tests that start processes or servers wait for them half of the time
 test: env tools
 	{ $(LINT); } & \
-	OMP_NUM_THREADS=1 PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n auto --dist loadfile --max-worker-restart 0 --durations 30 --durations-min 5; \
+	OMP_NUM_THREADS=1 PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --max-worker-restart 0 --durations 30 --durations-min 5; \
 	tests=$$?; wait $$! || { echo "format, lint or types failed, see above"; exit 1; }; exit $$tests
 
 slurm-test: env

@@ -73,6 +73,18 @@ def test_units_and_known_defects(tmp_path: Path) -> None:
     assert found.measured["rns"].iloc[0] == pytest.approx(found.others["satellite"]["rns"].iloc[0] + 40)
 
 
+def test_codes_for_missing_in_published_models_are_not_scored_as_fluxes(tmp_path: Path) -> None:
+    table = made()
+    table.loc[[2, 9], "JET"] = -9999.0
+    found = read_overpasses(*written(tmp_path, table))
+    assert len(found.rows) == 48 and found.others["JET"]["hfls"].isna().sum() == 2
+    assert found.notes == ("2 rows without a possible value of 'JET' left out of scores of hfls",)
+    cluster = found.rows["site"].str[-1].astype(int).to_numpy()
+    table = overpass_table(found, {}, cluster, EvaluateBlock(resamples=100))
+    scores = table.set_index(["target", "model", "score"]).sort_index()
+    assert set(scores.loc["hfls", "rows"]) == {46} and scores["value"]["hfls", "JET", "rmse"] == pytest.approx(20)
+
+
 def test_closures_of_the_tower(tmp_path: Path) -> None:
     files = written(tmp_path, made())
     for closure in CLOSURES:

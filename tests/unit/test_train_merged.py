@@ -74,6 +74,16 @@ def test_merged_labels_close_and_all_else_stays(known) -> None:
     np.testing.assert_array_equal(alone.targets["hfls"], before["hfls"])
 
 
+def test_towers_that_state_no_error_are_merged_and_closed_too(known) -> None:
+    _, part = known
+    silent = replace(part, sd={name: np.full_like(values, np.nan) for name, values in part.sd.items()})
+    (made,) = merged((silent,), SYSTEM)
+    left = sum(SYSTEM.balance[name] * made.targets[name].astype(float) for name in SYSTEM.balance)
+    assert np.abs(left[: len(DATES) - 50, :2]).max() < 1e-3
+    (none,) = merged((replace(part, sd={}),), SYSTEM)
+    np.testing.assert_allclose(made.targets["hfls"], none.targets["hfls"])
+
+
 def test_the_balance_is_that_of_the_network_and_others_are_refused() -> None:
     assert (tuple(SYSTEM.balance.values()),) == BALANCE and tuple(SYSTEM.balance) == (ORDER[0], *ORDER[1:])
     given = {"period": {"start": 2001, "end": 2001}, "forcing": {"source": "synthetic_earth"}}

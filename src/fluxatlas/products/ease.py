@@ -69,7 +69,7 @@ class Target:
 def target_of(name: str, lat: Array, lon: Array, where: str) -> Target:
     """The block of the grid called ``name`` that cells between the edges ``lat`` (north to south) and ``lon`` touch.
 
-    Raises :class:`InputError` where there is none: the grid ends at 85.04 degrees.
+    Raises :class:`InputError` where there is none: the grids end at 85.04 degrees, that of 25 km at 84.44.
     """
     own_lat, own_lon = edges(name)
     down = [-np.sin(np.deg2rad(values)) for values in (lat, own_lat)]

@@ -73,7 +73,7 @@ def _spread(
             continue
         there = mask & np.isfinite(part.targets[name]) & np.isfinite(given)
         square.append((given - part.targets[name])[there].astype(float) ** 2)
-        noise.append(_error(part, name)[there].astype(float) ** 2)
+        noise.append(np.nan_to_num(_error(part, name)[there].astype(float)) ** 2)
         month.append(np.broadcast_to(part.dates.month.to_numpy()[:, None], there.shape)[there] - 1)
     squares, noises, months = (np.concatenate(values) for values in (square, noise, month))
     chosen = [months == number for number in range(12)]

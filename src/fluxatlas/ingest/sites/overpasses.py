@@ -119,7 +119,7 @@ def read_overpasses(path: str | Path, places: str | Path, closure: str = "correc
         measured[["hfls", "hfss"]] = shared(measured)
     kept = _complete(rows[list(DRIVERS)], measured, where, notes)
     measured["swc05"] = _possible(table, SENSOR, where, None)
-    others = {name: pd.DataFrame({"hfls": numbers(table, column, where)}) for name, column in MODELS.items()}
+    others = {name: _estimated(table, HEAT._replace(name=column), where, notes) for name, column in MODELS.items()}
     others["satellite"] = rows[["rns", "swc05"]].copy()
     rows = rows.join(_places(rows["site"], read_metadata(places), str(places))).join(_soil(rows["igbp"], where))
     parts = (part[kept].reset_index(drop=True) for part in (rows, measured, *others.values()))
@@ -154,6 +154,14 @@ def _possible(table: pd.DataFrame, column: Column, where: str, most: float | Non
             hint="give the columns in the units of the table: W m-2, degC (Ta), K (LST), shares (RH, SM, albedo)",
         )
     return found
+
+
+def _estimated(table: pd.DataFrame, column: Column, where: str, notes: list[str]) -> pd.DataFrame:
+    """Latent heat of a published model, NaN where it is impossible: such rows are in no score."""
+    found = _possible(table, column, where, None)
+    if absent := int(found.isna().sum()):
+        notes.append(f"{counted(absent, 'row')} without a possible value of '{column.name}' left out of scores of hfls")
+    return pd.DataFrame({"hfls": found})
 
 
 def _complete(drivers: pd.DataFrame, measured: pd.DataFrame, where: str, notes: list[str]) -> Any:

@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+from pathlib import Path
 
 import dask
 import dask_jobqueue
@@ -44,7 +45,8 @@ class ShellJob(LocalJob):
     """A job whose script a shell runs."""
 
     async def _submit_job(self, script_filename):
-        return str(subprocess.Popen(["bash", script_filename], start_new_session=True, stderr=subprocess.DEVNULL).pid)
+        text = Path(script_filename).read_text()  # the file is gone when the shell would read it
+        return str(subprocess.Popen(["bash", "-c", text], start_new_session=True, stderr=subprocess.DEVNULL).pid)
 
     @classmethod
     async def _close_job(cls, job_id, cancel_command):

@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import dask
@@ -91,6 +92,19 @@ def test_a_budget_by_batch_jobs_is_that_of_one_process(certificates, monkeypatch
     jobqueue.serve(cluster, 1, said.append, use)
     assert said[0].startswith("tls://127.0.0.1:")
     pd.testing.assert_frame_equal(found[0], budget_table(world.flux, world.attributes, system=system), check_exact=True)
+
+
+def test_an_interruption_stays_one_though_dask_jobqueue_takes_it(certificates, monkeypatch) -> None:
+    """Its module of a runner, imported with it, makes of Ctrl-C an exit with status 0."""
+    for name in [name for name in sys.modules if name.split(".")[0] == "dask_jobqueue"]:
+        monkeypatch.delitem(sys.modules, name)
+    before = signal.getsignal(signal.SIGINT)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with jobqueue.make_cluster("slurm", cores=1, memory="1GB", walltime="00:10:00", options={}):
+            assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_what_cannot_be_started_is_refused_in_words(certificates, monkeypatch) -> None:

@@ -6,6 +6,7 @@ import logging
 import os
 import shlex
 import shutil
+import signal
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -28,10 +29,12 @@ def make_cluster(system: str, *, cores: int, memory: str, walltime: str, options
     """
     if system not in SYSTEMS:
         raise ConfigError(f"no batch system '{system}'{nearest(system, SYSTEMS)}", hint=f"choose {', '.join(SYSTEMS)}")
+    interrupted = signal.getsignal(signal.SIGINT)
     try:
-        import dask_jobqueue
+        import dask_jobqueue  # 0.9.0 takes Ctrl-C for itself (findings/dask_jobqueue_import_takes_ctrl_c.sh)
     except ImportError:
         raise ConfigError("dask-jobqueue is not installed", hint="pip install 'fluxatlas[jobqueue]'") from None
+    signal.signal(signal.SIGINT, interrupted)
     given = {name: value for name, value in os.environ.items() if name.startswith(TLS)}
     if not given.get(f"{TLS}TLS__CA_FILE"):
         hint = f"export {TLS}TLS__CA_FILE and the rest of docs/cluster.md before"

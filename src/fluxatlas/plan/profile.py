@@ -67,8 +67,8 @@ def read(name: str) -> Profile:
         with redirect_stderr(said):
             options = vars(parse_args(["--profile", name, "--snakefile", str(SNAKEFILE)])[1])
     except (SystemExit, Exception) as problem:  # argparse ends the process, readers of YAML raise what they like
-        lines = [line for line in said.getvalue().splitlines() if line.strip()]
-        told = str(problem) if not isinstance(problem, SystemExit) else (lines or ["no reason given"])[-1]
+        lines = said.getvalue().split() or ["no", "reason", "given"]
+        told = str(problem) if not isinstance(problem, SystemExit) else " ".join(lines).rpartition(" error: ")[2]
         hint = "its options must be those of snakemake and of the executor, which must be installed (fluxatlas[slurm])"
         raise ConfigError(f"Snakemake does not take this profile: {told}", where=str(found[1]), hint=hint) from None
     return _described(name, options)

@@ -229,8 +229,8 @@ def _write_head(
 def _create(file: netCDF4.Dataset, name: str, dims: tuple[str, ...], settings: ProductsBlock) -> None:
     attrs: dict[str, Any] = metadata.field(name, {}, [])
     if name == "areacella":
-        attrs = {"standard_name": "cell_area", "units": "m2", "grid_mapping": "crs"}
-        attrs["long_name"] = "area that the values are per, of the part of the cell that has any"
+        what = "area that the values are per, of the part of the cell that has any"  # not CF's cell_area
+        attrs = {"long_name": what, "units": "m2", "grid_mapping": "crs"}
     elif name.endswith("_sd"):
         attrs["comment"] += "; mean over the cell, as if errors of neighbours were the same"
     else:

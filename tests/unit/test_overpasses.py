@@ -9,6 +9,8 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
+from fluxatlas.check.findings import Findings
+from fluxatlas.check.tables import look
 from fluxatlas.cli import app
 from fluxatlas.config.evaluate import EvaluateBlock
 from fluxatlas.config.model import Config
@@ -97,6 +99,34 @@ def test_closures_of_the_tower(tmp_path: Path) -> None:
     calm = made()
     calm.loc[:9, ["LE", "H_filt"]] = 5.0, -4.0  # the ratio of such small fluxes says nothing
     assert len(read_overpasses(*written(tmp_path, calm), "bowen_ratio").rows) == 38
+
+
+def test_a_row_far_from_its_balance_is_not_closed_as_no_day_of_a_tower_is(tmp_path: Path) -> None:
+    far = made().assign(NETRAD_filt=450.0)  # of 400 W m-2 above the plates 400 are measured
+    far.loc[:2, "NETRAD_filt"] = 240.0, 250.0, 851.0  # factors 0.475, 0.5, 2.0025
+    found = read_overpasses(*written(tmp_path, far), "bowen_ratio")
+    assert len(found.rows) == 46 and found.rows["time"].dt.day.iloc[0] == 2
+    assert found.notes[0] == "2 rows of which the energy cannot be closed have no fluxes of the tower"
+    np.testing.assert_allclose(found.measured.loc[0, ["hfls", "hfss"]].to_numpy(float), [50, 150])
+
+
+def test_check_reads_the_table_before_the_first_job(tmp_path: Path) -> None:
+    table, places = map(str, written(tmp_path, made()))
+
+    def told(system: str = SYSTEM.name, **settings: str) -> Findings:
+        world = {"forcing": {"source": "synthetic_earth"}, "period": {"start": 2001, "end": 2001}}
+        given = {"overpass_table": table, "overpass_places": places} | settings
+        findings = Findings()
+        look(Run(Config.model_validate(world | {"system": system, "evaluate": given})), findings)
+        return findings
+
+    sound = told()
+    assert not sound.problems and "48 overpasses at 6 sites" in sound.seen
+    assert "overpass_places: " in str(told(overpass_places="gone.csv").problems[0])
+    assert "no table of overpasses and its list" in str(told(overpass_table="").problems[0])
+    assert "estimates nothing at the moment" in str(told("soil_methane_sink").problems[0])
+    written(tmp_path, made().drop(columns="LEcorr50"))
+    assert "evaluate.overpass_table: " in str(told().problems[0]) and "'LEcorr50' is missing" in str(told().problems[0])
 
 
 @pytest.mark.parametrize(
@@ -224,6 +254,7 @@ def test_models_of_a_moment_close_and_the_command_writes_their_scores(tmp_path: 
     assert done.exit_code == 0, done.output
     assert "7 models, 24 rows, 6 sites, 6 clusters" in done.output
     scores = pd.read_csv(output)
+    assert set(scores["closure"]) == {"measured"}
     assert {"network", "PT-JPL-SM", "satellite"} <= set(scores["model"]) and scores["value"].notna().any()
 
 

@@ -13,12 +13,14 @@ from ..config.sites import SiteEntry, SitesBlock
 from ..drivers import AnnualSeries
 from ..errors import InputError, counted
 from ..evaluate.gridded import unfit
+from ..evaluate.overpasses import refuse_system
 from ..gases import year_spans
 from ..ingest.atmosphere import annual_series, read_series, write_series
 from ..ingest.constraints.build import kind_of
 from ..ingest.constraints.inversion_file import InversionRequest
 from ..ingest.constraints.inversions import Inversion
 from ..ingest.sites.inputs import entry_files
+from ..ingest.sites.overpasses import read_overpasses
 from ..ingest.sites.periods import read_periods
 from ..ingest.sites.records import Ledger, SiteRecord
 from ..ingest.sites.table import read_sites
@@ -53,6 +55,22 @@ def look(run: Run, findings: Findings) -> None:
     if run.regional in run.config.constraints.sets:
         with findings.trying("regional"):
             _regional(run, findings)
+    if run.config.evaluate.overpass_table or run.config.evaluate.overpass_places:
+        with findings.trying("evaluate.overpass_table"):
+            _overpasses(run, findings)
+
+
+def _overpasses(run: Run, findings: Findings) -> None:
+    """The whole table of overpasses, which is small, under the closure that is asked for."""
+    table, places = run.overpass_files
+    refuse_system(run.system)
+    absent = [findings.absent(f"evaluate.{key}", [path]) for key, path in
+              (("overpass_table", table), ("overpass_places", places))]  # fmt: skip
+    if not any(absent):
+        found = read_overpasses(table, places, run.config.evaluate.overpass_closure)
+        findings.seen.append(
+            f"{counted(len(found.rows), 'overpass', 'overpasses')} at {counted(found.rows['site'].nunique(), 'site')}"
+        )
 
 
 def _series(run: Run, gas: str, findings: Findings) -> AnnualSeries | None:

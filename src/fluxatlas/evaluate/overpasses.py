@@ -32,7 +32,7 @@ QUARTILES = (25, 50, 75)
 SCORES = ("rmse", "bias", "r2", "r")
 COLUMNS = [
     *("model", "learned", "against", "target", "protocol", "score", "value", "low", "high"),
-    *("rows", "sites", "clusters", "folds", "unit"),
+    *("rows", "sites", "clusters", "folds", "closure", "unit"),
 ]
 Array = npt.NDArray[np.float64]
 
@@ -65,7 +65,7 @@ def overpass_table(
 
     Protocol ``rows``: over all rows; ``sites``: quartiles over sites with :data:`FEWEST_ROWS` rows. Rows with a name in
     ``against`` hold the RMSE over that of the best model of others (smallest RMSE) on the same resamples: ``model`` is
-    better where ``high`` is below 1.
+    better where ``high`` is below 1. ``closure`` is what latent and sensible heat of the towers were taken to be.
     """
     rows: list[dict[str, object]] = []
     for target in found.measured:
@@ -79,6 +79,7 @@ def overpass_table(
         one = _Target(found.rows[seen], found.measured[target].to_numpy(float)[seen], cluster[seen], settings)
         given = {name: table.to_numpy(float)[seen] for name, table in here.items()}
         about = {"target": target, "unit": variables.get(str(target)).units, **one.size}
+        about["closure"] = settings.overpass_closure
         errors = {name: one.rmse(values) for name, values in given.items()}
         best = min((name for name in given if name in found.others), key=lambda name: errors[name][0], default="")
         for name, values in given.items():
@@ -130,6 +131,13 @@ def _row(protocol: str, score: str, values: Array) -> dict[str, object]:
     return {"protocol": protocol, "score": score, "value": value, "low": low, "high": high}
 
 
+def refuse_system(system: System) -> None:
+    """Raise :class:`ConfigError` for a system without models of a moment."""
+    if not system.overpasses:
+        hint = "take a system that names models of a moment as 'overpasses'"
+        raise ConfigError(f"'{system.name}' estimates nothing at the moment of an overpass", hint=hint)
+
+
 def write_overpasses(
     output: str | Path, source: str | Path, places: str | Path, system: System, settings: EvaluateBlock | None = None
 ) -> tuple[pd.DataFrame, tuple[str, ...]]:
@@ -139,9 +147,7 @@ def write_overpasses(
     :func:`fluxatlas.ingest.sites.overpasses.read_overpasses` raises.
     """
     settings = settings or EvaluateBlock()
-    if not system.overpasses:
-        hint = "take a system that names models of a moment as 'overpasses'"
-        raise ConfigError(f"'{system.name}' estimates nothing at the moment of an overpass", hint=hint)
+    refuse_system(system)
     found = read_overpasses(source, places, settings.overpass_closure)
     sites = found.rows.groupby("site")[["lat", "lon"]].first()
     number = pd.Series(blocks(sites["lat"], sites["lon"], settings.cluster_distance_km), sites.index)

@@ -36,18 +36,26 @@ def column(name: str, entry: SiteEntry) -> str:
     return CORRECTED.get(name, name) if entry.closure == "corrected" else name
 
 
+def balance_factor(wide: pd.DataFrame) -> pd.Series:
+    """What latent and sensible heat of each row (:data:`BALANCE` [W m-2]) are multiplied by so that it closes.
+
+    ``(rns - hfdsl) / (hfls + hfss)``; NaN with less than :data:`LEAST` of both or outside :data:`FACTORS`.
+    """
+    both = wide["hfls"] + wide["hfss"]
+    factor = (wide["rns"] - wide["hfdsl"]) / both.where(both >= LEAST)
+    return factor.where(factor.between(*FACTORS))
+
+
 def bowen_ratio(table: pd.DataFrame, keys: Sequence[str], ledger: Ledger, of: str) -> pd.DataFrame:
     """Long ``table`` (``variable, value, sd``) with turbulent fluxes on the balance.
 
     It is unique by ``keys``, one of which is ``site``, and variable. Their values and errors are multiplied by
-    ``(rns - hfdsl) / (hfls + hfss)``; those without all four, with less than :data:`LEAST` or a factor outside
-    :data:`FACTORS` are dropped and counted ``of`` days or months. Other variables stay as they are.
+    :func:`balance_factor`; those without one are dropped and counted ``of`` days or months. Other variables stay as
+    they are.
     """
     four = table[table["variable"].isin(BALANCE)]
     wide = four.pivot(index=list(keys), columns="variable", values="value").reindex(columns=list(BALANCE))
-    both = wide["hfls"] + wide["hfss"]
-    factor = (wide["rns"] - wide["hfdsl"]) / both.where(both >= LEAST)
-    factors = factor.where(factor.between(*FACTORS)).rename("factor").reset_index()
+    factors = balance_factor(wide).rename("factor").reset_index()
     turbulent = table["variable"].isin(TURBULENT).to_numpy()
     own = np.where(turbulent, table[list(keys)].merge(factors, on=list(keys), how="left")["factor"], 1.0)
     made = table.assign(value=table["value"] * own, sd=table["sd"] * own)

@@ -19,6 +19,7 @@ import pandas as pd
 from ...constants import FREEZING
 from ...errors import ConfigError, InputError, counted, nearest
 from ...paths import RESOURCES
+from .closure import balance_factor
 from .metadata import attributes_of_cover, read_attributes, read_metadata
 from .text import numbers, read_table, times
 
@@ -65,9 +66,8 @@ CLOSURES = {
     "bowen_ratio": ("LE", "H_filt"),
 }
 """Latent and sensible heat of the tower by choice of closure. ``bowen_ratio`` shares what net radiation and ground
-leave, row by row, as the two were measured; rows that measured less than :data:`LEAST_TURBULENT` of both have none."""
-LEAST_TURBULENT = 20.0
-"""W m-2."""
+leave, row by row, as the two were measured, within the bounds of :func:`fluxatlas.ingest.sites.closure.balance_factor`
+as for days of towers."""
 TOWER = {"rns": Column("NETRAD_filt", -200.0, 1400.0), "hfdsl": Column("G_filt", -500.0, 700.0)}
 HEAT = Column("", -500.0, 2500.0)
 SOIL = ("sand", "clay", "soc")
@@ -116,7 +116,7 @@ def read_overpasses(path: str | Path, places: str | Path, closure: str = "correc
     measured = pd.DataFrame({name: _possible(table, column, where, None) for name, column in TOWER.items()})
     measured["hfls"], measured["hfss"] = (_possible(table, HEAT._replace(name=name), where, None) for name in labels)
     if closure == "bowen_ratio":
-        measured[["hfls", "hfss"]] = shared(measured)
+        measured[["hfls", "hfss"]] = _shared(measured, notes)
     kept = _complete(rows[list(DRIVERS)], measured, where, notes)
     measured["swc05"] = _possible(table, SENSOR, where, None)
     others = {name: _estimated(table, HEAT._replace(name=column), where, notes) for name, column in MODELS.items()}
@@ -126,10 +126,11 @@ def read_overpasses(path: str | Path, places: str | Path, closure: str = "correc
     return Overpasses(next(parts), next(parts), dict(zip(others, parts, strict=True)), tuple(notes))
 
 
-def shared(measured: pd.DataFrame) -> pd.DataFrame:
+def _shared(measured: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
     """``hfls`` and ``hfss`` whose sum is ``rns - hfdsl`` and whose ratio is that of those measured [W m-2]."""
-    both = measured["hfls"] + measured["hfss"]
-    factor = (measured["rns"] - measured["hfdsl"]) / both.where(both >= LEAST_TURBULENT)
+    factor = balance_factor(measured)
+    if lost := int((measured.notna().all(axis=1) & factor.isna()).sum()):
+        notes.append(f"{counted(lost, 'row')} of which the energy cannot be closed have no fluxes of the tower")
     return measured[["hfls", "hfss"]].mul(factor, axis=0)
 
 

@@ -9,6 +9,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -20,7 +21,7 @@ from .config.model import block_of
 from .config.regional import summed_flux
 from .config.regions import region_inputs
 from .errors import ConfigError, counted
-from .experiments.grid import Experiment, experiments, system_of
+from .experiments.grid import Experiment, Permutation, checked, experiments, system_of
 from .run_inputs import RunInputs
 
 if TYPE_CHECKING:
@@ -189,6 +190,23 @@ class Run(RunInputs):
         """What sites hand to the network called ``model``, for the command line of an experiment."""
         named = self.config.experiments.measured_inputs if split_model(model)[2] else ()
         return [word for name in named for word in ("--given", name)]
+
+    @property
+    def permutation(self) -> str:
+        """What of the drivers experiments permute, as JSON, empty for nothing; raises :class:`ConfigError` for names
+        that the system does not have."""
+        block = self.config.experiments
+        plan = Permutation(block.importance_draws, block.importance_days, block.importance_groups)
+        checked(plan.groups, self.system)
+        return json.dumps(asdict(plan), sort_keys=True) if plan.draws else ""
+
+    @property
+    def permuted_results(self) -> list[str]:
+        """Results of the experiments of `snakemake importance`; raises :class:`ConfigError` without permutations."""
+        if not self.permutation:
+            hint = "set experiments.importance_draws, such as 5 (docs/experiments.md)"
+            raise ConfigError("no drivers are permuted in the experiments", hint=hint)
+        return [self.paths("experiments", f"{one.name}.csv") for one in self.experiments]
 
     @property
     def twin_seeds(self) -> list[int]:

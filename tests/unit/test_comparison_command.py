@@ -105,11 +105,16 @@ def test_the_page_holds_what_was_found(folder: Path) -> None:
     splits.to_csv(folder / "scores.csv", index=False)
     words = [word for name in ("cci", "era") for word in ("--pair", str(folder / f"page/{name}.csv"))]
     words += ["--triple", str(folder / "page/cci+era.csv"), "--splits", str(folder / "scores.csv")]
+    lost = {"split": ["time", "space"], "share": 1.0, "model": "trees", "transfer": "none", "target": "swc05"}
+    lost |= {"permuted": "rain", "over": "time", "score": "r2_loss", "value": [0.9, 0.25], "low": 0.125, "high": 0.375}
+    pd.DataFrame(lost).to_csv(folder / "importance.csv", index=False)
+    words += ["--importance", str(folder / "importance.csv")]
     done = CliRunner().invoke(app, ["report", "comparison", *words, "--output", str(folder / "page.html")])
     assert done.exit_code == 0, done.output
     page = (folder / "page.html").read_text()
     assert page.count("data:image/png;base64") == 3 and "McColl et al. 2014" in page and "0-7 cm" in page
     assert page.index("<th>random days</th>") < page.index("<th>later years</th>") and "0.0200 (50)" in page
+    assert "unseen clusters) where" in page and "0.25 (0.12 to 0.38)" in page and "0.90" not in page
     assert {path.name for path in (folder / "page").glob("*.png")} == {
         f"swc05_{kind}.png" for kind in ("profile", "map", "series")
     }

@@ -78,6 +78,8 @@ def test_yaml_blocks_are_read_by_what_reads_them(text: str) -> None:
 
 REFUSED = {
     "snakemake trends": "the period has 2 years, a trend and its factors need 6",
+    "snakemake importance": "no drivers are permuted in the experiments",
+    "snakemake importance --cores 2 --configfile my.yaml": "no drivers are permuted in the experiments",
     "snakemake overpasses": "no table of overpasses and its list of towers are named",
     "snakemake comparison": "no gridded products are named to compare with",
     "snakemake --configfile my.yaml --cores 2 comparison": "no gridded products are named to compare with",

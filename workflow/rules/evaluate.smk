@@ -316,10 +316,11 @@ rule comparison:
         pairs=lambda wc, input: repeat("--pair", input.pairs),
         triples=lambda wc, input: repeat("--triple", input.triples),
         splits=RUN.paths("experiments", "scores.csv"),
+        importance=RUN.paths("experiments", "importance.csv"),
         version=STAGE_VERSIONS["report"],
     shell:
         "fluxatlas report comparison --title {params.title:q} {params.pairs:q} {params.triples:q}"
-        " --splits {params.splits:q} --output {output.page:q} 2> {log:q}"
+        " --splits {params.splits:q} --importance {params.importance:q} --output {output.page:q} 2> {log:q}"
 
 
 if RUN.tower_variables:

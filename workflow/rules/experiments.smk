@@ -1,6 +1,6 @@
 # experiments: models and ways of transfer on the same folds, one small result each, and one table; not part of `all`.
 # In:  samples, site tables
-# Out: <results>/experiments/{scores.csv,scores.png}, .../start/{model}-{number}.pt, .../{split}/{share}/{model}/{transfer}/{number}.csv
+# Out: <results>/experiments/{scores.csv,scores.png}, by `snakemake importance` {importance.csv,importance.png}, .../start/{model}-{number}.pt, .../{split}/{share}/{model}/{transfer}/{number}.csv
 
 
 rule benchmark:
@@ -28,6 +28,28 @@ rule benchmark:
     shell:
         "fluxatlas experiments table {params.results:q} --minimum-days {params.days:q} --output {output.table:q}"
         " --figure {output.figure:q} 2> {log:q}"
+
+
+rule importance:  # what permuted drivers cost at test days; only where asked for: `snakemake importance`
+    input:
+        lambda wc: RUN.permuted_results,
+    output:
+        table="<results>/experiments/importance.csv",
+        figure="<results>/experiments/importance.png",
+    log:
+        "<results>/logs/experiments/importance.log",
+    benchmark:
+        "<results>/benchmarks/experiments/importance.tsv"
+    conda:
+        "../envs/fluxatlas.yaml"
+    resources:
+        mem_mb=memory(1000),
+        runtime=minutes(10),
+    params:
+        results=lambda wc, input: repeat("--result", list(input)),
+        version=STAGE_VERSIONS["evaluate"],
+    shell:
+        "fluxatlas experiments importance {params.results:q} --output {output.table:q} --figure {output.figure:q} 2> {log:q}"
 
 
 rule experiment_start:
@@ -106,6 +128,7 @@ rule experiment:
         truth=lambda wc, input: repeat("--truth", input.truth),
         hidden=repeat("--hidden", RUN.config.experiments.hidden),
         given=lambda wc: RUN.given_options(wc.model),
+        permutation=known(lambda wc: repeat("--permutation", RUN.permutation or [])),
         grid=RUN.grid.name,
         system=RUN.system.key,
         version=STAGE_VERSIONS["train"],
@@ -115,4 +138,4 @@ rule experiment:
         " --transfer {wildcards.transfer:q} --number {wildcards.number:q} --folds {params.folds:q} {params.start:q}"
         " --samples {input.samples:q} --sites-attributes {input.sites_attributes:q}"
         " --sites-forcing {input.sites_forcing:q} --observations {input.observations:q} {params.series:q}"
-        " {params.target:q} {params.truth:q} {params.hidden:q} {params.given:q} --completion-gap-days {params.gap:q} --output {output:q} --threads {threads:q} 2> {log:q}"
+        " {params.target:q} {params.truth:q} {params.hidden:q} {params.given:q} {params.permutation:q} --completion-gap-days {params.gap:q} --output {output:q} --threads {threads:q} 2> {log:q}"

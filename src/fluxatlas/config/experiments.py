@@ -60,6 +60,12 @@ class ExperimentsBlock(Block):
     """What the networks are compared with, on the same folds."""
     folds: int = Field(5, ge=2, le=100, json_schema_extra=leaf("experiment"))
     """Parts the sites are split into, each of which is tested once; of random days one such part is tested."""
+    importance_draws: int = Field(0, ge=0, le=100, json_schema_extra=leaf("experiment"))
+    """Permutations of each group of drivers for `snakemake importance`; 0: none."""
+    importance_days: int = Field(30, ge=1, le=10_000, json_schema_extra=leaf("experiment"))
+    """Days of the blocks whose order is permuted over time."""
+    importance_groups: dict[str, tuple[str, ...]] = Field(default_factory=dict, json_schema_extra=leaf("experiment"))
+    """Drivers and statics that are permuted together, by the name of the group; empty: each by itself."""
 
     @field_validator("models")
     @classmethod

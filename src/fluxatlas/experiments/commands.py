@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 from typing import Annotated
@@ -37,6 +38,7 @@ def run(
     truth: Annotated[Path | None, typer.Option(help="Truth at the sites (Parquet), for --hidden.")] = None,
     hidden: Annotated[list[str] | None, typer.Option(help="Output judged against the truth; repeat for more.")] = None,
     given: Annotated[list[str] | None, typer.Option(help="Output that sites hand on; repeat for more.")] = None,
+    permutation: Annotated[str, typer.Option(help="Drivers to permute: draws, days and groups, as JSON.")] = "",
     grid: GridName = "4km",
     series: SeriesFiles = None,
     gap: Gap = 7,
@@ -50,7 +52,7 @@ def run(
     from ..train.data import read_samples
     from ..train.member import Member
     from ..train.sites import handed, read_sites
-    from .grid import Experiment, system_of
+    from .grid import Experiment, Permutation, system_of
     from .run import run_experiment
 
     block, begun = begin(settings, threads), time.monotonic()
@@ -62,7 +64,8 @@ def run(
     first = Member.load(start) if start else None
     true = read_parquet(truth) if truth and hidden else None
     materials = one, sites, read_samples(samples, declared), declared, block, folds, grid, first, target
-    table = run_experiment(*materials, true, tuple(hidden or ()))
+    plan = Permutation(**json.loads(permutation)) if permutation else None
+    table = run_experiment(*materials, true, tuple(hidden or ()), plan)
     write_text(output, table.to_csv(index=False, float_format="%.8g"))
     typer.echo(f"wrote {output} after {time.monotonic() - begun:.1f} s", err=True)
 
@@ -83,3 +86,20 @@ def table(
 
         write_figure(figure, scores)
     typer.echo(f"{output}: {len(result)} experiments, {len(scores)} rows", err=True)
+
+
+@app.command()
+def importance(
+    result: Results,
+    output: Annotated[Path, typer.Option(help="Table of importance to write (CSV).")],
+    figure: Annotated[Path | None, typer.Option(help="Figure to write (PNG).")] = None,
+) -> None:
+    """Permutation importance of drivers, from experiments that permuted them (experiments.importance_draws)."""
+    from .importance import write_importance
+
+    table = write_importance(output, result)
+    if figure:
+        from .importance_figure import write_importance_figure
+
+        write_importance_figure(figure, table)
+    typer.echo(f"{output}: {table['permuted'].nunique()} groups of drivers, {len(table)} rows", err=True)

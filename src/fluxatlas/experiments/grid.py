@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import product
 
 from ..config.experiments import ExperimentsBlock, split_model
+from ..errors import ConfigError, nearest
 from ..systems import System, flat
 
 SCRATCH = "none"
@@ -29,6 +30,28 @@ class Experiment:
     def name(self) -> str:
         """Where its result lies below the folder of experiments, without suffix."""
         return f"{self.split}/{self.share}/{self.model}/{self.transfer}/{self.number}"
+
+
+@dataclass(frozen=True)
+class Permutation:
+    """``draws`` of each group (0: none), blocks of ``days``, and ``groups`` of drivers and statics by name (empty: each
+    by itself)."""
+
+    draws: int = 0
+    days: int = 30
+    groups: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+
+def checked(groups: Mapping[str, Sequence[str]], system: System) -> dict[str, tuple[str, ...]]:
+    """``groups``, or each driver and static of ``system`` by itself; raises :class:`ConfigError` for other names."""
+    known = (*system.forcing, *system.slow_drivers, *system.statics)
+    for group, names in groups.items():
+        for name in names or [""]:
+            if name not in known:
+                hint = f"choose from {', '.join(known)}"
+                what = f"'{name}' is not a driver of {system.name}{nearest(name, known)}"
+                raise ConfigError(what, where=f"experiments.importance_groups.{group}", hint=hint)
+    return {group: tuple(names) for group, names in groups.items()} or {name: (name,) for name in known}
 
 
 def system_of(model: str, system: System, given: Sequence[str] = ()) -> System:

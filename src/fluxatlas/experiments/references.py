@@ -18,9 +18,9 @@ import numpy as np
 
 from ..config.experiments import Reference
 from ..systems import System
-from ..train.baselines import boosted_trees, learned_predictions, random_forest, tree_features
+from ..train.baselines import applied, boosted_trees, learned, random_forest, tree_features
 from ..train.climatology import climatology
-from ..train.data import FloatArray
+from ..train.data import FloatArray, SequenceSet
 from ..train.finetune import Mask
 from ..train.simulation import simulated
 from ..train.sites import SiteData
@@ -28,22 +28,37 @@ from ..train.sites import SiteData
 REFERENCES: tuple[str, ...] = get_args(Reference)
 LEARNERS = {"trees": boosted_trees, "forest": random_forest}
 """References that learn from predictors of a day, and their learners."""
-Predictor = Callable[[Sequence[Mask], int], list[FloatArray]]
-"""Predictions of the flux (time, site) of each set from what is not in the masks, with a seed."""
+Asked = Callable[[Sequence[SequenceSet]], list[FloatArray]]
+"""Predictions of the flux (time, site) of the sets of the sites, whose drivers may be others."""
+Predictor = Callable[[Sequence[Mask], int], Asked]
+"""What has learnt from what is not in the masks, with a seed."""
+DRIVEN = ("process", *LEARNERS)
+"""References that see drivers."""
 
 
 def reference(name: str, sites: SiteData, system: System, flux: str) -> Predictor:
     """The reference called ``name`` for the output ``flux``; what all folds share is made once."""
     if name == "process":
         made = [simulated(part, system)[flux] for part in sites.sets]
-        return lambda unused, seed: made
+        own = dict(zip(map(id, sites.sets), made, strict=True))
+        return lambda unused, seed: (
+            lambda parts: [own[id(part)] if id(part) in own else simulated(part, system)[flux] for part in parts]
+        )
     if name in LEARNERS:
         features = [tree_features(part, system)[0] for part in sites.sets]
 
-        def grown(unused: Sequence[Mask], seed: int) -> list[FloatArray]:
-            found = learned_predictions((flux,), features, sites, unused, system, seed, LEARNERS[name])
-            shapes = [part.targets[flux].shape for part in sites.sets]
-            return [one.get(flux, np.full(shape, np.nan)) for one, shape in zip(found, shapes, strict=True)]
+        ready = dict(zip(map(id, sites.sets), features, strict=True))
+
+        def grown(unused: Sequence[Mask], seed: int) -> Asked:
+            models = learned((flux,), features, sites, unused, system, seed, LEARNERS[name])
+
+            def asked(parts: Sequence[SequenceSet]) -> list[FloatArray]:
+                inputs = [ready[id(part)] if id(part) in ready else tree_features(part, system)[0] for part in parts]
+                found = [applied(models, given, part) for given, part in zip(inputs, parts, strict=True)]
+                shapes = [part.targets[flux].shape for part in parts]
+                return [one.get(flux, np.full(shape, np.nan)) for one, shape in zip(found, shapes, strict=True)]
+
+            return asked
 
         return grown
-    return lambda unused, seed: climatology(sites, flux, unused, seasonal=name == "season")
+    return lambda unused, seed: lambda parts: climatology(sites, flux, unused, seasonal=name == "season")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -26,8 +26,9 @@ from ..train.reweight import importance
 from ..train.sites import SiteData
 from ..train.strategies import phases_of
 from .folds import Fold, make_folds
-from .grid import SCRATCH, Experiment
-from .references import REFERENCES, Predictor, reference
+from .grid import SCRATCH, Experiment, Permutation
+from .permutation import permuted_sets
+from .references import DRIVEN, REFERENCES, Predictor, reference
 
 COLUMNS = (
     *("split", "share", "model", "transfer", "number", "fold", "towers", "effective_samples", "seconds"),
@@ -36,6 +37,10 @@ COLUMNS = (
 )
 """Columns of a result: ``observed_variance`` and ``squared_error`` are means over the days of a site, those of the
 cycle sums over calendar months; ``towers``: number of sites that were learnt from; ``seconds``: of the whole fold."""
+PERMUTED = ("permuted", "over", "draw")
+"""Further columns where drivers were permuted: the group (empty where none was), over what, and number of the draw."""
+Model = Callable[[Sequence[SequenceSet]], list[dict[str, FloatArray]]]
+"""Outputs (time, site) by name, of each set."""
 
 
 def with_weather(sites: SiteData, target: str) -> SiteData:
@@ -58,6 +63,7 @@ def run_experiment(
     target: str = "",
     truth: pd.DataFrame | None = None,
     hidden: Sequence[str] = (),
+    permutation: Permutation | None = None,
 ) -> pd.DataFrame:
     """All folds of an experiment, a row per site and fold (:data:`COLUMNS`).
 
@@ -67,8 +73,9 @@ def run_experiment(
     ``start`` is the network that has learnt from ``samples``; None for references and :data:`SCRATCH`. Networks are not
     told the parameters of the process model. ``hidden`` outputs, which no site measures, are judged against the
     ``truth`` (``site, time, variable, value``) of the same sites on all days that a fold hides; of the references the
-    process model alone makes them. Raises :class:`ConfigError` for an unknown model, and as
-    :func:`fluxatlas.experiments.folds.make_folds`, :func:`true_values` and fine-tuning.
+    process model alone makes them. With a ``permutation`` there are rows of the target besides with groups of drivers
+    permuted (:data:`PERMUTED`), of all models that see drivers. Raises :class:`ConfigError` for an unknown model, and
+    as :func:`fluxatlas.experiments.folds.make_folds`, :func:`true_values` and fine-tuning.
     """
     target = target or system.flux
     sites, rows = with_weather(sites, target), []
@@ -84,7 +91,8 @@ def run_experiment(
     made = make_folds(sites, target, one.split, float(one.share), folds, settings, one.number)
     for number, fold in enumerate(made):
         begun = time.monotonic()
-        found = predictions(one, fold, sites, samples, system, settings, grid, start, known)
+        model = fitted(one, fold, samples, sites, system, settings, grid, start, known)
+        found = model(sites.sets)
         about: dict[str, Any] = {"split": one.split, "share": one.share, "model": one.model, "transfer": one.transfer}
         about |= {"number": one.number, "fold": number, "towers": len(fold.towers)}
         about |= {"effective_samples": np.nan if known else effective_samples(one, fold, samples, system, settings)}
@@ -92,7 +100,22 @@ def run_experiment(
         for name in (target, *(name for name in hidden if name in found[0])):
             of_site = site_rows(sites, name, fold, [one[name] for one in found], true.get(name))
             rows += [about | {"target": name} | row for row in of_site]
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+        if permutation and permutation.draws and (not known or one.model in DRIVEN):
+            for row in permuted_rows(model, permutation, sites, target, fold, system, settings.seed + one.number):
+                rows.append(about | {"target": target} | row)
+    further = PERMUTED if permutation and permutation.draws else ()
+    return pd.DataFrame(rows, columns=[*COLUMNS, *further])
+
+
+def permuted_rows(
+    model: Model, permutation: Permutation, sites: SiteData, target: str, fold: Fold, system: System, seed: int
+) -> Iterator[dict[str, Any]]:
+    """Sums over what ``fold`` hides, as :func:`site_rows`, for each group of drivers, way and draw."""
+    tested = [np.asarray(mask.any(axis=0)) for mask in fold.hidden]
+    for group, over, draw, parts in permuted_sets(sites.sets, permutation, system, seed):
+        found = model([part.only(mask) for part, mask in zip(parts, tested, strict=True)])
+        for row in site_rows(sites, target, fold, [values[target] for values in found]):
+            yield {"permuted": group, "over": over, "draw": draw} | row
 
 
 def predictions(
@@ -108,12 +131,32 @@ def predictions(
 ) -> list[dict[str, FloatArray]]:
     """Outputs (time, site) of each set, by a model that has seen what ``fold`` does not hide; ``known`` makes those of
     a reference."""
+    return fitted(one, fold, samples, sites, system, settings, grid, start, known)(sites.sets)
+
+
+def fitted(
+    one: Experiment,
+    fold: Fold,
+    samples: SequenceSet,
+    sites: SiteData,
+    system: System,
+    settings: TrainBlock,
+    grid: str,
+    start: Member | None = None,
+    known: Mapping[str, Predictor] | None = None,
+) -> Model:
+    """The model of :func:`predictions`, which can be asked with other drivers."""
     if known:
-        made = {name: predictor(fold.unused, settings.seed + one.number) for name, predictor in known.items()}
-        return [{name: values[k] for name, values in made.items()} for k in range(len(sites.sets))]
+        asked = {name: predictor(fold.unused, settings.seed + one.number) for name, predictor in known.items()}
+
+        def referred(parts: Sequence[SequenceSet]) -> list[dict[str, FloatArray]]:
+            made = {name: values(parts) for name, values in asked.items()}
+            return [{name: values[k] for name, values in made.items()} for k in range(len(parts))]
+
+        return referred
     member, block, phases = prepared(one, samples, system, settings, grid, start)
     tuned, _, _ = finetune(member, samples, sites, block, one.number, phases=phases, split=fold.split)
-    return [predict(tuned.network, part) for part in sites.sets]
+    return lambda parts: [predict(tuned.network, part) for part in parts]
 
 
 def prepared(

@@ -14,7 +14,7 @@ from .. import files, variables
 from ..errors import InputError
 from ..evaluate.clusters import interval, quantile, resamples
 from .references import REFERENCES
-from .run import COLUMNS
+from .run import COLUMNS, PERMUTED
 
 CELL = ["split", "share", "model", "transfer"]
 TABLE = (
@@ -145,15 +145,24 @@ def _half_width(values: np.ndarray) -> float:
 
 
 def read_results(paths: Sequence[str | Path]) -> pd.DataFrame:
-    """Rows of result files; raises :class:`InputError` for a file that is absent or no result."""
+    """Rows of result files, without those of permuted drivers; raises as :func:`read_all`."""
+    table = read_all(paths)
+    return table.loc[table["permuted"] == "", list(COLUMNS)].reset_index(drop=True)
+
+
+def read_all(paths: Sequence[str | Path]) -> pd.DataFrame:
+    """Rows of result files, of which those without permuted drivers have an empty ``permuted``.
+
+    Raises :class:`InputError` for a file that is absent or no result.
+    """
     parts = []
     for path in paths:
         if not Path(path).is_file():
             raise InputError("file not found", where=str(path), hint="run `snakemake benchmark`")
-        table = files.read_table(path, text=("share", "site"))
-        if list(table.columns) != list(COLUMNS):
+        table = files.read_table(path, text=("share", "site", "permuted", "over"))
+        if list(table.columns) not in (list(COLUMNS), [*COLUMNS, *PERMUTED]):
             raise InputError("not the result of an experiment", where=str(path), hint="run `snakemake benchmark`")
-        parts.append(table)
+        parts.append(table.reindex(columns=[*COLUMNS, *PERMUTED]).fillna({"permuted": "", "over": ""}))
     if not parts or all(part.empty for part in parts):
         raise InputError("no experiment has tested anything", hint="check the sites and the block 'experiments'")
     return pd.concat(parts, ignore_index=True)

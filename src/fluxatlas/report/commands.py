@@ -126,12 +126,13 @@ def comparison(
     pair: Annotated[list[Path], typer.Option(help="Scores <name>.csv of evaluate comparison; repeat.")],
     triple: Annotated[list[Path] | None, typer.Option(help="Table of evaluate collocation; repeat.")] = None,
     splits: Annotated[Path | None, typer.Option(help="Table of snakemake benchmark; none where it is absent.")] = None,
+    importance: Annotated[Path | None, typer.Option(help="Table of snakemake importance; the same.")] = None,
     title: Annotated[str, typer.Option(help="Heading of the page.")] = "Beside gridded products",
 ) -> None:
-    """The page of the product beside gridded products: figures, scores, triple collocation, splits."""
+    """The page of the product beside gridded products: figures, scores, triple collocation, splits, importance."""
     from .comparison import write_page
 
-    write_page(output, title, pair, triple or [], splits)
+    write_page(output, title, pair, triple or [], splits, importance)
     typer.echo(str(output), err=True)
 
 

@@ -60,11 +60,19 @@ def read_pair(table: Path) -> Pair:
     return Pair(files.read_table(table), series.assign(time=pd.to_datetime(series["time"])), table.with_suffix(".nc"))
 
 
-def write_page(output: Path, title: str, pairs: Sequence[Path], triples: Sequence[Path], splits: Path | None) -> None:
+def write_page(
+    output: Path,
+    title: str,
+    pairs: Sequence[Path],
+    triples: Sequence[Path],
+    splits: Path | None = None,
+    importance: Path | None = None,
+) -> None:
     """Write the page to ``output`` (HTML), and its figures as ``<variable>_<figure>.png`` into a folder of its name.
 
     ``pairs`` and ``triples`` are the tables of ``fluxatlas evaluate comparison`` and ``collocation``; ``splits`` is
-    the table of ``snakemake benchmark``, if there is one. Raises :class:`InputError` for a missing file.
+    the table of ``snakemake benchmark``, ``importance`` that of ``snakemake importance``, where they exist. Raises
+    :class:`InputError` for a missing file.
     """
     read = [read_pair(Path(path)) for path in pairs]
     found = [files.read_table(path) for path in triples]
@@ -82,6 +90,8 @@ def write_page(output: Path, title: str, pairs: Sequence[Path], triples: Sequenc
         sections += [collocation_section(name, pd.concat(three))] if three else []
     if splits is not None and splits.is_file():
         sections.append(splits_section(files.read_table(splits)))
+    if importance is not None and importance.is_file():
+        sections.append(importance_section(files.read_table(importance)))
     opening = [("", _opening(read))]
     files.write_text(output, page_html(title, opening, sections, figures))
 
@@ -168,6 +178,26 @@ def splits_section(table: pd.DataFrame) -> Section:
         "that of unseen clusters of sites says what a map is worth where there is no site."
     )
     return Section("Splits side by side", note, pd.DataFrame(rows))
+
+
+def importance_section(table: pd.DataFrame) -> Section:
+    """Loss of R2 of every model where a group of drivers is permuted, at unseen clusters if they were tested."""
+    split = next(name for name in reversed([*table["split"].unique(), *SPLITS]) if name in set(table["split"]))
+    own = table[(table["score"] == "r2_loss") & (table["split"] == split) & (table["share"] == table["share"].max())]
+    rows = []
+    for (target, group, over), part in own.groupby(["target", "permuted", "over"], sort=False):
+        cells = {f"{row.model}, {row.transfer}": _loss(row) for row in part.itertuples()}
+        rows.append({"target": target, "drivers": group, "permuted over": over, **cells})
+    note = (
+        f"Increase of the squared error over the variance of the test days ({SPLITS.get(split, split)}) where a group "
+        "of drivers is that of other days (time) or of a site of another cluster (sites); 90 % intervals from clusters "
+        "of sites. It says what a model reads, not what nature does."
+    )
+    return Section("Importance of drivers", note, pd.DataFrame(rows).fillna("–"))
+
+
+def _loss(row: Any) -> str:
+    return fixed(row.value) + (f" ({fixed(row.low)} to {fixed(row.high)})" if np.isfinite(row.low) else "")
 
 
 def _split_cell(found: tuple[float, float] | None) -> str:

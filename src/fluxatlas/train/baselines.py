@@ -14,7 +14,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -197,12 +197,27 @@ def learned_predictions(
 
     A period is learnt, and predicted, from the means of the predictors over its days; what is predicted stands on each
     of them."""
+    models = learned(names, features, sites, hidden, system, seed, learner)
+    return [applied(models, inputs, data) for data, inputs in zip(sites.sets, features, strict=True)]
+
+
+def learned(
+    names: Sequence[str],
+    features: list[FloatArray],
+    sites: SiteData,
+    hidden: Sequence[Mask],
+    system: System,
+    seed: int,
+    learner: Learner,
+) -> dict[str, Predictor]:
+    """What :func:`learned_predictions` predicts with, of those variables that there is enough to learn from."""
     made = {name: _rows(name, features, sites, hidden, system) for name in names}
-    models = {name: learner(rows, seed) for name, rows in made.items() if rows is not None}
-    return [
-        {name: _apply(model, inputs, data, name) for name, model in models.items() if name in data.targets}
-        for data, inputs in zip(sites.sets, features, strict=True)
-    ]
+    return {name: learner(rows, seed) for name, rows in made.items() if rows is not None}
+
+
+def applied(models: Mapping[str, Predictor], inputs: FloatArray, data: SequenceSet) -> dict[str, FloatArray]:
+    """Predictions (time, site) on days that are observed from ``inputs`` (time, site, feature), NaN elsewhere."""
+    return {name: _apply(model, inputs, data, name) for name, model in models.items() if name in data.targets}
 
 
 def _rows(

@@ -425,6 +425,13 @@ def _metaflux() -> list[Layout]:
     ]
 
 
+def _cardamom() -> list[Layout]:
+    months = table("ID,Date,GPP,NEE,ET", [f"7,{month}" for month in _stamps(12, "MS", "%Y%m")], "4,-1.5,1.2")
+    files = {"validation_XX-Tst.csv": months}
+    told = {"time": 1, "value": 3, "column": "NEE", "code": "NA", "periods": True}
+    return [Layout("cardamom", "cardamom", "validation_XX-Tst.csv", files, "nee", **told)]
+
+
 def _plumber2() -> list[Layout]:
     time = np.arange(96) * 1800.0
     data = xr.Dataset(
@@ -465,5 +472,6 @@ def layouts() -> dict[str, Layout]:
         *_rsofun(),
         *_xmethanewet(),
         *_metaflux(),
+        *_cardamom(),
     ]
     return {layout.name: layout for layout in made}

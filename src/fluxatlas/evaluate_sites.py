@@ -246,7 +246,7 @@ def build_table(listed: list[SiteEntry], system: System, folder: Path) -> Path:
     """The site table of the entries in ``folder``, by the rules of ``system``."""
     block = SitesBlock(entries=listed, qc=rules_of(system, QcRules()), sea_sites="warn")
     try:
-        build(block, folder)
+        build(block, folder, carried=True)
     except InputError as problem:
         if not problem.what.startswith("no coordinates"):
             raise

@@ -171,8 +171,9 @@ def test_a_unit_that_the_magnitude_contradicts_is_refused(
 
 
 def test_humidity_as_a_fraction_that_calls_itself_percent(tmp_path: Path) -> None:
-    """Silent otherwise: a hundredth of the humidity is within every range."""
-    with pytest.raises(UnitError, match=r"'hurs' is in '%', but a fraction by magnitude \(0-0\.7\), not percent"):
+    """Silent otherwise: a hundredth of the humidity is within every range. The file named is the one of humidity."""
+    message = r"(?s)'hurs' is in '%', but a fraction by magnitude \(0-0\.7\), not percent.*where: \S*hurs_day"
+    with pytest.raises(UnitError, match=message):
         days(humid(tmp_path, np.full(weather()["tas"].shape, 0.7)))
     (tmp_path / "true").mkdir()
     true = UnitOverride(units="1", reason="the files hold fractions")

@@ -61,7 +61,7 @@ EXPECTED: list[tuple[str, str, str]] = [
     (f"{VIC}/*/stdfmt/*", "stdfmt", "usable"),
     (f"{VIC}/*/flux_obs/AMF*", "ameriflux-l2", "usable"),
     (f"{VIC}/*/flux_obs/*.txt", "documentation", "not_input"),
-    (f"{TOWERS}/CARDAMOM*/validation_data/*.csv", "cardamom-fluxval", "no_reader"),
+    (f"{TOWERS}/CARDAMOM*/validation_data/*.csv", "cardamom-monthly", "usable"),
     (f"{TOWERS}/CARDAMOM*/location_fluxnet.csv", "site-list", "part"),
     (LIVNEH, "netcdf-grid", "usable"),
     (f"{WALNUT}/parameters/*.nc", "netcdf-layers", "usable"),
@@ -173,7 +173,7 @@ DEFECTS: list[tuple[str, str, str, str]] = [
     (f"{VIC}/WHS/stdfmt/WHS.stdfmt.daily.txt", "missing-code", "LWdown", "-9999 (839 of 2,013)"),
     (f"{VIC}/WKG/flux_obs/AMF_USWkg_2004_L2_WG_V006.csv", "all-missing", "NEE", "no value"),
     (f"{VIC}/WHS/flux_obs/AMF_USWhs_2007_L2_WG_V004.csv", "missing-code", "TA", "-9999 (245 of 8,902)"),
-    (f"{CARDAMOM}/validation_AR-SLu.csv", "unit-missing", "", "ET"),
+    (f"{CARDAMOM}/validation_AR-SLu.csv", "units-not-in-file", "", "states no units"),
     (f"{CARDAMOM}/validation_FI-Jok.csv", "time-gap", "", "missing steps"),
     # gridded meteorology
     (LIVNEH, "unit-by-magnitude", "wind", "m s-1"),

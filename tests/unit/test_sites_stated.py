@@ -323,3 +323,55 @@ def test_magnitudes() -> None:
 )
 def test_conversions(unit: str, row: ColumnSpec, step: float, expected: tuple[float, float]) -> None:
     assert conversion(unit, row, step, "x") == pytest.approx(expected, rel=1e-9, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("second", "refused"),
+    [
+        ({"site": "A", "lat": 45, "lon": 10}, True),
+        ({"site": "A", "lat": 50, "lon": 10, "name_in_file": "a"}, False),  # an old and a new name of one place
+        ({"site": "A", "lat": 45, "lon": 10, "name_in_file": "a"}, True),
+        ({"site": "B", "lat": 45, "lon": 10, "name_in_file": "A"}, True),
+        ({"site": "B", "lat": 45, "lon": 10}, False),
+    ],
+)
+def test_a_site_that_stands_twice_in_an_entry(second: dict[str, Any], refused: bool) -> None:
+    given = {"source": "fluxnet", "path": "x", "sites": [{"site": "A", "lat": 50, "lon": 10}, second]}
+    if not refused:
+        assert len(SiteEntry.model_validate(given).sites) == 2
+        return
+    with pytest.raises(ValidationError, match=f"site '{second['site']}' stands twice"):
+        SiteEntry.model_validate(given)
+
+
+@pytest.mark.parametrize(
+    ("limits", "message"),
+    [
+        ({"swc05": [50, 10]}, "swc05: the lower limit comes first, and 50 is not below 10"),
+        ({"swc05": [20, 30]}, "swc05: nothing from 20 to 30 is possible; limits are in 1, where it is 0 to 0.98"),
+        ({"tsl05": [-10, 40]}, "tsl05: nothing from -10 to 40 is possible; limits are in K"),
+    ],
+)
+def test_limits_that_leave_nothing(limits: dict[str, list[float]], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        SitesBlock.model_validate({"qc": {"limits": limits}})
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ("site,sandd,clay\nA,40,20\n", "'sandd' is not one of attributes of sites.*if it is sand"),
+        ("site,sand,crop_frac\nA,40,20\n", "'crop_frac' is not .*if it is cropFrac"),
+        ("site,LAI,clay\nA,2,20\n", "'LAI' is not .*if it is lai"),
+        ("site,name\nA,b\n", "no column of attributes"),
+    ],
+)
+def test_columns_of_attributes_that_nobody_reads(table: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(table)
+    with pytest.raises(InputError, match=f"(?s){message}"):
+        read_attributes(tmp_path / "a.csv")
+
+
+def test_other_columns_of_attributes_are_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("site,sand,clay,source,sand_sd\nA,40,20,x,3\n")
+    assert list(read_attributes(tmp_path / "a.csv").columns) == ["sand", "clay"]

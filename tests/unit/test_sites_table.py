@@ -12,7 +12,7 @@ import pytest
 from fluxatlas import files
 from fluxatlas.astronomy import extraterrestrial_radiation
 from fluxatlas.config.sites import QcRules, SitesBlock
-from fluxatlas.errors import FluxAtlasError, InputError
+from fluxatlas.errors import ConfigError, FluxAtlasError, InputError
 from fluxatlas.ingest.sites import completion, depths, qc, table
 from fluxatlas.ingest.sites.inputs import site_inputs
 from fluxatlas.ingest.sites.metadata import read_metadata
@@ -408,3 +408,16 @@ def test_the_site_list_of_cardamom(data_dir: Path) -> None:
     found = read_metadata(data_dir / "flux_towers/CARDAMOM-framework_CARDAMOM_v2.2/location_fluxnet.csv")
     assert len(found) == 204
     assert found["AR-SLu"] == {"site": "AR-SLu", "lat": -33.4648, "lon": -66.4598, "igbp": "MF"}
+
+
+def test_attributes_of_other_sites_alone_are_refused(tmp_path: Path) -> None:
+    """They would be used for nothing, without a word."""
+    source, listed = chamber_file(tmp_path / "chambers.csv", site="US-Abc"), tmp_path / "attributes.csv"
+    entry = {"source": "chambers", "path": str(source), "attributes": str(listed)}
+    listed.write_text("site,sand,clay\nUS_Abc,40,20\n")
+    with pytest.raises(ConfigError, match=r"such as 'US_Abc'; did you mean 'US-Abc'"):
+        table.build(SitesBlock(entries=[entry]), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    listed.write_text("site,sand,clay\nUS-Abc,40,20\nUS-Two,10,10\n")
+    (record,) = table.read_sites(SitesBlock(entries=[entry]), Ledger())
+    assert record.site["sand"] == 40

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from .. import variables
 from .base import Block, UnitOverride
 from .leaves import leaf
 
@@ -49,7 +50,10 @@ class TableColumns(Block):
     """How times are written, as for strptime, such as '%m/%d/%Y %H:%M'; without it ISO 8601."""
 
 
-_DEPTHS = ("plumber2", "ismn", "chambers", "cosore", "voigt", "stdfmt", "rsofun", "srdb", "xmethanewet", "metaflux")
+_DEPTHS = (
+    *("plumber2", "ismn", "chambers", "cosore", "voigt", "stdfmt", "rsofun", "srdb", "xmethanewet", "metaflux"),
+    "cardamom",
+)
 _OTHERS = ("fluxnet", "ameriflux", "ameriflux_l2")
 _PERIODS = "whose records become means of periods, not sites"
 UNUSED: dict[str, tuple[tuple[str, ...], str]] = {
@@ -81,6 +85,7 @@ class SiteEntry(Block):
         "stdfmt",
         "rsofun",
         "metaflux",
+        "cardamom",
         "srdb",
         "xmethanewet",
     ]
@@ -125,6 +130,18 @@ class SiteEntry(Block):
         if odd := in_metres(depths.values()):
             raise ValueError(f"depths are in cm, and {odd[0]:g} looks like metres: write {100 * odd[0]:g}")
         return depths
+
+    @field_validator("sites")
+    @classmethod
+    def _each_once(cls, sites: list[SiteInfo]) -> list[SiteInfo]:
+        facts: dict[str, SiteInfo] = {}
+        called: set[str] = set()
+        for info in sites:
+            name, first = info.name_in_file or info.site, facts.setdefault(info.site, info)
+            if name in called or first.model_copy(update={"name_in_file": info.name_in_file}) != info:
+                raise ValueError(f"site '{info.site}' stands twice; keep one of the two")
+            called.add(name)
+        return sites
 
     @model_validator(mode="after")
     def _only_what_is_used(self) -> SiteEntry:
@@ -188,6 +205,20 @@ class QcRules(Block):
     error model)."""
     energy_sd_relative: float = Field(0.1, ge=0)
     """Part of the least uncertainty of these that is proportional to the flux (our error model)."""
+
+    @field_validator("limits")
+    @classmethod
+    def _leave_something(cls, limits: dict[str, tuple[float, float]]) -> dict[str, tuple[float, float]]:
+        for name, (low, high) in limits.items():
+            if not low < high:
+                raise ValueError(f"{name}: the lower limit comes first, and {low:g} is not below {high:g}")
+            if (row := variables.table().get(name)) is None:
+                continue  # names are checked with those of other blocks
+            least, most = row.possible or row.valid
+            if high < least or low > most:
+                text = f"{name}: nothing from {low:g} to {high:g} is possible; limits are in {row.units}"
+                raise ValueError(f"{text}, where it is {least:g} to {most:g}")
+        return limits
 
 
 class SitesBlock(Block):

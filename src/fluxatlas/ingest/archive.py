@@ -312,13 +312,15 @@ class Archive:
         missing = np.setdiff1d(wanted, found)
         if missing.size:
             last = f"; the data end at {self.label(found[-1])}" if found.size and missing[0] > found[-1] else ""
+            outside = found.size == 0 or missing[0] > found[-1] or missing[-1] < found[0]
+            years = ", or leave the year out of 'period': runs are over whole years" if outside else ""
             near = paths[max(int(np.searchsorted(found, missing[0])) - 1, 0)] if paths else None
             raise InputError(
                 f"{missing.size} of {wanted.size} steps of '{variable}' from {self.label(wanted[0])} to "
                 f"{self.label(wanted[-1])} are missing, the first at {self.label(missing[0])}{last}{misfit}",
                 where=str(near) if near else self._reach(variable),
                 hint=way_on
-                or "get the missing files; a day that is accumulated ends at 00 UTC of the next one (--next-input)",
+                or f"get the missing files{years}; a day that is accumulated ends at 00 UTC of the next (--next-input)",
             )
         strange = np.setdiff1d(found, wanted)
         if strange.size:

@@ -204,7 +204,7 @@ class MappedSource:
             raws = {raw: data for raw, data in raws.items() if uses[raw] > 0}
 
     def _where(self, name: str, start: np.datetime64, stop: np.datetime64) -> str:
-        parts = self.mapping.raw_of(name)
+        parts = (name,) if name in self.mapping.fields else self.mapping.raw_of(name)
         return self.archive.where(self.mapping.fields[parts[0]], start, stop) if parts else f"{self._relief[0]}"
 
     def _on(self, name: str) -> Where:
@@ -297,8 +297,8 @@ class MappedSource:
                 units = self._unit(part)[0]
                 values = scaled(raws[part], units, quantity, where)
                 if made.rule != "wind_speed":  # components have either sign
-                    self._judge(part, quantity, values, units, where)
-                    values = self.physical.argument(quantity, values, dates, window, self._on(name))
+                    self._judge(part, quantity, values, units, self._on(part)(np.datetime64(dates[0], "D")))
+                    values = self.physical.argument(quantity, values, dates, window, self._on(part))
                 arguments.append(values)
             elif part == "orog":
                 arguments.append(np.broadcast_to(self._altitude(window), (dates.size, *window.shape)))

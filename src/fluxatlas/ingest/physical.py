@@ -132,9 +132,10 @@ class Physical:
         if found is not None and found.units:
             low, high = table.get(name).valid
             outside = int(((some < low) | (some > high)).sum())
+            text = found.text.removeprefix(f"the unit says '{units}' but ")
             more = f"; {outside} of {some.size} values lie outside [{low:g}, {high:g}]" if outside else ""
             raise UnitError(
-                f"'{raw}' is in '{units}', but {found.text}{more}",
+                f"'{raw}' is in '{units}', but {text}{more}",
                 where=where,
                 hint=f"state the true unit: forcing.overrides: {{{raw}: {{units: '{found.units}', reason: ...}}}}",
             )

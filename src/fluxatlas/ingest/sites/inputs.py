@@ -23,6 +23,7 @@ SUFFIXES = {
     "rsofun": (".csv",),
     "xmethanewet": (".csv",),
     "metaflux": (".csv",),
+    "cardamom": (".csv",),
 }
 DERIVED = r"(nee|gpp|reco)_[A-Za-z0-9-]+_FLUXNET2015\.nc$"
 """Name of a daily series derived from FLUXNET (:mod:`.derived`)."""
@@ -40,6 +41,7 @@ NAMES = {
     "rsofun": re.compile(r"(.*_(drivers|fluxes)|sites)\.csv$"),
     "xmethanewet": re.compile(r"FLUXNET_T1_DD\.csv$"),
     "metaflux": re.compile(r"[A-Z][A-Z0-9]-[A-Za-z0-9]+_MM\.csv$"),
+    "cardamom": re.compile(r"validation_(?P<site>[A-Z][A-Z0-9]-[A-Za-z0-9]+)\.csv$"),
 }
 """Names of the files of a layout among others in a folder or a zip."""
 HEADS = {"chambers": (b"datetime_utc", b"flux_unit", b"flux_sign")}

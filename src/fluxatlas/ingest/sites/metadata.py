@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,8 @@ def _is_site(name: str) -> bool:
     return _plain(name) in SYNONYMS["site"]
 
 
+ALIKE = 0.8
+"""Likeness of two names, from 0 to 1, from which one may be the other misspelled: sandd, crop_frac, LAI."""
 LIMITS = {"elevation": (-500.0, 9000.0), "utc_offset": (-12.0, 14.0)}
 """Possible values of the facts on a site that is used; lists of many sites hold wrong ones."""
 
@@ -85,7 +88,7 @@ def read_attributes(path: str | Path) -> pd.DataFrame:
 
     Columns are those of :data:`ATTRIBUTE_COLUMNS` and :data:`MONTHLY_COLUMNS`, and ``elevation``, that the file holds.
     Lines that start with '#' are comments. Raises :class:`InputError` for a bad number, for a site or class listed
-    twice, and where only some months are given.
+    twice, where only some months are given, and where a column has nearly the name of an attribute or none has one.
     """
     table = read_table(path, required=(), keep=lambda name: True, comment="#")
     key = "site" if "site" in table or "igbp" not in table else "igbp"
@@ -95,7 +98,9 @@ def read_attributes(path: str | Path) -> pd.DataFrame:
     if table[key].duplicated().any():
         twice, noun = table[key][table[key].duplicated()].iloc[0], {"site": "site", "igbp": "class"}[key]
         raise InputError(f"{noun} '{twice}' is listed twice", where=str(path), hint=f"keep one row per {noun}")
-    columns = [name for name in ("elevation", *ATTRIBUTE_COLUMNS, *MONTHLY_COLUMNS) if name in table.columns]
+    known = ("elevation", *ATTRIBUTE_COLUMNS, *MONTHLY_COLUMNS)
+    columns = [name for name in known if name in table.columns]
+    _misspelled(table.columns, known, str(path))
     for name in columns:
         table[name] = numbers(table, name, str(path))
     months = [name for name in MONTHLY_COLUMNS if name not in columns]
@@ -107,6 +112,18 @@ def read_attributes(path: str | Path) -> pd.DataFrame:
         raise InputError("sand and clay are fractions by magnitude (up to 1 together)", where=str(path), hint=hint)
     more = [name for name in ("igbp", "attribute_note") if name in table.columns and name != key]
     return table.set_index(key)[columns + more]
+
+
+def _misspelled(names: Iterable[object], known: Sequence[str], where: str) -> None:
+    """Refuse a table with none of the columns ``known``, or one whose name is nearly that of one which it lacks."""
+    held = [str(name) for name in names]
+    plain = {name.lower(): name for name in known if name not in held}
+    for name in (name for name in held if name not in known):
+        if like := difflib.get_close_matches(name.lower(), list(plain), n=1, cutoff=ALIKE):
+            hint = f"if it is {plain[like[0]]}, call it so; else rename it: other columns are left alone"
+            raise InputError(f"column '{name}' is not one of attributes of sites", where=where, hint=hint)
+    if not set(known) & set(held):
+        raise InputError("no column of attributes", where=where, hint=f"known are {', '.join(known[:9])}")
 
 
 def attributes_of_cover(table: pd.DataFrame, cover: str, lat: float) -> dict[str, float]:

@@ -20,6 +20,7 @@ from ...config.sites import QcRules, SiteEntry
 from ...errors import ConfigError, nearest
 from .layouts import ColumnSpec, Layout
 from .magnitude import by_magnitude
+from .metadata import read_attributes
 from .qc import missing
 from .records import Ledger
 from .units import conversion
@@ -134,6 +135,17 @@ def refuse_unused(entry: SiteEntry, ledger: Ledger) -> None:
     for info in entry.sites:
         if info.site not in known:
             raise _unknown(f"sites: these files have no site '{info.site}'", info.site, known, where)
+
+
+def refuse_other_attributes(entry: SiteEntry, ledger: Ledger) -> None:
+    """Raise :class:`ConfigError` for a table of attributes by site that names none of the sites of ``entry``."""
+    where, known = f"sites.entries ({entry.source}, {entry.path[0]})", ledger.known(entry, "sites")
+    listed = read_attributes(entry.attributes).index if entry.attributes else pd.Index([])
+    if listed.name == "site" and known and not set(listed.astype(str)) & set(known):
+        first = str(listed[0])
+        raise _unknown(
+            f"attributes: these files have no site of {entry.attributes}, such as '{first}'", first, known, where
+        )
 
 
 def _unknown(what: str, name: str, known: list[str], where: str) -> ConfigError:

@@ -26,7 +26,7 @@ from .metadata import attributes_of_cover, read_attributes
 from .periods import read_periods
 from .qc import bounds
 from .records import ATTRIBUTE_COLUMNS, MONTHLY_COLUMNS, SITE_COLUMNS, Ledger, SiteRecord, observations
-from .stated import refuse_unused
+from .stated import refuse_other_attributes, refuse_unused
 
 COAST = 0.1
 """A site counts as on land if any point within this distance [degrees] is land: the mask knows no narrow coasts."""
@@ -263,11 +263,14 @@ def _forcing_table(parts: list[pd.DataFrame]) -> pd.DataFrame:
     return table.astype(dict.fromkeys(ORDER, "float32")).sort_values(["site", "time"], ignore_index=True)
 
 
-def build(block: SitesBlock, output_dir: str | Path, inputs: Sequence[str] | None = None) -> dict[str, Any]:
+def build(
+    block: SitesBlock, output_dir: str | Path, inputs: Sequence[str] | None = None, *, carried: bool = False
+) -> dict[str, Any]:
     """Read all sources and write sites.csv, {observations,chambers,forcing,periods}.parquet and report.json.
 
     ``inputs`` are the files (or folders of them) a workflow declared: a file that is read without being among them is
-    an :class:`InputError`, since the workflow would not notice its changes. Returns the report.
+    an :class:`InputError`, since the workflow would not notice its changes. ``carried``: attributes are those that
+    fluxatlas carries too, so that they may be of other sites alone. Returns the report.
     """
     needed = site_inputs(block)
     declared = {Path(p) for p in inputs or ()}
@@ -283,6 +286,8 @@ def build(block: SitesBlock, output_dir: str | Path, inputs: Sequence[str] | Non
     longer = read_periods(block, ledger)
     for entry in block.entries:
         refuse_unused(entry, ledger)
+        if not carried:
+            refuse_other_attributes(entry, ledger)
         check_closure(entry, ledger)
     sites, observed, forcing = assemble(records, block, ledger, periods=len(longer))
     for line in ledger.told():

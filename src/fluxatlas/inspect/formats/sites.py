@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ...errors import FluxAtlasError
 from ...files import NETCDF, open_netcdf
-from ...ingest.sites import chambers, cosore, fluxnet_files, metaflux, rsofun, stdfmt, voigt, xmethanewet
+from ...ingest.sites import cardamom, chambers, cosore, fluxnet_files, metaflux, rsofun, stdfmt, voigt, xmethanewet
 from ...ingest.sites.inputs import COSORE_FILES, NAMES, ZIPS
 from ..probe import Probe
 from ..readers import through
@@ -90,6 +90,8 @@ TEXT = (
     Kind("xmethanewet", "xmethanewet-towers", "X-MethaneWet, CH4 flux of towers", _xmethanewet, nothing="unusable"),
     Kind("metaflux", "metaflux-monthly", "MetaFlux, monthly FLUXNET2015 fluxes with drivers",
          lambda probe: set(metaflux.REQUIRED) <= set(probe.header()), "not stated"),
+    Kind("cardamom", "cardamom-monthly", "CARDAMOM-FluxVal, monthly FLUXNET2015 observations",
+         lambda probe: set(cardamom.REQUIRED) == set(probe.header()), "not stated"),
     Kind("fluxnet", "fluxnet", "FLUXNET2015 / ICOS", _fluxnet, nothing="unusable"),
     Kind("ismn", "ismn-stm", "ISMN station series", _ismn, "UTC"),
     Kind("stdfmt", "stdfmt", "VIC tower file, daily (stdfmt)", _stdfmt, "not stated", "unusable"),

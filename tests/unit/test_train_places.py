@@ -12,10 +12,12 @@ import torch
 from fluxatlas.theta import Prior
 from fluxatlas.train import calibrated, places
 from fluxatlas.train.calibrated import (
+    DRAWS,
     SitesModel,
     Structured,
     bootstrap,
     calibrate_sites,
+    ends,
     parameter_table,
     predict_places,
     structure_of,
@@ -110,6 +112,12 @@ def test_predictions_are_sharp_at_sites_seen_and_wide_at_others() -> None:
     assert near["days_inside"].mean() == pytest.approx(0.9, abs=0.05)
     np.testing.assert_allclose(near["predicted_mean"], near["observed_mean"], rtol=0.02)
     assert (own.low["gpp"] < own.mean["gpp"]).all() and (own.mean["gpp"] < own.high["gpp"]).all()
+
+
+def test_an_interval_of_few_draws_holds_a_new_draw_as_often_as_it_says() -> None:
+    made = np.exp(np.random.default_rng(3).standard_normal((DRAWS + 1, 40_000)))  # as uptake differs between places
+    low, high = ends(made[1:])
+    assert np.mean((made[0] >= low) & (made[0] <= high)) == pytest.approx(0.9, abs=0.006)  # four standard errors
 
 
 def test_days_hidden_from_the_calibration_are_not_seen_although_their_site_is() -> None:

@@ -27,8 +27,9 @@ from .networks import HierarchicalNetwork
 from .predict import predict
 from .simulation import simulate_sites
 
-DRAWS = 16
-"""Draws of the parameters that a prediction of a place averages over."""
+DRAWS = 19
+"""Draws of the parameters that a prediction of a place averages over. The ends of :data:`INTERVAL` are then the least
+and the greatest, between which a twentieth draw lies with a probability of exactly 90 %."""
 NOISES = 16
 """Draws of the errors for each of these, for intervals of days."""
 INTERVAL = (0.05, 0.95)
@@ -210,6 +211,13 @@ def _small(theta: Theta) -> dict[str, FloatArray]:
     return {name: np.asarray(values, np.float32) for name, values in theta.all().items()}
 
 
+def ends(draws: FloatArray) -> FloatArray:
+    """Low and high (2, ...) of ``draws`` (draw, ...) between which another draw lies with the probability of
+    :data:`INTERVAL`, however few they are: quantiles interpolated over the sample alone hold 81 % with 16 draws."""
+    found: FloatArray = np.quantile(draws, INTERVAL, axis=0, method="weibull")
+    return found
+
+
 def _interval(
     data: SequenceSet,
     name: str,
@@ -225,8 +233,8 @@ def _interval(
     errors = posterior.errors.get(data.sites[site], posterior.pool)
     sigma = errors[name].sigma if name in errors else 0.0
     noise = np.sqrt(sigma**2 + stated**2) * rng.standard_normal((NOISES, *values.shape))
-    days = np.quantile((values + noise).reshape(-1, values.shape[1]), INTERVAL, axis=0)
-    means = np.quantile(values.mean(axis=1), INTERVAL)
+    days = ends((values + noise).reshape(-1, values.shape[1]))
+    means = ends(values.mean(axis=1))
     row = {
         "site": data.sites[site],
         "target": name,

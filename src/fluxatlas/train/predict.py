@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pandas as pd
 import torch
 
 from .. import files
-from .data import YEAR, DayWindow, FloatArray, SequenceSet
+from .data import YEAR, Batch, DayWindow, FloatArray, SequenceSet
 from .networks import HierarchicalNetwork
 from .site_periods import predicted_means
 from .sites import SiteData
@@ -43,16 +44,46 @@ def predict(
             DayWindow(n, data.segments[n].start, data.segments[n].stop - data.segments[n].start)
             for n in order[begin : begin + group]
         ]
-        batch = data.batch(windows, warmup, device)
-        given = {"overrides": batch.overrides, "modules": batch.modules, "theta": batch.theta}
-        outputs, _ = network(batch.drivers, batch.statics, **given)
-        for name, values in outputs.items():
+        for name, series in _run(network, data.batch(windows, warmup, device)).items():
             target = found.setdefault(name, np.full(shape, np.nan, np.float32))
-            series = values[warmup:].cpu().numpy()
             for column, window in enumerate(windows):
                 segment = data.segments[window.segment]
                 target[segment.start : segment.stop, segment.site] = series[: window.length, column]
     return found
+
+
+@torch.no_grad()
+def predict_draws(
+    network: HierarchicalNetwork,
+    data: SequenceSet,
+    site: int,
+    theta: Mapping[str, FloatArray],
+    warmup: int = YEAR,
+    group: int = 64,
+) -> dict[str, FloatArray]:
+    """Outputs at the site number ``site`` for each draw of its parameters ``theta`` (draw,): (draw, time) float32, NaN
+    outside its segments. Draws and segments run together, ``group`` at a time; see :func:`predict`."""
+    network.eval()
+    draws = len(next(iter(theta.values())))
+    bare = replace(data, targets={}, sd={}, periods=(), theta={})
+    own = sorted((s.start - s.stop, n) for n, s in enumerate(data.segments) if s.site == site)
+    pairs = [(DayWindow(n, data.segments[n].start, -size), draw) for size, n in own for draw in range(draws)]
+    found: dict[str, FloatArray] = {}
+    for begin in range(0, len(pairs), group):
+        windows, chosen = zip(*pairs[begin : begin + group], strict=True)
+        told = {name: torch.as_tensor(values[list(chosen)]) for name, values in theta.items()}
+        for name, series in _run(network, replace(bare.batch(list(windows), warmup), theta=told)).items():
+            target = found.setdefault(name, np.full((draws, len(data.dates)), np.nan, np.float32))
+            for column, (window, draw) in enumerate(zip(windows, chosen, strict=True)):
+                target[draw, window.start : window.start + window.length] = series[: window.length, column]
+    return found
+
+
+def _run(network: HierarchicalNetwork, batch: Batch) -> dict[str, FloatArray]:
+    """Outputs (time, cell) by variable after the warm-up."""
+    given = {"overrides": batch.overrides, "modules": batch.modules, "theta": batch.theta}
+    outputs, _ = network(batch.drivers, batch.statics, **given)
+    return {name: values[batch.warmup :].cpu().numpy() for name, values in outputs.items()}
 
 
 def table(

@@ -121,7 +121,10 @@ WRONG_NAMES = {
     ),
     "sites.qc.limits": ({"sites": {"qc": {"limits": {"fhc4": [-100, 3000]}}}}, "variable 'fhc4'", "fch4"),
     "static.landcover.legend": (
-        {"static": {"landcover": {"path": "lc.tif", "legend": "modis_igpb"}}},
+        {
+            "static": {"landcover": {"path": "lc.tif", "legend": "modis_igpb"}},
+            "forcing": {"source": "era5_land", "path": "{year}.nc", "elevation": "z.nc"},
+        },
         "legend 'modis_igpb'",
         "modis_igbp",
     ),

@@ -33,6 +33,11 @@ WHOLE = {"system": "soil_methane_sink", "period": {"start": 2001, "end": 2001}}
         (Layer, {"path": "a.tif", "depths": ["0-5cm"]}, "'depths' are what"),
         (Config, {**WHOLE, "forcing": {"source": "synthetic_earth", "path": "x_{year}.nc"}}, "'path' does nothing"),
         (Config, {**WHOLE, "forcing": {"source": "synthetic_earth", "elevation": "x.nc"}}, "'elevation' does nothing"),
+        (
+            Config,
+            {**WHOLE, "forcing": {"source": "synthetic_earth"}, "static": {"layers": {"sand": {"path": "a.tif"}}}},
+            "static: the synthetic Earth makes its own layers: 'layers' does nothing",
+        ),
         (ForcingBlock, {"elevation_variable": "z"}, "'elevation_variable' does nothing"),
         (ForcingBlock, {"source": "era5", "path": "x", "elevation": "y", "mapping": "z"}, "'mapping' is read with"),
         (RainPattern, {"source": "era5", "path": "x", "mapping": "z"}, "'mapping' is read with"),

@@ -290,3 +290,27 @@ def test_inputs_of_the_synthetic_earth_are_listed_once() -> None:
     names = ("elevation", "sand", "clay", "soc", "bdod", "phh2o", "ndep", "landcover", "lai")
     found = static_inputs(static_for_synthetic_earth("raw"))
     assert sorted(found) == sorted(f"raw/{name}.tif" for name in names)
+
+
+def test_options_of_another_format_are_refused(tmp_path) -> None:
+    """A band of a NetCDF file, and names and positions of a raster, would choose nothing, without a word."""
+    values = np.full((50, 50), 30.0, np.float32)
+    with rasterio.open(
+        tmp_path / "sand.tif", "w", driver="GTiff", height=50, width=50, count=1, dtype="float32", crs="EPSG:4326",
+        transform=from_origin(9.5, 49.5, 0.04, 0.04),
+    ) as raster:  # fmt: skip
+        raster.write(values[None])
+    axes = {"lat": 49.48 - 0.04 * np.arange(50), "lon": 9.52 + 0.04 * np.arange(50)}
+    xr.Dataset({"sand": (("lat", "lon"), values, {"units": "%"})}, axes).to_netcdf(tmp_path / "sand.nc")
+    frame = Frame.around(get_grid("4km").tile("N49E010", 1))
+    for name, more, message in (
+        ("sand.tif", {"variable": "sand"}, "'variable' is for NetCDF"),
+        ("sand.tif", {"select": {"depth": 1}}, "'select' is for NetCDF"),
+        ("sand.tif", {"weights": "thickness"}, "'weights' is for NetCDF"),
+        ("sand.nc", {"band": 2}, "'band' is for rasters"),
+    ):
+        with pytest.raises(InputError, match=message):
+            read_layer("sand", Layer(path=str(tmp_path / name), **more), frame)
+        found = read_layer("sand", Layer(path=str(tmp_path / name)), frame)
+        np.testing.assert_allclose(found[np.isfinite(found)], 30, rtol=1e-6)
+        assert np.isfinite(found).any()

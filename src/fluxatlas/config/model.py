@@ -97,6 +97,8 @@ class Config(Block):
         unused = self.forcing.given("path", "elevation") if self.forcing.source == "synthetic_earth" else []
         if unused:
             raise ValueError(f"forcing: the synthetic Earth makes its own weather: '{unused[0]}' does nothing")
+        if self.forcing.source == "synthetic_earth" and (ignored := self.static.given(*type(self.static).model_fields)):
+            raise ValueError(f"static: the synthetic Earth makes its own layers: '{ignored[0]}' does nothing")
         return self
 
 

@@ -63,6 +63,8 @@ def _by_variable(name: str, layer: Layer, paths: list[str]) -> list[tuple[str, l
         if len(paths) > 1:
             hint = "join tiles to one raster (gdalbuildvrt), or add the parts up first"
             raise InputError("several rasters for one layer", where=", ".join(paths), hint=hint)
+        if layer.variable and not (layer.table or layer.provider):
+            raise InputError("'variable' is for NetCDF; this is a raster", where=paths[0], hint="choose a 'band'")
         return [("", paths)]
     if len(kinds) > 1:
         raise InputError("NetCDF and other files for one layer", where=", ".join(paths), hint="give one kind")

@@ -83,12 +83,18 @@ def open_source(
     """
     kind = kind_of(path)
     if kind == "netcdf":
+        if band != 1:
+            hint = "choose a 'variable', and positions along its dimensions with 'select'"
+            raise InputError("'band' is for rasters; this is NetCDF", where=path, hint=hint)
         with open_netcdf(path, decode_times=False, foreign=True) as dataset:
             series: StepSeries | None = None
             if (years or over_time) and variable in dataset:
                 series = choose(dataset, variable, select or {}, years, over_time, path)
             yield NetcdfSource(path, dataset, variable, select or {}, weights, bands, nodata, series)
         return
+    if select or weights:
+        unused = "select" if select else "weights"
+        raise InputError(f"'{unused}' is for NetCDF; this is a raster", where=path, hint="choose a 'band'")
     if years or over_time:
         hint = "choose a 'band', or give the series as NetCDF"
         raise InputError("'years' and 'over_time' are for NetCDF; this is a raster", where=path, hint=hint)

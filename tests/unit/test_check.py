@@ -187,6 +187,15 @@ def test_of_the_synthetic_earth_little_is_looked_at(tmp_path: Path) -> None:
     assert not findings.problems and findings.seen == ["series of CH4 (1984-2023)"] and "4 tiles" in subject
 
 
+def test_a_synthetic_domain_without_room_for_its_sites_is_refused_before_its_forcing_is_made(tmp_path: Path) -> None:
+    cape = {"west": -9.1, "south": 36.95, "east": -8.95, "north": 37.1}  # Sao Vicente: all of it is near the coast
+    config = {"system": "soil_methane_sink", "domain": cape, "period": {"start": 2001, "end": 2001}}
+    path = tmp_path / "few.yaml"
+    path.write_text(yaml.safe_dump(config | {"forcing": {"source": "synthetic_earth"}}))
+    (problem,) = look(path)[0].problems
+    assert "18 are needed" in str(problem) and "choose a domain with more land or fewer" in str(problem)
+
+
 def test_the_years_of_training_are_looked_at_too(sound) -> None:
     folder, config = sound
     config["train"] = {"years": [1999, 2001]}

@@ -60,6 +60,12 @@ def test_sites_stand_on_land_apart_and_always_there(earth: SyntheticEarth) -> No
     pd.testing.assert_frame_equal(place_sites(earth, BOX)[1].table(), chambers.table())
 
 
+def test_a_domain_with_little_land_gets_its_sites_there(earth: SyntheticEarth) -> None:
+    towers, chambers = place_sites(earth, (-20.0, 30.0, -9.0, 38.8))  # the capes of Portugal, some half percent of it
+    lat, lon = (np.concatenate([getattr(sites.place, axis) for sites in (towers, chambers)]) for axis in ("lat", "lon"))
+    assert lat.size == 9 and land.is_land(lat, lon).all()
+
+
 def test_a_domain_of_sea_is_refused(earth: SyntheticEarth) -> None:
     with pytest.raises(InputError, match="upland"):
         place_sites(earth, (-130.0, 36.0, -128.0, 38.0))

@@ -41,6 +41,9 @@ def look(run: Run, findings: Findings) -> None:
         for gas in dict.fromkeys((*run.system.series, *run.atmosphere))
         if (found := _series(run, gas, findings))
     }
+    if run.has_synthetic_sites:
+        with findings.trying("synthetic_earth"):
+            _made_sites(run)
     if not run.is_synthetic or run.config.sites.entries:
         _sites(run, [series[gas] for gas in run.system.series if gas in series], findings)
     for name, constraint in run.config.constraints.sets.items():
@@ -71,6 +74,14 @@ def _overpasses(run: Run, findings: Findings) -> None:
         findings.seen.append(
             f"{counted(len(found.rows), 'overpass', 'overpasses')} at {counted(found.rows['site'].nunique(), 'site')}"
         )
+
+
+def _made_sites(run: Run) -> None:
+    """Refuse a domain without room for the sites that the synthetic Earth is to make."""
+    from ..testing.earth import SyntheticEarth
+    from ..testing.sites import place_sites
+
+    place_sites(SyntheticEarth(run.config.synthetic_earth), run.config.domain.bbox)
 
 
 def _series(run: Run, gas: str, findings: Findings) -> AnnualSeries | None:

@@ -33,7 +33,8 @@ WEEK_CORRELATION = 0.55
 """Correlation at a lag of a week of errors of the world ``realistic``; real residuals have 0.4 to 0.7."""
 CHAMBER_CV = 0.5
 """Coefficient of variation between chambers of a site of the world ``realistic``; real ones have 0.2 to 0.75."""
-_CANDIDATES = 600
+_CANDIDATES = (600, 6_000, 60_000)
+"""Random points of a domain; more where too few lie on upland."""
 
 
 @dataclass(frozen=True)
@@ -66,10 +67,13 @@ def place_sites(earth: SyntheticEarth, box: Box) -> tuple[SyntheticSites, Synthe
     """
     settings = earth.settings
     total = settings.towers + settings.chambers
-    place, cover = _candidates(earth, box)
-    if place.lat.size < total:
+    for count in _CANDIDATES:
+        place, cover = _candidates(earth, box, count)
+        if place.lat.size >= total:
+            break
+    else:
         raise InputError(
-            f"only {place.lat.size} of {_CANDIDATES} random points of the domain lie on upland; {total} are needed",
+            f"only {place.lat.size} of {count} random points of the domain lie on upland; {total} are needed",
             where=f"bbox {box}",
             hint="choose a domain with more land or fewer towers and chambers",
         )
@@ -82,13 +86,13 @@ def place_sites(earth: SyntheticEarth, box: Box) -> tuple[SyntheticSites, Synthe
     )
 
 
-def _candidates(earth: SyntheticEarth, box: Box) -> tuple[Climate, npt.NDArray[np.uint8]]:
-    """Random upland points in the box, not within 1/24 degree of the coast or the box's edge, and their cover."""
+def _candidates(earth: SyntheticEarth, box: Box, count: int) -> tuple[Climate, npt.NDArray[np.uint8]]:
+    """Of ``count`` random points those on upland, 1/24 degree from coast and edge of the box, and their cover."""
     west, south, east, north = box
     draw = rng(earth.seed, "sites")
     edge = 1 / 24
-    lat = draw.uniform(south + edge, north - edge, _CANDIDATES).round(4)
-    lon = draw.uniform(west + edge, east - edge, _CANDIDATES).round(4)
+    lat = draw.uniform(south + edge, north - edge, count).round(4)
+    lon = draw.uniform(west + edge, east - edge, count).round(4)
     shifts = [(0, 0), (edge, 0), (-edge, 0), (0, edge), (0, -edge)]
     dry = np.all([is_land(lat + dy, lon + dx) for dy, dx in shifts], axis=0)
     place = earth.climate(lat[dry], lon[dry])

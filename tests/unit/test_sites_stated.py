@@ -328,19 +328,26 @@ def test_conversions(unit: str, row: ColumnSpec, step: float, expected: tuple[fl
 @pytest.mark.parametrize(
     ("second", "refused"),
     [
-        ({"site": "A", "lat": 45, "lon": 10}, True),
-        ({"site": "A", "lat": 50, "lon": 10, "name_in_file": "a"}, False),  # an old and a new name of one place
-        ({"site": "A", "lat": 45, "lon": 10, "name_in_file": "a"}, True),
-        ({"site": "B", "lat": 45, "lon": 10, "name_in_file": "A"}, True),
-        ({"site": "B", "lat": 45, "lon": 10}, False),
+        ({"site": "A", "lat": 45, "lon": 10}, "site 'A' stands twice"),
+        ({"site": "A", "lat": 50, "lon": 10, "name_in_file": "a"}, None),  # an old and a new name of one place
+        ({"site": "A", "lat": 50, "lon": 10, "name_in_file": "a", "igbp": "GRA"}, None),  # facts add up
+        ({"site": "A", "lat": 50, "lon": 10}, "site 'A' stands twice"),
+        ({"site": "A", "lat": 45, "lon": 10, "name_in_file": "a"}, "site 'A' stands twice"),
+        ({"site": "A", "lat": 50, "lon": 10, "name_in_file": "a", "elevation": 8}, "site 'A' stands twice"),
+        (
+            {"site": "B", "lat": 45, "lon": 10, "name_in_file": "A"},
+            "sites 'A' and 'B' have the same name in the files, 'A'",
+        ),
+        ({"site": "B", "lat": 45, "lon": 10}, None),
     ],
 )
-def test_a_site_that_stands_twice_in_an_entry(second: dict[str, Any], refused: bool) -> None:
-    given = {"source": "fluxnet", "path": "x", "sites": [{"site": "A", "lat": 50, "lon": 10}, second]}
+def test_a_site_that_stands_twice_in_an_entry(second: dict[str, Any], refused: str | None) -> None:
+    first = {"site": "A", "lat": 50, "lon": 10, "elevation": 7}
+    given = {"source": "fluxnet", "path": "x", "sites": [first, second]}
     if not refused:
         assert len(SiteEntry.model_validate(given).sites) == 2
         return
-    with pytest.raises(ValidationError, match=f"site '{second['site']}' stands twice"):
+    with pytest.raises(ValidationError, match=refused):
         SiteEntry.model_validate(given)
 
 
@@ -375,3 +382,7 @@ def test_columns_of_attributes_that_nobody_reads(table: str, message: str, tmp_p
 def test_other_columns_of_attributes_are_left_alone(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("site,sand,clay,source,sand_sd\nA,40,20,x,3\n")
     assert list(read_attributes(tmp_path / "a.csv").columns) == ["sand", "clay"]
+    (tmp_path / "a.csv").write_text("site,Latitude,Elevation_m,sand\nA,40,20,30\n")  # serves as metadata as well
+    assert list(read_attributes(tmp_path / "a.csv").columns) == ["sand"]
+    (tmp_path / "a.csv").write_text("site,igbp\nA,GRA\n")
+    assert read_attributes(tmp_path / "a.csv").loc["A", "igbp"] == "GRA"

@@ -134,13 +134,17 @@ class SiteEntry(Block):
     @field_validator("sites")
     @classmethod
     def _each_once(cls, sites: list[SiteInfo]) -> list[SiteInfo]:
-        facts: dict[str, SiteInfo] = {}
-        called: set[str] = set()
+        facts: dict[str, dict[str, Any]] = {}
+        called: dict[str, str] = {}
         for info in sites:
-            name, first = info.name_in_file or info.site, facts.setdefault(info.site, info)
-            if name in called or first.model_copy(update={"name_in_file": info.name_in_file}) != info:
+            name, told = info.name_in_file or info.site, facts.setdefault(info.site, {})
+            given = info.model_dump(exclude={"name_in_file"}, exclude_none=True)
+            if called.get(name, info.site) != info.site:
+                text = f"sites '{called[name]}' and '{info.site}' have the same name in the files, '{name}'"
+                raise ValueError(f"{text}; keep one of the two")
+            if name in called or any(told.setdefault(fact, value) != value for fact, value in given.items()):
                 raise ValueError(f"site '{info.site}' stands twice; keep one of the two")
-            called.add(name)
+            called[name] = info.site
         return sites
 
     @model_validator(mode="after")

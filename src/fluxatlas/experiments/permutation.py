@@ -41,9 +41,12 @@ def permuted(part: SequenceSet, names: Sequence[str], over: str, days: int, rng:
     """``part`` with drivers and statics ``names`` permuted ``over`` time or sites; labels stay as they are."""
     drivers = {name: np.array(part.drivers[name]) for name in names if name in part.drivers}
     statics = {name: np.array(part.statics[name]) for name in names if name in part.statics}
+    others: dict[int, Segment] = {}
     for segment in part.segments:
         site, here = segment.site, slice(segment.start, segment.stop)
         source = segment if over == "time" else _other(part, segment, rng)
+        if drivers and statics and over == "sites":  # a site has its statics once: all its series come from there too
+            source = others.setdefault(site, source)
         taken = _shuffled(segment, days, rng) if over == "time" else _aligned(part, segment, source)
         for name, values in drivers.items():
             if _moves(part, name, over):

@@ -115,14 +115,17 @@ def read_attributes(path: str | Path) -> pd.DataFrame:
 
 
 def _misspelled(names: Iterable[object], known: Sequence[str], where: str) -> None:
-    """Refuse a table with none of the columns ``known``, or one whose name is nearly that of one which it lacks."""
+    """Refuse a table with none of the columns ``known`` nor land cover by site, or one with a column whose name is
+    nearly that of one which it lacks; names by which the list of sites (``metadata``) states facts are none of these.
+    """
     held = [str(name) for name in names]
     plain = {name.lower(): name for name in known if name not in held}
-    for name in (name for name in held if name not in known):
+    facts = {word for words in SYNONYMS.values() for word in words}
+    for name in (name for name in held if name not in known and _plain(name) not in facts):
         if like := difflib.get_close_matches(name.lower(), list(plain), n=1, cutoff=ALIKE):
             hint = f"if it is {plain[like[0]]}, call it so; else rename it: other columns are left alone"
             raise InputError(f"column '{name}' is not one of attributes of sites", where=where, hint=hint)
-    if not set(known) & set(held):
+    if not set(known) & set(held) and not {"site", "igbp"} <= set(held):
         raise InputError("no column of attributes", where=where, hint=f"known are {', '.join(known[:9])}")
 
 

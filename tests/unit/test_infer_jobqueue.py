@@ -117,7 +117,7 @@ def test_what_cannot_be_started_is_refused_in_words(certificates, monkeypatch) -
     monkeypatch.delenv("DASK_DISTRIBUTED__COMM__TLS__CA_FILE")
     with pytest.raises(ConfigError, match="there are no certificates"):
         jobqueue.make_cluster("slurm", cores=1, memory="1GB", walltime="01:00:00", options={})
-    monkeypatch.setitem(__import__("sys").modules, "dask_jobqueue", None)
+    monkeypatch.setitem(sys.modules, "dask_jobqueue", None)
     with pytest.raises(ConfigError, match="dask-jobqueue is not installed"):
         jobqueue.make_cluster("slurm", cores=1, memory="1GB", walltime="01:00:00", options={})
 

@@ -24,7 +24,8 @@ from ..config.model import parse
 from ..errors import FluxAtlasError, InputError
 from ..paths import SNAKEFILE
 from ..run import Run
-from .costs import Speed, shipped
+from . import costs
+from .costs import Speed
 from .work import network_costs
 
 SECONDS = 60.0
@@ -34,9 +35,8 @@ PART = 2.5
 CORNERS = {1: (-6.0, 39.0), 2: (-6.0, 40.0), 5: (-5.0, 40.0)}
 """Edge of a tile [degrees] -> east and north of one in Spain that is land in that corner."""
 DAYS = 365
-NETWORK = ("cell", "hidden", "layers", "dropout", "window_days", "code", "head", "options", "sequence_days",
-           "warmup_days", "batch", "device", "seed")  # fmt: skip
-INFER = ("engine", "regrid", "block_cells", "time_chunk", "memory_mb")
+NETWORK = (*costs.NETWORK, "dropout", "seed")
+INFER = (*costs.INFER, "memory_mb")
 
 
 def calibrate(run: Run, say: Callable[[str], None]) -> Speed:
@@ -119,13 +119,13 @@ class _Trial:
 
     def __init__(self, run: Run, folder: str) -> None:
         self.folder, self.members = Path(folder), len(run.members)
-        costs = shipped()
+        cost = costs.shipped()
         self.inferred, self.trained = network_costs(run)
-        per_cell = DAYS * self.members * self.inferred * costs["infer"].seconds_per_unit
+        per_cell = DAYS * self.members * self.inferred * cost["infer"].seconds_per_unit
         cells = min(max(PART / per_cell, 96), 1500)
         edge = max(cells**0.5 * run.grid.resolution, 0.3)
         size = next((size for size in CORNERS if size >= edge), 5)
-        per_series = DAYS * self.trained * costs["train"].seconds_per_unit
+        per_series = DAYS * self.trained * cost["train"].seconds_per_unit
         batch = run.config.train.batch
         self.series = int(min(max(PART / per_series, 2 * batch), 400))
         self.affordable = self.series * per_series < 5 * PART and cells * per_cell < 5 * PART

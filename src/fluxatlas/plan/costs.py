@@ -23,6 +23,8 @@ SHIPPED = RESOURCES / "calibration.csv"
 NETWORK = ("cell", "hidden", "layers", "window_days", "code", "head", "options", "sequence_days", "warmup_days",
            "batch", "device")  # fmt: skip
 """Leaves of the block ``train`` that the speed of a network depends on."""
+INFER = ("engine", "regrid", "block_cells", "time_chunk")
+"""Leaves of the block ``infer`` that the speed of inference depends on."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ def shipped() -> dict[str, Cost]:
 def signature(run: Run) -> str:
     """What a calibration was made for: system, grid, networks and how they are evaluated."""
     train = run.config.train.model_dump(mode="json")
-    infer = run.config.infer.model_dump(mode="json", include={"engine", "regrid", "block_cells", "time_chunk"})
+    infer = run.config.infer.model_dump(mode="json", include=set(INFER))
     network = {name: train[name] for name in NETWORK}
     return settings_hash([run.system.key, run.config.grid.name, network, len(run.members), infer])
 

@@ -17,7 +17,7 @@ LEARNING = ("pretrain", "finetune", "baseline")
 @dataclass(frozen=True)
 class StageWall:
     """A stage under a profile: jobs at once (None: any number), cores and memory [MB] of a job, core-hours with what
-    Snakemake takes in each allocation, hours until the last job is done, and jobs of the longest chain."""
+    Snakemake takes in each allocation, and hours until the last job is done."""
 
     stage: str
     jobs: int

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from itertools import tee
@@ -33,6 +33,9 @@ from .about import About
 LARGEST_MISSING_SHARE = 0.01
 """Share of an active tile's values that may be missing (values that packing cannot hold) before it is an error."""
 
+FLAT = ("lat", "lon")
+PLAIN: Mapping[str, Any] = {"dtype": np.dtype("f4"), "_FillValue": np.float32(np.nan)}
+"""Numbers that are not packed."""
 QUALITY = ("dissimilarity", "point_density", "applicable")
 
 
@@ -71,7 +74,7 @@ def write_daily(
         names = [name for name in (variable, f"{variable}_sd") if name in model]
         for name in names:
             quality = [other for other in (*names, *QUALITY) if other != name and not name.endswith("_sd")]
-            _create(target, name, model[name], metadata.field(name, model[name], quality), settings)
+            create_variable(target, name, model[name], metadata.field(name, model[name], quality), settings)
         _copy(target, names, mosaic, year, settings)
 
 
@@ -137,16 +140,15 @@ def _write_axes(target: netCDF4.Dataset, mosaic: Mosaic, year: int) -> None:
     target.createVariable("crs", "i4").setncatts(metadata.CRS)
 
 
-def _create(
+def create_variable(
     target: netCDF4.Dataset,
     name: str,
-    source: dict[str, Any],
-    attrs: dict[str, Any],
+    source: Mapping[str, Any],
+    attrs: Mapping[str, Any],
     settings: ProductsBlock,
-    flat: bool = False,
+    dims: tuple[str, ...] = ("time", "lat", "lon"),
 ) -> netCDF4.Variable:
-    """A compressed variable to which raw (packed) values are written; (time, lat, lon) if it is daily."""
-    dims = ("lat", "lon") if flat else ("time", "lat", "lon")
+    """A compressed variable of the ``dtype`` and ``_FillValue`` of ``source``, to which raw (packed) values go."""
     sizes = [
         min(chunk, len(target.dimensions[dim])) for dim, chunk in zip(dims, settings.chunks[-len(dims) :], strict=True)
     ]
@@ -169,11 +171,9 @@ def _create(
 
 def _write_static(target: netCDF4.Dataset, mosaic: Mosaic, year: int, settings: ProductsBlock) -> None:
     """The layers that make the area of a flux, and those of applicability."""
-    plain = {"dtype": np.dtype("f4"), "_FillValue": np.float32(np.nan)}
     for name in mosaic.pieces[0].weight_layers:
-        _create(target, name, plain, metadata.static(name, {}), settings, flat=True)[:] = mosaic.static(name).astype(
-            np.float32
-        )
+        area = create_variable(target, name, PLAIN, metadata.static(name, {}), settings, FLAT)
+        area[:] = mosaic.static(name).astype(np.float32)
     first = mosaic.pieces[0].year(year)
     for name in QUALITY:
         with netCDF4.Dataset(first) as tile:
@@ -182,7 +182,7 @@ def _write_static(target: netCDF4.Dataset, mosaic: Mosaic, year: int, settings: 
             source = {**tile[name].__dict__, "dtype": tile[name].dtype}
         fill = source["_FillValue"]
         raw = mosaic.place(((p, _raw(p.year(year), name)) for p in mosaic.pieces), fill=fill)
-        _create(target, name, source, metadata.static(name, source), settings, flat=True)[:] = raw
+        create_variable(target, name, source, metadata.static(name, source), settings, FLAT)[:] = raw
 
 
 def _raw(path: Path, name: str) -> npt.NDArray[Any]:

@@ -30,11 +30,11 @@ from ..systems import System
 from ..tiles.mosaic import PathLike
 from . import metadata
 from .cog import open_daily
+from .daily import PLAIN, create_variable
 
 EDGE = (120, 1800)
 """Rows and columns of the product that are in memory at a time, on :data:`DAYS` days: more than a chunk of a file."""
 DAYS = 73
-FLOAT = np.dtype("f4")
 Array = npt.NDArray[np.float64]
 Block = tuple[tuple[slice, slice], tuple[slice, slice]]
 """Rows of the target and of the product, and columns of both."""
@@ -170,7 +170,7 @@ def _write_block(
     for name in names:
         for first in range(0, len(given.dimensions["time"]), DAYS):
             values = _unpacked(given[name], (slice(first, first + DAYS), rows, columns))
-            means = np.empty((len(values), *shape), FLOAT)
+            means = np.empty((len(values), *shape), PLAIN["dtype"])
             for day, plane in enumerate(values):
                 there = np.isfinite(plane) & (weight > 0)
                 area = _summed(np.where(there, weight, 0.0), north, east)
@@ -235,10 +235,4 @@ def _create(file: netCDF4.Dataset, name: str, dims: tuple[str, ...], settings: P
         attrs["comment"] += "; mean over the cell, as if errors of neighbours were the same"
     else:
         attrs["cell_methods"] = f"{attrs.get('cell_methods', '')} area: mean".strip()
-    sizes = [min(n, len(file.dimensions[dim])) for n, dim in zip(settings.chunks[-len(dims) :], dims, strict=True)]
-    level: Any = settings.level
-    options: dict[str, Any] = {"compression": settings.compression, "complevel": level, "shuffle": True}
-    made = file.createVariable(
-        name, FLOAT, dims, fill_value=np.float32(np.nan), fletcher32=True, chunksizes=sizes, **options
-    )
-    made.setncatts(attrs)
+    create_variable(file, name, PLAIN, attrs, settings, dims)

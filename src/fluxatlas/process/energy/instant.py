@@ -31,6 +31,11 @@ def leaf_area(ndvi: FloatArray) -> FloatArray:
     return -np.log(1.0 - np.clip(ndvi - 0.05, 0.0, MOST_COVER)) / EXTINCTION
 
 
+def vapour_deficit(celsius: FloatArray, hurs: FloatArray) -> FloatArray:
+    """What the air lacks of saturation [kPa] at ``celsius`` [degC] and a relative humidity ``hurs`` [%]."""
+    return np.maximum(c.saturation(celsius) * (1.0 - hurs / 100.0), 0.0)
+
+
 def air_pressure(elevation: FloatArray) -> FloatArray:
     """Pressure [kPa] of the standard atmosphere at ``elevation`` [m]."""
     return np.asarray(101.325 * (1.0 - 2.25577e-5 * elevation) ** 5.25588)
@@ -57,7 +62,7 @@ def energy_at(
     stressed: the roots' layer is as wet as the surface; otherwise leaves have all the water that they want.
     """
     celsius, kpa = drivers["tas"] - 273.15, air_pressure(drivers["elevation"])
-    vpd = np.maximum(c.saturation(celsius) * (1.0 - drivers["hurs"] / 100.0), 0.0)
+    vpd = vapour_deficit(celsius, drivers["hurs"])
     p = {name: np.array([CLASSES[one][name] for one in cover]) for name in NAMES}
     limits, lai, ratio = soil_limits(soil), leaf_area(drivers["ndvi"]), c.slope_ratio(celsius, kpa)
     ground = c.ground_heat(drivers["rns"], lai, GROUND_SHARE)

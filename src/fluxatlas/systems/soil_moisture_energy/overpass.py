@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ...process.energy.instant import GROUND_SHARE, energy_at, leaf_area
+from ...process.energy.instant import GROUND_SHARE, energy_at, leaf_area, vapour_deficit
 
 Array = npt.NDArray[np.float64]
 
@@ -25,8 +25,7 @@ NETWORKS, UNITS, STEPS = 3, 16, 150
 
 def features(rows: pd.DataFrame) -> Array:
     """What learners see, (row, feature): :data:`FEATURES`, surface less air [K], vapour pressure deficit [kPa]."""
-    celsius = rows["tas"] - 273.15
-    deficit = 0.6108 * np.exp(17.27 * celsius / (celsius + 237.3)) * (1 - rows["hurs"] / 100)
+    deficit = vapour_deficit(rows["tas"].to_numpy(float) - 273.15, rows["hurs"].to_numpy(float))
     return np.column_stack([rows[list(FEATURES)], rows["ts"] - rows["tas"], deficit])
 
 

@@ -177,28 +177,10 @@ def _by_fold(model: str, learner: Learner, sites: SiteData, system: System, sett
     found: list[pd.DataFrame] = []
     for fold in range(settings.members):
         split = split_sites(sites, system.flux, settings, fold, settings.seed + fold)
-        predicted = learned_predictions(wanted, features, sites, split.hidden, system, settings.seed + fold, learner)
-        for data, mine, hidden in zip(sites.sets, predicted, split.hidden, strict=True):
-            found.append(table(model, fold, data, mine, hidden))
+        models = learned(wanted, features, sites, split.hidden, system, settings.seed + fold, learner)
+        for data, inputs, hidden in zip(sites.sets, features, split.hidden, strict=True):
+            found.append(table(model, fold, data, applied(models, inputs, data), hidden))
     return found
-
-
-def learned_predictions(
-    names: Sequence[str],
-    features: list[FloatArray],
-    sites: SiteData,
-    hidden: Sequence[Mask],
-    system: System,
-    seed: int,
-    learner: Learner,
-) -> list[dict[str, FloatArray]]:
-    """Predictions (time, site) of variables ``names`` on observed days of each set, by a ``learner`` of what is not
-    ``hidden`` (time, site); ``features`` are those of :func:`tree_features` for each set.
-
-    A period is learnt, and predicted, from the means of the predictors over its days; what is predicted stands on each
-    of them."""
-    models = learned(names, features, sites, hidden, system, seed, learner)
-    return [applied(models, inputs, data) for data, inputs in zip(sites.sets, features, strict=True)]
 
 
 def learned(
@@ -210,13 +192,18 @@ def learned(
     seed: int,
     learner: Learner,
 ) -> dict[str, Predictor]:
-    """What :func:`learned_predictions` predicts with, of those variables that there is enough to learn from."""
+    """What a ``learner`` made of what is not ``hidden`` (time, site), by those of the variables ``names`` that there is
+    enough to learn from; ``features`` are those of :func:`tree_features` for each set. See :func:`applied`.
+
+    A period is learnt from the means of the predictors over its days."""
     made = {name: _rows(name, features, sites, hidden, system) for name in names}
     return {name: learner(rows, seed) for name, rows in made.items() if rows is not None}
 
 
 def applied(models: Mapping[str, Predictor], inputs: FloatArray, data: SequenceSet) -> dict[str, FloatArray]:
-    """Predictions (time, site) on days that are observed from ``inputs`` (time, site, feature), NaN elsewhere."""
+    """Predictions (time, site) on days that are observed from ``inputs`` (time, site, feature), NaN elsewhere.
+
+    A period is predicted from the means of the predictors over its days, and that stands on each of them."""
     return {name: _apply(model, inputs, data, name) for name, model in models.items() if name in data.targets}
 
 

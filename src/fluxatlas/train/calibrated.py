@@ -31,7 +31,7 @@ DRAWS = 99
 """Draws of the parameters that a prediction of a place averages over. The fifth from either end are the ends of
 :data:`INTERVAL`, between which another draw lies with a probability of exactly 90 %. Uptake of an unseen place is so
 wide that means over 16 draws differed by a third."""
-NOISES = 16
+NOISES = 4
 """Draws of the errors for each of these, for intervals of days."""
 INTERVAL = (0.05, 0.95)
 DIFFERENCE = 0.2

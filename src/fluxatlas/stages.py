@@ -3,7 +3,7 @@
 STAGE_VERSIONS = {
     "ingest": 3,
     "regrid": 2,
-    "synthesize": 3,
+    "synthesize": 4,
     "train": 6,
     "infer": 3,
     "products": 3,

@@ -108,6 +108,19 @@ def test_heat_is_the_damped_wave_of_theory() -> None:
         assert (wave.max() - wave.min()) / 2 == pytest.approx(expected, rel=0.02)
 
 
+def test_an_offset_of_the_surface_moves_the_soil_where_no_snow_lies() -> None:
+    weather = {key: np.repeat(values, 3, axis=1) for key, values in CASES["seasonal floodplain"].weather().items()}
+    offset = np.array([-1.5, 0.0, 1.5])
+    result = simulate(weather, {"phh2o": [6.5] * 3}, {"surface_offset": offset}, dates=DATES, spinup_years=3)
+    for key in ("tsl05", "tsl15", "tsl45"):  # conduction is linear
+        np.testing.assert_allclose(result[key][LAST] - result[key][LAST, 1:2], np.tile(offset, (1095, 1)), atol=2e-3)
+    cold = CASES["Arctic tundra"].weather()
+    cold["tas"] = np.full_like(cold["tas"], 263.15)
+    frozen = {key: np.repeat(values, 3, axis=1) for key, values in cold.items()}
+    under = simulate(frozen, {"phh2o": [5.5] * 3}, {"surface_offset": offset}, dates=DATES, spinup_years=3)
+    np.testing.assert_array_equal(under["tsl15"][LAST, 0], under["tsl15"][LAST, 2])
+
+
 def test_bubbles_leave_the_dry_soil_through_its_air(runs: dict[str, SimulationResult]) -> None:
     for result in runs.values():
         below = result["wth"] < -0.5 * _kernel.DZ

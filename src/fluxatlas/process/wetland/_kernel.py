@@ -94,7 +94,7 @@ def _water_step(n, f, state, p, w):  # type: ignore[no-untyped-def]
         state.water[i] = stored - w.drained[i]
         w.h[i] = r.water_height(state.water[i], p.specific_yield[i])
         covered = where(state.snw[i] > INSULATING, where(celsius < 0.0, 1.0, 0.0), 0.0)
-        w.surface[i] = where(covered > 0.0, p.snow_insulation[i] * celsius, celsius)
+        w.surface[i] = where(covered > 0.0, p.snow_insulation[i] * celsius, celsius + p.surface_offset[i])
         npp = r.productivity(f[2, i], celsius, f[5, i], p.light_use[i])
         state.npp[i] += (npp - state.npp[i]) / 30.0
         w.air[i] = r.air_concentration(f[6, i], f[4, i], f[0, i])

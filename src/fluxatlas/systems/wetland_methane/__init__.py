@@ -13,7 +13,7 @@ from ..slow import LEAF_AREA, METHANE
 _SOIL = ("sand", "clay", "soc", "bdod")
 _WATER = (
     *("runon", "specific_yield", "outflow_rate", "sill_height", "evaporation_factor", "priestley_taylor", "albedo"),
-    *("melt_factor", "heat_diffusivity", "snow_insulation"),
+    *("melt_factor", "heat_diffusivity", "snow_insulation", "surface_offset"),
 )
 _METHANE = (
     *("production_rate", "production_q10", "least_supply", "light_use", "anaerobic_days", "aerobic_days"),

@@ -50,6 +50,7 @@ class WetlandTruth:
             "runon": 1.0 + 0.8 * np.tanh(waves("truth.runon")),
             "sill_height": 0.1 + 0.15 * green,
             "specific_yield": 0.25 + 0.2 * carbon,
+            "surface_offset": 0.8 * waves("truth.surface"),
         }
         priors = TABLE.priors()
         return {

@@ -9,7 +9,9 @@ from pydantic import Field, field_validator, model_validator
 from ..errors import nearest
 from .base import Block
 from .leaves import leaf
-from .train import Cell
+from .train import Cell, FaultyCell
+
+MODELS = (*get_args(Cell), *get_args(FaultyCell))
 
 Transfer = Literal["none", "finetune", "l2sp", "residual", "stacking", "reweighted", "adversarial", "declared"]
 Reference = Literal["process", "trees", "forest", "mean", "season"]
@@ -41,7 +43,8 @@ class ExperimentsBlock(Block):
     """Outputs of sub-modules, such as gpp, that sites hand to the models whose name ends with _given."""
     models: tuple[str, ...] = Field(("gru", "tcn"), min_length=1, json_schema_extra=leaf("benchmark", changes="inputs"))
     """Sequence cells of the network (docs/learning.md, Sequence cells); flat_ before one: a single network instead of
-    the hierarchy; _given behind it: sites hand it what they measure of `measured_inputs`."""
+    the hierarchy; _given behind it: sites hand it what they measure of `measured_inputs`; faulty_tcn and
+    faulty_transformer: layouts that were published by mistake, for comparison."""
     transfers: tuple[Transfer, ...] = Field(
         ("finetune", "none"), min_length=1, json_schema_extra=leaf("benchmark", changes="inputs")
     )
@@ -72,9 +75,8 @@ class ExperimentsBlock(Block):
     def _cells(cls, models: tuple[str, ...]) -> tuple[str, ...]:
         for name in models:
             cell = split_model(name)[0]
-            if cell not in get_args(Cell):
-                choice = ", ".join(get_args(Cell))
-                raise ValueError(f"'{name}' is not a model{nearest(cell, get_args(Cell))}; the cells are {choice}")
+            if cell not in MODELS:
+                raise ValueError(f"'{name}' is not a model{nearest(cell, MODELS)}; the cells are {', '.join(MODELS)}")
         return models
 
     @model_validator(mode="after")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -30,7 +30,7 @@ from .sites import SitesBlock
 from .static import StaticBlock
 from .synthesize import SynthesizeBlock
 from .synthetic_earth import SyntheticEarthBlock
-from .train import TrainBlock
+from .train import FaultyCell, TrainBlock
 
 _JOBS_OF_THE_SYSTEM = (
     "forcing", "attributes", "site_inputs", "synthesize", "regional_points", "pretrain", "baseline", "daily", "budget",
@@ -90,6 +90,13 @@ class Config(Block):
     """The grid of experiments on models and transfers that `snakemake benchmark` runs."""
     report: ReportBlock = Field(default_factory=ReportBlock)
     """Figures and pages."""
+
+    @model_validator(mode="after")
+    def _correct_cell(self) -> Config:
+        if self.train.cell in get_args(FaultyCell):
+            what = f"train.cell: '{self.train.cell}' has a layout that was published by mistake and makes no product"
+            raise ValueError(f"{what}; name it in experiments.models, which compare it with the correct one")
+        return self
 
     @model_validator(mode="after")
     def _synthetic_weather(self) -> Config:

@@ -10,6 +10,7 @@ from .base import Block, Folder
 from .leaves import leaf
 
 Cell = Literal["gru", "lstm", "ea_lstm", "tcn", "transformer", "itransformer", "informer", "pyraformer"]
+FaultyCell = Literal["faulty_tcn", "faulty_transformer"]
 Baseline = Literal["process", "trees", "ridge", "season", "own_season", "no_pretraining", "no_knowledge"]
 
 
@@ -38,8 +39,9 @@ class TrainBlock(Block):
     seed: int = Field(1, ge=0)
     """Seed of everything random; member m uses seed + m."""
 
-    cell: Cell = Field("gru", json_schema_extra=leaf("pretrain", "finetune", "baseline"))
-    """How the sub-modules remember the days before (docs/learning.md, Sequence cells)."""
+    cell: Cell | FaultyCell = Field("gru", json_schema_extra=leaf("pretrain", "finetune", "baseline"))
+    """How the sub-modules remember the days before (docs/learning.md, Sequence cells). Those called faulty have layouts
+    that were published by mistake: `experiments.models` takes them for comparison, a run refuses them here."""
     window_days: int = Field(365, ge=2, le=3660)
     """Days that cells see whose memory is a window (docs/learning.md), the day itself included."""
     hidden: int = Field(32, ge=2, le=1024)

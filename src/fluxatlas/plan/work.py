@@ -24,9 +24,11 @@ CELL_COSTS = {
     "itransformer": (26.0, 8.5),
     "informer": (12_000.0, 1_700.0),
     "pyraformer": (6_000.0, 900.0),
+    "faulty_tcn": (3.0, 1.0),
+    "faulty_transformer": (3.0, 1.0),
 }
-"""Cost of inference and of training with each cell, of those with the GRU: benchmarks/results/cells.md; of the last two
-beside the Transformer, with a window of a year."""
+"""Cost of inference and of training with each cell, of those with the GRU: benchmarks/results/cells.md; of Informer and
+Pyraformer beside the Transformer, with a window of a year; the faulty ones, of experiments, are guessed."""
 
 STUDENT = 2.3 / (6.5 / 5)
 """Cost of a tile-year with a student, of that with one member: it has one recurrent sub-module more

@@ -6,11 +6,12 @@ import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import torch
 
 from .. import files, variables
+from ..config.train import FaultyCell
 from ..errors import FluxAtlasError, InputError, MemberMismatchError
 from ..hashes import check_seal
 from ..systems import System, get_system
@@ -150,6 +151,8 @@ class Member:
         ``units`` maps names of the daily inputs on offer to their units; more than the member reads does not matter.
         """
         found: list[str] = []
+        if (cell := self.network.architecture.cell) in get_args(FaultyCell):
+            found.append(f"its cell '{cell}' has a layout that was published by mistake and makes no product")
         if system is not None and system != self.system.key:
             found.append(f"the member is of system '{self.system.key}', not '{system}'")
         if grid is not None and grid != self.grid:

@@ -61,6 +61,8 @@ def state_shape(cell: str, variates: int, hidden: int, layers: int, window: int)
         "itransformer": (1, back * variates),
         "informer": (1, back * variates),
         "pyraformer": (1, back * variates),
+        "faulty_tcn": (1, 1),
+        "faulty_transformer": (1, 1),
     }[cell]
 
 

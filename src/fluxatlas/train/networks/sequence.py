@@ -18,7 +18,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from ...config.train import Cell
+from ...config.train import Cell, FaultyCell
 from ..states import state_shape
 
 
@@ -90,7 +90,9 @@ class SequenceCell(nn.Module):
                 given = given + own[biases[name]][:, -len(code) :] @ code
             weight.copy_(given)
 
-    def _declare(self, name: Cell, sizes: Sizes, folds: Mapping[str, str], memory: int | None = None) -> None:
+    def _declare(
+        self, name: Cell | FaultyCell, sizes: Sizes, folds: Mapping[str, str], memory: int | None = None
+    ) -> None:
         self.state_shape = state_shape(name, sizes.variates, sizes.hidden, sizes.layers, sizes.window)
         self.width, self.folds, self.memory = sizes.hidden, folds, memory
 

@@ -1,8 +1,8 @@
 """Two cells with the layouts that were published by mistake, to measure what the mistakes cost; never for a product.
 
-The code that comes with X-MethaneWet (Sun et al. 2025, arXiv:2505.18355; as read in a repository that carries it) runs
-its temporal convolutions along an axis of length one, with days as channels, and the attention of its Transformer over
-the sites of a batch. Only ``experiments.models`` takes them; ``train.cell`` and inference refuse them.
+The code that comes with a benchmark of sequence models (Sun et al. 2025, arXiv:2505.18355; as read in a repository that
+carries it) runs its temporal convolutions along an axis of length one, with days as channels, and the attention of its
+Transformer over the sites of a batch. Only ``experiments.models`` takes them; ``train.cell`` and inference refuse them.
 """
 
 from __future__ import annotations

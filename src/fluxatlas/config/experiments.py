@@ -14,7 +14,9 @@ from .train import Cell, FaultyCell
 MODELS = (*get_args(Cell), *get_args(FaultyCell))
 
 Transfer = Literal["none", "finetune", "l2sp", "residual", "stacking", "reweighted", "adversarial", "declared"]
-Reference = Literal["process", "trees", "forest", "mean", "season"]
+Reference = Literal[
+    "process", "trees", "forest", "mean", "season", "calibrated", "residual_trees", "log_trees", "chosen"
+]
 SplitName = Literal["space", "time", "random"]
 
 

@@ -20,7 +20,8 @@ Results = Annotated[list[Path], typer.Option(help="Result of an experiment (CSV)
 def run(
     split: Annotated[str, typer.Option(help="What is tested: space, time or random.")],
     model: Annotated[
-        str, typer.Option(help="A network, such as gru or flat_gru_given, or process, trees, mean, season.")
+        str,
+        typer.Option(help="A network, such as gru or flat_gru_given, or a reference, such as process, trees, mean."),
     ],
     samples: Samples,
     sites_attributes: Attributes,

@@ -12,6 +12,8 @@ from ..systems import System, flat
 
 SCRATCH = "none"
 """The transfer that starts from random weights."""
+CHANCE = ("trees", "forest", "residual_trees", "log_trees", "chosen")
+"""References that a seed changes."""
 AXES = ("split", "share", "model", "transfer", "number")
 
 
@@ -88,7 +90,7 @@ def _references(block: ExperimentsBlock) -> Iterator[Experiment]:
     for split, reference in product(block.splits, block.references):
         shares = block.shares[:1] if reference == "process" else block.shares
         for share in shares:
-            chance = reference in ("trees", "forest") or (share < 1 and reference != "process")
+            chance = reference in CHANCE or (share < 1 and reference != "process")
             for number in range(block.seeds if chance else 1):
                 yield Experiment(split, f"{share:g}", reference, SCRATCH, number)
 

@@ -5,6 +5,10 @@
 | ``process`` | the process model with its default parameters; it has seen no observation |
 | ``trees`` | gradient-boosted trees on drivers, their running means and statics |
 | ``forest`` | a random forest on the same predictors |
+| ``calibrated`` | ``a + b`` times the flux of the process model, both fitted to the sites |
+| ``residual_trees`` | that, and boosted trees on what it lacks |
+| ``log_trees`` | boosted trees of the compressed flux |
+| ``chosen`` | of these, trees and mean, what errs least at clusters left out of the sites that are learnt from |
 | ``mean`` | the mean of the site; at a site that was not seen the mean over sites |
 | ``season`` | the mean of the site in that calendar month; at a site that was not seen the mean over sites |
 """
@@ -24,6 +28,7 @@ from ..train.data import FloatArray, SequenceSet
 from ..train.finetune import Mask
 from ..train.simulation import simulated
 from ..train.sites import SiteData
+from .remedies import learners
 
 REFERENCES: tuple[str, ...] = get_args(Reference)
 LEARNERS = {"trees": boosted_trees, "forest": random_forest}
@@ -32,7 +37,9 @@ Asked = Callable[[Sequence[SequenceSet]], list[FloatArray]]
 """Predictions of the flux (time, site) of the sets of the sites, whose drivers may be others."""
 Predictor = Callable[[Sequence[Mask], int], Asked]
 """What has learnt from what is not in the masks, with a seed."""
-DRIVEN = ("process", *LEARNERS)
+SIMULATED = ("calibrated", "residual_trees", "log_trees", "chosen")
+"""References that are given the flux of the process model as their last predictor."""
+DRIVEN = ("process", *LEARNERS, *SIMULATED)
 """References that see drivers."""
 
 
@@ -44,16 +51,23 @@ def reference(name: str, sites: SiteData, system: System, flux: str) -> Predicto
         return lambda unused, seed: (
             lambda parts: [own[id(part)] if id(part) in own else simulated(part, system)[flux] for part in parts]
         )
-    if name in LEARNERS:
-        features = [tree_features(part, system)[0] for part in sites.sets]
+    if name in (*LEARNERS, *SIMULATED):
+        learner = LEARNERS[name] if name in LEARNERS else learners(_scale(system, flux))[name]
 
+        def predictors(part: SequenceSet) -> FloatArray:
+            found = tree_features(part, system)[0]
+            if name in LEARNERS:
+                return found
+            return np.concatenate([found, simulated(part, system)[flux][..., None]], axis=-1)
+
+        features = [predictors(part) for part in sites.sets]
         ready = dict(zip(map(id, sites.sets), features, strict=True))
 
         def grown(unused: Sequence[Mask], seed: int) -> Asked:
-            models = learned((flux,), features, sites, unused, system, seed, LEARNERS[name])
+            models = learned((flux,), features, sites, unused, system, seed, learner)
 
             def asked(parts: Sequence[SequenceSet]) -> list[FloatArray]:
-                inputs = [ready[id(part)] if id(part) in ready else tree_features(part, system)[0] for part in parts]
+                inputs = [ready[id(part)] if id(part) in ready else predictors(part) for part in parts]
                 found = [applied(models, given, part) for given, part in zip(inputs, parts, strict=True)]
                 shapes = [part.targets[flux].shape for part in parts]
                 return [one.get(flux, np.full(shape, np.nan)) for one, shape in zip(found, shapes, strict=True)]
@@ -62,3 +76,8 @@ def reference(name: str, sites: SiteData, system: System, flux: str) -> Predicto
 
         return grown
     return lambda unused, seed: lambda parts: climatology(sites, flux, unused, seasonal=name == "season")
+
+
+def _scale(system: System, flux: str) -> float:
+    """From where ``flux`` is compressed, in its unit; one for what is no flux of ``system``."""
+    return next((one.scale for one in system.fluxes if one.variable == flux), 1.0)

@@ -1,0 +1,62 @@
+"""Learners from few towers: each against what it should find, and the choice that must not see what is tested."""
+
+import numpy as np
+import pytest
+
+from fluxatlas.experiments.remedies import calibrated, chosen, learners, log_trees, mean, residual_trees
+from fluxatlas.train.baselines import Rows
+
+RNG = np.random.default_rng(0)
+PLACES = np.repeat(np.arange(12), 60)
+
+
+def rows(values: np.ndarray, made: np.ndarray, other: np.ndarray | None = None) -> Rows:
+    """A predictor without meaning (or ``other``), and the flux of the process model."""
+    other = RNG.normal(size=len(values)) if other is None else other
+    return np.stack([other, made], axis=1).astype(np.float32), values, np.ones(len(values)), PLACES
+
+
+def test_two_numbers_of_the_process_model_are_found_and_the_slope_is_not_negative() -> None:
+    made = RNG.uniform(0, 50, len(PLACES))
+    model = calibrated(rows(20.0 + 3.0 * made, made), 0)
+    np.testing.assert_allclose(model(rows(made, np.linspace(0, 90, len(made)))[0])[[0, -1]], [20, 290], rtol=1e-4)
+    against = calibrated(rows(100.0 - made, made), 0)
+    assert np.ptp(against(rows(made, made)[0])) == 0
+    constant = calibrated(rows(made, np.full(len(made), 7.0)), 0)
+    np.testing.assert_allclose(constant(rows(made, made)[0]), made.mean())
+    unknown = calibrated(rows(made, np.where(PLACES > 5, np.nan, made)), 0)
+    np.testing.assert_allclose(unknown(rows(made, made)[0]), made, rtol=1e-4)
+    assert np.isfinite(calibrated(rows(made, np.full(len(made), np.nan)), 0)(rows(made, made)[0])).all()
+
+
+def test_trees_learn_what_the_process_model_lacks() -> None:
+    made, other = RNG.uniform(0, 50, len(PLACES)), RNG.normal(size=len(PLACES))
+    given = rows(20.0 + 3.0 * made + 40.0 * (other > 0), made, other)
+    assert np.abs(residual_trees(given, 0)(given[0]) - given[1]).mean() < 1.0
+    assert np.abs(calibrated(given, 0)(given[0]) - given[1]).mean() > 15
+
+
+def test_trees_of_the_compressed_flux_keep_the_mean() -> None:
+    other = RNG.normal(size=len(PLACES))
+    values = np.exp(2.0 * other + RNG.normal(size=len(PLACES)))
+    given = rows(values, np.zeros(len(values)), other)
+    assert log_trees(given, 0, 1.0)(given[0]).mean() == pytest.approx(values.mean(), rel=1e-6)
+
+
+def test_the_candidate_that_holds_at_other_places_is_chosen() -> None:
+    made = np.repeat(RNG.uniform(0, 50, 12), 60)  # places differ as the process model says; days are noise
+    values = 20.0 + 3.0 * made + RNG.normal(0, 5, len(made))
+    known = learners(5.0)
+    assert set(known) == {"mean", "trees", "calibrated", "residual_trees", "log_trees", "chosen"}
+    given = rows(values, made)
+    found = chosen(given, 0, {name: known[name] for name in ("mean", "trees", "calibrated")})(given[0])
+    np.testing.assert_allclose(found, calibrated(given, 0)(given[0]))
+    useless = rows(RNG.normal(0, 5, len(made)) + np.repeat(RNG.normal(0, 50, 12), 60), RNG.normal(size=len(made)))
+    names = {name: known[name] for name in ("trees", "mean")}
+    np.testing.assert_allclose(chosen(useless, 0, names)(useless[0]), mean(useless, 0)(useless[0]))
+
+
+def test_one_cluster_gives_its_mean() -> None:
+    predictors, values, weights, _ = rows(RNG.normal(size=len(PLACES)), np.zeros(len(PLACES)))
+    alone = (predictors, values, weights, np.zeros(len(values), int))
+    np.testing.assert_allclose(chosen(alone, 0, {"mean": mean, "calibrated": calibrated})(predictors), values.mean())

@@ -78,8 +78,10 @@ CASES = {
 }  # fmt: skip
 
 
-def run(case: Case) -> SimulationResult:
-    """The case with the coefficients of its class of vegetation."""
+def run(case: Case, wetter: float = 1.0, **parameters: float) -> SimulationResult:
+    """The case with the coefficients of its class of vegetation, its rain times ``wetter`` and other ``parameters``."""
     soil = {name: np.array([value]) for name, value in zip(("sand", "clay", "soc"), case.soil, strict=True)}
-    given = {**CLASSES[case.cover], "albedo": case.albedo}
-    return simulate(case.weather(), soil, given, dates=DATES, spinup_years=2)
+    given = {**CLASSES[case.cover], "albedo": case.albedo, **parameters}
+    weather = case.weather()
+    weather["pr"] = wetter * weather["pr"]
+    return simulate(weather, soil, given, dates=DATES, spinup_years=2)

@@ -1,14 +1,17 @@
 """Surface energy and two-layer bucket: budgets, published numbers, golden ranges of six climates, error paths."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
+from scipy.integrate import solve_ivp
 
 from energy_cases import CASES, DATES, run
 from fluxatlas.errors import InputError
 from fluxatlas.process.energy import canopy
 from fluxatlas.process.energy.canopy import SWITCH, TOP
 from fluxatlas.process.energy.column import TABLE, EnergyState, SimulationResult, simulate
-from fluxatlas.process.energy.retention import GAP, retained, soil_limits
+from fluxatlas.process.energy.retention import GAP, drained_saturation, retained, soil_limits
 from fluxatlas.process.energy.vegetation import CLASSES, NAMES
 
 SOIL = {"sand": np.array([40.0]), "clay": np.array([20.0]), "soc": np.array([14.5])}
@@ -133,6 +136,34 @@ def test_published_classes_lie_in_the_bounds_of_the_table() -> None:
     for name in NAMES:
         values = [row[name] for row in CLASSES.values()]
         assert rows.at[name, "lower"] <= min(values) and max(values) <= rows.at[name, "upper"], name
+
+
+def test_a_day_without_water_is_the_exact_solution() -> None:
+    def ends(slope: Callable[[float], float], start: float) -> float:
+        return float(solve_ivp(lambda _, w: [slope(w[0])], (0, 1), [start], rtol=1e-10, atol=1e-13).y[0, -1])
+
+    for rate, exponent in ((2.6, 9.0), (0.03, 12.0), (0.001, 38.0)):
+        for share in (0.3, 0.7, 1.0):
+            left = ends(lambda s, a=rate, n=exponent: -a * s**n, share)
+            assert drained_saturation(share, rate, exponent) == pytest.approx(left, abs=1e-8)
+    for wanted in (0.01, 0.12):
+        for water in (0.03, 0.05, 0.2, 0.3, 0.45):
+            dry = ends(lambda w, e=wanted: -e * float(canopy.bare_stress(w, 0.1, 0.28)), water)
+            assert canopy.bare_loss(water, 0.1, 0.28, wanted) == pytest.approx(water - dry, abs=1e-7)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_more_rain_never_leaves_a_drier_soil(name: str) -> None:
+    rng, cells, rows = np.random.default_rng(7), 300, TABLE.rows()
+    sand = rng.uniform(3, 95, cells)
+    soil = {"sand": sand, "clay": rng.uniform(0.03, 0.95, cells) * (100 - sand), "soc": rng.uniform(2, 60, cells)}
+    theta = {key: rng.uniform(rows.at[key, "lower"], rows.at[key, "upper"], cells) for key in TABLE.names}
+    weather = {key: np.repeat(values[:730], cells, axis=1) for key, values in CASES[name].weather().items()}
+    wetter = weather | {"pr": 1.25 * weather["pr"]}
+    less, more = (simulate(given, soil, theta, dates=DATES[:730], spinup_years=1) for given in (weather, wetter))
+    for key in ("swc05", "swc45"):
+        assert (more[key] - less[key]).min() > -1e-6
+        assert (more[key] - less[key]).max() > 1e-3
 
 
 def test_bad_input_is_refused() -> None:

@@ -1,6 +1,7 @@
 """The system of soil moisture and energy: closure of its heads, bounds, memory of rain, knowledge, sites."""
 
 from collections.abc import Mapping
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from fluxatlas.process.evapotranspiration import net_radiation
 from fluxatlas.process.projection_torch import project
 from fluxatlas.process.snow import snow_cover
 from fluxatlas.systems import Flux, Memory, get_system
+from fluxatlas.systems.protocols import KnowledgeProbe
 from fluxatlas.systems.soil_moisture_energy import knowledge, network
 from fluxatlas.train.knowledge import Knowledge
 from fluxatlas.train.networks import Architecture, HierarchicalNetwork
@@ -157,16 +159,21 @@ def test_the_network_remembers_rain_across_calls_and_when_it_is_bound() -> None:
     torch.testing.assert_close(bound["swc05"], told["swc05"], rtol=1e-4, atol=1e-5)
 
 
-def test_the_process_model_obeys_all_knowledge_but_of_past_rain() -> None:
+@pytest.mark.parametrize("factor", [0.7, 1.0, 1.4])
+def test_the_process_model_obeys_all_knowledge(factor: float) -> None:
     for name, case in CASES.items():
-        made = {key: torch.tensor(values) for key, values in run(case).daily.items()}
-        weather = {key: torch.tensor(values, dtype=torch.float32) for key, values in case.weather().items()}
-        capacity = torch.tensor(soil_limits(dict(zip(("sand", "clay", "soc"), case.soil, strict=True)))["swcfc"])
-        ratio = canopy_torch.slope_ratio(weather["tas"], weather["ps"])
-        assert knowledge.equilibrium(made["hfls"], made["rns"] - made["hfdsl"], ratio, weather["pr"]) < 1e-3, name
-        assert knowledge.wetting(made["swc05"], weather["pr"], made["snw"]) < 1e-3, name
-        assert knowledge.dry_down(made["swc05"], weather["pr"], made["snw"], made["rns"], capacity) < 1e-3, name
-        assert knowledge.closure(*(made[key] for key in ("rns", "hfls", "hfss", "hfdsl"))) < 1e-9, name
+        made = {key: torch.tensor(values) for key, values in run(case, retention_factor=factor).daily.items()}
+        known = {key: torch.tensor(values, dtype=torch.float32) for key, values in case.weather().items()}
+        soil = soil_limits(dict(zip(("sand", "clay", "soc"), case.soil, strict=True)))
+        known |= {key: torch.tensor(soil[key], dtype=torch.float32).reshape(1) for key in ("swcwp", "swcfc", "swcsat")}
+        told = {"retention_factor": torch.tensor([factor])}
+        network = SimpleNamespace(theta={"retention_factor": 1.0})
+        probe = KnowledgeProbe(network, made, known, 1, told)
+        terms = (knowledge.equilibrium_term, knowledge.wetting_term, knowledge.dry_down_term, knowledge.closure_term)
+        assert all(term(probe) < 1e-3 for term in terms), name
+        rain = run(case, wetter=knowledge.WETTER, retention_factor=factor)
+        for key in ("swc05", "swc45"):
+            assert knowledge.antecedent(made[key], torch.tensor(rain[key])) < 1e-5, name
 
 
 def test_what_breaks_a_rule_is_penalised_and_pulled_back() -> None:

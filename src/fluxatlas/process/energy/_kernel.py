@@ -8,11 +8,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit
 
-from .._vector import INNER, KERNEL, cached, clip, exp, maximum, minimum, power, where
+from .._vector import INNER, KERNEL, cached, clip, exp, maximum, minimum, where
 from ..evapotranspiration import net_radiation, transpiration_limitation, vapour_pressure
 from ..snow import snow_cover
 from . import canopy as c
 from .canopy import DEEP, SWITCH, TOP
+from .retention import drained_saturation
 
 OUTPUTS = ("swc05", "swc45", "snw", "evapfrac", "hfls", "hfss", "rns", "hfdsl", "gpp", "evspsbl", "mrro")
 """Daily variables in the order of the rows of ``daily``."""
@@ -71,7 +72,7 @@ def _radiation_step(n, f, state, p, r):  # type: ignore[no-untyped-def]
 
 @njit(**INNER)
 def _canopy_step(n, f, state, soil, p, r):  # type: ignore[no-untyped-def]
-    """Assimilation, and the latent heat of leaves and soil that water allows or not [W m-2]."""
+    """Assimilation, and the latent heat of leaves, whether water allows it or not, and of wet soil [W m-2]."""
     for i in range(n):
         celsius, kpa, vpd, lai, co2 = r.celsius[i], r.pressure[i], r.vpd[i], f[7, i], f[8, i]
         available = r.radiation[i] - r.ground[i]
@@ -88,8 +89,7 @@ def _canopy_step(n, f, state, soil, p, r):  # type: ignore[no-untyped-def]
         leaves = c.penman_monteith(available * (1.0 - shade), r.ratio[i], celsius, kpa, vpd, air, stomata)
         r.leaves[i] = where(gross > 0.0, leaves, 0.0)
         open_soil = 1.0 - snow_cover(state.snw[i])
-        wet = c.bare_stress(state.top[i], soil.swcwp[i], soil.swcfc[i])
-        r.bare[i] = wet * open_soil * c.soil_latent_heat(available * shade, r.ratio[i])
+        r.bare[i] = open_soil * c.soil_latent_heat(available * shade, r.ratio[i])
         r.caught[i] = c.interception(r.rain[i], lai, p.leaf_storage[i], p.wet_evaporation[i])
 
 
@@ -98,23 +98,21 @@ def _water_step(n, state, soil, p, r):  # type: ignore[no-untyped-def]
     """Infiltration, evaporation and drainage of a day [kg m-2 d-1]."""
     for i in range(n):
         wilting, capacity, full = soil.swcwp[i], soil.swcfc[i], soil.swcsat[i]
-        top, deep = TOP * state.top[i], DEEP * state.deep[i]
+        heat = c.latent_heat(r.celsius[i])
+        lost = TOP * c.bare_loss(state.top[i], wilting, capacity, 86400.0 * r.bare[i] / heat / TOP)
+        top, deep = TOP * state.top[i] - lost, DEEP * state.deep[i]
         arriving = r.rain[i] - r.caught[i] + r.melt[i]
         entering = minimum(arriving, maximum(TOP * full - top, 0.0) + p.infiltration_share[i] * soil.k_sat[i])
         runoff = arriving - entering
-        top += entering
-        heat = c.latent_heat(r.celsius[i])
-        lost = minimum(86400.0 * r.bare[i] / heat, maximum(top - TOP * 0.5 * wilting, 0.0))
         drawn = minimum(86400.0 * r.leaves[i] / heat, maximum(deep - DEEP * wilting, 0.0))
-        top, deep = top - lost, deep - drawn
+        top, deep = top + entering, deep - drawn
         moved = p.surface_drainage[i] * maximum(top - TOP * capacity, 0.0)
         moved = maximum(moved, top - TOP * full)
         top, deep = top - moved, deep + moved
         over = maximum(deep - DEEP * full, 0.0)
         deep -= over
-        held = soil.k_sat[i] * power(capacity / full, soil.exponent[i])
-        fast = soil.k_sat[i] * power(deep / (DEEP * full), soil.exponent[i])
-        drained = minimum(fast, maximum(deep - DEEP * capacity, 0.0) + minimum(fast, held))
+        left = drained_saturation(deep / (DEEP * full), soil.k_sat[i] / (DEEP * full), soil.exponent[i])
+        drained = deep - DEEP * full * left
         drained = minimum(drained, maximum(deep - DEEP * wilting, 0.0))
         deep -= drained
         rising = p.capillary[i] * TOP * maximum(deep / DEEP - top / TOP, 0.0)

@@ -1,7 +1,8 @@
-"""Pieces of :mod:`.canopy` as differentiable torch functions; parity is tested."""
+"""Pieces of :mod:`.canopy` and :mod:`.retention` as differentiable torch functions; parity is tested."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor
 from ...constants import FREEZING, STEFAN_BOLTZMANN
 from ..evapotranspiration import EMISSIVITY
 from ..snow import PATCHY
+from .retention import GAP
 
 
 def net_radiation(rsds: Tensor, rlds: Tensor, tas: Tensor, snw: Tensor, lai: Tensor, bare: Any, snow: Any) -> Tensor:
@@ -34,3 +36,10 @@ def slope_ratio(tas: Tensor, ps: Tensor) -> Tensor:
     celsius = tas - FREEZING
     pressure = 0.6108 * torch.exp(17.27 * celsius / (celsius + 237.3))
     return 4098.0 * pressure / (celsius + 237.3) ** 2 / (0.665e-6 * ps)
+
+
+def retained(known: Mapping[str, Tensor], factor: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Water content [1] (cell,) at wilting point, field capacity and saturation; see :func:`.retention.retained`."""
+    full = known["swcsat"]
+    capacity = torch.minimum(known["swcfc"] * factor, full - GAP)
+    return torch.minimum(known["swcwp"] * factor, capacity - GAP / 2), capacity, full

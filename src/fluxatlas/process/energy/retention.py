@@ -8,11 +8,13 @@ wilting point < field capacity < saturation is kept [D].
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from .._validate import soil_attributes
+from .._vector import formula, power
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -58,6 +60,15 @@ def retained(limits: Mapping[str, FloatArray], factor: FloatArray) -> dict[str, 
     conductivity stay. Field capacity stays :data:`GAP` below saturation, wilting point half that below it."""
     capacity = np.minimum(limits["swcfc"] * factor, limits["swcsat"] - GAP)
     return {**limits, "swcfc": capacity, "swcwp": np.minimum(limits["swcwp"] * factor, capacity - GAP / 2)}
+
+
+@formula
+def drained_saturation(share: Any, rate: Any, exponent: Any) -> Any:
+    """Saturation [1] that gravity leaves after a day of a layer that is filled by ``share``, ``rate`` being its saturated
+    conductivity over the water that it holds [d-1]: the solution of ``ds/dt = -rate s ** exponent``. A layer that was
+    wetter in the morning is wetter in the evening."""
+    less = exponent - 1.0
+    return share * power(1.0 + less * rate * power(share, less), -1.0 / less)
 
 
 def _regression(s: FloatArray, c: FloatArray, om: FloatArray, k: tuple[float, ...]) -> FloatArray:

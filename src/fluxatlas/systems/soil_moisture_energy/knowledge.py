@@ -1,8 +1,6 @@
 """Knowledge of soil moisture and energy in physical units; every term is zero where it is obeyed.
 
-Bounds after the science notes, section 7 [D]; a test holds them to the process model under its default
-parameters, which obeys them all but ``antecedent``: the deep layer drains so fast when it is wet that it can end a day
-drier for more rain.
+Bounds after the science notes, section 7 [D]; tests hold them to the process model, which obeys them all.
 """
 
 from __future__ import annotations
@@ -76,7 +74,9 @@ def wetting_term(probe: KnowledgeProbe) -> Tensor:
 def dry_down_term(probe: KnowledgeProbe) -> Tensor:
     """:func:`dry_down` of the batch."""
     made, known = probe.outputs, probe.known
-    return dry_down(made["swc05"], known["pr"], made["snw"], made["rns"], known["swcfc"])
+    own = made["rns"].new_tensor(probe.network.theta["retention_factor"])
+    capacity = physics.retained(known, probe.theta.get("retention_factor", own))[1]
+    return dry_down(made["swc05"], known["pr"], made["snw"], made["rns"], capacity)
 
 
 def antecedent_term(probe: KnowledgeProbe) -> Tensor:

@@ -24,7 +24,6 @@ from torch import Tensor
 
 from ...process.energy import canopy_torch as physics
 from ...process.energy.canopy import SWITCH
-from ...process.energy.retention import GAP
 from ...process.projection_torch import project
 from ..protocols import Bound, Head, NetworkParts
 from . import knowledge
@@ -41,19 +40,11 @@ ERRORS = {"rns": (5.0, 0.05), "hfdsl": (4.0, 0.2), "hfls": (6.0, 0.15), "hfss": 
 """Standard deviation ``a + b |F|`` [W m-2] of each flux, which says how far the projection moves it (our choice)."""
 
 
-def limits(known: Mapping[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
-    """Water content [1] (cell,) at wilting point, field capacity and saturation with the retention of the place; see
-    :func:`fluxatlas.process.energy.retention.retained`."""
-    full, factor = known["swcsat"], known["retention_factor"]
-    capacity = torch.minimum(known["swcfc"] * factor, full - GAP)
-    return torch.minimum(known["swcwp"] * factor, capacity - GAP / 2), capacity, full
-
-
 def water(air_dry: float) -> Bound:
     """The bound of a layer that dries to ``air_dry`` times the wilting point."""
 
     def bound(raw: Tensor, known: Mapping[str, Tensor], scaler: Any, options: Mapping[str, str]) -> Tensor:
-        wilting, capacity, full = limits(known)
+        wilting, capacity, full = physics.retained(known, known["retention_factor"])
         least = air_dry * wilting
         centre = torch.logit((capacity - least) / (full - least), 0.01)
         return least + (full - least) * torch.sigmoid(centre + raw)

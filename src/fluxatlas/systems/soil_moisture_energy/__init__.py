@@ -76,7 +76,11 @@ SOIL_MOISTURE_ENERGY = System(
         ),
         KnowledgeTerm("wetting", ("swc05", "pr", "snw"), 0.05, 0.05, "soil gains no more water than falls or melts"),
         KnowledgeTerm(
-            "dry_down", ("swc05", "pr", "snw", "rns", "swcwp", "swcfc", "swcsat"), 0.05, 0.05, "soil dries no faster than energy allows"
+            "dry_down",
+            ("swc05", "pr", "snw", "rns", "swcwp", "swcfc", "swcsat"),
+            0.05,
+            0.05,
+            "soil dries no faster than energy allows",
         ),
         KnowledgeTerm("antecedent", ("pr", "swc05"), 0.05, 0.05, "more rain never leaves a drier soil"),
     ),

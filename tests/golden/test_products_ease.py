@@ -5,9 +5,11 @@ from pathlib import Path
 import netCDF4
 import numpy as np
 import pyproj
+import pystac
 import pytest
 import rioxarray  # noqa: F401  the accessor
 import xarray as xr
+from pystac.validation import JsonSchemaSTACValidator
 from typer.testing import CliRunner
 
 from fluxatlas.cli import app
@@ -16,6 +18,7 @@ from fluxatlas.errors import ConfigError, InputError
 from fluxatlas.ingest.constraints.ease import edges, window_of
 from fluxatlas.products import ease
 from fluxatlas.products.ease import write_ease
+from fluxatlas.products.stac import write_catalog
 from fluxatlas.systems import get_system
 from tiny_product import product
 
@@ -124,3 +127,23 @@ def test_the_command_says_what_it_wrote(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["products", "ease", *words])
     assert done.exit_code == 0, done.output
     assert "cells of EASE-Grid 2.0, 36 km" in done.output
+
+
+def test_the_catalogue_lists_the_files_beside_those_of_the_product(tmp_path: Path) -> None:
+    made(tmp_path)
+    daily, on_ease = tmp_path / "products/daily/nee_2001.nc", tmp_path / "products/ease/nee_2001.nc"
+    words = ["--daily", str(daily), "--ease", str(on_ease), "--system", SYSTEM.name]
+    done = CliRunner().invoke(
+        app, ["products", "stac", *words, "--output", str(tmp_path / "products/stac/catalog.json")]
+    )
+    assert done.exit_code == 0, done.output
+    (item,) = pystac.Catalog.from_file(str(tmp_path / "products/stac/catalog.json")).get_items(recursive=True)
+    asset = item.assets["nee_daily_ease"]
+    assert Path(asset.get_absolute_href()).resolve() == on_ease.resolve()
+    assert asset.title.endswith("daily, on EASE-Grid 2.0, 9 km (EPSG:6933)") and asset.roles == ["data"]
+    assert JsonSchemaSTACValidator().validate_core(item.to_dict(), item.STAC_OBJECT_TYPE, "1.1.0")
+    assert set(item.assets) == {"nee_daily", "nee_daily_ease"}
+    (tmp_path / "nee_2007.nc").write_bytes(on_ease.read_bytes())
+    with pytest.raises(InputError, match="a file on EASE-Grid of 2007, but no daily file of that year"):
+        write_catalog(tmp_path / "c.json", [daily], system=SYSTEM.name, ease=[tmp_path / "nee_2007.nc"])
+    assert not (tmp_path / "c.json").exists()

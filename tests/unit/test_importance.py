@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from fluxatlas.cli import app
-from fluxatlas.config.model import Config
+from fluxatlas.config.model import Config, contradictions
 from fluxatlas.config.train import TrainBlock
 from fluxatlas.errors import ConfigError
 from fluxatlas.experiments.folds import Fold
@@ -163,3 +163,25 @@ def test_names_that_are_no_drivers_and_runs_that_permute_nothing_are_refused() -
     given = {"experiments": {"importance_draws": 2, "importance_groups": {"rain": ["pr"]}}}
     run = Run(Config.model_validate(world | given))
     assert run.permutation == '{"days": 30, "draws": 2, "groups": {"rain": ["pr"]}}' and len(run.permuted_results) > 4
+    wrong = given["experiments"] | {"importance_groups": {"rain": ["prr"]}}
+    (line,) = contradictions(Config.model_validate(world | {"experiments": wrong}))
+    assert line.startswith("experiments.importance_groups.rain: unknown driver 'prr'") and "did you mean 'pr'" in line
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("{draws: 2}", "the permutation is wrong"),
+        ('{"draw": 2}', "draw: "),
+        ('{"draws": -1}', "draws: "),
+        ('{"draws": 1, "groups": {"rain": "pr"}}', "groups.rain: "),
+        ('{"draws": 1, "groups": {"rain": ["prr"]}}', "'prr' is not a driver"),
+    ],
+)
+def test_a_wrong_permutation_is_one_message(tmp_path: Path, text: str, what: str) -> None:
+    files = ("--samples", "--sites-attributes", "--sites-forcing", "--observations", "--output")
+    words = [word for name in files for word in (name, str(tmp_path / "x"))]
+    words += ["--split", "space", "--model", "trees", "--system", "soil_moisture_energy", "--permutation", text]
+    done = CliRunner().invoke(app, ["experiments", "run", *words])
+    assert done.exit_code != 0 and isinstance(done.exception, ConfigError) and what in str(done.exception)
+    assert not (tmp_path / "x").exists()

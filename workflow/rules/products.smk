@@ -132,6 +132,11 @@ rule stac:
             year=YEARS,
             month=MAPS,
         ),
+        ease=expand(
+            "<results>/products/ease/{variable}_{year}.nc",
+            variable=RUN.variables if RUN.config.products.ease_grid else [],
+            year=YEARS,
+        ),
     output:
         "<results>/products/stac/catalog.json",
     log:
@@ -153,9 +158,15 @@ rule stac:
             year=YEARS,
             month=MAPS,
         ),
+        ease=each(
+            "--ease",
+            RUN.paths("products", "ease", "{variable}_{year}.nc"),
+            variable=RUN.variables if RUN.config.products.ease_grid else [],
+            year=YEARS,
+        ),
         run=RUN.config.run.name,
         system=RUN.system.key,
         version=STAGE_VERSIONS["products"],
     shell:
         "fluxatlas products stac --settings {params.settings:q} --run {params.run:q} --system {params.system:q}"
-        " {params.daily:q} {params.maps:q} --output {output:q} 2> {log:q}"
+        " {params.daily:q} {params.maps:q} {params.ease:q} --output {output:q} 2> {log:q}"

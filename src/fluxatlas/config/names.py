@@ -48,6 +48,11 @@ def wrong_names(config: Config, system: System) -> list[str]:
             if name in held
         ),
         *_unknown("experiments.target", filter(None, [config.experiments.target]), system.measured, "measured output"),
+        *(
+            line
+            for group, names in config.experiments.importance_groups.items()
+            for line in _unknown(f"experiments.importance_groups.{group}", names or [""], system.permutable, "driver")
+        ),
         *_corrections(config, system),
         *_models(config, system),
         *_strategy(config),

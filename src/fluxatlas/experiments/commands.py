@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from pathlib import Path
 from typing import Annotated
@@ -53,11 +52,12 @@ def run(
     from ..train.data import read_samples
     from ..train.member import Member
     from ..train.sites import handed, read_sites
-    from .grid import Experiment, Permutation, system_of
+    from .grid import Experiment, read_permutation, system_of
     from .run import run_experiment
 
     block, begun = begin(settings, threads), time.monotonic()
     declared = system_of(model, get_system(system), given or ())
+    plan = read_permutation(permutation, declared) if permutation else None
     known = series_of(declared.slow, series or ())
     sites = read_sites(sites_attributes, sites_forcing, observations, declared, block.block_distance_km, known, gap)
     sites = handed(sites, given or (), declared)
@@ -65,7 +65,6 @@ def run(
     first = Member.load(start) if start else None
     true = read_parquet(truth) if truth and hidden else None
     materials = one, sites, read_samples(samples, declared), declared, block, folds, grid, first, target
-    plan = Permutation(**json.loads(permutation)) if permutation else None
     table = run_experiment(*materials, true, tuple(hidden or ()), plan)
     write_text(output, table.to_csv(index=False, float_format="%.8g"))
     typer.echo(f"wrote {output} after {time.monotonic() - begun:.1f} s", err=True)

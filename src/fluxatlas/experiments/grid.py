@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
+from typing import Annotated
 
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+
+from ..config.base import problems
 from ..config.experiments import ExperimentsBlock, split_model
 from ..errors import ConfigError, nearest
 from ..systems import System, flat
@@ -39,14 +43,29 @@ class Permutation:
     """``draws`` of each group (0: none), blocks of ``days``, and ``groups`` of drivers and statics by name (empty: each
     by itself)."""
 
-    draws: int = 0
-    days: int = 30
-    groups: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    draws: Annotated[int, Field(ge=0)] = 0
+    days: Annotated[int, Field(ge=1)] = 30
+    groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+
+def read_permutation(text: str, system: System) -> Permutation:
+    """The permutation that ``text`` (JSON) describes; raises :class:`ConfigError` where it does not, and as
+    :func:`checked`."""
+    try:
+        found = TypeAdapter(Permutation).validate_json(text)
+    except ValidationError as problem:
+        lines = "".join(f"\n  - {line}" for line in problems(problem))
+        hint = 'give, for example, {"draws": 5, "days": 30, "groups": {"rain": ["pr"]}}'
+        raise ConfigError(f"the permutation is wrong:{lines}", where="--permutation", hint=hint) from None
+    checked(found.groups, system)
+    return found
 
 
 def checked(groups: Mapping[str, Sequence[str]], system: System) -> dict[str, tuple[str, ...]]:
     """``groups``, or each driver and static of ``system`` by itself; raises :class:`ConfigError` for other names."""
-    known = (*system.forcing, *system.slow_drivers, *system.statics)
+    known = system.permutable
     for group, names in groups.items():
         for name in names or [""]:
             if name not in known:

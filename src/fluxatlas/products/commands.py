@@ -132,6 +132,7 @@ def stac(
     output: Annotated[Path, typer.Option(help="Catalogue to write; the rest goes beside it.")],
     system: System,
     map: Annotated[list[Path] | None, typer.Option(help="Map (COG); repeat for more.")] = None,
+    ease: Annotated[list[Path] | None, typer.Option(help="Daily file on EASE-Grid 2.0; repeat for more.")] = None,
     run: Annotated[str, typer.Option(help="Name of the run.")] = "fluxatlas",
     settings: Settings = "{}",
 ) -> None:
@@ -141,5 +142,5 @@ def stac(
     from .stac import write_catalog
 
     block = read_settings(ProductsBlock, settings)
-    write_catalog(output, daily, map or [], block, system=system, run=run)
+    write_catalog(output, daily, map or [], block, system=system, run=run, ease=ease or [])
     typer.echo(f"{output}: {len(daily)} daily files, {len(map or [])} maps", err=True)

@@ -41,10 +41,11 @@ LICENCE = "LICENCE.txt"
 
 @dataclass
 class Year:
-    """What belongs to one item: the daily files and the maps of one year, by variable and period."""
+    """What belongs to one item: the daily files, on both grids, and the maps of one year, by variable and period."""
 
     daily: dict[str, Path] = field(default_factory=dict)
     maps: dict[str, Path] = field(default_factory=dict)
+    ease: dict[str, Path] = field(default_factory=dict)
 
 
 def write_catalog(
@@ -55,16 +56,17 @@ def write_catalog(
     *,
     system: str,
     run: str = "fluxatlas",
+    ease: Sequence[PathLike] = (),
 ) -> pystac.Catalog:
     """Write ``output`` (``.../stac/catalog.json``) and, below its folder, the collection and its items; return it.
 
-    ``daily`` are files ``<variable>_<year>.nc``, ``maps`` are ``<variable>_<year>[-<month>].tif`` of one run. A
-    catalogue that is there already is replaced. Raises :class:`InputError` for a name that is not of this form, for no
-    daily file, or for a map of a year without one.
+    ``daily`` are files ``<variable>_<year>.nc``, ``maps`` are ``<variable>_<year>[-<month>].tif`` of one run, ``ease``
+    its daily files on EASE-Grid 2.0. A catalogue that is there already is replaced. Raises :class:`InputError` for a
+    name that is not of this form, for no daily file, or for a map or a file on EASE-Grid of a year without one.
     """
     settings = settings or ProductsBlock()
     described, folder = get_system(system), Path(output).parent
-    years = _sort(daily, maps)
+    years = _sort(daily, maps, ease)
     about = _about(next(iter(next(iter(years.values())).daily.values())), run)
     name = f"{described.name}-{run}"
     catalog = pystac.Catalog(
@@ -91,7 +93,7 @@ def _about(path: Path, run: str) -> About:
         return replace(About.from_json(data.attrs.get("fluxatlas_about", "{}")), run=run)
 
 
-def _sort(daily: Iterable[PathLike], maps: Iterable[PathLike]) -> dict[int, Year]:
+def _sort(daily: Iterable[PathLike], maps: Iterable[PathLike], ease: Iterable[PathLike]) -> dict[int, Year]:
     years: dict[int, Year] = defaultdict(Year)
     for path in map(Path, daily):
         variable, period = _parts(path)
@@ -99,11 +101,15 @@ def _sort(daily: Iterable[PathLike], maps: Iterable[PathLike]) -> dict[int, Year
     if not years:
         raise InputError("no daily file was given", hint="make the daily product first")
     for path in map(Path, maps):
-        period = _parts(path)[1]
-        year = int(period[:4])
+        year = int(_parts(path)[1][:4])
         if year not in years:
             raise InputError(f"a map of {year}, but no daily file of that year", where=str(path))
         years[year].maps[path.stem] = path
+    for path in map(Path, ease):
+        variable, period = _parts(path)
+        if int(period[:4]) not in years:
+            raise InputError(f"a file on EASE-Grid of {period}, but no daily file of that year", where=str(path))
+        years[int(period[:4])].ease[variable] = path
     return dict(years)
 
 
@@ -141,6 +147,8 @@ def _item(year: int, found: Year, collection: str, title: str, folder: Path) -> 
     home = folder / collection / item.id
     for variable, path in sorted(found.daily.items()):
         item.add_asset(f"{variable}_daily", _daily_asset(variable, path, home))
+    for variable, path in sorted(found.ease.items()):
+        item.add_asset(f"{variable}_daily_ease", _ease_asset(variable, path, home))
     for stem, path in sorted(found.maps.items()):
         item.add_asset(stem, _map_asset(path, home))
     return item
@@ -161,6 +169,19 @@ def _daily_asset(variable: str, path: Path, home: Path) -> pystac.Asset:
         media_type=NETCDF,
         roles=["data"],
         extra_fields={"raster:bands": [band], "file:size": path.stat().st_size},
+    )
+
+
+def _ease_asset(variable: str, path: Path, home: Path) -> pystac.Asset:
+    row = variables.get(variable)
+    with files.open_netcdf(path) as data:
+        grid = str(data["crs"].attrs["long_name"])
+    return pystac.Asset(
+        href=_relative(path, home),
+        title=f"{row.long_name}, daily, on {grid} (EPSG:6933)",
+        media_type=NETCDF,
+        roles=["data"],
+        extra_fields={"raster:bands": [{"unit": row.units}], "file:size": path.stat().st_size},
     )
 
 

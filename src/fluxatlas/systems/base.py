@@ -293,6 +293,11 @@ class System:
         return tuple(driver.name for driver in self.slow)
 
     @property
+    def permutable(self) -> tuple[str, ...]:
+        """Drivers and statics, in order: what can be permuted to see what a model reads."""
+        return (*self.forcing, *self.slow_drivers, *self.statics)
+
+    @property
     def monthly(self) -> tuple[str, ...]:
         """Monthly layers that the slow drivers are made of."""
         return tuple(dict.fromkeys(layer for driver in self.slow for layer in driver.layers))

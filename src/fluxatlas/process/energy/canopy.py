@@ -119,9 +119,9 @@ def bare_stress(water: Any, wilting: Any, capacity: Any) -> Any:
 
 @formula
 def bare_loss(water: Any, wilting: Any, capacity: Any, wanted: Any) -> Any:
-    """Water content [1] that a layer loses in a day to evaporation of soil, which would be ``wanted`` [d-1] if it stayed
-    wet: the solution of ``dw/dt = -wanted bare_stress(w)``, at the full rate above field capacity and exponential
-    below. A layer that was wetter in the morning is wetter in the evening."""
+    """Water content [1] that a layer loses in a day to evaporation of soil, which would be ``wanted`` [d-1] if it
+    stayed wet: the solution of ``dw/dt = -wanted bare_stress(w)``, at the full rate above field capacity and
+    exponential below. A layer that was wetter in the morning is wetter in the evening."""
     free = minimum(wanted, maximum(water - capacity, 0.0))
     below = maximum(minimum(water, capacity) - 0.5 * wilting, 0.0)
     return free + below * (1.0 - exp(-(wanted - free) / (capacity - 0.5 * wilting)))

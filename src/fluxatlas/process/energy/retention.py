@@ -64,9 +64,9 @@ def retained(limits: Mapping[str, FloatArray], factor: FloatArray) -> dict[str, 
 
 @formula
 def drained_saturation(share: Any, rate: Any, exponent: Any) -> Any:
-    """Saturation [1] that gravity leaves after a day of a layer that is filled by ``share``, ``rate`` being its saturated
-    conductivity over the water that it holds [d-1]: the solution of ``ds/dt = -rate s ** exponent``. A layer that was
-    wetter in the morning is wetter in the evening."""
+    """Saturation [1] that gravity leaves after a day of a layer that is filled by ``share``, ``rate`` being its
+    saturated conductivity over the water that it holds [d-1]: the solution of ``ds/dt = -rate s ** exponent``. A layer
+    that was wetter in the morning is wetter in the evening."""
     less = exponent - 1.0
     return share * power(1.0 + less * rate * power(share, less), -1.0 / less)
 

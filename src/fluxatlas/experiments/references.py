@@ -79,5 +79,5 @@ def reference(name: str, sites: SiteData, system: System, flux: str) -> Predicto
 
 
 def _scale(system: System, flux: str) -> float:
-    """From where ``flux`` is compressed, in its unit; one for what is no flux of ``system``."""
+    """From where ``flux`` is compressed, in its unit; one for what is not a flux of ``system``."""
     return next((one.scale for one in system.fluxes if one.variable == flux), 1.0)

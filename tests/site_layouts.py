@@ -432,6 +432,27 @@ def _cardamom() -> list[Layout]:
     return [Layout("cardamom", "cardamom", "validation_XX-Tst.csv", files, "nee", **told)]
 
 
+def treat(**columns: Any) -> bytes:
+    """Records of one bog in three years, changed by ``columns``."""
+    bog = {"Site_Name": "Bog", "Measurement_Location": "1", "Latitude": 50.0, "Longitude": 10.0, "Wetland_Class": "Bog"}
+    told = {"Annual_Flux_Type": "Measured", "Method": "Chambers", "SD_1": "1,9 (SE)", "Remove_QC": False}
+    told["Growing_Season_Length_days"] = 120.0
+    made: dict[str, Any] = {"Sort": [4.0, 5.0, 6.0], "Year": ["1991", "1992", "1993"], **bog, **told}
+    frame = pd.DataFrame(made | {"Annual_CH4_Flux_g_m2_y": [3.6525, 7.305, 14.61]} | columns)
+    return rds(**{str(name): text_of(frame[name]) for name in frame})
+
+
+def text_of(column: pd.Series) -> pd.Series:
+    """A column as ``rdata`` writes it: of pandas' types of text only plain objects."""
+    return column if column.dtype.kind in "fib" else column.astype(object)
+
+
+def _treat() -> list[Layout]:
+    name = "Annual_CH4_estimates.rds"
+    told: dict[str, Any] = {"entry": {"sites": []}, "column": "Annual_CH4_Flux_g_m2_y", "periods": True, "packed": True}
+    return [Layout("treat", "treat", name, {name: treat()}, "fch4", **told)]
+
+
 def _plumber2() -> list[Layout]:
     time = np.arange(96) * 1800.0
     data = xr.Dataset(
@@ -473,5 +494,6 @@ def layouts() -> dict[str, Layout]:
         *_xmethanewet(),
         *_metaflux(),
         *_cardamom(),
+        *_treat(),
     ]
     return {layout.name: layout for layout in made}

@@ -8,10 +8,10 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import chdir, contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -20,6 +20,9 @@ from .braces import listed, unfolded
 from .errors import ConfigError, FluxAtlasError
 from .paths import DEFAULT_CONFIG, SNAKEFILE
 from .stages import STAGES
+
+if TYPE_CHECKING:
+    from .inspect.report import Report
 
 app = typer.Typer(
     name="fluxatlas",
@@ -199,7 +202,12 @@ def inspect(
     """Say what a file is, what is in it, what is suspicious and how it would be used; exit code 1 if it cannot be."""
     from .inspect.commands import run
 
-    raise typer.Exit(run(paths, plot=plot, as_json=as_json, everything=everything))
+    def lacking(reports: Sequence[Report]) -> list[str]:
+        from .init.lacking import by_system
+
+        return by_system(reports)
+
+    raise typer.Exit(run(paths, plot=plot, as_json=as_json, everything=everything, lacking=lacking))
 
 
 @app.command()

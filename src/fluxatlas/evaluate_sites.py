@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,7 @@ import pandas as pd
 from .config.evaluate import EvaluateBlock
 from .config.report import ReportBlock
 from .config.sites import QcRules, SiteEntry, SitesBlock
+from .drivers import AnnualSeries
 from .errors import FluxAtlasError, InputError, MemberMismatchError, counted, nearest
 from .evaluate import periods_figure
 from .evaluate.held_out import half_widths, with_intervals
@@ -79,13 +80,13 @@ def run(wish: Wish, settings: EvaluateBlock | None = None) -> str:
     :class:`MemberMismatchError` for members of different systems; nothing is written then.
     """
     block = settings or EvaluateBlock()
-    members = begin(wish)
+    members, series = begin(wish)
     system = members[0].system
     with tempfile.TemporaryDirectory() as temporary:
         work, made = Path(temporary), Path(temporary) / "made"
         read = build_table(entries(wish, work), system, work / "sites")
         unseen = _leave_out_seen(read, members, wish.allow_seen, block.cluster_distance_km)
-        data = site_data(wish, members[0], work, block.cluster_distance_km)
+        data = site_data(wish, members[0], work, block.cluster_distance_km, series)
         hidden = [np.ones((len(part.dates), len(part.sites)), bool) for part in data.sets]
         tables = [site_table("network", n, member.network, data, hidden) for n, member in enumerate(members)]
         if not any(map(len, tables)):
@@ -131,15 +132,14 @@ def _scored(
     return "\n".join(said)
 
 
-def begin(wish: Wish) -> list[Member]:
-    """The members of ``wish``, once its output and series are found usable, before any site is read.
+def begin(wish: Wish) -> tuple[list[Member], dict[str, AnnualSeries]]:
+    """The members of ``wish`` and the series that they need, before any site is read; its output is found usable.
 
     Raises as :func:`check_output`, :func:`load_members` and :func:`fluxatlas.ingest.atmosphere.series_of` do.
     """
     check_output(wish.output)
     members = load_members(wish.members)
-    series_of(members[0].system.slow, wish.series)
-    return members
+    return members, series_of(members[0].system.slow, wish.series)
 
 
 def check_output(folder: Path) -> None:
@@ -286,7 +286,14 @@ def _leave_out_seen(folder: Path, members: Sequence[Member], allowed: bool, near
     return not (seen.any() and allowed)
 
 
-def site_data(wish: Wish, member: Member, work: Path, near_km: float, unobserved: bool = False) -> SiteData:
+def site_data(
+    wish: Wish,
+    member: Member,
+    work: Path,
+    near_km: float,
+    series: Mapping[str, AnnualSeries],
+    unobserved: bool = False,
+) -> SiteData:
     """All sites of the tables in ``work`` that can be predicted, with ``unobserved`` those too that measured nothing.
 
     Raises :class:`InputError` that says what the others lack.
@@ -315,7 +322,7 @@ def site_data(wish: Wish, member: Member, work: Path, near_km: float, unobserved
             work / "sites" / "observations.parquet",
             system,
             near_km,
-            series_of(system.slow, wish.series),
+            series,
             evaluate=True,
             unobserved=unobserved,
             periods=work / "sites" / "periods.parquet",

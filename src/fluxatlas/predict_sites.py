@@ -42,7 +42,7 @@ def run(wish: Wish) -> pd.DataFrame:
     Raises what :func:`fluxatlas.evaluate_sites.run` raises, and :class:`InputError` where the folder holds the series
     of sites that are not among these; nothing is written then.
     """
-    members = begin(wish)
+    members, annual = begin(wish)
     near_km = EvaluateBlock().cluster_distance_km
     _say_of_the_band(members)
     half = half_widths(member_paths(wish.members), members, near_km)
@@ -50,7 +50,7 @@ def run(wish: Wish) -> pd.DataFrame:
         work, made = Path(temporary), Path(temporary) / "made"
         made.mkdir()
         build_table(entries(wish, work), members[0].system, work / "sites")
-        data = site_data(wish, members[0], work, near_km, unobserved=True)
+        data = site_data(wish, members[0], work, near_km, annual, unobserved=True)
         places = read_table(work / "sites_attributes.csv").set_index("site")
         _refuse_others(wish.output, data.sets)
         rows = []

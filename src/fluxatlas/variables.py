@@ -246,7 +246,8 @@ def without_noise(values: Array, name: str) -> tuple[Array, int]:
 def check_texture(sand: npt.ArrayLike, clay: npt.ArrayLike, *, where: str, place: Callable[..., str] = str) -> None:
     """Raise :class:`InputError` where ``sand`` and ``clay`` [%] of the fine earth, of one shape, exceed all of it.
 
-    :data:`ROUNDED` is let pass, NaN too. ``place`` turns the index of a value into words for the message.
+    :data:`ROUNDED` is let pass, NaN too. ``place`` turns the index of a value into words for the message. Raises as
+    :func:`check_fractions` too.
     """
     total = np.asarray(sand, float) + np.asarray(clay, float)
     with np.errstate(invalid="ignore"):
@@ -259,3 +260,21 @@ def check_texture(sand: npt.ArrayLike, clay: npt.ArrayLike, *, where: str, place
             where=where,
             hint="give both of one source, as mass fractions of the fine earth; one may have another unit",
         )
+    check_fractions(sand, clay, where=where)
+
+
+def check_fractions(sand: npt.ArrayLike, clay: npt.ArrayLike, *, where: str) -> None:
+    """Raise :class:`InputError` where of several soils no ``sand`` or no ``clay`` [%] is above 1: a fraction."""
+    if np.isfinite(np.asarray(sand, float) + np.asarray(clay, float)).sum() < 2:
+        return
+    most = {name: float(np.nanmax(part)) for name, part in (("sand", sand), ("clay", clay))}
+    small = [name for name, value in most.items() if 0 < value <= 1]
+    if len(small) == 2:
+        what = "sand and clay are fractions by magnitude (neither is ever above 1)"
+    elif small:
+        (other,) = set(most) - set(small)
+        what = f"{small[0]} is a fraction by magnitude (never above {most[small[0]]:.3g}), {other} is percent"
+    else:
+        return
+    hint = "give both in percent of the fine earth; the unit of a static layer can be stated (units: '1')"
+    raise InputError(what, where=where, hint=hint)

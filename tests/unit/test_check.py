@@ -212,6 +212,13 @@ def test_a_layer_that_is_refused_leaves_the_sum_of_textures_alone(sound) -> None
     assert "gone.tif" in str(problem)
 
 
+def test_sand_as_a_fraction_beside_clay_in_percent(sound) -> None:
+    folder, config = sound
+    config["static"]["layers"]["sand"] = {"constant": 0.4, "reason": ASSUMED}
+    (problem,) = _found(folder, config)
+    assert "sand is a fraction by magnitude (never above 0.4), clay is percent" in str(problem)
+
+
 def test_plan_says_the_same_below_its_table(sound) -> None:
     folder, config = sound
     path = folder / "config.yaml"

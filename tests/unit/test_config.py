@@ -1,6 +1,7 @@
 """The configuration: everything wrong is said at once, generated files are in step with the models."""
 
 import copy
+import json
 import subprocess
 import sys
 from datetime import date
@@ -12,8 +13,10 @@ from typer.testing import CliRunner
 
 from fluxatlas.cli import app
 from fluxatlas.config import Config, load
+from fluxatlas.config.constraints import Constraint
 from fluxatlas.config.generate import DEMO, files, schema
-from fluxatlas.config.run import DomainBlock, PeriodBlock
+from fluxatlas.config.run import DomainBlock, PeriodBlock, RunBlock
+from fluxatlas.config.sites import SiteInfo
 from fluxatlas.errors import ConfigError, counted
 from fluxatlas.paths import REPOSITORY
 
@@ -36,8 +39,6 @@ def test_the_annotated_default_reads_back_as_the_demo() -> None:
 
 
 def test_the_schema_accepts_the_default_and_refuses_a_typo() -> None:
-    import json
-
     import jsonschema
 
     data = yaml.safe_load(next(text for path, text in files().items() if path.name == "config.yaml"))
@@ -278,3 +279,30 @@ def test_a_period_is_made_of_whole_years(start: object) -> None:
 def test_one_of_a_thing_is_not_called_several() -> None:
     assert [counted(n, "tile") for n in (0, 1, 2, 1000)] == ["0 tiles", "1 tile", "2 tiles", "1,000 tiles"]
     assert counted(2, "series", "series") == "2 series"
+
+
+@pytest.mark.parametrize(
+    ("west", "east", "said"),
+    [
+        (200, 210, "so write west: -160, east: -150"),
+        (350, 10, "so write west: -10, east: 10"),
+        (200, 400 - 360, "so write west: -160, east: 40"),
+        (0, 360, "so write west: -180, east: 180"),
+        (-8, -180, "so write west: -8, east: 180"),
+        (-6, -8, "is empty, or crosses the date line: make two runs, west: -6, east: 180 and west: -180, east: -8"),
+        (10, 10, "is empty: west must be below east"),
+    ],
+)
+def test_edges_beyond_180_degrees_are_told_as_they_have_to_be_written(west: float, east: float, said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        DomainBlock.model_validate({"west": west, "east": east, "south": 50, "north": 60})
+
+
+def test_no_message_shows_a_regular_expression() -> None:
+    with pytest.raises(ValidationError, match=r"'my run \(1\)' is not the name of a run: use letters, .*'my_run_1'"):
+        RunBlock.model_validate({"name": "my run (1)"})
+    with pytest.raises(ValidationError, match="'2001-7' is not a month: write it as 2001-07"):
+        Constraint.model_validate({"path": "a.nc", "start": "2001-7"})
+    with pytest.raises(ValidationError, match=r"so write -110\.5 instead of 249\.5"):
+        SiteInfo.model_validate({"site": "A", "lat": 31, "lon": 249.5})
+    assert '"pattern"' not in json.dumps(Config.model_json_schema())

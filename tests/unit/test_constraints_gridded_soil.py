@@ -265,8 +265,8 @@ def test_granules_that_cannot_be_used(tmp_path: Path) -> None:
 
 
 def test_files_of_no_kind_and_of_several(tmp_path: Path) -> None:
-    xr.Dataset({"tas": ("x", [1.0])}).to_netcdf(tmp_path / "a.nc")
-    with pytest.raises(InputError, match="of no known kind of constraint; it holds tas"):
+    xr.Dataset({"tas": ("x", [1.0]), "lat": ("y", [1.0])}).to_netcdf(tmp_path / "a.nc")
+    with pytest.raises(InputError, match=r"of no known kind of constraint; it holds lat, tas\n"):
         recognise(tmp_path / "a.nc")
     both = xr.Dataset({"bio_flux_opt": ("x", [1.0]), "flux_apos_bio": ("x", [1.0])})
     both.to_netcdf(tmp_path / "b.nc")

@@ -13,7 +13,10 @@ import xarray as xr
 from typer.testing import CliRunner
 
 from fluxatlas.cli import app
-from fluxatlas.errors import ConfigError
+from fluxatlas.config.sites import QcRules, SiteEntry
+from fluxatlas.errors import ConfigError, InputError
+from fluxatlas.ingest.sites import fluxnet
+from fluxatlas.ingest.sites.records import Ledger
 from fluxatlas.inspect import registry
 from fluxatlas.inspect.commands import run
 from fluxatlas.inspect.registry import inspect_path
@@ -319,3 +322,43 @@ class TestLayoutsOfProviders:
         write_geopotential(tmp_path / "z.nc")
         report = inspect_path(tmp_path / "z.nc")
         assert (report.status, report.reader) == ("usable", "forcing.elevation")
+
+
+def _release(path: Path, flux: float) -> Path:
+    days = pd.date_range("2018-01-01", "2018-12-31")
+    season = flux + np.sin(np.arange(days.size) / 58)
+    table = pd.DataFrame({"TIMESTAMP": days.strftime("%Y%m%d"), "NEE_VUT_REF": season, "NEE_VUT_REF_QC": 1.0})
+    table.to_csv(path, index=False)
+    return path
+
+
+def test_two_releases_of_a_site_are_judged_as_ingest_judges_them(tmp_path, capsys) -> None:
+    one = _release(tmp_path / "FLX_US-Abc_FLUXNET2015_FULLSET_DD_2018-2018_1-4.csv", -1.0)
+    two = _release(tmp_path / "FLX_US-Abc_FLUXNET2015_FULLSET_DD_2018-2018_2-4.csv", -2.0)
+    assert inspect_path(one).usable and inspect_path(two).usable
+    assert run([tmp_path], plot=None, as_json=False, everything=False) == 1
+    said = " ".join(capsys.readouterr().out.split())
+    refusal = "two files of one site contradict each other on 2018-01-01 in column 'NEE_VUT_REF'"
+    assert "2 files: 0 can be used as input, 2 cannot together US-Abc: 2 files (fluxnet): cannot be used toge" in said
+    assert said.count(refusal) == 5 and "usable alone, but not beside" in said
+    entry = SiteEntry.model_validate(
+        {"source": "fluxnet", "path": [str(one), str(two)], "sites": [{"site": "US-Abc", "lat": 40, "lon": -100}]}
+    )
+    with pytest.raises(InputError, match=refusal):
+        fluxnet.read(entry.path, entry, QcRules(), Ledger())
+
+
+def test_files_of_a_folder_are_told_what_they_make_together_and_what_lacks(tmp_path, capsys) -> None:
+    _release(tmp_path / "FLX_US-Abc_FLUXNET2015_FULLSET_DD_2018-2018_1-4.csv", -1.0)
+    monthly = pd.DataFrame({"TIMESTAMP": [f"2017{month:02d}" for month in range(1, 13)], "NEE_VUT_REF": -1.0})
+    monthly.assign(NEE_VUT_REF_QC=1.0).to_csv(
+        tmp_path / "FLX_US-Abc_FLUXNET2015_FULLSET_MM_2017-2017_1-4.csv", index=False
+    )
+    assert CliRunner().invoke(app, ["inspect", str(tmp_path), "--json"]).exit_code == 0
+    said = CliRunner().invoke(app, ["inspect", str(tmp_path)]).output
+    made = "US-Abc: 2 files (fluxnet): ingest makes 365 days of nee of them, and 12 means over longer than a day"
+    assert made in said and "still lacking" in said
+    lacks = (
+        "net_ecosystem_exchange: forcing; forcing.elevation; static.layers: orog, lai, sand, clay, soc, bdod, cropFrac"
+    )
+    assert lacks in said and "sites.entries" not in said.split("net_ecosystem_exchange: ")[1].split("\n")[0]

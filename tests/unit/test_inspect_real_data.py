@@ -106,7 +106,7 @@ EXPECTED: list[tuple[str, str, str]] = [
     ("static/*/fdk_site_info.csv", "site-list", "part"),
     ("static/*.csv", "documentation", "not_input"),
     (f"{CH4}/*.csv", "fluxnet-daily", "usable"),
-    ("wetland_ch4/*/Annual_CH4_estimates.rds", "wetland-ch4-annual", "no_reader"),
+    ("wetland_ch4/*/Annual_CH4_estimates.rds", "wetland-ch4-annual", "usable"),
     (f"{WET}/modis/*.csv", "modis-8day", "no_reader"),
     (f"{WET}/*monthly_sum*.csv", "ch4-monthly-totals", "no_reader"),
     (f"{WET}/annual_sum_95ci.csv", "ch4-annual-totals", "no_reader"),
@@ -212,7 +212,6 @@ DEFECTS: list[tuple[str, str, str, str]] = [
      "calendar", "time", "julian"),
     # wetlands
     (f"{CH4}/FLX_SE-Deg_FLUXNET-CH4_DD_2014-2018_1-1.csv", "units-not-in-file", "", "no units"),
-    ("wetland_ch4/Lyreshka_MethaneData/Annual_CH4_estimates.rds", "not-utf8", "", "0x85"),
     (f"{WET}/gcp_monthly_sum.csv", "time-start-unknown", "", "month number 1"),
     (f"{WET}/modis/MODIS_Day_LST_8day_QC.csv", "identical-file", "", "MODIS_Night_LST"),
 ]  # fmt: skip

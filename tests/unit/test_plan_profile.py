@@ -50,8 +50,8 @@ def test_a_profile_says_what_snakemake_reads_in_it(tmp_path) -> None:
         1000,
     )
     assert found.gpus == {"pretrain": 2} and found.threads == {"daily": 2} and found.snakemake_mb == 450
-    assert found.wait_seconds == 5 + 10 / 2 and found.at_once(1000, 1) == 3
-    assert profile(tmp_path, resources={"mem_mb": 4000}).at_once(1000, 1) == 2  # 4000 // 1450
+    assert found.wait_seconds == 5 + 10 / 2 and found.at_once(1450, 1) == 3
+    assert profile(tmp_path, resources={"mem_mb": 4000}).at_once(1450, 1) == 2  # 4000 // 1450
     everywhere = {**SLURM["default-resources"], "gpu": 1}
     assert set(profile(tmp_path, **{"default-resources": everywhere}).gpus) == set(stages_of_rules())
     shipped_one = read(str(REPOSITORY / "workflow" / "profiles" / "slurm"))
@@ -178,3 +178,31 @@ def test_the_stages_are_measured_for_any_system_and_nothing_is_left(tmp_path, mo
     monkeypatch.setattr(calibrate, "SECONDS", -1.0)
     said.clear()
     assert calibrate.calibrate(run, said.append).stages == {} and "keep the shipped costs" in said[-1]
+
+
+def test_a_profile_that_sets_what_no_rule_has_is_told(demo, tmp_path) -> None:
+    found = profile(tmp_path, **{"set-threads": {"infr": 4, "daily": 2}, "set-resources": {"pretrian": {"mem_mb": 1}}})
+    assert found.unused == (
+        "set-threads: 'infr' is not a rule of this workflow; did you mean 'infer'?",
+        "set-resources: 'pretrian' is not a rule of this workflow; did you mean 'pretrain'?",
+    )
+    assert f"note: {found.name}: {found.unused[0]}" in table(demo, 2, found)
+    computed = profile(tmp_path, **{"set-threads": {"daily": "2 * attempt"}}).unused
+    assert computed == (
+        "set-resources: mem_mb of 'maps' is computed for each job, and not counted here",
+        "set-threads: threads of 'daily' are computed for each job, and not counted here",
+    )
+
+
+def test_memory_that_a_profile_sets_decides_how_many_jobs_run_at_once(demo, tmp_path) -> None:
+    limits = {"resources": {"mem_mb": 9000}, "jobs": 100}
+    found = profile(tmp_path, **limits, **{"set-resources": {"infer": {"mem_mb": 4000}, "pretrain": {"mem": "3GB"}}})
+    rows = {row.stage: row for row in by_profile(demo, found)}
+    assert (rows["infer"].memory_mb, rows["infer"].at_once) == (4000, 2)
+    assert (rows["train"].memory_mb, rows["train"].at_once) == (3000, 3)
+    usual = {
+        row.stage: row
+        for row in by_profile(demo, profile(tmp_path, **limits, **{"set-resources": {"maps": {"mem_mb": 1}}}))
+    }
+    predicted = next(row.memory_mb for row in plan(demo) if row.stage == "infer")
+    assert usual["infer"].memory_mb == predicted + 450 and usual["infer"].at_once == 9000 // (predicted + 450)

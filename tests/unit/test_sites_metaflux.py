@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -103,3 +104,18 @@ def test_two_towers_in_one_file_are_refused(tmp_path) -> None:
     path = write(tmp_path, Site=["XX-Tst"] * 20 + ["XX-Two"])
     with pytest.raises(InputError, match="several sites or positions"):
         read(path)
+
+
+def test_a_table_is_read_once_for_weather_and_fluxes_and_again_when_it_changed(tmp_path, monkeypatch) -> None:
+    seen: list[str] = []
+    once = metaflux.read_table
+    monkeypatch.setattr(metaflux, "read_table", lambda path, **given: seen.append(path) or once(path, **given))
+    path = write(tmp_path)
+    record, _ = read(path)
+    entry = SiteEntry(source="metaflux", path=[path])
+    first = metaflux.read_periods([path], entry, QcRules(), Ledger())
+    assert seen == [path] and record.forcing is not None
+    time.sleep(0.01)
+    write(tmp_path, NEE_VUT_REF=0.5)
+    again = metaflux.read_periods([path], entry, QcRules(), Ledger())
+    assert len(seen) == 2 and (again[again["variable"] == "nee"]["value"] == 0.5).all() and not again.equals(first)

@@ -15,9 +15,10 @@ from fluxatlas.errors import ConfigError, InputError, UnitError
 from fluxatlas.ingest.sites import table
 from fluxatlas.ingest.sites.layouts import ColumnSpec, celsius
 from fluxatlas.ingest.sites.magnitude import by_magnitude
-from fluxatlas.ingest.sites.metadata import read_attributes
+from fluxatlas.ingest.sites.metadata import read_attributes, read_metadata
 from fluxatlas.ingest.sites.records import Ledger
 from fluxatlas.ingest.sites.units import conversion
+from fluxatlas.variables import check_texture
 from site_contract import block, tables
 from site_layouts import LOOSE, Layout, layouts, rds
 
@@ -42,6 +43,7 @@ TRUE: dict[str, tuple[str, str, float, float]] = {
     "voigt-tab": ("CH4_flux", "mg CH4 m-2 h-1", 1000.0, 0.0),
     "stdfmt": ("Tsoil1", "K", 1.0, -273.15),
     "srdb": ("Rs_annual", "umol m-2 s-1", 12.011e-6 * 86400 * 365.25, 0.0),
+    "treat": ("Annual_CH4_Flux_g_m2_y", "mg CH4 m-2 d-1", 0.36525, 0.0),
     "plumber2": ("NEE", "g C m-2 d-1", 1e6 / 12.011 / 86400, 0.0),
 }
 """One column of every reader, stated in a unit that is not that of its layout (factors from the definitions)."""
@@ -386,3 +388,60 @@ def test_other_columns_of_attributes_are_left_alone(tmp_path: Path) -> None:
     assert list(read_attributes(tmp_path / "a.csv").columns) == ["sand"]
     (tmp_path / "a.csv").write_text("site,igbp\nA,GRA\n")
     assert read_attributes(tmp_path / "a.csv").loc["A", "igbp"] == "GRA"
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        (
+            "site,lat,lon,Latitude\nA,40,5,40.001\nB,41,6,51\n",
+            "'lat' and 'Latitude' both state the lat .* first 41 and 51",
+        ),
+        ("site,LON,lat,longitude\nA,5,40,-5\n", "'LON' and 'longitude' both state the lon .* 5 and -5"),
+        ("site,lat,lon,elev,Altitude\nA,40,5,100,900\n", "'elev' and 'Altitude' .* elevation"),
+        ("site,lat,lon,igbp,lc\nA,40,5,GRA,ENF\n", "'igbp' and 'lc' .* GRA and ENF"),
+    ],
+)
+def test_two_columns_that_state_one_fact_and_differ(table: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(table)
+    with pytest.raises(InputError, match=message):
+        read_metadata(tmp_path / "a.csv")
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        "site,lat,Latitude,lon\nA,40.123,40.12,5\n",  # one of them rounded
+        "site,lat,Latitude,lon\nA,40.123,,5\n",
+        "ID,Site ID,lat,lon\n1,A,40.123,5\n",  # a number beside the id
+        "site,lat,lon,igbp,lc\nA,40.123,5,GRA,grassland\n",
+    ],
+)
+def test_two_columns_of_one_fact_that_agree(table: str, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(table)
+    assert read_metadata(tmp_path / "a.csv")["A"]["lat"] == 40.123
+
+
+def test_an_attribute_in_two_columns(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("site,sand,Sand\nA,40,20\n")
+    with pytest.raises(InputError, match="columns 'Sand' and 'sand' are one attribute"):
+        read_attributes(tmp_path / "a.csv")
+
+
+@pytest.mark.parametrize(
+    ("sand", "clay", "message"),
+    [
+        ([0.4, 0.6], [20, 35], "sand is a fraction by magnitude .never above 0.6., clay is percent"),
+        ([40, 60], [0.2, 0.35], "clay is a fraction by magnitude"),
+        ([0.4, 0.9], [0.2, 0.1], "sand and clay are fractions by magnitude"),
+        ([40, 60], [20, 41.5], "sand and clay add up to 101.5 %"),
+    ],
+)
+def test_texture_in_two_scales(sand: list[float], clay: list[float], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        check_texture(sand, clay, where="x")
+
+
+def test_texture_that_is_possible() -> None:
+    for sand, clay in (([1.2, 0.4], [60, 70]), ([0, 0], [60, 70]), (0.5, 60), ([40, np.nan], [60.5, np.nan])):
+        check_texture(sand, clay, where="x")

@@ -19,6 +19,7 @@ from fluxatlas.evaluate.area_years import (
     predictions,
     score_table,
 )
+from fluxatlas.ingest import yields
 from fluxatlas.ingest.yields import GRAINS, read_yields
 from fluxatlas.inspect.registry import inspect_path
 
@@ -187,3 +188,18 @@ def test_real_counties(data_dir: Path, tmp_path: Path) -> None:
     assert 0.3 < table.loc[("later years", REFERENCE, "r2"), "value"] < 0.4
     states = read_yields(folder / "kwstat_agridat" / "nass.soybean.txt", "soybean")
     assert states["year"].agg(["min", "max"]).tolist() == [1924, 2011]
+
+
+def test_inspect_knows_each_layout_by_what_reads_it(tmp_path: Path) -> None:
+    rows = {
+        "cy-bench": '"adm_id","year","rain","yield"\n"17_MCLEAN",2001,5,9.4\n"17_LOGAN",2002,5,9.1\n',
+        "agridat": "year\tstate\tacres\tyield\n1900\tIowa\t100\t40\n1901\tIowa\t100\t41\n",
+        "you": "2003,17,113,160\n2004,17,113,170\n",
+    }
+    for name, text in rows.items():
+        path = tmp_path / f"{name}.csv"
+        path.write_text(text)
+        report = inspect_path(path)
+        unit = next(variable.units for variable in report.variables if variable.name == "yield")
+        assert report.usable and unit == yields.LAYOUTS[name].unit, name
+        assert len(read_yields(path, "maize")) == 2

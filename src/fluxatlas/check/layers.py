@@ -8,18 +8,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .. import variables
 from ..config.lai import lai_inputs
 from ..config.static import StaticBlock
-from ..errors import InputError
+from ..errors import InputError, counted
 from ..regrid.cover import shares
 from ..regrid.frame import Frame
 from ..regrid.layers import read_layer
 from ..regrid.regions import region_shares
 from ..run import Run
 from .findings import Findings
-
-MOST_TEXTURE = 100.5
-"""Percent that sand and clay together may have at most, rounding included."""
 
 
 def look(run: Run, frames: Sequence[Frame], findings: Findings) -> None:
@@ -44,15 +42,17 @@ def _static(run: Run, frames: Sequence[Frame], findings: Findings) -> None:
         with findings.trying(f"static.layers.{name}"):
             found[name] = [read_layer(name, layer, frame) for frame in frames]
             if not any(np.isfinite(values).any() for values in found[name]):
-                findings.notes.append(f"static.layers.{name} has no value in the {len(frames)} places looked at")
+                findings.notes.append(
+                    f"static.layers.{name} has no value in the {counted(len(frames), 'place')} looked at"
+                )
     if block.landcover:
         with findings.trying("static.landcover"):
             for frame in frames:
                 shares(block.landcover, frame)
     if block.lai_series and not findings.absent("static.lai_series", lai_inputs(block.lai_series)):
         findings.unseen.append("values of static.lai_series")
-    findings.seen.append(f"{len(found)} static layers ({len(frames)} places)")
-    _texture(found, findings)
+    findings.seen.append(f"{counted(len(found), 'static layer')} ({counted(len(frames), 'place')})")
+    _texture(found, frames, findings)
 
 
 def given_layers(block: StaticBlock) -> set[str]:
@@ -61,16 +61,15 @@ def given_layers(block: StaticBlock) -> set[str]:
     return {*made, *block.all_layers(), *(["lai"] * bool(block.lai_series)), *(["cropFrac"] * bool(block.landcover))}
 
 
-def _texture(found: dict[str, list[npt.NDArray[Any]]], findings: Findings) -> None:
-    """Sand and clay are parts of one soil: together they are at most the whole."""
+def _texture(found: dict[str, list[npt.NDArray[Any]]], frames: Sequence[Frame], findings: Findings) -> None:
+    """Sand and clay are parts of one soil, in one unit."""
     if not {"sand", "clay"} <= found.keys():
         return
-    for sand, clay in zip(found["sand"], found["clay"], strict=True):
-        total = sand + clay
-        most = float(np.nanmax(total)) if np.isfinite(total).any() else 0.0
-        if most > MOST_TEXTURE:
-            row, column = np.unravel_index(int(np.nanargmax(total)), total.shape)
-            what = f"sand and clay add up to {most:.0f} % ({sand[row, column]:.0f} and {clay[row, column]:.0f})"
-            hint = "check their units and 'scale': both are percent of the fine earth by weight"
-            findings.add(InputError(what, where="static.layers.sand, static.layers.clay", hint=hint))
-            return
+    spots = [(lat, lon) for frame in frames for lat in frame.lat for lon in frame.lon]
+    sand, clay = (np.concatenate([part.ravel() for part in found[name]]) for name in ("sand", "clay"))
+
+    def place(index: int) -> str:
+        return f"at {spots[index][0]:.3f} N {spots[index][1]:.3f} E"
+
+    with findings.trying("static.layers"):
+        variables.check_texture(sand, clay, where="static.layers.sand, static.layers.clay", place=place)

@@ -29,7 +29,7 @@ class Constraint(Block):
     """Inversions: the true unit where the label of the file is wrong or absent; needs 'reason'."""
     sign: Literal["", "to_atmosphere", "to_land"] = ""
     """Inversions: which way is positive in the file, where it does not say so rightly; needs 'reason'."""
-    start: str = Field("", pattern=r"^(\d{4}-(0[1-9]|1[0-2]))?$")
+    start: str = ""
     """Inversions: first month (YYYY-MM) of a file of monthly steps without readable times; needs 'reason'."""
     reason: str = ""
     """Why 'units', 'sign' or 'start' overrule the file; kept in the result."""
@@ -54,6 +54,13 @@ class Constraint(Block):
     @classmethod
     def _one_or_more(cls, value: Any) -> Any:
         return [value] if isinstance(value, str) else value
+
+    @field_validator("start")
+    @classmethod
+    def _month(cls, start: str) -> str:
+        if start and not re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", start):
+            raise ValueError(f"'{start}' is not a month: write it as 2001-07")
+        return start
 
     @model_validator(mode="after")
     def _reasons(self) -> Constraint:

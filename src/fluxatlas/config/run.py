@@ -6,7 +6,7 @@ import re
 from datetime import date
 from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from .base import Block, Folder
 from .leaves import leaf
@@ -18,12 +18,24 @@ _YEARS = leaf("forcing", "atmosphere", "spinup", "infer", "truth", changes="inpu
 class RunBlock(Block):
     """Name and place of the run."""
 
-    name: str = Field("demo", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", json_schema_extra=leaf("stac", changes="inputs"))
+    name: str = Field("demo", json_schema_extra=leaf("stac", changes="inputs"))
     """Name of the run; results go to <results>/<name>. Letters, digits, '_', '.' and '-'."""
     results: Folder = Field(
         "results", json_schema_extra=leaf(why="the folder of every file: another place means other files")
     )
     """Folder that holds the results of all runs."""
+
+    @field_validator("name")
+    @classmethod
+    def _fit_for_a_folder(cls, name: str) -> str:
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
+            better = re.sub(r"[^A-Za-z0-9_.-]+", "_", name).strip("_.-")
+            hint = f", such as '{better}'" if better else ""
+            raise ValueError(
+                f"'{name}' is not the name of a run: use letters, digits, '_', '.' and '-', beginning with a letter or"
+                f" digit{hint}"
+            )
+        return name
 
 
 class GridBlock(Block):
@@ -81,21 +93,22 @@ class DomainBlock(Block):
     @classmethod
     def _date_line(cls, given: Any) -> Any:
         """Refuse a box across the date line, and say which two boxes it is."""
-        west, east = (given.get(side) for side in ("west", "east")) if isinstance(given, dict) else (None, None)
-        if not isinstance(west, int | float) or not isinstance(east, int | float):
+        edges = [given.get(side) for side in ("west", "east")] if isinstance(given, dict) else []
+        numbers = [float(edge) for edge in edges if isinstance(edge, int | float) and abs(edge) <= 360]
+        if len(numbers) < 2:
             return given
-        if -180 < east < west < 180:
-            parts = (west, 180), (-180, east)
-        elif west < 180 < east <= west + 360:
-            parts = (west, 180), (-180, east - 360)
-        elif west < -180 < east <= west + 360:
-            parts = (west + 360, 180), (-180, east)
-        else:
+        west, east = numbers
+        if -180 <= west < east <= 180 or west == east:
             return given
+        a, b = (west + 180) % 360 - 180, 180 - (180 - east) % 360
+        said = f"the box from {west:g} to {east:g} E"
+        if a < b or east - west == 360:
+            a, b = (-180.0, 180.0) if east - west == 360 else (a, b)
+            raise ValueError(f"{said}: edges are from -180 to 180 degrees east, so write west: {a:g}, east: {b:g}")
+        parts = (a, 180), (-180, b)
         boxes = " and ".join(f"west: {a:g}, east: {b:g}" for a, b in parts)
         raise ValueError(
-            f"the box from {west:g} to {east:g} E is empty, or crosses the date line: make two runs, {boxes} "
-            "(tiles end at the date line)"
+            f"{said} is empty, or crosses the date line: make two runs, {boxes} (tiles end at the date line)"
         )
 
     @model_validator(mode="after")

@@ -35,6 +35,13 @@ class SiteInfo(Block):
     utc_offset: float | None = Field(None, ge=-12, le=14)
     """Standard time minus UTC in hours; estimated as longitude / 15 where nobody states it."""
 
+    @field_validator("lon", mode="before")
+    @classmethod
+    def _east(cls, lon: Any) -> Any:
+        if isinstance(lon, int | float) and 180 < lon <= 360:
+            raise ValueError(f"longitudes are from -180 to 180 degrees east, so write {lon - 360:g} instead of {lon:g}")
+        return lon
+
 
 class TableColumns(Block):
     """What the columns of a chamber table in a layout of its own are."""
@@ -52,7 +59,7 @@ class TableColumns(Block):
 
 _DEPTHS = (
     *("plumber2", "ismn", "chambers", "cosore", "voigt", "stdfmt", "rsofun", "srdb", "xmethanewet", "metaflux"),
-    "cardamom",
+    *("cardamom", "treat"),
 )
 _OTHERS = ("fluxnet", "ameriflux", "ameriflux_l2")
 _PERIODS = "whose records become means of periods, not sites"
@@ -88,6 +95,7 @@ class SiteEntry(Block):
         "cardamom",
         "srdb",
         "xmethanewet",
+        "treat",
     ]
     """Layout of the files; each has a reader in fluxatlas.ingest.sites."""
     path: list[str] = Field(min_length=1)

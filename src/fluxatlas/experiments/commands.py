@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from ..errors import counted
 from ..train.commands import Attributes, Forcing, Gap, GridName, Observations, Samples, SeriesFiles, SystemName, Threads
 
 app = typer.Typer(no_args_is_help=True, help="Experiments on models and transfers, and one table of them.")
@@ -85,7 +86,7 @@ def table(
         from .figure import write_figure
 
         write_figure(figure, scores)
-    typer.echo(f"{output}: {len(result)} experiments, {len(scores)} rows", err=True)
+    typer.echo(f"{output}: {counted(len(result), 'experiment')}, {counted(len(scores), 'row')}", err=True)
 
 
 @app.command()

@@ -87,7 +87,7 @@ def forcing(
     )
     if digests:
         write_digests(digests, json.loads(origin["fluxatlas_inputs"]))
-    say(f"{len(paths)} pieces of {year} in {time.monotonic() - began:.1f} s")
+    say(f"{counted(len(paths), 'piece')} of {year} in {time.monotonic() - began:.1f} s")
 
 
 def _raw_files(block: ForcingBlock, year: int) -> tuple[list[Path], list[Path], list[Path]]:
@@ -116,9 +116,8 @@ def atmosphere(
     series = write_series(input, output, gas, range(first_year, last_year + 1), gap, latitude)
     taken = "adjusted to the global mean" if get(gas).offset else "as measured"
     place = f"station {series.site}, {taken}" if series.site else "global mean"
-    typer.echo(
-        f"atmosphere: {gas.upper()}, {place}, {len(series.values)} periods, {series.filled} interpolated", err=True
-    )
+    held = counted(len(series.values), "period")
+    typer.echo(f"atmosphere: {gas.upper()}, {place}, {held}, {series.filled} interpolated", err=True)
 
 
 @app.command("simulated-year")

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from .. import variables as table
-from ..errors import InputError, UnitError
+from ..errors import InputError, UnitError, counted
 from .coordinates import GridWindow
 from .quantities import linear
 from .sites.magnitude import by_magnitude
@@ -160,8 +160,9 @@ class Physical:
             way_on = (
                 f"if they are published so, set forcing.crossing to {np.ceil(10 * most) / 10:g}: they are put in order"
             )
+            crossed = counted(int(wrong.sum()), "day of a cell has", "days of cells have")
             raise InputError(
-                f"'{low}' exceeds '{high}' by {most:.2f} K ({int(wrong.sum()):,} cells and days have crossed extremes)",
+                f"'{low}' exceeds '{high}' by {most:.2f} K ({crossed} crossed extremes)",
                 where=_at(worst, start, window, where),
                 hint="the mapping swaps variables"
                 if swapped

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import InputError
+from ..errors import InputError, counted
 from ..files import atomic_all
 from ..grid import Tile
 from .coordinates import BBox, GridWindow, surrounding
@@ -88,7 +88,7 @@ def write_pieces(
                         writer.write(name, day, values)
                 done = span.stop
                 del block  # its memory is used for the next one
-                say(f"{days[span][0]} to {days[span][-1]} written to {len(pieces)} pieces")
+                say(f"{days[span][0]} to {days[span][-1]} written to {counted(len(pieces), 'piece')}")
             counts = {**source.physical.attrs, "calendar_repeated_days": np.int32(source.repeated_days)}
             writer.finish({**counts, **(attrs or {})})
     return paths

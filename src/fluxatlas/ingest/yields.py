@@ -8,6 +8,7 @@ grain at market moisture.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -86,15 +87,58 @@ def read_yields(path: str | Path, crop: str, carbon: float | None = None) -> pd.
     return table.reset_index(drop=True)
 
 
+@dataclass(frozen=True)
+class YieldLayout:
+    """A layout of tables of yields: its first ``columns`` and those that it ``holds`` besides, and units by column.
+
+    ``bare``: there is no header, and ``columns`` are what the numbers are. ``keys`` hold nothing to judge.
+    """
+
+    product: str
+    columns: tuple[str, ...]
+    units: Mapping[str, str]
+    separator: str = ","
+    holds: tuple[str, ...] = ("yield",)
+    bare: bool = False
+    keys: tuple[str, ...] = ("year",)
+
+    @property
+    def unit(self) -> str:
+        """The unit of the yield."""
+        return self.units["yield"]
+
+    def fits(self, head: str) -> bool:
+        """Whether ``head`` is the first line of such a table."""
+        cells = [cell.strip().strip('"').strip() for cell in head.strip().split(self.separator)]
+        if not self.bare:
+            return cells[: len(self.columns)] == [*self.columns] and set(self.holds) <= set(cells)
+        numbers = all(cell.replace(".", "", 1).isdigit() for cell in cells)
+        return len(cells) == len(self.columns) and numbers and YEARS[0] <= float(cells[0]) <= YEARS[1]
+
+
+LAYOUTS = {
+    "cy-bench": YieldLayout(
+        "CY-Bench, crop yields and features by county and year", ("adm_id", "year"), {"yield": "t ha-1"}
+    ),
+    "agridat": YieldLayout(
+        "USDA NASS yields by state and year",
+        ("year", "state", "acres", "yield"),
+        {"acres": "acre", "yield": "bushel acre-1"},
+        separator="\t",
+    ),
+    "you": YieldLayout(
+        "yields by county and year without a header (You et al. 2017)",
+        ("year", "state", "county", "yield"),
+        {"yield": "bushel acre-1"},
+        bare=True,
+        keys=("year", "state", "county"),
+    ),
+}
+
+
 def layout_of(head: str) -> str:
-    """The layout of a table whose first line is ``head``: ``cy-bench``, ``agridat``, ``you``; empty for another one."""
-    cells = head.strip().split(",")
-    if cells[:2] == ["adm_id", "year"] and "yield" in cells:
-        return "cy-bench"
-    if head.strip().split("\t")[:4] == ["year", "state", "acres", "yield"]:
-        return "agridat"
-    numbers = len(cells) == 4 and all(cell.replace(".", "", 1).isdigit() for cell in cells)
-    return "you" if numbers and YEARS[0] <= float(cells[0]) <= YEARS[1] else ""
+    """The layout, of :data:`LAYOUTS`, of a table whose first line is ``head``; empty for another one."""
+    return next((name for name, layout in LAYOUTS.items() if layout.fits(head)), "")
 
 
 def _table(file: Path, head: str) -> tuple[pd.DataFrame, str]:
@@ -103,17 +147,18 @@ def _table(file: Path, head: str) -> tuple[pd.DataFrame, str]:
     if layout == "cy-bench":
         table = pd.read_csv(file, dtype={"adm_id": str}).rename(columns={"adm_id": "place", "yield": "value"})
         table.insert(1, "state", _whole(file, table, "place").str.split("_").str[0])
-        return table.assign(year=_numbers(file, table, "year", *YEARS)), "t ha-1"
+        return table.assign(year=_numbers(file, table, "year", *YEARS)), LAYOUTS[layout].unit
     if layout == "agridat":
-        table = pd.read_csv(file, sep="\t", dtype={"state": str}).rename(columns={"yield": "value"})
+        separator = LAYOUTS[layout].separator
+        table = pd.read_csv(file, sep=separator, dtype={"state": str}).rename(columns={"yield": "value"})
         place, year = _whole(file, table, "state"), _numbers(file, table, "year", *YEARS)
-        return table.assign(place=place, year=year)[list(COLUMNS)], "bushel acre-1"
+        return table.assign(place=place, year=year)[list(COLUMNS)], LAYOUTS[layout].unit
     if layout == "you":
-        table = pd.read_csv(file, header=None, names=["year", "state", "county", "value"])
+        table = pd.read_csv(file, header=None, names=LAYOUTS[layout].columns).rename(columns={"yield": "value"})
         place = _numbers(file, table, "state", 1, 99).map("{:02d}".format)
         place += _numbers(file, table, "county", 1, 999).map("{:03d}".format)
         year = _numbers(file, table, "year", *YEARS)
-        return table.assign(place=place, state=place.str[:2], year=year)[list(COLUMNS)], "bushel acre-1"
+        return table.assign(place=place, state=place.str[:2], year=year)[list(COLUMNS)], LAYOUTS[layout].unit
     raise InputError(
         "not a table of yields that is known",
         where=str(file),

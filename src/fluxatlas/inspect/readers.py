@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from ..config.sites import QcRules, SiteEntry
-from ..errors import FluxAtlasError
+from ..errors import FluxAtlasError, counted
 from ..ingest.sites.layouts import Layout
 from ..ingest.sites.records import Ledger, SiteRecord
 from . import places, times
@@ -149,7 +149,7 @@ def _longer(report: Report, periods: pd.DataFrame, ledger: Ledger, key: str) -> 
         labels = dict.fromkeys(units.get(column, "") for column in columns)
         if columns:
             report.mapping.append(MappingRow(str(name), list(columns), ", ".join(labels), "means of periods"))
-    text = f"ingest makes {len(periods):,} means over longer than a day of it ({counts}): periods.parquet"
+    text = f"ingest makes {counted(len(periods), 'mean')} over longer than a day of it ({counts}): periods.parquet"
     return report.decide("usable", text, key)
 
 
@@ -167,7 +167,9 @@ def _verdict(report: Report, records: list[SiteRecord], ledger: Ledger, key: str
         return report.decide(nothing, f"ingest reads it but uses nothing of it{why}")
     if len(records) == 1:
         return report.decide("usable", kept(records[0]), key)
-    return report.decide("usable", f"ingest makes {n:,} daily observations at {len(records):,} sites of it", key)
+    return report.decide(
+        "usable", f"ingest makes {counted(n, 'daily observation')} at {counted(len(records), 'site')} of it", key
+    )
 
 
 def _days(record: SiteRecord) -> int:
@@ -177,9 +179,9 @@ def _days(record: SiteRecord) -> int:
 def kept(record: SiteRecord) -> str:
     """What a reader made of a site, in one sentence."""
     counts = record.observations["variable"].value_counts()
-    parts = [f"{n:,} days of {name}" for name, n in sorted(counts.items())]
+    parts = [f"{counted(n, 'day')} of {name}" for name, n in sorted(counts.items())]
     if record.forcing is not None:
-        parts.append(f"{_days(record):,} complete days of meteorology")
+        parts.append(f"{counted(_days(record), 'complete day')} of meteorology")
     return "ingest makes " + (", ".join(parts) if parts else "nothing") + " of it"
 
 

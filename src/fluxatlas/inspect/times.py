@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..calendars import RULES, label
+from ..errors import counted
 from .report import Gap, Report, TimeSummary
 
 Times = npt.NDArray[np.datetime64]
@@ -42,7 +43,9 @@ def judge(
     if ordered.size < stamps.size:
         first = ordered[np.unique(stamps, return_counts=True)[1] > 1][0]
         n = stamps.size - ordered.size
-        report.warn("time-duplicated", f"{n:,} times occur more than once, the first at {text(first)}")
+        report.warn(
+            "time-duplicated", f"{counted(n, 'time occurs', 'times occur')} more than once, the first at {text(first)}"
+        )
     if (np.diff(stamps.astype(np.int64)) < 0).any():
         at = int(np.flatnonzero(np.diff(stamps.astype(np.int64)) < 0)[0])
         report.warn("time-unordered", f"times are not in order: {text(stamps[at + 1])} follows {text(stamps[at])}")
@@ -80,7 +83,7 @@ def _step(report: Report, summary: TimeSummary, ordered: Times) -> None:
         longest = summary.gaps[int(np.argmax([gap.steps for gap in summary.gaps]))]
         report.warn(
             "time-gap",
-            f"{wide.size:,} gaps with {summary.missing_steps:,} missing steps; the longest has {longest.steps:,}: "
+            f"{counted(wide.size, 'gap')} with {counted(summary.missing_steps, 'missing step')}; the longest has {longest.steps:,}: "
             f"{longest.after} to {longest.before}",
         )
     if short.size and summary.step not in ("1 month", "1 year"):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import redirect_stderr
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..errors import ConfigError
+from ..errors import ConfigError, nearest
 from ..paths import SNAKEFILE
 from ..stages import STAGES
 
@@ -23,7 +23,9 @@ class Profile:
     """What a profile says of the length of a run; None where it sets no limit.
 
     ``memory_mb`` is what all running jobs may take together, with ``snakemake_mb`` beside each; ``gpus`` are those that
-    a job of a rule asks for and ``threads`` its cores, by rule; ``wait_seconds`` pass until the end of a job is seen.
+    a job of a rule asks for, ``threads`` its cores and ``job_mb`` its memory, by rule, where the profile sets them;
+    ``wait_seconds`` pass until the end of a job is seen. ``unused``: what it says that no job of this workflow heeds,
+    or the plan does not count, in sentences.
     """
 
     name: str
@@ -36,6 +38,8 @@ class Profile:
     memory_mb: float | None = None
     gpus: Mapping[str, int] = field(default_factory=dict)
     threads: Mapping[str, int] = field(default_factory=dict)
+    job_mb: Mapping[str, float] = field(default_factory=dict)
+    unused: tuple[str, ...] = ()
 
     @property
     def remote(self) -> bool:
@@ -43,10 +47,10 @@ class Profile:
         return self.executor not in ("", "local", "dryrun", "touch")
 
     def at_once(self, memory_mb: float, threads: int) -> int | None:
-        """How many jobs of ``memory_mb`` and ``threads`` run at once; None: any number."""
+        """How many jobs of ``memory_mb``, that of Snakemake in it, and ``threads`` run at once; None: any number."""
         limits: list[int | None] = [self.jobs, self.cores and self.cores // threads]
         if self.memory_mb is not None:
-            limits.append(int(self.memory_mb // (memory_mb + self.snakemake_mb)))
+            limits.append(int(self.memory_mb // memory_mb))
         known = [max(limit, 1) for limit in limits if limit is not None]
         return min(known) if known else None
 
@@ -94,7 +98,24 @@ def _described(name: str, options: Mapping[str, Any]) -> Profile:
         memory_mb=allowed,
         gpus={rule: count for rule in stages_of_rules() if (count := _gpus({**default, **rules.get(rule, {})}))},
         threads={rule: int(cores) for rule, given in threads.items() if (cores := _number(given))},
+        job_mb={rule: mb for rule, given in rules.items() if (mb := _number(given.get("mem_mb")))},
+        unused=tuple(_unused(threads, rules)),
     )
+
+
+def _unused(threads: Mapping[str, Any], resources: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """Names that are not rules, and what is computed when a job starts."""
+    known = rules_of_workflow()
+    for option, named in (("set-threads", threads), ("set-resources", resources)):
+        for rule in named:
+            if rule not in known:
+                yield f"{option}: '{rule}' is not a rule of this workflow{nearest(rule, known)}"
+    for rule, given in resources.items():
+        if rule in known and "mem_mb" in given and _number(given["mem_mb"]) is None:
+            yield f"set-resources: mem_mb of '{rule}' is computed for each job, and not counted here"
+    for rule, cores in threads.items():
+        if rule in known and _number(cores) is None:
+            yield f"set-threads: threads of '{rule}' are computed for each job, and not counted here"
 
 
 def _number(value: Any) -> float | None:
@@ -125,6 +146,11 @@ def _gpus(resources: Mapping[str, Any]) -> int:
 
 def stages_of_rules() -> dict[str, str]:
     """Rule -> its stage, from the rules files."""
-    folder = Path(SNAKEFILE).parent / "workflow" / "rules"
-    texts = {stage: (folder / f"{stage}.smk").read_text(encoding="utf-8") for stage in STAGES}
-    return {rule: stage for stage, text in texts.items() for rule in re.findall(r"^ *rule (\w+):", text, re.M)}
+    return {rule: stage for rule, stage in rules_of_workflow().items() if stage in STAGES}
+
+
+def rules_of_workflow() -> dict[str, str]:
+    """Rule -> the rules file that it stands in, which for most rules is called as their stage."""
+    files = (Path(SNAKEFILE).parent / "workflow" / "rules").glob("*.smk")
+    texts = {file.stem: file.read_text(encoding="utf-8") for file in [*sorted(files), Path(SNAKEFILE)]}
+    return {rule: stem for stem, text in texts.items() for rule in re.findall(r"^ *(?:local)?rule (\w+):", text, re.M)}

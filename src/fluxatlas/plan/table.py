@@ -19,7 +19,7 @@ def table(run: Run, cores: int, profile: Profile | None = None) -> str:
         f"{max(r.memory_mb for r in rows):>10,.0f}{sum(r.disk_gb for r in rows):>10.2f}"
     )
     if profile:
-        lines += ["", *_profile_lines(run, profile)]
+        lines += ["", *(f"note: {profile.name}: {text}" for text in profile.unused), *_profile_lines(run, profile)]
     else:
         lines += ["", f"about {_duration(wall_hours(rows, cores))} on {cores} cores like those"]
     lines[-1] += f" {calibration(run).origin}"

@@ -13,6 +13,15 @@ from .work import StagePlan, plan, work
 LEARNING = ("pretrain", "finetune", "baseline")
 """Rules that use a GPU where ``train.device`` says so; nothing else of a run does."""
 
+WORKERS = {
+    "ingest": ("forcing",),
+    "regrid": ("attributes",),
+    "train": ("pretrain", "finetune"),
+    "infer": ("spinup", "infer"),
+    "products": ("daily", "maps"),
+}
+"""Rules whose jobs do the work of a stage; of other stages those that are called as they are."""
+
 
 @dataclass(frozen=True)
 class StageWall:
@@ -55,13 +64,15 @@ def by_profile(run: Run, profile: Profile) -> list[StageWall]:
             *(count for rule, count in profile.threads.items() if places.get(rule) == row.stage),
             1,
         )
-        at_once = profile.at_once(row.memory_mb, threads)
+        workers = WORKERS.get(row.stage, (row.stage,))
+        memory = row.memory_mb + profile.snakemake_mb
+        memory = max((profile.job_mb[rule] for rule in workers if rule in profile.job_mb), default=memory)
+        at_once = profile.at_once(memory, threads)
         core_hours = row.core_hours + row.jobs * beside
         alone = (row.core_hours / threads + row.jobs * beside) / min(at_once or row.jobs or 1, row.jobs or 1)
         chain = row.chain_hours / threads + row.steps * (beside + wait)
         submitted = row.jobs / profile.jobs_per_second / 3600
         hours = max(alone, chain, submitted) if row.jobs else 0.0
-        memory = row.memory_mb + profile.snakemake_mb
         found.append(StageWall(row.stage, row.jobs, at_once, threads, memory, core_hours, hours))
     return found
 

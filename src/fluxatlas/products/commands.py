@@ -103,7 +103,7 @@ def cog(
 
     paths = write_maps(daily, variable, year, output_dir, read_settings(ProductsBlock, settings))
     size = sum(path.stat().st_size for path in paths) / 1e6
-    typer.echo(f"{output_dir}: {len(paths)} maps of {variable} {year}, {size:.1f} MB", err=True)
+    typer.echo(f"{output_dir}: {counted(len(paths), 'map')} of {variable} {year}, {size:.1f} MB", err=True)
 
 
 @app.command()
@@ -143,4 +143,4 @@ def stac(
 
     block = read_settings(ProductsBlock, settings)
     write_catalog(output, daily, map or [], block, system=system, run=run, ease=ease or [])
-    typer.echo(f"{output}: {len(daily)} daily files, {len(map or [])} maps", err=True)
+    typer.echo(f"{output}: {counted(len(daily), 'daily file')}, {counted(len(map or []), 'map')}", err=True)

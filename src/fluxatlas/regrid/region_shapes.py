@@ -17,7 +17,7 @@ import numpy.typing as npt
 import shapely
 
 from ..config.regions import RegionMap
-from ..errors import InputError, nearest
+from ..errors import InputError, counted, nearest
 from .rings import AmbiguousEdgeError, unwrap
 
 Box = tuple[float, float, float, float]
@@ -345,7 +345,9 @@ def _without_overlaps(shapes: list[RegionShape], source: RegionMap, notes: list[
         )
     if between:
         how = source.overlaps if gross else "slivers to the first in the file"
-        notes.append(f"{len(between)} overlaps, {sum(p[2] for p in between):.3g} square degrees, resolved ({how})")
+        notes.append(
+            f"{counted(len(between), 'overlap')}, {sum(p[2] for p in between):.3g} square degrees, resolved ({how})"
+        )
     if len(pairs) > len(between):
         notes.append(f"{len(pairs) - len(between)} overlaps within a region are counted once")
     above: dict[int, list[int]] = {}

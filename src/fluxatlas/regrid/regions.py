@@ -20,7 +20,7 @@ import xarray as xr
 from .. import files
 from ..axes import WRITTEN
 from ..config.regions import RegionMap, RegionsBlock, region_inputs
-from ..errors import GridError, InputError
+from ..errors import GridError, InputError, counted
 from ..grid import EARTH_RADIUS, Tile
 from .coverage import coverage
 from .region_codes import is_code_map, read_codes
@@ -130,7 +130,9 @@ def build(block: RegionsBlock, tile: Tile) -> xr.Dataset:
     for kind, source in block.maps.items():
         found = shares_between(source, rows, columns)
         notes[f"notes_{kind}"] = "; ".join(found.notes) or "none"
-        _say(f"{tile.name}: {kind}: {len(found.names)} regions" + "".join(f"; {note}" for note in found.notes))
+        _say(
+            f"{tile.name}: {kind}: {counted(len(found.names), 'region')}" + "".join(f"; {note}" for note in found.notes)
+        )
         if not found.names:
             continue
         attrs = {"standard_name": "area_fraction", "long_name": f"share of the cell in each of {kind}", "units": "1"}

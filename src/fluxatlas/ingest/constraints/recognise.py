@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from ...errors import InputError, nearest
+from ...errors import InputError
 from ...files import NETCDF, open_netcdf
 from ..containers import open_container
-from .kinds import KINDS, MASKS, pick
+from .kinds import KINDS, pick
 from .soil_kinds import SOIL_KINDS
 
 
@@ -45,10 +45,8 @@ def recognise(path: str | Path) -> Recognised:
             where=str(path),
             hint="give the cell files beside it, such as 0165.nc",
         )
-    known = [name for kind in KINDS.values() for name in kind.variables if name not in MASKS]
-    close = next((nearest(name, known) for name in names if nearest(name, known)), "")
     raise InputError(
-        f"the file is of no known kind of constraint; it holds {', '.join(sorted(names)[:8]) or 'no variables'}{close}",
+        f"the file is of no known kind of constraint; it holds {', '.join(sorted(names)[:8]) or 'no variables'}",
         where=str(path),
         hint=f"set 'kind' ({', '.join([*KINDS, *SOIL_KINDS])}) and, where the name differs, 'variable'",
     )

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...calendars import STANDARD
-from ...errors import InputError, nearest
+from ...errors import InputError
 from ...files import NETCDF, open_netcdf
 from ...missing import Said
 from ..archive import RawFile
@@ -79,9 +79,8 @@ def chosen(held: set[str], facts: SoilMoistureKind, path: Path, overpass: str) -
     if found:
         return found
     wanted = ", ".join(name for spellings in facts.variables.values() for name in spellings)
-    close = next((n for v in facts.variables.values() for w in v for n in (nearest(w, held),) if n), "")
     raise InputError(
-        f"none of the variables {wanted}{close}",
+        f"none of the variables {wanted}",
         where=str(path),
         hint=f"it holds {', '.join(sorted(held)[:12]) or 'none'}",
     )

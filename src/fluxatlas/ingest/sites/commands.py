@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from ...errors import counted
+
 app = typer.Typer(no_args_is_help=True, help="Towers and chambers: raw files to one checked site table.")
 
 
@@ -39,4 +41,5 @@ def build(
         for name, found in lines.get("chambers", {}).items():
             typer.echo(f"{site} {name}: {found['text']}", err=True)
     totals = report["totals"]
-    typer.echo(f"{totals['sites']} sites, {totals['forcing_days']:,} days of own meteorology", err=True)
+    weather = counted(totals["forcing_days"], "day")
+    typer.echo(f"{counted(totals['sites'], 'site')}, {weather} of own meteorology", err=True)

@@ -24,6 +24,7 @@ SUFFIXES = {
     "xmethanewet": (".csv",),
     "metaflux": (".csv",),
     "cardamom": (".csv",),
+    "treat": (".rds",),
 }
 DERIVED = r"(nee|gpp|reco)_[A-Za-z0-9-]+_FLUXNET2015\.nc$"
 """Name of a daily series derived from FLUXNET (:mod:`.derived`)."""
@@ -41,6 +42,7 @@ NAMES = {
     "rsofun": re.compile(r"(.*_(drivers|fluxes)|sites)\.csv$"),
     "xmethanewet": re.compile(r"FLUXNET_T1_DD\.csv$"),
     "metaflux": re.compile(r"[A-Z][A-Z0-9]-[A-Za-z0-9]+_MM\.csv$"),
+    "treat": re.compile(r"Annual_CH4_estimates.*\.rds$", re.IGNORECASE),
     "cardamom": re.compile(r"validation_(?P<site>[A-Z][A-Z0-9]-[A-Za-z0-9]+)\.csv$"),
 }
 """Names of the files of a layout among others in a folder or a zip."""

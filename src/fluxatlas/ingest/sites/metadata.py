@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ... import variables
 from ...config.sites import SiteEntry
 from ...errors import InputError, nearest
 from ...missing import CELLS
@@ -48,6 +50,8 @@ def _is_site(name: str) -> bool:
 
 ALIKE = 0.8
 """Likeness of two names, from 0 to 1, from which one may be the other misspelled: sandd, crop_frac, LAI."""
+SAME = {"lat": 0.01, "lon": 0.01, "elevation": 10.0}
+"""By how much two columns of one fact may differ (degrees, m): one of them may be rounded."""
 LIMITS = {"elevation": (-500.0, 9000.0), "utc_offset": (-12.0, 14.0)}
 """Possible values of the facts on a site that is used; lists of many sites hold wrong ones."""
 
@@ -55,12 +59,14 @@ LIMITS = {"elevation": (-500.0, 9000.0), "utc_offset": (-12.0, 14.0)}
 def read_metadata(path: str | Path) -> dict[str, dict[str, Any]]:
     """Site facts by site id from a CSV or a BIF (:mod:`badm`); NaN and empty facts are left out.
 
-    Raises :class:`InputError` for a missing column (site, lat, lon), a site listed twice or a bad number.
+    Raises :class:`InputError` for a missing column (site, lat, lon), a site listed twice, a bad number, or two columns
+    that state one fact and differ.
     """
     where, data = str(path), read_bytes(path)
     if badm.is_table(data):
         return {site: {k: v for k, v in f.items() if k != "name"} for site, f in badm.site_facts(data, where).items()}
     table = read_table(path, required=(), keep=lambda name: True, text=decode(data, where), is_name=_is_site)
+    _one_fact(table, where)
     renamed = {name: ours for ours, name in columns_of(table.columns).items()}
     table = table[list(renamed)].rename(columns=renamed)
     if "igbp" in table and table["igbp"].dtype.kind in "fiu":
@@ -83,12 +89,47 @@ def read_metadata(path: str | Path) -> dict[str, dict[str, Any]]:
     }
 
 
+def _one_fact(table: pd.DataFrame, where: str) -> None:
+    """Refuse two columns that state one fact, such as ``lat`` and ``Latitude``, and differ.
+
+    Names of sites may differ, of which the best counts; land cover counts where both columns hold classes of IGBP.
+    """
+    for fact, words in SYNONYMS.items():
+        names = [str(name) for name in table.columns if _plain(name) in words]
+        if fact == "site" or len(names) < 2:
+            continue
+        for first, other in itertools.combinations(names, 2):
+            rows = _differing(table[first], table[other], fact)
+            if rows.any():
+                row = int(rows.to_numpy().argmax())
+                values = f"{table[first].iloc[row]} and {table[other].iloc[row]}"
+                raise InputError(
+                    f"columns '{first}' and '{other}' both state the {fact} of a site and differ, first {values} "
+                    f"({int(rows.sum())} of {len(rows)} rows)",
+                    where=where,
+                    hint="keep the right one, or give the other a name of its own",
+                )
+
+
+def _differing(one: pd.Series, other: pd.Series, fact: str) -> pd.Series:
+    """The rows in which two columns state a fact differently; one that is empty states nothing."""
+    if fact == "igbp":
+        held = [
+            part.astype("string").str.strip().where(lambda text: text.str.fullmatch("[A-Z]{3}"))
+            for part in (one, other)
+        ]
+        return (held[0] != held[1]).fillna(False).astype(bool)
+    first, second = (pd.to_numeric(part, errors="coerce").replace(-9999.0, np.nan) for part in (one, other))
+    return (first - second).abs() > SAME.get(fact, 0.0)
+
+
 def read_attributes(path: str | Path) -> pd.DataFrame:
     """Attributes by site (index), or by IGBP class where there is no column ``site`` (then the index is ``igbp``).
 
     Columns are those of :data:`ATTRIBUTE_COLUMNS` and :data:`MONTHLY_COLUMNS`, and ``elevation``, that the file holds.
     Lines that start with '#' are comments. Raises :class:`InputError` for a bad number, for a site or class listed
-    twice, where only some months are given, and where a column has nearly the name of an attribute or none has one.
+    twice, where only some months are given, where a column has nearly the name of an attribute or none has one, and for
+    sand and clay that are fractions.
     """
     table = read_table(path, required=(), keep=lambda name: True, comment="#")
     key = "site" if "site" in table or "igbp" not in table else "igbp"
@@ -107,9 +148,8 @@ def read_attributes(path: str | Path) -> pd.DataFrame:
     if 0 < len(months) < len(MONTHLY_COLUMNS):
         hint = "give all twelve months, or 'lai' for the whole year"
         raise InputError(f"column '{months[0]}' is missing", where=str(path), hint=hint)
-    if {"sand", "clay"} <= set(columns) and 0 < float((table["sand"] + table["clay"]).max()) <= 1:
-        hint = "give them in percent of the fine earth"
-        raise InputError("sand and clay are fractions by magnitude (up to 1 together)", where=str(path), hint=hint)
+    if {"sand", "clay"} <= set(columns):
+        variables.check_fractions(table["sand"], table["clay"], where=str(path))
     more = [name for name in ("igbp", "attribute_note") if name in table.columns and name != key]
     return table.set_index(key)[columns + more]
 
@@ -119,6 +159,12 @@ def _misspelled(names: Iterable[object], known: Sequence[str], where: str) -> No
     nearly that of one which it lacks; names by which the list of sites (``metadata``) states facts are none of these.
     """
     held = [str(name) for name in names]
+    twice = [
+        name for name in held if name not in known and name.lower() in {one.lower() for one in known if one in held}
+    ]
+    if twice:
+        what = f"columns '{twice[0]}' and '{next(n for n in known if n.lower() == twice[0].lower())}' are one attribute"
+        raise InputError(what, where=where, hint="keep the right one, or give the other a name of its own")
     plain = {name.lower(): name for name in known if name not in held}
     facts = {word for words in SYNONYMS.values() for word in words}
     for name in (name for name in held if name not in known and _plain(name) not in facts):

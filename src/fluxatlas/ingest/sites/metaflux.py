@@ -14,6 +14,8 @@ they are put right, in years that have all twelve, and LAI of other years is lef
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -90,11 +92,17 @@ def read_periods(files: Sequence[str], entry: SiteEntry, rules: QcRules, ledger:
     return pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
 
 
+@lru_cache(maxsize=1024)
+def _whole(path: str, encoding: str, changed: int) -> pd.DataFrame:
+    """The table as it is, which is read for weather and for fluxes; ``changed``: its time stamp."""
+    return read_table(path, required=REQUIRED, keep=lambda name: True, encoding=encoding)
+
+
 def _table(
     path: str, facts: SiteFacts, entry: SiteEntry, rules: QcRules, ledger: Ledger
 ) -> tuple[dict[str, Any], pd.DataFrame]:
     """The site's row of sites.csv and its columns by month."""
-    whole = read_table(path, required=REQUIRED, keep=lambda name: True, encoding=entry.encoding)
+    whole = _whole(path, entry.encoding, Path(path).stat().st_mtime_ns if Path(path).is_file() else 0)
     held = [name for name in PLACE if name in whole]
     if len(whole[held].drop_duplicates()) != 1:
         raise InputError("the file holds several sites or positions", where=path, hint="give one file per tower")

@@ -32,7 +32,10 @@ def period_table(**columns: Any) -> pd.DataFrame:
 
 
 def read_periods(block: SitesBlock, ledger: Ledger) -> pd.DataFrame:
-    """The periods of all entries whose layout has them (``fluxnet`` monthly files, ``srdb``), sorted."""
+    """The periods of all entries whose layout has them (``fluxnet`` monthly files, ``srdb``), sorted.
+
+    What the system observes under a name of its own has it (``qc.taken_as``), as in the table of days.
+    """
     parts = [period_table()]
     for entry in block.entries:
         reader = importlib.import_module(f".{entry.source}", __package__)
@@ -41,4 +44,5 @@ def read_periods(block: SitesBlock, ledger: Ledger) -> pd.DataFrame:
             parts.append(closed_periods(found, entry, ledger))
     parts = [part for part in parts if len(part)] or parts[:1]
     whole = pd.concat(parts, ignore_index=True)
+    whole["variable"] = whole["variable"].replace(block.qc.taken_as)
     return whole.sort_values(["site", "variable", "start"], ignore_index=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import pandas as pd
 from ... import variables
 from ...astronomy import extraterrestrial_radiation
 from ...config.sites import QcRules, SitesBlock
-from ...errors import InputError
+from ...errors import InputError, counted
 from ...files import atomic, provenance, write_parquet, write_text
 from ...land_mask import is_land
 from .closure import check_closure, closed
@@ -49,7 +49,7 @@ def read_sites(block: SitesBlock, ledger: Ledger) -> list[SiteRecord]:
         for path in files:
             if not Path(path).is_file():
                 raise InputError("file not found", where=path, hint="check 'path' of the entry in sites.entries")
-        print(f"sites: reading {len(files)} {entry.source} files", file=sys.stderr)
+        print(f"sites: reading {counted(len(files), f'{entry.source} file')}", file=sys.stderr)
         reader = importlib.import_module(f".{entry.source}", __package__)
         attributes = read_attributes(entry.attributes) if entry.attributes else None
         for made in reader.read(files, entry, block.qc, ledger):
@@ -91,7 +91,7 @@ def _other_kind(record: SiteRecord, rules: QcRules, ledger: Ledger) -> str:
     measured = set(record.observations["variable"])
     for variable, classes in rules.other_cover.items():
         cover = str(record.site.get("igbp", ""))
-        if cover in classes and (variable in measured or (record.name, variable) in ledger.limits):
+        if cover in classes and (not measured or variable in measured or (record.name, variable) in ledger.limits):
             return f"its land cover {cover} is another kind of place for {variable}"
     for (site, variable), counts in ledger.limits.items():
         judges = site == record.name and variable in rules.limits  # others say nothing of this system
@@ -179,11 +179,12 @@ def _below_the_sun(forcing: pd.DataFrame, site: dict[str, Any], ledger: Ledger) 
 
 
 def assemble(
-    records: Sequence[SiteRecord], block: SitesBlock, ledger: Ledger, *, periods: int = 0
+    records: Sequence[SiteRecord], block: SitesBlock, ledger: Ledger, *, periods: Collection[str] = ()
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """The tables (sites, observations, forcing) of the contract from all records.
 
-    Raises :class:`InputError` where no site is left, unless there are ``periods``: then the tables are empty.
+    A site without days stays where it has weather of its own, or is one of those of ``periods``. Raises
+    :class:`InputError` where no site is left, unless there are ``periods``: then the tables are empty.
     """
     rows, long, wide = [], [], []
     for record in records:
@@ -194,11 +195,12 @@ def assemble(
             forcing = whole_segments(possible, block.min_segment_days)
         if record.forcing is not None and forcing is not None:
             ledger.note(record.name, f"own meteorology on {len(forcing):,} of {len(record.forcing):,} days")
-        if days < block.min_days and not (days == 0 and forcing is not None and len(forcing)):
+        other = record.name in periods or (forcing is not None and len(forcing) > 0)
+        if days < block.min_days and not (days == 0 and other):
             ledger.leave_out(record.name, f"{days} observed days, sites.min_days asks for {block.min_days}")
             continue
         table = record.observations
-        if block.complete_profiles and record.site["kind"] == "chamber":
+        if block.complete_profiles and len(table) and record.site["kind"] == "chamber":
             table = observations([table, complete_profile(table, block.completion_gap_days)])
         rows.append(record.site)
         long.append(table.assign(site=record.name))
@@ -289,7 +291,7 @@ def build(
         if not carried:
             refuse_other_attributes(entry, ledger)
         check_closure(entry, ledger)
-    sites, observed, forcing = assemble(records, block, ledger, periods=len(longer))
+    sites, observed, forcing = assemble(records, block, ledger, periods=set(longer["site"]))
     for line in ledger.told():
         print(f"warning: {line}", file=sys.stderr)
     origin = provenance("ingest sites", block.model_dump(mode="json"), {p: p for p in needed})

@@ -7,7 +7,7 @@ import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
 
-from ...errors import FluxAtlasError, InputError
+from ...errors import FluxAtlasError, InputError, counted
 from ...ingest.sites.workbook import sheets
 from ...ingest.source import recognise as recognise_mapping
 from ..probe import Probe
@@ -55,7 +55,9 @@ def _archive(report: Report, probe: Probe, packed: zipfile.ZipFile, names: list[
         report.format = "shapefile-zip"
         return vectors.shapes(report)
     if total > MOST_BYTES:
-        return report.decide("no_reader", f"a zip of {len(names)} files ({total / 2**20:.0f} MiB): unpack it first")
+        return report.decide(
+            "no_reader", f"a zip of {counted(len(names), 'file')} ({total / 2**20:.0f} MiB): unpack it first"
+        )
     return _members(report, packed, names)
 
 
@@ -87,7 +89,7 @@ def _members(report: Report, packed: zipfile.ZipFile, names: list[str]) -> Repor
             return report.decide("usable", text, f"forcing: {{source: {whole}}}")
         report.uses = inside[0].uses
         return report.decide("part", "ingest reads such a zip as it is: " + inside[0].verdict, inside[0].reader)
-    return report.decide("no_reader", f"a zip of {len(names)} files: unpack it, then inspect what it holds")
+    return report.decide("no_reader", f"a zip of {counted(len(names), 'file')}: unpack it, then inspect what it holds")
 
 
 def _workbook(report: Report, probe: Probe) -> Report:

@@ -1,4 +1,4 @@
-"""R data files (.rds, .rda): chambers of Voigt et al., COSORE, or any other data frame."""
+"""R data files (.rds, .rda): chambers of Voigt et al., annual fluxes of Treat et al., COSORE, or any data frame."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from ...errors import FluxAtlasError, InputError
-from ...ingest.sites import voigt
+from ...ingest.sites import treat, voigt
 from ...ingest.sites.rds import read_rds
 from ..probe import Probe
 from ..report import Report, refused
@@ -35,6 +35,8 @@ def recognise(probe: Probe) -> Report | None:
         return refused(report, problem)
     if _is_voigt(data):
         return sites.read(sites.VOIGT, probe)
+    if _is_treat(data):
+        return sites.read(sites.TREAT, probe)
     if b"CSR_TIMESTAMP_BEGIN" in data:
         return sites.cosore_data(probe)
     if len(data) > MOST_BYTES:
@@ -57,7 +59,10 @@ def layout_of(probe: Probe) -> str:
 
     Raises :class:`InputError` for a damaged file.
     """
-    return "voigt" if _is_r(probe) and _is_voigt(_content(probe)) else ""
+    if not _is_r(probe):
+        return ""
+    data = _content(probe)
+    return "voigt" if _is_voigt(data) else "treat" if _is_treat(data) else ""
 
 
 def _is_r(probe: Probe) -> bool:
@@ -66,6 +71,10 @@ def _is_r(probe: Probe) -> bool:
 
 def _is_voigt(data: bytes) -> bool:
     return all(name.encode() in data for name in voigt.MANUAL.values())
+
+
+def _is_treat(data: bytes) -> bool:
+    return all(name.encode() in data for name in treat.REQUIRED)
 
 
 def _content(probe: Probe) -> bytes:

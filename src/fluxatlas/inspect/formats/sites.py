@@ -102,6 +102,8 @@ TEXT = (
 )  # fmt: skip
 VOIGT = Kind("voigt", "voigt", "CH4 uptake of upland soils, chambers (Voigt et al. 2023)", lambda probe: True, "UTC",
              "unusable", "file")  # fmt: skip
+TREAT = Kind("treat", "wetland-ch4-annual", "annual CH4 fluxes of northern wetlands and uplands (Treat et al. 2018)",
+             lambda probe: True, "not stated", "unusable")  # fmt: skip
 PLUMBER = Kind("plumber2", "plumber2", "PLUMBER2 / FluxnetLSM tower", _plumber, units_from="file")
 
 

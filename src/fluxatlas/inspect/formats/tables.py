@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ...errors import FluxAtlasError, InputError
+from ...errors import FluxAtlasError, InputError, counted
 from ...ingest.sites import badm
 from ...ingest.sites.metadata import columns_of, read_attributes, read_metadata
 from ...ingest.sites.records import ATTRIBUTE_COLUMNS
 from ...ingest.sites.text import check_columns
-from ...ingest.yields import layout_of
+from ...ingest.yields import LAYOUTS, layout_of
 from ...paths import RESOURCES
 from ...yaml_text import read_keys
 from .. import places, times
@@ -58,9 +58,8 @@ def recognise(probe: Probe) -> Report | None:
         legend = next((role for columns, role in _rows()["legends"] if set(columns) <= set(header)), "")
         if legend:
             return report_on(probe, legend)
-        bare = _yields_alone(probe)
-        header = ["year", "state code", "county code", "yield"] if bare else header
-        kind = kind_of(probe.name, header, separator)
+        kind, names = _yields(probe)
+        kind = kind or kind_of(probe.name, header, separator)
         report = _site_list(probe, header) if not kind and separator == "," else None
         if report is not None:
             return report
@@ -68,16 +67,35 @@ def recognise(probe: Probe) -> Report | None:
             report = Report(str(probe.path), "table", "table of an unknown kind")
             _encoding(report, probe)
             try:
-                return judge(report, read(probe, separator, header if bare else None), kind or {})
+                return judge(report, read(probe, separator, names), kind or {})
             except FluxAtlasError as problem:
                 return refused(report, problem)
     raise InputError("the format is not recognised", where=str(probe.path), hint="see docs/inspect.md")
 
 
-def _yields_alone(probe: Probe) -> bool:
-    """Whether a text without a header holds yields of counties: they, unlike days of a month, have numbers above 31."""
-    counties = (line.split(",")[2].strip() for line in probe.text.split("\n") if line.count(",") == 3)
-    return layout_of(probe.first_row) == "you" and any(county.isdigit() and int(county) > 31 for county in counties)
+def _yields(probe: Probe) -> tuple[Mapping[str, Any] | None, list[str] | None]:
+    """The kind of a table of yields that ``fluxatlas evaluate yields`` reads, and its columns if it has no header.
+
+    Such numbers alone, unlike days of a month, name counties above 31.
+    """
+    layout = LAYOUTS.get(layout_of(probe.first_row))
+    if layout is None:
+        return None, None
+    if layout.bare:
+        counties = (line.split(",")[2].strip() for line in probe.text.split("\n") if line.count(",") == 3)
+        if not any(county.isdigit() and int(county) > 31 for county in counties):
+            return None, None
+    kind = {
+        "format": "usda-yield" if "acres" in layout.units else "county-yield",
+        "product": layout.product,
+        "verdict": "crop yields: `fluxatlas evaluate yields --table` scores plain models on them; no run reads them",
+        "status": "usable",
+        "units": {unit: [name] for name, unit in layout.units.items()},
+        "time": {"column": "year", "form": "year", "repeats": True},
+        "ordered": False,
+        "keys": layout.keys,
+    }
+    return kind, list(layout.columns) if layout.bare else None
 
 
 def read(probe: Probe, separator: str = ",", names: list[str] | None = None) -> pd.DataFrame:
@@ -181,7 +199,7 @@ def _site_list(probe: Probe, header: list[str]) -> Report | None:
             judge_frame(report, found[list(specs)], specs, ordered=False)
             report.product = "attributes by site"
             report.use("sites.attributes")
-            return report.decide("part", f"attributes of {len(found):,} sites", "sites.entries: attributes")
+            return report.decide("part", f"attributes of {counted(len(found), 'site')}", "sites.entries: attributes")
         _positions(report, read(probe))
         facts = read_metadata(probe.path)
     except FluxAtlasError as problem:
@@ -197,7 +215,7 @@ def _listed(report: Report, facts: Mapping[str, Mapping[str, Any]]) -> Report:
     report.findings = [f for f in report.findings if not f.code.startswith("position-")]  # judged again, by its names
     places.judge(report, lat, lon, names, sea=len(names) < MOST_PLACES)
     report.use("sites.metadata")
-    return report.decide("part", f"positions of {len(names):,} sites", "sites.entries: metadata")
+    return report.decide("part", f"positions of {counted(len(names), 'site')}", "sites.entries: metadata")
 
 
 def badm_facts(report: Report) -> Report:
@@ -213,5 +231,7 @@ def badm_facts(report: Report) -> Report:
         return _listed(report, placed)
     if depths:
         report.details["sensors"] = sorted(depths)
-        return report.decide("part", f"depths of {len(depths):,} soil sensors: leave it beside the data of its site")
+        return report.decide(
+            "part", f"depths of {counted(len(depths), 'soil sensor')}: leave it beside the data of its site"
+        )
     return report.decide("no_reader", "a BIF without positions of sites or depths of soil sensors")

@@ -6,7 +6,7 @@ import warnings
 from typing import TYPE_CHECKING
 
 from ...config.regions import RegionMap
-from ...errors import FluxAtlasError, InputError
+from ...errors import FluxAtlasError, InputError, counted
 from ..probe import Probe
 from ..report import MappingRow, Report, SpaceSummary, refused
 from ..static_trial import try_regions
@@ -98,7 +98,7 @@ def _describe(report: Report, frame: GeoDataFrame, layer: str) -> Report:
     except FluxAtlasError as problem:
         return refused(report, problem)
     about = f"regions of a budget, named by '{field}'" if field else "one region of a budget"
-    report.mapping.append(MappingRow("regions", [field] if field else [], "", f"{len(frame):,} features"))
+    report.mapping.append(MappingRow("regions", [field] if field else [], "", counted(len(frame), "feature")))
     report.use("regions.maps", field=field, layer=layer)
     keys = ", ".join(f"{key}: {value}" for key, value in (("layer", layer), ("field", field)) if value)
     return report.decide("usable", about, f"regions.maps: {{{keys}}}" if keys else "regions.maps")

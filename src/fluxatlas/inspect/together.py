@@ -1,0 +1,75 @@
+"""What several files of one site make together, as ingest reads them; files that it refuses together are not usable."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ..config.sites import QcRules, SiteEntry
+from ..errors import FluxAtlasError, counted
+from ..ingest.sites.periods import period_table
+from ..ingest.sites.records import Ledger, SiteRecord, observations
+from .readers import STAND_IN, kept
+from .report import Report
+
+MOST = 12
+"""Lines on sites of several files, and on systems, up to this number."""
+
+
+def judge(reports: Sequence[Report]) -> list[str]:
+    """A line for each site of several files, by layout; ``reports`` of files that contradict each other are changed."""
+    groups: dict[tuple[str, str], list[Report]] = {}
+    for report in reports:
+        for use in report.uses:
+            if use.key == "sites.entries" and report.details.get("site"):
+                groups.setdefault((str(report.details["site"]), str(use.options["source"])), []).append(report)
+    sources: dict[str, list[str]] = {}
+    for site, source in groups:
+        sources.setdefault(site, []).append(source)
+    lines = [_said(site, source, files) for (site, source), files in groups.items() if len(files) > 1]
+    lines += [
+        f"{site}: {' and '.join(found)} have it: a run reads one of them, or gives it another id"
+        for site, found in sources.items()
+        if len(found) > 1
+    ]
+    more = [f"... and {len(lines) - MOST:,} lines more"] * (len(lines) > MOST)
+    return lines[:MOST] + more
+
+
+def _said(site: str, source: str, reports: Sequence[Report]) -> str:
+    files = f"{site}: {len(reports)} files ({source})"
+    try:
+        with contextlib.redirect_stderr(io.StringIO()):
+            return f"{files}: {_made(site, source, reports)}"
+    except FluxAtlasError as problem:
+        for report in reports:
+            others = ", ".join(Path(other.path).name for other in reports if other is not report)
+            report.error("contradicts", f"beside {others}: {problem.what} ({problem.where}); {problem.hint}")
+            report.decide("unusable", f"usable alone, but not beside {others}: {problem.what}")
+            report.uses.clear()
+        return f"{files}: cannot be used together: {problem.what}; {problem.hint}"
+
+
+def _made(site: str, source: str, reports: Sequence[Report]) -> str:
+    """What ingest makes of all files; raises what it raises."""
+    entry: dict[str, Any] = {"source": source, "path": [report.path for report in reports]}
+    spelled = {str(use.options["encoding"]) for one in reports for use in one.uses if "encoding" in use.options}
+    if len(spelled) == 1:
+        entry["encoding"] = spelled.pop()
+    if any("position-not-in-file" in report.codes() for report in reports):
+        entry["sites"] = [{"site": site, **STAND_IN}]
+    block, reader = SiteEntry.model_validate(entry), importlib.import_module(f"fluxatlas.ingest.sites.{source}")
+    records: list[SiteRecord] = reader.read(block.path, block, QcRules(), Ledger())
+    periods = period_table()
+    if hasattr(reader, "read_periods"):
+        periods = reader.read_periods(block.path, block, QcRules(), Ledger())
+    record = records[0] if records else SiteRecord({"site": site}, observations([]))
+    longer = counted(len(periods), "mean") + " over longer than a day" if len(periods) else ""
+    said = kept(record)
+    if longer:
+        said = f"ingest makes {longer} of them" if said.startswith("ingest makes nothing") else f"{said}, and {longer}"
+    return said.replace(" of it", " of them")

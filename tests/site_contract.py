@@ -30,7 +30,7 @@ def tables(made: SitesBlock, ledger: Ledger) -> Tables:
     """(sites, observations, forcing, periods): what ``build`` writes."""
     records = table.read_sites(made, ledger)
     periods = read_periods(made, ledger)
-    return *table.assemble(records, made, ledger, periods=len(periods)), periods
+    return *table.assemble(records, made, ledger, periods=set(periods["site"])), periods
 
 
 def obeys(found: Tables, made: SitesBlock) -> None:

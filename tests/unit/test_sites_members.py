@@ -112,6 +112,34 @@ def test_a_tower_off_its_step_is_left_out_of_a_folder(tmp_path: Path, name: str,
     assert "not on the 30-minute steps" in text
 
 
+@pytest.mark.parametrize(
+    ("name", "second"),
+    [
+        ("fluxnet-DD", "FLX_YY-Oth_FLUXNET2015_FULLSET_DD_2001-2001_1-4.csv"),
+        ("fluxnet-MM", "FLX_YY-Oth_FLUXNET2015_FULLSET_MM_2001-2001_1-4.csv"),
+        ("ameriflux", "AMF_YY-Oth_BASE_HH_1-5.csv"),
+        ("ameriflux-l2", "AMF_YYOth_2001_L2_WG_V001.csv"),
+        ("chambers", "other.csv"),
+        ("rsofun", "YY-Oth_drivers.csv"),
+        ("metaflux", "YY-Oth_MM.csv"),
+        ("cardamom", "validation_YY-Oth.csv"),
+        ("srdb", "srdb-data-V2.csv"),
+    ],
+)
+def test_a_table_without_rows_is_left_out_of_a_folder(tmp_path: Path, name: str, second: str) -> None:
+    layout, folder = LAYOUTS[name], tmp_path / "in"
+    folder.mkdir()
+    path = layout.write(folder)
+    entry = layout.settings(folder)
+    entry["sites"] = [*entry["sites"], {"site": "YY-Oth", "lat": 50, "lon": 10}] if entry["sites"] else []
+    head = path.read_text().replace("XX-Tst", "YY-Oth").splitlines()[: layout.rows]
+    (path.parent / second).write_text("\n".join(head) + "\n")
+    entry.pop("path"), entry.pop("source")
+    _, report = build(layout.source, folder, **entry)
+    assert any("the table has a header but no rows" in text for text in report["left_out"].values())
+    assert report["totals"]["sites"] == (layout.source != "srdb")
+
+
 @pytest.mark.parametrize("source", [source for source in SUFFIXES if source != "cosore"])
 def test_one_rule_says_what_is_a_file_of_a_folder_and_of_a_zip(tmp_path: Path, source: str) -> None:
     layout = next(layout for layout in LAYOUTS.values() if layout.source == source and not layout.name.endswith("zip"))

@@ -81,9 +81,10 @@ def _step(report: Report, summary: TimeSummary, ordered: Times) -> None:
     summary.gaps = [Gap(text[i], text[wide.size + i], int(steps[i])) for i in sorted(order)]
     if wide.size:
         longest = summary.gaps[int(np.argmax([gap.steps for gap in summary.gaps]))]
+        lost = counted(summary.missing_steps, "missing step")
         report.warn(
             "time-gap",
-            f"{counted(wide.size, 'gap')} with {counted(summary.missing_steps, 'missing step')}; the longest has {longest.steps:,}: "
+            f"{counted(wide.size, 'gap')} with {lost}; the longest has {longest.steps:,}: "
             f"{longest.after} to {longest.before}",
         )
     if short.size and summary.step not in ("1 month", "1 year"):

@@ -157,8 +157,7 @@ def read(files: Sequence[str], entry: SiteEntry, rules: QcRules, ledger: Ledger)
     """All sites of an entry; the yearly files of a site are joined."""
     facts = SiteFacts(entry)
     by_site: dict[str, list[tuple[BaseFile, dict[int, float], str]]] = {}
-    for path in files:
-        found, at = read_file(path, entry.encoding, entry.units)
+    for (found, at), path in each(files, lambda path: (read_file(path, entry.encoding, entry.units), path), ledger):
         ledger.saw(found.table.rename(columns=IN_FILE), LAYOUT)
         by_site.setdefault(found.site, []).append((found, at, str(path)))
     return each(sorted(by_site), lambda site: _joined(by_site[site], facts, entry, rules, ledger), ledger)

@@ -59,10 +59,14 @@ def read_periods(files: Sequence[str], entry: SiteEntry, rules: QcRules, ledger:
     Raises :class:`InputError` for a table that lacks a column, a month that is not one, or one with two values.
     """
     facts, parts = SiteFacts(entry), [period_table()]
-    for path in files:
+
+    def months(path: str) -> tuple[dict[str, Any], dict[str, pd.Series]]:
         row = _row(path, facts, ledger)
+        return row, _months(path, str(row["site"]), entry, rules, ledger)
+
+    for row, found in each(files, months, ledger):
         place = {"site": row["site"], "lat": row["lat"], "lon": row["lon"], "source": "cardamom"}
-        for variable, kept in _months(path, str(row["site"]), entry, rules, ledger).items():
+        for variable, kept in found.items():
             start = pd.DatetimeIndex(kept.index)
             told = {"value": kept.to_numpy(float), "sd": error_floor(variable, kept, rules).to_numpy(float)}
             end = (start.to_period("M") + 1).to_timestamp()

@@ -24,7 +24,7 @@ from .declared import LOCAL, read_declared
 from .layouts import ColumnSpec, Layout
 from .metadata import SiteFacts
 from .qc import missing
-from .records import Ledger, SiteRecord, observations
+from .records import Ledger, SiteRecord, each, observations
 from .stated import true_unit
 from .text import numbers, read_table, times
 from .units import methane_factor, sign_factor
@@ -108,7 +108,7 @@ def read_file(path: str, encoding: str = "utf-8", declared: TableColumns | None 
 def read(files: Sequence[str], entry: SiteEntry, rules: QcRules, ledger: Ledger) -> list[SiteRecord]:
     """All sites of the tables of an entry; a site may be spread over several of them."""
     facts = SiteFacts(entry)
-    tables = [read_file(path, entry.encoding, entry.table).assign(file=str(path)) for path in files]
+    tables = each(files, lambda path: read_file(path, entry.encoding, entry.table).assign(file=str(path)), ledger)
     clock = LOCAL if entry.table is not None and LOCAL in entry.table.columns else "datetime_utc"
     for table in tables:
         ledger.saw(table.set_index(clock), layout(table))

@@ -27,7 +27,7 @@ from .daily import daily_mean, local_day
 from .layouts import ColumnSpec, Layout, celsius
 from .metadata import SiteFacts
 from .rds import read_rds
-from .records import Ledger, SiteRecord, observations
+from .records import Ledger, SiteRecord, each, observations
 from .stated import restate
 from .text import check_columns, read_text
 from .units import METHANE, methane_factor
@@ -101,7 +101,7 @@ def read(files: Sequence[str], entry: SiteEntry, rules: QcRules, ledger: Ledger)
     folders = list(
         dict.fromkeys(str(path).removesuffix("/data/data.RDS") for path in files if str(path).endswith(".RDS"))
     )
-    return [_dataset(Path(folder), facts, entry, rules, ledger) for folder in folders]
+    return each(folders, lambda folder: _dataset(Path(folder), facts, entry, rules, ledger), ledger)
 
 
 def _dataset(folder: Path, facts: SiteFacts, entry: SiteEntry, rules: QcRules, ledger: Ledger) -> SiteRecord:

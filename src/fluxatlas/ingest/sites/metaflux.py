@@ -73,8 +73,7 @@ def read_periods(files: Sequence[str], entry: SiteEntry, rules: QcRules, ledger:
     quality of nee."""
     facts, parts = SiteFacts(entry), [period_table()]
     calm = rules.model_copy(update={"spike_z": 0.0})
-    for path in files:
-        row, table = _table(path, facts, entry, rules, ledger)
+    for row, table in each(files, lambda path: _table(path, facts, entry, rules, ledger), ledger):
         place = {"site": row["site"], "lat": row["lat"], "lon": row["lon"], "source": "metaflux"}
         qc = table["NEE_VUT_REF_QC"] if "NEE_VUT_REF_QC" in table else pd.Series(1.0, index=table.index)
         qc = qc.where(qc.between(0, 1), 0.0)

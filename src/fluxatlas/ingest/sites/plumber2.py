@@ -158,8 +158,7 @@ def read(files: Sequence[str], entry: SiteEntry, rules: QcRules, ledger: Ledger)
     """All sites of an entry; the Met and the Flux file of a site are joined, each may be absent."""
     facts = SiteFacts(entry)
     by_site: dict[str, list[tuple[TowerFile, str]]] = {}
-    for path in files:
-        found = read_file(path)
+    for found, path in each(files, lambda path: (read_file(path), path), ledger):
         ledger.saw(found.table, LAYOUT)
         by_site.setdefault(facts.site_id(found.site), []).append((found, str(path)))
     return each(sorted(by_site), lambda site: _site(site, by_site[site], facts, entry, rules, ledger), ledger)

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ...errors import InputError
+from .records import UnusableError
 from .text import check_columns
 
 
@@ -51,5 +52,5 @@ def read_rds(path: str | Path, required: tuple[str, ...], encoding: str = "utf-8
         table[name] = table[name].where(table[name].notna(), np.nan)  # R's NA is a signalling NaN
     check_columns(map(str, table.columns), required, where)
     if table.empty:
-        raise InputError("the data frame has no rows", where=where, hint="leave the file out or fill it")
+        raise UnusableError("the data frame has no rows", where=where, hint="leave the file out or fill it")
     return table

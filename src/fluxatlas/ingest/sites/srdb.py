@@ -25,7 +25,7 @@ from ... import variables
 from ...config.sites import QcRules, SiteEntry
 from .layouts import ColumnSpec, Layout
 from .periods import period_table
-from .records import Ledger, SiteRecord
+from .records import Ledger, SiteRecord, each
 from .stated import restate
 from .text import decode, decode_mixed, numbers, read_bytes, read_table
 
@@ -50,7 +50,7 @@ def read(files: Sequence[str], entry: SiteEntry, rules: QcRules, ledger: Ledger)
 
 def read_periods(files: Sequence[str], entry: SiteEntry, rules: QcRules, ledger: Ledger) -> pd.DataFrame:
     """Annual soil respiration of all records that pass, with the columns of :data:`periods.PERIOD_COLUMNS`."""
-    return pd.concat([_records(path, entry, rules, ledger) for path in files], ignore_index=True)
+    return pd.concat(each(files, lambda path: _records(path, entry, rules, ledger), ledger), ignore_index=True)
 
 
 def _records(path: str, entry: SiteEntry, rules: QcRules, ledger: Ledger) -> pd.DataFrame:

@@ -18,6 +18,7 @@ import pandas as pd
 from ...config.base import UnitOverride
 from ...config.sites import QcRules, SiteEntry
 from ...errors import ConfigError, nearest
+from .inputs import entry_files
 from .layouts import ColumnSpec, Layout
 from .magnitude import by_magnitude
 from .metadata import read_attributes
@@ -119,7 +120,7 @@ def find_override(name: str, units: Mapping[str, UnitOverride]) -> UnitOverride 
 def refuse_unused(entry: SiteEntry, ledger: Ledger) -> None:
     """Refuse what ``entry`` states for columns, sensors or sites that its files do not have.
 
-    Raises :class:`ConfigError` with the names that there are.
+    A site may be that of a file which was left out. Raises :class:`ConfigError` with the names that there are.
     """
     where = f"sites.entries ({entry.source}, {entry.path[0]})"
     columns = ledger.known(entry, "units")
@@ -132,8 +133,9 @@ def refuse_unused(entry: SiteEntry, ledger: Ledger) -> None:
             if str(number) not in sensors:
                 raise _unknown(f"{option}: these files have no sensor {number}", str(number), sensors, where)
     known = ledger.known(entry, "sites")
+    lost = bool(set(ledger.left_out) & set(entry_files(entry)))
     for info in entry.sites:
-        if info.site not in known:
+        if info.site not in known and not lost:
             raise _unknown(f"sites: these files have no site '{info.site}'", info.site, known, where)
 
 

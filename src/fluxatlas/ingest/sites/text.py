@@ -15,6 +15,7 @@ import pandas as pd
 from ...errors import InputError, nearest
 from ...missing import without_value
 from . import archives
+from .records import UnusableError
 
 MISSING = ("", "NA", "NaN", "nan")
 """Cells that hold nothing in any column but those of names; columns of values know more (``missing.CELLS``)."""
@@ -167,7 +168,7 @@ def read_table(
     except (ValueError, csv.Error, OverflowError, KeyError, IndexError, TypeError) as problem:
         raise InputError(f"the table cannot be read ({problem})", where=where, hint="check the lines named") from None
     if table.empty:
-        raise InputError("the table has a header but no rows", where=where, hint="leave the file out or fill it")
+        raise UnusableError("the table has a header but no rows", where=where, hint="leave the file out or fill it")
     return table.set_axis([names[int(str(i))] for i in table.columns], axis=1)
 
 

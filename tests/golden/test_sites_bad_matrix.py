@@ -131,9 +131,9 @@ OWN: dict[tuple[str, str], str] = {
     ("fluxnet-HH", "gap"): "1 missing",
     ("fluxnet-HH", "missing variable"): "no site is left .*its files lack TA_F_MIN and TA_F_MAX",
     ("fluxnet-ERA", "missing variable"): "no site is left .*its files lack TA_F_MIN and TA_F_MAX",
-    ("fluxnet-WW", "missing variable"): r"nee: kept 3 of 3 weeks\n0 sites",
-    ("fluxnet-MM", "missing variable"): r"nee: kept 6 of 6 months\n0 sites",
-    ("fluxnet-YY", "missing variable"): r"nee: kept 2 of 2 years\n0 sites",
+    ("fluxnet-WW", "missing variable"): r"nee: kept 3 of 3 weeks\n1 site",
+    ("fluxnet-MM", "missing variable"): r"nee: kept 6 of 6 months\n1 site",
+    ("fluxnet-YY", "missing variable"): r"nee: kept 2 of 2 years\n1 site",
     ("ameriflux", "missing variable"): "no site is left .*FC: kept 0 of 96 values: 96 missing code -9999",
     ("chambers", "repeated time"): "fch4: kept 19 of 19 values",  # of two chambers, if the table does not name them
     ("voigt-tab", "repeated time"): "kept 9 of 9 values",

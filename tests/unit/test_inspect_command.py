@@ -6,10 +6,12 @@ import zipfile
 from pathlib import Path
 
 import jsonschema
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from matplotlib.figure import Figure
 from typer.testing import CliRunner
 
 from fluxatlas.cli import app
@@ -19,7 +21,9 @@ from fluxatlas.ingest.sites import fluxnet
 from fluxatlas.ingest.sites.records import Ledger
 from fluxatlas.inspect import registry
 from fluxatlas.inspect.commands import run
+from fluxatlas.inspect.draw import draw
 from fluxatlas.inspect.registry import inspect_path
+from fluxatlas.inspect.report import Report, SpaceSummary, VariableSummary
 from fluxatlas.paths import REPOSITORY, RESOURCES
 from ingest_layouts import gridmet, mswx, nldas2, terraclimate
 from ingest_layouts import weather as weather_of
@@ -362,3 +366,42 @@ def test_files_of_a_folder_are_told_what_they_make_together_and_what_lacks(tmp_p
         "net_ecosystem_exchange: forcing; forcing.elevation; static.layers: orog, lai, sand, clay, soc, bdod, cropFrac"
     )
     assert lacks in said and "sites.entries" not in said.split("net_ecosystem_exchange: ")[1].split("\n")[0]
+
+
+def test_a_plot_has_fluxes_and_soil_first_on_one_axis_of_time(tmp_path, monkeypatch) -> None:
+    """Seven columns for six places: the second sensor of a quantity gives way; a gap of 40 days breaks the line."""
+    days = np.arange(np.datetime64("2018-01-01"), np.datetime64("2018-12-31")).astype("datetime64[s]")
+    names = {
+        "TA": "tas",
+        "NETRAD": "rns",
+        "SWC_1": "swc05",
+        "TS_1": "tsl05",
+        "TS_2": "tsl15",
+        "NEE": "nee",
+        "FCH4": "fch4",
+    }
+    report = Report("x.csv", "fluxnet-daily", "FLUXNET")
+    for number, (name, canonical) in enumerate(names.items()):
+        report.variables.append(VariableSummary(name, canonical=canonical))
+        kept = np.r_[0:100, 140 : len(days) - 30 * number]
+        report.series.setdefault("lines", {})[name] = (days[kept], np.sin(kept / 30.0))
+    figures: list[Figure] = []
+    monkeypatch.setattr(plt, "close", figures.append)
+    draw(report, tmp_path / "x.png")
+    axes = figures[0].axes
+    assert [axis.get_title(loc="left") for axis in axes] == ["FCH4", "NEE", "SWC_1", "TS_1", "TA", "NETRAD"]
+    assert len({axis.get_xlim() for axis in axes}) == 1
+    assert all(int(np.isnan(np.asarray(axis.lines[0].get_ydata(), float)).sum()) == 1 for axis in axes)
+
+
+def test_numbers_of_a_plot_have_no_offset(tmp_path, monkeypatch) -> None:
+    space = SpaceSummary("grid", [0.0, 0.0, 1.0, 1.0], [2, 2], [0.5, 0.5])
+    report = Report("x.tif", "geotiff", "layer", space=space)
+    report.series["map"] = ("band 1", 0.369 + 1e-6 * np.arange(4.0).reshape(2, 2))
+    figures: list[Figure] = []
+    monkeypatch.setattr(plt, "close", figures.append)
+    draw(report, tmp_path / "x.png")
+    figures[0].canvas.draw()
+    bar = figures[0].axes[-1].child_axes[0] if figures[0].axes[-1].child_axes else figures[0].axes[-1]
+    assert bar.yaxis.get_offset_text().get_text() == ""
+    assert any(label.get_text().startswith("0.369") for label in bar.get_yticklabels())

@@ -43,7 +43,6 @@ TRUE: dict[str, tuple[str, str, float, float]] = {
     "voigt-tab": ("CH4_flux", "mg CH4 m-2 h-1", 1000.0, 0.0),
     "stdfmt": ("Tsoil1", "K", 1.0, -273.15),
     "srdb": ("Rs_annual", "umol m-2 s-1", 12.011e-6 * 86400 * 365.25, 0.0),
-    "treat": ("Annual_CH4_Flux_g_m2_y", "mg CH4 m-2 d-1", 0.36525, 0.0),
     "plumber2": ("NEE", "g C m-2 d-1", 1e6 / 12.011 / 86400, 0.0),
 }
 """One column of every reader, stated in a unit that is not that of its layout (factors from the definitions)."""

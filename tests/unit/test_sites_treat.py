@@ -43,6 +43,15 @@ def test_years_become_periods_in_canonical_units(tmp_path: Path) -> None:
     np.testing.assert_allclose(twice["value"], [15.0, 40.0])
 
 
+def test_a_unit_that_the_entry_states(tmp_path: Path) -> None:
+    path = tmp_path / "Annual_CH4_estimates.rds"
+    path.write_bytes(records())
+    units = {"Annual_CH4_Flux_g_m2_y": {"units": "mg CH4 m-2 d-1", "reason": "the team of the site says so"}}
+    entry = SiteEntry.model_validate({"source": "treat", "path": str(path), "units": units})
+    found = treat.read_periods([str(path)], entry, QcRules.model_validate(WETLAND), Ledger())
+    np.testing.assert_allclose(found["value"], [3.6525, 7.305, 14.61])
+
+
 @pytest.mark.parametrize(
     ("rules", "kept", "reason"),
     [

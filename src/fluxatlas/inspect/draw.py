@@ -1,7 +1,8 @@
-"""``fluxatlas inspect --plot``: the series, the map or the shapes of one report on one page."""
+"""``fluxatlas inspect --plot``: the series on one axis of time, the map or the shapes of one report on one page."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,10 @@ from .report import Report
 MOST_LINES = 6
 MOST_CLASSES = 20
 """Classes that the legend of a map names."""
+MATTER = ("fch4", "nee", "swc", "tsl", "gpp", "reco", "rs", "hfls", "evspsbl", "hfss")
+"""Quantities, by their names without depth, that are drawn before others."""
+GAP = 10
+"""A line is interrupted where nothing is known for more than so many steps."""
 INK, FAINT, LINE, WARN = "#222222", "#8A8A8A", "#0072B2", "#D55E00"
 
 
@@ -24,8 +29,7 @@ def draw(report: Report, output: str | Path) -> None:
     mpl.use("Agg")
     import matplotlib.pyplot as plt
 
-    lines = {name: line for name, line in report.series.get("lines", {}).items() if np.isfinite(line[1]).any()}
-    lines = dict(list(lines.items())[:MOST_LINES])
+    lines = _chosen(report)
     field, shapes = report.series.get("map"), report.series.get("shapes")
     places = report.space is not None and report.space.kind in ("points",) and not lines and field is None
     if not lines and field is None and shapes is None:
@@ -42,16 +46,35 @@ def draw(report: Report, output: str | Path) -> None:
             layout="constrained",
         )
         figure.suptitle(f"{Path(report.path).name}\n{report.product}", x=0.01, ha="left", fontsize=10, color=INK)
+        timed = all(x is not None and len(x) == values.size for x, values in lines.values())
         for axis, (name, (x, values)) in zip(axes[:, 0], lines.items(), strict=False):
             _line(axis, report, name, x, values)
+            if timed:  # one axis of time; what is known in a part of it alone shows when
+                axis.sharex(axes[0, 0])
+                axis.tick_params(labelbottom=axis is axes[len(lines) - 1, 0])
+        if lines and not timed:
+            axes[len(lines) - 1, 0].set_xlabel("row of the file")
         if field is not None:
             _map(figure, axes[-1, 0], report, field)
         elif shapes is not None:
             shapes.boundary.plot(ax=axes[-1, 0], color=LINE, linewidth=0.7)
             axes[-1, 0].set(xlabel="", ylabel="")
+            axes[-1, 0].ticklabel_format(useOffset=False, style="plain")
         with atomic(output) as partial:
             figure.savefig(partial, dpi=130, format="png")
         plt.close(figure)
+
+
+def _chosen(report: Report) -> dict[str, tuple[Any, Any]]:
+    """The series that are drawn: one of each quantity, fluxes and soil first, then whatever else there is room for."""
+    held = {name: line for name, line in report.series.get("lines", {}).items() if np.isfinite(line[1]).any()}
+    stems = {v.name: re.sub(r"^(tsl|swc)\d+$", r"\1", v.canonical) for v in report.variables}
+    first: dict[str, str] = {}
+    for name in held:
+        first.setdefault(stems.get(name) or name, name)
+    ranked = [first[stem] for stem in MATTER if stem in first]
+    names = list(dict.fromkeys([*ranked, *first.values(), *held]))[:MOST_LINES]
+    return {name: held[name] for name in names}
 
 
 def _style() -> Any:
@@ -72,7 +95,8 @@ def _style() -> Any:
 
 def _line(axis: Any, report: Report, name: str, stamps: Any, values: np.ndarray) -> None:
     """One variable over time (or row number); values far off are drawn at the edge in the warning colour."""
-    x: Any = np.arange(values.size) if stamps is None or len(stamps) != values.size else np.asarray(stamps)
+    timed = stamps is not None and len(stamps) == values.size
+    x: Any = np.asarray(stamps) if timed else np.arange(values.size)
     order = np.argsort(x, kind="stable")
     x, y = x[order], values[order]
     finite = y[np.isfinite(y)]
@@ -84,7 +108,9 @@ def _line(axis: Any, report: Report, name: str, stamps: Any, values: np.ndarray)
     broken = report.format in ("cosore", "voigt", "cosore-data") or (
         steps.size and (steps == steps[0] * 0).mean() > 0.2
     )
-    axis.plot(x, near, *(["."] if broken else []), ms=1.2, lw=0.7, color=LINE)
+    gaps: Any = np.flatnonzero(steps > GAP * np.median(steps)) + 1 if timed and steps.size else []
+    points = {"marker": ".", "ls": "none", "ms": 1.2 if timed else 2.5} if broken or not timed else {}
+    axis.plot(np.insert(x, gaps, x[gaps]), np.insert(near, gaps, np.nan), lw=0.7, color=LINE, **points)
     if far.any():
         edge = np.clip(y[far], np.nanmin(near), np.nanmax(near))
         axis.plot(x[far], edge, "d", ms=4, color=WARN)
@@ -126,6 +152,8 @@ def _map(figure: Any, axis: Any, report: Report, field: tuple[str, Any]) -> None
         shown, extent=extent, cmap="tab20" if classes else "viridis", interpolation="nearest", aspect=stretch, **limits
     )
     axis.grid(False)
+    axis.set_anchor("W")
+    axis.ticklabel_format(useOffset=False, style="plain")
     units = next((v.units for v in report.variables if v.name == name), "")
     times = report.series.get("x")
     what = ["mean over time"] * (times is not None and len(times) > 1 and not classes) + [f"[{units}]"] * bool(units)
@@ -139,7 +167,8 @@ def _map(figure: Any, axis: Any, report: Report, field: tuple[str, Any]) -> None
     if classes:
         _legend(axis, image, codes, report.details.get("class_names", {}))
     else:
-        figure.colorbar(image, ax=axis, shrink=0.9, pad=0.01)
+        bar = figure.colorbar(image, cax=axis.inset_axes((1.02, 0.0, 0.03, 1.0)))
+        bar.ax.ticklabel_format(useOffset=False)
 
 
 def _legend(axis: Any, image: Any, codes: np.ndarray, names: dict[str, str]) -> None:

@@ -122,4 +122,4 @@ def _keep_series(report: Report, clean: pd.DataFrame, stamps: pd.Series | pd.Dat
     """What ``--plot`` draws: columns over their times, after those that are there already."""
     lines = report.series.setdefault("lines", {})
     x = None if stamps is None else np.asarray(stamps, "datetime64[s]")
-    lines |= {str(name): (x, clean[name].to_numpy()) for name in list(clean.columns)[:8]}
+    lines |= {str(name): (x, clean[name].to_numpy()) for name in clean.columns}

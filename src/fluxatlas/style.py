@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -112,7 +113,9 @@ def unit(text: str) -> str:
 
 
 def signed(value: float, digits: int = 2) -> str:
-    """A number with its sign, set with a true minus; what rounds to zero has none."""
+    """A number with its sign, set with a true minus; what rounds to zero has none, and what is not known is a dash."""
+    if not math.isfinite(value):
+        return "–"
     text = f"{value:+.{digits}f}"
     return text[1:] if not float(text) else text.replace("-", MINUS)
 

@@ -119,3 +119,12 @@ def test_snakemakes_report_opens_on_the_page_of_numbers(tmp_path) -> None:
     page.write_text("another form")
     open_on(page, "summary.html")
     assert page.read_text() == "another form"
+
+
+def test_what_is_not_known_is_a_dash_and_one_site_is_not_several() -> None:
+    from fluxatlas.style import signed
+
+    one = judgement(protocols((NAN, NAN, NAN), (0.1, NAN, NAN)).assign(sites=1), SYSTEM)
+    assert one == "too few days at 1 unseen site to judge the network"
+    assert "over 1 site, better" in judgement(protocols((0.4, NAN, NAN), (0.1, NAN, NAN)).assign(sites=1), SYSTEM)
+    assert (signed(NAN), signed(-0.001), signed(-0.5)) == ("–", "0.00", "−0.50")

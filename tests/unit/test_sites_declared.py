@@ -111,6 +111,12 @@ def test_what_is_wrong_is_said(tmp_path: Path, changed: dict[str, Any], said: st
     assert "study.csv" in caught.value.where
 
 
+def test_a_column_and_a_constant_for_one_thing_are_refused() -> None:
+    both = TABLE | {"constants": TABLE["constants"] | {"flux": 1.0}}
+    with pytest.raises(ValidationError, match="'flux' stands under 'columns' and under 'constants'"):
+        SiteEntry.model_validate({"source": "chambers", "path": "x", "table": both})
+
+
 def test_only_chamber_tables_are_declared() -> None:
     with pytest.raises(ValidationError, match="'table' is not used with 'source: cosore'"):
         SiteEntry.model_validate({"source": "cosore", "path": "x", "table": TABLE})

@@ -56,6 +56,12 @@ class TableColumns(Block):
     time_format: str | None = None
     """How times are written, as for strptime, such as '%m/%d/%Y %H:%M'; without it ISO 8601."""
 
+    @model_validator(mode="after")
+    def _each_from_one_place(self) -> TableColumns:
+        if both := sorted(set(self.columns) & set(self.constants)):
+            raise ValueError(f"'{both[0]}' stands under 'columns' and under 'constants'; keep one of the two")
+        return self
+
 
 _DEPTHS = (
     *("plumber2", "ismn", "chambers", "cosore", "voigt", "stdfmt", "rsofun", "srdb", "xmethanewet", "metaflux"),

@@ -37,6 +37,7 @@ from ..systems import Flux, get_system
 from ..tiles.mosaic import Mosaic, assemble
 from ..train.flags import NEAR, OUTSIDE, UNJUDGED
 from .catalogue import Inputs
+from .verdicts import fixed
 
 Array = npt.NDArray[np.float64]
 
@@ -178,7 +179,7 @@ def truth_map(inputs: Inputs, settings: ReportBlock) -> Figure:
     error = estimate - true
     widest = max(abs(edge) for edge in limits(error))
     mesh = frame.draw(axes[2], error, cmap="RdBu_r", vmin=-widest, vmax=widest)
-    text = f"RMSE {found['rmse']:.2f}, bias {signed(found['bias'])}, r = {found['r']:.2f}"
+    text = f"RMSE {fixed(found['rmse'])}, bias {signed(found['bias'])}, r = {fixed(found['r'])}"
     colorbar(figure, mesh, axes[2], f"{text}\n({flux_unit(flux)})")
     axes[2].set_title(f"Estimate {MINUS} truth")
     panel_letters(axes)

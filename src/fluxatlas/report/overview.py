@@ -17,6 +17,7 @@ from ..systems import get_system
 from ..tiles.mosaic import assemble
 from .catalogue import Inputs
 from .maps import estimate_and_truth, flux_unit, map_frame, span_of_years, uncertainty
+from .verdicts import fixed
 
 Array = npt.NDArray[np.float64]
 
@@ -56,7 +57,7 @@ def _draw_cells(axis: Any, estimate: Array, true: Array, weight: Array, ratio: f
     axis.hexbin(true[both], estimate[both], gridsize=32, extent=(*span, *span), cmap="Greys", norm=LogNorm(), mincnt=1)
     axis.plot(span, span, color=COLORS[1], linewidth=0.9)
     found = scores(true, estimate, weight)
-    text = f"r = {found['r']:.2f}\nRMSE {found['rmse']:.2f}"
+    text = f"r = {fixed(found['r'])}\nRMSE {fixed(found['rmse'])}"
     axis.text(0.04, 0.97, text, transform=axis.transAxes, va="top", fontsize="small")
     axis.set(xlim=span, ylim=span, xlabel="synthetic truth", box_aspect=ratio, title="Cell by cell")
     axis.set_ylabel("estimate", labelpad=1)

@@ -23,6 +23,7 @@ from ..files import open_netcdf, read_parquet
 from ..style import COLORS, FAINT, INK, WIDTH, model_color, model_name, model_order, signed, unit
 from ..systems import System, get_system
 from .catalogue import Inputs
+from .verdicts import fixed
 
 Array = npt.NDArray[np.float64]
 ROWS_AT_A_TIME = 60
@@ -229,7 +230,7 @@ def _draw_tower(axis: Any, here: pd.DataFrame, name: str) -> None:
     axis.plot(*line, color=COLORS[0], linewidth=1.1, label="product, cell of the tower")
     found = scores(here["observed"], here["product"])
     bias = signed(found["bias"], 2 if celsius else 3)
-    text = f"r = {found['r']:.2f}, bias {bias}" if found["n"] else "no days"
+    text = f"r = {fixed(found['r'])}, bias {bias}" if found["n"] else "no days"
     axis.text(0.02, 0.03, text, transform=axis.transAxes, fontsize="small", va="bottom")
     _few_dates(axis)
 

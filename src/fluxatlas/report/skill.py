@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from .. import variables
 from ..config.report import ReportBlock
-from ..errors import InputError
+from ..errors import InputError, counted
 from ..evaluate.metrics import scores
 from ..evaluate.skill import days_or_periods
 from ..files import read_table
@@ -22,6 +22,7 @@ from ..style import COLORS, INK, MINUS, WIDTH, model_name, model_order, unit
 from ..systems import get_system
 from .catalogue import Inputs
 from .unseen import nothing
+from .verdicts import fixed
 
 
 def skill(inputs: Inputs, settings: ReportBlock) -> Figure:
@@ -65,7 +66,7 @@ def _draw_scores(axis: Any, part: pd.DataFrame, models: list[str], targets: list
             row: Any = part.loc[(model, target)]
             values[m, t] = row["r2"]
             dark = np.isfinite(row["r2"]) and row["r2"] < 0.45
-            upper = f"{row['r2']:.2f}" if np.isfinite(row["r2"]) else "-"
+            upper = fixed(row["r2"])
             other = row["n"] != part.xs(target, level="target")["n"].mode().iloc[0]
             text = f"{upper}{gap}[{_digits(row['rmse'])}]{'*' if other else ''}"
             axis.text(t, m, text, ha="center", va="center", color="white" if dark else INK, fontsize="small")
@@ -73,7 +74,7 @@ def _draw_scores(axis: Any, part: pd.DataFrame, models: list[str], targets: list
     labels = []
     for target in targets:
         rows = part[part.index.get_level_values("target") == target]
-        sites = f"{int(rows['sites'].max())} sites" if len(rows) else ""
+        sites = counted(int(rows["sites"].max()), "site") if len(rows) else ""
         units = unit(str(rows["unit"].iloc[0])) if len(rows) else ""
         name = names.get(target, target)
         name = textwrap.fill(name, 12, break_long_words=False) if len(targets) > 4 else name
@@ -89,7 +90,7 @@ def _draw_scores(axis: Any, part: pd.DataFrame, models: list[str], targets: list
 
 
 def _digits(value: float) -> str:
-    return f"{value:.2f}" if value >= 0.1 else f"{value:.3f}"
+    return fixed(value, 2 if value >= 0.1 else 3)
 
 
 def site_scatter(inputs: Inputs, settings: ReportBlock) -> Figure:
@@ -128,7 +129,8 @@ def _draw_scatter(axis: Any, days: pd.DataFrame, span: tuple[float, float]) -> N
     axis.plot(means["predicted"], means["observed"], "o", color=COLORS[1], markersize=4, markeredgecolor="white")
     axis.plot(span, span, color=COLORS[0], linewidth=0.9)
     daily, site = scores(days["observed"], days["predicted"]), scores(means["observed"], means["predicted"])
-    text = f"days: R$^2$ {daily['r2']:.2f}, RMSE {daily['rmse']:.2f}\nsites: R$^2$ {site['r2']:.2f}, n = {site['n']}"
+    text = f"days: R$^2$ {fixed(daily['r2'])}, RMSE {fixed(daily['rmse'])}\n"
+    text += f"sites: R$^2$ {fixed(site['r2'])}, n = {site['n']}"
     text = text.replace("-", MINUS)
     axis.text(0.03, 0.97, text, transform=axis.transAxes, va="top", fontsize="small")
     axis.set(xlim=span, ylim=span, aspect="equal")

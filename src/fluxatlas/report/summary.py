@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from .. import files
-from ..errors import InputError
+from ..errors import InputError, counted
 from ..paths import REPOSITORY
 from ..products.about import SYNTHETIC_NOTE, About
 from ..systems import System
@@ -135,9 +135,8 @@ def page_html(title: str, opening: Opening, sections: Sequence[Section], figures
     for heading, lines in opening:
         if heading:
             listed = "".join(f"<li>{html.escape(line)}</li>" for line in lines)
-            parts.append(
-                f"<details><summary>{html.escape(heading)} ({len(lines)} inputs)</summary><ul>{listed}</ul></details>"
-            )
+            named = f"{html.escape(heading)} ({counted(len(lines), 'input')})"
+            parts.append(f"<details><summary>{named}</summary><ul>{listed}</ul></details>")
         else:
             parts += [f"<p>{html.escape(line)}</p>" for line in lines]
     for section in sections:

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from .. import variables
+from ..errors import counted
 from ..style import BOUNDS, model_name, model_order
 from ..systems import System
 
@@ -76,10 +77,11 @@ def judgement(protocols: pd.DataFrame, system: System) -> str:
     if own.empty:
         return ""
     row: Any = own.iloc[0]
+    if not math.isfinite(float(row["value"])):
+        return f"too few days at {counted(int(row['sites']), 'unseen site')} to judge the network"
     words = "bad: the mean of all sites does better" if row["value"] < 0 else "better than the mean of all sites"
-    parts = [
-        f"R2 {fixed(row['value'])}{between(row['low'], row['high'], fixed)} over {int(row['sites'])} sites, {words}"
-    ]
+    over = counted(int(row["sites"]), "site")
+    parts = [f"R2 {fixed(row['value'])}{between(row['low'], row['high'], fixed)} over {over}, {words}"]
     pairs = rows[rows["against"].notna() & (rows["score"] == "rmse")].set_index("against")
     found: dict[str, list[str]] = {}
     for name in model_order(pairs.index.difference(list(BOUNDS))):

@@ -9,7 +9,8 @@ from __future__ import annotations
 import pandas as pd
 
 from ...config.sites import TableColumns
-from ...errors import ConfigError, InputError, nearest
+from ...errors import ConfigError, nearest
+from .records import UnusableError
 from .text import read_table, times
 
 LOCAL = "datetime_local"
@@ -45,7 +46,7 @@ def read_declared(
     for column, values in declared.only.items():
         raw = raw[raw[column].map(as_text).isin(values)]
     if raw.empty:
-        raise InputError("no row is left", where=path, hint="check 'only' of the entry's 'table'")
+        raise UnusableError("no row is left", where=path, hint="check 'only' of the entry's 'table'")
     raw = raw.reset_index(drop=True)
     table = pd.DataFrame({name: raw[column] for name, column in declared.columns.items()})
     table = table.assign(**declared.constants)

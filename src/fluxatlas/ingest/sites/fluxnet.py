@@ -56,7 +56,7 @@ from .fluxnet_weather import FORCING, ORDER, flag, forcing
 from .metadata import SiteFacts
 from .periods import period_table
 from .qc import error_floor, screen
-from .records import Ledger, SiteRecord, UnusableError, each, long_table, observations
+from .records import Ledger, SiteRecord, each, long_table, observations
 from .stated import restate
 from .subdaily import observed_days, whole_days
 from .units import METHANE
@@ -150,13 +150,10 @@ def read_periods(files: Sequence[str], entry: SiteEntry, rules: QcRules, ledger:
         chosen = next((paths[name] for name in ("MM", "WW", "YY") if name in paths), [])
         name, stated, longer = facts.site_id(named), found.facts.get(named, {}), list[FluxnetFile]()
         for path in [*chosen, *(path for path in paths.get("", ()) if not derived.is_derived(path))]:
-            try:
+            with ledger.unless_unusable(path):
                 part = read_file(path, entry.encoding)
-            except UnusableError as problem:
-                ledger.leave_out(path, problem.what)
-                continue
-            if part.resolution in ("MM", "WW", "YY") and not part.reanalysis:
-                longer.append(_restated(part, entry, calm, ledger, name, path))
+                if part.resolution in ("MM", "WW", "YY") and not part.reanalysis:
+                    longer.append(_restated(part, entry, calm, ledger, name, path))
         for part in _carbon(longer, calm, ledger, name):
             row = facts.row(named, kind="tower", source="fluxnet", ledger=ledger, where=part.path, stated=stated)
             used.setdefault(str(row["site"]), []).append(part.path)

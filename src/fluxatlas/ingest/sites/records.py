@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -106,6 +107,14 @@ class Ledger:
         """Keep that ``name`` (a site, a sensor, a file) is not used at all, and why."""
         self.left_out[name] = reason
         self.warn(name, f"left out: {reason}")
+
+    @contextmanager
+    def unless_unusable(self, name: str) -> Iterator[None]:
+        """Leave ``name`` out where it turns out to be unusable inside."""
+        try:
+            yield
+        except UnusableError as problem:
+            self.leave_out(name, problem.what)
 
     def note(self, site: str, text: str) -> None:
         """Keep a decision that a user should be able to read later."""

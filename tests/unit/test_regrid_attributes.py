@@ -18,7 +18,7 @@ from fluxatlas.cli import app
 from fluxatlas.config.static import LandCover, Layer, StaticBlock
 from fluxatlas.errors import InputError
 from fluxatlas.grid import get_grid
-from fluxatlas.regrid.attributes import build, fill_nearest, land_percent, write
+from fluxatlas.regrid.attributes import at_place, build, fill_nearest, land_percent, write
 from fluxatlas.regrid.cover import biome, groups, read_legend, shares
 from fluxatlas.regrid.frame import Frame
 from fluxatlas.systems import get_system
@@ -336,3 +336,36 @@ def test_the_command_writes_the_same_file(block, tmp_path) -> None:
     assert done.exit_code == 0, done.output
     with xr.open_dataset(tmp_path / "a.nc") as first, xr.open_dataset(tmp_path / "b.nc") as second:
         xr.testing.assert_equal(first, second)
+
+
+def _maps(folder: Path) -> StaticBlock:
+    """Smooth layers around the tile, with a hole in those of texture, random land cover, and a constant."""
+    north, east = _points(24)
+    layers: dict = {}
+    for number, name in enumerate(("orog", "sand", "clay", "bdod", "phh2o", "ndep")):
+        scale = {"orog": 200, "bdod": 1000, "phh2o": 5, "ndep": 0.5}.get(name, 20)
+        data = (scale * (1 + 0.1 * number + 0.2 * np.sin(3 * north + number) * np.cos(2 * east))).astype(np.float32)
+        if name == "sand":
+            data[36, 36] = np.nan
+        layers[name] = {"path": _write_tif(folder / f"{name}.tif", data[None], 24, nodata=np.nan)}
+    months = (np.arange(1, 13)[:, None, None] * (0.3 + 0.1 * np.sin(north))[None]).astype(np.float32)
+    layers["lai"] = {"path": _write_tif(folder / "lai.tif", months, 24)}
+    layers["soc"] = {"constant": 8.0, "reason": REASON}
+    cover = {"path": _cover_tif(folder / "cover.tif", _random_cover())}
+    return StaticBlock.model_validate({"layers": layers, "landcover": cover})
+
+
+def test_the_maps_say_of_a_place_what_they_say_of_its_cell_in_a_tile(tmp_path) -> None:
+    """Also where sand lacks there: sand and clay come from one neighbour. A constant is of the domain alone."""
+    block = _maps(tmp_path)
+    tile = build(block, TILE, SYSTEM, GLOBE)
+    for row, column in ((12, 12), (3, 20), (12, 13)):  # the second cell of 36 is row 12 of the tile
+        lat, lon = float(tile["lat"][row]), float(tile["lon"][column])
+        found, cell = at_place(block, GRID, lat, lon, SYSTEM), tile.isel(lat=row, lon=column)
+        for name in set(SYSTEM.attributes) - {"soc"}:
+            assert float(found[name]) == pytest.approx(float(cell[name]), rel=1e-5), name
+        np.testing.assert_allclose(found["lai"], cell["lai"], rtol=1e-5)
+        assert float(found["orog"]) == pytest.approx(float(cell["orog"]), rel=1e-5)
+        assert np.isnan(found["soc"])
+    far = at_place(block, GRID, 60.0, 10.0, SYSTEM)
+    assert all(np.isnan(far[name]).all() for name in far.data_vars)

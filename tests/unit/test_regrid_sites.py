@@ -3,8 +3,11 @@
 import numpy as np
 import pandas as pd
 import pytest
+import rasterio
 import xarray as xr
+from rasterio.transform import from_origin
 
+from fluxatlas.config.static import StaticBlock
 from fluxatlas.errors import GridError, InputError
 from fluxatlas.grid import get_grid
 from fluxatlas.regrid import sites
@@ -98,6 +101,24 @@ def test_sites_outside_keep_what_they_have(world) -> None:
     assert np.isnan(table.loc["away", "clay"])
     assert table.loc["away", "attribute_source"] == "site"
     assert set(series["site"]) == {"own", "bare", "low"}
+
+
+def test_sites_outside_get_what_they_lack_from_the_maps(world, tmp_path) -> None:
+    """The maps are 10 E and more; texture of the site itself wins, and clay is no more than it leaves."""
+    layers = {}
+    for name, value in {"sand": 30.0, "clay": 55.0, "orog": 70.0, "soc": 12.0}.items():
+        path = tmp_path / f"{name}.tif"
+        where = {"crs": "EPSG:4326", "transform": from_origin(9, 53, 0.05, 0.05), "dtype": "float32", "count": 1}
+        with rasterio.open(path, "w", driver="GTiff", height=40, width=40, **where) as raster:
+            raster.write(np.full((1, 40, 40), value, np.float32))
+        layers[name] = {"path": str(path)}
+    layers["phh2o"] = {"constant": 6.0, "reason": "assumed for this test"}
+    block = StaticBlock.model_validate({"layers": layers})
+    folders = [world / name for name in ("attributes", "forcing", "sites", "out")]
+    sites.write([TILE], [2001], SYSTEM, *folders, (block, GRID))
+    away = pd.read_csv(world / "out" / "sites_attributes.csv").set_index("site").loc["away"]
+    assert (away["sand"], away["clay"], away["soc"], away["elevation"]) == (60.0, 40.0, 12.0, 50.0)
+    assert np.isnan(away["phh2o"]) and np.isnan(away["ndep"]) and away["attribute_source"] == "clay:layers soc:layers"
 
 
 def test_forcing_is_interpolated_to_the_point_and_brought_to_its_altitude(world) -> None:

@@ -127,6 +127,11 @@ def settings(job):
     return known(lambda wildcards: leaves)
 
 
+def map_settings(wildcards):
+    """The option with what the job `site_inputs` reads, as JSON; the synthetic Earth has no map beyond its tiles."""
+    return [] if RUN.is_synthetic else ["--settings", RUN.settings("site_inputs")]
+
+
 def twin_settings(wildcards):
     """The whole configuration as JSON, for the run of one world."""
     try:

@@ -40,6 +40,7 @@ rule site_inputs:
         ),
         sites="<results>/ingest/sites/sites.csv",
         site_forcing="<results>/ingest/sites/forcing.parquet",
+        maps=[] if RUN.is_synthetic else RUN.static_files,
     output:
         attributes="<results>/regrid/sites_attributes.csv",
         forcing="<results>/regrid/sites_forcing.parquet",
@@ -62,11 +63,12 @@ rule site_inputs:
         forcing=lambda wc: RUN.paths("ingest", "forcing"),
         sites=lambda wc: RUN.paths("ingest", "sites"),
         folder=subpath(output.attributes, parent=True),
+        maps=map_settings,
         version=STAGE_VERSIONS["regrid"],
     shell:
         "fluxatlas regrid sites --system {params.system:q} {params.grid:q} {params.tiles:q} {params.years:q}"
         " --attributes-dir {params.attributes:q} --forcing-dir {params.forcing:q} --sites-dir {params.sites:q}"
-        " --output-dir {params.folder:q} 2> {log:q}"
+        " --output-dir {params.folder:q} {params.maps:q} 2> {log:q}"
 
 
 if RUN.region_files:

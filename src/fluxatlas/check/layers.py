@@ -61,6 +61,11 @@ def given_layers(block: StaticBlock) -> set[str]:
     return {*made, *block.all_layers(), *(["lai"] * bool(block.lai_series)), *(["cropFrac"] * bool(block.landcover))}
 
 
+def constants(block: StaticBlock) -> set[str]:
+    """Names of the layers that are a constant, which says nothing of places outside the domain."""
+    return {name for name, layer in block.all_layers().items() if layer.constant is not None}
+
+
 def _texture(found: dict[str, list[npt.NDArray[Any]]], frames: Sequence[Frame], findings: Findings) -> None:
     """Sand and clay are parts of one soil, in one unit."""
     if not {"sand", "clay"} <= found.keys():

@@ -24,12 +24,16 @@ from ..ingest.sites.overpasses import read_overpasses
 from ..ingest.sites.periods import read_periods
 from ..ingest.sites.records import Ledger, SiteRecord
 from ..ingest.sites.table import read_sites
+from ..regrid.attributes import at_place
 from ..run import Run
 from ..train.sequence_length import refuse_length
 from .findings import Findings
+from .layers import constants, given_layers
 
 MOST_BYTES = 8 * 2**20
 """Of the files of an entry of sites so much is read, at least one file."""
+MOST_PLACES = 5
+"""Sites outside the tiles at which the static layers are read."""
 R_DATA = 16
 """How many times slower than others R data are read, which are packed text by text."""
 
@@ -178,14 +182,23 @@ def _years(records: list[SiteRecord], series: AnnualSeries, findings: Findings) 
 
 
 def _attributes(run: Run, records: list[SiteRecord], whole: bool, findings: Findings) -> None:
-    """A site outside the tiles has to bring its attributes itself; without any usable site training fails."""
+    """What a site outside the tiles does not bring, maps have to tell; without any usable site training fails."""
     lacking: dict[str, list[str]] = {}
     boxes = [run.tile(name).bbox for name in run.tiles]
+    looked = 0
     for record in records:
         lat, lon = float(record.site["lat"]), float(record.site["lon"])
         if not any(south <= lat < north and west <= lon < east for west, south, east, north in boxes):
             needed = (*run.system.attributes, *run.system.monthly)
             absent = [name for name in needed if pd.isna(record.site.get(name))]
+            mapped = given_layers(run.static) - constants(run.static)
+            if set(absent) <= mapped and absent and looked < MOST_PLACES and not run.is_synthetic:
+                looked += 1
+                with findings.trying("static.layers"):
+                    told = at_place(run.static, run.grid, lat, lon, run.system)
+                    absent = [name for name in absent if not np.isfinite(told[name]).all()]
+            elif set(absent) <= mapped and not run.is_synthetic:
+                absent = []
             if absent:
                 lacking[record.name] = absent
     if not lacking:
@@ -195,7 +208,11 @@ def _attributes(run: Run, records: list[SiteRecord], whole: bool, findings: Find
     if len(lacking) == len(records) and whole:
         what = f"no site can be used for training: {what}"
         findings.add(
-            InputError(what, where="sites.entries", hint="give a table 'attributes', or a site inside the domain")
+            InputError(
+                what,
+                where="sites.entries",
+                hint="give a table 'attributes', maps that reach the site, or a site inside",
+            )
         )
     else:
         findings.notes.append(f"{len(lacking)} of {len(records)} sites are left out of training; {what}")

@@ -10,6 +10,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from ..errors import nearest
 from .base import SHORTEST_REASON, Block
 from .lai import LaiSeries, lai_inputs
+from .leaves import leaf
 from .providers import DEPTHS, SOIL, SUFFIXES, depth_files, depth_shares, interval, presets
 
 LAYERS = (
@@ -187,7 +188,7 @@ class LandCover(Block):
 class StaticBlock(Block):
     """Static layers on their way to the target grid."""
 
-    jobs = ("attributes",)
+    jobs = ("attributes", "site_inputs")
     moved = {"minimum_upland": "static.minimum_mask"}
 
     layers: dict[str, Layer] = Field(default_factory=dict)
@@ -198,9 +199,9 @@ class StaticBlock(Block):
     """Satellite composites of leaf area with quality bits, instead of the layer lai."""
     landcover: LandCover | None = None
     """Land cover; without it all land counts as upland soil unless the layer uplandFrac is given."""
-    minimum_land: float = Field(50.0, ge=0, le=100)
+    minimum_land: float = Field(50.0, ge=0, le=100, json_schema_extra=leaf("attributes"))
     """Cells with less land than this [%] are not run."""
-    minimum_mask: float = Field(1.0, ge=0, le=100)
+    minimum_mask: float = Field(1.0, ge=0, le=100, json_schema_extra=leaf("attributes"))
     """Cells with less than this [%] of what the system is about (upland soil for soil_methane_sink) are not run."""
     fill_cells: int = Field(6, ge=0, le=100)
     """How far [cells] a missing value is filled from its nearest neighbours; farther cells are not run."""

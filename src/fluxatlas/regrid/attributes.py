@@ -18,7 +18,7 @@ from .. import files, variables
 from ..axes import WRITTEN
 from ..config.static import StaticBlock, layer_inputs
 from ..errors import InputError
-from ..grid import Tile
+from ..grid import Grid, Tile
 from ..land_mask import is_land
 from ..systems import System
 from .cover import groups, read_legend, shares
@@ -117,9 +117,38 @@ def build(block: StaticBlock, tile: Tile, system: System, bbox: BBox) -> xr.Data
     return dataset
 
 
+def at_place(block: StaticBlock, grid: Grid, lat: float, lon: float, system: System) -> xr.Dataset:
+    """Altitude and attributes for ``system`` of the cell of ``grid`` that holds a place, by the rules of a tile.
+
+    Scalars, monthly layers (12,); NaN where the maps say nothing of it or its neighbours, and for a layer that is a
+    constant, which is of the domain. Raises whatever the layers raise.
+    """
+    frame = Frame.of_cell(grid, lat, lon, block.fill_cells)
+    wanted = ("orog", *system.attributes, *system.monthly)
+    maps = {name: layer for name, layer in block.all_layers().items() if name in wanted and layer.constant is None}
+    layers = {name: read_layer(name, layer, frame) for name, layer in maps.items()}
+    if block.lai_series and "lai" in wanted:
+        layers["lai"] = read_lai(block.lai_series, frame).values
+    if block.landcover:
+        layers = {**_cover_layers(block, frame, land_percent(frame)), **layers}
+    here = np.zeros(frame.shape, bool)
+    here[frame.inner] = True
+    _check_texture(layers, block, frame, here)
+    found: dict[str, Any] = {}
+    for name in wanted:
+        together = tuple(other for other in TEXTURE if other in layers) if name in TEXTURE else (name,)
+        _fill(layers, together, here, block.fill_cells)
+        monthly = name in system.monthly
+        value = frame.crop(layers[name])[..., 0, 0] if name in layers else np.full((12,) if monthly else (), np.nan)
+        found[name] = ("month", value) if monthly else value
+    return xr.Dataset(found)
+
+
 def _fill(layers: dict[str, Array], names: Sequence[str], wanted: Mask, reach: int) -> dict[str, int]:
     """Fill the gaps of layers in place, of several (sand and clay) from one cell; the number of cells by name."""
     names = [name for name in names if name in layers]
+    if not names:
+        return {}
     if len(names) == 1:
         layers[names[0]], count = fill_nearest(layers[names[0]], wanted, reach)
         return {names[0]: count}

@@ -74,14 +74,21 @@ def sites(
         Path, typer.Option(help="Folder to write sites_attributes.csv and sites_forcing.parquet to.")
     ],
     system: Annotated[str, typer.Option(help="System whose drivers are needed.")],
+    settings: Annotated[
+        str, typer.Option(help="The block 'static' as JSON, whose maps tell what sites outside the tiles lack.")
+    ] = "",
 ) -> None:
-    """Attributes and forcing of every site: its own where known, else those of the tile that holds it."""
+    """Attributes and forcing of every site: its own where known, else those of the tile or of the maps that hold it."""
+    from ..config.settings import read_settings
+    from ..config.static import StaticBlock
     from ..grid import get_grid
     from ..systems import get_system
     from .sites import write
 
-    tiles = [get_grid(grid).tile(name, tile_size) for name in tile]
-    write(tiles, sorted(year), get_system(system), attributes_dir, forcing_dir, sites_dir, output_dir)
+    where = get_grid(grid)
+    tiles = [where.tile(name, tile_size) for name in tile]
+    maps = (read_settings(StaticBlock, settings), where) if settings else None
+    write(tiles, sorted(year), get_system(system), attributes_dir, forcing_dir, sites_dir, output_dir, maps)
 
 
 @app.command()

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..grid import Tile
+from ..grid import Grid, Tile
 
 Array = npt.NDArray[Any]
 
@@ -35,6 +35,16 @@ class Frame:
         top = tile.rows.start - first
         inner = slice(top, top + tile.shape[0]), slice(margin, margin + tile.shape[1])
         return cls(lat, lon, tile.grid.resolution, inner)
+
+    @classmethod
+    def of_cell(cls, grid: Grid, lat: float, lon: float, margin: int) -> Frame:
+        """The cell of ``grid`` that holds a place, with ``margin`` cells around it."""
+        n, (row, column) = grid.per_degree, grid.index(lat, lon)
+        first, last = max(row - margin, 0), min(row + margin + 1, grid.shape[0])
+        lats = 90.0 - (np.arange(first, last) + 0.5) / n
+        lons = -180.0 + (np.arange(column - margin, column + margin + 1) + 0.5) / n
+        inner = slice(row - first, row - first + 1), slice(margin, margin + 1)
+        return cls(lats, lons, grid.resolution, inner)
 
     @property
     def shape(self) -> tuple[int, int]:

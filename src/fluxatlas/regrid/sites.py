@@ -12,11 +12,12 @@ import pandas as pd
 import xarray as xr
 
 from .. import files
+from ..config.static import StaticBlock
 from ..errors import GridError, InputError, counted
 from ..freshness import write_years
-from ..grid import Tile
+from ..grid import Grid, Tile
 from ..systems import System
-from .attributes import TEXTURE
+from .attributes import TEXTURE, at_place
 from .tile import at_points
 
 REACH = 3
@@ -31,13 +32,15 @@ def write(
     forcing_dir: Path,
     sites_dir: Path,
     output_dir: Path,
+    maps: tuple[StaticBlock, Grid] | None = None,
 ) -> None:
     """Write ``sites_{attributes.csv,forcing.parquet,<years>.json}`` to ``output_dir`` (docs/contracts.md).
 
     A site in one of ``tiles`` gets the attributes of the nearest active cell for what it does not know itself, and,
     unless it has its own meteorology, the forcing interpolated to its position and adjusted to its altitude. Other
-    sites keep what they have; without ``years`` there is no forcing of the grid. Raises :class:`InputError` for an
-    absent file, column or variable.
+    sites get what they lack from the static layers of ``maps``, where these reach them (:func:`attributes.at_place`);
+    without ``years`` there is no forcing of the grid. Raises :class:`InputError` for an absent file, column or
+    variable, and whatever the layers raise.
     """
     sites = _read(sites_dir / "sites.csv", ("site", "lat", "lon", "elevation", "kind"))
     own = _read(sites_dir / "forcing.parquet", ("site", "time"))
@@ -46,7 +49,13 @@ def write(
     rows: list[dict[str, Any]] = []
     for tile, group in _by_tile(sites, home):
         cells = files.read_netcdf(attributes_dir / f"{tile}.nc") if tile else None
-        rows += [_attributes(site, tile, cells, system) for _, site in group.iterrows()]
+        for _, site in group.iterrows():
+            if tile:
+                rows.append(
+                    _attributes(site, _nearest_cell(tile, cells, float(site["lat"]), float(site["lon"])), system)
+                )
+            else:
+                rows.append(_attributes(site, _of_layers(site, maps, system), system, "layers"))
     table = pd.DataFrame(rows).set_index("site").loc[sites["site"]].reset_index()
     gridded = _gridded(table[~table["site"].isin(set(own["site"]))], home, years, system, forcing_dir)
     series = pd.concat([own.assign(forcing_source="site"), *gridded], ignore_index=True)
@@ -89,19 +98,28 @@ def _by_tile(sites: pd.DataFrame, home: dict[str, Tile | None]) -> list[tuple[Ti
     return [(tile, sites[[home[site] == tile for site in sites["site"]]]) for tile in tiles]
 
 
-def _attributes(site: pd.Series, tile: Tile | None, cells: xr.Dataset | None, system: System) -> dict[str, Any]:
-    """One row: position, attributes and where each came from; NaN for what nobody knows."""
+def _of_layers(site: pd.Series, maps: tuple[StaticBlock, Grid] | None, system: System) -> xr.Dataset | None:
+    """What the static layers say of a site outside the tiles; None where it lacks nothing."""
+    months = {layer: any(f"{layer}_{month:02d}" in site for month in range(1, 13)) for layer in system.monthly}
+    needed = ["elevation", *system.attributes, *(layer for layer, told in months.items() if not told)]
+    if maps is None or not any(pd.isna(site.get(name, np.nan)) for name in needed):
+        return None
+    block, grid = maps
+    return at_place(block, grid, float(site["lat"]), float(site["lon"]), system)
+
+
+def _attributes(site: pd.Series, cell: xr.Dataset | None, system: System, word: str = "grid") -> dict[str, Any]:
+    """One row: position, attributes and where each came from (``word``: of ``cell``); NaN for what nobody knows."""
     row: dict[str, Any] = {key: site.get(key, "") for key in ("site", "lat", "lon", "kind", "igbp", "use")}
-    cell = _nearest_cell(tile, cells, float(row["lat"]), float(row["lon"])) if tile and cells is not None else None
     origin = []
     for name, layer in (("elevation", "orog"), *((name, name) for name in system.attributes)):
         row[name] = float(site.get(name, np.nan))
         if np.isnan(row[name]) and cell is not None:
             row[name] = float(cell[layer])
-            origin.append(f"{name}:grid")
-    mixed = len({f"{name}:grid" for name in TEXTURE} & set(origin)) == 1 and set(TEXTURE) <= set(row)
+            origin += [f"{name}:{word}"] * bool(np.isfinite(row[name]))
+    mixed = len({f"{name}:{word}" for name in TEXTURE} & set(origin)) == 1 and set(TEXTURE) <= set(row)
     if mixed:  # one of both is the site's own: not beyond all
-        gridded = next(name for name in TEXTURE if f"{name}:grid" in origin)
+        gridded = next(name for name in TEXTURE if f"{name}:{word}" in origin)
         row[gridded] = min(row[gridded], 100.0 - sum(row[name] for name in TEXTURE if name != gridded))
     for layer in system.monthly:
         own = float(site.get(layer, np.nan))
@@ -109,13 +127,13 @@ def _attributes(site: pd.Series, tile: Tile | None, cells: xr.Dataset | None, sy
         monthly = np.where(np.isnan(monthly), own, monthly)
         if np.isnan(monthly).any() and cell is not None:
             monthly = cell[layer].to_numpy().astype(float)
-            origin.append(f"{layer}:grid")
+            origin += [f"{layer}:{word}"] * bool(np.isfinite(monthly).all())
         row[layer] = float(monthly.mean())
         row |= {f"{layer}_{month:02d}": float(value) for month, value in enumerate(monthly, 1)}
     return {**row, "attribute_source": " ".join(origin) or "site"}
 
 
-def _nearest_cell(tile: Tile, cells: xr.Dataset, lat: float, lon: float) -> xr.Dataset | None:
+def _nearest_cell(tile: Tile, cells: Any, lat: float, lon: float) -> xr.Dataset | None:
     """Attributes of the active cell nearest to a point, or None if there is none within :data:`REACH` cells."""
     active = np.argwhere(cells["active"].to_numpy() == 1)
     if len(active) == 0:

@@ -23,6 +23,7 @@ from .config.regions import region_inputs
 from .errors import ConfigError, counted
 from .experiments.grid import Experiment, Permutation, checked, experiments, system_of
 from .run_inputs import RunInputs
+from .train.phases import phases_apart
 
 if TYPE_CHECKING:
     from .products.about import About
@@ -64,6 +65,13 @@ class Run(RunInputs):
     def student(self) -> list[str]:
         """The file of the student that stands in for the members; none where all of them run."""
         return [self.paths("infer", "student.pt")] if self.config.infer.ensemble == "student" else []
+
+    @cached_property
+    def phases(self) -> tuple[str, ...]:
+        """Names of the phases of training that are jobs of their own (:func:`~.train.phases.phases_apart`)."""
+        if self.config.train.members_from or self.regional_files():
+            return ()
+        return tuple(phase.name for phase in phases_apart(self.system, self.config.train))
 
     @cached_property
     def members(self) -> list[int]:

@@ -13,15 +13,16 @@ from fluxatlas.config.train import TrainBlock
 from fluxatlas.errors import ConfigError, InputError
 from fluxatlas.systems import Phase, Ramp
 from fluxatlas.train import loop
-from fluxatlas.train.adversary import ADVERSARY, Adversary
+from fluxatlas.train.adversary import Adversary
 from fluxatlas.train.data import Segment, SequenceSet
 from fluxatlas.train.finetune import finetune
 from fluxatlas.train.losses import Objective
 from fluxatlas.train.member import Member
+from fluxatlas.train.phases import ADVERSARY, phases_apart, phases_of
 from fluxatlas.train.pretrain import new_network
 from fluxatlas.train.reweight import importance
 from fluxatlas.train.sites import SiteData
-from fluxatlas.train.strategies import PhaseMaterials, phases_of
+from fluxatlas.train.strategies import PhaseMaterials
 from toy_system import TOY, carbon
 
 SETTINGS = TrainBlock(hidden=4, code=0, batch=4, sequence_days=30, warmup_days=5, finetune_rate=0.02)
@@ -217,3 +218,30 @@ def test_named_strategies_are_lists_of_phases() -> None:
     settings = SETTINGS.model_copy(update={"strategy": "adversarial", "finetune_steps": 3})
     _, history = tuned(*phases_of(TOY, settings))
     assert "adversary" in history and "weighted_adversary" in history
+
+
+def test_phase_by_phase_gives_what_all_at_once_give() -> None:
+    """Weights to the last bit, and every row of the history with its terms; the anchor is where the first began."""
+    phases = (
+        Phase("one", steps=4, synthetic=0.5, stop=False),
+        Phase("two", steps=3, synthetic=0.0, anchor=1.0, stop=False, learns=("carbon",)),
+    )
+    whole, history = tuned(*phases)
+    found, rows = START, []
+    for number in range(2):
+        found, table, _ = finetune(
+            found, SAMPLES, SITES, SETTINGS, 0, phases=phases, only=number, origin=START.network
+        )  # fmt: skip
+        rows.append(table)
+    for name, value in whole.network.state_dict().items():
+        assert torch.equal(value, found.network.state_dict()[name]), name
+    kept = [name for name in history if name != "seconds"]
+    pd.testing.assert_frame_equal(pd.concat(rows, ignore_index=True)[kept], history[kept], check_like=True)
+    assert moved(whole)["parts.carbon.readout.weight"] > 0
+
+
+def test_phases_are_jobs_of_their_own_where_weights_alone_learn() -> None:
+    two = replace(TOY, phases=(Phase("a"), Phase("b")))
+    alone = SETTINGS.model_copy(update={"ladder": "weights"})
+    assert [phase.name for phase in phases_apart(two, alone)] == ["a", "b"]
+    assert phases_apart(two, SETTINGS) == () == phases_apart(two, alone.model_copy(update={"strategy": "finetune"}))

@@ -2,6 +2,7 @@
 # In:  <results>/synthesize/samples.nc, site tables
 #      with the block 'regional': <results>/ingest/constraints/{name}.nc, maps of regions, forcing pieces
 # Out: <results>/train/members/{member}.pt, .../emulation/{member}.csv, <results>/train/predictions/{member}.parquet, .../baselines/{baseline}.parquet,
+#      with train.ladder: weights and a strategy of phases each phase by itself: <results>/train/phases/{member}/{phase}.{pt,csv}
 #      with the block 'regional': <results>/train/regional/{target,points}.nc
 
 
@@ -46,6 +47,15 @@ rule finetune:
         periods="<results>/ingest/sites/periods.parquet",
         series=RUN.series,
         regional=RUN.regional_files(),
+        trained=(
+            f"<results>/train/phases/{{member}}/{len(RUN.phases)}.pt"
+            if RUN.phases
+            else []
+        ),
+        trained_history=[
+            f"<results>/train/phases/{{member}}/{number + 1}.csv"
+            for number in range(len(RUN.phases))
+        ],
     output:
         member="<results>/train/members/{member}.pt",
         predictions="<results>/train/predictions/{member}.parquet",
@@ -67,6 +77,8 @@ rule finetune:
         series=RUN.series_options,
         gap=option("sites", "completion_gap_days"),
         regional=RUN.regional_options(),
+        trained=lambda wc, input: repeat("--trained", input.trained)
+        + repeat("--trained-history", list(input.trained_history)),
         checkpoint=lambda wc: RUN.paths(
             "train", "checkpoints", f"{wc.member}_finetune.pt"
         ),
@@ -77,7 +89,55 @@ rule finetune:
         " --sites-forcing {input.sites_forcing:q} --observations {input.observations:q} --periods {input.periods:q} --output {output.member:q}"
         " --predictions {output.predictions:q} --intervals {output.intervals:q} --parameters {output.parameters:q}"
         " --history {output.history:q} --checkpoint {params.checkpoint:q}"
-        " {params.series:q} --completion-gap-days {params.gap:q} {params.regional:q} --threads {threads:q} 2> {log:q}"
+        " {params.series:q} --completion-gap-days {params.gap:q} {params.regional:q} {params.trained:q} --threads {threads:q} 2> {log:q}"
+
+
+if RUN.phases:
+
+    rule phase:  # one phase of the strategy, from what the one before left
+        input:
+            before=lambda wc: (
+                "<results>/train/pretrained/{member}.pt"
+                if wc.phase == "1"
+                else f"<results>/train/phases/{{member}}/{int(wc.phase) - 1}.pt"
+            ),
+            pretrained="<results>/train/pretrained/{member}.pt",
+            samples="<results>/synthesize/samples.nc",
+            sites_attributes="<results>/regrid/sites_attributes.csv",
+            sites_forcing="<results>/regrid/sites_forcing.parquet",
+            observations="<results>/ingest/sites/observations.parquet",
+            periods="<results>/ingest/sites/periods.parquet",
+            series=RUN.series,
+        output:
+            network="<results>/train/phases/{member}/{phase}.pt",
+            history="<results>/train/phases/{member}/{phase}.csv",
+        log:
+            "<results>/logs/train/phase_{member}_{phase}.log",
+        benchmark:
+            "<results>/benchmarks/train/phase_{member}_{phase}.tsv"
+        wildcard_constraints:
+            phase=r"\d+",
+        conda:
+            "../envs/fluxatlas.yaml"
+        threads: 1
+        resources:
+            mem_mb=memory(4000),
+            runtime=minutes(240),
+        params:
+            settings=settings("finetune"),
+            series=RUN.series_options,
+            gap=option("sites", "completion_gap_days"),
+            checkpoint=lambda wc: RUN.paths(
+                "train", "checkpoints", f"{wc.member}_phase_{wc.phase}.pt"
+            ),
+            version=STAGE_VERSIONS["train"],
+        shell:
+            "fluxatlas train phase --settings {params.settings:q} --member {wildcards.member:q} --phase {wildcards.phase:q}"
+            " --before {input.before:q} --pretrained {input.pretrained:q} --samples {input.samples:q}"
+            " --sites-attributes {input.sites_attributes:q} --sites-forcing {input.sites_forcing:q}"
+            " --observations {input.observations:q} --periods {input.periods:q} --output {output.network:q}"
+            " --history {output.history:q} --checkpoint {params.checkpoint:q} {params.series:q}"
+            " --completion-gap-days {params.gap:q} --threads {threads:q} 2> {log:q}"
 
 
 rule ensemble:  # one small file for inference to depend on, instead of every member in each of its many jobs

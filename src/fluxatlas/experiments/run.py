@@ -20,11 +20,11 @@ from ..train.corrected import CORRECTION, corrected
 from ..train.data import FloatArray, SequenceSet
 from ..train.finetune import finetune
 from ..train.member import Member
+from ..train.phases import phases_of
 from ..train.predict import predict
 from ..train.pretrain import new_network, split_samples
 from ..train.reweight import importance
 from ..train.sites import SiteData
-from ..train.strategies import phases_of
 from .folds import Fold, make_folds
 from .grid import SCRATCH, Experiment, Permutation
 from .permutation import permuted_sets

@@ -35,6 +35,7 @@ from .data import FloatArray, SequenceSet
 from .finetune import Split, hidden_sites, say_beyond, split_sites
 from .member import Member
 from .networks import HierarchicalNetwork
+from .phases import phases_apart
 from .places import Effective, effective
 from .predict import table
 from .pretrain import split_samples
@@ -71,11 +72,13 @@ def adapt(
     meta: dict[str, Any] | None = None,
     label: str = "network",
     regional: RegionalData | None = None,
+    trained: HierarchicalNetwork | None = None,
 ) -> Adapted:
     """Make member number ``member`` of ``pretrained`` on the rung ``settings.ladder``, or on the one that is chosen.
 
     ``predictions`` are those of the model called ``label``. With ``regional`` the parameters of the member are those
     of the sites outside of its fold, which its points were told: its sums are the ones that training compared.
+    ``trained`` is what phases in jobs of their own have made (:func:`train_phase`); nothing is trained then.
 
     Raises what :func:`fluxatlas.train.finetune.split_sites`, :func:`fluxatlas.train.calibration.calibrate` and
     :func:`fluxatlas.train.rungs.choose` do, and :class:`ConfigError` for ``regional`` on a rung other than ``network``.
@@ -100,8 +103,11 @@ def adapt(
         bound = effective(network, held_out, model, _drawn(posterior, settings, member), seed).u
         own = _everywhere(regional, bound, model).measured(network, settings.warmup_days)
         materials = replace(materials, regional=own)
-    if rung in rungs.TRAINED:
-        network, history = materials.weights(rung, posterior, split, checkpoint=checkpoint, meta=meta)
+    if trained is not None:
+        network = trained
+    elif rung in rungs.TRAINED:
+        tuned, history = materials.weights(rung, posterior, split, checkpoint=checkpoint, meta=meta)
+        network = tuned.network
     predictions, intervals = _fold(network, sites, split, posterior, model, settings, member, label)
     whole = posterior
     if calibrated and bound is None:
@@ -121,6 +127,36 @@ def adapt(
         intervals,
         parameter_table(whole, model).assign(member=member),
     )
+
+
+def train_phase(
+    before: Member,
+    pretrained: Member,
+    samples: SequenceSet,
+    sites: SiteData,
+    settings: TrainBlock,
+    member: int,
+    number: int,
+    checkpoint: str | Path | None = None,
+    meta: dict[str, Any] | None = None,
+) -> tuple[Member, pd.DataFrame]:
+    """Phase ``number`` (from 0) of the strategy alone, on the rung ``weights``, from what the phase ``before`` left.
+
+    ``pretrained`` is what the first began with. Returns the network and a row per epoch with every term of the loss.
+    Phase by phase gives what :func:`adapt` trains at once, bit by bit. Raises :class:`ConfigError` for a number that
+    the strategy does not have or on another rung, and as :func:`adapt`.
+    """
+    system, phases = pretrained.system, phases_apart(pretrained.system, settings)
+    if number >= len(phases):
+        what = f"phase {number + 1} is asked for, and {len(phases) or 'none'} can be made alone"
+        hint = "phases are jobs of their own with train.ladder: weights and a strategy of two phases or more"
+        raise ConfigError(what, where="train.strategy", hint=hint)
+    split = split_sites(sites, system.flux, settings, member, settings.seed + member)
+    model = Structured(system, structure_of(samples, system, member, settings.seed))
+    materials = rungs.RungMaterials(before, samples, sites, settings, model, member)
+    posterior = materials.posterior("weights", split.hidden)
+    origin, own = pretrained.network, {"phase": phases[number].name, **(meta or {})}
+    return materials.weights("weights", posterior, split, checkpoint, own, only=number, origin=origin)
 
 
 def _drawn(posterior: Posterior, settings: TrainBlock, member: int) -> FloatArray:

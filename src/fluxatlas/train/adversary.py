@@ -17,8 +17,8 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from ..errors import ConfigError
 from .data import Batch
 from .networks import HierarchicalNetwork
+from .phases import ADVERSARY
 
-ADVERSARY = "adversary"
 UNITS = 16
 
 

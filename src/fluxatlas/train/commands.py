@@ -178,11 +178,20 @@ def finetune(
     periods: Periods = None,
     regional_target: RegionalTarget = None,
     regional_points: RegionalPoints = None,
+    trained: Annotated[
+        Path | None, typer.Option(help="What the last of phases in jobs of their own left; nothing is trained then.")
+    ] = None,
+    trained_history: Annotated[
+        Optional[list[Path]],  # noqa: UP045
+        typer.Option(help="Table of the epochs of such a phase; repeat for all."),
+    ] = None,
     threads: Threads = 1,
 ) -> None:
     """Adapt a pretrained member to the sites, and predict those of its fold with what the others teach."""
     block, started = begin(settings, threads), time.monotonic()
-    from ..files import write_text
+    import pandas as pd
+
+    from ..files import read_table, write_text
     from ..ingest.atmosphere import series_of
     from .adapt import adapt
     from .data import read_samples
@@ -205,12 +214,54 @@ def finetune(
         **({"regional_points": regional_points} if regional_points else {}),
     )
     data = read_samples(samples, first.system)
-    found = adapt(first, data, sites, block, member, checkpoint, meta, regional=regional)
-    write_text(history, found.history.to_csv(index=False))
+    last = Member.load(trained).network if trained else None
+    found = adapt(first, data, sites, block, member, checkpoint, meta, regional=regional, trained=last)
+    epochs = pd.concat([read_table(path) for path in trained_history]) if trained_history else found.history
+    write_text(history, epochs.to_csv(index=False))
     write_text(intervals, found.intervals.to_csv(index=False, float_format="%.6g"))
     write_text(parameters, found.parameters.to_csv(index=False, float_format="%.6g"))
     write_table([found.predictions], predictions)
     found.member.save(output)
+    _done(output, started)
+
+
+@app.command()
+def phase(
+    number: Annotated[int, typer.Option("--phase", help="Number of the phase, from 1.", min=1)],
+    before: Annotated[Path, typer.Option(help="What the phase before left; of the first the pretrained member.")],
+    pretrained: Annotated[Path, typer.Option(help="The pretrained member.")],
+    samples: Samples,
+    sites_attributes: Attributes,
+    sites_forcing: Forcing,
+    observations: Observations,
+    output: Output,
+    history: History,
+    member: Number = 0,
+    settings: Settings = "{}",
+    checkpoint: Checkpoint = None,
+    series: SeriesFiles = None,
+    gap: Gap = 7,
+    periods: Periods = None,
+    threads: Threads = 1,
+) -> None:
+    """One phase of the strategy alone (train.ladder: weights), with every term of its loss by epoch."""
+    block, started = begin(settings, threads), time.monotonic()
+    from ..files import write_text
+    from ..ingest.atmosphere import series_of
+    from .adapt import train_phase
+    from .data import read_samples
+    from .member import Member
+
+    first = Member.load(pretrained)
+    known = series_of(first.system.slow, series or ())
+    sites = _sites((sites_attributes, sites_forcing, observations), periods, first.system, block, known, gap)
+    meta = _meta(block, samples=samples, observations=observations, before=before)
+    data = read_samples(samples, first.system)
+    made, table = train_phase(
+        Member.load(before), first, data, sites, block, member, number - 1, checkpoint, meta
+    )  # fmt: skip
+    write_text(history, table.to_csv(index=False))
+    made.save(output)
     _done(output, started)
 
 

@@ -18,7 +18,6 @@ from ..config.train import TrainBlock
 from ..errors import InputError
 from ..files import commit, settings_hash
 from ..systems import Phase, System
-from .adversary import ADVERSARY
 from .data import SequenceSet
 from .knowledge import Knowledge
 from .loop import Schedule, Trainer
@@ -26,13 +25,14 @@ from .losses import Objective
 from .member import Member
 from .merged import merged
 from .networks import HierarchicalNetwork
+from .phases import ADVERSARY, phases_of
 from .pretrain import device_of, split_samples
 from .regional import RegionalData, RegionalObjective
 from .scaler import FAR
 from .site_periods import spread
 from .sites import SiteData
 from .splits import folds, hold_out, time_folds
-from .strategies import PhaseMaterials, phases_of, schedules
+from .strategies import PhaseMaterials, schedules
 
 Mask = npt.NDArray[np.bool_]
 
@@ -112,13 +112,18 @@ def finetune(
     phases: Sequence[Phase] | None = None,
     regional: RegionalData | None = None,
     split: Split | None = None,
+    only: int | None = None,
+    origin: HierarchicalNetwork | None = None,
 ) -> tuple[Member, pd.DataFrame, Split]:
     """Fine-tune the weights of ``pretrained`` as member number ``member``; returns it, the history and what was hidden.
 
     The ``phases`` are those of the strategy (``train.strategy``: by default those of the system) where none are given;
     without ``frozen_stage`` all sub-modules learn at once at the full rate. The weights of the best validation score
     are kept; they may be the pretrained ones. ``regional`` are region-months, for phases with that term; ``split``
-    replaces that of the member. Raises what :func:`split_sites` and :func:`~fluxatlas.train.strategies.schedules` do.
+    replaces that of the member. ``only``: the phase of this number alone, where ``pretrained`` is what the phase before
+    left and ``origin`` the network that the first began with; phase by phase gives what all at once give.
+
+    Raises what :func:`split_sites` and :func:`~fluxatlas.train.strategies.schedules` do.
     """
     system, seed, device = pretrained.system, settings.seed + member, device_of(settings)
     split = split or split_sites(sites, system.flux, settings, member, seed)
@@ -126,7 +131,7 @@ def finetune(
         split = replace(split, training=merged(split.training, system))
     network = copy.deepcopy(pretrained.network).to(device)
     planned = phases_of(system, settings) if phases is None else tuple(phases)
-    objectives = _objectives(system, settings, planned, network)
+    objectives = _objectives(system, settings, planned, origin or network)
     synthetic = split_samples(samples, settings, seed)[0]
     atmosphere = None if regional is None else RegionalObjective(regional, settings.warmup_days)
     with_data = PhaseMaterials(
@@ -134,9 +139,11 @@ def finetune(
     )
     about = None if regional is None else dict(regional.target.about)
     whole = [Schedule("all", settings.finetune_epochs, settings.finetune_rate, keep_start=False)]
+    chosen = schedules(planned, with_data) if frozen_stage else whole
+    chosen = chosen if only is None else chosen[only : only + 1]
     trainer = Trainer(
         network=network,
-        phases=schedules(planned, with_data) if frozen_stage else whole,
+        phases=chosen,
         batches=with_data.batches(),
         validate=with_data.validate,
         seed=seed,
@@ -144,8 +151,10 @@ def finetune(
         clip=settings.clip,
         weight_decay=settings.weight_decay,
         checkpoint=Path(checkpoint) if checkpoint else None,
-        signature=settings_hash([settings.model_dump(), meta, member, pretrained.meta, repr(planned), about]),
+        signature=settings_hash([settings.model_dump(), meta, member, pretrained.meta, repr(planned), only, about]),
         label=f"member {member}:",
+        first=only or 0,
+        origin=origin,
         aside=with_data.adversary if frozen_stage and any(one.weighs(ADVERSARY) for one in planned) else None,
     )
     history = trainer.run()

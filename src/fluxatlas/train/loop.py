@@ -109,7 +109,9 @@ class Trainer:
     ``batches(rng)`` gives the steps of an epoch, each made when called; ``validate(phase)`` gives mixtures of
     validation batches, scored without gradient by the same objectives without probes: the sum over stages of the mean
     over their mixtures. Where it is empty the training loss decides. ``aside`` learns with the network and is not part
-    of it. ``signature`` tells whether a checkpoint belongs to this run.
+    of it. ``signature`` tells whether a checkpoint belongs to this run. ``first`` is the number of the first of
+    ``phases`` in a longer list that is run in parts, and ``origin`` the network that the list began with (None:
+    ``network``).
     """
 
     network: HierarchicalNetwork
@@ -124,6 +126,8 @@ class Trainer:
     signature: str = ""
     label: str = ""
     aside: nn.Module | None = None
+    first: int = 0
+    origin: nn.Module | None = None
     _origin: dict[str, Tensor] = field(default_factory=dict, repr=False)
 
     def run(self) -> pd.DataFrame:
@@ -131,10 +135,10 @@ class Trainer:
 
         Raises :class:`TrainingError` where the loss is not finite.
         """
-        self._origin = _copy(self.network)
+        self._origin = _copy(self.origin or self.network)
         saved = self._restore()
         history: list[dict[str, Any]] = saved["history"] if saved else []
-        for number, phase in enumerate(self.phases):
+        for number, phase in enumerate(self.phases, self.first):
             if saved and number < saved["phase"]:
                 continue
             history = self._phase(number, phase, history, saved if saved and number == saved["phase"] else None)
@@ -367,7 +371,7 @@ class Trainer:
         return content
 
 
-def _copy(network: HierarchicalNetwork) -> dict[str, Tensor]:
+def _copy(network: nn.Module) -> dict[str, Tensor]:
     return {name: value.detach().clone() for name, value in network.state_dict().items()}
 
 

@@ -81,8 +81,11 @@ class RungMaterials:
         split: Split,
         checkpoint: str | Path | None = None,
         meta: dict[str, Any] | None = None,
-    ) -> tuple[HierarchicalNetwork, pd.DataFrame]:
-        """The network that has learnt from the training part of ``split``, and its history."""
+        only: int | None = None,
+        origin: HierarchicalNetwork | None = None,
+    ) -> tuple[Member, pd.DataFrame]:
+        """The network that has learnt from the training part of ``split``, and its history; ``only`` and ``origin`` as
+        in :func:`fluxatlas.train.finetune.finetune`."""
 
         def told(parts: Sequence[SequenceSet]) -> tuple[SequenceSet, ...]:
             return tuple(_told(part, posterior, self.model) for part in parts)
@@ -99,8 +102,10 @@ class RungMaterials:
             phases=(last,) if rung == "last" else None,
             regional=self.regional,
             split=replace(split, training=told(split.training), validation=told(split.validation)),
+            only=only,
+            origin=origin,
         )
-        return tuned.network, history
+        return tuned, history
 
 
 def _told(data: SequenceSet, posterior: Posterior, model: Structured) -> SequenceSet:
@@ -161,7 +166,7 @@ def _fit(
         network = materials.pretrained.network
         if rung in WEIGHTS:
             split = split_rest(sites, out, flux, settings, seed)
-            network = materials.weights(rung, posterior, split)[0]
+            network = materials.weights(rung, posterior, split)[0].network
 
         @cache
         def predicted() -> dict[str, FloatArray]:

@@ -1,7 +1,4 @@
-"""Strategies: how a network is trained, as lists of phases; and what each phase takes its steps from.
-
-A strategy is a name for phases (:class:`fluxatlas.systems.Phase`), nothing else: a system may declare its own.
-"""
+"""What the phases of a strategy (:mod:`fluxatlas.train.phases`) take their steps from, and their schedules."""
 
 from __future__ import annotations
 
@@ -14,43 +11,19 @@ import numpy as np
 
 from ..config.train import TrainBlock
 from ..errors import ConfigError, counted, nearest
-from ..systems import Phase, Ramp, System
-from .adversary import ADVERSARY, Adversary
+from ..systems import Phase
+from .adversary import Adversary
 from .data import DayWindow, FloatArray, SequenceSet
 from .loop import Batches, Mixture, Schedule
 from .losses import Objective
 from .networks import HierarchicalNetwork
+from .phases import ADVERSARY
 from .regional import RegionalObjective
 from .regional.term import REGIONAL
 from .reweight import importance
 
 LEAST_CLUSTERS = 5
 """Blocks of validation sites below which no score decides when a phase of steps stops: it would follow chance."""
-ANCHOR = 0.01
-"""Weight of L2-SP, as published for fine-tuning (Li et al. 2018, arXiv:1802.01483)."""
-REVERSED = Ramp(0.1, 0.5)
-"""Weight of the reversed gradient, which rises as the classifier learns (Ganin et al. 2016, arXiv:1505.07818)."""
-
-
-def phases_of(system: System, settings: TrainBlock) -> tuple[Phase, ...]:
-    """The phases of ``settings.strategy``; ``declared``: those of the ``system``."""
-    steps = settings.finetune_steps
-    ramp = Ramp(settings.regional_weight, settings.regional_ramp)
-    named: dict[str, Callable[[], tuple[Phase, ...]]] = {
-        "declared": lambda: system.phases,
-        "finetune": lambda: (Phase("sites", steps=steps),),
-        "l2sp": lambda: (Phase("sites, near the start", steps=steps, anchor=ANCHOR),),
-        "reweighted": lambda: (
-            Phase("samples like the sites", steps=steps, synthetic=1.0, reweight=True),
-            Phase("sites", steps=steps, rate=0.5, reweight=True),
-        ),
-        "adversarial": lambda: (Phase("alike", steps=steps, terms={ADVERSARY: REVERSED}),),
-        "constrained": lambda: (
-            Phase("sites", steps=steps),
-            Phase("regions", steps=steps, rate=0.5, terms={REGIONAL: ramp}),
-        ),
-    }
-    return named[settings.strategy]()
 
 
 @dataclass(frozen=True)

@@ -40,9 +40,11 @@ class Antecedent(nn.Module):
     def forward(self, series: Tensor, kept: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Means (time, cell, memory) of ``series``, same shape, and the state (1, cell, memory) after the last day;
         without a ``state`` nothing fell before."""
-        last = torch.zeros_like(kept) if state is None else state[0]
-        means = []
-        for day in series.unbind(dim=0):
-            last = torch.lerp(day, last, kept)
-            means.append(last)
-        return torch.stack(means), last[None]
+        means = (1.0 - kept) * series
+        if state is not None:
+            means = torch.cat([means[:1] + kept * state[0], means[1:]])
+        back, power = 1, kept
+        while back < len(means):  # day t then holds the sum over the 2 x back days up to it
+            means = torch.cat([means[:back], means[back:] + power * means[:-back]])
+            back, power = 2 * back, power * power
+        return means, means[-1][None]

@@ -20,14 +20,15 @@ def run_totals(
     without a ``state`` nothing was summed before."""
     ends = torch.stack([events[total.event](known) for total in totals], dim=-1)
     net = torch.stack([_net(total, known) for total in totals], dim=-1)
-    last = torch.zeros_like(net[0]) if state is None else state[0]
-    released = []
-    for day, end in zip(net.unbind(dim=0), ends.unbind(dim=0), strict=True):
-        reached = last + day
-        released.append(reached * end)
-        last = reached * (1.0 - end)
-    found = torch.stack(released)
-    return {total.name: found[..., k] for k, total in enumerate(totals)}, last[None]
+    sums = net.double().cumsum(dim=0)  # differences of long sums
+    if state is not None:
+        sums = sums + state[0]
+    days = torch.arange(1, len(net) + 1, device=net.device).reshape(-1, 1, 1)
+    last = torch.where(ends > 0, days, 0).cummax(dim=0).values
+    before = torch.cat([torch.zeros_like(last[:1]), last[:-1]])  # 1 + day of the event before
+    reached = (sums - torch.cat([torch.zeros_like(sums[:1]), sums]).gather(0, before)).to(net.dtype)
+    found = reached * ends
+    return {total.name: found[..., k] for k, total in enumerate(totals)}, (reached - found)[-1][None]
 
 
 def _net(total: Total, known: Mapping[str, Tensor]) -> Tensor:

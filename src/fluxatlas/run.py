@@ -23,7 +23,6 @@ from .config.regions import region_inputs
 from .errors import ConfigError, counted
 from .experiments.grid import Experiment, Permutation, checked, experiments, system_of
 from .run_inputs import RunInputs
-from .train.phases import phases_apart
 
 if TYPE_CHECKING:
     from .products.about import About
@@ -65,13 +64,6 @@ class Run(RunInputs):
     def student(self) -> list[str]:
         """The file of the student that stands in for the members; none where all of them run."""
         return [self.paths("infer", "student.pt")] if self.config.infer.ensemble == "student" else []
-
-    @cached_property
-    def phases(self) -> tuple[str, ...]:
-        """Names of the phases of training that are jobs of their own (:func:`~.train.phases.phases_apart`)."""
-        if self.config.train.members_from or self.regional_files():
-            return ()
-        return tuple(phase.name for phase in phases_apart(self.system, self.config.train))
 
     @cached_property
     def members(self) -> list[int]:
@@ -185,8 +177,9 @@ class Run(RunInputs):
 
     def start_settings(self, model: str) -> leaves.Settings:
         """What the network called ``model`` is pretrained with for experiments: it is not told parameters."""
-        cell, flat, _ = split_model(model)
+        cell, flat, given = split_model(model)
         block, own = self.config.train, {"cell": cell, "code": 0} | ({"knowledge": {}} if flat else {})
+        own["measured_inputs"] = list(self.config.experiments.measured_inputs) if given else []
         handed, compared = (made(block, "experiment_start") | own for made in (leaves.handed, leaves.recorded))
         return leaves.Settings("train", handed, compared)
 

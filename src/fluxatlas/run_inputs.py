@@ -12,6 +12,7 @@ from .errors import ConfigError
 from .grid import Grid, Tile, get_grid
 from .paths import RunPaths, refuse_wildcards
 from .systems import System, get_system
+from .train.phases import phases_apart
 
 
 class RunInputs:
@@ -38,6 +39,22 @@ class RunInputs:
     def has_synthetic_sites(self) -> bool:
         """Whether the sites are those of the made-up world."""
         return self.has_truth and not self.config.sites.entries
+
+    @property
+    def yield_tables(self) -> dict[str, str]:
+        """The tables of `snakemake yields` by crop; raises :class:`ConfigError` without any."""
+        tables = dict(self.config.evaluate.yield_tables)
+        if not tables:
+            hint = "give evaluate.yield_tables, such as {maize: grain_maize_US.csv} (docs/crop_carbon.md)"
+            raise ConfigError("no table of yields is named", hint=hint)
+        return tables
+
+    @cached_property
+    def phases(self) -> tuple[str, ...]:
+        """Names of the phases of training that are jobs of their own (:func:`~.train.phases.phases_apart`)."""
+        if self.config.train.members_from or self.config.regional.constraint:
+            return ()
+        return tuple(phase.name for phase in phases_apart(self.system, self.config.train))
 
     @cached_property
     def land(self) -> dict[str, int]:

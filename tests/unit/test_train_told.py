@@ -10,9 +10,11 @@ from fluxatlas.config.train import TrainBlock
 from fluxatlas.loading import load_object
 from fluxatlas.train.data import Segment, SequenceSet
 from fluxatlas.train.emulation import COLUMNS, emulation_table
+from fluxatlas.train.knowledge import Knowledge
+from fluxatlas.train.losses import Objective
 from fluxatlas.train.networks import Architecture, HierarchicalNetwork
 from fluxatlas.train.networks.cells import CELLS
-from fluxatlas.train.pretrain import pretrain, split_samples
+from fluxatlas.train.pretrain import handing, pretrain, single, split_samples
 
 PRIORS = load_object(toy.SYSTEM.priors)()
 FORMS = dict.fromkeys(toy.SYSTEM.choices, 0.0)
@@ -123,6 +125,20 @@ def test_told_networks_learn_the_model_and_silent_ones_its_average() -> None:
         scores[code, seed] = table.set_index("variable").loc["ch4ox", "r2_mean"]
     assert np.mean([scores[4, 1], scores[4, 2]]) > 0.75 and scores[4, 1] > scores[0, 1] + 0.5
     assert scores[0, 1] < 0.5
+
+
+def test_what_is_handed_on_in_every_second_step_is_scored_besides() -> None:
+    """The flux with true soil temperature is better than with the network's own; what is handed on is not scored."""
+    data = _worlds(24, 40, np.random.default_rng(5))
+    assert (handing(data, ["tsl05"]).overrides["tsl05"] == data.targets["tsl05"]).all()
+    block = TrainBlock(hidden=4, pretrain_epochs=1, sequence_days=40, warmup_days=0, batch=6, measured_inputs=["tsl05"])
+    objective = Objective(toy.SYSTEM, "pretrain", Knowledge.of(toy.SYSTEM, "pretrain"))
+    steps = single(objective, data, block, "cpu")(None)
+    assert [sorted(step()[0][2].overrides) for step in steps] == [[], ["tsl05"]] * 2
+    member, _ = pretrain(data, toy.SYSTEM, block, 0, "4km")
+    table = emulation_table(member.network, data, toy.SYSTEM, ["tsl05"])
+    own, given = (table[table["given"] == name]["variable"].tolist() for name in ("", "tsl05"))
+    assert "tsl05" in own and "tsl05" not in given and len(given) == len(own) - 1
 
 
 def test_samples_of_a_domain_that_is_one_block_have_nothing_held_out() -> None:

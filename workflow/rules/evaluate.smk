@@ -1,6 +1,6 @@
 # evaluate: held-out sites, towers, seams between tiles and, for the synthetic Earth, the hidden truth.
 # In:  predictions, products, site tables, gridded products of others
-# Out: <results>/evaluate/{skill,protocols,site_scores,coverage,prior,responses,attribution,towers,seams}.csv, by `snakemake trends` trends.{csv,png}, by `snakemake periods` periods.{csv,png} and period_scores.csv, by `snakemake overpasses` overpasses.csv, by `snakemake comparison` comparison/ and <results>/report/comparison.html, for the synthetic Earth also truth.nc and truth.csv
+# Out: <results>/evaluate/{skill,protocols,site_scores,coverage,prior,responses,attribution,towers,seams}.csv, by `snakemake trends` trends.{csv,png}, by `snakemake periods` periods.{csv,png} and period_scores.csv, by `snakemake overpasses` overpasses.csv, by `snakemake yields` yields/{crop}.csv and yields.png, by `snakemake comparison` comparison/ and <results>/report/comparison.html, for the synthetic Earth also truth.nc and truth.csv
 
 SETS = "|".join(RUN.constraints) or "none"
 
@@ -108,6 +108,53 @@ rule periods:  # months at unseen sites; only where asked for: `snakemake period
         "fluxatlas evaluate periods --settings {params.settings:q} --system {params.system:q} {params.members:q}"
         " {params.baselines:q} --sites {input.sites:q} --output {output.table:q} --site-output {output.sites:q}"
         " --figure {output.figure:q} 2> {log:q}"
+
+
+rule yield_scores:  # plain models, trees and a network on a table of yields of counties or states
+    input:
+        lambda wc: RUN.yield_tables[wc.crop],
+    output:
+        "<results>/evaluate/yields/{crop}.csv",
+    log:
+        "<results>/logs/evaluate/yields_{crop}.log",
+    benchmark:
+        "<results>/benchmarks/evaluate/yields_{crop}.tsv"
+    wildcard_constraints:
+        crop="maize|soybean|wheat",
+    conda:
+        "../envs/fluxatlas.yaml"
+    resources:
+        mem_mb=memory(2000),
+        runtime=minutes(60),
+    params:
+        last=option("evaluate", "yield_last_year"),
+        version=STAGE_VERSIONS["evaluate"],
+    shell:
+        "fluxatlas evaluate yields --table {input:q} --crop {wildcards.crop:q} --last {params.last:q}"
+        " --output {output:q} 2> {log:q}"
+
+
+rule yields:  # their figure; only where asked for: `snakemake yields`
+    input:
+        lambda wc: [
+            RUN.paths("evaluate", "yields", f"{crop}.csv") for crop in RUN.yield_tables
+        ],
+    output:
+        "<results>/evaluate/yields.png",
+    log:
+        "<results>/logs/evaluate/yields.log",
+    benchmark:
+        "<results>/benchmarks/evaluate/yields.tsv"
+    conda:
+        "../envs/fluxatlas.yaml"
+    resources:
+        mem_mb=memory(1000),
+        runtime=minutes(10),
+    params:
+        tables=lambda wc, input: repeat("--table", list(input)),
+        version=STAGE_VERSIONS["evaluate"],
+    shell:
+        "fluxatlas evaluate yields-figure {params.tables:q} --output {output:q} 2> {log:q}"
 
 
 rule overpasses:  # moments at towers beside published models; only where asked for: `snakemake overpasses`

@@ -42,6 +42,12 @@ class EvaluateBlock(Block):
     ] = Field("corrected_50", json_schema_extra=leaf("overpasses"))
     """What the latent and sensible heat of its towers are: corrected by the 50th, 25th or 75th percentile of their
     closure or that of the year, as measured, or what net radiation and ground leave, shared as measured."""
+    yield_tables: dict[Literal["maize", "soybean", "wheat"], str] = Field(
+        default_factory=dict, json_schema_extra=leaf(changes="inputs", why="each table is an input of its own job")
+    )
+    """Tables of yields of counties or states by crop that `snakemake yields` scores models on (docs/crop_carbon.md)."""
+    yield_last_year: int = Field(2011, json_schema_extra=leaf("yields"))
+    """Last year that these models learn from."""
     seed: int = Field(
         1, ge=0, json_schema_extra=leaf("unseen", "periods", "prior", "responses", "trends", "overpasses")
     )

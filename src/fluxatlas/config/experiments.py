@@ -51,6 +51,8 @@ class ExperimentsBlock(Block):
         ("finetune", "none"), min_length=1, json_schema_extra=leaf("benchmark", changes="inputs")
     )
     """Ways from simulation to observation (docs/experiments.md)."""
+    only: tuple[str, ...] = Field((), json_schema_extra=leaf("benchmark", changes="inputs"))
+    """Pairs of a model and a transfer that are run, such as gru_given/finetune; left out: all of the grid."""
     splits: tuple[SplitName, ...] = Field(
         ("space", "time"), min_length=1, json_schema_extra=leaf("benchmark", changes="inputs")
     )
@@ -87,7 +89,16 @@ class ExperimentsBlock(Block):
             raise ValueError("'measured_inputs' names what models that end with '_given' are handed: set both or none")
         return self
 
-    @field_validator("models", "transfers", "splits", "shares", "references")
+    @model_validator(mode="after")
+    def _pairs(self) -> ExperimentsBlock:
+        pairs = [f"{model}/{transfer}" for model in self.models for transfer in self.transfers]
+        for name in self.only:
+            if name not in pairs:
+                said = f"'{name}' is not a pair of a model and a transfer of the grid{nearest(name, pairs)}"
+                raise ValueError(f"'only': {said}; the pairs are {', '.join(pairs)}")
+        return self
+
+    @field_validator("models", "transfers", "only", "splits", "shares", "references")
     @classmethod
     def _once(cls, values: tuple[object, ...]) -> tuple[object, ...]:
         if len(set(values)) < len(values):

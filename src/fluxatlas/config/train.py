@@ -58,9 +58,10 @@ class TrainBlock(Block):
     """Choices of the system's network that its head leaves open, such as {diffusivity: curry} of the head
     'diffusion_oxidation'; left out: the first of each."""
 
-    measured_inputs: tuple[str, ...] = Field((), json_schema_extra=leaf("finetune", "baseline"))
+    measured_inputs: tuple[str, ...] = Field((), json_schema_extra=leaf("pretrain", "finetune", "baseline"))
     """Outputs of sub-modules, such as gpp, that sites hand to network and process model on days on which they
-    are measured, instead of teaching them; the trees see them too. Elsewhere the network makes its own."""
+    are measured, instead of teaching them; the trees see them too. Elsewhere the network makes its own. Pretraining
+    hands on those of the samples in every second step."""
 
     sequence_days: int = Field(365, ge=10, le=3660)
     """Days of a training sequence that count in the loss; more than the longest period (month, year) of a flux has."""

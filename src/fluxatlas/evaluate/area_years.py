@@ -70,12 +70,28 @@ def weather_trees(train: pd.DataFrame, test: pd.DataFrame) -> Array:
     return place_trend(train, test) + model.fit(inputs(train), left).predict(inputs(test))
 
 
+def season_network(train: pd.DataFrame, test: pd.DataFrame) -> Array:
+    """:func:`place_trend` and a recurrent network of the season's parts (:mod:`.yield_network`) of what is left."""
+    from .yield_network import chosen_epochs, departures
+
+    names, left = features(train), train["value"].to_numpy(float) - place_trend(train, train)
+    epochs = chosen_epochs(train, names, place_trend, 0)
+    return place_trend(train, test) + departures(train, left, test, names, epochs, 0)
+
+
 def features(table: pd.DataFrame) -> list[str]:
     """Names of the features of a table."""
     return [str(name) for name in table if name not in ("place", "state", "year", "value")]
 
 
-MODELS: dict[str, Model] = {"place mean": place_mean, REFERENCE: place_trend, "trees of the weather": weather_trees}
+MODELS: dict[str, Model] = {
+    "place mean": place_mean,
+    REFERENCE: place_trend,
+    "trees of the weather": weather_trees,
+    "network of the season": season_network,
+}
+OF_WEATHER = (weather_trees, season_network)
+"""Models that need features."""
 
 
 def predictions(table: pd.DataFrame, last: int) -> pd.DataFrame:
@@ -90,7 +106,7 @@ def predictions(table: pd.DataFrame, last: int) -> pd.DataFrame:
             where="last year of training",
             hint=f"the years are {table['year'].min()} to {table['year'].max()}; both parts need {FEWEST_ROWS} rows",
         )
-    chosen = {name: model for name, model in MODELS.items() if model is not weather_trees or features(table)}
+    chosen = {name: model for name, model in MODELS.items() if model not in OF_WEATHER or features(table)}
     for name, model in chosen.items():
         test[f"later years/{name}"] = model(train, test)
         test[f"new states/{name}"] = np.nan

@@ -114,6 +114,17 @@ def yields(
 
 
 @app.command()
+def yields_figure(
+    table: Annotated[list[Path], typer.Option(help="Scores of a crop, which names the file; repeat for each crop.")],
+    output: Output,
+) -> None:
+    """Figure of the scores that `evaluate yields` wrote, a panel per crop."""
+    from .yields_figure import write_yields_figure
+
+    write_yields_figure(output, {path.stem: path for path in table})
+
+
+@app.command()
 def overpasses(
     table: Annotated[Path, typer.Option(help="ECOSTRESS calibration table (CSV).")],
     places: Annotated[Path, typer.Option(help="Its list of towers with places and heights (CSV).")],

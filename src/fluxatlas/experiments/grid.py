@@ -102,6 +102,8 @@ def distance(block: ExperimentsBlock, one: Experiment) -> int:
 def _networks(block: ExperimentsBlock) -> Iterator[Experiment]:
     axes = (block.splits, block.shares, block.models, block.transfers, range(block.seeds))
     for split, share, model, transfer, number in product(*axes):
+        if block.only and f"{model}/{transfer}" not in block.only:
+            continue
         yield Experiment(split, f"{share:g}", model, transfer, number)
 
 

@@ -12,18 +12,22 @@ from .verdicts import called, fixed, number, percent
 def emulation_section(table: pd.DataFrame, system: System) -> Section:
     """Scores of the pretrained networks against the process model, mean over the members (rows of all members)."""
     rows = []
-    for variable in [name for name in system.simulated if name in set(table["variable"])]:
-        here = table[table["variable"] == variable]
-        rows.append(
-            {
-                "variable": called(variable, system),
-                "R2 of days": fixed(here["r2"].mean()),
-                "R2 of means": fixed(here["r2_mean"].mean()),
-                "RMSE": number(here["rmse"].mean()),
-                "unit": here["unit"].iloc[0],
-                "bias": f"{fixed(here['bias_percent'].mean(), 1, sign=True)} %",
-            }
-        )
+    given = table["given"].fillna("") if "given" in table else pd.Series("", table.index)
+    for handed in dict.fromkeys(given):
+        own = table[given == handed]
+        for variable in [name for name in system.simulated if name in set(own["variable"])]:
+            here = own[own["variable"] == variable]
+            name = called(variable, system) + (f", given {handed.replace('+', ', ')}" if handed else "")
+            rows.append(
+                {
+                    "variable": name,
+                    "R2 of days": fixed(here["r2"].mean()),
+                    "R2 of means": fixed(here["r2_mean"].mean()),
+                    "RMSE": number(here["rmse"].mean()),
+                    "unit": here["unit"].iloc[0],
+                    "bias": f"{fixed(here['bias_percent'].mean(), 1, sign=True)} %",
+                }
+            )
     note = (
         "Pretrained networks against the process model at synthetic series of places held out, with the parameters of "
         "each series given: what a network cannot emulate, calibration cannot carry to the map."

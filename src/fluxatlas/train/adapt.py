@@ -84,9 +84,7 @@ def adapt(
     :func:`fluxatlas.train.rungs.choose` do, and :class:`ConfigError` for ``regional`` on a rung other than ``network``.
     """
     system, seed = pretrained.system, settings.seed + member
-    if regional is not None and settings.ladder != "network":
-        hint = "set train.ladder: network, or leave the constraint out"
-        raise ConfigError("sums of regions hold weights, and none are trained", where="train.ladder", hint=hint)
+    _refuse_regional(regional, settings)
     split = split_sites(sites, system.flux, settings, member, seed)
     model = Structured(system, structure_of(samples, system, member, settings.seed))
     say_beyond(pretrained.network, sites)
@@ -94,7 +92,7 @@ def adapt(
     chosen = rungs.choose(materials, split.hidden) if settings.ladder == rungs.CLIMB else None
     rung = chosen.chosen if chosen else settings.ladder
     posterior = materials.posterior(rung, split.hidden)
-    network, history = pretrained.network, pd.DataFrame(columns=list(HISTORY))
+    network, history = trained or pretrained.network, pd.DataFrame(columns=list(HISTORY))
     if calibrated := rung not in rungs.UNCALIBRATED:
         _say(f"member {member}, without its fold", posterior)
     training, held_out = split_samples(samples, settings, seed)
@@ -103,9 +101,7 @@ def adapt(
         bound = effective(network, held_out, model, _drawn(posterior, settings, member), seed).u
         own = _everywhere(regional, bound, model).measured(network, settings.warmup_days)
         materials = replace(materials, regional=own)
-    if trained is not None:
-        network = trained
-    elif rung in rungs.TRAINED:
+    if trained is None and rung in rungs.TRAINED:
         tuned, history = materials.weights(rung, posterior, split, checkpoint=checkpoint, meta=meta)
         network = tuned.network
     predictions, intervals = _fold(network, sites, split, posterior, model, settings, member, label)
@@ -118,8 +114,7 @@ def adapt(
     if bound is not None:
         found = replace(found, u=bound)
     learnt: dict[str, Any] = {"ladder": rung} if chosen is None else {"ladder": rung, "climb": chosen.described}
-    if regional is not None:
-        learnt["constraint"] = dict(regional.target.about)
+    learnt |= {} if regional is None else {"constraint": dict(regional.target.about)}
     return Adapted(
         _member(pretrained, network, model, found, training, sites, split, member, {**learnt, **(meta or {})}),
         history,
@@ -127,6 +122,12 @@ def adapt(
         intervals,
         parameter_table(whole, model).assign(member=member),
     )
+
+
+def _refuse_regional(regional: RegionalData | None, settings: TrainBlock) -> None:
+    if regional is not None and settings.ladder != "network":
+        hint = "set train.ladder: network, or leave the constraint out"
+        raise ConfigError("sums of regions hold weights, and none are trained", where="train.ladder", hint=hint)
 
 
 def train_phase(

@@ -42,6 +42,13 @@ SystemName = Annotated[str, typer.Option("--system", help="Name of the system.")
 RegionalTarget = Annotated[Path | None, typer.Option(help="What sums of regions are held to (NetCDF).")]
 RegionalPoints = Annotated[Path | None, typer.Option(help="Points that stand for regions (NetCDF).")]
 RegionalSettings = Annotated[str, typer.Option(help="The block 'regional' of the configuration as JSON.")]
+Trained = Annotated[
+    Path | None, typer.Option(help="What the last of phases in jobs of their own left; nothing is trained then.")
+]
+Histories = Annotated[
+    Optional[list[Path]],  # noqa: UP045
+    typer.Option(help="Table of the epochs of such a phase; repeat for all."),
+]
 GridName = Annotated[str, typer.Option("--grid", help="Name of the grid the member is for.")]
 
 
@@ -151,7 +158,7 @@ def pretrain(
     write_text(history, table.to_csv(index=False))
     if emulation:
         held_out = split_samples(data, block, block.seed + member)[1]
-        scores = emulation_table(trained.network, held_out, declared)
+        scores = emulation_table(trained.network, held_out, declared, block.measured_inputs)
         print(scores.to_string(index=False, float_format="{:.3g}".format), file=sys.stderr, flush=True)
         write_text(emulation, scores.to_csv(index=False, float_format="%.6g"))
     trained.save(output)
@@ -178,13 +185,8 @@ def finetune(
     periods: Periods = None,
     regional_target: RegionalTarget = None,
     regional_points: RegionalPoints = None,
-    trained: Annotated[
-        Path | None, typer.Option(help="What the last of phases in jobs of their own left; nothing is trained then.")
-    ] = None,
-    trained_history: Annotated[
-        Optional[list[Path]],  # noqa: UP045
-        typer.Option(help="Table of the epochs of such a phase; repeat for all."),
-    ] = None,
+    trained: Trained = None,
+    trained_history: Histories = None,
     threads: Threads = 1,
 ) -> None:
     """Adapt a pretrained member to the sites, and predict those of its fold with what the others teach."""

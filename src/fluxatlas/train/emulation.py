@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
@@ -10,23 +12,38 @@ from ..systems import System
 from .data import FloatArray, SequenceSet
 from .networks import HierarchicalNetwork
 from .predict import predict
+from .pretrain import handing
 
-COLUMNS = ("variable", "unit", "series", "r2", "r2_mean", "rmse", "bias_percent")
+COLUMNS = ("variable", "unit", "series", "r2", "r2_mean", "rmse", "bias_percent", "given")
 
 
-def emulation_table(network: HierarchicalNetwork, held_out: SequenceSet, system: System) -> pd.DataFrame:
+def emulation_table(
+    network: HierarchicalNetwork, held_out: SequenceSet, system: System, given: Sequence[str] = ()
+) -> pd.DataFrame:
     """Scores of ``network`` against the series of ``held_out``, one row per variable of ``System.simulated``.
 
     ``r2`` over all days, ``r2_mean`` over the means of the series, ``rmse`` of the days in ``unit``, ``bias_percent``
-    of the mean of all days relative to the mean magnitude. No rows where nothing was held out: samples of a domain that
-    is a single block.
+    of the mean of all days relative to the mean magnitude. With ``given`` outputs of sub-modules there are rows besides
+    in which the network is handed these, named in the column ``given``, which is empty in the others. No rows where
+    nothing was held out: samples of a domain that is a single block.
     """
     if not held_out.segments:
         return pd.DataFrame(columns=list(COLUMNS))
+    rows = _rows(network, held_out, system)
+    if given:
+        rows += _rows(network, handing(held_out, given), system, "+".join(given))
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _rows(
+    network: HierarchicalNetwork, held_out: SequenceSet, system: System, given: str = ""
+) -> list[dict[str, object]]:
     predicted = predict(network, held_out)
     used = sorted({segment.site for segment in held_out.segments})
-    rows = []
+    rows: list[dict[str, object]] = []
     for name in system.simulated:
+        if name in held_out.overrides:
+            continue
         made, target = (np.asarray(values[name][:, used], float) for values in (predicted, held_out.targets))
         seen = np.isfinite(made) & np.isfinite(target)
         means = [np.where(seen, values, np.nan) for values in (made, target)]
@@ -39,9 +56,10 @@ def emulation_table(network: HierarchicalNetwork, held_out: SequenceSet, system:
                 "r2_mean": _r2(*(np.nanmean(values, axis=0) for values in means)),
                 "rmse": float(np.sqrt(np.mean((made - target)[seen] ** 2))),
                 "bias_percent": float(100 * (made - target)[seen].mean() / max(np.abs(target[seen]).mean(), 1e-30)),
+                "given": given,
             }
         )
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+    return rows
 
 
 def _r2(made: FloatArray, target: FloatArray) -> float:

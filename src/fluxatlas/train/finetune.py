@@ -121,9 +121,8 @@ def finetune(
     without ``frozen_stage`` all sub-modules learn at once at the full rate. The weights of the best validation score
     are kept; they may be the pretrained ones. ``regional`` are region-months, for phases with that term; ``split``
     replaces that of the member. ``only``: the phase of this number alone, where ``pretrained`` is what the phase before
-    left and ``origin`` the network that the first began with; phase by phase gives what all at once give.
-
-    Raises what :func:`split_sites` and :func:`~fluxatlas.train.strategies.schedules` do.
+    left and ``origin`` what the first began with; phase by phase gives what all at once give. Raises what
+    :func:`split_sites` and :func:`~fluxatlas.train.strategies.schedules` do.
     """
     system, seed, device = pretrained.system, settings.seed + member, device_of(settings)
     split = split or split_sites(sites, system.flux, settings, member, seed)
@@ -138,12 +137,10 @@ def finetune(
         network, objectives, split.training, split.validation, synthetic, settings, device, seed, atmosphere
     )
     about = None if regional is None else dict(regional.target.about)
-    whole = [Schedule("all", settings.finetune_epochs, settings.finetune_rate, keep_start=False)]
-    chosen = schedules(planned, with_data) if frozen_stage else whole
-    chosen = chosen if only is None else chosen[only : only + 1]
+    chosen = schedules(planned, with_data) if frozen_stage else [_at_once(settings)]
     trainer = Trainer(
         network=network,
-        phases=chosen,
+        phases=chosen if only is None else chosen[only : only + 1],
         batches=with_data.batches(),
         validate=with_data.validate,
         seed=seed,
@@ -160,11 +157,13 @@ def finetune(
     history = trainer.run()
     network.to("cpu").eval()
     described = {**pretrained.meta, "stage": "finetune", "member": member, "commit": commit(), **(meta or {})}
-    described["sites"] = sites.places(split.hidden)
-    described["hidden_sites"] = hidden_sites(sites, split)
-    if regional is not None:
-        described["constraint"] = about
+    described |= {"sites": sites.places(split.hidden), "hidden_sites": hidden_sites(sites, split)}
+    described |= {} if about is None else {"constraint": about}
     return Member(network, pretrained.grid, pretrained.applicability, described), history, split
+
+
+def _at_once(settings: TrainBlock) -> Schedule:
+    return Schedule("all", settings.finetune_epochs, settings.finetune_rate, keep_start=False)
 
 
 def _objectives(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -56,18 +57,24 @@ def split_samples(samples: SequenceSet, settings: TrainBlock, seed: int) -> tupl
     return samples.only(~out), samples.only(out)
 
 
+def handing(samples: SequenceSet, names: Sequence[str]) -> SequenceSet:
+    """``samples`` that hand the outputs ``names`` of sub-modules on instead of teaching them."""
+    return replace(samples, overrides={name: samples.targets[name] for name in names})
+
+
 def single(
     objective: Objective, data: SequenceSet, settings: TrainBlock, device: str
 ) -> Callable[[Any], Sequence[Any]]:
-    """Steps over one set of sequences alone, for :class:`Trainer`."""
+    """Steps over one set of sequences alone, for :class:`Trainer`; every second one hands on ``measured_inputs``."""
+    sets = (data, handing(data, settings.measured_inputs)) if settings.measured_inputs else (data,)
 
     def steps(rng: np.random.Generator | None) -> list[Callable[[], Mixture]]:
         windows = data.windows(settings.sequence_days, rng)
         groups = [windows[begin : begin + settings.batch] for begin in range(0, len(windows), settings.batch)]
-        return [partial(make, group) for group in groups]
+        return [partial(make, sets[number % len(sets)], group) for number, group in enumerate(groups)]
 
-    def make(group: list[Any]) -> Mixture:
-        return [(1.0, objective, data.batch(group, settings.warmup_days, device))]
+    def make(own: SequenceSet, group: list[Any]) -> Mixture:
+        return [(1.0, objective, own.batch(group, settings.warmup_days, device))]
 
     return steps
 

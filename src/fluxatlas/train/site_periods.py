@@ -72,6 +72,20 @@ def means(data: SequenceSet) -> Iterator[Means]:
             yield Means(one.operator.variable, site, first, stop, one.raw.numpy()[rows], one.sd.numpy()[rows])
 
 
+def in_days(data: SequenceSet, variable: str) -> FloatArray:
+    """Days (time, site) of ``variable`` as observed, and on those of its periods their mean in proportion to sunlight
+    (``rsds``), which keeps the mean."""
+    found = np.array(data.targets.get(variable, np.full((len(data.dates), len(data.sites)), np.nan, np.float32)))
+    light = data.drivers["rsds"]
+    for one in means(data):
+        if one.variable == variable:
+            usual = one.onto(one.of(light), np.full_like(found, np.nan))
+            share = np.divide(light, usual, out=np.ones_like(found), where=usual > 0)
+            days = one.onto(one.value, np.full_like(found, np.nan)) * share
+            found = np.where(np.isfinite(days), days, found).astype(np.float32)
+    return found
+
+
 def spread(data: SequenceSet, variable: str) -> FloatArray:
     """Days (time, site) of ``variable`` as observed, and the means of its periods on each of their days."""
     found = data.targets.get(variable, np.full((len(data.dates), len(data.sites)), np.nan, np.float32))

@@ -28,7 +28,7 @@ from ..loading import load_object
 from ..systems import System
 from ..tiles.soil import derive_statics
 from .data import FloatArray, Segment, SequenceSet
-from .site_periods import read_means, with_means
+from .site_periods import in_days, read_means, with_means
 from .splits import blocks
 
 TOLD = " (ingest/sites/report.json says what lacks of its weather)"
@@ -115,7 +115,7 @@ def read_sites(
 
 def handed(data: SiteData, given: Sequence[str], system: System) -> SiteData:
     """``data`` whose sites with meteorology hand the outputs ``given`` on, as far as they are measured, within their
-    valid range; they are not learnt from then.
+    valid range; they are not learnt from then. The mean of a period is handed on by day, in proportion to the sunlight.
 
     Raises :class:`ConfigError` for a name that no sub-module of ``system`` makes.
     """
@@ -128,7 +128,8 @@ def handed(data: SiteData, given: Sequence[str], system: System) -> SiteData:
             )
 
     def with_given(one: SequenceSet) -> SequenceSet:
-        measured = {name: one.targets[name] for name in given if name in one.targets}
+        known = {name: in_days(one, name) for name in given}
+        measured = {name: values for name, values in known.items() if np.isfinite(values).any()}
         bounds = {name: variables.get(name).valid for name in measured}
         return replace(one, overrides={name: np.clip(values, *bounds[name]) for name, values in measured.items()})
 

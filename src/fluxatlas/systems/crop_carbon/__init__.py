@@ -90,7 +90,7 @@ CROP_CARBON = System(
         ),
         Submodule(
             name="soil",
-            drivers=("fieldday", "evenyear"),
+            drivers=("tas", "pr", "rsds", "fieldday", "evenyear"),
             upstream=("gpp", "tsl05", "swc05", "swc15", "residue"),
             statics=_SOIL,
             outputs=("rh",),

@@ -9,6 +9,7 @@
 #   snakemake --cores 2 comparison                                       the product beside gridded products of others, one page
 #   snakemake --cores 2 trends                                           what made the fluxes trend, by factorial runs
 #   snakemake --cores 2 periods                                          skill by month at towers that have monthly means
+#   snakemake --cores 2 factors                                          soil or climate: what goes with fluxes and a store, one page
 #   snakemake --cores 2 yields                                           yields of counties by plain models, trees and a network
 #   snakemake --cores 2 overpasses                                       fluxes of a satellite's moment beside published models
 #

@@ -41,9 +41,21 @@ class RunInputs:
         return self.has_truth and not self.config.sites.entries
 
     @property
+    def factor_pieces(self) -> list[str]:
+        """Forcing of `snakemake factors`; raises :class:`ConfigError` for a system without a store and for one year."""
+        if not self.system.storage:
+            raise ConfigError(
+                f"{self.system.name} declares no store", hint="`snakemake factors` needs a system with one"
+            )
+        if len(self.years) < 2:
+            hint = "take a longer 'period', best of whole rotations"
+            raise ConfigError("the change of a store is not given of a single year", where="period", hint=hint)
+        return [self.paths.forcing(tile, year) for tile in self.tiles for year in self.years]
+
+    @property
     def yield_tables(self) -> dict[str, str]:
         """The tables of `snakemake yields` by crop; raises :class:`ConfigError` without any."""
-        tables = dict(self.config.evaluate.yield_tables)
+        tables: dict[str, str] = {**self.config.evaluate.yield_tables}
         if not tables:
             hint = "give evaluate.yield_tables, such as {maize: grain_maize_US.csv} (docs/crop_carbon.md)"
             raise ConfigError("no table of yields is named", hint=hint)

@@ -118,6 +118,15 @@ def test_a_grid_that_repeats_itself_or_has_no_towers_is_refused() -> None:
             ExperimentsBlock.model_validate(one_sided)
     with pytest.raises(ValidationError, match="a share of the towers is above 0 and at most 1"):
         ExperimentsBlock(shares=(1.0, 0.0))
+    with pytest.raises(ValidationError, match=r"'gru/nome' is not a pair of .* did you mean 'gru/none'"):
+        ExperimentsBlock(models=("gru",), transfers=("none",), only=("gru/nome",))
+
+
+def test_named_pairs_alone_are_run_beside_the_references() -> None:
+    block = ExperimentsBlock(models=("gru", "tcn"), transfers=("finetune", "none"), only=("gru/finetune", "tcn/none"))
+    pairs = {(one.model, one.transfer) for one in experiments(block)}
+    assert {pair for pair in pairs if pair[0] in block.models} == {("gru", "finetune"), ("tcn", "none")}
+    assert {model for model, _ in pairs} == {"gru", "tcn", *block.references}
 
 
 # --- splits -----------------------------------------------------------------------------------------------------------

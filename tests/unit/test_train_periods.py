@@ -16,7 +16,7 @@ from fluxatlas.train.finetune import finetune, split_sites
 from fluxatlas.train.member import Member
 from fluxatlas.train.predict import site_table, table
 from fluxatlas.train.pretrain import new_network
-from fluxatlas.train.site_periods import means, read_means, refuse_long, spread
+from fluxatlas.train.site_periods import in_days, means, read_means, refuse_long, spread
 from fluxatlas.train.sites import SiteData, read_sites
 from toy_system import BASE, LIGHT, TOY, WARMTH
 
@@ -101,6 +101,19 @@ def test_months_stand_beside_days_and_never_over_them(files, sites, capsys) -> N
     np.testing.assert_allclose(whole[:350, 0], truth["s0"][:350], rtol=1e-5)
     assert np.isnan(whole[350:366, 0]).all()  # half of December
     np.testing.assert_allclose(whole[366:397, 0], truth["s0"]["2005-01"].mean(), rtol=1e-5)
+
+
+def test_months_are_handed_on_by_day_as_the_sun_shines(files, sites) -> None:
+    """Means of months stay, days within one are in the proportion of their light; measured days are as measured."""
+    _, fluxes, _ = files
+    data = sites.sets[0]
+    days, truth = in_days(data, "gpp"), fluxes.pivot_table(index="time", columns="site", values="gpp")
+    month = slice(366, 397)
+    assert days[month, 0].mean() == pytest.approx(truth["s0"]["2005-01"].mean(), rel=1e-4)
+    light = data.drivers["rsds"][month, 0]
+    np.testing.assert_allclose(days[month, 0] / days[month, 0].mean(), light / light.mean(), rtol=1e-4)
+    np.testing.assert_allclose(days[:350, 0], truth["s0"][:350], rtol=1e-5)
+    assert np.isnan(days[350:366, 0]).all()
 
 
 def test_baselines_predict_the_months_of_the_fold(files, sites) -> None:

@@ -18,6 +18,7 @@ from fluxatlas.evaluate.area_years import (
     place_trend,
     predictions,
     score_table,
+    season_network,
 )
 from fluxatlas.ingest import yields
 from fluxatlas.ingest.yields import GRAINS, read_yields
@@ -167,6 +168,46 @@ def test_a_model_that_knows_the_weather_wins_where_weather_matters() -> None:
     test = predictions(idle, 2011)
     lost = score_table(test, "1").set_index(["protocol", "model", "score"])
     assert lost.loc[("later years", "trees of the weather", "rmse ratio"), "value"] > 0.97
+
+
+def seasons(noise: float, seed: int = 3) -> pd.DataFrame:
+    """A yield that rain of the second and heat of the third part of the season decide, against each other."""
+    table = panel().drop(columns="rain")
+    rng = np.random.default_rng(seed)
+    for part in range(3):
+        for name in ("rain", "heat"):
+            table[f"{name}p{part}"] = rng.normal(size=len(table))
+    table["value"] += 15 * table["rainp1"] * (table["heatp2"] > 0) - 15 * table["heatp2"]
+    return table.assign(value=table["value"] + noise * rng.standard_normal(len(table)))
+
+
+def test_a_network_learns_which_part_of_the_season_matters() -> None:
+    table = seasons(3.0)
+    train, test = table[table["year"] <= 2011], table[table["year"] > 2011]
+    plain = test["value"] - place_trend(train, test)
+    left = test["value"] - season_network(train, test)
+    assert np.mean(left**2) < 0.85 * np.mean(plain**2)
+    assert np.array_equal(season_network(train, test), season_network(train, test))
+
+
+def test_a_network_that_gains_nothing_in_years_left_out_is_not_used() -> None:
+    """Without a signal, and with too few years to leave any out, the answer is that of place mean and trend."""
+    table = panel(5.0).assign(rainp0=lambda t: np.random.default_rng(9).normal(size=len(t))).drop(columns="rain")
+    table["value"] = 200.0 + np.random.default_rng(8).normal(size=len(table))
+    train, test = table[table["year"] <= 2011], table[table["year"] > 2011]
+    lost = np.mean((test["value"] - season_network(train, test)) ** 2)
+    assert lost < 1.05 * np.mean((test["value"] - place_trend(train, test)) ** 2)
+    few = train[train["year"] > 2009]
+    np.testing.assert_array_equal(season_network(few, test), place_trend(few, test))
+
+
+def test_the_figure_of_yields_needs_no_features(tmp_path: Path) -> None:
+    score_table(predictions(panel(5.0).drop(columns="rain"), 2011), "g m-2 yr-1").to_csv(tmp_path / "soybean.csv")
+    said = CliRunner().invoke(
+        app,
+        ["evaluate", "yields-figure", "--table", str(tmp_path / "soybean.csv"), "--output", str(tmp_path / "y.png")],
+    )
+    assert said.exit_code == 0 and (tmp_path / "y.png").stat().st_size > 5000, said.output
 
 
 def test_real_counties(data_dir: Path, tmp_path: Path) -> None:

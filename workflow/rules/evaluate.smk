@@ -1,6 +1,6 @@
 # evaluate: held-out sites, towers, seams between tiles and, for the synthetic Earth, the hidden truth.
 # In:  predictions, products, site tables, gridded products of others
-# Out: <results>/evaluate/{skill,protocols,site_scores,coverage,prior,responses,attribution,towers,seams}.csv, by `snakemake trends` trends.{csv,png}, by `snakemake periods` periods.{csv,png} and period_scores.csv, by `snakemake overpasses` overpasses.csv, by `snakemake yields` yields/{crop}.csv and yields.png, by `snakemake comparison` comparison/ and <results>/report/comparison.html, for the synthetic Earth also truth.nc and truth.csv
+# Out: <results>/evaluate/{skill,protocols,site_scores,coverage,prior,responses,attribution,towers,seams}.csv, by `snakemake trends` trends.{csv,png}, by `snakemake periods` periods.{csv,png} and period_scores.csv, by `snakemake overpasses` overpasses.csv, by `snakemake factors` factors.{csv,png} and <results>/report/factors.html, by `snakemake yields` yields/{crop}.csv and yields.png, by `snakemake comparison` comparison/ and <results>/report/comparison.html, for the synthetic Earth also truth.nc and truth.csv
 
 SETS = "|".join(RUN.constraints) or "none"
 
@@ -108,6 +108,40 @@ rule periods:  # months at unseen sites; only where asked for: `snakemake period
         "fluxatlas evaluate periods --settings {params.settings:q} --system {params.system:q} {params.members:q}"
         " {params.baselines:q} --sites {input.sites:q} --output {output.table:q} --site-output {output.sites:q}"
         " --figure {output.figure:q} 2> {log:q}"
+
+
+rule factor_table:  # soil or climate: shares of the variance in space; only where asked for: `snakemake factors`
+    input:
+        flux=expand("<results>/infer/{tile}/{year}.nc", tile=TILES, year=YEARS),
+        attributes=expand("<results>/regrid/attributes/{tile}.nc", tile=TILES),
+        forcing=lambda wc: RUN.factor_pieces,
+        truth="<results>/evaluate/truth.nc" if RUN.has_truth else [],
+    output:
+        table="<results>/evaluate/factors.csv",
+        figure="<results>/evaluate/factors.png",
+    log:
+        "<results>/logs/evaluate/factors.log",
+    benchmark:
+        "<results>/benchmarks/evaluate/factors.tsv"
+    conda:
+        "../envs/fluxatlas.yaml"
+    resources:
+        mem_mb=memory(4000),
+        runtime=minutes(60),
+    params:
+        settings=settings("factor_table"),
+        system=RUN.system.key,
+        grid=RUN.grid_options,
+        years=repeat("--year", [str(YEARS[0]), str(YEARS[-1])]),
+        flux=each("--flux", RUN.paths.flux(), tile=TILES, year=YEARS),
+        attributes=each("--attributes", RUN.paths.attributes(), tile=TILES),
+        forcing=each("--forcing", RUN.paths.forcing(), tile=TILES, year=YEARS),
+        truth=lambda wc, input: repeat("--truth", input.truth),
+        version=STAGE_VERSIONS["evaluate"],
+    shell:
+        "fluxatlas evaluate factors --settings {params.settings:q} --system {params.system:q} {params.grid:q}"
+        " {params.years:q} {params.flux:q} {params.attributes:q} {params.forcing:q} {params.truth:q}"
+        " --output {output.table:q} --figure {output.figure:q} 2> {log:q}"
 
 
 rule yield_scores:  # plain models, trees and a network on a table of yields of counties or states

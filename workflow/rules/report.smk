@@ -123,6 +123,34 @@ rule summary:
         " --benchmarks {params.benchmarks:q} --output {output.html:q} 2> {log:q}"
 
 
+rule factors:  # only where asked for: `snakemake factors`
+    input:
+        table="<results>/evaluate/factors.csv",
+        figures=["<results>/evaluate/factors.png"]
+        + expand(
+            "<results>/report/figures/{figure}.png",
+            figure=[name for name in RUN.figures if name == "responses"],
+        ),
+    output:
+        "<results>/report/factors.html",
+    log:
+        "<results>/logs/report/factors.log",
+    benchmark:
+        "<results>/benchmarks/report/factors.tsv"
+    conda:
+        "../envs/fluxatlas.yaml"
+    resources:
+        mem_mb=memory(1000),
+        runtime=minutes(10),
+    params:
+        system=RUN.system.key,
+        figures=lambda wc, input: repeat("--figure", list(input.figures)),
+        version=STAGE_VERSIONS["report"],
+    shell:
+        "fluxatlas report factors --table {input.table:q} {params.figures:q} --system {params.system:q}"
+        " --output {output:q} 2> {log:q}"
+
+
 rule page:
     input:  # it comes last: what of `all` is not here is made before one of these
         "<results>/report/summary.html",

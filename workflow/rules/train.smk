@@ -124,7 +124,7 @@ if RUN.phases:
             mem_mb=memory(4000),
             runtime=minutes(240),
         params:
-            settings=settings("finetune"),
+            settings=settings("phase"),
             series=RUN.series_options,
             gap=option("sites", "completion_gap_days"),
             checkpoint=lambda wc: RUN.paths(

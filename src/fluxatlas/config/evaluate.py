@@ -46,10 +46,12 @@ class EvaluateBlock(Block):
         default_factory=dict, json_schema_extra=leaf(changes="inputs", why="each table is an input of its own job")
     )
     """Tables of yields of counties or states by crop that `snakemake yields` scores models on (docs/crop_carbon.md)."""
-    yield_last_year: int = Field(2011, json_schema_extra=leaf("yields"))
+    yield_last_year: int = Field(2011, json_schema_extra=leaf("yield_scores"))
     """Last year that these models learn from."""
     seed: int = Field(
-        1, ge=0, json_schema_extra=leaf("unseen", "periods", "prior", "responses", "trends", "overpasses")
+        1,
+        ge=0,
+        json_schema_extra=leaf("unseen", "periods", "prior", "responses", "trends", "factor_table", "overpasses"),
     )
     """Seed of these draws."""
 

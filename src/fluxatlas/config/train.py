@@ -17,7 +17,7 @@ Baseline = Literal["process", "trees", "ridge", "season", "own_season", "no_pret
 class TrainBlock(Block):
     """Settings of the stage ``train``: pretraining on synthetic samples, fine-tuning on sites, baselines."""
 
-    jobs = ("pretrain", "finetune", "baseline", "experiment_start", "experiment")
+    jobs = ("pretrain", "finetune", "phase", "baseline", "experiment_start", "experiment")
     moved = {"diffusivity": "train.options.diffusivity"}
 
     years: tuple[int, int] | None = Field(
@@ -28,18 +28,18 @@ class TrainBlock(Block):
     """Folder 'train' of a finished run whose members are used as they are; empty: the run trains its own."""
     members: int = Field(3, ge=1, le=100, json_schema_extra=leaf("baseline"))
     """Networks of the ensemble; they differ in seed and in the sites they do not see."""
-    folds: int | None = Field(None, ge=2, le=100, json_schema_extra=leaf("finetune", "baseline"))
+    folds: int | None = Field(None, ge=2, le=100, json_schema_extra=leaf("finetune", "phase", "baseline"))
     """Parts the sites are split into; member m does not see part m. Left out: as many as members, at least 2."""
-    split: Literal["space", "time"] = Field("space", json_schema_extra=leaf("finetune", "baseline"))
+    split: Literal["space", "time"] = Field("space", json_schema_extra=leaf("finetune", "phase", "baseline"))
     """Split sites by distance-clustered blocks, or each record into consecutive spans of time."""
-    block_distance_km: float = Field(50.0, gt=0, json_schema_extra=leaf("finetune", "baseline", "experiment"))
+    block_distance_km: float = Field(50.0, gt=0, json_schema_extra=leaf("finetune", "phase", "baseline", "experiment"))
     """Sites nearer than this [km], directly or through others, are never split."""
     validation_share: float = Field(0.2, gt=0, lt=0.9)
     """Share of the training blocks kept for early stopping."""
     seed: int = Field(1, ge=0)
     """Seed of everything random; member m uses seed + m."""
 
-    cell: Cell | FaultyCell = Field("gru", json_schema_extra=leaf("pretrain", "finetune", "baseline"))
+    cell: Cell | FaultyCell = Field("gru", json_schema_extra=leaf("pretrain", "finetune", "phase", "baseline"))
     """How the sub-modules remember the days before (docs/learning.md, Sequence cells). Those called faulty have layouts
     that were published by mistake: `experiments.models` takes them for comparison, a run refuses them here."""
     window_days: int = Field(365, ge=2, le=3660)
@@ -50,7 +50,7 @@ class TrainBlock(Block):
     """Layers of the cell of each sub-module."""
     dropout: float = Field(0.0, ge=0, lt=0.9)
     """Dropout of hidden units while training."""
-    code: int = Field(12, ge=0, le=256, json_schema_extra=leaf("pretrain", "finetune", "baseline"))
+    code: int = Field(12, ge=0, le=256, json_schema_extra=leaf("pretrain", "finetune", "phase", "baseline"))
     """Numbers into which each sub-module condenses the parameters of the process model; 0: it is not told them."""
     head: str = ""
     """How the fluxes are made, a head of the system; empty: its first, by physics. 'free' is an ablation."""
@@ -58,7 +58,7 @@ class TrainBlock(Block):
     """Choices of the system's network that its head leaves open, such as {diffusivity: curry} of the head
     'diffusion_oxidation'; left out: the first of each."""
 
-    measured_inputs: tuple[str, ...] = Field((), json_schema_extra=leaf("pretrain", "finetune", "baseline"))
+    measured_inputs: tuple[str, ...] = Field((), json_schema_extra=leaf("pretrain", "finetune", "phase", "baseline"))
     """Outputs of sub-modules, such as gpp, that sites hand to network and process model on days on which they
     are measured, instead of teaching them; the trees see them too. Elsewhere the network makes its own. Pretraining
     hands on those of the samples in every second step."""
@@ -74,40 +74,42 @@ class TrainBlock(Block):
     pretrain_rate: float = Field(5e-3, gt=0, le=0.1)
     """Highest learning rate of pretraining (cosine decay)."""
     ladder: Literal["prior", "calibrated", "last", "network", "weights", "climb"] = Field(
-        "calibrated", json_schema_extra=leaf("finetune", "baseline")
+        "calibrated", json_schema_extra=leaf("finetune", "phase", "baseline")
     )
     """How much is learnt from sites: nothing, parameters of the process model, weights of the last sub-module too, or
     of the whole network; weights: those of the network alone, since calibration takes hours at many long records;
     climb: as much as clusters of sites that were left out support (docs/learning.md)."""
-    finetune_epochs: int = Field(20, ge=1, json_schema_extra=leaf("finetune", "baseline"))
+    finetune_epochs: int = Field(20, ge=1, json_schema_extra=leaf("finetune", "phase", "baseline"))
     """Where weights are trained. Passes over the sites in each phase of the system, such as: last sub-module, then
     all."""
     strategy: Literal["declared", "finetune", "l2sp", "reweighted", "adversarial", "constrained"] = Field(
-        "declared", json_schema_extra=leaf("finetune", "baseline")
+        "declared", json_schema_extra=leaf("finetune", "phase", "baseline")
     )
     """With ladder: network, weights or climb. The phases of fine-tuning (docs/learning.md, Strategies): those that the
     system declares, or another list of them."""
     labels: Literal["measured", "merged"] = Field(
-        "measured", json_schema_extra=leaf("finetune", "baseline", "experiment")
+        "measured", json_schema_extra=leaf("finetune", "phase", "baseline", "experiment")
     )
     """With ladder: last, network, weights or climb. What weights are trained on: what towers measured, or
     that merged with the process model by optimal interpolation and moved onto the balance of the system, for systems
     that have one (docs/soil_moisture_energy.md)."""
-    finetune_steps: int = Field(1000, ge=1, json_schema_extra=leaf("finetune", "baseline", "experiment"))
+    finetune_steps: int = Field(1000, ge=1, json_schema_extra=leaf("finetune", "phase", "baseline", "experiment"))
     """Optimiser steps in each phase of the strategies other than the declared one."""
-    finetune_rate: float = Field(2e-3, gt=0, le=0.1, json_schema_extra=leaf("finetune", "baseline", "experiment"))
+    finetune_rate: float = Field(
+        2e-3, gt=0, le=0.1, json_schema_extra=leaf("finetune", "phase", "baseline", "experiment")
+    )
     """Highest learning rate of fine-tuning; a phase takes its own share of it."""
-    regional_weight: float = Field(1.0, gt=0, le=1e4, json_schema_extra=leaf("finetune", "baseline"))
+    regional_weight: float = Field(1.0, gt=0, le=1e4, json_schema_extra=leaf("finetune", "phase", "baseline"))
     """With strategy: constrained. Weight of the sums of regions beside the loss of the sites."""
-    regional_ramp: float = Field(0.15, ge=0, le=1, json_schema_extra=leaf("finetune", "baseline"))
+    regional_ramp: float = Field(0.15, ge=0, le=1, json_schema_extra=leaf("finetune", "phase", "baseline"))
     """Share of the steps in which that weight rises from 0."""
-    regional_correlation: float = Field(0.6, ge=0, lt=1, json_schema_extra=leaf("finetune", "baseline"))
+    regional_correlation: float = Field(0.6, ge=0, lt=1, json_schema_extra=leaf("finetune", "phase", "baseline"))
     """Correlation of the errors of a region from one month to the next: months count as (1 - r) / (1 + r)."""
-    regional_decompose: bool = Field(False, json_schema_extra=leaf("finetune", "baseline"))
+    regional_decompose: bool = Field(False, json_schema_extra=leaf("finetune", "phase", "baseline"))
     """Compare mean, season and anomalies of a region, each with its own variance, instead of months."""
-    regional_draw: int = Field(0, ge=0, le=10_000, json_schema_extra=leaf("finetune", "baseline"))
+    regional_draw: int = Field(0, ge=0, le=10_000, json_schema_extra=leaf("finetune", "phase", "baseline"))
     """Points of each region in each of two independent draws, in every step; 0: all points in every step."""
-    rehearsal: float = Field(0.5, ge=0, lt=1, json_schema_extra=leaf("finetune", "baseline", "experiment"))
+    rehearsal: float = Field(0.5, ge=0, lt=1, json_schema_extra=leaf("finetune", "phase", "baseline", "experiment"))
     """Share of synthetic sequences in each batch of fine-tuning."""
     patience: int = Field(8, ge=1)
     """Epochs without a better validation score before a stage stops."""

@@ -239,6 +239,36 @@ def trends(
 
 
 @app.command()
+def factors(
+    flux: Flux,
+    attributes: Attributes,
+    forcing: Annotated[list[Path], typer.Option(help="Forcing piece, <tile>/<year>.nc; repeat.")],
+    year: Annotated[list[int], typer.Option(help="First and last year.")],
+    output: Output,
+    figure: Annotated[Path, typer.Option(help="Figure to write (PNG).")],
+    system: SystemName,
+    truth: Annotated[Path | None, typer.Option(help="True annual means (year, lat, lon).")] = None,
+    grid: Annotated[str, typer.Option(help="Target grid, such as 4km.")] = "4km",
+    tile_size: Annotated[int, typer.Option(help="Edge of the tiles in degrees.")] = 10,
+    settings: Settings = "{}",
+) -> None:
+    """What goes with mean fluxes and the mean change of a store: soil, climate, or both."""
+    from ..config.evaluate import EvaluateBlock
+    from ..config.settings import read_settings
+    from ..grid import get_grid
+    from ..systems import get_system
+    from .factors import read_means, write_factors
+    from .factors_figure import write_factors_figure
+
+    block, declared = read_settings(EvaluateBlock, settings), get_system(system)
+    years = range(min(year), max(year) + 1)
+    means = read_means(declared, get_grid(grid), tile_size, flux, attributes, forcing, years)
+    table = write_factors(output, means, declared, truth, block.seed)
+    write_factors_figure(figure, means, table, declared)
+    typer.echo(f"{output}: {table['variable'].nunique()} variables, {table['cells'].iloc[0]} cells", err=True)
+
+
+@app.command()
 def truth(
     flux: Flux,
     attributes: Attributes,

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 Array = npt.NDArray[np.float64]
 PART = re.compile(r"^(?P<name>.+?)p(?P<part>\d)$")
 """How a feature of a part of the season is called, such as avgTAVGp2."""
-UNITS, EPOCHS, MEMBERS, BATCH, FOLDS = 24, 24, 3, 512, 4
+UNITS, EPOCHS, MEMBERS, FOLDS = 24, 16, 3, 3
 Reference = Callable[[pd.DataFrame, pd.DataFrame], Array]
 """``(learned from, asked for) -> values``."""
 
@@ -121,10 +121,10 @@ def _member(
         torch.manual_seed(seed)
         network = SeasonNetwork(seen[0].shape[-1], seen[1].shape[-1])
         optimizer = torch.optim.AdamW(network.parameters(), lr=3e-3, weight_decay=1e-2)
-        course = []
+        course, batch = [], min(max(len(target) // 11, 32), 512)
         for _ in range(epochs):
             network.train()
-            for rows in torch.randperm(len(target)).split(BATCH):
+            for rows in torch.randperm(len(target)).split(batch):
                 optimizer.zero_grad(set_to_none=True)
                 loss = nn.functional.mse_loss(network(seen[0][rows], seen[1][rows]), target[rows])
                 loss.backward()  # type: ignore[no-untyped-call]

@@ -137,6 +137,21 @@ def comparison(
 
 
 @app.command()
+def factors(
+    table: Annotated[Path, typer.Option(help="Table of evaluate factors.")],
+    figure: Annotated[list[Path], typer.Option(help="Figure of the page (PNG); repeat.")],
+    output: Annotated[Path, typer.Option(help="HTML page to write.")],
+    system: Annotated[str, typer.Option(help="Name of the system.")],
+) -> None:
+    """The page of factors: shares of the variance in space, the mean change of a store, response curves."""
+    from ..systems import get_system
+    from .factors import write_factors_page
+
+    write_factors_page(output, table, get_system(system), figure)
+    typer.echo(str(output), err=True)
+
+
+@app.command()
 def page(
     output: Annotated[Path, typer.Option(help="HTML page to write.")],
     settings: Annotated[str, typer.Option(help="The whole configuration of the run as JSON.")],

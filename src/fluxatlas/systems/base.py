@@ -277,6 +277,8 @@ class System:
     truth: str | None = None  # module:object of the hidden truth on the synthetic Earth (systems/protocols.py)
     truth_note: str = ""  # what the reader of a table of skill must know of that truth, in sentences
     balance: Mapping[str, float] = field(default_factory=dict)  # measured fluxes whose weighted sum is zero
+    storage: Mapping[str, float] = field(default_factory=dict)  # fluxes whose weighted sum is what a store gains
+    stored: str = ""  # what that store is, in words
     overpasses: str | None = None  # module:object of models of a moment, by name (systems/protocols.py)
     withheld: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # forms of that truth, by structural choice
     published: tuple[Published, ...] = ()  # global totals to show

@@ -130,13 +130,13 @@ def finetune(
         split = replace(split, training=merged(split.training, system))
     network = copy.deepcopy(pretrained.network).to(device)
     planned = phases_of(system, settings) if phases is None else tuple(phases)
-    objectives = _objectives(system, settings, planned, origin or network)
+    weighing = planned if only is None else planned[only : only + 1]
+    objectives = _objectives(system, settings, weighing, origin or network)
     synthetic = split_samples(samples, settings, seed)[0]
     atmosphere = None if regional is None else RegionalObjective(regional, settings.warmup_days)
-    with_data = PhaseMaterials(
-        network, objectives, split.training, split.validation, synthetic, settings, device, seed, atmosphere
-    )
-    about = None if regional is None else dict(regional.target.about)
+    parts = split.training, split.validation
+    with_data = PhaseMaterials(network, objectives, *parts, synthetic, settings, device, seed, atmosphere)
+    about = regional and dict(regional.target.about)
     chosen = schedules(planned, with_data) if frozen_stage else [_at_once(settings)]
     trainer = Trainer(
         network=network,
@@ -175,7 +175,7 @@ def _objectives(
 
     def made(stage: str) -> Objective:
         knowledge = Knowledge.of(system, stage, settings.knowledge, settings.head)
-        return Objective(system, stage, replace(knowledge, phased=phased, reference=before))
+        return Objective(system, stage, replace(knowledge, phased=phased, reference=before if phased else None))
 
     return made("finetune"), made("pretrain")
 

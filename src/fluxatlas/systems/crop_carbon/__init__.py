@@ -129,6 +129,8 @@ CROP_CARBON = System(
     ),
     phases=STEPS,
     perturb={"bdod": Perturbation(factor=0.1)},
+    storage={"nee": -1.0, "harvest": -1.0},
+    stored="carbon of soil and litter",
     mask="cropFrac",
     weight=("areacella", "sftlf", "cropFrac"),
     area="cropland",

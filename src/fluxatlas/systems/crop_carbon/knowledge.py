@@ -155,10 +155,10 @@ def _columns(
 def _again(
     probe: KnowledgeProbe, part: str, statics: Mapping[str, Tensor], factors: Mapping[str, Tensor]
 ) -> dict[str, Tensor]:
-    """Outputs of the sub-module ``part`` alone for the first cells of the batch (``probe.sites``), once for each of n
+    """Outputs of the sub-module ``part`` alone for the first :data:`_PLACES` cells of the batch, once for each of n
     values (n,) of a static, or of a factor on an output of an earlier sub-module; the rest is that of the batch."""
     values = next(iter({**statics, **factors}.values()))
-    cells = min(probe.sites, probe.outputs["ra"].shape[1])
+    cells = min(_PLACES, probe.outputs["ra"].shape[1])
     drivers, fixed, theta = _columns(probe, cells, len(values))
     own = next(one.outputs for one in probe.network.submodules if one.name == part)
     given = {name: made[:, :cells].detach().repeat(1, len(values)) for name, made in probe.outputs.items()}

@@ -207,13 +207,15 @@ class HierarchicalNetwork(nn.Module):
         modules: names of the sub-modules to run (default all). The outputs of the others must come complete in
             ``overrides`` where they are needed: a site that measured them needs no meteorology.
         theta: parameters and codes of the structure of the process model (cell,); those not given are the defaults. A
-            network that is not told them (``code`` 0) has those that it is bound to instead.
+            network that is not told them (``code`` 0) has those that it is bound to instead, but the events that end
+            sums over days are those of the given.
 
         Returns outputs (time, cell) in physical units, of the sub-modules and of the head, and the state after the last
         day. Raises :class:`InputError` naming an absent input.
         """
         overrides = overrides or {}
-        theta = (theta or {}) if self.architecture.code else {}
+        calendar = theta or {}  # events are of the place, whatever the network is told
+        theta = calendar if self.architecture.code else {}
         known = {**drivers, **statics}
         known |= {name: theta.get(name, value) for name, value in self._bound(known).items()}
         outputs: dict[str, Tensor] = {}
@@ -225,7 +227,9 @@ class HierarchicalNetwork(nn.Module):
                 features = self.features(part, known)
                 if part.totals:
                     key, events = f"{part.name}_total", self.network_parts.events
-                    released, carried[key] = run_totals(part.totals, events, known, (state or {}).get(key))
+                    released, carried[key] = run_totals(
+                        part.totals, events, {**known, **calendar}, (state or {}).get(key)
+                    )
                     known |= released
                 if part.name in self.past:
                     past, carried[f"{part.name}_past"] = self._past(part, known, (state or {}).get(f"{part.name}_past"))

@@ -1,0 +1,80 @@
+"""Figure of the factors page: maps of the mean change of a store and its spread, shares of variance, correlations."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+
+from ..config.report import ReportBlock
+from ..style import COLORS, FAINT, WIDTH, MapFrame, colorbar, house_style, limits, save, unit
+from ..systems import System
+from .factors import STORAGE, UNIT, Means, called
+
+PARTS = ("soil alone", "shared", "climate alone")
+
+
+def write_factors_figure(
+    output: str | Path, means: Means, table: pd.DataFrame, system: System, settings: ReportBlock | None = None
+) -> None:
+    """Draw maps of ``means`` and the numbers of :func:`fluxatlas.evaluate.factors.factor_table` as PNG."""
+    settings = settings or ReportBlock()
+    mosaic = means.mosaic
+    frame = MapFrame(
+        mosaic.grid.lat_bounds(mosaic.rows),
+        mosaic.grid.lon_bounds(mosaic.columns),
+        np.nan_to_num(mosaic.static("sftlf")) >= 50,
+        means.where,
+    )
+    with house_style(settings):
+        figure, axes = plt.subplots(2, 2, figsize=(WIDTH, 6.2), layout="constrained")
+        _maps(figure, axes[0], means, frame, system)
+        _shares(axes[1, 0], table, system)
+        _correlations(axes[1, 1], table, system)
+        save(figure, output, settings)
+
+
+def _maps(figure: Any, axes: Any, means: Means, frame: MapFrame, system: System) -> None:
+    members = means.members[STORAGE]
+    for axis, values, title in (
+        (axes[0], members.mean(axis=0), f"Mean change of {system.stored}"),
+        (axes[1], members.std(axis=0, ddof=1) if len(members) > 1 else np.zeros(members.shape[1]), "Sd of members"),
+    ):
+        whole = np.full(means.where.shape, np.nan)
+        whole[means.where] = values
+        most = max(abs(bound) for bound in limits(whole)) or 1.0
+        signed = title != "Sd of members"
+        options = {"cmap": "BrBG" if signed else "cividis", "vmin": -most if signed else 0.0, "vmax": most}
+        mesh = frame.draw(axis, whole, **options)
+        colorbar(figure, mesh, axis, f"{means.years[0]} to {means.years[-1]} ({unit(UNIT)})")
+        axis.set_title(title, fontsize="medium")
+
+
+def _shares(axis: Any, table: pd.DataFrame, system: System) -> None:
+    rows = table[table["kind"] == "share"].pivot_table(index="variable", columns="name", values="value", sort=False)
+    left = np.zeros(len(rows))
+    for part, color in zip(PARTS, COLORS, strict=False):
+        width = rows[part].clip(lower=0).to_numpy()
+        axis.barh(range(len(rows)), width, left=left, color=color, label=part, height=0.7)
+        left += width
+    axis.set_yticks(range(len(rows)), [called(str(name), system) for name in rows.index], fontsize=6)
+    axis.invert_yaxis()
+    axis.grid(visible=False, axis="y")
+    axis.set(xlim=(0, 1), xlabel="share of the variance in space")
+    axis.legend(fontsize=6, loc="lower right")
+
+
+def _correlations(axis: Any, table: pd.DataFrame, system: System) -> None:
+    rows = table[(table["kind"] == "correlation") & (table["variable"] == STORAGE)]
+    place = np.arange(len(rows))
+    axis.hlines(place, rows["low"], rows["high"], color=FAINT, linewidth=1.2)
+    axis.plot(rows["value"], place, "o", color=COLORS[0], markersize=4)
+    axis.axvline(0, color=FAINT, linewidth=0.7)
+    axis.set_yticks(place, list(rows["name"]))
+    axis.invert_yaxis()
+    axis.grid(visible=False, axis="y")
+    axis.set(xlim=(-1, 1), xlabel=f"correlation with the change of {system.stored}")
+    axis.xaxis.label.set_fontsize(6)

@@ -1,0 +1,82 @@
+"""Shares of variance that are known by construction, what is refused, and the page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from fluxatlas.cli import app
+from fluxatlas.errors import ConfigError
+from fluxatlas.evaluate.factors import STORAGE, Means, correlation, explained, factor_table, partition, read_means
+from fluxatlas.grid import get_grid
+from fluxatlas.systems import get_system
+
+CROP = get_system("crop_carbon")
+RNG = np.random.default_rng(4)
+N = 4000
+
+
+def test_shares_are_those_of_a_linear_world() -> None:
+    """y = soil + 2 weather + noise, with weather that goes by a quarter with the soil: shares by hand."""
+    soil = RNG.normal(size=N)
+    own = RNG.normal(size=N)
+    weather = 0.5 * soil + np.sqrt(0.75) * own
+    target = soil + 2 * weather + RNG.normal(size=N)
+    found = partition(target, {"soil": [soil], "climate": [weather]}, np.ones(N))
+    total = (
+        (1 + 2 * 0.5) ** 2 + 4 * 0.75 + 1
+    )  # of the part that goes with the soil, of the rest of the weather, of noise
+    by_soil, by_weather = (1 + 2 * 0.5) ** 2 / total, (0.5 + 2) ** 2 / total
+    whole = 1 - 1 / total
+    expected = {"all": whole, "soil alone": whole - by_weather, "climate alone": whole - by_soil}
+    expected |= {"shared": by_soil + by_weather - whole, "unexplained": 1 / total}
+    assert found == pytest.approx(expected, abs=0.03)
+    assert sum(found[name] for name in ("soil alone", "climate alone", "shared", "unexplained")) == pytest.approx(1)
+
+
+def test_weights_count_cells_as_often() -> None:
+    x, y = RNG.normal(size=50), RNG.normal(size=50)
+    often = np.repeat(np.arange(50), RNG.integers(1, 5, 50))
+    weight = np.bincount(often).astype(float)
+    assert correlation(x, y, weight) == pytest.approx(np.corrcoef(x[often], y[often])[0, 1])
+    assert explained(y, [x], weight) == pytest.approx(np.corrcoef(x[often], y[often])[0, 1] ** 2)
+    assert explained(y, [x, 3 * x, np.ones(50)], weight) == pytest.approx(explained(y, [x], weight))
+    assert np.isnan(explained(np.ones(50), [x], weight)) and np.isnan(correlation(np.ones(50), x, weight))
+
+
+def test_a_single_year_and_a_system_without_a_store_are_refused() -> None:
+    nothing = get_grid("4km"), 1, [], [], []
+    with pytest.raises(ConfigError, match="not given of a single year"):
+        read_means(CROP, *nothing, [2001])
+    with pytest.raises(ConfigError, match="declares no store"):
+        read_means(get_system("soil_methane_sink"), *nothing, [2001, 2002])
+
+
+def test_the_table_and_its_page(tmp_path: Path) -> None:
+    """The store gains what is neither released nor harvested; a page with a figure comes of the table."""
+    nee, harvest, clay = -300 + 20 * RNG.normal(size=(2, N)), np.full((2, N), 250.0), RNG.normal(size=N)
+    nee = nee - 40 * clay
+    members = {STORAGE: -nee - harvest, "nee": nee, "harvest": harvest}
+    where = np.ones((1, N), bool)
+    means = Means(
+        SimpleNamespace(), (2001, 2002), members, {"clay": clay}, {"tas": RNG.normal(size=N)}, np.ones(N),
+        np.arange(N) // 200, where,
+    )  # fmt: skip
+    table = factor_table(means)
+    rows = table.set_index(["variable", "kind", "name"])["value"]
+    assert rows[STORAGE, "mean", "area mean"] == pytest.approx(50, abs=3)
+    assert rows[STORAGE, "correlation", "clay"] == pytest.approx(40 / np.hypot(40, 20 / np.sqrt(2)), abs=0.02)
+    assert rows[STORAGE, "share", "climate alone"] < 0.01 < 0.8 < rows[STORAGE, "share", "soil alone"]
+    assert np.isnan(rows["harvest", "share", "all"])
+    table.to_csv(tmp_path / "factors.csv", index=False)
+    (tmp_path / "responses.png").write_bytes(b"\x89PNG")
+    given = ["--table", str(tmp_path / "factors.csv"), "--figure", str(tmp_path / "responses.png")]
+    out = tmp_path / "factors.html"
+    said = CliRunner().invoke(app, ["report", "factors", *given, "--system", "crop_carbon", "--output", str(out)])
+    assert said.exit_code == 0, said.output
+    text = out.read_text(encoding="utf-8")
+    assert "change of carbon of soil and litter" in text and "soil alone" in text and "data:image/png" in text

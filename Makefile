@@ -56,7 +56,8 @@ test: env tools
 slurm-test: env
 	$(BIN)/python tests/slurm/on_slurm.py
 
-bench: env
+bench: env tools
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[bench]'
 	@for script in $(filter-out benchmarks/machine.py,$(wildcard benchmarks/*.py)); do \
 		echo "== $$script"; PATH="$(CURDIR)/$(BIN):$$PATH" OMP_NUM_THREADS=1 $(BIN)/python $$script || exit 1; \
 	done

@@ -46,16 +46,21 @@ FLOOR = 4.5
 """Ratio of today's torch to the student below which the benchmark fails; the machine may be shared."""
 
 
+def untaught_student(path: Path, members: list[Path]) -> Path:
+    """A student of ``members`` that has learned nothing, marked as if it had been accepted: its speed is the same."""
+    row = {"variable": SYSTEM.flux, "what": "mean", "ratio_95": 0.0}
+    meta = {"members": [files.file_hash(one) for one in members], "accepted": True, "errors": [row], "places": 0}
+    Member(distil.untaught([Member.load(one) for one in members], 1), "4km", None, meta).save(path)
+    return path
+
+
 def tile_years(folder: Path, rounds: int) -> tuple[dict[str, float], int]:
     """Processor seconds of a tile-year by who runs it, and its cell-days."""
     tile = get_grid("4km").tile(*TILE)
     attributes = world.write_attributes(folder / "attributes.nc", tile)
     forcing = world.write_piece(folder / "forcing.nc", tile, 2001)
     paths = [world.write_member(folder / f"{seed}.pt", seed, HIDDEN) for seed in range(MEMBERS)]
-    row = {"variable": SYSTEM.flux, "what": "mean", "ratio_95": 0.0}  # as if it had been accepted
-    meta = {"members": [files.file_hash(path) for path in paths], "accepted": True, "errors": [row], "places": 0}
-    student = folder / "student.pt"
-    Member(distil.untaught([Member.load(path) for path in paths], 1), "4km", None, meta).save(student)
+    student = untaught_student(folder / "student.pt", paths)
     kinds = {
         "ensemble, torch": ("torch", None),
         "ensemble, fused": ("fused", None),

@@ -34,6 +34,7 @@ from .netcdf_classic import missing_bytes
 from .paths import IS_CLONE, REPOSITORY
 
 if TYPE_CHECKING:
+    import netCDF4
     import pandas as pd
     import xarray as xr
 
@@ -219,13 +220,26 @@ def open_netcdf(
         raise unreadable(problem, source, "cannot be read as NetCDF") from problem
 
 
-def read_netcdf(path: str | Path, **options: Any) -> xr.Dataset:
-    """Read a whole NetCDF file into memory and close it; errors as :func:`open_netcdf`."""
+def read_netcdf(
+    path: str | Path, *, only: Sequence[str] = (), part: Mapping[str, slice] | None = None, **options: Any
+) -> xr.Dataset:
+    """Read a NetCDF file, or ``only`` those of its variables that are named, into memory and close it.
+
+    ``part`` are the places of each dimension that are wanted. Errors as :func:`open_netcdf`; a name that the file lacks
+    is none.
+    """
     with NETCDF, open_netcdf(path, whole=True, **options) as dataset:
         try:
-            return dataset.load()
+            chosen = dataset[[name for name in only if name in dataset]] if only else dataset
+            return chosen.isel(part or {}).load()
         except (OSError, RuntimeError, MemoryError) as problem:
             raise unreadable(problem, path, "data cannot be read") from problem
+
+
+def chunk_of(variable: netCDF4.Variable) -> tuple[int, ...]:
+    """Size of a chunk of ``variable`` by dimension; its shape where it is stored whole."""
+    found = variable.chunking()
+    return tuple(variable.shape) if found is None or found == "contiguous" else tuple(int(size) for size in found)
 
 
 def unreadable(problem: BaseException, path: str | Path, what: str) -> FluxAtlasError:

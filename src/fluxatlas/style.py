@@ -152,23 +152,32 @@ def coarsen(values: npt.NDArray[Any], step: int) -> npt.NDArray[Any]:
     return np.where(count > 0, np.where(present, blocks, 0).sum(axis=(1, 3)) / np.maximum(count, 1), np.nan)
 
 
+def map_step(shape: tuple[int, int]) -> int:
+    """Cells along each side of a block of a map of ``shape`` cells: as few as leave at most :data:`MOST_CELLS`."""
+    return max(1, -(-max(shape) // MOST_CELLS))
+
+
 class MapFrame:
-    """Where maps are drawn: edges of the cells (n + 1), land and active cells (lat, lon), north first."""
+    """Where maps are drawn: edges of the cells (n + 1) and land (lat, lon), north first.
+
+    ``land`` and what is drawn are of each cell, or means of blocks of :func:`map_step` cells as :func:`coarsen` makes
+    them.
+    """
 
     def __init__(
-        self,
-        lat_bounds: npt.NDArray[np.float64],
-        lon_bounds: npt.NDArray[np.float64],
-        land: npt.NDArray[np.bool_],
-        active: npt.NDArray[np.bool_],
+        self, lat_bounds: npt.NDArray[np.float64], lon_bounds: npt.NDArray[np.float64], land: npt.NDArray[Any]
     ) -> None:
-        self.step = max(1, -(-max(land.shape) // MOST_CELLS))
-        self.land, self.active = land, active
-        self.ground = coarsen(land, self.step) >= 0.5
+        self.cells = len(lat_bounds) - 1, len(lon_bounds) - 1
+        self.step = map_step(self.cells)
+        self.ground = self.blocks(land) >= 0.5
         rows, columns = self.ground.shape
         self.lat = lat_bounds[:: self.step][: rows + 1]
         self.lon = lon_bounds[:: self.step][: columns + 1]
         self.outline = _outline(self.ground, self.lat, self.lon)
+
+    def blocks(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """``values`` of each cell as means of blocks; what are blocks already as they are."""
+        return coarsen(values, self.step) if values.shape == self.cells else values
 
     @property
     def ratio(self) -> float:
@@ -189,7 +198,7 @@ class MapFrame:
 
         ground = ListedColormap([SEA, BARE])
         axes.pcolormesh(self.lon, self.lat, self.ground.astype(float), cmap=ground, vmin=0, vmax=1, rasterized=True)
-        shown = np.ma.masked_invalid(coarsen(values, self.step))
+        shown = np.ma.masked_invalid(self.blocks(values))
         mesh = axes.pcolormesh(self.lon, self.lat, shown, rasterized=True, **options)
         self.finish(axes)
         return mesh

@@ -9,6 +9,7 @@ import xarray as xr
 
 from fluxatlas.config.products import ProductsBlock
 from fluxatlas.errors import InputError
+from fluxatlas.products import daily
 from fluxatlas.products.daily import write_daily
 from stage_files import make_world
 
@@ -174,3 +175,28 @@ def test_an_unknown_variable_and_a_year_without_files_are_refused(world, tmp_pat
         write_daily(tmp_path / "x.nc", "fhc4", 2001, world.flux, world.attributes, system="soil_methane_sink")
     with pytest.raises(InputError, match="no flux file of 2002"):
         write_daily(tmp_path / "x.nc", "fch4", 2002, world.flux, world.attributes, system="soil_methane_sink")
+
+
+def test_a_wide_box_costs_no_more_than_its_tiles_and_is_missing_elsewhere(world, tmp_path) -> None:
+    for name, bbox in (("tight", None), ("wide", (-180.0, 20.0, 180.0, 60.0))):
+        block = ProductsBlock(chunks=(73, 10, 10))
+        path = tmp_path / f"{name}.nc"
+        write_daily(path, "fch4", 2001, world.flux, world.attributes, block, system="soil_methane_sink", bbox=bbox)
+    with xr.open_dataset(tmp_path / "tight.nc") as tight, xr.open_dataset(tmp_path / "wide.nc") as wide:
+        assert wide.sizes["lat"] == 80 and wide.sizes["lon"] == 720
+        inside = wide.sel(lat=tight.lat, lon=tight.lon)
+        for layer in ("fch4", "fch4_sd", "applicable", "areacella"):
+            np.testing.assert_array_equal(inside[layer], tight[layer])
+            assert int(wide[layer].notnull().sum()) == int(tight[layer].notnull().sum())
+    sizes = {name: (tmp_path / f"{name}.nc").stat().st_size for name in ("tight", "wide")}
+    assert sizes["wide"] < 1.1 * sizes["tight"]  # 36 times the cells, not a chunk more
+
+
+def test_columns_that_are_written_are_those_of_chunks_with_active_cells() -> None:
+    def part(columns, active):
+        return daily._Part("", (slice(0, 2), columns), (slice(0, 2), slice(None)), np.array([active, active]), "")
+
+    parts = [part(slice(3, 6), [False, True, True]), part(slice(17, 20), [False, False, True])]
+    assert daily._held(parts, 23, 5) == (slice(0, 10), slice(15, 20))
+    assert daily._held([part(slice(20, 23), [True, False, False])], 23, 5) == (slice(20, 23),)
+    assert daily._held([], 23, 5) == () and daily._held([part(slice(0, 1), [False])], 23, 5) == ()

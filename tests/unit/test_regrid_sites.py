@@ -159,3 +159,19 @@ def test_a_point_outside_the_piece_is_refused() -> None:
     piece = 38.5 - 0.25 * np.arange(12), -8.5 + 0.25 * np.arange(12), np.zeros((12, 12))
     with pytest.raises(GridError, match=r"lon -3\.0.* lies outside"):
         at_points({"tas": np.ones((1, 12, 12))}, piece, np.array([37.0]), np.array([-3.0]), np.array([0.0]))
+
+
+@pytest.mark.parametrize("turned", [1, -1])
+def test_the_part_around_sites_gives_what_the_whole_piece_gives(turned) -> None:
+    rng = np.random.default_rng(8)
+    lat, lon = (40 - 0.25 * np.arange(40))[::turned], -8 + 0.25 * np.arange(30)
+    values, orog = rng.normal(280, 5, (3, 40, 30)), rng.uniform(0, 900, (40, 30))
+    for points in ([39.9, 40.1], [35.0, 35.01], [30.3, 39.7], [33.125]):
+        north, east = np.array(points), np.linspace(-7.9, -0.8, 5)[: len(points)]
+        rows, columns = sites._around(lat, north), sites._around(lon, east)
+        assert rows.stop - rows.start >= 3 and columns.stop - columns.start >= 3
+        whole = at_points({"tas": values}, (lat, lon, orog), north, east, np.full(len(points), 100.0))
+        cut = (lat[rows], lon[columns], orog[rows, columns])
+        part = at_points({"tas": values[:, rows, columns]}, cut, north, east, np.full(len(points), 100.0))
+        np.testing.assert_allclose(part["tas"], whole["tas"], rtol=1e-6)
+    assert sites._around(lat, np.array([80.0])) == slice(None)  # its reader says that it lies outside

@@ -366,7 +366,7 @@ def test_large_maps_are_averaged_before_they_are_drawn(monkeypatch) -> None:
     monkeypatch.setattr("fluxatlas.style.MOST_CELLS", 3)
     land = np.zeros((4, 6), bool)
     land[:, :2] = True
-    frame = MapFrame(np.linspace(50, 48, 5), np.linspace(0, 3, 7), land, land)
+    frame = MapFrame(np.linspace(50, 48, 5), np.linspace(0, 3, 7), land)
     assert frame.ground.tolist() == [[True, False, False]] * 2
     assert frame.outline == [[(1.0, 50.0), (1.0, 49.0)], [(1.0, 49.0), (1.0, 48.0)]]
 

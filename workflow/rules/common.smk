@@ -16,6 +16,7 @@ from fluxatlas.errors import FluxAtlasError
 from fluxatlas.farewell import absent_results, farewell
 from fluxatlas.freshness import years_record
 from fluxatlas.hashes import settings_hash
+from fluxatlas.plan.limits import minutes as planned_minutes
 from fluxatlas.retries import ceilings, grown
 from fluxatlas.run import Run, commands_on_path
 from fluxatlas.slurm import check_first as check_slurm_first
@@ -115,6 +116,13 @@ def memory(first_mb, counted=True):
 def minutes(first):
     """Run time of a job in minutes; see ``growing``."""
     return growing(first, "time", "max_runtime")
+
+
+def planned(stage, least, times=1):
+    """Run time in minutes of a job with ``times`` the work of a heavy job of ``stage``: what `fluxatlas plan` expects
+    with a margin, ``least`` or more, and no more than the profile's ceiling."""
+    expected = planned_minutes(RUN, stage, least, times)
+    return minutes(min(expected, CEILINGS.get("max_runtime", expected)))
 
 
 # Strings with braces are hidden in functions, since Snakemake would take what stands between them for wildcards.

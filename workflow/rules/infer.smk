@@ -133,7 +133,7 @@ rule spinup:
     resources:
         mem_mb=memory(RUN.config.infer.memory_mb),
         own_mb=memory(RUN.config.infer.memory_mb, counted=False),
-        runtime=minutes(60),
+        runtime=planned("infer", 60, len(RUN.config.period.spinup_sequence)),
     params:
         settings=settings("spinup"),
         grid=RUN.grid_options,
@@ -167,7 +167,7 @@ rule infer:
     resources:
         mem_mb=memory(RUN.config.infer.memory_mb),
         own_mb=memory(RUN.config.infer.memory_mb, counted=False),
-        runtime=minutes(60),
+        runtime=planned("infer", 60),
     params:
         settings=settings("infer"),
         grid=RUN.grid_options,

@@ -22,7 +22,7 @@ rule forcing:
         "../envs/fluxatlas.yaml"
     resources:
         mem_mb=memory(3000),
-        runtime=minutes(60),
+        runtime=planned("ingest", 60),
     params:
         settings=settings("forcing"),
         system=RUN.system.key,

@@ -22,7 +22,7 @@ rule daily:
         "../envs/fluxatlas.yaml"
     resources:
         mem_mb=memory(2000),
-        runtime=minutes(60),
+        runtime=planned("products", 60),
     params:
         settings=settings("daily"),
         flux=each("--flux", RUN.paths.flux(), tile=TILES),
@@ -50,7 +50,7 @@ rule maps:
         "../envs/fluxatlas.yaml"
     resources:
         mem_mb=memory(2000),
-        runtime=minutes(60),
+        runtime=planned("products", 60),
     params:
         settings=settings("maps"),
         folder=subpath(output[0], parent=True),
@@ -73,7 +73,7 @@ rule ease:  # where products.ease_grid names a grid
         "../envs/fluxatlas.yaml"
     resources:
         mem_mb=memory(2000),
-        runtime=minutes(120),
+        runtime=planned("products", 120, 2),
     params:
         settings=settings("ease"),
         system=RUN.system.key,

@@ -27,7 +27,7 @@ rule synthesize:
         "../envs/fluxatlas.yaml"
     resources:
         mem_mb=memory(3000),
-        runtime=minutes(60),
+        runtime=planned("synthesize", 60),
     params:
         settings=settings("synthesize"),
         attributes=each("--attributes", RUN.paths.attributes(), tile=RUN.sample_tiles),

@@ -22,7 +22,7 @@ rule pretrain:
     threads: 1
     resources:
         mem_mb=memory(4000),
-        runtime=minutes(240),
+        runtime=planned("train", 240),
     params:
         settings=settings("pretrain"),
         grid=RUN.grid.name,

@@ -152,23 +152,25 @@ def _bands(height: int, rows: int) -> list[slice]:
 
 def _means(raw: netCDF4.Variable, source: Daily, rows: slice, months: bool) -> list[npt.NDArray[np.float64]]:
     """Means in packed units (lat, lon) of a band of ``rows``: of each month, if asked for, and of the year; NaN where
-    there is no value."""
-    shape = (rows.stop - rows.start, source.shape[1])
-    total, count, found = np.zeros(shape), np.zeros(shape, np.int64), []
-    for month in range(1, 13):
-        days = np.flatnonzero(source.months == month)
-        month_total, month_count = _sum(raw, slice(int(days[0]), int(days[-1]) + 1), rows)
-        total, count = total + month_total, count + month_count
-        if months:
-            found.append(_divide(month_total, month_count))
-    return [*found, _divide(total, count)]
-
-
-def _sum(raw: netCDF4.Variable, days: slice, rows: slice) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
-    """Sum of the packed values of ``rows`` over ``days`` and how many there are, shape (lat, lon)."""
-    fill, values = raw._FillValue, np.asarray(raw[days, rows, :])
-    present = ~np.isnan(values) if fill != fill else values != fill
-    return np.where(present, values, 0).sum(axis=0, dtype=np.float64), present.sum(axis=0)
+    there is no value. Each chunk of days is read once."""
+    shape = (12, rows.stop - rows.start, source.shape[1])
+    total, count = np.zeros(shape), np.zeros(shape, np.int32)
+    fill, days = raw._FillValue, files.chunk_of(raw)[0]
+    for first in range(0, len(source.months), days):
+        values = np.asarray(raw[first : first + days, rows, :])
+        present = ~np.isnan(values) if fill != fill else values != fill
+        columns = np.flatnonzero(present.any(axis=(0, 1)))  # most of the globe is sea
+        if not columns.size:
+            continue
+        values, present = values[..., columns], present[..., columns]
+        values[~present] = 0
+        month = source.months[first : first + days]
+        for number in np.unique(month):
+            here = month == number
+            total[number - 1][:, columns] += values[here].sum(axis=0, dtype=np.float64)
+            count[number - 1][:, columns] += present[here].sum(axis=0, dtype=np.int32)
+    found = [_divide(total[n], count[n]) for n in range(12)] if months else []
+    return [*found, _divide(total.sum(axis=0), count.sum(axis=0))]
 
 
 def _divide(total: Any, count: Any) -> npt.NDArray[np.float64]:

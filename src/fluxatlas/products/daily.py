@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from itertools import tee
@@ -26,7 +26,7 @@ from ..dask_cluster import on_cluster
 from ..errors import InputError, nearest
 from ..files import NETCDF
 from ..systems import System, get_system
-from ..tiles.mosaic import Bbox, Mosaic, PathLike, assemble
+from ..tiles.mosaic import Bbox, Mosaic, PathLike, TileResult, assemble
 from . import metadata
 from .about import About
 
@@ -170,19 +170,26 @@ def create_variable(
 
 
 def _write_static(target: netCDF4.Dataset, mosaic: Mosaic, year: int, settings: ProductsBlock) -> None:
-    """The layers that make the area of a flux, and those of applicability."""
+    """The layers that make the area of a flux, and those of applicability, a tile at a time."""
     for name in mosaic.pieces[0].weight_layers:
-        area = create_variable(target, name, PLAIN, metadata.static(name, {}), settings, FLAT)
-        area[:] = mosaic.static(name).astype(np.float32)
+        create_variable(target, name, PLAIN, metadata.static(name, {}), settings, FLAT)
+        _place(target[name], mosaic, ((piece, piece.layers(name)[name].to_numpy()) for piece in mosaic.pieces))
     first = mosaic.pieces[0].year(year)
     for name in QUALITY:
         with netCDF4.Dataset(first) as tile:
             if name not in tile.variables:
                 raise InputError(f"no variable '{name}'", where=str(first), hint="run `infer` for this tile-year again")
             source = {**tile[name].__dict__, "dtype": tile[name].dtype}
-        fill = source["_FillValue"]
-        raw = mosaic.place(((p, _raw(p.year(year), name)) for p in mosaic.pieces), fill=fill)
-        create_variable(target, name, source, metadata.static(name, source), settings, FLAT)[:] = raw
+        create_variable(target, name, source, metadata.static(name, source), settings, FLAT)
+        _place(target[name], mosaic, ((piece, _raw(piece.year(year), name)) for piece in mosaic.pieces))
+
+
+def _place(target: netCDF4.Variable, mosaic: Mosaic, parts: Iterable[tuple[TileResult, npt.NDArray[Any]]]) -> None:
+    """Write the layers (lat, lon) of tiles where they lie; what no tile covers stays fill."""
+    for piece, values in parts:
+        shared = mosaic.overlap(piece)
+        if shared:
+            target[shared[0]] = values[shared[1]]
 
 
 def _raw(path: Path, name: str) -> npt.NDArray[Any]:
@@ -204,8 +211,8 @@ class _Part:
 
 @dataclass(frozen=True)
 class _Slab:
-    """Days and rows of a variable of the product: the ``shape`` of its packed values, and for each part of a tile where
-    it goes, its file and where it comes from."""
+    """Days and rows of a variable of the product: the ``shape`` of its packed values, the ``columns`` that are written,
+    and for each part of a tile where it goes, its file and where it comes from."""
 
     variable: str
     days: slice
@@ -213,18 +220,23 @@ class _Slab:
     shape: tuple[int, int, int]
     dtype: str
     fill: Any
+    columns: tuple[slice, ...]
     sources: tuple[tuple[tuple[slice, slice], str, tuple[slice, slice]], ...]
 
 
 def _copy(target: netCDF4.Dataset, names: Sequence[str], mosaic: Mosaic, year: int, settings: ProductsBlock) -> None:
-    """Copy packed values, one band of rows after the other, and check that active cells hold data."""
+    """Copy packed values, one band of rows after the other, and check that active cells hold data.
+
+    Chunks without an active cell are not written: they take no space, and read as missing.
+    """
     days = len(target.dimensions["time"])
     missing = {piece.name: 0 for piece in mosaic.pieces}
     slabs, ahead = tee(_slabs(target, names, mosaic, year, settings.chunks))
     with closing(_values((slab for slab, _ in ahead), settings.dask_address)) as values:
         for packed, (slab, parts) in zip(values, slabs, strict=True):
             with NETCDF:  # workers may be threads of this process
-                target[slab.variable][slab.days, slab.rows, :] = packed
+                for columns in slab.columns:
+                    target[slab.variable][slab.days, slab.rows, columns] = packed[:, :, columns]
             for part in parts:
                 own = packed[:, part.here[0], part.here[1]]
                 absent = np.isnan(own) if slab.fill != slab.fill else own == slab.fill
@@ -238,30 +250,50 @@ def _slabs(
     """The slabs of the product in the order in which they are written, bands without a tile left out."""
     days, width = len(target.dimensions["time"]), len(target.dimensions["lon"])
     kinds = {name: (target[name].dtype.str, target[name]._FillValue) for name in names}
+    active: dict[str, npt.NDArray[np.bool_]] = {}
     for start in range(mosaic.rows.start, mosaic.rows.stop, chunks[1]):
         band = slice(start, min(start + chunks[1], mosaic.rows.stop))
         rows = slice(band.start - mosaic.rows.start, band.stop - mosaic.rows.start)
-        parts = _parts(mosaic, band, year)
+        parts, active = _parts(mosaic, band, year, active)
         sources = tuple((part.here, part.path, part.there) for part in parts)
+        columns = _held(parts, width, min(chunks[2], width))
         for first in range(0, days if parts else 0, chunks[0]):
             part_of_year = slice(first, min(first + chunks[0], days))
             shape = (part_of_year.stop - first, rows.stop - rows.start, width)
             for name in names:
-                yield _Slab(name, part_of_year, rows, shape, *kinds[name], sources), parts
+                yield _Slab(name, part_of_year, rows, shape, *kinds[name], columns, sources), parts
 
 
-def _parts(mosaic: Mosaic, band: slice, year: int) -> list[_Part]:
-    """What each tile gives to ``band``; ``here`` counts rows from the first of the band."""
-    parts = []
+def _held(parts: Sequence[_Part], width: int, chunk: int) -> tuple[slice, ...]:
+    """The columns of ``width`` whose chunks hold active cells, neighbouring chunks together."""
+    held = np.zeros(width, bool)
+    for part in parts:
+        held[part.here[1]] |= part.active.any(axis=0)
+    full = np.flatnonzero(np.add.reduceat(held, np.arange(0, width, chunk)))
+    runs = np.split(full, np.flatnonzero(np.diff(full) > 1) + 1) if full.size else []
+    return tuple(slice(int(run[0]) * chunk, min((int(run[-1]) + 1) * chunk, width)) for run in runs)
+
+
+def _parts(
+    mosaic: Mosaic, band: slice, year: int, known: Mapping[str, npt.NDArray[np.bool_]]
+) -> tuple[list[_Part], dict[str, npt.NDArray[np.bool_]]]:
+    """What each tile gives to ``band``, and the active cells of these tiles, of which some are ``known`` from the band
+    before; ``here`` counts rows from the first of the band."""
+    parts, active = [], {}
     for piece in mosaic.pieces:
         shared = mosaic.overlap(piece, band)
         if shared:
             (rows, columns), there = shared
             first = band.start - mosaic.rows.start
-            active = piece.layers("active")["active"].to_numpy()[there]
+            active[piece.name] = known[piece.name] if piece.name in known else _active(piece)
             here = (slice(rows.start - first, rows.stop - first), columns)
-            parts.append(_Part(piece.name, here, there, active, str(piece.year(year).absolute())))
-    return parts
+            part = active[piece.name][there]
+            parts.append(_Part(piece.name, here, there, part, str(piece.year(year).absolute())))
+    return parts, active
+
+
+def _active(piece: TileResult) -> npt.NDArray[np.bool_]:
+    return np.asarray(piece.layers("active")["active"].to_numpy(), bool)
 
 
 def _values(slabs: Iterator[_Slab], address: str) -> Generator[npt.NDArray[Any], None, None]:
@@ -309,7 +341,7 @@ def _check_missing(missing: dict[str, int], mosaic: Mosaic, year: int, values_pe
         shared = mosaic.overlap(piece)
         if not missing[piece.name] or not shared:
             continue
-        total = int(piece.layers("active")["active"].to_numpy()[shared[1]].sum()) * values_per_cell
+        total = int(_active(piece)[shared[1]].sum()) * values_per_cell
         share = missing[piece.name] / total
         text = f"{missing[piece.name]} of {total} values of active cells are missing in tile {piece.name}, {year}"
         if share > LARGEST_MISSING_SHARE:

@@ -64,7 +64,7 @@ def draw(found: Climatology, frame: Frame, output: Path, settings: ReportBlock |
     half = 0.5 * frame.step
     land = land_percent(frame) >= 50
     edges = np.append(frame.lat + half, frame.lat[-1] - half), np.append(frame.lon - half, frame.lon[-1] + half)
-    place = style.MapFrame(*edges, land, land)
+    place = style.MapFrame(*edges, land)
     highest = float(np.ceil(np.nanmax(found.values)))
     with style.house_style(settings):
         width = style.WIDTH

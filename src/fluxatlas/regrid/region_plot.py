@@ -41,7 +41,7 @@ def draw(paths: Sequence[str | Path], output: str | Path) -> None:
         figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, layout="constrained")
         for axis, (kind, (names, index, covered)) in zip(axes.flat, kinds.items(), strict=False):
             sea = np.zeros(index.shape, bool)
-            place = style.MapFrame(lat, lon, sea, sea)
+            place = style.MapFrame(lat, lon, sea)
             _paint(axis, place, index, covered, style)
             _label(axis, lat, lon, names, index)
             axis.set_title(f"{kind.replace('_', ' ')}: {len(names)} regions")

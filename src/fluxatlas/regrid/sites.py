@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import xarray as xr
 
@@ -162,12 +163,22 @@ def _gridded(
     return found
 
 
+def _around(axis: npt.NDArray[Any], points: npt.NDArray[np.float64]) -> slice:
+    """Places on ``axis`` from one before the least to one behind the largest of ``points``, both neighbours kept."""
+    step = float(np.abs(np.diff(axis)).max()) if axis.size > 1 else np.inf
+    near = np.flatnonzero((axis >= points.min() - 2 * step) & (axis <= points.max() + 2 * step))
+    return slice(int(near[0]), int(near[-1]) + 1) if near.size else slice(None)
+
+
 def _year(path: Path, sites: pd.DataFrame, system: System) -> pd.DataFrame:
-    """Forcing of one piece at all ``sites``, in long form."""
-    piece = files.read_netcdf(path)
-    absent = [name for name in (*system.forcing, "orog") if name not in piece]
-    if absent:
-        raise InputError(f"no variable {', '.join(absent)}", where=str(path), hint="make the forcing piece again")
+    """Forcing of one piece at all ``sites``, in long form; of the piece the part around them is read."""
+    names = (*system.forcing, "orog")
+    with files.open_netcdf(path) as whole:
+        absent = [name for name in names if name not in whole]
+        if absent:
+            raise InputError(f"no variable {', '.join(absent)}", where=str(path), hint="make the forcing piece again")
+        around = {axis: _around(whole[axis].to_numpy(), sites[axis].to_numpy(float)) for axis in ("lat", "lon")}
+    piece = files.read_netcdf(path, only=names, part=around)
     place = tuple(piece[name].to_numpy().astype(float) for name in ("lat", "lon", "orog"))
     points = (sites[name].to_numpy(float) for name in ("lat", "lon", "elevation"))
     forcing = {name: piece[name].to_numpy() for name in system.forcing}

@@ -265,7 +265,7 @@ def _r_map(pair: Pair) -> tuple[MapFrame, npt.NDArray[np.float64], str]:
         values = data[f"r_{kind}"].to_numpy().astype(np.float64)
         held = data[f"n_{RAW}"].to_numpy() > 0
         edges = [np.append(data[f"{name}_bnds"][:, 0], data[f"{name}_bnds"][-1, 1]) for name in ("lat", "lon")]
-    return MapFrame(edges[0], edges[1], held, held), values, kind
+    return MapFrame(edges[0], edges[1], held), values, kind
 
 
 def series(pairs: Sequence[Pair]) -> Figure:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,16 +26,18 @@ from ..style import (
     MINUS,
     WIDTH,
     MapFrame,
-    coarsen,
     colorbar,
     draw_sites,
     limits,
+    map_step,
     panel_letters,
     signed,
     unit,
 )
 from ..systems import Flux, get_system
-from ..tiles.mosaic import Mosaic, assemble
+from ..tiles import coarse
+from ..tiles.coarse import Field
+from ..tiles.mosaic import Mosaic, TileResult, assemble, read_layer
 from ..train.flags import NEAR, OUTSIDE, UNJUDGED
 from .catalogue import Inputs
 from .verdicts import fixed
@@ -49,13 +52,26 @@ def flux_unit(flux: Flux) -> str:
 
 def map_frame(mosaic: Mosaic) -> MapFrame:
     """Where the maps of ``mosaic`` are drawn."""
-    land = mosaic.static("sftlf")
-    return MapFrame(
-        mosaic.grid.lat_bounds(mosaic.rows),
-        mosaic.grid.lon_bounds(mosaic.columns),
-        np.nan_to_num(land) >= 50,
-        mosaic.static("active") == 1,
-    )
+    land = blocks(mosaic, lambda piece: (_static(piece, "sftlf") >= 50).astype(float))
+    return MapFrame(mosaic.grid.lat_bounds(mosaic.rows), mosaic.grid.lon_bounds(mosaic.columns), np.nan_to_num(land))
+
+
+def blocks(mosaic: Mosaic, field: Field) -> Array:
+    """Means of ``field`` over the blocks of cells that a map of ``mosaic`` shows."""
+    return coarse.means(mosaic, map_step(mosaic.shape), field)
+
+
+def _static(piece: TileResult, name: str) -> Array:
+    return piece.layers(name)[name].to_numpy()
+
+
+def _where(piece: TileResult, mask: npt.NDArray[np.bool_], name: str) -> Array:
+    """A static layer where ``mask``, else NaN."""
+    return np.where(mask, _static(piece, name), np.nan)
+
+
+def _active(piece: TileResult) -> npt.NDArray[np.bool_]:
+    return np.asarray(piece.layers("active")["active"].to_numpy(), bool)
 
 
 def _panels(frame: MapFrame, count: int, note: bool = False) -> tuple[Figure, list[Any]]:
@@ -73,14 +89,15 @@ def _panels(frame: MapFrame, count: int, note: bool = False) -> tuple[Figure, li
     return figure, flat[:count]
 
 
-def _members(mosaic: Mosaic, variable: str, years: Sequence[int]) -> Array:
-    """Annual mean of each member (member, lat, lon), averaged over ``years``."""
-    return _mean(mosaic.layer(f"{variable}_member", year) for year in years)
+def ensemble_mean(piece: TileResult, variable: str, years: Sequence[int]) -> Array:
+    """Annual mean of a tile (lat, lon), over the members and over ``years``."""
+    return _mean(read_layer(piece.year(year), f"{variable}_member").mean(axis=0) for year in years)
 
 
-def uncertainty(mosaic: Mosaic, variable: str, years: Sequence[int]) -> Array:
-    """Standard uncertainty (lat, lon) of the mean of a year at a place, averaged over ``years``; NaN if unknown."""
-    return _mean(mosaic.layer(f"{variable}_year_sd", year) for year in years)
+def uncertainty(piece: TileResult, variable: str, years: Sequence[int]) -> Array:
+    """Standard uncertainty (lat, lon) of the mean of a year at a place of a tile, averaged over ``years``; NaN if
+    unknown."""
+    return _mean(read_layer(piece.year(year), f"{variable}_year_sd") for year in years)
 
 
 def _mean(fields: Iterable[Array]) -> Array:
@@ -101,23 +118,23 @@ def flux_map(inputs: Inputs, settings: ReportBlock) -> Figure:
     """Annual mean and, where they are known, its uncertainty at a place and the distance from the observed sites."""
     flux = get_system(inputs.system).shown_flux
     mosaic = assemble(inputs.flux, inputs.attributes).around_active()
-    frame, members = map_frame(mosaic), _members(mosaic, flux.variable, mosaic.years)
-    distance = mosaic.layer("dissimilarity", mosaic.years[-1])
-    spread = uncertainty(mosaic, flux.variable, mosaic.years)
+    frame, years = map_frame(mosaic), mosaic.years
+    mean = blocks(mosaic, lambda piece: ensemble_mean(piece, flux.variable, years))
+    distance = blocks(mosaic, lambda piece: read_layer(piece.year(years[-1]), "dissimilarity"))
+    spread = blocks(mosaic, lambda piece: uncertainty(piece, flux.variable, years))
     known, many = bool(np.isfinite(distance).any()), bool(np.isfinite(spread).any())
-    mean = members.mean(axis=0)
     figure, axes = _panels(frame, 1 + many + known, note=not (many and known))
     low, high = limits(mean)
     mesh = frame.draw(axes[0], mean, cmap=settings.colormap, vmin=min(0.0, low) if low < 0.3 * high else low, vmax=high)
     mark_sites(axes[0], inputs)
-    colorbar(figure, mesh, axes[0], f"{flux.label}\n{span_of_years(mosaic.years)} ({flux_unit(flux)})")
+    colorbar(figure, mesh, axes[0], f"{flux.label}\n{span_of_years(years)} ({flux_unit(flux)})")
     axes[0].set_title("Mean")
     if many:
         mesh = frame.draw(axes[1], spread, cmap="cividis", vmin=0, vmax=limits(spread)[1])
         colorbar(figure, mesh, axes[1], f"standard uncertainty at a place\n({flux_unit(flux)})")
         axes[1].set_title("Uncertainty")
     if known:
-        _draw_applicability(figure, axes[-1], frame, distance, mosaic.layer("applicable", mosaic.years[-1]))
+        _draw_applicability(figure, axes[-1], frame, distance, mosaic)
     absent = ["one member: no uncertainty"] * (not many) + ["dissimilarity to the observed sites is not known"] * (
         not known
     )
@@ -133,33 +150,48 @@ def mark_sites(axes: Any, inputs: Inputs) -> None:
         draw_sites(axes, read_table(path))
 
 
-def _draw_applicability(
-    figure: Figure, axes: Any, frame: MapFrame, distance: Array, flag: npt.NDArray[np.float64]
-) -> None:
+def _draw_applicability(figure: Figure, axes: Any, frame: MapFrame, distance: Array, mosaic: Mosaic) -> None:
     mesh = frame.draw(axes, distance, cmap="BuPu", vmin=0, vmax=limits(distance)[1])
-    cells = np.isfinite(flag)
-    near = (flag == NEAR).astype(float)
+    year, flags = mosaic.years[-1], _flags(mosaic)
+    cells = sum(flags.values())
     center_lat, center_lon = (0.5 * (edge[1:] + edge[:-1]) for edge in (frame.lat, frame.lon))
-    if near.any() and (near < cells).any():
-        axes.contour(center_lon, center_lat, coarsen(near, frame.step), [0.5], colors=[COLORS[1]], linewidths=0.9)
-    judged = bool((flag > OUTSIDE).any()) or not (flag == UNJUDGED).any()
-    words = f"outlined: near, {_share(near > 0, cells)}" if judged else "too few to say what is near"
-    words += f"\noutside the samples: {_share(flag == OUTSIDE, cells)}" if (flag == OUTSIDE).any() else ""
+    if 0 < flags[NEAR] < cells:
+        near = blocks(mosaic, lambda piece: (read_layer(piece.year(year), "applicable") == NEAR).astype(float))
+        axes.contour(center_lon, center_lat, np.nan_to_num(near), [0.5], colors=[COLORS[1]], linewidths=0.9)
+    judged = max(flags, default=NEAR) > OUTSIDE or not flags[UNJUDGED]
+    words = f"outlined: near, {_share(flags[NEAR], cells)}" if judged else "too few to say what is near"
+    words += f"\noutside the samples: {_share(flags[OUTSIDE], cells)}" if flags[OUTSIDE] else ""
     colorbar(figure, mesh, axes, f"distance from the observed sites\n{words}")
     axes.set_title("Dissimilarity")
 
 
-def _share(part: npt.NDArray[np.bool_], whole: npt.NDArray[np.bool_]) -> str:
+def _flags(mosaic: Mosaic) -> Counter[int]:
+    """How many cells of the box have each value of the layer ``applicable`` in the last year."""
+    found: Counter[int] = Counter()
+    for piece in mosaic.pieces:
+        shared = mosaic.overlap(piece)
+        if shared:
+            flag = read_layer(piece.year(mosaic.years[-1]), "applicable")[shared[1]]
+            values, counts = np.unique(flag[np.isfinite(flag)], return_counts=True)
+            found.update(dict(zip(values.astype(int).tolist(), counts.tolist(), strict=True)))
+    return found
+
+
+def _share(part: int, whole: int) -> str:
     """``part`` of the cells of ``whole`` in words, so that a few cells are not called none."""
-    share = float(part.sum() / max(1, whole.sum()))
+    share = part / max(1, whole)
     return f"{share:.0%} of cells" if share == 0 or share >= 0.01 else "under 1% of cells"
 
 
 def estimate_and_truth(mosaic: Mosaic, path: Path, variable: str) -> tuple[list[int], Array, Array]:
-    """Years that both have, and over these the mean of each member (member, lat, lon) and the true one."""
+    """Years that both have, and over these the mean of the members (lat, lon) and the true one.
+
+    Of each cell: where there is a truth, the domain is one that fits into memory.
+    """
     truth = read_truth(path, mosaic)
     years = [year for year in mosaic.years if (variable, year) in truth]
-    return years, _members(mosaic, variable, years), _mean(truth[variable, year] for year in years)
+    estimate = coarse.means(mosaic, 1, lambda piece: ensemble_mean(piece, variable, years))
+    return years, estimate, _mean(truth[variable, year] for year in years)
 
 
 def truth_map(inputs: Inputs, settings: ReportBlock) -> Figure:
@@ -167,8 +199,7 @@ def truth_map(inputs: Inputs, settings: ReportBlock) -> Figure:
     flux = get_system(inputs.system).shown_flux
     mosaic = assemble(inputs.flux, inputs.attributes).around_active()
     frame = map_frame(mosaic)
-    _, members, true = estimate_and_truth(mosaic, inputs.one("truth"), flux.variable)
-    estimate = members.mean(axis=0)
+    _, estimate, true = estimate_and_truth(mosaic, inputs.one("truth"), flux.variable)
     found = scores(true, estimate, mosaic.weight())
     figure, axes = _panels(frame, 3)
     low, high = limits(np.concatenate([true[np.isfinite(estimate)], estimate[np.isfinite(true)]]))
@@ -196,18 +227,19 @@ def inputs_map(inputs: Inputs, settings: ReportBlock) -> Figure:
     flat = list(axes.ravel())
     flat[1].tick_params(labelleft=False)
     flat[3].tick_params(labelleft=False)
-    altitude = np.where(frame.land, mosaic.static("orog"), np.nan)
+    altitude = blocks(mosaic, lambda piece: _where(piece, _static(piece, "sftlf") >= 50, "orog"))
     low, high = limits(altitude)
     mesh = frame.draw(flat[0], altitude, cmap="cividis", vmin=min(0.0, low) if low < 0.3 * high else low, vmax=high)
     mark_sites(flat[0], inputs)
     colorbar(figure, mesh, flat[0], "m")
     flat[0].set_title("Altitude")
     _draw_temperature(figure, flat[1], frame, inputs.forcing)
-    share = np.where(frame.active, mosaic.static(system.mask or "sftlf"), np.nan)
+    share = blocks(mosaic, lambda piece: _where(piece, _active(piece), system.mask or "sftlf"))
     mesh = frame.draw(flat[2], share, cmap=settings.colormap, vmin=min(limits(share)[0], 90), vmax=100)
     colorbar(figure, mesh, flat[2], "% of the cell")
     flat[2].set_title(system.area.capitalize())
-    _draw_biomes(figure, flat[3], frame, np.where(frame.active, mosaic.static("biome"), np.nan))
+    biome = coarse.firsts(mosaic, frame.step, lambda piece: _where(piece, _active(piece), "biome"))
+    _draw_biomes(figure, flat[3], frame, biome)
     panel_letters(flat)
     return figure
 
@@ -255,10 +287,7 @@ def _draw_biomes(figure: Figure, axes: Any, frame: MapFrame, biome: Array) -> No
     many: Any = [plt.get_cmap("tab20")(n) for n in range(20)] if len(classes) > len(COLORS) else COLORS
     palette = ListedColormap(many[: max(1, len(classes))])
     edges = np.arange(len(classes) + 1) - 0.5 if classes else np.array([-0.5, 0.5])
-    nearest = index[:: frame.step, :: frame.step][: frame.ground.shape[0], : frame.ground.shape[1]]
-    frame.draw(
-        axes, np.kron(nearest, np.ones((frame.step, frame.step))), cmap=palette, norm=BoundaryNorm(edges, palette.N)
-    )
+    frame.draw(axes, index, cmap=palette, norm=BoundaryNorm(edges, palette.N))
     names = biome_names()
     handles = [Patch(color=palette(n), label=names.get(c, f"class {c}")) for n, c in enumerate(classes)]
     figure.legend(handles=handles, loc="outside lower center", ncols=3, title="Biome")

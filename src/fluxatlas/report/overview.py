@@ -16,7 +16,7 @@ from ..style import COLORS, WIDTH, colorbar, limits, panel_letters
 from ..systems import get_system
 from ..tiles.mosaic import assemble
 from .catalogue import Inputs
-from .maps import estimate_and_truth, flux_unit, map_frame, span_of_years, uncertainty
+from .maps import blocks, estimate_and_truth, flux_unit, map_frame, span_of_years, uncertainty
 from .verdicts import fixed
 
 Array = npt.NDArray[np.float64]
@@ -29,8 +29,8 @@ def overview(inputs: Inputs, settings: ReportBlock) -> Figure:
     """
     mosaic = assemble(inputs.flux, inputs.attributes).around_active()
     flux = get_system(inputs.system).shown_flux
-    years, members, true = estimate_and_truth(mosaic, inputs.one("truth"), flux.variable)
-    estimate, frame = members.mean(axis=0), map_frame(mosaic)
+    years, estimate, true = estimate_and_truth(mosaic, inputs.one("truth"), flux.variable)
+    frame = map_frame(mosaic)
     width = (WIDTH - 0.9) / 4
     figure, axes = plt.subplots(1, 4, figsize=(WIDTH, frame.ratio * width + 1.15), layout="compressed")
     low, high = limits(np.concatenate([true[np.isfinite(estimate)], estimate[np.isfinite(true)]]))
@@ -39,7 +39,7 @@ def overview(inputs: Inputs, settings: ReportBlock) -> Figure:
         axis.set_title(title)
     label = f"{flux.label}, {span_of_years(years)} ({flux_unit(flux)})"
     colorbar(figure, mesh, list(axes[:2]), label, aspect=52)
-    spread = uncertainty(mosaic, flux.variable, years)
+    spread = blocks(mosaic, lambda piece: uncertainty(piece, flux.variable, years))
     mesh = frame.draw(axes[2], spread, cmap="cividis", vmin=0, vmax=limits(spread)[1])
     colorbar(figure, mesh, axes[2], "standard uncertainty", ticks=3, aspect=23)
     axes[2].set_title("Uncertainty")

@@ -8,6 +8,7 @@ from typing import Any
 
 import matplotlib.dates as mdates
 import matplotlib.pyplot as plt
+import netCDF4
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -19,14 +20,13 @@ from ..constants import FREEZING
 from ..errors import InputError
 from ..evaluate.metrics import scores
 from ..evaluate.skill import days_or_periods
-from ..files import open_netcdf, read_parquet
+from ..files import chunk_of, open_netcdf, read_parquet
 from ..style import COLORS, FAINT, INK, WIDTH, model_color, model_name, model_order, signed, unit
 from ..systems import System, get_system
 from .catalogue import Inputs
 from .verdicts import fixed
 
 Array = npt.NDArray[np.float64]
-ROWS_AT_A_TIME = 60
 LEAP_DAY = 59
 """Place of 29 February in a leap year."""
 SMOOTHING = 15
@@ -89,28 +89,50 @@ def _band_edges(path: Path, bands: int) -> list[float]:
 def _band_means(path: Path, edges: list[float], weight: Sequence[str]) -> tuple[Array, Array]:
     """Daily mean per band weighted by the area of the flux, and the mean of the sd (as if fully correlated).
 
-    Both are (time, band). Cells without a value on a day do not count on that day.
+    Both are (time, band). Cells without a value on a day do not count on that day. Packed values are read a chunk of
+    days and rows at a time, and only where there is area, so that a global year needs little memory.
     """
     variable = Path(path).stem.rpartition("_")[0]
-    with open_netcdf(path) as data:
-        lat = data["lat"].to_numpy()
-        band = np.clip(np.searchsorted(-np.asarray(edges), -lat, side="right") - 1, 0, len(edges) - 2)
+    with open_netcdf(path) as data, netCDF4.Dataset(path) as file:
+        file.set_auto_maskandscale(False)
+        band = _band_of(data["lat"].to_numpy(), edges)
+        days, lines = chunk_of(file[variable])[:2]
         names = [name for name in (variable, f"{variable}_sd") if name in data]
         shape = data.sizes["time"], len(edges) - 1
         totals, areas = ({name: np.zeros(shape) for name in names} for _ in range(2))
-        for start in range(0, len(lat), ROWS_AT_A_TIME):
-            part = data.isel(lat=slice(start, start + ROWS_AT_A_TIME))
-            area = np.nan_to_num(np.prod([part[name].astype(np.float64).to_numpy() for name in weight], axis=0))
-            inside = band[start : start + ROWS_AT_A_TIME, None] == np.arange(len(edges) - 1)
+        for start in range(0, len(band), lines):
+            rows = slice(start, start + lines)
+            layers = [data[name][rows].astype(np.float64).to_numpy() for name in weight]
+            area = np.nan_to_num(np.prod(layers, axis=0)).ravel()
+            cells = np.flatnonzero(area)
+            if not cells.size:
+                continue
+            inside = np.repeat(band[rows], len(area) // len(band[rows]))[cells, None] == np.arange(shape[1])
+            shares = area[cells, None] * inside
             for name in names:
-                values = part[name].to_numpy()
-                known = np.isfinite(values)
-                totals[name] += np.einsum("tyx,yx->ty", np.where(known, values, 0.0), area) @ inside
-                areas[name] += np.einsum("tyx,yx->ty", known, area) @ inside
+                for first in range(0, shape[0], days):
+                    here = slice(first, first + days)
+                    raw = file[name][here, rows, :].reshape(-1, len(area))[:, cells]
+                    known, values = _unpacked(file[name], raw)
+                    totals[name][here] += values @ shares
+                    areas[name][here] += known @ shares if not known.all() else shares.sum(axis=0)
     with np.errstate(invalid="ignore", divide="ignore"):
         found = {name: total / areas[name] for name, total in totals.items()}
     mean = found[variable]
     return mean, found.get(f"{variable}_sd", np.zeros_like(mean))
+
+
+def _band_of(lat: Array, edges: list[float]) -> npt.NDArray[np.intp]:
+    """The number of the band, north first, in which each latitude lies."""
+    return np.clip(np.searchsorted(-np.asarray(edges), -lat, side="right") - 1, 0, len(edges) - 2)
+
+
+def _unpacked(variable: netCDF4.Variable, raw: npt.NDArray[Any]) -> tuple[npt.NDArray[np.bool_], Array]:
+    """Which packed values are there, and all in physical units, 0 where they are not."""
+    fill = variable._FillValue
+    known = ~np.isnan(raw) if fill != fill else raw != fill
+    values = raw * float(getattr(variable, "scale_factor", 1.0)) + float(getattr(variable, "add_offset", 0.0))
+    return known, values if known.all() else np.where(known, values, 0.0)
 
 
 def _climatology(years: tuple[Array, ...]) -> Array:

@@ -52,12 +52,12 @@ class TileResult:
 
     def layers(self, *names: str) -> xr.Dataset:
         """Static layers of the tile, float64; ``active`` boolean; NaN where missing."""
-        data = read_netcdf(self.attributes)
+        data = read_netcdf(self.attributes, only=names)
         absent = [name for name in names if name not in data]
         if absent:
             raise InputError(f"no variable {', '.join(absent)}", where=str(self.attributes), hint="run `regrid` again")
-        kept = data[list(names)].astype(np.float64)
-        return kept.assign(active=data["active"] == 1) if "active" in names else kept
+        kept = data.astype(np.float64)
+        return kept.assign(active=kept["active"] == 1) if "active" in names else kept
 
     @property
     def weight_layers(self) -> list[str]:
@@ -123,12 +123,19 @@ class Mosaic:
 
         For maps: a domain smaller than its tiles would be a spot on them.
         """
-        active = np.argwhere(self.static("active") == 1)
-        if not len(active):
+        held = [np.zeros(size, bool) for size in self.shape]
+        for piece in self.pieces:
+            shared = self.overlap(piece)
+            if shared:
+                active = piece.layers("active")["active"].to_numpy()[shared[1]]
+                for axis, here in enumerate(shared[0]):
+                    held[axis][here] |= active.any(axis=1 - axis)
+        found = [np.flatnonzero(one) for one in held]
+        if not found[0].size:
             return self
-        (first_row, first_column), (last_row, last_column) = active.min(axis=0).tolist(), active.max(axis=0).tolist()
-        rows = _widened(first_row, last_row, self.rows)
-        columns = _widened(first_column, last_column, self.columns)
+        rows, columns = (
+            _widened(int(one[0]), int(one[-1]), box) for one, box in zip(found, (self.rows, self.columns), strict=True)
+        )
         smaller = replace(self, rows=rows, columns=columns)
         return smaller if np.prod(smaller.shape) < 0.5 * np.prod(self.shape) else self
 
@@ -164,10 +171,6 @@ class Mosaic:
         if whole is None:
             raise InputError("there are no tiles", hint="give the files of at least one tile")
         return whole
-
-    def static(self, name: str) -> npt.NDArray[np.float64]:
-        """A static layer of the attributes over the box, float64, NaN where missing or where no tile lies."""
-        return self.place((piece, piece.layers(name)[name].to_numpy().astype(np.float64)) for piece in self.pieces)
 
     def weight(self) -> npt.NDArray[np.float64]:
         """Area [m2] that a flux is per in each active cell over the box; 0 elsewhere."""

@@ -141,6 +141,8 @@ class SequenceSet:
         """Drivers, statics and targets by name, of the sites with segments alone."""
         chosen = sorted({segment.site for segment in self.segments})
         everything = {**self.drivers, **self.statics, **self.targets}
+        if len(chosen) == len(self.sites):  # a library of samples: not copied
+            return everything
         return {name: values[..., chosen] for name, values in everything.items()}
 
     def observed(self, keep: Callable[[str, FloatArray], FloatArray]) -> SequenceSet:

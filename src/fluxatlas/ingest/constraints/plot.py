@@ -145,6 +145,6 @@ def _map(figure: Any, axes: Any, picture: Picture, dataset: xr.Dataset) -> None:
     else:
         lat, lon = dataset.lat_bnds.values, dataset.lon_bnds.values
         land = is_land(dataset.lat.values[:, None], dataset.lon.values[None, :])
-        frame = MapFrame(np.append(lat[:, 0], lat[-1, 1]), np.append(lon[:, 0], lon[-1, 1]), land, land)
+        frame = MapFrame(np.append(lat[:, 0], lat[-1, 1]), np.append(lon[:, 0], lon[-1, 1]), land)
         mesh = frame.draw(axes, picture.field, **look)
     colorbar(figure, mesh, axes, label)

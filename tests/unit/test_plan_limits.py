@@ -1,0 +1,33 @@
+"""Run times that rules ask for: what `plan` expects of a job with a margin, never less than a small run gets."""
+
+import pytest
+import yaml
+
+from fluxatlas.config import load
+from fluxatlas.paths import REPOSITORY
+from fluxatlas.plan import limits
+from fluxatlas.plan.costs import Calibration, Cost
+from fluxatlas.plan.work import StageWork
+from fluxatlas.run import Run
+
+
+@pytest.fixture(scope="module")
+def globe() -> Run:
+    return Run(load(yaml.safe_load((REPOSITORY / "config/examples/global_4km_1984_2022.yaml").read_text())))
+
+
+def test_a_job_gets_three_times_what_it_is_expected_to_take(globe, monkeypatch) -> None:
+    monkeypatch.setattr(limits, "work", lambda run: {"ingest": StageWork(5, 8000.0, 4, 1, 1)})
+    cost = {"ingest": Cost("cell", seconds_per_job=60.0, seconds_per_unit=1.5, memory_mb=1, bytes_per_unit=1)}
+    monkeypatch.setattr(limits, "calibration", lambda run: Calibration(cost, 0.0, ""))
+    # a quarter of the units at 1.5 s and a minute of start: 51 minutes, times 3, in steps of 10
+    assert limits.minutes(globe, "ingest", 60) == 160
+    assert limits.minutes(globe, "ingest", 60, times=2) == 310
+    assert limits.minutes(globe, "ingest", 600) == 600
+
+
+def test_an_hourly_year_of_the_globe_is_not_stopped_after_an_hour(globe) -> None:
+    assert limits.minutes(globe, "ingest", 60) > 600  # ten core-hours a year by the shipped costs
+    assert limits.minutes(globe, "train", 240) > 600
+    small = Run(load(yaml.safe_load((REPOSITORY / "config/config.yaml").read_text())))
+    assert [limits.minutes(small, stage, 60) for stage in ("ingest", "infer", "products")] == [60, 60, 60]

@@ -55,7 +55,7 @@ class RunInputs:
     @property
     def yield_tables(self) -> dict[str, str]:
         """The tables of `snakemake yields` by crop; raises :class:`ConfigError` without any."""
-        tables: dict[str, str] = {**self.config.evaluate.yield_tables}
+        tables = {str(crop): path for crop, path in self.config.evaluate.yield_tables.items()}
         if not tables:
             hint = "give evaluate.yield_tables, such as {maize: grain_maize_US.csv} (docs/crop_carbon.md)"
             raise ConfigError("no table of yields is named", hint=hint)

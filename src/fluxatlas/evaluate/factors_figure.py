@@ -27,7 +27,6 @@ def write_factors_figure(
         mosaic.grid.lat_bounds(mosaic.rows),
         mosaic.grid.lon_bounds(mosaic.columns),
         np.nan_to_num(mosaic.static("sftlf")) >= 50,
-        means.where,
     )
     with house_style(settings):
         figure, axes = plt.subplots(2, 2, figsize=(WIDTH, 6.2), layout="constrained")

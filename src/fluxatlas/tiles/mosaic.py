@@ -172,6 +172,10 @@ class Mosaic:
             raise InputError("there are no tiles", hint="give the files of at least one tile")
         return whole
 
+    def static(self, name: str) -> npt.NDArray[np.float64]:
+        """A static layer of the attributes over the box, float64, NaN where missing or where no tile lies."""
+        return self.place((piece, piece.layers(name)[name].to_numpy()) for piece in self.pieces)
+
     def weight(self) -> npt.NDArray[np.float64]:
         """Area [m2] that a flux is per in each active cell over the box; 0 elsewhere."""
         return self.place(((piece, piece.weight()) for piece in self.pieces), fill=0.0)

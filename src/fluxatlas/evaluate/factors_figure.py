@@ -38,18 +38,21 @@ def write_factors_figure(
 
 def _maps(figure: Any, axes: Any, means: Means, frame: MapFrame, system: System) -> None:
     members = means.members[STORAGE]
+    many = len(members) > 1
+    spread = members.std(axis=0, ddof=1) if many else np.full(members.shape[1], np.nan)
     for axis, values, title in (
-        (axes[0], members.mean(axis=0), f"Mean change of {system.stored}"),
-        (axes[1], members.std(axis=0, ddof=1) if len(members) > 1 else np.zeros(members.shape[1]), "Sd of members"),
+        (axes[0], members.mean(axis=0), "Mean"),
+        (axes[1], spread, "Standard deviation of members" if many else "One member: no spread"),
     ):
         whole = np.full(means.where.shape, np.nan)
         whole[means.where] = values
-        most = max(abs(bound) for bound in limits(whole)) or 1.0
-        signed = title != "Sd of members"
+        signed = title == "Mean"
+        most = max(abs(bound) for bound in limits(whole)) if signed or many else 1.0
         options = {"cmap": "BrBG" if signed else "cividis", "vmin": -most if signed else 0.0, "vmax": most}
         mesh = frame.draw(axis, whole, **options)
-        colorbar(figure, mesh, axis, f"{means.years[0]} to {means.years[-1]} ({unit(UNIT)})")
-        axis.set_title(title, fontsize="medium")
+        span = f"{means.years[0]} to {means.years[-1]} ({unit(UNIT)})"
+        colorbar(figure, mesh, axis, f"change of {system.stored}\n{span}")
+        axis.set_title(title)
 
 
 def _shares(axis: Any, table: pd.DataFrame, system: System) -> None:
@@ -63,7 +66,7 @@ def _shares(axis: Any, table: pd.DataFrame, system: System) -> None:
     axis.invert_yaxis()
     axis.grid(visible=False, axis="y")
     axis.set(xlim=(0, 1), xlabel="share of the variance in space")
-    axis.legend(fontsize=6, loc="lower right")
+    axis.legend(fontsize=6, loc="lower center", bbox_to_anchor=(0.4, 1.0), ncols=3)
 
 
 def _correlations(axis: Any, table: pd.DataFrame, system: System) -> None:

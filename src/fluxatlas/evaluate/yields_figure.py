@@ -23,17 +23,21 @@ def write_yields_figure(output: str | Path, tables: Mapping[str, Path], settings
     over states, and NRMSE in words."""
     settings = settings or ReportBlock()
     found = {crop: pd.read_csv(path) for crop, path in tables.items()}
-    height = [0.9 + 0.36 * table["model"].nunique() for table in found.values()]
+    height = [0.9 + 0.42 * table["model"].nunique() for table in found.values()]
     with house_style(settings):
         figure, axes = plt.subplots(
-            len(found), 1, figsize=(WIDTH, sum(height)), squeeze=False, gridspec_kw={"height_ratios": height}
+            len(found),
+            1,
+            figsize=(WIDTH, sum(height)),
+            squeeze=False,
+            gridspec_kw={"height_ratios": height, "hspace": 0.35},
         )
         for axis, (crop, table) in zip(axes[:, 0], found.items(), strict=True):
             models = list(dict.fromkeys(table["model"]))
             for number, (protocol, (color, mark)) in enumerate(PROTOCOLS.items()):
                 rows = table[table["protocol"] == protocol].set_index(["score", "model"])
                 r2, nrmse = rows.loc["r2"].reindex(models), rows.loc["nrmse"].reindex(models)
-                place = np.arange(len(models)) + 0.24 * (number - 0.5)
+                place = np.arange(len(models)) + 0.4 * (number - 0.5)
                 shown, low = r2["value"].clip(lower=LOWEST), r2["low"].clip(lower=LOWEST)
                 axis.hlines(place, low, r2["high"].clip(lower=LOWEST), color=model_color(color), linewidth=1.4)
                 axis.plot(shown, place, mark, color=model_color(color), markersize=4, label=protocol)
@@ -41,12 +45,11 @@ def write_yields_figure(output: str | Path, tables: Mapping[str, Path], settings
                     axis.text(1.02, where, f"{100 * value:.1f} %", va="center", fontsize=6, color=model_color(color))
             axis.set_yticks(range(len(models)), models)
             axis.axvline(0, color=FAINT, linewidth=0.7)
-            axis.invert_yaxis()
             axis.grid(visible=False, axis="y")
             first = table.iloc[0]
             counts = f"{first['rows']} rows, {first['places']} places, {first['states']} states, {first['years']} years"
-            axis.set(title=f"{crop}: {counts}", xlim=(LOWEST, 1.0))
-            axis.text(1.02, -0.62, "NRMSE", fontsize=6, color=FAINT)
+            axis.set(title=f"{crop}: {counts}", xlim=(LOWEST, 1.0), ylim=(len(models) - 0.4, -0.75))
+            axis.text(1.02, -0.55, "NRMSE", fontsize=6, color=FAINT)
         axes[-1, 0].set_xlabel("R2 of yields, 90 % over states")
-        axes[0, 0].legend(loc="lower left")
+        axes[-1, 0].legend(loc="upper right", bbox_to_anchor=(1.06, -0.16), fontsize=6)
         save(figure, output, settings)

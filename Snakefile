@@ -5,6 +5,7 @@
 #   snakemake --cores 2 results/demo/infer/N36W008/2001.nc              one tile-year alone
 #   snakemake --cores 2 twin                                             both twin worlds, judged by their truth
 #   snakemake --cores 2 benchmark                                        models and transfers on the same folds, one table
+#   snakemake --cores 2 wetland_benchmark                                the same of the example of wetlands, under an hour on two idle cores
 #   snakemake --cores 2 importance                                       what permuted drivers cost each of these models
 #   snakemake --cores 2 comparison                                       the product beside gridded products of others, one page
 #   snakemake --cores 2 trends                                           what made the fluxes trend, by factorial runs
@@ -46,12 +47,12 @@ rule all:
         expand("<results>/infer/{tile}/{year}.nc", tile=TILES, year=YEARS),
         expand(
             "<results>/products/daily/{variable}_{year}.nc",
-            variable=RUN.variables,
+            variable=PUBLISHED,
             year=YEARS,
         ),
         expand(
             "<results>/products/cog/{variable}_{year}{month}.tif",
-            variable=RUN.variables,
+            variable=PUBLISHED,
             year=YEARS,
             month=MAPS,
         ),

@@ -47,6 +47,7 @@ class Variable:
     bound: tuple[float, float] | None = None
     transform: tuple[str, float] | None = None
     label: str = ""
+    area: str = ""
 
     @property
     def attrs(self) -> dict[str, Any]:
@@ -55,7 +56,7 @@ class Variable:
         if self.standard_name:
             attrs["standard_name"] = self.standard_name
         if self.time not in ("fixed", "point"):
-            attrs["cell_methods"] = f"time: {self.time}"
+            attrs["cell_methods"] = f"time: {self.time}" + (f" area: {self.area}" if self.area else "")
         return attrs
 
     def encoding(self, **more: Any) -> dict[str, Any]:
@@ -91,6 +92,7 @@ def table() -> Mapping[str, Variable]:
             bound=_pair(row["bound"]) if "bound" in row else None,
             transform=(row["transform"][0], float(row["transform"][1])) if "transform" in row else None,
             label=row.get("label", row["long_name"]),
+            area=row.get("area", ""),
         )
         for name, row in rows.items()
     }

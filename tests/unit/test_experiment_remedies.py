@@ -56,6 +56,14 @@ def test_the_candidate_that_holds_at_other_places_is_chosen() -> None:
     np.testing.assert_allclose(chosen(useless, 0, names)(useless[0]), mean(useless, 0)(useless[0]))
 
 
+def test_days_of_large_fluxes_weigh_as_much_as_others() -> None:
+    made = RNG.uniform(0, 50, len(PLACES))
+    predictors, values, _, block = rows(20.0 + 3.0 * made, made)
+    given = predictors, values, 25.0 / (25.0 + (0.15 * values) ** 2), block  # as stated errors have it
+    for name in ("mean", "calibrated"):
+        assert learners(5.0)[name](given, 0)(predictors).mean() == pytest.approx(values.mean(), rel=1e-6)
+
+
 def test_one_cluster_gives_its_mean() -> None:
     predictors, values, weights, _ = rows(RNG.normal(size=len(PLACES)), np.zeros(len(PLACES)))
     alone = (predictors, values, weights, np.zeros(len(values), int))

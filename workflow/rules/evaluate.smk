@@ -248,6 +248,35 @@ if "prior" in RUN.tables:
             " --completion-gap-days {params.gap:q} --output {output:q} 2> {log:q}"
 
 
+if "totals" in RUN.tables:
+
+    rule totals:  # with every map of the area, and the uncertainty of whole maps
+        input:
+            flux=expand("<results>/infer/{tile}/{year}.nc", tile=TILES, year=YEARS),
+            coverage="<results>/evaluate/coverage.csv",
+        output:
+            "<results>/evaluate/totals.csv",
+        log:
+            "<results>/logs/evaluate/totals.log",
+        benchmark:
+            "<results>/benchmarks/evaluate/totals.tsv"
+        conda:
+            "../envs/fluxatlas.yaml"
+        resources:
+            mem_mb=memory(2000),
+            runtime=minutes(120),
+        params:
+            settings=settings("totals"),
+            system=RUN.system.key,
+            flux=each("--flux", RUN.paths.flux(), tile=TILES, year=YEARS),
+            attributes=each("--attributes", RUN.paths.attributes(), tile=TILES),
+            domain=RUN.config.domain.title,
+            version=STAGE_VERSIONS["evaluate"],
+        shell:
+            "fluxatlas evaluate totals --settings {params.settings:q} --system {params.system:q} {params.flux:q}"
+            " {params.attributes:q} --coverage {input.coverage:q} --domain {params.domain:q} --output {output:q} 2> {log:q}"
+
+
 if "responses" in RUN.tables:
 
     rule responses:

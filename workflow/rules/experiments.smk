@@ -1,6 +1,6 @@
 # experiments: models and ways of transfer on the same folds, one small result each, and one table; not part of `all`.
 # In:  samples, site tables
-# Out: <results>/experiments/{scores.csv,scores.png}, by `snakemake importance` {importance.csv,importance.png}, .../start/{model}-{number}.pt, .../{split}/{share}/{model}/{transfer}/{number}.csv
+# Out: <results>/experiments/{scores.csv,scores.png,scores.html}, by `snakemake importance` {importance.csv,importance.png}, .../start/{model}-{number}.pt, .../{split}/{share}/{model}/{transfer}/{number}.csv
 
 
 rule benchmark:
@@ -12,6 +12,7 @@ rule benchmark:
     output:
         table="<results>/experiments/scores.csv",
         figure="<results>/experiments/scores.png",
+        page="<results>/experiments/scores.html",
     log:
         "<results>/logs/experiments/scores.log",
     benchmark:
@@ -24,10 +25,20 @@ rule benchmark:
     params:
         results=lambda wc, input: repeat("--result", list(input)),
         days=option("evaluate", "minimum_days"),
+        title=f"Experiments: {RUN.system.title}, {RUN.config.domain.title}",
         version=STAGE_VERSIONS["evaluate"],
     shell:
         "fluxatlas experiments table {params.results:q} --minimum-days {params.days:q} --output {output.table:q}"
-        " --figure {output.figure:q} 2> {log:q}"
+        " --figure {output.figure:q} --page {output.page:q} --title {params.title:q} 2> {log:q}"
+
+
+rule wetland_benchmark:  # `benchmark` of the example, whatever the configuration: a run of its own
+    localrule: True
+    threads: workflow.cores
+    params:
+        example=f"{workflow.basedir}/config/examples/wetland_benchmark.yaml",
+    shell:
+        "fluxatlas run {params.example:q} benchmark --nolock --cores {threads:q}"  # the folder is locked by the run that asks
 
 
 rule importance:  # what permuted drivers cost at test days; only where asked for: `snakemake importance`

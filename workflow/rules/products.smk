@@ -7,6 +7,35 @@ MONTHS = (
     [f"{month:02d}" for month in range(1, 13)] if RUN.config.products.monthly else []
 )
 MAPS = ["", *(f"-{month}" for month in MONTHS)]
+PUBLISHED = [*RUN.variables, *RUN.per_cell]
+
+
+ruleorder: per_cell > daily
+
+
+rule per_cell:  # a flux of a part of the cell, per area of the whole
+    input:
+        lambda wc: f"<results>/products/daily/{RUN.per_cell[wc.variable]}_{wc.year}.nc",
+    output:
+        "<results>/products/daily/{variable}_{year}.nc",
+    log:
+        "<results>/logs/products/per_cell_{variable}_{year}.log",
+    benchmark:
+        "<results>/benchmarks/products/per_cell_{variable}_{year}.tsv"
+    wildcard_constraints:
+        variable="|".join(RUN.per_cell) or "none",
+    conda:
+        "../envs/fluxatlas.yaml"
+    resources:
+        mem_mb=memory(2000),
+        runtime=minutes(60),
+    params:
+        settings=settings("daily"),
+        system=RUN.system.key,
+        version=STAGE_VERSIONS["products"],
+    shell:
+        "fluxatlas products per-cell --settings {params.settings:q} --system {params.system:q} --daily {input:q}"
+        " --variable {wildcards.variable:q} --output {output:q} 2> {log:q}"
 
 
 rule daily:
@@ -123,18 +152,18 @@ rule stac:
     input:
         daily=expand(
             "<results>/products/daily/{variable}_{year}.nc",
-            variable=RUN.variables,
+            variable=PUBLISHED,
             year=YEARS,
         ),
         maps=expand(
             "<results>/products/cog/{variable}_{year}{month}.tif",
-            variable=RUN.variables,
+            variable=PUBLISHED,
             year=YEARS,
             month=MAPS,
         ),
         ease=expand(
             "<results>/products/ease/{variable}_{year}.nc",
-            variable=RUN.variables if RUN.config.products.ease_grid else [],
+            variable=PUBLISHED if RUN.config.products.ease_grid else [],
             year=YEARS,
         ),
     output:
@@ -150,18 +179,18 @@ rule stac:
         runtime=minutes(60),
     params:
         settings=settings("stac"),
-        daily=each("--daily", RUN.paths.daily(), variable=RUN.variables, year=YEARS),
+        daily=each("--daily", RUN.paths.daily(), variable=PUBLISHED, year=YEARS),
         maps=each(
             "--map",
             RUN.paths("products", "cog", "{variable}_{year}{month}.tif"),
-            variable=RUN.variables,
+            variable=PUBLISHED,
             year=YEARS,
             month=MAPS,
         ),
         ease=each(
             "--ease",
             RUN.paths("products", "ease", "{variable}_{year}.nc"),
-            variable=RUN.variables if RUN.config.products.ease_grid else [],
+            variable=PUBLISHED if RUN.config.products.ease_grid else [],
             year=YEARS,
         ),
         run=RUN.config.run.name,

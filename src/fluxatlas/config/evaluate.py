@@ -29,6 +29,10 @@ class EvaluateBlock(Block):
     """Draws of parameters of the process model that are compared with what the sites measured."""
     response_series: int = Field(16, ge=2, le=1000, json_schema_extra=leaf("responses"))
     """Synthetic series at which members and process model are asked how they respond to each driver."""
+    total_draws: int = Field(200, ge=20, le=10_000, json_schema_extra=leaf("totals"))
+    """Whole maps that are drawn for the uncertainty of totals."""
+    error_length_km: float = Field(1000.0, gt=0, json_schema_extra=leaf("totals"))
+    """Distance [km] over which errors of the map are alike (correlation exp(-distance / length)); assumed."""
     held_years: int = Field(5, ge=1, json_schema_extra=leaf("trends"))
     """First years at which `snakemake trends` holds the weather or a series of the atmosphere."""
     trend_points: int = Field(24, ge=1, le=1000, json_schema_extra=leaf("trends"))

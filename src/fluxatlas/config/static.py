@@ -20,6 +20,10 @@ LAYERS = (
 """Names of the layers that may be given; the last row overrules what land cover and land mask say."""
 
 
+OF_LAND = ("cropFrac", "wetlandFrac")
+"""Layers that are shares of the land; a file may give shares of the cell."""
+
+
 class Layer(Block):
     """One static layer: rasters or NetCDF files, a map of codes with a table, or a constant with a reason."""
 
@@ -37,8 +41,14 @@ class Layer(Block):
     """NetCDF variable of shares; the layer becomes the weighted mean over the dimensions of the shares."""
     years: tuple[int, int] | None = None
     """First and last year that are used of a series in time; left out: all that the files hold."""
-    over_time: Literal["", "mean", "maximum", "minimum"] = ""
-    """How a series in time becomes one field; empty: 'mean' where 'years' are given, else a series is refused."""
+    over_time: Literal["", "mean", "maximum", "minimum", "months"] = ""
+    """How a series in time becomes one field; empty: 'mean' where 'years' are given, else a series is refused;
+    'months', of 'area_maps' alone: the mean of each calendar month."""
+    month: int | None = Field(None, ge=1, le=12)
+    """Only this calendar month of a series in time."""
+    share_of: Literal["", "land", "cell"] = ""
+    """What cropFrac or wetlandFrac is a share of in the file: a share of the whole cell is divided by its land; empty:
+    of the land, but of the cell where the variable is Fw, as in WAD2M."""
     depth: tuple[float, float] = (0.0, 30.0)
     """Top and bottom [cm] of the mean over depth, where files or table hold several depths."""
     depths: list[str] = Field(default_factory=list)
@@ -195,6 +205,9 @@ class StaticBlock(Block):
     """Layers by canonical name: orog, sand, clay, soc, bdod, phh2o, ndep, lai (12 bands), cropFrac, ..."""
     soil: SoilMap | None = None
     """The five soil layers from one provider's maps, instead of one by one in 'layers'."""
+    area_maps: dict[str, Layer] = Field(default_factory=dict)
+    """Further maps of the layer that fluxes are per, such as wetlandFrac, by a name of your own (letters and digits):
+    totals are given with each of them too. 'over_time: months' makes the area follow the season."""
     lai_series: LaiSeries | None = None
     """Satellite composites of leaf area with quality bits, instead of the layer lai."""
     landcover: LandCover | None = None
@@ -218,7 +231,20 @@ class StaticBlock(Block):
         unknown = [f"'{name}' is not a static layer{nearest(name, LAYERS)}" for name in layers if name not in LAYERS]
         if unknown:
             raise ValueError("; ".join(unknown))
+        for name, layer in layers.items():
+            if layer.share_of and name not in OF_LAND:
+                raise ValueError(f"'share_of' is for {' and '.join(OF_LAND)}, not for '{name}'")
+            if layer.over_time == "months":
+                raise ValueError(f"'{name}' is one field: 'over_time: months' is for 'area_maps'")
         return layers
+
+    @field_validator("area_maps")
+    @classmethod
+    def _plain_names(cls, maps: dict[str, Layer]) -> dict[str, Layer]:
+        wrong = [name for name in maps if not name.isalnum()]
+        if wrong:
+            raise ValueError(f"'{wrong[0]}' is not a name of letters and digits")
+        return maps
 
     def all_layers(self) -> dict[str, Layer]:
         """``layers``, and those of ``soil`` that it leaves out."""
@@ -244,6 +270,8 @@ def layer_inputs(block: StaticBlock) -> list[str]:
     paths: list[str] = []
     for name, layer in block.all_layers().items():
         paths += [path for path, _ in layer_files(name, layer)] + [layer.table] * bool(layer.table)
+    for layer in block.area_maps.values():
+        paths += layer.paths
     if block.landcover:
         paths.append(block.landcover.file)
     return list(dict.fromkeys(paths))

@@ -56,6 +56,27 @@ def unseen(
 
 
 @app.command()
+def totals(
+    flux: Flux,
+    attributes: Attributes,
+    output: Output,
+    system: SystemName,
+    coverage: Annotated[Path | None, typer.Option(help="Coverage of intervals at unseen sites (CSV).")] = None,
+    settings: Settings = "{}",
+    domain: Annotated[str, typer.Option(help="Name of all that was run together.")] = "domain",
+) -> None:
+    """Totals with every map of the area and the uncertainty of whole maps, beside published ones."""
+    from ..config.evaluate import EvaluateBlock
+    from ..config.settings import read_settings
+    from ..systems import get_system
+    from .totals import write_totals
+
+    block = read_settings(EvaluateBlock, settings)
+    table = write_totals(output, flux, attributes, get_system(system), block, coverage, domain)
+    typer.echo(f"{output}: {table['map'].nunique()} maps, {len(table)} rows", err=True)
+
+
+@app.command()
 def periods(
     predictions: Predictions,
     sites: Places,

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from ..errors import counted
+from ..errors import ConfigError, counted
 from ..train.commands import Attributes, Forcing, Gap, GridName, Observations, Samples, SeriesFiles, SystemName, Threads
 
 app = typer.Typer(no_args_is_help=True, help="Experiments on models and transfers, and one table of them.")
@@ -76,16 +76,24 @@ def table(
     result: Results,
     output: Annotated[Path, typer.Option(help="Table of scores to write (CSV).")],
     figure: Annotated[Path | None, typer.Option(help="Figure to write (PNG).")] = None,
+    page: Annotated[Path | None, typer.Option(help="Page to write (HTML); needs --figure.")] = None,
+    title: Annotated[str, typer.Option(help="Title of the page.")] = "Experiments",
     minimum_days: Annotated[int, typer.Option(min=2, help="Fewest days of a site with scores of its own.")] = 30,
 ) -> None:
-    """Bring experiments into one table and one figure, those that are there."""
+    """Bring experiments into one table, one figure and one page, those that are there."""
     from .scores import write_scores
 
+    if page and not figure:
+        raise ConfigError("a page needs its figure", where="--page", hint="give --figure as well")
     scores = write_scores(output, result, minimum_days)
     if figure:
         from .figure import write_figure
 
         write_figure(figure, scores)
+    if page and figure:
+        from .page import write_page
+
+        write_page(page, title, scores, figure)
     typer.echo(f"{output}: {counted(len(result), 'experiment')}, {counted(len(scores), 'row')}", err=True)
 
 

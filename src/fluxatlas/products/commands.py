@@ -127,6 +127,24 @@ def ease(
 
 
 @app.command()
+def per_cell(
+    daily: Annotated[Path, typer.Option(help="Daily file of the flux per area of a part of the cell.")],
+    variable: Annotated[str, typer.Option(help="Name of the flux per area of the whole cell.")],
+    output: Annotated[Path, typer.Option(help="NetCDF file to write.")],
+    system: System,
+    settings: Settings = "{}",
+) -> None:
+    """The daily flux per area of the whole cell."""
+    from ..config.products import ProductsBlock
+    from ..config.settings import read_settings
+    from ..systems import get_system
+    from .per_cell import write_per_cell
+
+    write_per_cell(output, daily, variable, get_system(system), read_settings(ProductsBlock, settings))
+    typer.echo(f"{output}: {variable} of {daily.name}", err=True)
+
+
+@app.command()
 def stac(
     daily: Annotated[list[Path], typer.Option(help="Daily file; repeat for more.")],
     output: Annotated[Path, typer.Option(help="Catalogue to write; the rest goes beside it.")],

@@ -234,5 +234,6 @@ def _create(file: netCDF4.Dataset, name: str, dims: tuple[str, ...], settings: P
     elif name.endswith("_sd"):
         attrs["comment"] += "; mean over the cell, as if errors of neighbours were the same"
     else:
-        attrs["cell_methods"] = f"{attrs.get('cell_methods', '')} area: mean".strip()
+        methods = str(attrs.get("cell_methods", ""))
+        attrs["cell_methods"] = methods if "area:" in methods else f"{methods} area: mean".strip()
     create_variable(file, name, PLAIN, attrs, settings, dims)

@@ -21,6 +21,7 @@ from ..errors import InputError
 from ..grid import Grid, Tile
 from ..land_mask import is_land
 from ..systems import System
+from .area_maps import as_share_of_land, read_area_maps
 from .cover import groups, read_legend, shares
 from .frame import Frame
 from .lai import read_lai
@@ -88,14 +89,19 @@ def build(block: StaticBlock, tile: Tile, system: System, bbox: BBox) -> xr.Data
         _say(f"{tile.name}: {series.summary}")
     if "sftlf" not in layers:
         layers["sftlf"] = land_percent(frame)
+    as_share_of_land(layers, block)
     layers = {**_cover_layers(block, frame, layers["sftlf"]), **layers}
+    maps = read_area_maps(block, system.mask, frame, layers["sftlf"])
     needed = system.layers
     absent = [name for name in needed if name not in layers]
     if absent:
         raise InputError(f"no layer for {', '.join(absent)}", where="static.layers", hint="add a file or a constant")
     run = (layers["sftlf"] >= block.minimum_land) & _inside(frame, bbox)
     if system.mask:
-        run &= layers[system.mask] >= block.minimum_mask
+        most = np.max(
+            [layers[system.mask], *(np.max(one, axis=0) if one.ndim == 3 else one for one in maps.values())], 0
+        )
+        run &= most >= block.minimum_mask
     inner = np.zeros(frame.shape, bool)
     inner[frame.inner] = True
     _check_texture(layers, block, frame, run & inner)
@@ -108,10 +114,13 @@ def build(block: StaticBlock, tile: Tile, system: System, bbox: BBox) -> xr.Data
         known = np.isfinite(layers[name]) if layers[name].ndim == 2 else np.isfinite(layers[name]).all(axis=0)
         lacking[name] = int((run & inner & ~known).sum())
         run &= known
+    layers |= {f"{system.mask}_{name}": values for name, values in maps.items()}
     layers = {name: frame.crop(values) for name, values in layers.items()}
     layers["areacella"] = np.repeat(tile.cell_area[:, None], tile.shape[1], axis=1)
     dataset = _dataset(layers, frame.crop(run), tile, _counts(filled), _counts(lacking))
     dataset.attrs["weight"] = " ".join(system.weight)
+    if maps:
+        dataset.attrs["area_maps"] = " ".join(maps)
     if series:
         dataset["lai"].attrs |= series.attrs
     return dataset
@@ -211,7 +220,10 @@ def _dataset(layers: dict[str, Array], active: Mask, tile: Tile, filled: str, la
     data: dict[str, Any] = {"active": (("lat", "lon"), active.astype("int8"), flags)}
     for name, values in layers.items():
         dims = ("month", "lat", "lon") if values.ndim == 3 else ("lat", "lon")
-        data[name] = (dims, values.astype("float32"), variables.get(name).attrs)
+        layer, _, other = name.partition("_")
+        about = dict(variables.get(layer).attrs)
+        about["long_name"] += f" by the map '{other}'" if other else ""
+        data[name] = (dims, values.astype("float32"), about)
     attrs = {
         "title": f"Attributes of tile {tile.name}",
         "grid": tile.grid.name,

@@ -94,11 +94,11 @@ def _check_whole_nitrogen(held: set[str], where: str) -> None:
 
 def _one_variable(name: str, layer: Layer, variable: str, paths: list[str], frame: Frame, bands: int) -> Array:
     """One variable (bands, rows, columns); the steps of several files weigh as if they were in one."""
-    reduction = Reduction(layer.over_time or "mean")
+    reduction = Reduction(how if (how := layer.over_time) in ("maximum", "minimum") else "mean")
     times: set[Any] = set()
     for path in paths:
         options: dict[str, Any] = {"variable": variable, "select": layer.select, "weights": layer.weights}
-        options |= {"years": layer.years, "over_time": layer.over_time}
+        options |= {"years": layer.years, "over_time": layer.over_time, "month": layer.month}
         with open_source(path, bands=bands, band=layer.band, nodata=layer.nodata, **options) as source:
             weight = _check_series(source, times, path) if len(paths) > 1 else 1.0
             code = encoding(name, layer, source.units, source.packing, f"{path}, {variable}" if variable else path)

@@ -78,22 +78,38 @@ def time_dimension(dataset: xr.Dataset, variable: str, select: dict[str, int]) -
 
 
 def choose(
-    dataset: xr.Dataset, variable: str, select: dict[str, int], years: tuple[int, int] | None, over_time: str, path: str
+    dataset: xr.Dataset,
+    variable: str,
+    select: dict[str, int],
+    years: tuple[int, int] | None,
+    over_time: str,
+    path: str,
+    month: int | None = None,
 ) -> StepSeries | None:
-    """What is used of a variable's series; None where it has none, or nothing says what to do with it.
+    """What is used of a variable's series, or of one calendar ``month`` of it; None where it has none, or nothing says
+    what to do with it.
 
     Raises :class:`InputError` for years that the file does not hold (wholly, for a mean), for times given twice, and
     for times that cannot be read although ``years`` asks for them.
     """
     dimension = time_dimension(dataset, variable, select)
-    if dimension is None or not (years or over_time):
+    if dimension is None or not (years or over_time or month):
+        if month:
+            hint = "leave 'month' and 'over_time: months' out"
+            raise InputError(f"'{variable}' has no months", where=path, hint=hint)
         if years:
             _check_single(dataset, years, path)
         return None
     how: How = over_time or "mean"  # type: ignore[assignment]
     months, size = _months(dataset, dimension, path, needed=years is not None), dataset.sizes[dimension]
     if months is None:
-        return StepSeries(dimension, np.arange(size), _climatology_weights(dataset, variable, size), how, None)
+        if month and size != 12:
+            raise InputError(
+                f"{size} steps without dates are not months", where=path, hint="give dates, or twelve steps"
+            )
+        steps, weights = np.arange(size), _climatology_weights(dataset, variable, size)
+        chosen = slice(month - 1, month) if month else slice(None)
+        return StepSeries(dimension, steps[chosen], weights[chosen], how, None)
     _check_twice(months, path)
     year = months.astype("datetime64[Y]").astype(int) + 1970
     low, high = years or (int(year.min()), int(year.max()))
@@ -109,6 +125,11 @@ def choose(
     if per_year == 12 and not PER_MONTH.search(str(dataset[variable].attrs.get("units", ""))):
         start = months[positions].astype("datetime64[M]")
         weights = ((start + 1).astype("datetime64[D]") - start.astype("datetime64[D]")).astype(float)
+    if month:
+        own = months[positions].astype("datetime64[M]").astype(int) % 12 == month - 1
+        if not own.any():
+            raise InputError(f"no step of month {month}; {held}", where=path, hint="give whole years")
+        positions, weights = positions[own], weights[own]
     return StepSeries(dimension, positions, weights, how, months[positions])
 
 

@@ -75,9 +75,10 @@ def open_source(
     weights: str = "",
     years: tuple[int, int] | None = None,
     over_time: str = "",
+    month: int | None = None,
 ) -> Iterator[LayerSource]:
-    """Open a raster (``band`` the first of ``bands``) or NetCDF file (``variable``, ``select``, ``weights``, ``years``
-    and ``over_time`` as in the block `static`) and close it afterwards; ``classes`` are codes and never averaged.
+    """Open a raster (``band`` the first of ``bands``) or NetCDF file and close it afterwards; ``classes`` are codes and
+    never averaged, ``variable``, ``select``, ``weights``, ``years``, ``over_time`` and ``month`` as in `static`.
 
     Raises :class:`InputError` where it is absent, unreadable or does not hold what is asked for.
     """
@@ -88,16 +89,16 @@ def open_source(
             raise InputError("'band' is for rasters; this is NetCDF", where=path, hint=hint)
         with open_netcdf(path, decode_times=False, foreign=True) as dataset:
             series: StepSeries | None = None
-            if (years or over_time) and variable in dataset:
-                series = choose(dataset, variable, select or {}, years, over_time, path)
+            if (years or over_time or month) and variable in dataset:
+                series = choose(dataset, variable, select or {}, years, over_time, path, month)
             yield NetcdfSource(path, dataset, variable, select or {}, weights, bands, nodata, series)
         return
     if select or weights:
         unused = "select" if select else "weights"
         raise InputError(f"'{unused}' is for NetCDF; this is a raster", where=path, hint="choose a 'band'")
-    if years or over_time:
+    if years or over_time or month:
         hint = "choose a 'band', or give the series as NetCDF"
-        raise InputError("'years' and 'over_time' are for NetCDF; this is a raster", where=path, hint=hint)
+        raise InputError("'years', 'over_time' and 'month' are for NetCDF; this is a raster", where=path, hint=hint)
     try:
         raster = rasterio.open(path)
     except rasterio.errors.RasterioIOError as problem:

@@ -89,7 +89,8 @@ class Flux:
     is the unit of its sum over an area and a year (None: never summed), ``substance`` what that mass is of,
     ``label`` its name on axes. ``gas`` is the molecule of the atmosphere that the flux moves (empty: none, as harvest),
     and ``upward`` whether positive numbers go to the atmosphere, as the long name of the variable says in words.
-    Raises :class:`ConfigError` for a gas without ``substance``.
+    ``per_cell`` is the variable of the product that is the same flux per area of the whole cell, where that of the flux
+    is a part of it (empty: none). Raises :class:`ConfigError` for a gas without ``substance``.
     """
 
     variable: str
@@ -99,6 +100,7 @@ class Flux:
     substance: str = ""
     gas: str = ""
     upward: bool = True
+    per_cell: str = ""
 
     def __post_init__(self) -> None:
         if self.gas and not self.substance:
@@ -230,14 +232,20 @@ class Perturbation:
 
 @dataclass(frozen=True)
 class Published:
-    """A published global total of the flux that is shown: source, range in its budget unit, tag (V verified, R
-    recalled).
+    """A published total of the flux that is shown: source, range in its budget unit, tag (V verified, R recalled), and
+    the latitudes ``south`` and ``north`` that it is of, by default the globe.
     """
 
     source: str
     low: float
     high: float
     tag: str
+    south: float = -90.0
+    north: float = 90.0
+
+    @property
+    def is_global(self) -> bool:
+        return self.south <= -90.0 and self.north >= 90.0
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,13 @@ WETLAND_METHANE = System(
     process=f"{_HERE}.process:MODEL",
     priors="fluxatlas.process.wetland.column:TABLE.priors",
     network=f"{_HERE}.network:PARTS",
-    fluxes=(Flux("fch4wet", 5.0, "CH$_4$ flux of wetland, upward", "Tg yr-1", "CH4", gas="CH4"),),
+    fluxes=(
+        Flux(
+            *("fch4wet", 5.0, "CH$_4$ flux of wetland, upward", "Tg yr-1", "CH4"),
+            gas="CH4",
+            per_cell="fch4wetcell",
+        ),
+    ),
     outputs=("fch4wet", "ch4wetpla", "ch4wetebu", "tsl05", "wth"),
     observations=(
         ObservationKind("fch4wet", limits=(-200.0, 2500.0), measured="fch4"),
@@ -80,5 +86,7 @@ WETLAND_METHANE = System(
         Published("Saunois et al. 2025, bottom-up", 119.0, 203.0, "V"),
         Published("Poulter et al. 2025, 16 models", 134.0, 182.0, "V"),
         Published("UpCH4 (McNicol et al. 2023)", 103.0, 189.0, "R"),
+        Published("WetCH4 (Ying et al. 2025), north of 45 N, by map", 13.7, 44.1, "V", 45.0),
+        Published("Peltola et al. 2019, north of 45 N, by map", 32.0, 38.0, "R", 45.0),
     ),
 )

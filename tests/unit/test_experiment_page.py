@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from typer.testing import CliRunner
@@ -11,6 +12,7 @@ from typer.testing import CliRunner
 from fluxatlas.errors import ConfigError
 from fluxatlas.experiments.commands import app
 from fluxatlas.experiments.page import between, glance, section, write_page
+from fluxatlas.experiments.scores import experiment_scores
 
 ABOUT = {"split": "space", "model": "gru", "target": "fch4wet", "seeds": 2, "sites": 9, "days": 100, "unit": "1"}
 
@@ -45,6 +47,19 @@ def test_the_page_holds_its_tables_and_its_figure(tmp_path: Path) -> None:
     assert (
         "0.25 (0.05 to 0.45)" in text and "data:image/png;base64" in text and "2 experiments of up to 2 seeds" in text
     )
+
+
+def test_conformal_intervals_of_means_hold_nine_tenths_of_clusters() -> None:
+    count = 400
+    error = np.random.default_rng(0).normal(0, 10, count)
+    rows = pd.DataFrame({"observed_mean": np.arange(count), "predicted_mean": np.arange(count) + error, "n": 50})
+    rows = rows.assign(squared_error=error**2, observed_variance=1.0, cluster=np.arange(count), fold=0)
+    rows = rows.assign(cycle_squared_error=0.0, cycle_variance=1.0, effective_samples=np.nan, seconds=1.0)
+    found = experiment_scores(rows, 30)
+    assert found["half_width"] == pytest.approx(16.4, rel=0.1)  # of a normal error with a standard deviation of 10
+    assert found["inside_half_width"] == pytest.approx(0.9, abs=0.01)
+    few = experiment_scores(rows[:8], 30)
+    assert np.isnan(few["half_width"]) and np.isnan(few["inside_half_width"])
 
 
 def test_a_page_without_a_figure_is_refused(tmp_path: Path) -> None:

@@ -11,12 +11,13 @@ import pandas as pd
 from .. import files
 from ..report.sections import Section
 from ..report.summary import embedded_figure, page_html
-from ..report.verdicts import fixed, number
+from ..report.verdicts import fixed, number, percent
 
 NOTE = (
     "R2 and its median over sites with 5 to 95 % of what sets of as many clusters of sites give (none below five"
     " clusters); RMSE with the 90 % interval of its mean over seeds. Pooled days are decided by long records and large"
-    " fluxes. References have seen the same towers as the networks."
+    " fluxes. Half width: that of 90 % intervals of means of sites, by conformal prediction over clusters; inside: the"
+    " share that intervals made of the other clusters hold. References have seen the same towers as the networks."
 )
 GLANCE = (
     "All days that are tested; interval over clusters of sites, from the most towers down. A difference within the"
@@ -68,6 +69,8 @@ def section(scores: pd.DataFrame, name: tuple[Any, ...]) -> Section:
                 "median of sites": between(part, "site_r2_q50", "site_r2_q50"),
                 "quartiles": quartiles,
                 "bias": number(value.get("bias", np.nan)),
+                "half width": number(value.get("half_width", np.nan)),
+                "inside": percent(value.get("inside_half_width", np.nan)),
                 "seasonal R2": fixed(value.get("seasonal_r2", np.nan)),
             }
         )

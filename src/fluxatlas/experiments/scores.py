@@ -13,6 +13,7 @@ from scipy.special import stdtrit
 from .. import files, variables
 from ..errors import InputError
 from ..evaluate.clusters import interval, quantile, resamples
+from ..evaluate.coverage import LEVEL, Ranked
 from .references import REFERENCES
 from .run import COLUMNS, PERMUTED
 
@@ -24,7 +25,7 @@ TABLE = (
 QUARTILES = (25, 50, 75)
 DRAWS = 2000
 """Sets of clusters of sites, drawn with replacement, of which intervals over sites are made."""
-IN_UNITS = ("rmse", "rmse_paired", "ubrmse", "bias", "site_rmse_q50", "site_ubrmse_q50")
+IN_UNITS = ("rmse", "rmse_paired", "ubrmse", "bias", "site_rmse_q50", "site_ubrmse_q50", "half_width")
 """Scores in the unit of the target."""
 
 
@@ -37,7 +38,9 @@ def experiment_scores(rows: pd.DataFrame, minimum_days: int) -> dict[str, float]
     ``minimum_days``. ``between_r2``: means of sites. ``seasonal_r2``: mean seasonal cycles (calendar months less their
     mean) of all sites. ``effective_samples`` and ``seconds`` are means over folds.
     ``r2_sites_low, _high`` and ``site_r2_q50_low, _high``: 90 % interval of other sites, from clusters
-    drawn with replacement (:mod:`fluxatlas.evaluate.clusters`; NaN where they are too few).
+    drawn with replacement (:mod:`fluxatlas.evaluate.clusters`; NaN where they are too few). ``half_width`` of 90 %
+    intervals of means of sites that conformal prediction by cluster gives, and ``inside_half_width``, the share of
+    clusters that those made of the others hold (:mod:`fluxatlas.evaluate.coverage`; NaN where they are too few).
     """
     n, o, p = (rows[name].to_numpy(float) for name in ("n", "observed_mean", "predicted_mean"))
     error, variance = rows["squared_error"].to_numpy(float), rows["observed_variance"].to_numpy(float)
@@ -66,6 +69,9 @@ def experiment_scores(rows: pd.DataFrame, minimum_days: int) -> dict[str, float]
     with np.errstate(divide="ignore", invalid="ignore"):  # draws of one site without spread
         skill = 1 - moments[:, 3] / (moments[:, 2] - moments[:, 1] ** 2 / moments[:, 0])
     found |= _ends("r2_sites", skill)
+    ranked = Ranked.of(np.abs(p - o), cluster)
+    width = ranked.quantile(LEVEL)
+    found |= {"half_width": width if np.isfinite(width) else np.nan, "inside_half_width": ranked.left_out(LEVEL)}
     folds = rows.drop_duplicates("fold")
     return found | {name: float(folds[name].mean()) for name in ("effective_samples", "seconds")}
 

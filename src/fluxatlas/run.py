@@ -128,11 +128,6 @@ class Run(RunInputs):
         return list(self.config.products.variables or self.system.outputs)
 
     @property
-    def per_cell(self) -> dict[str, str]:
-        """Variables of the product per area of the whole cell, and the flux that each is made of."""
-        return {f.per_cell: f.variable for f in self.system.fluxes if f.per_cell and f.variable in self.variables}
-
-    @property
     def tower_variables(self) -> list[str]:
         """Variables of the product that towers measure too."""
         kinds = {kind.variable for kind in self.system.observations}
@@ -148,9 +143,8 @@ class Run(RunInputs):
         """Tables of the evaluation."""
         asked = {"responses", "attribution"} & set(self.config.report.figures)
         own = [] if self.config.train.members_from else ["prior", *(["responses"] if asked else [])]
-        towers = ["towers"] if self.tower_variables else []
+        towers = ["towers"] * bool(self.tower_variables) + ["totals"] * any(f.per_cell for f in self.system.fluxes)
         regional = ["region_months"] if self.compared_years else []
-        own += ["totals"] if self.per_cell else []
         return ["skill", "protocols", *own, *towers, "seams", *(["truth"] if self.has_truth else []), *regional]
 
     @property

@@ -7,7 +7,8 @@ MONTHS = (
     [f"{month:02d}" for month in range(1, 13)] if RUN.config.products.monthly else []
 )
 MAPS = ["", *(f"-{month}" for month in MONTHS)]
-PUBLISHED = [*RUN.variables, *RUN.per_cell]
+PER_CELL = {flux.per_cell: flux.variable for flux in RUN.system.fluxes if flux.per_cell}
+PUBLISHED = [*RUN.variables, *PER_CELL]
 
 
 ruleorder: per_cell > daily
@@ -15,7 +16,7 @@ ruleorder: per_cell > daily
 
 rule per_cell:  # a flux of a part of the cell, per area of the whole
     input:
-        lambda wc: f"<results>/products/daily/{RUN.per_cell[wc.variable]}_{wc.year}.nc",
+        lambda wc: f"<results>/products/daily/{PER_CELL[wc.variable]}_{wc.year}.nc",
     output:
         "<results>/products/daily/{variable}_{year}.nc",
     log:
@@ -23,14 +24,14 @@ rule per_cell:  # a flux of a part of the cell, per area of the whole
     benchmark:
         "<results>/benchmarks/products/per_cell_{variable}_{year}.tsv"
     wildcard_constraints:
-        variable="|".join(RUN.per_cell) or "none",
+        variable="|".join(PER_CELL) or "none",
     conda:
         "../envs/fluxatlas.yaml"
     resources:
         mem_mb=memory(2000),
         runtime=minutes(60),
     params:
-        settings=settings("daily"),
+        settings=settings("per_cell"),
         system=RUN.system.key,
         version=STAGE_VERSIONS["products"],
     shell:

@@ -19,11 +19,11 @@ class ProductsBlock(Block):
     """Daily variables to publish; an empty list means every output of the system."""
     monthly: bool = Field(True, json_schema_extra=leaf("maps", changes="inputs"))
     """Make a map (COG) of each month's mean beside the annual one."""
-    compression: Literal["zstd", "zlib"] = Field("zlib", json_schema_extra=leaf("daily", "maps", "ease"))
+    compression: Literal["zstd", "zlib"] = Field("zlib", json_schema_extra=leaf("daily", "maps", "ease", "per_cell"))
     """Compression of daily files and maps; zlib (deflate): every tool reads it; zstd: faster, but many lack it."""
-    level: int = Field(3, ge=1, le=9, json_schema_extra=leaf("daily", "maps", "ease"))
+    level: int = Field(3, ge=1, le=9, json_schema_extra=leaf("daily", "maps", "ease", "per_cell"))
     """Compression level of the daily NetCDF and of the maps."""
-    chunks: tuple[int, int, int] = Field((73, 60, 60), json_schema_extra=leaf("daily", "maps", "ease"))
+    chunks: tuple[int, int, int] = Field((73, 60, 60), json_schema_extra=leaf("daily", "maps", "ease", "per_cell"))
     """Chunk of the daily NetCDF in days, rows and columns; the default serves both maps and time series."""
     map_type: Literal["float32", "int16"] = Field("float32", json_schema_extra=leaf("maps"))
     """Numbers in the maps: float32 as they are, or int16 with the scale and offset of the daily product."""

@@ -7,7 +7,10 @@ from typing import Annotated
 
 import typer
 
+from .totals_command import totals
+
 app = typer.Typer(no_args_is_help=True, help="Compare with sites, with towers and with the truth where there is one.")
+app.command()(totals)
 
 Settings = Annotated[str, typer.Option(help="The block 'evaluate' of the configuration as JSON.")]
 Flux = Annotated[list[Path], typer.Option(help="Flux file of a tile and year; repeat for more.")]
@@ -53,27 +56,6 @@ def unseen(
     block = read_settings(EvaluateBlock, settings)
     table = write_unseen(output, site_output, coverage_output, predictions, sites, block, reference)
     typer.echo(f"{output}: {table['model'].nunique()} models, {len(table)} rows", err=True)
-
-
-@app.command()
-def totals(
-    flux: Flux,
-    attributes: Attributes,
-    output: Output,
-    system: SystemName,
-    coverage: Annotated[Path | None, typer.Option(help="Coverage of intervals at unseen sites (CSV).")] = None,
-    settings: Settings = "{}",
-    domain: Annotated[str, typer.Option(help="Name of all that was run together.")] = "domain",
-) -> None:
-    """Totals with every map of the area and the uncertainty of whole maps, beside published ones."""
-    from ..config.evaluate import EvaluateBlock
-    from ..config.settings import read_settings
-    from ..systems import get_system
-    from .totals import write_totals
-
-    block = read_settings(EvaluateBlock, settings)
-    table = write_totals(output, flux, attributes, get_system(system), block, coverage, domain)
-    typer.echo(f"{output}: {table['map'].nunique()} maps, {len(table)} rows", err=True)
 
 
 @app.command()

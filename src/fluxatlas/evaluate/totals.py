@@ -125,7 +125,7 @@ def regions(system: System, domain: str) -> list[tuple[str, str, float, float, P
     """Kind, name, south, north and the published total of each region: the domain, zones, and what is published."""
     found: list[tuple[str, str, float, float, Published | None]] = [("global", domain, -90.0, 90.0, None)]
     found += [("zone", zone_name(south, north), south, north, None) for south, north in pairwise(ZONES)]
-    boxes = [(p, domain if p.is_global else zone_name(p.south, p.north)) for p in system.published]
+    boxes = [(p, domain if p.north - p.south == 180 else zone_name(p.south, p.north)) for p in system.published]
     return found + [("published", name, p.south, p.north, p) for p, name in boxes]
 
 

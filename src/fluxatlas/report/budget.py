@@ -96,7 +96,7 @@ def _draw_parts(axis: Any, parts: pd.DataFrame, scale: float) -> None:
 
 def _published(axis: Any, whole: pd.DataFrame, system: System) -> None:
     """Ranges of the globe from the literature; the domain's own total only where it is most of the land."""
-    flux, published = system.budgeted_flux, [total for total in system.published if total.is_global]
+    flux, published = system.budgeted_flux, [one for one in system.published if one.north - one.south == 180]
     share = float(whole["area_m2"].iloc[0]) / LAND_AREA
     names = [textwrap.fill(total.source, 34) for total in published]
     least, largest = min(0.0, *(total.low for total in published)), max(0.0, *(total.high for total in published))

@@ -243,10 +243,6 @@ class Published:
     south: float = -90.0
     north: float = 90.0
 
-    @property
-    def is_global(self) -> bool:
-        return self.south <= -90.0 and self.north >= 90.0
-
 
 @dataclass(frozen=True)
 class System:

@@ -453,6 +453,14 @@ def _treat() -> list[Layout]:
     return [Layout("treat", "treat", name, {name: treat()}, "fch4", **told)]
 
 
+def _uscrn() -> list[Layout]:
+    names = "WBANNO,LST_DATE,CRX_VN,LONGITUDE,LATITUDE,T_DAILY_MAX,T_DAILY_MIN,T_DAILY_MEAN,T_DAILY_AVG,P_DAILY_CALC"
+    names += ",SOLARAD_DAILY,RH_DAILY_AVG,SOIL_MOISTURE_5_DAILY,SOIL_TEMP_5_DAILY"
+    days = table(names, [f"53974,{day}" for day in _stamps(12, "D", "%Y%m%d")], "2.4,10.5,50.5,9,1,5,5,2,12,70,0.3,4")
+    told = {"entry": {"sites": []}, "time": 1, "value": 12, "column": "SOIL_MOISTURE_5_DAILY", "code": "-99"}
+    return [Layout("uscrn", "uscrn", "KS_Test_6_SSW.csv", {"KS_Test_6_SSW.csv": days}, "swc05", **told)]
+
+
 def _plumber2() -> list[Layout]:
     time = np.arange(96) * 1800.0
     data = xr.Dataset(
@@ -495,5 +503,6 @@ def layouts() -> dict[str, Layout]:
         *_metaflux(),
         *_cardamom(),
         *_treat(),
+        *_uscrn(),
     ]
     return {layout.name: layout for layout in made}

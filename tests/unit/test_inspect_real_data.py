@@ -80,7 +80,7 @@ EXPECTED: list[tuple[str, str, str]] = [
     ("soil_ch4/tomc*/*.csv", "chamber-study", "part"),
     ("soil_ch4/mingkaijiang*/*.csv", "table", "no_reader"),
     ("soil_ch4/corina*/upland_ch4_places.csv", "site-list", "part"),
-    ("soil_moisture/andres*/*", "uscrn-daily", "no_reader"),
+    ("soil_moisture/andres*/*", "uscrn-daily", "usable"),
     (f"{COSORE}/CSR_COLUMN_UNITS.csv", "documentation", "not_input"),
     (f"{COSORE}/d20*", "cosore", "usable"),
     ("soil_ch4/bpbond_srdb/srdb-data.csv", "srdb", "usable"),

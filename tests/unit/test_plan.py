@@ -1,5 +1,8 @@
 """Plan and status: numbers against an independent count, text for people."""
 
+from pathlib import Path
+
+import pandas as pd
 import pytest
 import yaml
 from typer.testing import CliRunner
@@ -8,7 +11,7 @@ import forked
 from fluxatlas.cli import app
 from fluxatlas.config import load
 from fluxatlas.paths import REPOSITORY
-from fluxatlas.plan import benchmark, plan, shipped, table, twins, wall_hours, work
+from fluxatlas.plan import benchmark, permutations, plan, shipped, table, twins, wall_hours, work
 from fluxatlas.run import Run
 from fluxatlas.status import FileStatus, parse
 from fluxatlas.status import table as status_table
@@ -101,3 +104,25 @@ def test_the_benchmark_is_counted_as_snakemake_counts_it_and_costs_what_its_step
     # 16 networks with a GRU and 16 with an LSTM (0.3 of its cost) in 5 folds of space and one of later years
     steps = 1000 * 32 * (365 + 60) * 8 * (1 + 0.3) * (5 + 1)
     assert longer - hours == pytest.approx(steps * shipped()["train"].seconds_per_unit / 3600, rel=1e-6)
+
+
+def test_permuted_drivers_cost_by_draws_and_days_and_are_not_guessed(tmp_path) -> None:
+    data = yaml.safe_load(DEMO.read_text()) | {"experiments": {"references": ["mean"], "importance_draws": 2}}
+    data["run"] = {"name": "p", "results": str(tmp_path)}
+    run = Run(load(data))
+    hours, groups = permutations(run), len(run.system.permutable)
+    networks = len([one for one in run.experiments if one.model != "mean"])
+    seen = 2 * groups * 2 * run.config.synthetic_earth.towers * len(run.years) * 365 / 3
+    cell = (run.config.train.hidden / 32) ** 0.93 * (1 + 0.6) / 2  # half of them have a GRU, half a TCN
+    assert hours == pytest.approx(seen * networks * cell * shipped()["train"].seconds_per_unit / 3600)
+    assert f"; {hours:.2f} more for permuted drivers" in table(run, 1)
+    data["experiments"] |= {"importance_draws": 0}
+    assert permutations(Run(load(data))) == 0 and "permuted drivers" not in table(Run(load(data)), 1)
+    data["experiments"] |= {"importance_draws": 1}
+    data["sites"] = {"entries": [{"source": "fluxnet", "path": "nothing"}]}
+    run = Run(load(data))
+    assert permutations(run) is None and "known once the sites are read" in table(run, 1)
+    path = Path(run.paths("regrid", "sites_forcing.parquet"))
+    path.parent.mkdir(parents=True)
+    pd.DataFrame({"site": ["a"] * 730}).to_parquet(path)
+    assert permutations(run) > 0

@@ -42,6 +42,7 @@ TRUE: dict[str, tuple[str, str, float, float]] = {
     "cosore-data": ("CSR_FLUX_CH4", "umol m-2 s-1", 1000.0, 0.0),
     "voigt-tab": ("CH4_flux", "mg CH4 m-2 h-1", 1000.0, 0.0),
     "stdfmt": ("Tsoil1", "K", 1.0, -273.15),
+    "uscrn": ("SOIL_MOISTURE_5_DAILY", "%", 0.01, 0.0),
     "srdb": ("Rs_annual", "umol m-2 s-1", 12.011e-6 * 86400 * 365.25, 0.0),
     "plumber2": ("NEE", "g C m-2 d-1", 1e6 / 12.011 / 86400, 0.0),
 }

@@ -65,7 +65,7 @@ class TableColumns(Block):
 
 _DEPTHS = (
     *("plumber2", "ismn", "chambers", "cosore", "voigt", "stdfmt", "rsofun", "srdb", "xmethanewet", "metaflux"),
-    *("cardamom", "treat"),
+    *("cardamom", "treat", "uscrn"),
 )
 _OTHERS = ("fluxnet", "ameriflux", "ameriflux_l2")
 _PERIODS = "whose records become means of periods, not sites"
@@ -99,6 +99,7 @@ class SiteEntry(Block):
         "rsofun",
         "metaflux",
         "cardamom",
+        "uscrn",
         "srdb",
         "xmethanewet",
         "treat",

@@ -8,6 +8,6 @@ needs; expect a factor of two either way elsewhere.
 from .costs import shipped
 from .table import table
 from .wall import wall_hours
-from .work import benchmark, comparison_jobs, plan, twins, work
+from .work import benchmark, comparison_jobs, permutations, plan, twins, work
 
-__all__ = ["benchmark", "comparison_jobs", "plan", "shipped", "table", "twins", "wall_hours", "work"]
+__all__ = ["benchmark", "comparison_jobs", "permutations", "plan", "shipped", "table", "twins", "wall_hours", "work"]

@@ -6,7 +6,7 @@ from ..run import Run
 from .costs import calibration
 from .profile import Profile
 from .wall import by_profile, gpu_hours, wall_hours
-from .work import StagePlan, benchmark, comparison_jobs, plan, twins
+from .work import StagePlan, benchmark, comparison_jobs, permutations, plan, twins
 
 
 def table(run: Run, cores: int, profile: Profile | None = None) -> str:
@@ -32,6 +32,11 @@ def _beside(run: Run, rows: list[StagePlan]) -> list[str]:
     """What is not part of the run, and what it will be refused for."""
     jobs, hours = benchmark(run)
     lines = [f"`snakemake benchmark` (not part of the run): {jobs:,} jobs more, {hours:.2f} core-hours"]
+    more = permutations(run)
+    if more is None:
+        lines[-1] += "; those of permuted drivers are known once the sites are read"
+    elif more:
+        lines[-1] += f"; {more:.2f} more for permuted drivers"
     if jobs := comparison_jobs(run):
         lines.append(f"`snakemake comparison` (not part of the run): {jobs:,} jobs more")
     jobs, core_hours = twins(run)

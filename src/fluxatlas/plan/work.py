@@ -5,6 +5,7 @@ from __future__ import annotations
 import calendar
 import math
 from dataclasses import dataclass
+from pathlib import Path
 
 from ..config.experiments import split_model
 from ..errors import FluxAtlasError
@@ -35,6 +36,13 @@ STUDENT = 2.3 / (6.5 / 5)
 (benchmarks/results/student.md, five members in the fused engine)."""
 STUDENT_STEP = 339 / 1600 / (6.5 / (5 * 672_695))
 """Cell-days of inference with one member that one step of a student's learning costs (same source)."""
+
+PREDICTED = 1 / 3
+"""Cost of a day that a network predicts, of one that it learns from, where errors go back through it too [D]."""
+UNDRIVEN = ("mean", "season")
+"""References that see no drivers."""
+SIMULATED_DAY, TREE_DAY = 4e-7, 2e-6
+"""Core-seconds per site-day of a permuted prediction by the process model, and by trees with their running means."""
 
 SOURCE_STEPS = {"era5_land": (0.1, 1.0), "era5": (0.25, 1.0), "livneh": (0.0625, 24.0)}
 """Cell size [degrees] and step [hours] of the sources whose grid is known."""
@@ -165,6 +173,36 @@ def benchmark(run: Run) -> tuple[int, float]:
             days += step * train.finetune_steps * folds * cell_costs(cell, train.window_days)[1]
     jobs = len(starts) + len(run.experiments) + 1 + bool(block.hidden)
     return jobs, (jobs * cost.seconds_per_job + wider * days * cost.seconds_per_unit) / 3600
+
+
+def permutations(run: Run) -> float | None:
+    """Core-hours of what `snakemake benchmark` does more for `snakemake importance`: each group of drivers is permuted
+    two ways and all test days are predicted again. None where the days of the sites are not known yet."""
+    block, train, costs = run.config.experiments, run.config.train, calibration(run).costs
+    if not block.importance_draws:
+        return 0.0
+    days = site_days(run)
+    if days is None:
+        return None
+    wider, learnt, seconds = (train.hidden / 32) ** 0.93, costs["train"].seconds_per_unit, 0.0
+    for one in run.experiments:
+        if one.model in block.models:
+            cell = cell_costs(split_model(one.model)[0], train.window_days)[1]
+            seconds += PREDICTED * learnt * wider * cell
+        elif one.model not in UNDRIVEN:
+            seconds += SIMULATED_DAY if one.model == "process" else TREE_DAY
+    groups = len(block.importance_groups or run.system.permutable)
+    return 2 * groups * block.importance_draws * days * seconds / 3600
+
+
+def site_days(run: Run) -> int | None:
+    """Days of weather of all sites, None before they are read: those of a made-up world are known from the start."""
+    if run.has_synthetic_sites:
+        return run.config.synthetic_earth.towers * len(run.years) * 365
+    from pyarrow import parquet
+
+    path = Path(run.paths("regrid", "sites_forcing.parquet"))
+    return int(parquet.read_metadata(path).num_rows) if path.is_file() else None
 
 
 def comparison_jobs(run: Run) -> int:

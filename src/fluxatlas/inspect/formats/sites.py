@@ -10,7 +10,18 @@ from pathlib import Path
 
 from ...errors import FluxAtlasError
 from ...files import NETCDF, open_netcdf
-from ...ingest.sites import cardamom, chambers, cosore, fluxnet_files, metaflux, rsofun, stdfmt, voigt, xmethanewet
+from ...ingest.sites import (
+    cardamom,
+    chambers,
+    cosore,
+    fluxnet_files,
+    metaflux,
+    rsofun,
+    stdfmt,
+    uscrn,
+    voigt,
+    xmethanewet,
+)
 from ...ingest.sites.inputs import COSORE_FILES, NAMES, ZIPS
 from ..probe import Probe
 from ..readers import through
@@ -58,6 +69,10 @@ def _stdfmt(probe: Probe) -> bool:
     return bool(_DATE.match(probe.first_row)) and len(probe.first_row.split()) == len(stdfmt.COLUMNS)
 
 
+def _uscrn(probe: Probe) -> bool:
+    return uscrn.is_uscrn(probe.first_row)
+
+
 def _rsofun(probe: Probe) -> bool:
     return rsofun.is_drivers(probe.header()) or rsofun.is_fluxes(probe.header())
 
@@ -95,6 +110,7 @@ TEXT = (
     Kind("fluxnet", "fluxnet", "FLUXNET2015 / ICOS", _fluxnet, nothing="unusable"),
     Kind("ismn", "ismn-stm", "ISMN station series", _ismn, "UTC"),
     Kind("stdfmt", "stdfmt", "VIC tower file, daily (stdfmt)", _stdfmt, "not stated", "unusable"),
+    Kind("uscrn", "uscrn-daily", "U.S. Climate Reference Network, daily", _uscrn),
     Kind("rsofun", "rsofun", "daily tower table of rsofun", _rsofun, "not stated", "unusable"),
     Kind("chambers", "chambers", "plain chamber table", _chambers, "UTC", "unusable", "file"),
     Kind("srdb", "srdb", "SRDB global soil respiration database",

@@ -112,7 +112,7 @@ def relative(names: list[str]) -> Learner:
 
 
 def level_apart(rows: Rows, seed: int) -> Predictor:
-    """Ridge regression on the level of stations, trees on departures from it."""
+    """Ridge regression, and half of what trees make of its residuals (our choice)."""
     x, y, weights, block = rows
     first = fit_ridge(*rows)
     more = plain_trees((x, y - first(x), weights, block), seed)

@@ -22,6 +22,7 @@ from fluxatlas.evaluate.skill import write_skill
 from fluxatlas.evaluate.towers import write_towers
 from fluxatlas.evaluate.truth import write_truth_scores
 from fluxatlas.evaluate.unseen import write_unseen
+from fluxatlas.grid import get_grid
 from fluxatlas.paths import REPOSITORY
 from fluxatlas.products.budget import write_budget
 from fluxatlas.products.daily import write_daily
@@ -33,6 +34,7 @@ from fluxatlas.report.summary import write_summary
 from fluxatlas.report.verdicts import number
 from fluxatlas.style import MapFrame, coarsen, colorbar, house_style, limits
 from fluxatlas.systems import get_system
+from fluxatlas.tiles.mosaic import Mosaic
 from fluxatlas.train.flags import UNJUDGED
 from stage_files import (
     make_world,
@@ -476,3 +478,28 @@ def test_regions_stand_beside_inversions_and_held_out_years_are_marked(tmp_path)
     section = regions_section(pd.read_csv(table), get_system("net_ecosystem_exchange"))
     assert list(section.table["years"]) == ["in training: 2001", "held out: 2002", *["in training: 2001-2002"] * 2]
     assert section.table["inversions"][3] == number(-120.0)  # twelve months of -10, the season sums to nothing
+
+
+@pytest.mark.parametrize(
+    ("north_rows", "shape"),
+    [(24, (24, 48)), (12, (13, 48)), (20, (24, 48)), (6, (7, 48))],  # a tenth more, at least a row, within the tiles
+)
+def test_a_domain_of_a_part_of_its_tiles_fills_the_map(monkeypatch, north_rows: int, shape: tuple[int, int]) -> None:
+    """Two tiles of one degree side by side, of which the northern rows are run."""
+    active = np.zeros((24, 48))
+    active[:north_rows] = 1
+    monkeypatch.setattr(Mosaic, "static", lambda self, name: active)
+    whole = Mosaic(get_grid("4km"), (), slice(1248, 1272), slice(4128, 4176))
+    assert whole.around_active().shape == shape
+
+
+@pytest.mark.parametrize(
+    ("name", "which"), [("truth_map", "inputs"), ("flux_map", "inputs"), ("inputs_map", "small"), ("flux_map", "small")]
+)
+def test_no_label_of_a_map_runs_off_the_page(request, name: str, which: str) -> None:
+    figure = _drawn(name, request.getfixturevalue(which))
+    labels = [text for axis in figure.axes for text in (axis.xaxis.label, axis.title) if text.get_text()]
+    boxes = [text.get_window_extent() for text in labels]
+    plt.close(figure)
+    assert boxes and all(box.x0 > -1 and box.x1 < figure.bbox.width + 1 for box in boxes)
+    assert all(box.y0 > -1 and box.y1 < figure.bbox.height + 1 for box in boxes)

@@ -210,8 +210,8 @@ def truth_map(inputs: Inputs, settings: ReportBlock) -> Figure:
     error = estimate - true
     widest = max(abs(edge) for edge in limits(error))
     mesh = frame.draw(axes[2], error, cmap="RdBu_r", vmin=-widest, vmax=widest)
-    text = f"RMSE {fixed(found['rmse'])}, bias {signed(found['bias'])}, r = {fixed(found['r'])}"
-    colorbar(figure, mesh, axes[2], f"{text}\n({flux_unit(flux)})")
+    text = f"RMSE {fixed(found['rmse'])}, bias {signed(found['bias'])}\nr = {fixed(found['r'])}"
+    colorbar(figure, mesh, axes[2], f"{text} ({flux_unit(flux)})")
     axes[2].set_title(f"Estimate {MINUS} truth")
     panel_letters(axes)
     return figure
@@ -222,7 +222,7 @@ def inputs_map(inputs: Inputs, settings: ReportBlock) -> Figure:
     system = get_system(inputs.system)
     mosaic = assemble([], inputs.attributes).around_active()
     frame = map_frame(mosaic)
-    height = min(0.75 * frame.ratio * WIDTH + 2.7, 10)
+    height = min(0.75 * frame.ratio * WIDTH + 3.2, 10)
     figure, axes = plt.subplots(2, 2, figsize=(WIDTH, height), layout="compressed")
     flat = list(axes.ravel())
     flat[1].tick_params(labelleft=False)

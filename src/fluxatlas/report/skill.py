@@ -79,7 +79,7 @@ def _draw_scores(axis: Any, part: pd.DataFrame, models: list[str], targets: list
         name = names.get(target, target)
         name = textwrap.fill(name, 12, break_long_words=False) if len(targets) > 4 else name
         labels.append(f"{name}\n{sites}{gap}{units}")
-    axis.set_xticks(range(len(targets)), labels)
+    axis.set_xticks(range(len(targets)), labels, fontsize="x-small" if len(targets) > 5 else None)
     axis.set_yticks(range(len(models)), [textwrap.fill(model_name(m), 17) for m in models])
     axis.tick_params(length=0)
     axis.set_facecolor("#F3F3F3")

@@ -119,7 +119,7 @@ class Mosaic:
         return sorted({year for piece in self.pieces for year in piece.flux})
 
     def around_active(self) -> Mosaic:
-        """This mosaic cut to a box a little wider than its active cells, where these fill less than half of it.
+        """This mosaic cut to a box a little wider than its active cells, where that is clearly smaller.
 
         For maps: a domain smaller than its tiles would be a spot on them.
         """
@@ -137,7 +137,7 @@ class Mosaic:
             _widened(int(one[0]), int(one[-1]), box) for one, box in zip(found, (self.rows, self.columns), strict=True)
         )
         smaller = replace(self, rows=rows, columns=columns)
-        return smaller if np.prod(smaller.shape) < 0.5 * np.prod(self.shape) else self
+        return smaller if np.prod(smaller.shape) < SMALLER * np.prod(self.shape) else self
 
     def overlap(
         self, piece: TileResult, rows: slice | None = None
@@ -183,6 +183,10 @@ class Mosaic:
     def layer(self, name: str, year: int) -> npt.NDArray[np.float64]:
         """A layer without time of the flux files of ``year`` over the box, as ``<flux>_member``; NaN where missing."""
         return self.place((piece, read_layer(piece.year(year), name)) for piece in self.pieces)
+
+
+SMALLER = 0.85
+"""Part of a mosaic below which a box around its active cells is drawn instead of all of it."""
 
 
 def _widened(first: int, last: int, within: slice) -> slice:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -24,9 +25,10 @@ def open_forcing(
     files: Sequence[str | Path],
     closing: Sequence[str | Path] = (),
     overrides: Mapping[str, UnitOverride] | None = None,
+    **keys: Any,
 ) -> MappedSource:
     """The source that the workflow opens for ``forcing: {source: ...}``."""
-    block = ForcingBlock.model_construct(source=source, overrides=dict(overrides or {}))
+    block = ForcingBlock.model_construct(source=source, overrides=dict(overrides or {}), **keys)
     opened = open_source(block, files, closing)
     assert isinstance(opened, MappedSource)
     return opened

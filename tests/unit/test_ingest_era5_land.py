@@ -152,3 +152,23 @@ def test_the_helper_accumulates_like_era5_land() -> None:
     """The fixture itself: a constant 1 per hour reads 1..24 from 01 to 24 UTC."""
     ones = xr.ones_like(hourly_truth("2001-01-01T01", "2001-01-02T01").tp)
     np.testing.assert_array_equal(accumulate(ones)[:, 0, 0], np.arange(1, 25))
+
+
+def test_an_archive_may_begin_within_its_first_day(tmp_path: Path, truth: xr.Dataset) -> None:
+    """ERA5-Land begins at 01 UTC: with the year stated, 01 UTC stands for 00 UTC; amounts lack nothing."""
+    path = tmp_path / "a.nc"
+    era5_land(truth).isel(time=slice(1, None)).astype(np.float32, keep_attrs=True).to_netcdf(path)
+    first = truth.time.values[0].astype("datetime64[D]")
+    year = int(str(first)[:4])
+    with pytest.raises(InputError, match=f"if the archive begins then, state forcing.first_year: {year}"):
+        open_forcing("era5_land", [path]).days(first, first + 2, BOX)
+    with pytest.raises(InputError, match="missing"):
+        open_forcing("era5_land", [path], first_year=year - 1).days(first, first + 2, BOX)
+    source = open_forcing("era5_land", [path], first_year=year)
+    days = source.days(first, first + 2, BOX)
+    whole = open_forcing("era5_land", write_months(era5_land(truth), tmp_path)).days(first, first + 2, BOX)
+    np.testing.assert_allclose(days.pr, whole.pr, rtol=1e-6)
+    np.testing.assert_allclose(days.tas[1], whole.tas[1], rtol=1e-6)
+    np.testing.assert_allclose(days.tas[0] - whole.tas[0], (truth.t2m[1] - truth.t2m[0]) / 24, atol=1e-4)
+    assert "1 of t2m" in source.attrs["repeated_first_steps"] and "tp" not in source.attrs["repeated_first_steps"]
+    assert "repeated_first_steps" not in open_forcing("era5_land", [path]).attrs

@@ -80,7 +80,8 @@ class ForcingBlock(Block):
     day: Literal["utc", "local"] = "utc"
     """Which steps make a day, for steps in UTC of up to 6 hours: those of the UTC day or of the local solar day."""
     first_year: int | None = Field(None, ge=1850, le=2200, json_schema_extra=leaf(changes="inputs"))
-    """First year in the archive; empty: unknown."""
+    """First year in the archive; empty: unknown. Stated, the archive may begin within its first day, whose first step
+    then stands for those before it (counted in the pieces)."""
     last_year: int | None = Field(None, ge=1850, le=2200, json_schema_extra=leaf(changes="inputs"))
     """Last year in the archive; empty: unknown."""
     overrides: dict[str, UnitOverride] = Field(default_factory=dict)

@@ -314,6 +314,8 @@ class Archive:
             last = f"; the data end at {self.label(found[-1])}" if found.size and missing[0] > found[-1] else ""
             outside = found.size == 0 or missing[0] > found[-1] or missing[-1] < found[0]
             years = ", or leave the year out of 'period': runs are over whole years" if outside else ""
+            if found.size and missing[-1] < found[0] < missing[0] + np.timedelta64(1, "D"):
+                years = f"; if the archive begins then, state forcing.first_year: {str(found[0])[:4]}"
             near = paths[max(int(np.searchsorted(found, missing[0])) - 1, 0)] if paths else None
             raise InputError(
                 f"{missing.size} of {wanted.size} steps of '{variable}' from {self.label(wanted[0])} to "

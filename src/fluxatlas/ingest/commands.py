@@ -85,6 +85,8 @@ def forcing(
         attrs=origin,
         say=say,
     )
+    if repeated := source.attrs.get("repeated_first_steps"):
+        say(f"the archive begins within its first day: its first step stands for those before it ({repeated})")
     if digests:
         write_digests(digests, json.loads(origin["fluxatlas_inputs"]))
     say(f"{counted(len(paths), 'piece')} of {year} in {time.monotonic() - began:.1f} s")

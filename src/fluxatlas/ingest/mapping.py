@@ -63,6 +63,7 @@ class MappedSource:
         elevation: str | Path | None = None,
         elevation_variable: str = "",
         crossing: float = 0.05,
+        first_year: int | None = None,
     ) -> None:
         self.mapping = mapping
         self.overrides = dict(overrides or {})
@@ -86,7 +87,7 @@ class MappedSource:
         self.repeated_days = 0
         self._relief = (elevation, elevation_variable)
         self._orog: tuple[GridWindow, Values] | None = None
-        self._reader = StepReader(self.archive, mapping, local=self.local)
+        self._reader = StepReader(self.archive, mapping, local=self.local, first_year=first_year)
         self._steps = mapping.steps
 
     @property
@@ -103,14 +104,18 @@ class MappedSource:
     def attrs(self) -> dict[str, str]:
         """What a file made from this source says about it: title, citation, meaning of a day, unit overrides, calendar.
 
-        ``overlapping_steps`` counts the steps that several files hold with equal values, by raw variable.
+        ``overlapping_steps`` counts the steps that several files hold with equal values, ``repeated_first_steps`` those
+        for which the first step of an archive stands that begins within its first day, by raw variable.
         """
         fields = self.mapping.fields
         labels = {r: why for r, f in fields.items() if self.archive.holds(f) and (why := self._unit(r)[1])}
         day = {"utc": "UTC day", "local": "local day of the source"}[self.mapping.day]
         calendar = self.archive.calendar
         twice = {name: count for name, count in sorted(self.archive.overlaps.items()) if count}
-        shared = ", ".join(f"{count} of {name}" for name, count in twice.items())
+        shared, begun = (
+            ", ".join(f"{count} of {name}" for name, count in sorted(found.items()))
+            for found in (twice, self._reader.repeated)
+        )
         return {
             "source": self.mapping.title,
             "references": self.mapping.citation,
@@ -118,6 +123,7 @@ class MappedSource:
             "source_calendar": f"{calendar}: {calendars.RULES[calendar]}" if calendar in calendars.RULES else calendar,
             "unit_overrides": json.dumps(labels, sort_keys=True),
             **({"overlapping_steps": shared} if shared else {}),
+            **({"repeated_first_steps": begun} if begun else {}),
         }
 
     def daily(self, year: int, bbox: BBox, variables: Sequence[str] | None = None) -> xr.Dataset:

@@ -62,7 +62,7 @@ def open_source(
     if block.source == "synthetic_earth":
         mapping = mapping.model_copy(update=SYNTHETIC_EARTH)
     rest: dict[str, Any] = {"day": block.day, "elevation": elevation or block.elevation or None}
-    rest |= {"elevation_variable": block.elevation_variable, "crossing": block.crossing}
+    rest |= {"elevation_variable": block.elevation_variable, "crossing": block.crossing, "first_year": block.first_year}
     if not mapping.monthly:
         if block.rain_pattern is not None:
             raise ConfigError(

@@ -25,10 +25,17 @@ def solar_shift(lon: npt.ArrayLike, step_hours: float) -> npt.NDArray[np.int64]:
 
 
 class StepReader:
-    """Reads raw variables of ``mapping`` in whole days; ``local``: days of local solar time instead of the source's."""
+    """Reads raw variables of ``mapping`` in whole days; ``local``: days of local solar time instead of the source's.
 
-    def __init__(self, archive: Archive, mapping: DeclaredMapping, *, local: bool = False) -> None:
-        self.archive, self.mapping, self.local = archive, mapping, local
+    An archive that begins in the year ``first_year`` may begin within its first day: the first step stands for those
+    before it, which ``repeated`` counts by raw variable.
+    """
+
+    def __init__(
+        self, archive: Archive, mapping: DeclaredMapping, *, local: bool = False, first_year: int | None = None
+    ) -> None:
+        self.archive, self.mapping, self.local, self.first_year = archive, mapping, local, first_year
+        self.repeated: dict[str, int] = {}
         self.fields = mapping.fields
         self.step = mapping.step
         self.steps = mapping.steps
@@ -36,13 +43,13 @@ class StepReader:
     def check(self, raw: str, start: np.datetime64, stop: np.datetime64, window: GridWindow) -> None:
         """Raise :class:`InputError` unless all steps of the days are there exactly once; reads no data."""
         begins, offset = self._steps_of(raw, *self._span(start, stop, window))
-        self.archive.locate(self.fields[raw], self.archive.codes(begins) + offset)
+        self.archive.locate(self.fields[raw], self._codes(raw, begins, offset))
 
     def read(self, raw: str, start: np.datetime64, stop: np.datetime64, window: GridWindow) -> Values:
         """Values (time, lat, lon) of days ``start`` <= day < ``stop``; of local days, accumulations become amounts."""
         first, last = self._span(start, stop, window)
         begins, offset = self._steps_of(raw, first, last)
-        values = self.archive.read(self.fields[raw], self.archive.codes(begins) + offset, window)
+        values = self.archive.read(self.fields[raw], self._codes(raw, begins, offset), window)
         if not self.local:
             return values
         if self.mapping.raw[raw].time == "accumulated":
@@ -56,6 +63,20 @@ class StepReader:
             begin = int(shift.max() - ahead)
             result[:, :, shift == ahead] = values[begin : begin + count][:, :, shift == ahead]
         return result
+
+    def _codes(self, raw: str, begins: Times, offset: np.timedelta64) -> Times:
+        """Codes of the steps that begin at ``begins``; the archive's first where it begins later on that day."""
+        codes = self.archive.codes(begins) + offset
+        if self.first_year is None or self.mapping.raw[raw].time == "accumulated" or not codes.size:
+            return codes
+        times = [file.times.min() for file, _ in self.archive.holders(self.fields[raw]) if file.times.size]
+        first = min(times, default=codes[0])
+        of_that_year = first.astype("datetime64[Y]").astype(int) + 1970 == self.first_year
+        late = codes[0] < first < codes[0] + np.timedelta64(1, "D")
+        if not (of_that_year and late):
+            return codes
+        self.repeated[raw] = int((codes < first).sum())
+        return np.maximum(codes, first)
 
     def _span(
         self, start: np.datetime64, stop: np.datetime64, window: GridWindow

@@ -3,6 +3,7 @@
 import copy
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -17,8 +18,11 @@ from fluxatlas.check.findings import Findings
 from fluxatlas.check.run import look
 from fluxatlas.cli import app
 from fluxatlas.config import load
+from fluxatlas.config.static import StaticBlock
 from fluxatlas.errors import ConfigError, FluxAtlasError
+from fluxatlas.ingest.sites.records import SiteRecord, observations
 from fluxatlas.run import Run
+from fluxatlas.systems import get_system
 
 WEATHER = {
     "tas": (288.0, "K"), "tasmin": (280.0, "K"), "tasmax": (295.0, "K"), "pr": (2.0, "mm d-1"),
@@ -300,3 +304,28 @@ def test_a_domain_without_the_centre_of_a_cell_is_refused_and_one_with_it_is_not
     else:
         with pytest.raises(ConfigError, match=r"no cell of the domain .* is land(.|\n)*0.04167 degrees wide"):
             _found(folder, config)
+
+
+def test_maps_tell_what_sites_outside_the_tiles_lack(monkeypatch) -> None:
+    """A map that reaches the site tells it; one that does not, and a constant, tell nothing."""
+    layers = {name: {"path": f"{name}.tif"} for name in ("sand", "clay", "soc", "bdod", "phh2o", "ndep", "lai")}
+    static = StaticBlock.model_validate({"layers": layers, "landcover": {"path": "cover.tif"}})
+    system, tile = get_system("soil_methane_sink"), SimpleNamespace(bbox=(-8.0, 37.0, -7.0, 38.0))
+    run = SimpleNamespace(tiles=["t"], tile=lambda name: tile, system=system, static=static, grid=None)
+    run.is_synthetic = False
+    told = {name: xr.DataArray(1.0) for name in (*system.attributes, *system.monthly)}
+    monkeypatch.setattr(tables, "at_place", lambda *given: told)
+    records = [SiteRecord({"site": "far", "lat": 60.0, "lon": 10.0}, observations([]))]
+
+    def said() -> str:
+        findings = Findings()
+        tables._attributes(run, records, True, findings)
+        return "\n".join(map(str, findings.problems))
+
+    assert said() == ""
+    told["soc"] = xr.DataArray(np.nan)
+    assert "no site can be used for training: site 'far' lies outside the tiles and has no soc" in said()
+    told["soc"] = xr.DataArray(1.0)
+    layers["clay"] = {"constant": 20, "reason": ASSUMED}
+    run.static = StaticBlock.model_validate({"layers": layers, "landcover": {"path": "cover.tif"}})
+    assert "clay" in said()

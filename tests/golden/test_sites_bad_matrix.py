@@ -131,6 +131,8 @@ OWN: dict[tuple[str, str], str] = {
     ("fluxnet-HH", "gap"): "1 missing",
     ("fluxnet-HH", "missing variable"): "no site is left .*its files lack TA_F_MIN and TA_F_MAX",
     ("fluxnet-ERA", "missing variable"): "no site is left .*its files lack TA_F_MIN and TA_F_MAX",
+    ("soil-ch4-means", "all missing"): r"kept 0 of 3 values: 3 without value",
+    ("soil-ch4-means", "no such day"): "kept 2 of 3 values: 1 without year",
     ("fluxnet-WW", "missing variable"): r"nee: kept 3 of 3 weeks\n1 site",
     ("fluxnet-MM", "missing variable"): r"nee: kept 6 of 6 months\n1 site",
     ("fluxnet-YY", "missing variable"): r"nee: kept 2 of 2 years\n1 site",

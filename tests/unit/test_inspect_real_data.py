@@ -31,7 +31,7 @@ DOCUMENTS = ("*.md", "*LICENSE*", "*MANIFEST.tsv", "*/DESCRIPTION", "*/README", 
 
 # pattern (the first that fits counts) -> format and status
 EXPECTED: list[tuple[str, str, str]] = [
-    ("flux_towers/gregory*/metadata_ebc_filt.csv", "site-list", "part"),
+    ("flux_towers/gregory*/metadata_ebc_filt.csv", "soil-ch4-means", "usable"),
     *((pattern, "documentation", "not_input") for pattern in DOCUMENTS),
     (f"{EU}/*ERAI_DD*.csv", "fluxnet-daily", "usable"),
     (f"{EU}/*FULLSET_DD*.csv", "fluxnet-daily", "usable"),
@@ -81,6 +81,7 @@ EXPECTED: list[tuple[str, str, str]] = [
     ("soil_ch4/mingkaijiang*/*.csv", "table", "no_reader"),
     ("soil_ch4/corina*/upland_ch4_places.csv", "site-list", "part"),
     ("soil_moisture/andres*/*", "uscrn-daily", "usable"),
+    ("soil_ch4/corina*/upland_ch4_places.csv", "soil-ch4-means", "usable"),
     (f"{COSORE}/CSR_COLUMN_UNITS.csv", "documentation", "not_input"),
     (f"{COSORE}/d20*", "cosore", "usable"),
     ("soil_ch4/bpbond_srdb/srdb-data.csv", "srdb", "usable"),

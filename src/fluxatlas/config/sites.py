@@ -65,7 +65,7 @@ class TableColumns(Block):
 
 _DEPTHS = (
     *("plumber2", "ismn", "chambers", "cosore", "voigt", "stdfmt", "rsofun", "srdb", "xmethanewet", "metaflux"),
-    *("cardamom", "treat", "uscrn"),
+    *("cardamom", "treat", "uscrn", "soil_ch4_means"),
 )
 _OTHERS = ("fluxnet", "ameriflux", "ameriflux_l2")
 _PERIODS = "whose records become means of periods, not sites"
@@ -103,6 +103,7 @@ class SiteEntry(Block):
         "srdb",
         "xmethanewet",
         "treat",
+        "soil_ch4_means",
     ]
     """Layout of the files; each has a reader in fluxatlas.ingest.sites."""
     path: list[str] = Field(min_length=1)

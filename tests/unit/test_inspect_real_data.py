@@ -31,7 +31,7 @@ DOCUMENTS = ("*.md", "*LICENSE*", "*MANIFEST.tsv", "*/DESCRIPTION", "*/README", 
 
 # pattern (the first that fits counts) -> format and status
 EXPECTED: list[tuple[str, str, str]] = [
-    ("flux_towers/gregory*/metadata_ebc_filt.csv", "soil-ch4-means", "usable"),
+    ("flux_towers/gregory*/metadata_ebc_filt.csv", "site-list", "part"),
     *((pattern, "documentation", "not_input") for pattern in DOCUMENTS),
     (f"{EU}/*ERAI_DD*.csv", "fluxnet-daily", "usable"),
     (f"{EU}/*FULLSET_DD*.csv", "fluxnet-daily", "usable"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -85,11 +86,14 @@ def forcing(
         attrs=origin,
         say=say,
     )
-    if repeated := source.attrs.get("repeated_first_steps"):
-        say(f"the archive begins within its first day: its first step stands for those before it ({repeated})")
     if digests:
         write_digests(digests, json.loads(origin["fluxatlas_inputs"]))
-    say(f"{counted(len(paths), 'piece')} of {year} in {time.monotonic() - began:.1f} s")
+    say(f"{counted(len(paths), 'piece')} of {year} in {time.monotonic() - began:.1f} s{_first_day(source.attrs)}")
+
+
+def _first_day(attrs: Mapping[str, str]) -> str:
+    steps = attrs.get("repeated_first_steps")
+    return f"; the archive begins within its first day, its first step stands for {steps}" if steps else ""
 
 
 def _raw_files(block: ForcingBlock, year: int) -> tuple[list[Path], list[Path], list[Path]]:

@@ -79,7 +79,6 @@ EXPECTED: list[tuple[str, str, str]] = [
     ("soil_ch4/loic*/*.csv", "chamber-study", "part"),
     ("soil_ch4/tomc*/*.csv", "chamber-study", "part"),
     ("soil_ch4/mingkaijiang*/*.csv", "table", "no_reader"),
-    ("soil_ch4/corina*/upland_ch4_places.csv", "site-list", "part"),
     ("soil_moisture/andres*/*", "uscrn-daily", "usable"),
     ("soil_ch4/corina*/upland_ch4_places.csv", "soil-ch4-means", "usable"),
     (f"{COSORE}/CSR_COLUMN_UNITS.csv", "documentation", "not_input"),

@@ -461,12 +461,12 @@ def _uscrn() -> list[Layout]:
     return [Layout("uscrn", "uscrn", "KS_Test_6_SSW.csv", {"KS_Test_6_SSW.csv": days}, "swc05", **told)]
 
 
-def _soil_ch4_means() -> list[Layout]:
+def _literature_means() -> list[Layout]:
     head = "site,year,mean_mg_m2_d,lat,lon,min_mg_m2_d,max_mg_m2_d,period,use\n"
     rows = "".join(f"{name},{2001 + n},-1.5,5{n},10,-2,-1,annual,yes\n" for n, name in enumerate("ABC"))
     told: dict[str, Any] = {"entry": {"sites": []}, "time": 1, "value": 2, "column": "mean_mg_m2_d", "code": "NA"}
     files = {"ch4_places.csv": (head + rows).encode()}
-    return [Layout("soil-ch4-means", "soil_ch4_means", "ch4_places.csv", files, "fch4", periods=True, **told)]
+    return [Layout("soil-ch4-means", "literature_means", "ch4_places.csv", files, "fch4", periods=True, **told)]
 
 
 def _plumber2() -> list[Layout]:
@@ -512,6 +512,6 @@ def layouts() -> dict[str, Layout]:
         *_cardamom(),
         *_treat(),
         *_uscrn(),
-        *_soil_ch4_means(),
+        *_literature_means(),
     ]
     return {layout.name: layout for layout in made}

@@ -65,7 +65,7 @@ class TableColumns(Block):
 
 _DEPTHS = (
     *("plumber2", "ismn", "chambers", "cosore", "voigt", "stdfmt", "rsofun", "srdb", "xmethanewet", "metaflux"),
-    *("cardamom", "treat", "uscrn", "soil_ch4_means"),
+    *("cardamom", "treat", "uscrn", "literature_means"),
 )
 _OTHERS = ("fluxnet", "ameriflux", "ameriflux_l2")
 _PERIODS = "whose records become means of periods, not sites"
@@ -103,7 +103,7 @@ class SiteEntry(Block):
         "srdb",
         "xmethanewet",
         "treat",
-        "soil_ch4_means",
+        "literature_means",
     ]
     """Layout of the files; each has a reader in fluxatlas.ingest.sites."""
     path: list[str] = Field(min_length=1)

@@ -26,7 +26,7 @@ SUFFIXES = {
     "cardamom": (".csv",),
     "treat": (".rds",),
     "uscrn": (".txt", ".csv"),
-    "soil_ch4_means": (".csv",),
+    "literature_means": (".csv",),
 }
 DERIVED = r"(nee|gpp|reco)_[A-Za-z0-9-]+_FLUXNET2015\.nc$"
 """Name of a daily series derived from FLUXNET (:mod:`.derived`)."""
@@ -44,7 +44,7 @@ NAMES = {
     "rsofun": re.compile(r"(.*_(drivers|fluxes)|sites)\.csv$"),
     "xmethanewet": re.compile(r"FLUXNET_T1_DD\.csv$"),
     "metaflux": re.compile(r"[A-Z][A-Z0-9]-[A-Za-z0-9]+_MM\.csv$"),
-    "soil_ch4_means": re.compile(r".*ch4_places.*\.csv$", re.IGNORECASE),
+    "literature_means": re.compile(r".*ch4_places.*\.csv$", re.IGNORECASE),
     "treat": re.compile(r"Annual_CH4_estimates.*\.rds$", re.IGNORECASE),
     "uscrn": re.compile(r"(CRND\d+-\d{4}-)?[A-Z]{2}_[A-Za-z_.]+_\d+_[NSEW]{1,3}\.(txt|csv)$"),
     "cardamom": re.compile(r"validation_(?P<site>[A-Z][A-Z0-9]-[A-Za-z0-9]+)\.csv$"),

@@ -11,7 +11,7 @@ import pytest
 
 from fluxatlas.config.sites import QcRules, SiteEntry, SitesBlock
 from fluxatlas.errors import InputError
-from fluxatlas.ingest.sites import soil_ch4_means, table
+from fluxatlas.ingest.sites import literature_means, table
 from fluxatlas.ingest.sites.records import Ledger
 
 HEAD = "site,lat,lon,biome,year,n_rows,mean_mg_m2_d,min_mg_m2_d,max_mg_m2_d,period,use\n"
@@ -29,9 +29,9 @@ UPLAND: dict[str, Any] = {"limits": {"fch4": [-25, 37]}, "other_cover": {"fch4":
 def read(folder: Path, text: str = HEAD + ROWS, **rules: Any) -> tuple[pd.DataFrame, dict[str, int]]:
     path, ledger = folder / "upland_ch4_places.csv", Ledger()
     path.write_text(text)
-    entry = SiteEntry(source="soil_ch4_means", path=[str(path)])
-    found = soil_ch4_means.read_periods([str(path)], entry, QcRules.model_validate(rules or UPLAND), ledger)
-    return found, dict(ledger.counts[soil_ch4_means.LABEL, "places", "values"])
+    entry = SiteEntry(source="literature_means", path=[str(path)])
+    found = literature_means.read_periods([str(path)], entry, QcRules.model_validate(rules or UPLAND), ledger)
+    return found, dict(ledger.counts[literature_means.LABEL, "places", "values"])
 
 
 def test_annual_means_of_one_year_become_periods(tmp_path: Path) -> None:
@@ -51,7 +51,7 @@ def test_a_run_on_wetlands_takes_none(tmp_path: Path) -> None:
 
 def test_places_are_sites_in_the_table(tmp_path: Path) -> None:
     read(tmp_path)
-    entry = {"source": "soil_ch4_means", "path": str(tmp_path)}
+    entry = {"source": "literature_means", "path": str(tmp_path)}
     table.build(SitesBlock.model_validate({"entries": [entry], "qc": UPLAND}), tmp_path / "out")
     assert list(pd.read_csv(tmp_path / "out" / "sites.csv")["site"]) == ["A", "B"]
 
@@ -60,8 +60,8 @@ def test_the_real_table(data_dir: Path) -> None:
     path = data_dir / "soil_ch4/corina-vinarov_corina-summer-project/upland_ch4_places.csv"
     raw = pd.read_csv(path)
     whole = raw[(raw["use"] == "yes") & (raw["period"] == "annual") & ~raw["year"].str.contains("-")]
-    entry = SiteEntry(source="soil_ch4_means", path=[str(path)])
-    found = soil_ch4_means.read_periods([str(path)], entry, QcRules.model_validate(UPLAND), Ledger())
+    entry = SiteEntry(source="literature_means", path=[str(path)])
+    found = literature_means.read_periods([str(path)], entry, QcRules.model_validate(UPLAND), Ledger())
     assert sorted(found["site"]) == sorted(whole["site"]) and len(found) > 2
     means = found.set_index("site")["value"]
     np.testing.assert_allclose(means[whole["site"]], whole["mean_mg_m2_d"])

@@ -64,7 +64,7 @@ def read_periods(files: Sequence[str], entry: SiteEntry, rules: QcRules, ledger:
         means["end"] = start + pd.DateOffset(years=1)
         means["sd"] = np.maximum(half.to_numpy(float), error_floor("fch4", value, rules).to_numpy(float))
         if len(value):
-            parts.append(period_table(**means, **named, variable="fch4", qc=float("nan"), source="soil_ch4_means"))
+            parts.append(period_table(**means, **named, variable="fch4", qc=float("nan"), source="literature_means"))
     return pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
 
 
@@ -72,7 +72,7 @@ def _row(place: pd.Series, facts: SiteFacts, ledger: Ledger, path: str) -> dict[
     stated = {"lat": float(place["lat"]), "lon": float(place["lon"])}
     stated["utc_offset"] = standard_offset(stated["lon"])
     return facts.row(
-        str(place["site"]), kind="chamber", source="soil_ch4_means", ledger=ledger, where=path, stated=stated
+        str(place["site"]), kind="chamber", source="literature_means", ledger=ledger, where=path, stated=stated
     )
 
 

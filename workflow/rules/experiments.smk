@@ -32,13 +32,22 @@ rule benchmark:
         " --figure {output.figure:q} --page {output.page:q} --title {params.title:q} 2> {log:q}"
 
 
-rule wetland_benchmark:  # `benchmark` of the example, whatever the configuration: a run of its own
-    localrule: True
+rule wetland_benchmark:  # `benchmark` of the example, whatever the configuration: a run of its own, whose folder this one has locked
+    log:
+        "<results>/logs/experiments/wetland_benchmark.log",
+    benchmark:
+        "<results>/benchmarks/experiments/wetland_benchmark.tsv"
+    conda:
+        "../envs/fluxatlas.yaml"
     threads: workflow.cores
+    resources:
+        mem_mb=memory(8000),
+        runtime=minutes(240),
     params:
         example=f"{workflow.basedir}/config/examples/wetland_benchmark.yaml",
+        version=STAGE_VERSIONS["train"],
     shell:
-        "fluxatlas run {params.example:q} benchmark --nolock --cores {threads:q}"  # the folder is locked by the run that asks
+        "fluxatlas run {params.example:q} benchmark --nolock --cores {threads:q} 2> {log:q}"
 
 
 rule importance:  # what permuted drivers cost at test days; only where asked for: `snakemake importance`

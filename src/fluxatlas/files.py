@@ -226,7 +226,7 @@ def read_netcdf(
     """Read a NetCDF file, or ``only`` those of its variables that are named, into memory and close it.
 
     ``part`` are the places of each dimension that are wanted. Errors as :func:`open_netcdf`; a name that the file lacks
-    is none.
+    is left out.
     """
     with NETCDF, open_netcdf(path, whole=True, **options) as dataset:
         try:

@@ -25,6 +25,8 @@ FILL = -32768
 """Missing value of packed int16 data."""
 ROUNDED = 1.0
 """Percent by which sand and clay, each rounded to whole percent, may exceed all of the soil."""
+FULL = 90.0
+"""Percent of the fine earth that sand and clay make together above which neither is taken for a share."""
 
 
 Array = npt.NDArray[np.floating[Any]]
@@ -266,16 +268,26 @@ def check_texture(sand: npt.ArrayLike, clay: npt.ArrayLike, *, where: str, place
 
 
 def check_fractions(sand: npt.ArrayLike, clay: npt.ArrayLike, *, where: str) -> None:
-    """Raise :class:`InputError` where of several soils no ``sand`` or no ``clay`` [%] is above 1: a fraction."""
-    if np.isfinite(np.asarray(sand, float) + np.asarray(clay, float)).sum() < 2:
+    """Raise :class:`InputError` where ``sand`` or ``clay`` [%] are fractions by magnitude.
+
+    Both: where neither is ever above 1. One of them: where it is never above 1 in several soils, could be a share of
+    each beside the other (a sand of 97 % leaves no room for one), and the two leave much of the soil to silt.
+    """
+    soils = np.column_stack([np.ravel(np.asarray(part, float)) for part in (sand, clay)])
+    soils = soils[np.isfinite(soils).all(axis=1)]
+    if not len(soils):
         return
-    most = {name: float(np.nanmax(part)) for name, part in (("sand", sand), ("clay", clay))}
+    most = dict(zip(("sand", "clay"), soils.max(axis=0).tolist(), strict=True))
     small = [name for name, value in most.items() if 0 < value <= 1]
     if len(small) == 2:
         what = "sand and clay are fractions by magnitude (neither is ever above 1)"
-    elif small:
-        (other,) = set(most) - set(small)
-        what = f"{small[0]} is a fraction by magnitude (never above {most[small[0]]:.3g}), {other} is percent"
+    elif small and len(soils) > 1:
+        number = list(most).index(small[0])
+        part, other = soils[:, number], soils[:, 1 - number]
+        if (100 * part + other > 100 + ROUNDED).any() or np.median(part + other) > FULL:
+            return
+        named = ("sand", "clay")[1 - number]
+        what = f"{small[0]} is a fraction by magnitude (never above {most[small[0]]:.3g}), {named} is percent"
     else:
         return
     hint = "give both in percent of the fine earth; the unit of a static layer can be stated (units: '1')"

@@ -31,3 +31,14 @@ def test_an_hourly_year_of_the_globe_is_not_stopped_after_an_hour(globe) -> None
     assert limits.minutes(globe, "train", 240) > 600
     small = Run(load(yaml.safe_load((REPOSITORY / "config/config.yaml").read_text())))
     assert [limits.minutes(small, stage, 60) for stage in ("ingest", "infer", "products")] == [60, 60, 60]
+
+
+def test_a_tile_of_land_alone_gets_the_time_of_its_own_cells(globe, monkeypatch) -> None:
+    work = StageWork(2, 1000.0, 2, 1, 1)
+    monkeypatch.setattr(limits, "work", lambda run: {"infer": work, "products": work})
+    cost = dict.fromkeys(("infer", "products"), Cost("cell", 0.0, 6.0, 1, 1))
+    monkeypatch.setattr(limits, "calibration", lambda run: Calibration(cost, 0.0, ""))
+    monkeypatch.setattr(Run, "land", property(lambda run: {"coast": 100, "inland": 300}))
+    # a mean tile takes 50 minutes, that of land alone 75
+    assert limits.minutes(globe, "products", 10) == 150
+    assert limits.minutes(globe, "infer", 10) == 230

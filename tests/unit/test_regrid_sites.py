@@ -175,3 +175,16 @@ def test_the_part_around_sites_gives_what_the_whole_piece_gives(turned) -> None:
         part = at_points({"tas": values[:, rows, columns]}, cut, north, east, np.full(len(points), 100.0))
         np.testing.assert_allclose(part["tas"], whole["tas"], rtol=1e-6)
     assert sites._around(lat, np.array([80.0])) == slice(None)  # its reader says that it lies outside
+
+
+def test_a_site_that_lacks_leaf_area_alone_asks_the_maps(monkeypatch) -> None:
+    asked = []
+    monkeypatch.setattr(sites, "at_place", lambda block, grid, lat, lon, system: asked.append((lat, lon)))
+    known = {"lat": 50.0, "lon": 9.0, "elevation": 10.0, **dict.fromkeys(SYSTEM.attributes, 5.0)}
+    whole = pd.Series({"site": "whole", **known, **dict.fromkeys(MONTHS, 2.0)})
+    table = pd.DataFrame([whole, pd.Series({"site": "bare", **known})])  # as assembled: each has all columns
+    mean = pd.Series({"site": "mean", **known, "lai": 2.0})
+    for row in (whole, table.iloc[0], mean):
+        assert sites._of_layers(row, (None, GRID), SYSTEM) is None and not asked
+    sites._of_layers(table.iloc[1], (None, GRID), SYSTEM)
+    assert asked == [(50.0, 9.0)]

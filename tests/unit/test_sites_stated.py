@@ -434,6 +434,7 @@ def test_an_attribute_in_two_columns(tmp_path: Path) -> None:
         ([0.4, 0.6], [20, 35], "sand is a fraction by magnitude .never above 0.6., clay is percent"),
         ([40, 60], [0.2, 0.35], "clay is a fraction by magnitude"),
         ([0.4, 0.9], [0.2, 0.1], "sand and clay are fractions by magnitude"),
+        ([0.4], [0.2], "sand and clay are fractions by magnitude"),
         ([40, 60], [20, 41.5], "sand and clay add up to 101.5 %"),
     ],
 )
@@ -445,3 +446,10 @@ def test_texture_in_two_scales(sand: list[float], clay: list[float], message: st
 def test_texture_that_is_possible() -> None:
     for sand, clay in (([1.2, 0.4], [60, 70]), ([0, 0], [60, 70]), (0.5, 60), ([40, np.nan], [60.5, np.nan])):
         check_texture(sand, clay, where="x")
+
+
+@pytest.mark.parametrize(
+    ("sand", "clay"), [([97, 98], [0.8, 1.0]), ([99.5, 99.0], [0.4, 0.01]), ([40], [0.8]), ([0, 0], [45, 60])]
+)
+def test_soils_of_almost_no_clay_or_sand_are_soils(sand: list[float], clay: list[float]) -> None:
+    check_texture(sand, clay, where="here")

@@ -121,7 +121,10 @@ def minutes(first):
 def planned(stage, least, times=1):
     """Run time in minutes of a job with ``times`` the work of a heavy job of ``stage``: what `fluxatlas plan` expects
     with a margin, ``least`` or more, and no more than the profile's ceiling."""
-    expected = planned_minutes(RUN, stage, least, times)
+    try:
+        expected = planned_minutes(RUN, stage, least, times)
+    except FluxAtlasError as problem:
+        raise WorkflowError(str(problem)) from None
     return minutes(min(expected, CEILINGS.get("max_runtime", expected)))
 
 

@@ -91,7 +91,7 @@ rule experiment_start:
     threads: 1
     resources:
         mem_mb=memory(4000),
-        runtime=minutes(240),
+        runtime=planned("train", 240),
     params:
         settings=lambda wc: RUN.start_settings(wc.model),
         grid=RUN.grid.name,
@@ -137,7 +137,7 @@ rule experiment:
     threads: 1
     resources:
         mem_mb=memory(4000),
-        runtime=minutes(240),
+        runtime=planned("train", 240),
     params:
         settings=settings("experiment"),
         start=lambda wc, input: repeat("--start", input.start),

@@ -122,7 +122,7 @@ if RUN.phases:
         threads: 1
         resources:
             mem_mb=memory(4000),
-            runtime=minutes(240),
+            runtime=planned("train", 240),
         params:
             settings=settings("phase"),
             series=RUN.series_options,
@@ -182,7 +182,7 @@ rule baseline:
     threads: 1
     resources:
         mem_mb=memory(4000),
-        runtime=minutes(240),
+        runtime=planned("train", 240),
     params:
         settings=settings("baseline"),
         series=RUN.series_options,

@@ -17,7 +17,7 @@ from .readers import STAND_IN, kept
 from .report import Report
 
 MOST = 12
-"""Lines on sites of several files, and on systems, up to this number."""
+"""Most lines that are said on sites of several files, and on systems."""
 
 
 def judge(reports: Sequence[Report]) -> list[str]:

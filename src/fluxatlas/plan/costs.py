@@ -1,7 +1,8 @@
 """What a unit of work costs: as shipped in ``resources/calibration.csv``, or as measured on the user's machine.
 
 ``fluxatlas plan --calibrate`` (:mod:`~fluxatlas.plan.calibrate`) keeps what it measured among the results of the run.
-No stage reads it, so that it changes no result and wakes no job.
+Only the run times that rules ask the scheduler for depend on it (:mod:`~fluxatlas.plan.limits`): it changes no result
+and wakes no job.
 """
 
 from __future__ import annotations

@@ -20,5 +20,7 @@ def minutes(run: Run, stage: str, least: int, times: float = 1.0) -> int:
     Raises :class:`InputError` for a calibration that cannot be read.
     """
     todo, cost = work(run)[stage], calibration(run).costs[stage]
+    if stage == "infer" and run.land:  # a tile of land alone, not the mean of all
+        times *= max(run.land.values()) * len(run.land) / max(sum(run.land.values()), 1)
     expected = cost.seconds_per_job + times * todo.units / max(todo.carriers, 1) * cost.seconds_per_unit
     return max(least, STEP * math.ceil(SAFETY * expected / 60 / STEP))

@@ -101,9 +101,8 @@ def _by_tile(sites: pd.DataFrame, home: dict[str, Tile | None]) -> list[tuple[Ti
 
 def _of_layers(site: pd.Series, maps: tuple[StaticBlock, Grid] | None, system: System) -> xr.Dataset | None:
     """What the static layers say of a site outside the tiles; None where it lacks nothing."""
-    months = {layer: any(f"{layer}_{month:02d}" in site for month in range(1, 13)) for layer in system.monthly}
-    needed = ["elevation", *system.attributes, *(layer for layer, told in months.items() if not told)]
-    if maps is None or not any(pd.isna(site.get(name, np.nan)) for name in needed):
+    lacks = any(pd.isna(site.get(name, np.nan)) for name in ("elevation", *system.attributes))
+    if maps is None or not (lacks or any(np.isnan(_monthly(site, layer)).any() for layer in system.monthly)):
         return None
     block, grid = maps
     return at_place(block, grid, float(site["lat"]), float(site["lon"]), system)
@@ -123,15 +122,20 @@ def _attributes(site: pd.Series, cell: xr.Dataset | None, system: System, word: 
         gridded = next(name for name in TEXTURE if f"{name}:{word}" in origin)
         row[gridded] = min(row[gridded], 100.0 - sum(row[name] for name in TEXTURE if name != gridded))
     for layer in system.monthly:
-        own = float(site.get(layer, np.nan))
-        monthly = np.array([float(site.get(f"{layer}_{month:02d}", own)) for month in range(1, 13)])
-        monthly = np.where(np.isnan(monthly), own, monthly)
+        monthly = _monthly(site, layer)
         if np.isnan(monthly).any() and cell is not None:
             monthly = cell[layer].to_numpy().astype(float)
             origin += [f"{layer}:{word}"] * bool(np.isfinite(monthly).all())
         row[layer] = float(monthly.mean())
         row |= {f"{layer}_{month:02d}": float(value) for month, value in enumerate(monthly, 1)}
     return {**row, "attribute_source": " ".join(origin) or "site"}
+
+
+def _monthly(site: pd.Series, layer: str) -> npt.NDArray[np.float64]:
+    """What a site itself says of the twelve months of ``layer``: each, else one number for all, else NaN."""
+    own = float(site.get(layer, np.nan))
+    monthly = np.array([float(site.get(f"{layer}_{month:02d}", own)) for month in range(1, 13)])
+    return np.where(np.isnan(monthly), own, monthly)
 
 
 def _nearest_cell(tile: Tile, cells: Any, lat: float, lon: float) -> xr.Dataset | None:

@@ -30,12 +30,12 @@ from .metadata import SiteFacts
 from .periods import period_table
 from .qc import error_floor, screen
 from .rds import read_rds
-from .records import Ledger, SiteRecord, observations
+from .records import Ledger, SiteRecord, each, observations
 from .stated import restate
 from .text import numbers
 
 FLUX = "Annual_CH4_Flux_g_m2_y"
-LAYOUT = Layout((ColumnSpec(FLUX, "g m-2 yr-1", "fch4", 1000 / 365.25),))
+LAYOUT = Layout((ColumnSpec(FLUX, "g CH4 m-2 yr-1", "fch4", 1000 / 365.25),))
 CLASSES = {
     **dict.fromkeys(("Bog", "Fen", "Marsh", "SalineMarsh", "Saline Marsh", "Swamp", "ShallowWater"), "WET"),
     "Upland": "upland",
@@ -61,8 +61,7 @@ LABEL = "Treat et al. 2018"
 def read(files: Sequence[str], entry: SiteEntry, rules: QcRules, ledger: Ledger) -> list[SiteRecord]:
     """One site per place, with its facts alone: its values are years (:func:`read_periods`)."""
     facts, made, nothing = SiteFacts(entry), [], observations([])
-    for path in files:
-        table = _records(path, entry, rules, Ledger())
+    for path, table in each(files, lambda path: (path, _records(path, entry, rules, Ledger())), ledger):
         for name, part in table.groupby("site", sort=False):
             row = _row(str(name), part.iloc[0], facts, ledger, path)
             made.append(SiteRecord(row, nothing.copy(), None, (path,)))
@@ -73,8 +72,7 @@ def read_periods(files: Sequence[str], entry: SiteEntry, rules: QcRules, ledger:
     """Annual means of fch4 as :data:`periods.PERIOD_COLUMNS`; ``qc`` is the measured share, NaN of a whole year."""
     facts, parts = SiteFacts(entry), [period_table()]
     calm: Any = rules.model_copy(update={"spike_z": 0.0})
-    for path in files:
-        table = _records(path, entry, rules, ledger)
+    for path, table in each(files, lambda path: (path, _records(path, entry, rules, ledger)), Ledger()):
         factor, _ = LAYOUT.of("fch4").conversion()
         told: dict[str, Any] = {"factor": factor, "rules": calm, "ledger": ledger, "site": LABEL, "of": "years"}
         table["fch4"] = screen(table[FLUX], "fch4", **told)
@@ -127,14 +125,16 @@ def _records(path: str, entry: SiteEntry, rules: QcRules, ledger: Ledger) -> pd.
     placed = table["Latitude"].between(-90, 90) & table["Longitude"].between(-180, 180)
     spots = list(zip(table["Latitude"].where(placed), table["Longitude"].where(placed), strict=True))
     land = {(lat, lon): on_land(lat, lon) for lat, lon in set(spots) if np.isfinite(lat)}
-    dry = pd.Series([land.get(spot, False) for spot in spots], index=table.index)
+    ashore = pd.Series([land.get(spot, False) for spot in spots], index=table.index)
+    first = table.groupby(list(_PLACE), dropna=False)["Sort"].transform("min")
+    table["site"] = "Treat-" + first.astype(int).astype(str)  # whatever is left out below
     reasons: dict[str, Any] = {
         f"of {'wetlands' if other == 'WET' else 'uplands'}, which this run is not about": table["cover"] == other,
         "of lakes or without class": table["cover"] == "",
         "marked for removal": table["Remove_QC"].fillna(False).astype(bool),
         "without annual flux": table[FLUX].isna(),
         "without position": ~placed,
-        "at sea": ~dry,
+        "at sea": ~ashore,
         "without one calendar year": ~table["year"].between(1900, 2030),
         "measured in too little of the year": (share < rules.min_qc) & (how != "measured"),
     }
@@ -144,8 +144,6 @@ def _records(path: str, entry: SiteEntry, rules: QcRules, ledger: Ledger) -> pd.
         ledger.drop(LABEL, "records", reason, int((kept & wrong).sum()), of="values")
         kept &= ~wrong
     table = table[kept].copy()
-    first = table.groupby(list(_PLACE), dropna=False)["Sort"].transform("min")
-    table["site"] = "Treat-" + first.astype(int).astype(str)
     ledger.note(LABEL, f"{'wetlands' if wanted == 'WET' else 'uplands'} are read, the others of the table are not")
     return table
 

@@ -30,7 +30,7 @@ from .layouts import ColumnSpec, Layout, celsius, percent
 from .metadata import SiteFacts
 from .qc import screen
 from .rds import read_rds
-from .records import Ledger, SiteRecord, observations
+from .records import Ledger, SiteRecord, each, observations
 from .stated import restate
 from .text import numbers, read_table, read_text, times
 from .units import methane_factor
@@ -104,15 +104,19 @@ def read_tab(path: str | Path, encoding: str = "utf-8") -> pd.DataFrame:
     return table.rename(columns=MANUAL)
 
 
+def _table(path: str, encoding: str) -> pd.DataFrame:
+    """A file of PANGAEA text or of R data."""
+    return read_tab(path, encoding) if path.endswith(".tab") else read_rds(path, tuple(MANUAL.values()), encoding)
+
+
 def read(files: Sequence[str], entry: SiteEntry, rules: QcRules, ledger: Ledger) -> list[SiteRecord]:
     """All sites of the files: Trail Valley Creek with automatic and manual chambers, the others manual."""
     facts = SiteFacts(entry)
     automatic, manual = [], []
-    for path in files:
-        if str(path).endswith(".tab"):
-            manual.append(read_tab(path, entry.encoding))
+    for path, table in each(files, lambda path: (path, _table(path, entry.encoding)), ledger):
+        if path.endswith(".tab"):
+            manual.append(table)
             continue
-        table = read_rds(path, tuple(MANUAL.values()), entry.encoding)
         hourly = _hourly(table)
         automatic.append(table[hourly])
         manual.append(table[~hourly])

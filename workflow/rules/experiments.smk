@@ -39,7 +39,7 @@ rule wetland_benchmark:  # `benchmark` of the example, whatever the configuratio
         "<results>/benchmarks/experiments/wetland_benchmark.tsv"
     conda:
         "../envs/fluxatlas.yaml"
-    threads: workflow.cores
+    threads: lambda wc: workflow.cores  # known when jobs are made: `fluxatlas status` reads the rules without it
     resources:
         mem_mb=memory(8000),
         runtime=minutes(240),

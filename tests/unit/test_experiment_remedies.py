@@ -56,12 +56,30 @@ def test_the_candidate_that_holds_at_other_places_is_chosen() -> None:
     np.testing.assert_allclose(chosen(useless, 0, names)(useless[0]), mean(useless, 0)(useless[0]))
 
 
-def test_days_of_large_fluxes_weigh_as_much_as_others() -> None:
-    made = RNG.uniform(0, 50, len(PLACES))
-    predictors, values, _, block = rows(20.0 + 3.0 * made, made)
-    given = predictors, values, 25.0 / (25.0 + (0.15 * values) ** 2), block  # as stated errors have it
-    for name in ("mean", "calibrated"):
-        assert learners(5.0)[name](given, 0)(predictors).mean() == pytest.approx(values.mean(), rel=1e-6)
+@pytest.mark.parametrize("seed", range(6))
+def test_trees_of_a_compressed_flux_of_both_signs_follow_it(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    other = rng.normal(size=len(PLACES))
+    values = 10.0 * other + rng.normal(size=len(PLACES))
+    values -= values.mean()  # a factor on the mean would be any number
+    found = log_trees(rows(values, np.zeros(len(values)), other), 0, 1.0)(rows(values, values, other)[0])
+    assert np.corrcoef(found, values)[0, 1] > 0.9 and found.std() == pytest.approx(values.std(), rel=0.2)
+    assert found.mean() == pytest.approx(values.mean(), abs=1e-6)
+
+
+def test_where_the_process_model_knows_nothing_the_mean_is_predicted() -> None:
+    made, other = RNG.uniform(0, 50, len(PLACES)), RNG.normal(size=len(PLACES))
+    values, unknown = 20.0 + 3.0 * made + 40.0 * (other > 0), PLACES % 3 == 0
+    given = rows(values, np.where(unknown, np.nan, made), other)
+    for learner in (calibrated, residual_trees):
+        found = learner(given, 0)(given[0])
+        np.testing.assert_allclose(found[unknown], values[~unknown].mean(), rtol=1e-6)
+        assert np.abs(found - values)[~unknown].mean() < np.abs(values - values.mean()).mean() / 2
+    nothing = rows(values, np.full(len(values), np.nan), other)
+    np.testing.assert_allclose(residual_trees(nothing, 0)(nothing[0]), values.mean())
+    assert np.isfinite(learners(5.0)["chosen"](given, 0)(given[0])).all()
+    gaps = {"gaps": lambda rows, seed: lambda given: given[:, -1].astype(float), "mean": mean}
+    np.testing.assert_allclose(chosen(given, 0, gaps)(given[0]), values.mean())
 
 
 def test_one_cluster_gives_its_mean() -> None:

@@ -11,7 +11,7 @@ import pytest
 from fluxatlas.config.train import TrainBlock
 from fluxatlas.errors import ConfigError, InputError
 from fluxatlas.ingest.atmosphere import series_of
-from fluxatlas.train.baselines import run_baselines
+from fluxatlas.train.baselines import learned, run_baselines, tree_features
 from fluxatlas.train.finetune import finetune, split_sites
 from fluxatlas.train.member import Member
 from fluxatlas.train.predict import site_table, table
@@ -114,6 +114,19 @@ def test_months_are_handed_on_by_day_as_the_sun_shines(files, sites) -> None:
     np.testing.assert_allclose(days[month, 0] / days[month, 0].mean(), light / light.mean(), rtol=1e-4)
     np.testing.assert_allclose(days[:350, 0], truth["s0"][:350], rtol=1e-5)
     assert np.isnan(days[350:366, 0]).all()
+
+
+def test_even_rows_weigh_as_their_days_over_the_root_of_the_days_of_the_cluster(sites) -> None:
+    """A month weighs as its days do, and stated errors do not count; two sites of one cluster share its root."""
+    data = replace(sites.sets[0], block=np.array([0, 0, 1, 2, 3, 4]))
+    seen = []
+    hidden = [np.zeros((len(data.dates), len(data.sites)), bool)]
+    features = [tree_features(data, TOY)[0]]
+    learned(("nee",), features, SiteData((data,)), hidden, TOY, 0, lambda rows, seed: seen.append(rows), even=True)
+    (_, _, weights, block), days = seen[0], np.array([715 + 731, 731, 731, 700, 731])
+    np.testing.assert_allclose(np.bincount(block, weights), np.sqrt(days))
+    in_months = weights[block == 1] * np.sqrt(731)
+    assert sorted(set(np.rint(in_months).astype(int))) == [28, 29, 30, 31] and len(in_months) == 24
 
 
 def test_baselines_predict_the_months_of_the_fold(files, sites) -> None:

@@ -64,7 +64,7 @@ def reference(name: str, sites: SiteData, system: System, flux: str) -> Predicto
         ready = dict(zip(map(id, sites.sets), features, strict=True))
 
         def grown(unused: Sequence[Mask], seed: int) -> Asked:
-            models = learned((flux,), features, sites, unused, system, seed, learner)
+            models = learned((flux,), features, sites, unused, system, seed, learner, name in SIMULATED)
 
             def asked(parts: Sequence[SequenceSet]) -> list[FloatArray]:
                 inputs = [ready[id(part)] if id(part) in ready else predictors(part) for part in parts]

@@ -1,9 +1,8 @@
 """Learners from few towers, beside trees: the process model with two numbers fitted, trees on what it lacks, trees of
 the compressed flux, and whichever of these errs least at towers that it was not fitted to.
 
-The last predictor of each is the flux of the process model. The record of a cluster weighs by the root of its length.
-Unlike the baseline ``trees`` they do not weigh days by their stated error, which grows with the flux: that weighs days
-of small fluxes most, and the mean of what is predicted is then far below that of what was observed.
+The last predictor of each is the flux of the process model; where that is not known, those that use it fall back to
+the mean of what was observed. Rows weigh as ``even`` ones of :func:`~fluxatlas.train.baselines.learned`.
 """
 
 from __future__ import annotations
@@ -19,6 +18,8 @@ INNER = 3
 """Parts into which :func:`chosen` splits the clusters of towers, if there are as many."""
 LEAST_SPREAD = 1e-6
 """Spread of the simulated flux, in its unit, below which no slope is fitted."""
+OTHER_SIGN = 0.05
+"""Share of the sum of absolute fluxes up to which those of the other sign are taken for noise."""
 
 
 def mean(rows: Rows, seed: int) -> Predictor:
@@ -30,7 +31,7 @@ def mean(rows: Rows, seed: int) -> Predictor:
 
 def calibrated(rows: Rows, seed: int) -> Predictor:
     """``a + b`` times the flux of the process model, by weighted least squares where that is known; ``b`` is not below
-    zero."""
+    zero. Where that flux is not known the prediction is the mean of what was observed where it is."""
     predictors, values, weights, _ = rows
     known = np.isfinite(predictors[:, -1])
     if not known.any():
@@ -40,7 +41,12 @@ def calibrated(rows: Rows, seed: int) -> Predictor:
     spread = np.average((made - centre) ** 2, weights=weights)
     slope = np.average((made - centre) * (values - middle), weights=weights) / spread if spread > LEAST_SPREAD else 0.0
     slope = max(float(slope), 0.0)
-    return lambda given: middle + slope * (given[:, -1].astype(float) - centre)
+
+    def model(given: FloatArray) -> FloatArray:
+        made = given[:, -1].astype(float)
+        return np.where(np.isfinite(made), middle + slope * (made - centre), middle)
+
+    return model
 
 
 def plain_trees(rows: Rows, seed: int) -> Predictor:
@@ -51,32 +57,31 @@ def plain_trees(rows: Rows, seed: int) -> Predictor:
 
 
 def residual_trees(rows: Rows, seed: int) -> Predictor:
-    """:func:`calibrated`, and trees on what it lacks."""
-    predictors, values, weights, block = rows
+    """:func:`calibrated`, and trees on what it lacks where the flux of the process model is known."""
     first = calibrated(rows, seed)
-    more = plain_trees((predictors, values - first(predictors), weights, block), seed)
-    return lambda given: first(given) + more(given)
+    known = np.isfinite(rows[0][:, -1])
+    if not known.any():
+        return first
+    predictors, values, weights, block = rows
+    lacks = values[known] - first(predictors[known])
+    more = plain_trees((predictors[known], lacks, weights[known], block[known]), seed)
+    return lambda given: first(given) + np.where(np.isfinite(given[:, -1]), more(given), 0.0)
 
 
 def log_trees(rows: Rows, seed: int, scale: float) -> Predictor:
-    """Trees of ``asinh(F / scale)``; back in the unit of the flux with one factor that keeps the mean of what was
-    observed (the trees give a median)."""
+    """Trees of ``asinh(F / scale)``; back in the unit of the flux the mean of what was observed is kept (the trees give
+    a median): by one factor for a flux of one sign, else, as its mean may be near zero, by what is added."""
     predictors, values, weights, block = rows
     model = plain_trees((predictors, np.arcsinh(values / scale), weights, block), seed)
 
     def back(given: FloatArray) -> FloatArray:
         return np.asarray(scale * np.sinh(model(given)))
 
-    seen = float(np.average(back(predictors), weights=weights))
-    factor = float(np.average(values, weights=weights)) / seen if abs(seen) > LEAST_SPREAD else 1.0
-    return lambda given: factor * back(given)
-
-
-def evenly(rows: Rows) -> Rows:
-    """``rows`` with weights that depend on the length of the records alone."""
-    predictors, values, _, block = rows
-    _, inverse, count = np.unique(block, return_inverse=True, return_counts=True)
-    return predictors, values, 1.0 / np.sqrt(count[inverse]), block
+    seen, wanted = (float(np.average(one, weights=weights)) for one in (back(predictors), values))
+    lesser = min(float(weights @ np.maximum(sign * values, 0.0)) for sign in (1, -1))
+    if lesser <= OTHER_SIGN * float(weights @ np.abs(values)) and seen * wanted > 0:
+        return lambda given: wanted / seen * back(given)
+    return lambda given: wanted - seen + back(given)
 
 
 def learners(scale: float) -> Mapping[str, Learner]:
@@ -88,16 +93,12 @@ def learners(scale: float) -> Mapping[str, Learner]:
         "residual_trees": residual_trees,
         "log_trees": lambda rows, seed: log_trees(rows, seed, scale),
     }
-    every = {**single, "chosen": lambda rows, seed: chosen(rows, seed, single)}
-    return {name: _on_even_rows(learner) for name, learner in every.items()}
-
-
-def _on_even_rows(learner: Learner) -> Learner:
-    return lambda rows, seed: learner(evenly(rows), seed)
+    return {**single, "chosen": lambda rows, seed: chosen(rows, seed, single)}
 
 
 def chosen(rows: Rows, seed: int, candidates: Mapping[str, Learner]) -> Predictor:
-    """The candidate with the least squared error at clusters that it was left out of, fitted to all ``rows``.
+    """The candidate with the least squared error at clusters that it was left out of, fitted to all ``rows``; one that
+    leaves out predictions is not chosen.
 
     Nothing but ``rows`` is seen: what an experiment tests takes no part in the choice.
     """
@@ -111,5 +112,5 @@ def chosen(rows: Rows, seed: int, candidates: Mapping[str, Learner]) -> Predicto
         kept: Rows = (predictors[~held].copy(), values[~held], weights[~held], block[~held])
         for name, learner in candidates.items():
             lacking = learner(kept, seed)(predictors[held]) - values[held]
-            error[name] += float((weights[held] * lacking**2).sum())
+            error[name] += float((weights[held] * np.nan_to_num(lacking**2, nan=np.inf)).sum())
     return candidates[min(error, key=error.__getitem__)](rows, seed)

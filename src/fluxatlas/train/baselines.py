@@ -191,12 +191,15 @@ def learned(
     system: System,
     seed: int,
     learner: Learner,
+    even: bool = False,
 ) -> dict[str, Predictor]:
     """What a ``learner`` made of what is not ``hidden`` (time, site), by those of the variables ``names`` that there is
     enough to learn from; ``features`` are those of :func:`tree_features` for each set. See :func:`applied`.
 
-    A period is learnt from the means of the predictors over its days."""
-    made = {name: _rows(name, features, sites, hidden, system) for name in names}
+    A period is learnt from the means of the predictors over its days. ``even``: rows weigh as their days over the root
+    of the days of their cluster. Else it is that of the site, and stated errors count, which grow with the flux: days
+    of small fluxes then weigh most, and the mean of what is predicted can be far below that of what was observed."""
+    made = {name: _rows(name, features, sites, hidden, system, even) for name in names}
     return {name: learner(rows, seed) for name, rows in made.items() if rows is not None}
 
 
@@ -208,11 +211,11 @@ def applied(models: Mapping[str, Predictor], inputs: FloatArray, data: SequenceS
 
 
 def _rows(
-    name: str, features: list[FloatArray], sites: SiteData, unseen: Sequence[Mask], system: System
+    name: str, features: list[FloatArray], sites: SiteData, unseen: Sequence[Mask], system: System, even: bool = False
 ) -> Rows | None:
     """What there is to learn ``name`` from; None for fewer than :data:`LEAST_OBSERVATIONS` days."""
     scale = next((flux.scale for flux in system.fluxes if flux.variable == name), None)
-    parts: list[Rows] = []
+    parts: list[tuple[Any, ...]] = []
     for data, inputs, hidden in zip(sites.sets, features, unseen, strict=True):
         if name not in data.targets:
             continue
@@ -225,10 +228,13 @@ def _rows(
         found += [(p.of(inputs)[k], p.value[k], p.sd[k], p.days[k], p.site[k]) for p, k in longer]
         for predictors, values, errors, size, place in found:
             precise = 1.0 if scale is None else scale**2 / (scale**2 + np.nan_to_num(errors) ** 2)
-            parts.append((predictors, values, precise * size / np.sqrt(days[place]), data.block[place]))
+            parts.append((predictors, values, precise * size / np.sqrt(days[place]), data.block[place], size))
     if sum(len(part[1]) for part in parts) < LEAST_OBSERVATIONS:  # days and periods alike
         return None
-    predictors, values, weights, block = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+    predictors, values, weights, block, days = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+    if even:
+        _, number = np.unique(block, return_inverse=True)
+        weights = days / np.sqrt(np.bincount(number, days)[number])
     return predictors, values, weights, block
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,7 @@ from fluxatlas.systems import Phase, Ramp
 from fluxatlas.train import loop
 from fluxatlas.train.adversary import Adversary
 from fluxatlas.train.data import Segment, SequenceSet
-from fluxatlas.train.finetune import finetune
+from fluxatlas.train.finetune import _objectives, finetune
 from fluxatlas.train.losses import Objective
 from fluxatlas.train.member import Member
 from fluxatlas.train.phases import ADVERSARY, phases_apart, phases_of
@@ -238,6 +239,28 @@ def test_phase_by_phase_gives_what_all_at_once_give() -> None:
     kept = [name for name in history if name != "seconds"]
     pd.testing.assert_frame_equal(pd.concat(rows, ignore_index=True)[kept], history[kept], check_like=True)
     assert moved(whole)["parts.carbon.readout.weight"] > 0
+
+
+def test_the_network_that_the_first_phase_began_with_goes_to_the_device_of_training(monkeypatch) -> None:
+    """Probes look back at it, and weights are drawn to it; the device "meta" stands for a GPU."""
+    given: dict[str, Any] = {}
+
+    class SeenError(Exception): ...
+
+    def trainer(**options):
+        given.update(options)
+        raise SeenError
+
+    monkeypatch.setattr("fluxatlas.train.finetune.device_of", lambda _: "meta")
+    monkeypatch.setattr("fluxatlas.train.finetune.Trainer", trainer)
+    made = []
+    monkeypatch.setattr("fluxatlas.train.finetune._objectives", lambda *a: made.append(a[-1]) or _objectives(*a))
+    phases = (Phase("one", steps=1), Phase("two", steps=1, anchor=1.0))
+    with pytest.raises(SeenError):
+        finetune(START, SAMPLES, SITES, SETTINGS, 0, phases=phases, only=1, origin=START.network)
+    for network in (given["network"], given["origin"], made[0]):
+        assert {value.device.type for value in network.state_dict().values()} == {"meta"}
+    assert {value.device.type for value in START.network.state_dict().values()} == {"cpu"}
 
 
 def test_phases_are_jobs_of_their_own_where_weights_alone_learn() -> None:

@@ -121,17 +121,17 @@ def finetune(
     without ``frozen_stage`` all sub-modules learn at once at the full rate. The weights of the best validation score
     are kept; they may be the pretrained ones. ``regional`` are region-months, for phases with that term; ``split``
     replaces that of the member. ``only``: the phase of this number alone, where ``pretrained`` is what the phase before
-    left and ``origin`` what the first began with; phase by phase gives what all at once give. Raises what
-    :func:`split_sites` and :func:`~fluxatlas.train.strategies.schedules` do.
+    left and ``origin`` what the first began with. This gives what all at once give, but for an adversary in two or more
+    phases, which starts anew. Raises what :func:`split_sites` and :func:`~fluxatlas.train.strategies.schedules` do.
     """
     system, seed, device = pretrained.system, settings.seed + member, device_of(settings)
     split = split or split_sites(sites, system.flux, settings, member, seed)
     if settings.labels == "merged":
         split = replace(split, training=merged(split.training, system))
     network = copy.deepcopy(pretrained.network).to(device)
+    began = None if origin is None else copy.deepcopy(origin).to(device)
     planned = phases_of(system, settings) if phases is None else tuple(phases)
-    weighing = planned if only is None else planned[only : only + 1]
-    objectives = _objectives(system, settings, weighing, origin or network)
+    objectives = _objectives(system, settings, planned if only is None else planned[only : only + 1], began or network)
     synthetic = split_samples(samples, settings, seed)[0]
     atmosphere = None if regional is None else RegionalObjective(regional, settings.warmup_days)
     parts = split.training, split.validation
@@ -151,7 +151,7 @@ def finetune(
         signature=settings_hash([settings.model_dump(), meta, member, pretrained.meta, repr(planned), only, about]),
         label=f"member {member}:",
         first=only or 0,
-        origin=origin,
+        origin=began,
         aside=with_data.adversary if frozen_stage and any(one.weighs(ADVERSARY) for one in planned) else None,
     )
     history = trainer.run()

@@ -134,7 +134,12 @@ def test_what_is_handed_on_in_every_second_step_is_scored_besides() -> None:
     block = TrainBlock(hidden=4, pretrain_epochs=1, sequence_days=40, warmup_days=0, batch=6, measured_inputs=["tsl05"])
     objective = Objective(toy.SYSTEM, "pretrain", Knowledge.of(toy.SYSTEM, "pretrain"))
     steps = single(objective, data, block, "cpu")(None)
-    assert [sorted(step()[0][2].overrides) for step in steps] == [[], ["tsl05"]] * 2
+    assert [sorted(step()[0][2].overrides) for step in steps] == [[], ["tsl05"]] * 4  # validation: each group both ways
+    one_group = single(objective, data, block.model_copy(update={"batch": 24}), "cpu")
+    firsts = [one_group(np.random.default_rng(epoch))[0]()[0][2].overrides for epoch in range(40)]
+    assert 10 < sum("tsl05" in given for given in firsts) < 30
+    four = [bool(step()[0][2].overrides) for step in single(objective, data, block, "cpu")(np.random.default_rng(3))]
+    assert four in ([False, True] * 2, [True, False] * 2)
     member, _ = pretrain(data, toy.SYSTEM, block, 0, "4km")
     table = emulation_table(member.network, data, toy.SYSTEM, ["tsl05"])
     own, given = (table[table["given"] == name]["variable"].tolist() for name in ("", "tsl05"))

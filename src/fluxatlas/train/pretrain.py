@@ -65,13 +65,20 @@ def handing(samples: SequenceSet, names: Sequence[str]) -> SequenceSet:
 def single(
     objective: Objective, data: SequenceSet, settings: TrainBlock, device: str
 ) -> Callable[[Any], Sequence[Any]]:
-    """Steps over one set of sequences alone, for :class:`Trainer`; every second one hands on ``measured_inputs``."""
+    """Steps over one set of sequences alone, for :class:`Trainer`; every second one hands on ``measured_inputs``.
+
+    Which of the two a pass begins with is drawn, so that a short pass learns both in the end and a resumed run the
+    same; without draws, as for validation, each group of sequences is there both ways.
+    """
     sets = (data, handing(data, settings.measured_inputs)) if settings.measured_inputs else (data,)
 
     def steps(rng: np.random.Generator | None) -> list[Callable[[], Mixture]]:
         windows = data.windows(settings.sequence_days, rng)
         groups = [windows[begin : begin + settings.batch] for begin in range(0, len(windows), settings.batch)]
-        return [partial(make, sets[number % len(sets)], group) for number, group in enumerate(groups)]
+        if rng is None:
+            return [partial(make, own, group) for group in groups for own in sets]
+        begin = int(rng.integers(len(sets))) if len(sets) > 1 else 0
+        return [partial(make, sets[(begin + number) % len(sets)], group) for number, group in enumerate(groups)]
 
     def make(own: SequenceSet, group: list[Any]) -> Mixture:
         return [(1.0, objective, own.batch(group, settings.warmup_days, device))]

@@ -114,6 +114,13 @@ def test_months_are_handed_on_by_day_as_the_sun_shines(files, sites) -> None:
     np.testing.assert_allclose(days[month, 0] / days[month, 0].mean(), light / light.mean(), rtol=1e-4)
     np.testing.assert_allclose(days[:350, 0], truth["s0"][:350], rtol=1e-5)
     assert np.isnan(days[350:366, 0]).all()
+    for name in ("nee", "reco"):  # the night respires too: nothing is known of its days but the mean
+        assert np.ptp(in_days(data, name)[month, 0]) == 0
+        np.testing.assert_allclose(in_days(data, name)[month, 0], truth_of(fluxes, name, "2005-01"), rtol=1e-5)
+
+
+def truth_of(fluxes: pd.DataFrame, name: str, month: str) -> float:
+    return float(fluxes.pivot_table(index="time", columns="site", values=name)["s0"][month].mean())
 
 
 def test_even_rows_weigh_as_their_days_over_the_root_of_the_days_of_the_cluster(sites) -> None:

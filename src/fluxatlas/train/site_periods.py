@@ -25,6 +25,8 @@ from .operators import ObservationSet, Spans, interval
 from .sequence_length import refuse_length
 
 COLUMNS = ("site", "start", "end", "variable", "value", "sd")
+SUNLIT = ("gpp",)
+"""Fluxes that are in proportion to sunlight; respiration and net exchange are not."""
 Mask = npt.NDArray[np.bool_]
 IntArray = npt.NDArray[np.int64]
 
@@ -73,8 +75,10 @@ def means(data: SequenceSet) -> Iterator[Means]:
 
 
 def in_days(data: SequenceSet, variable: str) -> FloatArray:
-    """Days (time, site) of ``variable`` as observed, and on those of its periods their mean in proportion to sunlight
-    (``rsds``), which keeps the mean."""
+    """Days (time, site) of ``variable`` as observed, and on those of its periods their mean: of :data:`SUNLIT` in
+    proportion to sunlight (``rsds``), which keeps the mean, of others on each day."""
+    if variable not in SUNLIT:
+        return spread(data, variable)
     found = np.array(data.targets.get(variable, np.full((len(data.dates), len(data.sites)), np.nan, np.float32)))
     light = data.drivers["rsds"]
     for one in means(data):

@@ -115,7 +115,8 @@ def read_sites(
 
 def handed(data: SiteData, given: Sequence[str], system: System) -> SiteData:
     """``data`` whose sites with meteorology hand the outputs ``given`` on, as far as they are measured, within their
-    valid range; they are not learnt from then. The mean of a period is handed on by day, in proportion to the sunlight.
+    valid range; they are not learnt from then. The mean of a period is handed on by day
+    (:func:`~fluxatlas.train.site_periods.in_days`).
 
     Raises :class:`ConfigError` for a name that no sub-module of ``system`` makes.
     """

@@ -2,18 +2,36 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 from typer.testing import CliRunner
 
+import infer_world
 from fluxatlas.cli import app
-from fluxatlas.errors import ConfigError
-from fluxatlas.evaluate.factors import STORAGE, Means, correlation, explained, factor_table, partition, read_means
+from fluxatlas.errors import ConfigError, InputError
+from fluxatlas.evaluate.clusters import resamples
+from fluxatlas.evaluate.factors import (
+    STORAGE,
+    Means,
+    _mean_weather,
+    _resampled,
+    correlation,
+    explained,
+    factor_table,
+    partition,
+    read_means,
+)
+from fluxatlas.evaluate.factors_figure import _shares
 from fluxatlas.grid import get_grid
 from fluxatlas.systems import get_system
+from fluxatlas.tiles.cells import read_cells
+from fluxatlas.tiles.piece import make_regridder, read_piece
 
 CROP = get_system("crop_carbon")
 RNG = np.random.default_rng(4)
@@ -48,12 +66,58 @@ def test_weights_count_cells_as_often() -> None:
     assert np.isnan(explained(np.ones(50), [x], weight)) and np.isnan(correlation(np.ones(50), x, weight))
 
 
+@pytest.mark.parametrize("method", ["bilinear", "conservative"])
+def test_the_mean_weather_is_that_of_all_days_as_inference_has_it(tmp_path: Path, method: str) -> None:
+    """A leap year counts with its days; each method is the mean over days of what it makes of them."""
+    tile, system = get_grid("0.5deg").tile("N38W124", 2), replace(infer_world.SYSTEM, climate=("tas", "rsds"))
+    cells = read_cells(infer_world.write_attributes(tmp_path / f"{tile.name}.nc", tile), tile, system)
+    paths = [infer_world.write_piece(tmp_path / f"{year}.nc", tile, year) for year in (2003, 2004)]
+    days = {name: [] for name in system.climate}
+    for path in paths:
+        one = read_piece(path, system.forcing)
+        weather = make_regridder(one, tile, cells.orog, method).downscale(one.data, cells.index)
+        for name in days:
+            days[name].append(weather[name].astype(float))
+    found = _mean_weather(system, cells, paths, method)
+    for name, parts in days.items():
+        assert len(np.concatenate(parts)) == 731
+        np.testing.assert_allclose(found[name], np.concatenate(parts).mean(axis=0), rtol=2e-6)
+
+
+def test_resamples_one_at_a_time_are_those_of_all_at_once() -> None:
+    block, area = RNG.integers(0, 9, 50) * 7, RNG.uniform(1, 2, 50)
+    np.testing.assert_array_equal(
+        list(_resampled(SimpleNamespace(block=block, area=area), 3)), resamples(block, 200, 3) * area
+    )
+
+
+def test_a_cell_that_lacks_a_predictor_is_refused_by_name() -> None:
+    clay = np.where(np.arange(N) == 7, np.nan, RNG.normal(size=N))
+    means = Means(SimpleNamespace(), (2001, 2002), {"nee": RNG.normal(size=(2, N))}, {"clay": clay}, {}, np.ones(N),
+                  np.arange(N), np.ones((1, N), bool))  # fmt: skip
+    with pytest.raises(InputError, match=f"'clay' is missing in 1 of {N} active cells"):
+        factor_table(means)
+    with pytest.raises(InputError, match="not a number"):
+        explained(RNG.normal(size=N), [clay], np.ones(N))
+
+
 def test_a_single_year_and_a_system_without_a_store_are_refused() -> None:
     nothing = get_grid("4km"), 1, [], [], []
     with pytest.raises(ConfigError, match="not given of a single year"):
         read_means(CROP, *nothing, [2001])
     with pytest.raises(ConfigError, match="declares no store"):
         read_means(get_system("soil_methane_sink"), *nothing, [2001, 2002])
+
+
+def test_bars_that_pass_the_total_say_why() -> None:
+    for shared, said in ((-0.2, True), (0.1, False)):
+        shares = {"soil alone": 0.5, "shared": shared, "climate alone": 0.6}
+        table = pd.DataFrame(
+            [("nee", "share", *one) for one in shares.items()], columns=["variable", "kind", "name", "value"]
+        )
+        axis = Figure().subplots()
+        _shares(axis, table, CROP)
+        assert ("below 0 are drawn as 0" in axis.get_xlabel()) == said
 
 
 def test_the_table_and_its_page(tmp_path: Path) -> None:

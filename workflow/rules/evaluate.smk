@@ -130,6 +130,7 @@ rule factor_table:  # soil or climate: shares of the variance in space; only whe
         runtime=minutes(60),
     params:
         settings=settings("factor_table"),
+        regrid=RUN.config.infer.regrid,
         system=RUN.system.key,
         grid=RUN.grid_options,
         years=repeat("--year", [str(YEARS[0]), str(YEARS[-1])]),
@@ -139,7 +140,7 @@ rule factor_table:  # soil or climate: shares of the variance in space; only whe
         truth=lambda wc, input: repeat("--truth", input.truth),
         version=STAGE_VERSIONS["evaluate"],
     shell:
-        "fluxatlas evaluate factors --settings {params.settings:q} --system {params.system:q} {params.grid:q}"
+        "fluxatlas evaluate factors --settings {params.settings:q} --system {params.system:q} {params.grid:q} --regrid {params.regrid:q}"
         " {params.years:q} {params.flux:q} {params.attributes:q} {params.forcing:q} {params.truth:q}"
         " --output {output.table:q} --figure {output.figure:q} 2> {log:q}"
 

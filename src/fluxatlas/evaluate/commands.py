@@ -7,10 +7,12 @@ from typing import Annotated
 
 import typer
 
+from .factors_command import factors
 from .totals_command import totals
 
 app = typer.Typer(no_args_is_help=True, help="Compare with sites, with towers and with the truth where there is one.")
 app.command()(totals)
+app.command()(factors)
 
 Settings = Annotated[str, typer.Option(help="The block 'evaluate' of the configuration as JSON.")]
 Flux = Annotated[list[Path], typer.Option(help="Flux file of a tile and year; repeat for more.")]
@@ -239,36 +241,6 @@ def trends(
 
         write_figure(figure, table)
     typer.echo(f"{output}: {table['factor'].nunique()} factors, {table['points'].iloc[0]} places", err=True)
-
-
-@app.command()
-def factors(
-    flux: Flux,
-    attributes: Attributes,
-    forcing: Annotated[list[Path], typer.Option(help="Forcing piece, <tile>/<year>.nc; repeat.")],
-    year: Annotated[list[int], typer.Option(help="First and last year.")],
-    output: Output,
-    figure: Annotated[Path, typer.Option(help="Figure to write (PNG).")],
-    system: SystemName,
-    truth: Annotated[Path | None, typer.Option(help="True annual means (year, lat, lon).")] = None,
-    grid: Annotated[str, typer.Option(help="Target grid, such as 4km.")] = "4km",
-    tile_size: Annotated[int, typer.Option(help="Edge of the tiles in degrees.")] = 10,
-    settings: Settings = "{}",
-) -> None:
-    """What goes with mean fluxes and the mean change of a store: soil, climate, or both."""
-    from ..config.evaluate import EvaluateBlock
-    from ..config.settings import read_settings
-    from ..grid import get_grid
-    from ..systems import get_system
-    from .factors import read_means, write_factors
-    from .factors_figure import write_factors_figure
-
-    block, declared = read_settings(EvaluateBlock, settings), get_system(system)
-    years = range(min(year), max(year) + 1)
-    means = read_means(declared, get_grid(grid), tile_size, flux, attributes, forcing, years)
-    table = write_factors(output, means, declared, truth, block.seed)
-    write_factors_figure(figure, means, table, declared)
-    typer.echo(f"{output}: {table['variable'].nunique()} variables, {table['cells'].iloc[0]} cells", err=True)
 
 
 @app.command()

@@ -10,7 +10,7 @@ only its mean over years is given, with the spread of the members.
 from __future__ import annotations
 
 import calendar
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,9 +22,10 @@ from .. import files, variables
 from ..errors import ConfigError, InputError
 from ..grid import Grid
 from ..systems import System
-from ..tiles.cells import read_cells
+from ..tiles.cells import ActiveCells, read_cells
 from ..tiles.mosaic import Mosaic, PathLike, assemble
 from ..tiles.piece import make_regridder, read_piece
+from ..weights import Method
 from .clusters import interval, resamples
 from .metrics import scores
 from .truth import read_truth
@@ -63,12 +64,13 @@ def read_means(
     attributes: Sequence[PathLike],
     forcing: Sequence[PathLike],
     years: Sequence[int],
+    method: Method = "bilinear",
 ) -> Means:
     """Means of the fluxes of ``system`` and of its :attr:`~System.storage` over ``years``.
 
-    ``flux`` are files of inference, ``<tile>/<year>.nc`` as ``forcing``; ``attributes`` ``<tile>.nc``. Raises
-    :class:`ConfigError` for a system without a store and for fewer than :data:`FEWEST_YEARS` years, and
-    :class:`InputError` for absent files.
+    ``flux`` are files of inference, ``<tile>/<year>.nc`` as ``forcing``, which ``method`` brings to the cells
+    (``infer.regrid``); ``attributes`` ``<tile>.nc``. Raises :class:`ConfigError` for a system without a store and for
+    fewer than :data:`FEWEST_YEARS` years, and :class:`InputError` for absent files.
     """
     if not system.storage:
         raise ConfigError(f"{system.name} declares no store", hint="`snakemake factors` is for systems that have one")
@@ -80,7 +82,7 @@ def read_means(
     where = area > 0
     annual = {name: _mean(mosaic, name, years)[:, where] for name in dict.fromkeys((*system.storage, *system.summed))}
     store = np.sum([sign * annual[name] for name, sign in system.storage.items()], axis=0)
-    climate = _climate(system, grid, tile_size, mosaic, forcing)
+    climate = _climate(system, grid, tile_size, mosaic, forcing, method)
     lat, lon = np.meshgrid(mosaic.lat, mosaic.lon, indexing="ij")
     block = 10_000 * np.floor(lat / BLOCK).astype(np.int64) + np.floor(lon / BLOCK).astype(np.int64)
     return Means(
@@ -102,33 +104,45 @@ def _mean(mosaic: Mosaic, name: str, years: Sequence[int]) -> Array:
 
 
 def _climate(
-    system: System, grid: Grid, tile_size: int, mosaic: Mosaic, forcing: Sequence[PathLike]
+    system: System, grid: Grid, tile_size: int, mosaic: Mosaic, forcing: Sequence[PathLike], method: Method
 ) -> dict[str, Array]:
     """Mean of all days of ``system.climate`` (lat, lon), downscaled as for inference; NaN where no cell is active."""
     found = {name: np.full(mosaic.shape, np.nan) for name in system.climate}
     for piece in mosaic.pieces:
         cells = read_cells(piece.attributes, grid.tile(piece.name, tile_size), system)
-        pieces = [read_piece(path, system.forcing) for path in map(Path, forcing) if path.parent.name == piece.name]
+        paths = [path for path in map(Path, forcing) if path.parent.name == piece.name]
         shared = mosaic.overlap(piece)
         if not len(cells) or not shared:
             continue
-        if not pieces:
+        if not paths:
             raise InputError(f"no forcing of tile {piece.name}", hint="give its pieces, <tile>/<year>.nc")
         here, there = shared
-        for name in system.climate:
-            means = []
-            for one in pieces:
-                regridder = make_regridder(one, cells.tile, cells.orog, "bilinear")
-                data = {key: values.mean(axis=0, keepdims=True) for key, values in one.data.items()}
-                means.append(regridder.downscale(data, cells.index)[name][0])
+        for name, values in _mean_weather(system, cells, paths, method).items():
             whole = np.full(piece.shape, np.nan)
-            whole.ravel()[cells.index] = np.mean(means, axis=0)
+            whole.ravel()[cells.index] = values
             found[name][here] = whole[there]
     return found
 
 
+def _mean_weather(system: System, cells: ActiveCells, paths: Sequence[Path], method: Method) -> dict[str, Array]:
+    """Mean of all days of ``system.climate`` (cell,) in the pieces ``paths`` of a tile, read one at a time."""
+    sums, days = {name: np.zeros(len(cells)) for name in system.climate}, 0
+    for path in paths:
+        one = read_piece(path, system.forcing)
+        data = {key: values.mean(axis=0, keepdims=True) for key, values in one.data.items()}
+        weather = make_regridder(one, cells.tile, cells.orog, method).downscale(data, cells.index)
+        sums = {name: total + len(one.dates) * weather[name][0] for name, total in sums.items()}
+        days += len(one.dates)
+    return {name: total / days for name, total in sums.items()}
+
+
 def explained(target: Array, predictors: Sequence[Array], weight: Array) -> float:
-    """R2 of the weighted linear regression of ``target`` (cell,) on ``predictors`` (cell,); NaN for a constant."""
+    """R2 of the weighted linear regression of ``target`` (cell,) on ``predictors`` (cell,); NaN for a constant.
+
+    Raises :class:`InputError` for a value that is not a number.
+    """
+    if not all(np.isfinite(values).all() for values in (target, *predictors)):
+        raise InputError("a value of the regression is not a number", hint="leave out the cells that lack it")
     root = np.sqrt(weight / weight.sum())
     centred = [values - np.average(values, weights=weight) for values in (target, *predictors)]
     y, x = root * centred[0], root[:, None] * np.stack(centred[1:], axis=1)
@@ -160,25 +174,47 @@ def correlation(a: Array, b: Array, weight: Array) -> float:
 def factor_table(means: Means, seed: int = 0) -> pd.DataFrame:
     """Columns :data:`COLUMNS`: of each variable its area mean, the sd between members, the shares of
     :func:`partition`, and the correlation with every soil property and mean of the weather; 90 % intervals over blocks
-    of neighbours."""
-    weights = resamples(means.block, RESAMPLES, seed) * means.area
+    of neighbours.
+
+    Raises :class:`InputError` where a cell lacks a soil property, a mean of the weather or a flux.
+    """
     known = {**means.soil, **means.climate}
+    _refuse_gaps({**known, **{name: members.sum(axis=0) for name, members in means.members.items()}})
     groups = {"soil": list(means.soil.values()), "climate": list(means.climate.values())}
     rows: list[tuple[object, ...]] = []
     for variable, members in means.members.items():
         target = members.mean(axis=0)
-        level = np.array([np.average(target, weights=w) for w in weights])
-        rows.append((variable, "mean", "area mean", *interval(level), UNIT))
+        level, parts, r = [], [], []
+        for weight in _resampled(means, seed):
+            level.append(np.average(target, weights=weight))
+            parts.append(partition(target, groups, weight))
+            r.append({name: correlation(target, values, weight) for name, values in known.items()})
+        rows.append((variable, "mean", "area mean", *interval(np.array(level)), UNIT))
         if len(members) > 1:
             between = np.average(members, axis=1, weights=means.area).std(ddof=1)
             rows.append((variable, "members", "sd of the area mean", between, np.nan, np.nan, UNIT))
-        shares = pd.DataFrame([partition(target, groups, w) for w in weights])
-        rows += [(variable, "share", name, *interval(shares[name].to_numpy()), "1") for name in shares]
-        for name, values in known.items():
-            r = np.array([correlation(target, values, w) for w in weights])
-            rows.append((variable, "correlation", name, *interval(r), "1"))
+        for kind, found in (("share", pd.DataFrame(parts)), ("correlation", pd.DataFrame(r))):
+            rows += [(variable, kind, name, *interval(found[name].to_numpy()), "1") for name in found]
     table = pd.DataFrame(rows, columns=list(COLUMNS[:7]))
     return table.assign(cells=int(means.where.sum()), years=f"{means.years[0]}-{means.years[-1]}")
+
+
+def _resampled(means: Means, seed: int) -> Iterator[Array]:
+    """Weights (cell,): the area of each cell, then that of each resample of blocks, one at a time."""
+    blocks, inverse = np.unique(means.block, return_inverse=True)
+    for often in resamples(blocks, RESAMPLES, seed):
+        yield often[inverse] * means.area
+
+
+def _refuse_gaps(values: Mapping[str, Array]) -> None:
+    for name, field in values.items():
+        gaps = int((~np.isfinite(field)).sum())
+        if gaps:
+            raise InputError(
+                f"'{name}' is missing in {gaps} of {field.size} active cells",
+                where="factors",
+                hint="make the attributes (`regrid`), the forcing or the fluxes of their tiles again",
+            )
 
 
 def truth_rows(means: Means, system: System, truth: PathLike, table: pd.DataFrame) -> pd.DataFrame:

@@ -127,7 +127,7 @@ def test_land_cover_fills_what_nobody_else_says(tmp_path: Path) -> None:
         assert leaves == north if name == "none" else row["lai_07"] == pytest.approx(3.219, abs=1e-3)
         notes = json.loads((tmp_path / f"{name}-out" / "report.json").read_text())["sites"]["XX-Tst"]["notes"]
         assert any(line.endswith("are those of its land cover, GRA") for line in notes)
-        made = _attributes(row, None, None, SYSTEM)  # what regrid hands on
+        made = _attributes(row, None, SYSTEM)  # what regrid hands on
         assert [made[month] for month in MONTHLY_COLUMNS] == leaves and made["lai"] == pytest.approx(np.mean(leaves))
     covers.write_text("igbp,sand,lai_01\nGRA,40,1\n")
     with pytest.raises(InputError, match="column 'lai_02' is missing"):

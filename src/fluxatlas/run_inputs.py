@@ -61,6 +61,14 @@ class RunInputs:
             raise ConfigError("no table of yields is named", hint=hint)
         return tables
 
+    def yield_table(self, crop: str) -> str:
+        """The table of ``crop``; raises :class:`ConfigError` where none is named."""
+        tables = self.yield_tables
+        if crop not in tables:
+            hint = f"give evaluate.yield_tables.{crop}, or ask for {' or '.join(tables)}"
+            raise ConfigError(f"no table of yields of {crop} is named", where="evaluate.yield_tables", hint=hint)
+        return tables[crop]
+
     @cached_property
     def phases(self) -> tuple[str, ...]:
         """Names of the phases of training that are jobs of their own (:func:`~.train.phases.phases_apart`)."""

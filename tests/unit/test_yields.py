@@ -7,9 +7,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from typer.testing import CliRunner
 
+from fluxatlas.check.findings import Findings
+from fluxatlas.check.tables import _yields
 from fluxatlas.cli import app
+from fluxatlas.config import load
 from fluxatlas.errors import ConfigError, InputError
 from fluxatlas.evaluate.area_years import (
     REFERENCE,
@@ -23,6 +27,8 @@ from fluxatlas.evaluate.area_years import (
 from fluxatlas.ingest import yields
 from fluxatlas.ingest.yields import GRAINS, read_yields
 from fluxatlas.inspect.registry import inspect_path
+from fluxatlas.paths import REPOSITORY
+from fluxatlas.run import Run
 
 
 def test_units_are_those_of_the_grain_trade() -> None:
@@ -113,6 +119,36 @@ def test_other_bad_input(tmp_path: Path) -> None:
         read_yields(tmp_path / "absent.csv", "maize")
     with pytest.raises(InputError, match="both parts need 100 rows"):
         predictions(panel(), 1990)
+
+
+def test_states_and_features_that_nothing_can_be_learned_from(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(InputError, match="0 rows up to 2011 are of other states than s0"):
+        predictions(panel().assign(state="s0"), 2011)
+    table = panel(5.0)
+    odd = table.assign(empty=np.nan, words="x", there=np.where(table["state"] == "s2", 1.0 * table["year"], np.nan))
+    found = predictions(odd, 2011)
+    assert "left out, without values to learn from: empty, words, there" in capsys.readouterr().err
+    plain = predictions(table, 2011)
+    for name in [name for name in plain if "/" in name]:
+        np.testing.assert_array_equal(found[name], plain[name])
+    assert "later years/trees of the weather" not in predictions(table.assign(rain=np.nan), 2011)
+
+
+def test_tables_of_yields_in_a_configuration(tmp_path: Path) -> None:
+    """A crop without a table is named; `check` reads the tables that are named."""
+    (tmp_path / "few.csv").write_text("2001,17,1,40\n2002,17,1,30\n")
+    tables = {"soybean": str(tmp_path / "few.csv"), "wheat": str(tmp_path / "absent.csv")}
+    config = yaml.safe_load((REPOSITORY / "config" / "config.yaml").read_text())
+    run = Run(load(config | {"evaluate": {"yield_tables": tables}}))
+    assert run.yield_table("wheat") == tables["wheat"]
+    with pytest.raises(ConfigError, match=r"no table of yields of maize is named[\s\S]*evaluate.yield_tables.maize"):
+        run.yield_table("maize")
+    findings = Findings()
+    for crop, path in tables.items():
+        with findings.trying(f"evaluate.yield_tables.{crop}"):
+            _yields(run, crop, path, findings)
+    few, absent = map(str, findings.problems)
+    assert "both parts need 100 rows" in few and "the file does not exist" in absent
 
 
 def panel(noise: float = 0.0, seed: int = 0) -> pd.DataFrame:

@@ -147,7 +147,7 @@ rule factor_table:  # soil or climate: shares of the variance in space; only whe
 
 rule yield_scores:  # plain models, trees and a network on a table of yields of counties or states
     input:
-        lambda wc: RUN.yield_tables[wc.crop],
+        lambda wc: RUN.yield_table(wc.crop),
     output:
         "<results>/evaluate/yields/{crop}.csv",
     log:

@@ -12,6 +12,7 @@ from ..config.constraints import Constraint, constraint_inputs
 from ..config.sites import SiteEntry, SitesBlock
 from ..drivers import AnnualSeries
 from ..errors import InputError, counted
+from ..evaluate.area_years import parts
 from ..evaluate.gridded import unfit
 from ..evaluate.overpasses import refuse_system
 from ..gases import year_spans
@@ -24,6 +25,7 @@ from ..ingest.sites.overpasses import read_overpasses
 from ..ingest.sites.periods import read_periods
 from ..ingest.sites.records import Ledger, SiteRecord
 from ..ingest.sites.table import read_sites
+from ..ingest.yields import read_yields
 from ..regrid.attributes import at_place
 from ..run import Run
 from ..train.sequence_length import refuse_length
@@ -65,6 +67,17 @@ def look(run: Run, findings: Findings) -> None:
     if run.config.evaluate.overpass_table or run.config.evaluate.overpass_places:
         with findings.trying("evaluate.overpass_table"):
             _overpasses(run, findings)
+    for crop, path in run.config.evaluate.yield_tables.items():
+        with findings.trying(f"evaluate.yield_tables.{crop}"):
+            _yields(run, crop, path, findings)
+
+
+def _yields(run: Run, crop: str, path: str, findings: Findings) -> None:
+    """A whole table of yields, and whether enough of it is before and after the last year of learning."""
+    if not findings.absent(f"evaluate.yield_tables.{crop}", [path]):
+        table = read_yields(path, crop)
+        parts(table, run.config.evaluate.yield_last_year)
+        findings.seen.append(f"yields of {crop}: {counted(table['place'].nunique(), 'place')}")
 
 
 def _overpasses(run: Run, findings: Findings) -> None:

@@ -9,7 +9,8 @@ there are few.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -94,10 +95,11 @@ OF_WEATHER = (weather_trees, season_network)
 """Models that need features."""
 
 
-def predictions(table: pd.DataFrame, last: int) -> pd.DataFrame:
-    """Rows of the years after ``last`` with a column per protocol and model, ``protocol/model``.
+def parts(table: pd.DataFrame, last: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Rows up to the year ``last``, which models learn from, and rows after it.
 
-    Raises :class:`InputError` where either part has fewer than :data:`FEWEST_ROWS` rows.
+    Raises :class:`InputError` where either has fewer than :data:`FEWEST_ROWS` rows, or the first without one of the
+    states of the second has.
     """
     train, test = table[table["year"] <= last], table[table["year"] > last].reset_index(drop=True)
     if min(len(train), len(test)) < FEWEST_ROWS:
@@ -106,7 +108,35 @@ def predictions(table: pd.DataFrame, last: int) -> pd.DataFrame:
             where="last year of training",
             hint=f"the years are {table['year'].min()} to {table['year'].max()}; both parts need {FEWEST_ROWS} rows",
         )
-    chosen = {name: model for name, model in MODELS.items() if model not in OF_WEATHER or features(table)}
+    for state in test["state"].unique():
+        elsewhere = int((train["state"] != state).sum())
+        if elsewhere < FEWEST_ROWS:
+            raise InputError(
+                f"{elsewhere} rows up to {last} are of other states than {state}",
+                where="state",
+                hint=f"states are left out in turn, and {FEWEST_ROWS} rows must remain: give a table of more states",
+            )
+    return train, test
+
+
+def _without_values(train: pd.DataFrame, states: Iterable[str]) -> list[str]:
+    """Features that hold no number in ``train`` or in what is left of it without one of ``states``."""
+    known = train[features(train)].apply(pd.to_numeric, errors="coerce").notna()
+    kept = [known, *(known[train["state"] != state] for state in states)]
+    return [name for name in known if not all(part[name].any() for part in kept)]
+
+
+def predictions(table: pd.DataFrame, last: int) -> pd.DataFrame:
+    """Rows of the years after ``last`` with a column per protocol and model, ``protocol/model``.
+
+    Features without values to learn from are left out, which is said on stderr. Raises as :func:`parts`.
+    """
+    train, test = parts(table, last)
+    empty = _without_values(train, test["state"].unique())
+    if empty:
+        print(f"left out, without values to learn from: {', '.join(empty)}", file=sys.stderr, flush=True)
+        train, test = train.drop(columns=empty), test.drop(columns=empty)
+    chosen = {name: model for name, model in MODELS.items() if model not in OF_WEATHER or features(train)}
     for name, model in chosen.items():
         test[f"later years/{name}"] = model(train, test)
         test[f"new states/{name}"] = np.nan

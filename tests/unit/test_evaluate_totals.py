@@ -11,7 +11,9 @@ import pandas as pd
 import pytest
 
 from fluxatlas.config.evaluate import EvaluateBlock
+from fluxatlas.config.leaves import jobs
 from fluxatlas.errors import InputError
+from fluxatlas.evaluate import totals
 from fluxatlas.evaluate.totals import ErrorFields, on_sphere, totals_table, write_totals
 from fluxatlas.grid import get_grid
 from fluxatlas.systems import get_system
@@ -26,10 +28,10 @@ PLAIN = np.broadcast_to(TILE.cell_area[:, None], SHAPE)
 
 
 def world(
-    folder: Path, maps: dict[str, np.ndarray] | None = None, wet: float = 20.0, land: float = 80.0
+    folder: Path, maps: dict[str, np.ndarray] | None = None, wet: float = 20.0, land: float = 80.0, year: int = YEAR
 ) -> tuple[Path, Path]:
     """A tile whose members have 30 and 50 mg m-2 d-1 in the mean of a year, with a season of 20."""
-    attributes, flux = folder / "attributes" / f"{TILE.name}.nc", folder / "infer" / TILE.name / f"{YEAR}.nc"
+    attributes, flux = folder / "attributes" / f"{TILE.name}.nc", folder / "infer" / TILE.name / f"{year}.nc"
     for path in (attributes, flux):
         path.parent.mkdir(parents=True, exist_ok=True)
     layers = {"areacella": PLAIN, "sftlf": np.full(SHAPE, land), "wetlandFrac": np.full(SHAPE, wet)}
@@ -47,7 +49,15 @@ def world(
     mean = 40.0 + 20.0 * SEASON - (20.0 * SEASON).mean()
     daily = np.broadcast_to(mean[:, None, None], (len(DAYS), *SHAPE))
     with netCDF4.Dataset(flux, "w") as file:
-        write_flux(file, TILE, DAYS, {"fch4wet": daily}, {"fch4wet": annual}, np.zeros(SHAPE), np.ones(SHAPE, bool))
+        write_flux(
+            file,
+            TILE,
+            DAYS + pd.DateOffset(years=year - YEAR),
+            {"fch4wet": daily},
+            {"fch4wet": annual},
+            np.zeros(SHAPE),
+            np.ones(SHAPE, bool),
+        )
     return flux, attributes
 
 
@@ -122,6 +132,27 @@ def test_fields_of_errors_have_the_stated_correlation() -> None:
     distance = np.sqrt(((places[:, None] - places[None]) ** 2).sum(axis=-1))
     np.testing.assert_allclose(values.T @ values / len(values), np.exp(-distance / 500.0), atol=0.06)
     assert np.abs(values.mean(axis=0)).max() < 0.05
+
+
+def test_some_cells_at_a_time_give_the_same_and_seed_year_and_draws_go_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flux, attributes = world(tmp_path)
+    told = coverage(tmp_path / "c.csv", 16.449)
+    later, _ = world(tmp_path, year=2005)  # the same flux
+    files, block = [flux, later], EvaluateBlock(total_draws=40)
+    table = write_totals(tmp_path / "totals.csv", files, [attributes], SYSTEM, block, told)
+    monkeypatch.setattr(totals, "CELLS", 1000)
+    again = totals_table(files, [attributes], SYSTEM, block, told)
+    pd.testing.assert_frame_equal(table, again, rtol=1e-9)
+    other = block.model_copy(update={"seed": 2})
+    another = write_totals(tmp_path / "totals.csv", files, [attributes], SYSTEM, other, told)
+    assert (table["sd_error"] != another["sd_error"]).all() and (table["mean"] == another["mean"]).all()
+    first, second = (table[table["year"] == year].reset_index(drop=True) for year in (YEAR, 2005))
+    np.testing.assert_allclose(first["mean"], second["mean"])
+    np.testing.assert_allclose(first["sd_error"], second["sd_error"])  # the fields of errors are those of all years
+    assert (first["sd"] != second["sd"]).all()  # members are drawn anew
+    assert "totals" in jobs(EvaluateBlock, "seed")
 
 
 def test_what_is_not_calibratable_is_said_and_bad_input_is_refused(tmp_path: Path) -> None:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from fluxatlas.check.findings import Findings
+from fluxatlas.check.layers import look
 from fluxatlas.config.static import Layer, StaticBlock, layer_inputs
 from fluxatlas.errors import InputError
 from fluxatlas.grid import get_grid
-from fluxatlas.regrid.attributes import build
+from fluxatlas.regrid.attributes import at_place, build
+from fluxatlas.regrid.frame import Frame
 from fluxatlas.systems import get_system
 from static_layouts import around, netcdf
 
@@ -22,6 +26,7 @@ LAT, LON = around(4, west=-10.0, north=39.0, size=3)
 CELLS = len(LAT), len(LON)
 DAYS = np.array([31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31])
 MIDDLE = np.cumsum(np.tile(DAYS, 2)) - 15  # of the months of 2001 and 2002
+GIVEN = {"orog": 100, "sand": 40, "clay": 20, "soc": 50, "bdod": 900, "phh2o": 6, "lai": 2}
 MONTHS = np.tile(np.array([0, 0, 0, 0.1, 0.3, 0.5, 0.6, 0.4, 0.2, 0.1, 0, 0]), 2)
 
 
@@ -34,9 +39,12 @@ def wetlands(path: Path, name: str, share: np.ndarray, units: str = "1") -> str:
     return netcdf(path, held, LAT, LON, MIDDLE, "days since 2001-01-01")
 
 
+def constants(**given: float) -> dict[str, dict]:
+    return {name: {"constant": value, "reason": "a test of shares"} for name, value in given.items()}
+
+
 def attributes(land: float = 60.0, maps: dict[str, dict] | None = None, **wetland: object):  # type: ignore[no-untyped-def]
-    given = {"orog": 100, "sand": 40, "clay": 20, "soc": 50, "bdod": 900, "phh2o": 6, "lai": 2, "sftlf": land}
-    layers = {name: {"constant": value, "reason": "a test of shares"} for name, value in given.items()}
+    layers = constants(**GIVEN, sftlf=land)
     block = StaticBlock.model_validate({"layers": {**layers, "wetlandFrac": wetland}, "area_maps": maps or {}})
     return build(block, TILE, SYSTEM, EVERYWHERE)
 
@@ -58,6 +66,18 @@ def test_a_share_of_the_cell_becomes_one_of_the_land_and_is_known_by_its_name(tm
     np.testing.assert_allclose(attributes(land=20.0 + 35, path=wad2m)["wetlandFrac"].max(), 30 / 0.55, rtol=1e-5)
 
 
+def test_a_place_outside_the_tiles_has_shares_of_the_land_that_is_given(tmp_path: Path) -> None:
+    """30 % of the cell are half of the land, which is that of the file: 60 %."""
+    layers = constants(**GIVEN, ndep=1)
+    layers["sftlf"] = {"path": wetlands(tmp_path / "land.nc", "sftlf", np.array(0.6))}
+    layers["cropFrac"] = {"path": wetlands(tmp_path / "crop.nc", "cropFrac", np.array(0.3)), "share_of": "cell"}
+    block, sink = StaticBlock.model_validate({"layers": layers}), get_system("soil_methane_sink")
+    cell = build(block, TILE, sink, EVERYWHERE).isel(lat=5, lon=5)
+    found = at_place(block, TILE.grid, float(cell["lat"]), float(cell["lon"]), sink)
+    for one in (cell, found):
+        assert float(one["cropFrac"]) == pytest.approx(50.0, rel=1e-5)
+
+
 def test_several_kinds_of_maps_stand_beside_the_first(tmp_path: Path) -> None:
     wad2m = wetlands(tmp_path / "WAD2M.nc", "Fw", MONTHS)
     giems = wetlands(tmp_path / "GIEMS.nc", "inundation", MONTHS * 50, "%")
@@ -77,6 +97,8 @@ def test_several_kinds_of_maps_stand_beside_the_first(tmp_path: Path) -> None:
     assert "by the map 'wad2m'" in found["wetlandFrac_wad2m"].attrs["long_name"]
     block = StaticBlock(area_maps={"wad2m": Layer(path=wad2m)})
     assert layer_inputs(block) == [wad2m]
+    coded = Layer(path="codes.tif", table="shares.csv", variable="wet")
+    assert layer_inputs(StaticBlock(area_maps={"coded": coded})) == ["codes.tif", "shares.csv"]
 
 
 def test_what_cannot_be_is_refused(tmp_path: Path) -> None:
@@ -93,3 +115,17 @@ def test_what_cannot_be_is_refused(tmp_path: Path) -> None:
     block = StaticBlock.model_validate({"layers": layers, "area_maps": {"glwd": {"path": single}}})
     with pytest.raises(InputError, match="there are no further maps"):
         build(block, TILE, get_system("net_ecosystem_exchange"), EVERYWHERE)
+
+
+def test_check_reads_further_maps_before_the_first_job(tmp_path: Path) -> None:
+    single = wetlands(tmp_path / "GLWD.nc", "wetland", np.array(0.3))
+    frames = [Frame.of_cell(TILE.grid, 37.5, -8.5, 0)]
+    maps = {"glwd": {"path": single}, "none": {"path": str(tmp_path / "none.nc")}}
+    maps["months"] = {"path": single, "over_time": "months"}
+    config = SimpleNamespace(regions=SimpleNamespace(maps={}))
+    block = StaticBlock.model_validate({"area_maps": maps})
+    found = Findings()
+    look(SimpleNamespace(is_synthetic=False, static=block, system=SYSTEM, config=config), frames, found)  # type: ignore[arg-type]
+    told = [str(problem) for problem in found.problems if "area_maps" in str(problem)]
+    assert len(told) == 2 and "static.area_maps.none" in told[0] and "has no months" in told[1]
+    assert "3 maps of the area" in found.seen

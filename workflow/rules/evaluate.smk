@@ -254,6 +254,7 @@ if "totals" in RUN.tables:
     rule totals:  # with every map of the area, and the uncertainty of whole maps
         input:
             flux=expand("<results>/infer/{tile}/{year}.nc", tile=TILES, year=YEARS),
+            attributes=expand("<results>/regrid/attributes/{tile}.nc", tile=TILES),
             coverage="<results>/evaluate/coverage.csv",
         output:
             "<results>/evaluate/totals.csv",

@@ -12,6 +12,7 @@ from .. import variables
 from ..config.lai import lai_inputs
 from ..config.static import StaticBlock
 from ..errors import InputError, counted
+from ..regrid.area_maps import read_area_maps
 from ..regrid.cover import shares
 from ..regrid.frame import Frame
 from ..regrid.layers import read_layer
@@ -45,6 +46,11 @@ def _static(run: Run, frames: Sequence[Frame], findings: Findings) -> None:
                 findings.notes.append(
                     f"static.layers.{name} has no value in the {counted(len(frames), 'place')} looked at"
                 )
+    for name, layer in block.area_maps.items():
+        with findings.trying(f"static.area_maps.{name}"):
+            alone = block.model_copy(update={"area_maps": {name: layer}})
+            for frame in frames:
+                read_area_maps(alone, run.system.mask, frame, np.full(frame.shape, 100.0))
     if block.landcover:
         with findings.trying("static.landcover"):
             for frame in frames:
@@ -52,6 +58,8 @@ def _static(run: Run, frames: Sequence[Frame], findings: Findings) -> None:
     if block.lai_series and not findings.absent("static.lai_series", lai_inputs(block.lai_series)):
         findings.unseen.append("values of static.lai_series")
     findings.seen.append(f"{counted(len(found), 'static layer')} ({counted(len(frames), 'place')})")
+    if block.area_maps:
+        findings.seen.append(counted(len(block.area_maps), "map of the area", "maps of the area"))
     _texture(found, frames, findings)
 
 

@@ -55,7 +55,9 @@ class EvaluateBlock(Block):
     seed: int = Field(
         1,
         ge=0,
-        json_schema_extra=leaf("unseen", "periods", "prior", "responses", "trends", "factor_table", "overpasses"),
+        json_schema_extra=leaf(
+            "unseen", "periods", "prior", "responses", "totals", "trends", "factor_table", "overpasses"
+        ),
     )
     """Seed of these draws."""
 

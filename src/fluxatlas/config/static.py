@@ -205,7 +205,7 @@ class StaticBlock(Block):
     """Layers by canonical name: orog, sand, clay, soc, bdod, phh2o, ndep, lai (12 bands), cropFrac, ..."""
     soil: SoilMap | None = None
     """The five soil layers from one provider's maps, instead of one by one in 'layers'."""
-    area_maps: dict[str, Layer] = Field(default_factory=dict)
+    area_maps: dict[str, Layer] = Field(default_factory=dict, json_schema_extra=leaf("attributes"))
     """Further maps of the layer that fluxes are per, such as wetlandFrac, by a name of your own (letters and digits):
     totals are given with each of them too. 'over_time: months' makes the area follow the season."""
     lai_series: LaiSeries | None = None
@@ -271,7 +271,7 @@ def layer_inputs(block: StaticBlock) -> list[str]:
     for name, layer in block.all_layers().items():
         paths += [path for path, _ in layer_files(name, layer)] + [layer.table] * bool(layer.table)
     for layer in block.area_maps.values():
-        paths += layer.paths
+        paths += layer.paths + [layer.table] * bool(layer.table)
     if block.landcover:
         paths.append(block.landcover.file)
     return list(dict.fromkeys(paths))

@@ -34,6 +34,8 @@ from ..tiles.mosaic import PathLike, TileResult, assemble, read_layer
 Array = npt.NDArray[np.float64]
 FEATURES = 64
 """Waves that a field of errors is made of."""
+CELLS = 65_536
+"""Cells at which fields of errors are in memory at a time."""
 ZONES = (-90.0, -60.0, -30.0, 0.0, 30.0, 60.0, 90.0)
 ALL = "all"
 MEMBERS = "network"
@@ -135,19 +137,27 @@ def _monthly(path: PathLike, flux: str) -> Array:
         return np.asarray(data[flux].groupby("time.month").mean().to_numpy(), dtype=np.float64)
 
 
-def _masses(annual: Array, months: Array | None, area: Array, year: int) -> tuple[Array, Array]:
-    """Flux times area and days of the year by member, (member, lat, lon), and the mean area (lat, lon).
+def _mean_area(area: Array, year: int) -> Array:
+    """Mean (lat, lon) of an ``area`` that may have months over the days of ``year``."""
+    if area.ndim == 2:
+        return area
+    length = np.array([calendar.monthrange(year, month)[1] for month in range(1, 13)], float)
+    return np.asarray(np.tensordot(length / length.sum(), area, axes=1))
+
+
+def _masses(annual: Array, months: Array | None, area: Array, year: int) -> Array:
+    """Flux times area and days of the year by member, (member, lat, lon).
 
     With an area by month the flux of a member in a month is that of the ensemble, moved by the difference of the member
     in the year.
     """
     length = np.array([calendar.monthrange(year, month)[1] for month in range(1, 13)], float)
     if area.ndim == 2:
-        return np.where(area > 0, annual, 0.0) * area * length.sum(), area
-    mean = np.tensordot(length / length.sum(), area, axes=1)
+        return np.where(area > 0, annual, 0.0) * area * length.sum()
+    mean = _mean_area(area, year)
     season = np.zeros_like(mean) if months is None else months - np.tensordot(length / length.sum(), months, axes=1)
     more = np.nansum(length[:, None, None] * season * area, axis=0)
-    return np.where(mean > 0, annual * mean * length.sum() + more, 0.0), mean
+    return np.where(mean > 0, annual * mean * length.sum() + more, 0.0)
 
 
 @dataclass
@@ -166,7 +176,6 @@ def totals_table(
     settings: EvaluateBlock | None = None,
     coverage: PathLike | None = None,
     domain: str = "domain",
-    seed: int = 1,
 ) -> pd.DataFrame:
     """Totals (:data:`COLUMNS`) in the budget unit of each flux per area of a part of the cell.
 
@@ -177,7 +186,7 @@ def totals_table(
     """
     settings, mask = settings or EvaluateBlock(), str(system.mask)
     mosaic = assemble(flux, attributes)
-    fields = ErrorFields.drawn(settings.total_draws, settings.error_length_km, seed)
+    fields = ErrorFields.drawn(settings.total_draws, settings.error_length_km, settings.seed)
     boxes = regions(system, domain)
     sums: dict[tuple[int, str, str], list[Sums]] = defaultdict(lambda: [Sums() for _ in boxes])
     maps: list[str] = []
@@ -190,7 +199,7 @@ def totals_table(
         lat, lon = np.meshgrid(mosaic.grid.lat(piece.rows), mosaic.grid.lon(piece.columns), indexing="ij")
         inside = np.stack([(lat >= south) & (lat < north) for _, _, south, north, _ in boxes])
         _add(sums, piece, own, inside, on_sphere(lat.ravel(), lon.ravel()), system, fields)
-    return _rows(sums, boxes, maps, system, settings, coverage, seed)
+    return _rows(sums, boxes, maps, system, settings, coverage)
 
 
 def _add(
@@ -204,8 +213,11 @@ def _add(
 ) -> None:
     """Add one tile to the ``sums``; ``inside`` (region, lat, lon)."""
     used = np.any([np.any(a > 0, axis=0) if a.ndim == 3 else a > 0 for a in own.values()], axis=0)
-    drawn = np.stack([*fields.at(places[used.ravel()])])
     seasonal = any(area.ndim == 3 for area in own.values())
+    lengths = {seasonal and calendar.isleap(year): year for year in piece.flux}
+    means = {(name, leap): _mean_area(area, year) for leap, year in lengths.items() for name, area in own.items()}
+    drawn = _errors(fields, places[used.ravel()], np.stack([one[used] for one in means.values()]), inside[:, used])
+    errors = dict(zip(means, drawn, strict=True))
     for year, path in sorted(piece.flux.items()):
         days = 366 if calendar.isleap(year) else 365
         for one in (one for one in system.fluxes if one.per_cell and one.budget_unit):
@@ -215,12 +227,23 @@ def _add(
                 raise InputError(what, where=str(path), hint="run `infer` for it again")
             months = _monthly(path, one.variable) if seasonal else None
             for name, area in own.items():
-                mass, mean = _masses(annual, months, area, year)
-                for total, box in zip(sums[year, one.variable, name], inside, strict=True):
-                    weight = (mean * box)[used]
+                mass, kind = _masses(annual, months, area, year), (name, seasonal and calendar.isleap(year))
+                for total, box, wrong in zip(sums[year, one.variable, name], inside, errors[kind], strict=True):
                     total.members = total.members + factor * mass[:, box].sum(axis=1)
-                    total.errors = total.errors + factor * days * drawn @ weight
-                    total.area += float(weight.sum())
+                    total.errors = total.errors + factor * days * wrong
+                    total.area += float((means[kind] * box)[used].sum())
+
+
+def _errors(fields: ErrorFields, places: Array, area: Array, inside: npt.NDArray[np.bool_]) -> Array:
+    """Sums (map, region, draw) of each field times ``area`` (map, n) over the ``places`` (n, 3) that are ``inside``
+    (region, n), some cells at a time."""
+    found = np.zeros((len(area), len(inside), len(fields.waves)))
+    for first in range(0, len(places), CELLS):
+        part = slice(first, first + CELLS)
+        weight = area[:, None, part] * inside[:, part]
+        for draw, field in enumerate(fields.at(places[part])):
+            found[..., draw] += weight @ field
+    return found
 
 
 def _rows(
@@ -230,13 +253,13 @@ def _rows(
     system: System,
     settings: EvaluateBlock,
     coverage: PathLike | None,
-    seed: int,
 ) -> pd.DataFrame:
-    """The table: members and maps are drawn anew for each year and flux, the same for all regions."""
+    """The table: members and maps are drawn anew for each year and flux, the same for all regions; fields of errors are
+    the same for all."""
     rows: list[dict[str, Any]] = []
     for year, variable in dict.fromkeys((year, variable) for year, variable, _ in sums):
         error, note = error_of(coverage, variable)
-        rng = np.random.default_rng([seed, 53])
+        rng = np.random.default_rng([settings.seed, 53, year, *variable.encode()])
         count = len(next(iter(sums.values()))[0].members)
         member = rng.integers(count, size=settings.total_draws)
         which = rng.integers(len(maps), size=settings.total_draws)

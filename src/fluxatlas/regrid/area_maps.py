@@ -40,10 +40,10 @@ def of_land(values: Array, land: Array) -> Array:
 
 
 def as_share_of_land(layers: dict[str, Array], block: StaticBlock) -> None:
-    """Turn shares of the cell among ``layers`` into shares of the land, in place."""
+    """Turn shares of the cell among ``layers`` into shares of the land, ``sftlf`` among them, in place."""
     for name in OF_LAND:
         given = block.all_layers().get(name)
-        if given is not None and is_of_cell(name, given):
+        if name in layers and given is not None and is_of_cell(name, given):
             layers[name] = of_land(layers[name], layers["sftlf"])
 
 

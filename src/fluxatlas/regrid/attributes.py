@@ -134,12 +134,16 @@ def at_place(block: StaticBlock, grid: Grid, lat: float, lon: float, system: Sys
     """
     frame = Frame.of_cell(grid, lat, lon, block.fill_cells)
     wanted = ("orog", *system.attributes, *system.monthly)
-    maps = {name: layer for name, layer in block.all_layers().items() if name in wanted and layer.constant is None}
+    read = (*wanted, "sftlf")
+    maps = {name: layer for name, layer in block.all_layers().items() if name in read and layer.constant is None}
     layers = {name: read_layer(name, layer, frame) for name, layer in maps.items()}
     if block.lai_series and "lai" in wanted:
         layers["lai"] = read_lai(block.lai_series, frame).values
+    if "sftlf" not in layers:
+        layers["sftlf"] = land_percent(frame)
+    as_share_of_land(layers, block)
     if block.landcover:
-        layers = {**_cover_layers(block, frame, land_percent(frame)), **layers}
+        layers = {**_cover_layers(block, frame, layers["sftlf"]), **layers}
     here = np.zeros(frame.shape, bool)
     here[frame.inner] = True
     _check_texture(layers, block, frame, here)

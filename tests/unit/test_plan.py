@@ -12,17 +12,30 @@ from fluxatlas.cli import app
 from fluxatlas.config import load
 from fluxatlas.paths import REPOSITORY
 from fluxatlas.plan import benchmark, permutations, plan, shipped, table, twins, wall_hours, work
+from fluxatlas.plan.wall import gpu_hours
 from fluxatlas.run import Run
 from fluxatlas.status import FileStatus, parse
 from fluxatlas.status import table as status_table
 
 DEMO = REPOSITORY / "config" / "config.yaml"
+PHASED = REPOSITORY / "config" / "examples" / "crop_synthetic.yaml"
+"""Five phases of training, each a job."""
 
 
-def test_the_number_of_jobs_is_what_snakemake_counts(tmp_path) -> None:
-    done = forked.snakemake("-n", "-q", "rules", "--directory", str(tmp_path), "--configfile", str(DEMO))
+@pytest.mark.parametrize("config", [DEMO, PHASED], ids=["demo", "phases"])
+def test_the_number_of_jobs_is_what_snakemake_counts(tmp_path, config) -> None:
+    done = forked.snakemake("-n", "-q", "rules", "--directory", str(tmp_path), "--configfile", str(config))
     total = next(line.split()[1] for line in (done.stdout + done.stderr).splitlines() if line.startswith("total"))
-    assert sum(todo.jobs for todo in work(Run(load(DEMO))).values()) == int(total) - 1  # without the rule `all`
+    assert sum(todo.jobs for todo in work(Run(load(config))).values()) == int(total) - 1  # without the rule `all`
+
+
+def test_phases_follow_one_another() -> None:
+    run = Run(load(PHASED))
+    train = work(run)["train"]
+    assert (train.jobs, train.steps) == (2 * (5 + 2) + 5 + 1, 1 + 5 + 1 + 1)  # two members, five baselines, ensemble
+    cuda = Run(load(yaml.safe_load(PHASED.read_text()) | {"train": run.config.train.model_dump() | {"device": "cuda"}}))
+    hours = {row.rule: row.hours for row in gpu_hours(cuda)}
+    assert hours["phase"] == pytest.approx(5 * hours["finetune"])
 
 
 def test_twins_are_counted_beside_the_run(tmp_path) -> None:

@@ -10,13 +10,13 @@ from .costs import calibration
 from .profile import Profile, stages_of_rules
 from .work import StagePlan, plan, work
 
-LEARNING = ("pretrain", "finetune", "baseline")
+LEARNING = ("pretrain", "phase", "finetune", "baseline")
 """Rules that use a GPU where ``train.device`` says so; nothing else of a run does."""
 
 WORKERS = {
     "ingest": ("forcing",),
     "regrid": ("attributes",),
-    "train": ("pretrain", "finetune"),
+    "train": ("pretrain", "phase", "finetune"),
     "infer": ("spinup", "infer"),
     "products": ("daily", "maps"),
 }
@@ -83,7 +83,7 @@ def gpu_hours(run: Run, profile: Profile | None = None) -> list[GpuHours]:
     device = run.config.train.device
     gpus = dict(profile.gpus) if profile else {}
     if not gpus and device == "cuda":
-        gpus = dict.fromkeys(LEARNING[:2], 1)
+        gpus = dict.fromkeys(LEARNING[:3], 1)
     places, rows = stages_of_rules(), {row.stage: row for row in plan(run)}
     found = []
     for rule, count in gpus.items():
@@ -101,4 +101,4 @@ def _learning(run: Run) -> dict[str, float]:
         return {}
     start, members = cost.seconds_per_job / 3600, len(run.members)
     hours = {"pretrain": members * start + todo.units * cost.seconds_per_unit / 3600, "finetune": members * start}
-    return hours | {"baseline": len(train.baselines) * start}
+    return hours | {"phase": len(run.phases) * members * start, "baseline": len(train.baselines) * start}

@@ -91,7 +91,7 @@ def work(run: Run) -> dict[str, StageWork]:
     own = not config.train.members_from
     held = 2 * bool(run.regional) if own else bool(run.compared_years)
     mapped = tiles if run.region_files else 0
-    student = bool(run.student)
+    student, phases = bool(run.student), len(run.phases)
     networks = STUDENT if student else members
     taught = config.infer.student_steps * STUDENT_STEP if student else 0
     sampled = int(own or student)
@@ -103,7 +103,9 @@ def work(run: Run) -> dict[str, StageWork]:
         ),
         "regrid": StageWork(tiles + sampled + mapped, cells, tiles, 1 + sampled, 1),
         "synthesize": StageWork(sampled, sampled * config.synthesize.site_days, 1, sampled, sampled),
-        "train": StageWork(own * (2 * members + baselines + 1) + held, own * pretrained, members, 3 * own, own),
+        "train": StageWork(
+            own * ((2 + phases) * members + baselines + 1) + held, own * pretrained, members, (3 + phases) * own, own
+        ),
         "infer": StageWork(
             tiles * (years + 1) + years + student,
             cells * days * (years + spun) * networks * inferred + taught,

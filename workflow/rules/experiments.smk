@@ -32,22 +32,29 @@ rule benchmark:
         " --figure {output.figure:q} --page {output.page:q} --title {params.title:q} 2> {log:q}"
 
 
-rule wetland_benchmark:  # `benchmark` of the example, whatever the configuration: a run of its own, whose folder this one has locked
-    log:
-        "<results>/logs/experiments/wetland_benchmark.log",
-    benchmark:
-        "<results>/benchmarks/experiments/wetland_benchmark.tsv"
-    conda:
-        "../envs/fluxatlas.yaml"
-    threads: lambda wc: workflow.cores  # known when jobs are made: `fluxatlas status` reads the rules without it
-    resources:
-        mem_mb=memory(8000),
-        runtime=minutes(240),
-    params:
-        example=f"{workflow.basedir}/config/examples/wetland_benchmark.yaml",
-        version=STAGE_VERSIONS["train"],
-    shell:
-        "fluxatlas run {params.example:q} benchmark --nolock --cores {threads:q} 2> {log:q}"
+# `benchmark` of an example, whatever the configuration: a run of its own, in the folder that this one has locked; the
+# target, such as `wetland_benchmark`, is called as its file. It makes no file that could be there already: the run itself
+# sees what is to be done
+for EXAMPLE in sorted(
+    Path(workflow.basedir, "config/examples").glob("*_benchmark.yaml")
+):
+
+    rule:
+        name:
+            EXAMPLE.stem
+        log:
+            f"<results>/logs/experiments/{EXAMPLE.stem}.log",
+        conda:
+            "../envs/fluxatlas.yaml"
+        threads: lambda wc: workflow.cores  # known when jobs are made: `fluxatlas status` reads the rules without it
+        resources:
+            mem_mb=memory(8000),
+            runtime=minutes(240),
+        params:
+            example=str(EXAMPLE),
+            version=STAGE_VERSIONS["train"],
+        shell:
+            "fluxatlas run {params.example:q} benchmark --nolock --rerun-incomplete --cores {threads:q} 2> {log:q}"
 
 
 rule importance:  # what permuted drivers cost at test days; only where asked for: `snakemake importance`

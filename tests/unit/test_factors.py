@@ -19,6 +19,7 @@ from fluxatlas.evaluate.clusters import resamples
 from fluxatlas.evaluate.factors import (
     STORAGE,
     Means,
+    _mean,
     _mean_weather,
     _resampled,
     correlation,
@@ -84,6 +85,11 @@ def test_the_mean_weather_is_that_of_all_days_as_inference_has_it(tmp_path: Path
         np.testing.assert_allclose(found[name], np.concatenate(parts).mean(axis=0), rtol=2e-6)
 
 
+def test_annual_sums_are_averaged_over_years() -> None:
+    world = SimpleNamespace(layer=lambda name, year: np.full((2, 1, 1), float(year - 2002)))
+    np.testing.assert_allclose(_mean(world, "nee", [2003, 2004]), (1 * 365 + 2 * 366) / 2)
+
+
 def test_resamples_one_at_a_time_are_those_of_all_at_once() -> None:
     block, area = RNG.integers(0, 9, 50) * 7, RNG.uniform(1, 2, 50)
     np.testing.assert_array_equal(
@@ -118,6 +124,7 @@ def test_bars_that_pass_the_total_say_why() -> None:
         axis = Figure().subplots()
         _shares(axis, table, CROP)
         assert ("below 0 are drawn as 0" in axis.get_xlabel()) == said
+        assert axis.get_xlim()[1] >= 0.5 + max(shared, 0) + 0.6  # no bar is cut off
 
 
 def test_the_table_and_its_page(tmp_path: Path) -> None:

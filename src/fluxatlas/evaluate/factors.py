@@ -99,8 +99,8 @@ def read_means(
 
 def _mean(mosaic: Mosaic, name: str, years: Sequence[int]) -> Array:
     """Mean over ``years`` of the annual sums of each member, (member, lat, lon)."""
-    sums = [mosaic.layer(f"{name}_member", year) * (366 if calendar.isleap(year) else 365) for year in years]
-    return np.asarray(np.mean(sums, axis=0))
+    annual = (mosaic.layer(f"{name}_member", year) * (366 if calendar.isleap(year) else 365) for year in years)
+    return np.asarray(sum(annual) / len(years))
 
 
 def _climate(

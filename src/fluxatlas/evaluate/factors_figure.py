@@ -67,7 +67,7 @@ def _shares(axis: Any, table: pd.DataFrame, system: System) -> None:
     axis.grid(visible=False, axis="y")
     below = bool((rows[list(PARTS)] < 0).any(axis=None))
     note = "\n(parts below 0 are drawn as 0: the rest then passes what all explain)" if below else ""
-    axis.set(xlim=(0, 1), xlabel=f"share of the variance in space{note}")
+    axis.set(xlim=(0, max(1.0, left.max())), xlabel=f"share of the variance in space{note}")
     axis.xaxis.label.set_fontsize(6 if below else None)
     axis.legend(fontsize=6, loc="lower center", bbox_to_anchor=(0.4, 1.0), ncols=3)
 

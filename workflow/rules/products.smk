@@ -8,7 +8,7 @@ MONTHS = (
 )
 MAPS = ["", *(f"-{month}" for month in MONTHS)]
 PER_CELL = {flux.per_cell: flux.variable for flux in RUN.system.fluxes if flux.per_cell}
-PUBLISHED = [*RUN.variables, *PER_CELL]
+PUBLISHED = RUN.published
 
 
 ruleorder: per_cell > daily
@@ -29,7 +29,7 @@ rule per_cell:  # a flux of a part of the cell, per area of the whole
         "../envs/fluxatlas.yaml"
     resources:
         mem_mb=memory(2000),
-        runtime=minutes(60),
+        runtime=planned("products", 60),
     params:
         settings=settings("per_cell"),
         system=RUN.system.key,

@@ -17,7 +17,7 @@ from .readers import STAND_IN, kept
 from .report import Report
 
 MOST = 12
-"""Most lines that are said on sites of several files, and on systems."""
+"""Largest number of lines about sites of several files, and about systems."""
 
 
 def judge(reports: Sequence[Report]) -> list[str]:

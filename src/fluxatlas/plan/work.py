@@ -82,7 +82,7 @@ def work(run: Run) -> dict[str, StageWork]:
     forcing_years, days = len(run.forcing_years), 365.25
     step, hours = source_steps(run)
     source_cells = tiles * (config.grid.tile_size / step) ** 2
-    variables, baselines = len(run.variables), len(config.train.baselines)
+    variables, baselines = len(run.published), len(config.train.baselines)
     inferred, trained = network_costs(run)
     spun = len(config.period.spinup_sequence)
     made = len(run.constraints) + len(run.atmosphere) + len(run.absent_forcing)

@@ -47,11 +47,12 @@ def write_per_cell(
         with netCDF4.Dataset(partial, "w", format="NETCDF4") as target:
             _frame(target, given, flux, variable, system, names)
             _copy(target, given, [name for name in given.variables if name not in (*names, *system.weight[1:])])
+            share = share_of(given, system)
             for old, new in names.items():
                 quality = str(getattr(given[old], "ancillary_variables", "")).split()
                 attrs = metadata.field(new, {}, [names.get(name, name) for name in quality])
                 created = create_variable(target, new, PLAIN, attrs, settings)
-                _scale(created, given[old], share_of(given, system), settings.chunks[1])
+                _scale(created, given[old], share, settings.chunks)
 
 
 def share_of(given: netCDF4.Dataset, system: System) -> npt.NDArray[np.float64]:
@@ -97,9 +98,13 @@ def _copy(target: netCDF4.Dataset, given: netCDF4.Dataset, names: Sequence[str])
         copied[...] = source[...]
 
 
-def _scale(target: netCDF4.Variable, source: netCDF4.Variable, share: npt.NDArray[np.float64], rows: int) -> None:
-    """``source`` times ``share``, a band of rows after the other."""
-    for first in range(0, share.shape[0], rows):
-        band = slice(first, min(first + rows, share.shape[0]))
-        values = np.ma.filled(source[:, band, :].astype(np.float64), np.nan)
-        target[:, band, :] = (values * share[band]).astype(np.float32)
+def _scale(
+    target: netCDF4.Variable, source: netCDF4.Variable, share: npt.NDArray[np.float64], chunks: tuple[int, int, int]
+) -> None:
+    """``source`` times ``share``, the days and rows of a chunk at a time."""
+    for top in range(0, share.shape[0], chunks[1]):
+        band = slice(top, min(top + chunks[1], share.shape[0]))
+        for first in range(0, source.shape[0], chunks[0]):
+            days = slice(first, min(first + chunks[0], source.shape[0]))
+            values = np.ma.filled(source[days, band, :].astype(np.float64), np.nan)
+            target[days, band, :] = (values * share[band]).astype(np.float32)

@@ -123,16 +123,6 @@ class Run(RunInputs):
         return sorted({start + k for start in starts for k in range(length)} & set(years))
 
     @property
-    def variables(self) -> list[str]:
-        """Daily variables of the product."""
-        return list(self.config.products.variables or self.system.outputs)
-
-    @property
-    def published(self) -> list[str]:
-        """Variables that have daily files: :attr:`variables`, and fluxes per area of the whole cell made of them."""
-        return [*self.variables, *(flux.per_cell for flux in self.system.fluxes if flux.per_cell)]
-
-    @property
     def tower_variables(self) -> list[str]:
         """Variables of the product that towers measure too."""
         kinds = {kind.variable for kind in self.system.observations}

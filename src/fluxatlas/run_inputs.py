@@ -41,6 +41,16 @@ class RunInputs:
         return self.has_truth and not self.config.sites.entries
 
     @property
+    def variables(self) -> list[str]:
+        """Daily variables of the product."""
+        return list(self.config.products.variables or self.system.outputs)
+
+    @property
+    def published(self) -> list[str]:
+        """Variables that have daily files: :attr:`variables`, and fluxes per area of the whole cell made of them."""
+        return [*self.variables, *(flux.per_cell for flux in self.system.fluxes if flux.per_cell)]
+
+    @property
     def factor_pieces(self) -> list[str]:
         """Forcing of `snakemake factors`; raises :class:`ConfigError` for a system without a store and for one year."""
         if not self.system.storage:

@@ -46,7 +46,7 @@ for EXAMPLE in sorted(
             f"<results>/logs/experiments/{EXAMPLE.stem}.log",
         conda:
             "../envs/fluxatlas.yaml"
-        threads: lambda wc: workflow.cores  # known when jobs are made: `fluxatlas status` reads the rules without it
+        threads: 8  # fewer where the run has fewer
         resources:
             mem_mb=memory(8000),
             runtime=minutes(240),

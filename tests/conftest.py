@@ -3,12 +3,15 @@
 import fcntl
 import hashlib
 import os
+import warnings
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import rdata
+import torch
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 LARGE = 1_000_000  # bytes of a file of R data; SoilChamber_1.rds takes rdata 25 s
@@ -41,3 +44,12 @@ def large_r_data_are_parsed_once(tmp_path_factory, worker_id) -> None:
         return pd.read_pickle(kept)
 
     rdata.read_rds = read_rds
+
+
+@pytest.fixture(autouse=True)
+def denormal_numbers_are_kept(request) -> Any:
+    """Names the test that leaves the thread flushing denormal numbers, which hypothesis refuses much later."""
+    yield
+    if np.array([5e-324])[0] + np.array([0.0])[0] == 0:
+        torch.set_flush_denormal(False)
+        warnings.warn(f"{request.node.nodeid} left denormal numbers flushed", stacklevel=1)

@@ -18,6 +18,7 @@ from fluxatlas.check.tables import _sites
 from fluxatlas.cli import app, main
 from fluxatlas.config.report import ReportBlock
 from fluxatlas.config.sites import SiteEntry, SitesBlock
+from fluxatlas.config.static import StaticBlock
 from fluxatlas.config.train import TrainBlock
 from fluxatlas.evaluate.periods import COLUMNS, FEWEST_PERIODS
 from fluxatlas.evaluate.skill import days_or_periods, read_predictions, write_skill
@@ -175,7 +176,7 @@ def test_a_sequence_shorter_than_a_month_is_found_before_anything_is_made(tmp_pa
         train = TrainBlock.model_validate({"sequence_days": days})
         config = SimpleNamespace(sites=SitesBlock(entries=[entry]), train=train)
         findings = Findings()
-        _sites(SimpleNamespace(config=config, system=NEE, tiles=[], tile=None), [], findings)
+        _sites(SimpleNamespace(config=config, system=NEE, tiles=[], static=StaticBlock()), [], findings)
         return [str(problem) for problem in findings.problems if "sequence" in str(problem)]
 
     assert not found(32)

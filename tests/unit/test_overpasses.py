@@ -198,7 +198,7 @@ def test_a_moment_agrees_with_a_day_of_the_daily_model_under_the_same_weather() 
     drivers = moment(rns=float(daily["rns"][0, 0]), rsds=300.0, swc05=float(water[0]))
     found = energy_at(drivers, SOIL, ["DBF", "DBF"], wind=3.0, co2=415.0)
     for name in ("hfls", "hfss", "hfdsl"):
-        np.testing.assert_allclose(found[name], daily[name][0], rtol=0.01)
+        np.testing.assert_allclose(found[name], daily[name][0], rtol=0.02)  # in a day wet soil dries a little
     assert found["hfls"][0] > 10
 
 

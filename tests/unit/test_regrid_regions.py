@@ -216,7 +216,7 @@ def test_overlaps_are_refused_or_resolved_as_declared(tmp_path) -> None:
     for overlaps, (big, small) in cells.items():
         found = region_shares(source.model_copy(update={"overlaps": overlaps}), LAT, LON)
         assert found.share.sum(axis=(1, 2)) == pytest.approx([big, small]), overlaps
-        assert found.share.sum(axis=0).max() == 1 and "1 overlaps, 4 square degrees" in found.notes[0]
+        assert found.share.sum(axis=0).max() == 1 and "1 overlap, 4 square degrees" in found.notes[0]
 
 
 def test_slivers_and_enclaves_are_no_overlaps_to_refuse(tmp_path) -> None:

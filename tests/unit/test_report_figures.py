@@ -4,6 +4,7 @@ import base64
 import dataclasses
 import re
 from itertools import pairwise
+from pathlib import Path
 from typing import get_args
 
 import matplotlib.pyplot as plt
@@ -34,7 +35,7 @@ from fluxatlas.report.summary import write_summary
 from fluxatlas.report.verdicts import number
 from fluxatlas.style import MapFrame, coarsen, colorbar, house_style, limits
 from fluxatlas.systems import get_system
-from fluxatlas.tiles.mosaic import Mosaic
+from fluxatlas.tiles.mosaic import Mosaic, TileResult
 from fluxatlas.train.flags import UNJUDGED
 from stage_files import (
     make_world,
@@ -486,10 +487,11 @@ def test_regions_stand_beside_inversions_and_held_out_years_are_marked(tmp_path)
 )
 def test_a_domain_of_a_part_of_its_tiles_fills_the_map(monkeypatch, north_rows: int, shape: tuple[int, int]) -> None:
     """Two tiles of one degree side by side, of which the northern rows are run."""
-    active = np.zeros((24, 48))
-    active[:north_rows] = 1
-    monkeypatch.setattr(Mosaic, "static", lambda self, name: active)
-    whole = Mosaic(get_grid("4km"), (), slice(1248, 1272), slice(4128, 4176))
+    active = np.zeros((24, 48), bool)
+    active[:north_rows] = True
+    monkeypatch.setattr(TileResult, "layers", lambda self, name: xr.Dataset({name: (("lat", "lon"), active)}))
+    place = slice(1248, 1272), slice(4128, 4176)
+    whole = Mosaic(get_grid("4km"), (TileResult("both", *place, Path(), {}),), *place)
     assert whole.around_active().shape == shape
 
 

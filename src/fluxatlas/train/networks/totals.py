@@ -24,7 +24,9 @@ def run_totals(
     if state is not None:
         sums = sums + state[0]
     days = torch.arange(1, len(net) + 1, device=net.device).reshape(-1, 1, 1)
-    last = torch.where(ends > 0, days, 0).cummax(dim=0).values
+    last = torch.where(ends > 0, days, 0)
+    if len(net) > 1:  # of one day there is nothing to carry on, and ONNX knows no such operator
+        last = last.cummax(dim=0).values
     before = torch.cat([torch.zeros_like(last[:1]), last[:-1]])  # 1 + day of the event before
     reached = (sums - torch.cat([torch.zeros_like(sums[:1]), sums]).gather(0, before)).to(net.dtype)
     found = reached * ends

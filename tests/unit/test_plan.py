@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 import forked
 from fluxatlas.cli import app
 from fluxatlas.config import load
+from fluxatlas.errors import InputError
 from fluxatlas.paths import REPOSITORY
 from fluxatlas.plan import benchmark, permutations, plan, shipped, table, twins, wall_hours, work
 from fluxatlas.plan.wall import gpu_hours
@@ -139,3 +140,6 @@ def test_permuted_drivers_cost_by_draws_and_days_and_are_not_guessed(tmp_path) -
     path.parent.mkdir(parents=True)
     pd.DataFrame({"site": ["a"] * 730}).to_parquet(path)
     assert permutations(run) > 0
+    path.write_bytes(b"PAR1")
+    with pytest.raises(InputError, match="cannot be read as Parquet"):
+        permutations(run)

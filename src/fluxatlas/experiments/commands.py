@@ -9,9 +9,21 @@ from typing import Annotated
 import typer
 
 from ..errors import ConfigError, counted
-from ..train.commands import Attributes, Forcing, Gap, GridName, Observations, Samples, SeriesFiles, SystemName, Threads
+from ..train.commands import (
+    Attributes,
+    Forcing,
+    Gap,
+    GridName,
+    Observations,
+    Samples,
+    SeriesFiles,
+    SystemName,
+    Threads,
+    tidy,
+)
 
 app = typer.Typer(no_args_is_help=True, help="Experiments on models and transfers, and one table of them.")
+app.callback()(tidy)
 
 Results = Annotated[list[Path], typer.Option(help="Result of an experiment (CSV); repeat for more.")]
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from ..config.experiments import split_model
 from ..errors import FluxAtlasError
 from ..experiments.grid import SCRATCH
+from ..files import unreadable
 from ..grid import Tile
 from ..loading import load_object
 from ..run import Run
@@ -198,13 +199,19 @@ def permutations(run: Run) -> float | None:
 
 
 def site_days(run: Run) -> int | None:
-    """Days of weather of all sites, None before they are read: those of a made-up world are known from the start."""
+    """Days of weather of all sites, None before they are read: those of a made-up world are known from the start.
+
+    Raises :class:`InputError` where their table is damaged.
+    """
     if run.has_synthetic_sites:
         return run.config.synthetic_earth.towers * len(run.years) * 365
-    from pyarrow import parquet
+    from pyarrow import ArrowException, parquet
 
     path = Path(run.paths("regrid", "sites_forcing.parquet"))
-    return int(parquet.read_metadata(path).num_rows) if path.is_file() else None
+    try:
+        return int(parquet.read_metadata(path).num_rows) if path.is_file() else None
+    except (OSError, ArrowException) as problem:
+        raise unreadable(problem, path, "cannot be read as Parquet") from problem
 
 
 def comparison_jobs(run: Run) -> int:

@@ -53,7 +53,8 @@ GridName = Annotated[str, typer.Option("--grid", help="Name of the grid the memb
 
 
 @app.callback()
-def _after(context: typer.Context) -> None:
+def tidy(context: typer.Context) -> None:
+    """For groups whose commands call :func:`begin`: what it set for this thread is undone when the command ends."""
     context.call_on_close(_keep_denormals)
 
 

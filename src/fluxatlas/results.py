@@ -78,18 +78,23 @@ class RunResults:
 
         Beside it stand, where the run has them, its standard uncertainty ``<variable>_sd``, and ``applicable`` (2 near
         observations, 1 inside the library of samples, 0 outside, -1 not judged), ``dissimilarity``, ``point_density``
-        and ``areacella`` (lat, lon). The CRS is set (``.rio.crs``). Fluxes are positive upward unless the long name
-        says otherwise. Raises :class:`InputError` for a variable that the run does not have.
+        and ``areacella`` (lat, lon). The CRS and the transform are set (``.rio.crs``, ``.rio.transform()``), the
+        latter because ``.rio`` alone writes a single row or column at 0 degrees. Fluxes are positive upward unless the
+        long name says otherwise. Raises :class:`InputError` for a variable that the run does not have.
         """
         import rioxarray  # noqa: F401  adds .rio
         import xarray as xr
+        from rasterio.transform import from_bounds
 
         years = [xr.open_dataset(path, chunks={}) for path in self.files(variable).values()]
         fixed = years[-1].drop_dims(("time", "nv"), errors="ignore")
         moving = [year[[name for name in year if {"time", "lat"} <= set(year[name].dims)]] for year in years]
         joined = xr.concat(moving, "time", data_vars="minimal", coords="minimal", compat="override", join="exact")
         whole: xr.Dataset = xr.merge([joined, fixed], compat="override", combine_attrs="override")
-        return whole.rio.write_crs("EPSG:4326").rio.set_spatial_dims("lon", "lat")
+        whole = whole.rio.write_crs("EPSG:4326").rio.set_spatial_dims("lon", "lat")
+        lat, lon = (years[-1][f"{axis}_bnds"].to_numpy() for axis in ("lat", "lon"))
+        west, south, east, north = lon.min(), lat.min(), lon.max(), lat.max()
+        return whole.rio.write_transform(from_bounds(west, south, east, north, len(lon), len(lat)))
 
     def maps(self, variable: str, step: Literal["year", "month"] = "year") -> xr.DataArray:
         """Means of each year or month (time, y, x) from the GeoTIFFs, lazy, with their CRS; time is the first day.

@@ -20,8 +20,10 @@ def run(tmp_path: Path) -> RunResults:
     """A run with two days of ``fch4`` in four cells of half a degree around 50 N, 10 E."""
     (tmp_path / "products" / "daily").mkdir(parents=True)
     days = pd.date_range("2001-01-01", periods=2)
-    place = {"time": days, "lat": [50.25, 49.75], "lon": [9.75, 10.25]}
+    place = {"time": days, "lat": ("lat", [50.25, 49.75], {"axis": "Y"}), "lon": ("lon", [9.75, 10.25], {"axis": "X"})}
     flux = xr.Dataset({"fch4": (("time", "lat", "lon"), np.ones((2, 2, 2)))}, place)
+    flux["lat_bnds"] = ("lat", "nv"), np.array([[50.5, 50], [50, 49.5]])
+    flux["lon_bnds"] = ("lon", "nv"), np.array([[9.5, 10], [10, 10.5]])
     flux.to_netcdf(tmp_path / "products" / "daily" / "fch4_2001.nc")
     return open_run(tmp_path)
 
@@ -75,3 +77,19 @@ def test_maps_of_several_years_say_what_holds_for_all(run: RunResults) -> None:
     assert maps.attrs["long_name"] == "net flux, mean of each year" and maps.attrs["units"] == "mg m-2 d-1"
     assert "period" not in maps.attrs and maps.attrs["run"] == "toy"
     assert maps.isel(x=0, y=0).to_numpy().tolist() == [2001, 2002]
+
+
+@pytest.mark.parametrize(
+    ("part", "bounds"),
+    [
+        ({"lat": [1]}, (9.5, 49.5, 10.5, 50)),
+        ({"lat": [0], "lon": [1]}, (10, 50, 10.5, 50.5)),
+        ({}, (9.5, 49.5, 10.5, 50.5)),
+    ],
+)
+def test_a_row_or_a_cell_of_a_run_is_written_where_it_lies(
+    run: RunResults, tmp_path: Path, part: dict[str, list[int]], bounds: tuple[float, ...]
+) -> None:
+    run.daily("fch4")["fch4"].isel(time=0, **part).rio.to_raster(tmp_path / "part.tif")
+    with rasterio.open(tmp_path / "part.tif") as written:
+        assert tuple(written.bounds) == bounds and written.crs.to_epsg() == 4326

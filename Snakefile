@@ -4,6 +4,7 @@
 #   snakemake --cores 2 --configfile config/examples/walnut_gulch_2008.yaml
 #   snakemake --cores 2 results/demo/infer/N36W008/2001.nc              one tile-year alone
 #   snakemake --cores 2 twin                                             both twin worlds, judged by their truth
+#   snakemake --cores 2 constraint_twin                                  towers and sums of regions in a small world, ten tests
 #   snakemake --cores 2 benchmark                                        models and transfers on the same folds, one table
 #   snakemake --cores 2 wetland_benchmark                                the same of the example of wetlands, under an hour on two idle cores
 #   snakemake --cores 2 importance                                       what permuted drivers cost each of these models

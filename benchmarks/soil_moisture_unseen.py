@@ -21,12 +21,13 @@ import pandas as pd
 from sklearn.ensemble import RandomForestRegressor
 
 from fluxatlas.evaluate.clusters import interval, quantile, resamples
-from fluxatlas.experiments.remedies import calibrated, chosen, mean, plain_trees, residual_trees
 from fluxatlas.ingest.atmosphere import series_of
 from fluxatlas.ingest.sites.overpasses import read_overpasses
 from fluxatlas.systems import get_system
 from fluxatlas.systems.soil_moisture_energy.overpass import features
-from fluxatlas.train.baselines import Predictor, Rows, tree_features
+from fluxatlas.train.baselines import tree_features
+from fluxatlas.train.learners import Predictor, Rows
+from fluxatlas.train.remedies import calibrated, chosen, mean, plain_trees, residual_trees
 from fluxatlas.train.ridge import fit_ridge
 from fluxatlas.train.simulation import simulated
 from fluxatlas.train.sites import read_sites

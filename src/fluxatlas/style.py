@@ -42,6 +42,11 @@ MODEL_NAMES = {
     "ridge": "ridge regression",
     "season": "season of other sites",
     "own_season": "bound: own mean season",
+    "calibrated": "process model, calibrated",
+    "residual_trees": "trees on what it lacks",
+    "log_trees": "trees of the compressed flux",
+    "chosen": "chosen by inner folds",
+    "stacked": "stacked by inner folds",
 }
 """How models are called in figures, best known first; others keep the name of the table."""
 

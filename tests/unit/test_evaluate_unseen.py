@@ -151,6 +151,10 @@ def test_models_are_compared_on_the_days_that_both_predict() -> None:
     assert rmse["value"] == pytest.approx(np.sqrt(4 / 6) - np.sqrt((2 + 4 * 0.25) / 6))
     assert _value(table, "sites", "better", against="trees")["value"] == 0.5  # the third day of site a does not count
     assert not ((table["model"] == "trees") & (table["against"] != "")).any()
+    median = _value(table, "sites", "r2_q50", against="trees")  # of a 1 and -3, of b 0.2 and 0.8
+    assert median["value"] == pytest.approx((1 + 0.2) / 2 - (-3 + 0.8) / 2) and median["sites"] == 2
+    lower = _value(table, "sites", "r2_q25", against="trees")["value"]
+    assert lower == pytest.approx(np.quantile([1, 0.2], 0.25) - np.quantile([-3, 0.8], 0.25))
 
 
 def test_sites_that_emit_are_scored_apart_from_those_that_take_up() -> None:
@@ -191,6 +195,15 @@ def test_each_scale_sees_its_own_error_only(wrong, seen) -> None:
     for scale in ("seasonal", "anomaly", "interannual", "site_mean"):
         assert _error(days, scale) == pytest.approx(seen.get(scale, 0.0), abs=0.02), scale
     assert _error(days, "daily") == pytest.approx(np.sqrt(np.mean(wrong(days.index) ** 2)))
+
+
+def test_correlations_are_those_of_the_scale() -> None:
+    days = _series(lambda t: 10 * np.cos(2 * np.pi * t.month / 12))
+    other = np.where(days.index.year % 2 == 0, 1.0, -1.0)
+    sites = {"a": (days["observed"] + other, days["predicted"] - other, 0.1)}
+    _, table = _tables(_days("network", sites))
+    assert _value(table, "scales", "r_q50", scale="anomaly")["value"] == pytest.approx(-1, abs=0.05)
+    assert _value(table, "scales", "r_q50", scale="seasonal")["value"] == pytest.approx(1, abs=1e-6)
 
 
 def test_noise_of_single_days_averages_out_in_weeks() -> None:

@@ -11,7 +11,7 @@ from sklearn.linear_model import Ridge as OtherRidge
 
 import train_toy as toy
 from fluxatlas.config.train import TrainBlock
-from fluxatlas.train.baselines import own_season, ridge, season, tree_features
+from fluxatlas.train.baselines import own_season, ridge, run_baselines, season, tree_features
 from fluxatlas.train.data import Segment
 from fluxatlas.train.ridge import fit_ridge
 from fluxatlas.train.sites import SiteData
@@ -113,3 +113,24 @@ def test_ridge_finds_a_linear_flux_at_unseen_sites() -> None:
     test = found[found["split"] == "test"]
     assert len(test) == flux.size
     assert ((test["predicted"] - test["observed"]) ** 2).mean() < 0.02 * flux.var()
+
+
+@pytest.mark.parametrize("name", ("calibrated", "residual_trees"))
+def test_remedies_predict_every_unseen_day_and_never_see_its_site(name: str) -> None:
+    dates = pd.date_range("2001-01-01", periods=80)
+    rng = np.random.default_rng(5)
+    values = np.abs(rng.normal(2, 1, (80, 9)))
+    settings = SETTINGS.model_copy(update={"baselines": (name,), "members": 2})
+    sites = _sites(values, dates)
+    found = pd.concat(frame for frame in run_baselines(sites.sets[0], sites, toy.SYSTEM, settings, "4km") if len(frame))
+    test = found[(found["split"] == "test") & (found["variable"] == FLUX)]
+    assert set(test["model"]) == {name} and len(test) == values.size and np.isfinite(test["predicted"]).all()
+    moved = values.copy()
+    hidden = [int(site[1:]) for site in test.loc[test["member"] == 0, "site"].unique()]
+    moved[:, hidden] *= 50
+    others = _sites(moved, dates)
+    again = pd.concat(
+        frame for frame in run_baselines(others.sets[0], others, toy.SYSTEM, settings, "4km") if len(frame)
+    )
+    of = [frame[(frame["split"] == "test") & (frame["member"] == 0)]["predicted"] for frame in (found, again)]
+    np.testing.assert_array_equal(*of)

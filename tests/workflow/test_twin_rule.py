@@ -26,8 +26,9 @@ def test_both_worlds_are_run_as_often_as_asked_for_and_brought_into_one_table(tm
     data["synthetic_earth"]["twin_worlds"] = 2
     config = tmp_path / "c.yaml"
     config.write_text(yaml.safe_dump(data))
-    said = _dry(tmp_path, config, "twin")
-    assert re.search(r"^twin_world +4$", said, re.M) and re.search(r"^total +5$", said, re.M)
+    said = _dry(tmp_path, config, "twin", "constraint_twin")
+    assert re.search(r"^twin_world +4$", said, re.M) and re.search(r"^total +6$", said, re.M)
+    assert "fluxatlas twin constraint --output results/twin/twin/constraint" in said
     made = {json.loads(text)["run"]["name"] for text in re.findall(r"twin world --settings '(.*)' --cores 2", said)}
     assert made == {f"{world}-{seed}" for world in ("kind", "realistic") for seed in (73, 74)}
     assert "--world=results/twin/twin/{kind-73,kind-74,realistic-73,realistic-74}" in said

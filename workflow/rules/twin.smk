@@ -1,6 +1,6 @@
 # twin: the whole chain on two worlds with a hidden truth, kind and realistic, and one table of what it found.
 # A world is a run of its own, with its own folder <results>/twin/<world>-<seed>; not part of `all`.
-# Out: <results>/twin/twin.csv; <results>/evaluate/{site_truth.parquet,truth_sites.csv} of each world
+# Out: <results>/twin/twin.csv; <results>/evaluate/{site_truth.parquet,truth_sites.csv} of each world; by `snakemake constraint_twin` <results>/twin/constraint/{runs.csv,tests.csv,twin.png}
 
 TWINS = [
     f"{world}-{seed}" for world in ("kind", "realistic") for seed in RUN.twin_seeds
@@ -27,6 +27,28 @@ rule twin:
         version=STAGE_VERSIONS["evaluate"],
     shell:
         "fluxatlas twin table {params.worlds:q} --output {output:q} 2> {log:q}"
+
+
+rule constraint_twin:  # towers and sums of regions in a small world of its own; nothing of the run but its folder
+    output:
+        "<results>/twin/constraint/runs.csv",
+        "<results>/twin/constraint/tests.csv",
+        "<results>/twin/constraint/twin.png",
+    log:
+        "<results>/logs/twin/constraint.log",
+    benchmark:
+        "<results>/benchmarks/twin/constraint.tsv"
+    conda:
+        "../envs/fluxatlas.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(4000),
+        runtime=minutes(120),
+    params:
+        folder=RUN.paths("twin", "constraint"),
+        version=STAGE_VERSIONS["train"],
+    shell:
+        "fluxatlas twin constraint --output {params.folder:q} 2> {log:q}"
 
 
 rule twin_world:

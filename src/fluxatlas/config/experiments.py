@@ -9,14 +9,12 @@ from pydantic import Field, field_validator, model_validator
 from ..errors import nearest
 from .base import Block
 from .leaves import leaf
-from .train import Cell, FaultyCell
+from .train import Cell, FaultyCell, Remedy
 
 MODELS = (*get_args(Cell), *get_args(FaultyCell))
 
 Transfer = Literal["none", "finetune", "l2sp", "residual", "stacking", "reweighted", "adversarial", "declared"]
-Reference = Literal[
-    "process", "trees", "forest", "mean", "season", "calibrated", "residual_trees", "log_trees", "chosen"
-]
+Reference = Literal["process", "trees", "forest", "mean", "season", Remedy]
 SplitName = Literal["space", "time", "random"]
 
 

@@ -11,7 +11,8 @@ from .leaves import leaf
 
 Cell = Literal["gru", "lstm", "ea_lstm", "tcn", "transformer", "itransformer", "informer", "pyraformer"]
 FaultyCell = Literal["faulty_tcn", "faulty_transformer"]
-Baseline = Literal["process", "trees", "ridge", "season", "own_season", "no_pretraining", "no_knowledge"]
+Remedy = Literal["calibrated", "residual_trees", "log_trees", "chosen", "stacked"]
+Baseline = Literal["process", "trees", "ridge", "season", "own_season", "no_pretraining", "no_knowledge", Remedy]
 
 
 class TrainBlock(Block):
@@ -125,7 +126,8 @@ class TrainBlock(Block):
         json_schema_extra=leaf(why="decides which jobs there are: each baseline is one"),
     )
     """What the ensemble is compared with; "own_season", the mean season of a site's own record, is a bound and no
-    model; "no_knowledge" costs another pretraining and a fine-tuning for each fold."""
+    model; "no_knowledge" costs another pretraining and a fine-tuning for each fold. "calibrated", "residual_trees",
+    "log_trees", "chosen" and "stacked" are for few sites (docs/learning.md)."""
     device: Literal["cpu", "cuda", "auto"] = "cpu"
     """Where to train; auto takes a GPU if there is one."""
 

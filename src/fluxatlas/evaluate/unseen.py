@@ -161,9 +161,10 @@ def protocol_table(days: pd.DataFrame, sites: pd.DataFrame, settings: EvaluateBl
     """Scores over sites by protocol with 90 % intervals, and what ``reference`` gains on each other model.
 
     ``days`` is from :func:`mean_of_members`, ``sites`` from :func:`site_scores`. Rows with a name in ``against`` are
-    differences on the days that both models predict: score of ``model`` less that of ``against``; the score ``better``
-    is the share of sites where ``model`` has the smaller RMSE. ``subset`` is ``all``, or ``sinks`` and ``sources``:
-    sites with a negative and a positive mean, where there are both.
+    differences on the days that both models predict: score of ``model`` less that of ``against``, of the protocol
+    ``sites`` those of the lower quartile and the median of R2; the score ``better`` is the share of sites where
+    ``model`` has the smaller RMSE. ``subset`` is ``all``, or ``sinks`` and ``sources``: sites with a negative and a
+    positive mean, where there are both.
     """
     cluster = sites.drop_duplicates("site").set_index("site")["cluster"]
     rows: list[dict[str, object]] = []
@@ -207,10 +208,11 @@ def _over_days(every: SiteSums, settings: EvaluateBlock) -> Iterator[dict[str, o
 
 
 def _over_sites(every: SiteSums, by_site: pd.DataFrame, settings: EvaluateBlock) -> Iterator[dict[str, object]]:
-    """Quartiles of daily scores over sites with ``minimum_days`` days, and percentiles of the RMSE of all scales."""
+    """Quartiles of daily scores over sites with ``minimum_days`` days; percentiles of the RMSE, median r, of scales."""
     long = set(every.name[every.n >= settings.minimum_days])
     wanted = [("sites", "daily", score, q) for score in ("r2", "r", "rmse", "bias") for q in (25, 50, 75)]
     wanted += [("scales", scale, "rmse", q) for scale in SCALES for q in (50, 90)]
+    wanted += [("scales", scale, "r", 50) for scale in SCALES if scale not in ("daily", "site_mean")]
     for protocol, scale, score, q in wanted:
         part = by_site[by_site["scale"] == scale].set_index("site")[score].dropna()
         kept = np.isin(every.name, sorted(long & set(part.index)))
@@ -235,6 +237,14 @@ def _difference(pair: pd.DataFrame, cluster: pd.Series, settings: EvaluateBlock)
         for score in ("r2", "rmse"):
             row = {"protocol": protocol, "scale": "daily", "score": score}
             yield {**row, **_interval(first[score] - second[score]), **_size(one)}
+    long = one.n >= settings.minimum_days
+    if long.any():
+        own, other = (_ratio(s.ee, s.oo - s.o**2 / s.n) for s in (one.only(long), two.only(long)))
+        some = one.only(long).resamples(settings.resamples, settings.seed)
+        for q in (25, 50):
+            row = {"protocol": "sites", "scale": "daily", "score": f"r2_q{q}"}
+            gains = quantile(own, some, q / 100) - quantile(other, some, q / 100)
+            yield {**row, **_interval(gains), **_size(one.only(long))}
     share = (w @ (one.ee < two.ee)) / w.sum(axis=1)
     yield {"protocol": "sites", "scale": "daily", "score": "better", **_interval(share), **_size(one)}
 

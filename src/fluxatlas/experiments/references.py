@@ -9,6 +9,7 @@
 | ``residual_trees`` | that, and boosted trees on what it lacks |
 | ``log_trees`` | boosted trees of the compressed flux |
 | ``chosen`` | of these, trees and mean, what errs least at clusters left out of the sites that are learnt from |
+| ``stacked`` | their mean, and that of ridge regression, with the shares that err least there |
 | ``mean`` | the mean of the site; at a site that was not seen the mean over sites |
 | ``season`` | the mean of the site in that calendar month; at a site that was not seen the mean over sites |
 """
@@ -21,14 +22,16 @@ from typing import get_args
 import numpy as np
 
 from ..config.experiments import Reference
+from ..config.train import Remedy
 from ..systems import System
-from ..train.baselines import applied, boosted_trees, learned, random_forest, tree_features
+from ..train.baselines import applied, flux_scale, learned, tree_features
 from ..train.climatology import climatology
 from ..train.data import FloatArray, SequenceSet
 from ..train.finetune import Mask
+from ..train.learners import boosted_trees, random_forest
+from ..train.remedies import learners
 from ..train.simulation import simulated
 from ..train.sites import SiteData
-from .remedies import learners
 
 REFERENCES: tuple[str, ...] = get_args(Reference)
 LEARNERS = {"trees": boosted_trees, "forest": random_forest}
@@ -37,7 +40,7 @@ Asked = Callable[[Sequence[SequenceSet]], list[FloatArray]]
 """Predictions of the flux (time, site) of the sets of the sites, whose drivers may be others."""
 Predictor = Callable[[Sequence[Mask], int], Asked]
 """What has learnt from what is not in the masks, with a seed."""
-SIMULATED = ("calibrated", "residual_trees", "log_trees", "chosen")
+SIMULATED: tuple[str, ...] = get_args(Remedy)
 """References that are given the flux of the process model as their last predictor."""
 DRIVEN = ("process", *LEARNERS, *SIMULATED)
 """References that see drivers."""
@@ -52,7 +55,7 @@ def reference(name: str, sites: SiteData, system: System, flux: str) -> Predicto
             lambda parts: [own[id(part)] if id(part) in own else simulated(part, system)[flux] for part in parts]
         )
     if name in (*LEARNERS, *SIMULATED):
-        learner = LEARNERS[name] if name in LEARNERS else learners(_scale(system, flux))[name]
+        learner = LEARNERS[name] if name in LEARNERS else learners(flux_scale(system, flux) or 1.0)[name]
 
         def predictors(part: SequenceSet) -> FloatArray:
             found = tree_features(part, system)[0]
@@ -76,8 +79,3 @@ def reference(name: str, sites: SiteData, system: System, flux: str) -> Predicto
 
         return grown
     return lambda unused, seed: lambda parts: climatology(sites, flux, unused, seasonal=name == "season")
-
-
-def _scale(system: System, flux: str) -> float:
-    """From where ``flux`` is compressed, in its unit; one for what is not a flux of ``system``."""
-    return next((one.scale for one in system.fluxes if one.variable == flux), 1.0)

@@ -6,6 +6,7 @@
 | ``trees`` | gradient-boosted trees on drivers, their running means and statics, trained on observations alone |
 | ``ridge`` | ridge regression on what the trees are given |
 | ``season`` | the mean season of the sites that were seen (of the site itself where a part of it was seen) |
+| ``calibrated``, ``residual_trees``, ``log_trees``, ``chosen``, ``stacked`` | :mod:`.remedies` for few sites |
 | ``own_season`` | the mean season of the site's whole record: a bound, since it has seen what it predicts |
 | ``network_no_pretraining`` | the same network, trained on observations alone |
 | ``network_no_knowledge`` | the same network, pretrained and fine-tuned without knowledge terms |
@@ -15,24 +16,24 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from functools import partial
+from typing import Any, get_args
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
-from sklearn.ensemble import HistGradientBoostingRegressor
 
-from ..config.train import TrainBlock
+from ..config.train import Remedy, TrainBlock
 from ..systems import System
 from .adapt import adapt
 from .climatology import climatology
 from .data import FloatArray, SequenceSet
 from .finetune import Mask, finetune, split_sites
+from .learners import Learner, Predictor, Rows, boosted_trees, ridge_regression
 from .member import Member
 from .predict import site_table, table
 from .pretrain import new_network, pretrain
 from .regional import RegionalData
-from .ridge import fit_ridge
+from .remedies import learners
 from .simulation import simulated
 from .site_periods import means
 from .sites import SiteData
@@ -42,42 +43,7 @@ RUNNING_MEANS = (7, 30, 90)
 
 LEAST_OBSERVATIONS = 30
 """Observed days below which nothing is learnt of a variable."""
-
-Predictor = Callable[[FloatArray], FloatArray]
-"""Predictions (n,) from predictors (n, feature)."""
-Rows = tuple[FloatArray, FloatArray, FloatArray, npt.NDArray[np.int64]]
-"""Predictors (n, feature), values, weights and blocks (n,) of observed days."""
-Learner = Callable[[Rows, int], Predictor]
-"""What learns from rows, with a seed."""
-
-
-def boosted_trees(rows: Rows, seed: int) -> Predictor:
-    """The learner of the baseline ``trees``."""
-    return _fitted(
-        HistGradientBoostingRegressor(max_iter=150, learning_rate=0.08, max_leaf_nodes=16, random_state=seed), rows
-    )
-
-
-def random_forest(rows: Rows, seed: int) -> Predictor:
-    """Ten trees of at least four days a leaf and depth 20: the sizes of the published emulator of energy fluxes (Han et
-    al. 2025, ESSD 17, 7101), as read from its repository."""
-    from sklearn.ensemble import RandomForestRegressor
-
-    model = RandomForestRegressor(10, max_depth=20, min_samples_split=10, min_samples_leaf=4, random_state=seed)
-    return _fitted(model, rows)
-
-
-def ridge_regression(rows: Rows, seed: int) -> Predictor:
-    """The learner of the baseline ``ridge``; nothing in it is drawn by chance."""
-    return fit_ridge(*rows)
-
-
-def _fitted(model: Any, rows: Rows) -> Predictor:
-    """What ``model`` of scikit-learn predicts once it is fitted."""
-    predictors, values, weights, _ = rows
-    predictors[:, np.isnan(predictors).all(axis=0)] = 0.0  # known at no training site: a constant is never split on
-    predict: Predictor = model.fit(predictors, values, sample_weight=weights).predict
-    return predict
+REMEDIES: tuple[str, ...] = get_args(Remedy)
 
 
 def run_baselines(
@@ -98,6 +64,7 @@ def run_baselines(
         "ridge": lambda: ridge(sites, system, settings),
         "season": lambda: season(sites, system, settings),
         "own_season": lambda: own_season(sites, system),
+        **{name: partial(remedy, name, sites, system, settings) for name in REMEDIES},
         "no_pretraining": lambda: no_pretraining(samples, sites, system, settings, grid),
         "no_knowledge": lambda: no_knowledge(samples, sites, system, settings, grid, regional),
     }
@@ -142,6 +109,22 @@ def ridge(sites: SiteData, system: System, settings: TrainBlock) -> list[pd.Data
     return _by_fold("ridge", ridge_regression, sites, system, settings)
 
 
+def remedy(name: str, sites: SiteData, system: System, settings: TrainBlock) -> list[pd.DataFrame]:
+    """The learner of :mod:`.remedies` called ``name`` per fold, for each variable beside what the process model says of
+    it. Days do not weigh by their stated errors."""
+    predictors = [tree_features(data, system, settings.measured_inputs)[0] for data in sites.sets]
+    made = [simulated(data, system) for data in sites.sets]
+    found: list[pd.DataFrame] = []
+    for variable in dict.fromkeys((system.flux, *system.outputs)):
+        own = [
+            np.concatenate([one, of.get(variable, np.full(one.shape[:2], np.nan, np.float32))[..., None]], axis=-1)
+            for one, of in zip(predictors, made, strict=True)
+        ]
+        learner = learners(flux_scale(system, variable) or 1.0)[name]
+        found += _folds(name, learner, (variable,), own, sites, system, settings, even=True)
+    return found
+
+
 def season(sites: SiteData, system: System, settings: TrainBlock) -> list[pd.DataFrame]:
     """:func:`~fluxatlas.train.climatology.climatology` by month of what each fold has seen."""
     found: list[pd.DataFrame] = []
@@ -174,10 +157,24 @@ def _seasons(
 def _by_fold(model: str, learner: Learner, sites: SiteData, system: System, settings: TrainBlock) -> list[pd.DataFrame]:
     features = [tree_features(data, system, settings.measured_inputs)[0] for data in sites.sets]
     wanted = tuple(dict.fromkeys((system.flux, *system.outputs)))
+    return _folds(model, learner, wanted, features, sites, system, settings)
+
+
+def _folds(
+    model: str,
+    learner: Learner,
+    wanted: tuple[str, ...],
+    features: list[FloatArray],
+    sites: SiteData,
+    system: System,
+    settings: TrainBlock,
+    even: bool = False,
+) -> list[pd.DataFrame]:
+    """Tables of what ``learner`` makes of ``features`` (see :func:`learned`), per fold and set."""
     found: list[pd.DataFrame] = []
     for fold in range(settings.members):
         split = split_sites(sites, system.flux, settings, fold, settings.seed + fold)
-        models = learned(wanted, features, sites, split.hidden, system, settings.seed + fold, learner)
+        models = learned(wanted, features, sites, split.hidden, system, settings.seed + fold, learner, even)
         for data, inputs, hidden in zip(sites.sets, features, split.hidden, strict=True):
             found.append(table(model, fold, data, applied(models, inputs, data), hidden))
     return found
@@ -210,11 +207,16 @@ def applied(models: Mapping[str, Predictor], inputs: FloatArray, data: SequenceS
     return {name: _apply(model, inputs, data, name) for name, model in models.items() if name in data.targets}
 
 
+def flux_scale(system: System, variable: str) -> float | None:
+    """From where ``variable`` is compressed, in its unit; None for what is not a flux of ``system``."""
+    return next((flux.scale for flux in system.fluxes if flux.variable == variable), None)
+
+
 def _rows(
     name: str, features: list[FloatArray], sites: SiteData, unseen: Sequence[Mask], system: System, even: bool = False
 ) -> Rows | None:
     """What there is to learn ``name`` from; None for fewer than :data:`LEAST_OBSERVATIONS` days."""
-    scale = next((flux.scale for flux in system.fluxes if flux.variable == name), None)
+    scale = flux_scale(system, name)
     parts: list[tuple[Any, ...]] = []
     for data, inputs, hidden in zip(sites.sets, features, unseen, strict=True):
         if name not in data.targets:

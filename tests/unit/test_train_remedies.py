@@ -3,8 +3,18 @@
 import numpy as np
 import pytest
 
-from fluxatlas.experiments.remedies import calibrated, chosen, learners, log_trees, mean, residual_trees
-from fluxatlas.train.baselines import Rows
+from fluxatlas.train.learners import Rows
+from fluxatlas.train.remedies import (
+    calibrated,
+    chosen,
+    convex,
+    learners,
+    left_out,
+    log_trees,
+    mean,
+    residual_trees,
+    stacked,
+)
 
 RNG = np.random.default_rng(0)
 PLACES = np.repeat(np.arange(12), 60)
@@ -47,7 +57,7 @@ def test_the_candidate_that_holds_at_other_places_is_chosen() -> None:
     made = np.repeat(RNG.uniform(0, 50, 12), 60)  # places differ as the process model says; days are noise
     values = 20.0 + 3.0 * made + RNG.normal(0, 5, len(made))
     known = learners(5.0)
-    assert set(known) == {"mean", "trees", "calibrated", "residual_trees", "log_trees", "chosen"}
+    assert set(known) == {"mean", "trees", "calibrated", "residual_trees", "log_trees", "chosen", "stacked"}
     given = rows(values, made)
     found = chosen(given, 0, {name: known[name] for name in ("mean", "trees", "calibrated")})(given[0])
     np.testing.assert_allclose(found, calibrated(given, 0)(given[0]))
@@ -86,3 +96,43 @@ def test_one_cluster_gives_its_mean() -> None:
     predictors, values, weights, _ = rows(RNG.normal(size=len(PLACES)), np.zeros(len(PLACES)))
     alone = (predictors, values, weights, np.zeros(len(values), int))
     np.testing.assert_allclose(chosen(alone, 0, {"mean": mean, "calibrated": calibrated})(predictors), values.mean())
+
+
+def test_shares_are_those_of_the_least_error_within_the_simplex() -> None:
+    rng = np.random.default_rng(4)
+    made, weights = rng.normal(size=(400, 3)), rng.uniform(0.5, 2, 400)
+    values = 0.7 * made[:, 0] + 0.3 * made[:, 1] + rng.normal(0, 0.1, 400)
+    found = convex(made, values, weights)
+    assert found.sum() == pytest.approx(1) and found.min() >= 0
+    np.testing.assert_allclose(found, [0.7, 0.3, 0.0], atol=0.03)
+    grid = np.linspace(0, 1, 101)
+    every = [(a, b, 1 - a - b) for a in grid for b in grid if a + b <= 1]
+    errors = [weights @ (made @ one - values) ** 2 for one in every]
+    assert weights @ (made @ found - values) ** 2 <= min(errors) * (1 + 1e-9)
+    np.testing.assert_allclose(convex(made, made[:, 2], weights), [0, 0, 1], atol=1e-6)
+
+
+def test_a_mean_of_two_that_each_know_a_part_is_better_than_either() -> None:
+    rng = np.random.default_rng(6)
+    parts = rng.normal(size=(len(PLACES), 2)) + rng.normal(size=(12, 2))[PLACES]
+    values = parts.sum(axis=1)
+    given: Rows = (parts.astype(np.float32), values, np.ones(len(values)), PLACES)
+    names = {
+        "first": lambda rows, seed: lambda seen: 2.0 * seen[:, 0].astype(float),
+        "second": lambda rows, seed: lambda seen: 2.0 * seen[:, 1].astype(float),
+    }
+    names["gaps"] = lambda rows, seed: lambda seen: np.full(len(seen), np.nan)
+    np.testing.assert_allclose(stacked(given, 0, names)(given[0]), values, atol=0.1)
+    alone = (*given[:3], np.zeros(len(values), int))
+    np.testing.assert_allclose(stacked(alone, 0, names)(given[0]), values.mean())
+
+
+def test_what_is_left_out_is_not_learnt_from() -> None:
+    values = np.repeat(np.arange(12.0), 60)
+    found = left_out(rows(values, values), 0, {"mean": mean})
+    assert found is not None
+    assert all(found["mean"][place == PLACES].max() < values.max() for place in range(12))
+    others = {place: np.ptp(found["mean"][place == PLACES]) for place in range(12)}
+    assert set(others.values()) == {0.0} and len(np.unique(found["mean"])) == 3
+    total = sum(np.unique(found["mean"]))  # each of three parts of four places has the mean of the other eight
+    assert total == pytest.approx(3 * values.mean())

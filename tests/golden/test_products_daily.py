@@ -57,6 +57,16 @@ def test_what_a_reader_sees(world, product) -> None:
         np.testing.assert_allclose(area, world.area, rtol=1e-6)
 
 
+def test_nothing_that_was_written_is_missing_to_who_reads_by_reference(product) -> None:
+    """Tools that map HDF5 to Zarr take the fill value of the array, which is 0 where a file is made without one."""
+    with netCDF4.Dataset(product) as data:
+        for name, variable in data.variables.items():
+            variable.set_auto_mask(False)
+            fill = variable.get_fill_value()
+            assert fill is not None, name
+            assert "_FillValue" in variable.ncattrs() or not (variable[...] == fill).any(), name
+
+
 def _check(path, test, folder):
     from compliance_checker.runner import CheckSuite, ComplianceChecker
 

@@ -133,11 +133,13 @@ def _write_axes(target: netCDF4.Dataset, mosaic: Mosaic, year: int) -> None:
         target.createDimension(name, len(values))
     target.createDimension("nv", 2)
     for name, (kind, values, bounds) in axes.items():
-        axis = target.createVariable(name, kind, (name,), fill_value=False)
+        axis = target.createVariable(name, kind, (name,))
         axis.setncatts({**metadata.COORDINATES[name], "coverage_content_type": "coordinate"})
         axis[:] = values
-        target.createVariable(f"{name}_bnds", kind, (name, "nv"), fill_value=False)[:] = bounds
-    target.createVariable("crs", "i4").setncatts(metadata.CRS)
+        target.createVariable(f"{name}_bnds", kind, (name, "nv"))[:] = bounds
+    crs = target.createVariable("crs", "i4")
+    crs.setncatts(metadata.CRS)
+    crs[...] = 0
 
 
 def create_variable(

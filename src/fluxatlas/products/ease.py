@@ -209,18 +209,20 @@ def _write_head(
     file.createDimension("time", len(given.dimensions["time"]))
     file.createDimension("nv", 2)
     for clock in [name for name in given.variables if name in ("time", "time_bnds")]:
-        copied = file.createVariable(clock, given[clock].dtype, given[clock].dimensions, fill_value=False)
+        copied = file.createVariable(clock, given[clock].dtype, given[clock].dimensions)
         copied.setncatts(given[clock].__dict__)
         copied[:] = given[clock][:]
     for name, letter in (("y", "Y"), ("x", "X")):
         centres, bounds = target.axis(name)
         file.createDimension(name, len(centres))
-        axis = file.createVariable(name, "f8", (name,), fill_value=False)
+        axis = file.createVariable(name, "f8", (name,))
         words = {"standard_name": f"projection_{name}_coordinate", "units": "m", "axis": letter}
         axis.setncatts({**words, "long_name": f"{name} of the cell centre", "bounds": f"{name}_bnds"})
         axis[:] = centres
-        file.createVariable(f"{name}_bnds", "f8", (name, "nv"), fill_value=False)[:] = bounds
-    file.createVariable("crs", "i4").setncatts({**pyproj.CRS.from_epsg(6933).to_cf(), "long_name": told})
+        file.createVariable(f"{name}_bnds", "f8", (name, "nv"))[:] = bounds
+    crs = file.createVariable("crs", "i4")
+    crs.setncatts({**pyproj.CRS.from_epsg(6933).to_cf(), "long_name": told})
+    crs[...] = 0
     for name in ("areacella", *names):
         dims = ("y", "x") if name == "areacella" else ("time", "y", "x")
         _create(file, name, dims, settings)

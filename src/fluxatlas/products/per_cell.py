@@ -91,7 +91,7 @@ def _copy(target: netCDF4.Dataset, given: netCDF4.Dataset, names: Sequence[str])
         source = given[name]
         source.set_auto_maskandscale(False)
         attrs = dict(source.__dict__)
-        fill = attrs.pop("_FillValue", False)
+        fill = attrs.pop("_FillValue", None)
         copied = target.createVariable(name, source.dtype, source.dimensions, fill_value=fill, compression="zlib")
         copied.set_auto_maskandscale(False)
         copied.setncatts(attrs)

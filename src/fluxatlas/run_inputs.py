@@ -38,7 +38,7 @@ class RunInputs:
     @property
     def has_synthetic_sites(self) -> bool:
         """Whether the sites are those of the made-up world."""
-        return self.has_truth and not self.config.sites.entries
+        return self.has_truth and not (self.config.sites.entries or self.config.sites.yields)
 
     @property
     def variables(self) -> list[str]:
@@ -227,13 +227,15 @@ class RunInputs:
         if not self.has_synthetic_sites:
             return sites
         towers, chambers = self.system.measured_by("tower"), bool(self.system.measured_by("chamber"))
-        return sites_for_synthetic_earth(f"{self.raw}/sites", sites, towers=towers, chambers=chambers)
+        crops: Any = dict.fromkeys(self.system.grown)
+        return sites_for_synthetic_earth(f"{self.raw}/sites", sites, towers=towers, chambers=chambers, crops=crops)
 
     @property
     def synthetic_site_files(self) -> list[str]:
-        """Raw site files of the synthetic Earth: the list of towers, a file per tower, the chamber table if any."""
+        """Raw site files of the synthetic Earth: the list of towers, a file per tower, tables of chambers and of
+        yields if any."""
         years, chambers = self.training_years, bool(self.system.measured_by("chamber"))
-        names = self.config.synthetic_earth.site_files(years[0], years[-1], chambers)
+        names = self.config.synthetic_earth.site_files(years[0], years[-1], chambers, bool(self.system.grown))
         return [f"{self.raw}/sites/{name}" for name in names]
 
     @cached_property
@@ -241,7 +243,9 @@ class RunInputs:
         """Raw site files."""
         from .ingest.sites.inputs import site_inputs
 
-        return self.synthetic_site_files if self.has_synthetic_sites else site_inputs(self.sites)
+        if not self.has_synthetic_sites:
+            return site_inputs(self.sites)
+        return [*self.synthetic_site_files, *site_inputs(self.sites.model_copy(update={"entries": [], "yields": []}))]
 
     @cached_property
     def region_files(self) -> list[str]:

@@ -3,8 +3,8 @@
 STAGE_VERSIONS = {
     "ingest": 3,
     "regrid": 2,
-    "synthesize": 4,
-    "train": 6,
+    "synthesize": 5,
+    "train": 7,
     "infer": 3,
     "products": 3,
     "evaluate": 3,

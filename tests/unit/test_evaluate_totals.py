@@ -42,9 +42,15 @@ def world(
             file.createVariable(name, "f8", (name,))[:] = values
         file.weight = " ".join(SYSTEM.weight)
         file.area_maps = " ".join(maps or {})
+        axis = {name: ("month", "lat", "lon")[-np.ndim(layer) :] for name, layer in layers.items()}
+        for name in (name for name in layers if np.ndim(layers[name]) == 3 and len(layers[name]) < 12):
+            axis[name] = (f"{name}_year", "lat", "lon")
+            file.createDimension(axis[name][0], len(layers[name]))
+            years = file.createVariable(axis[name][0], "i4", axis[name][:1])
+            years[:] = YEAR - 1 + np.arange(len(layers[name]))
         file.createVariable("active", "i1", ("lat", "lon"))[:] = 1
         for name, layer in layers.items():
-            file.createVariable(name, "f8", ("month", "lat", "lon")[-np.ndim(layer) :])[:] = layer
+            file.createVariable(name, "f8", axis[name])[:] = layer
     annual = np.stack([np.full(SHAPE, 30.0), np.full(SHAPE, 50.0)])
     mean = 40.0 + 20.0 * SEASON - (20.0 * SEASON).mean()
     daily = np.broadcast_to(mean[:, None, None], (len(DAYS), *SHAPE))
@@ -102,6 +108,21 @@ def test_other_maps_and_seasons_of_the_area(tmp_path: Path) -> None:
     assert season["area_m2"] == pytest.approx(PLAIN.sum() * 0.8 * np.average(months, weights=length) / 100)
     assert every["mean"] == pytest.approx(np.mean([main["mean"], half["mean"], season["mean"]]))
     assert every["sd"] > max(half["sd"], season["sd"])
+
+
+def test_the_area_of_a_year_is_that_of_the_map_of_this_year(tmp_path: Path) -> None:
+    """10, 20 and 40 % in three years from the year before the first run on; later years have the last."""
+    share = np.array([10.0, 20.0, 40.0])
+    maps = {"cdl": np.broadcast_to(share[:, None, None], (3, *SHAPE))}
+    parts = [world(tmp_path, maps, year=YEAR + k) for k in (0, 2, 3)]
+    table = totals_table([flux for flux, _ in parts], [parts[0][1]], SYSTEM, EvaluateBlock(total_draws=500))
+    found = table[(table["map"] == "cdl") & (table["region_kind"] == "global")].set_index("year")
+    assert found["area_m2"].to_dict() == pytest.approx(
+        {YEAR + k: PLAIN.sum() * 0.8 * part for k, part in ((0, 0.2), (2, 0.4), (3, 0.4))}
+    )
+    days = {year: 366 if calendar.isleap(year) else 365 for year in found.index}
+    expected = {year: 40 * days[year] * found["area_m2"][year] * 1e-15 for year in found.index}
+    assert found["mean"].to_dict() == pytest.approx(expected, rel=1e-6)
 
 
 @pytest.mark.parametrize("length", [20.0, 200.0, 1e6])

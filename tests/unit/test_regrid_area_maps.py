@@ -66,6 +66,20 @@ def test_a_share_of_the_cell_becomes_one_of_the_land_and_is_known_by_its_name(tm
     np.testing.assert_allclose(attributes(land=20.0 + 35, path=wad2m)["wetlandFrac"].max(), 30 / 0.55, rtol=1e-5)
 
 
+def test_a_map_of_each_year(tmp_path: Path) -> None:
+    """The months of 2001 and of 2002, of which the second year has twice the share."""
+    path = wetlands(tmp_path / "years.nc", "wetland", np.concatenate([0.5 * MONTHS[:12], MONTHS[12:]]))
+    maps = {"cdl": {"path": path, "share_of": "land", "over_time": "years", "years": [2001, 2002]}}
+    found = attributes(maps=maps, constant=10.0, reason="a test of years")
+    assert found["wetlandFrac_cdl_year"].to_numpy().tolist() == [2001, 2002]
+    assert found["wetlandFrac_cdl"].dims == ("wetlandFrac_cdl_year", "lat", "lon")
+    mean = 100 * np.average(MONTHS[:12], weights=DAYS)
+    both = found["wetlandFrac_cdl"].isel(lat=5, lon=5).to_numpy()
+    assert both == pytest.approx([0.5 * mean, mean], rel=0.02)
+    with pytest.raises(ValidationError, match="'cdl' follows the years: say which"):
+        attributes(maps={"cdl": {"path": path, "over_time": "years"}}, constant=10.0, reason="a test of years")
+
+
 def test_a_place_outside_the_tiles_has_shares_of_the_land_that_is_given(tmp_path: Path) -> None:
     """30 % of the cell are half of the land, which is that of the file: 60 %."""
     layers = constants(**GIVEN, ndep=1)

@@ -120,6 +120,7 @@ rule experiment:
         sites_attributes="<results>/regrid/sites_attributes.csv",
         sites_forcing="<results>/regrid/sites_forcing.parquet",
         observations="<results>/ingest/sites/observations.parquet",
+        periods="<results>/ingest/sites/periods.parquet",
         series=RUN.series,
         truth=(
             "<results>/evaluate/site_truth.parquet"
@@ -164,5 +165,5 @@ rule experiment:
         " --split {wildcards.split:q} --share {wildcards.share:q} --model {wildcards.model:q}"
         " --transfer {wildcards.transfer:q} --number {wildcards.number:q} --folds {params.folds:q} {params.start:q}"
         " --samples {input.samples:q} --sites-attributes {input.sites_attributes:q}"
-        " --sites-forcing {input.sites_forcing:q} --observations {input.observations:q} {params.series:q}"
+        " --sites-forcing {input.sites_forcing:q} --observations {input.observations:q} --periods {input.periods:q} {params.series:q}"
         " {params.target:q} {params.truth:q} {params.hidden:q} {params.given:q} {params.permutation:q} --completion-gap-days {params.gap:q} --output {output:q} --threads {threads:q} 2> {log:q}"

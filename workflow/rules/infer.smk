@@ -10,7 +10,7 @@
 SPINUP = (
     "fluxatlas infer spinup --settings {params.settings:q} {params.grid:q} --tile {wildcards.tile:q}"
     " {params.forcing:q} --attributes {input.attributes:q} {params.members:q} --state-out {output:q}"
-    " {params.student:q} {params.series:q} --workers {threads:q} --memory-mb {resources.own_mb:q} 2> {log:q}"
+    " --before {params.before:q} {params.student:q} {params.series:q} --workers {threads:q} --memory-mb {resources.own_mb:q} 2> {log:q}"
 )
 TILE_YEAR = (
     "fluxatlas infer tile --settings {params.settings:q} {params.grid:q} --tile {wildcards.tile:q}"
@@ -140,6 +140,7 @@ rule spinup:
         series=RUN.series_options,
         members=each("--member", RUN.member(), member=MEMBERS),
         forcing=lambda wc, input: repeat("--forcing", input.forcing),
+        before=YEARS[0],
         student=repeat("--student", RUN.student),
         version=STAGE_VERSIONS["infer"],
     shell:

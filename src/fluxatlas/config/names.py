@@ -69,6 +69,7 @@ def wrong_names(config: Config, system: System) -> list[str]:
         *wrong_structures(config.synthesize.exclude or {}, system),
         *_unknown("sites.qc.limits", config.sites.qc.limits, variables.table(), "variable"),
         *_unknown("sites.qc.taken_as", config.sites.qc.taken_as, variables.table(), "variable"),
+        *_unknown("sites.gridded", config.sites.gridded, variables.table(), "variable"),
         *_unknown("sites.qc.taken_as", config.sites.qc.taken_as.values(), variables.table(), "variable"),
         *_unknown("sites.qc.other_cover", config.sites.qc.other_cover, variables.table(), "variable"),
         *_unknown("report.colormap", [config.report.colormap.removesuffix("_r")], COLORMAPS, "colour map"),

@@ -10,6 +10,7 @@ from pydantic import Field, field_validator, model_validator
 from .. import variables
 from .base import Block, UnitOverride
 from .leaves import leaf
+from .synthetic_earth import YIELDS
 
 
 def in_metres(depths: Iterable[float]) -> list[float]:
@@ -176,6 +177,51 @@ class SiteEntry(Block):
         return self
 
 
+class YieldTable(Block):
+    """A table of yields by place and year that networks learn from: sums over a year of what leaves a field."""
+
+    path: str
+    """Table of yields in a layout that `fluxatlas evaluate yields` reads (docs/sites.md)."""
+    crop: Literal["maize", "soybean", "wheat"]
+    """Crop of the table, which grows at its places every year; of a table with a column crop, its rows alone."""
+    places: str | None = None
+    """CSV of the places (site, lat, lon), or a table without header of state, county, longitude and latitude; left out:
+    places are sites of `entries`, such as towers."""
+    attributes: str | None = None
+    """CSV of soil by place, or by land cover, as in `entries`; others are those of the nearest cell."""
+    carbon: float | None = Field(None, gt=0, lt=1)
+    """Carbon of the dry grain; left out: 0.45, soybean 0.50."""
+    first_year: int = Field(1800, ge=1800, le=2200)
+    """First year that is read."""
+    last_year: int = Field(2200, ge=1800, le=2200)
+    """Last year that is read: later ones can be kept for evaluation."""
+    use: Literal["train", "evaluate"] = "train"
+    """'evaluate' keeps these places out of sampling and training."""
+
+    @model_validator(mode="after")
+    def _years_in_order(self) -> YieldTable:
+        if self.first_year > self.last_year:
+            raise ValueError(f"first_year {self.first_year} comes after last_year {self.last_year}")
+        return self
+
+
+class GriddedInput(Block):
+    """A gridded product of a variable that sites measure, such as production seen by satellites."""
+
+    path: list[str] = Field(min_length=1)
+    """NetCDF files or patterns with '*' (one or a list), on regular latitudes and longitudes, daily or in longer steps
+    that are stamped with their first day."""
+    variable: str | None = None
+    """Name in the files; left out: that of fluxatlas."""
+    units: str | None = None
+    """Unit of the files where they state none or a wrong one, such as g m-2 d-1."""
+
+    @field_validator("path", mode="before")
+    @classmethod
+    def _one_or_several(cls, value: Any) -> Any:
+        return [value] if isinstance(value, str) else value
+
+
 class QcRules(Block):
     """Which values are kept. Every value that is not is counted with its reason in ingest/sites/report.json."""
 
@@ -225,6 +271,10 @@ class QcRules(Block):
     error model)."""
     energy_sd_relative: float = Field(0.1, ge=0)
     """Part of the least uncertainty of these that is proportional to the flux (our error model)."""
+    yield_sd: float = Field(10.0, gt=0)
+    """Constant part of the uncertainty of the yield of a year in g m-2 of carbon (our error model)."""
+    yield_sd_relative: float = Field(0.1, ge=0)
+    """Part of the uncertainty of a yield that is proportional to it (our error model)."""
 
     @field_validator("limits")
     @classmethod
@@ -248,6 +298,11 @@ class SitesBlock(Block):
 
     entries: list[SiteEntry] = []
     """Sources of sites, in order; a site may occur in one entry only."""
+    yields: list[YieldTable] = []
+    """Tables of yields that networks learn from, where the system makes a harvest."""
+    gridded: dict[str, GriddedInput] = {}
+    """Gridded products by variable, such as gpp, whose values at the sites take the place of what these measured; with
+    train.measured_inputs networks are handed them."""
     qc: QcRules = Field(default_factory=QcRules)
     """Quality control."""
     chambers: Literal["adjusted", "mean"] = "adjusted"
@@ -270,10 +325,15 @@ SYNTHETIC_DEPTHS = {1: 5.0, 2: 15.0, 3: 45.0}
 
 
 def sites_for_synthetic_earth(
-    folder: str, block: SitesBlock | None = None, *, towers: Collection[str], chambers: bool
+    folder: str,
+    block: SitesBlock | None = None,
+    *,
+    towers: Collection[str],
+    chambers: bool,
+    crops: Collection[Literal["maize", "soybean", "wheat"]] = (),
 ) -> SitesBlock:
     """``block`` (its rules) with the files that the synthetic Earth writes to ``folder``: towers, which measure the
-    variables ``towers``, and ``chambers``."""
+    variables ``towers``, ``chambers``, and a table of the yields of ``crops`` at the towers."""
 
     def depths(kind: str) -> dict[int, float]:
         return {i: depth for i, depth in SYNTHETIC_DEPTHS.items() if f"{kind}{depth:02.0f}" in towers}
@@ -283,4 +343,5 @@ def sites_for_synthetic_earth(
     entries = [SiteEntry(source="fluxnet", path=[folder], metadata=listed, **soil)]
     if chambers:
         entries.append(SiteEntry(source="chambers", path=[f"{folder}/chambers.csv"]))
-    return (block or SitesBlock()).model_copy(update={"entries": entries})
+    yields = [YieldTable(path=f"{folder}/{YIELDS}", crop=crop) for crop in crops]
+    return (block or SitesBlock()).model_copy(update={"entries": entries, "yields": yields})

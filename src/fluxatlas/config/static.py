@@ -41,9 +41,10 @@ class Layer(Block):
     """NetCDF variable of shares; the layer becomes the weighted mean over the dimensions of the shares."""
     years: tuple[int, int] | None = None
     """First and last year that are used of a series in time; left out: all that the files hold."""
-    over_time: Literal["", "mean", "maximum", "minimum", "months"] = ""
-    """How a series in time becomes one field; empty: 'mean' where 'years' are given, else a series is refused;
-    'months', of 'area_maps' alone: the mean of each calendar month."""
+    over_time: Literal["", "mean", "maximum", "minimum", "months", "years"] = ""
+    """How a series in time becomes one field; empty: 'mean' where 'years' are given, else a series is refused; of
+    'area_maps' alone: 'months', the mean of each calendar month, and 'years', that of each of the 'years' that are
+    given, such as maps of crops."""
     month: int | None = Field(None, ge=1, le=12)
     """Only this calendar month of a series in time."""
     share_of: Literal["", "land", "cell"] = ""
@@ -207,7 +208,8 @@ class StaticBlock(Block):
     """The five soil layers from one provider's maps, instead of one by one in 'layers'."""
     area_maps: dict[str, Layer] = Field(default_factory=dict, json_schema_extra=leaf("attributes"))
     """Further maps of the layer that fluxes are per, such as wetlandFrac, by a name of your own (letters and digits):
-    totals are given with each of them too. 'over_time: months' makes the area follow the season."""
+    totals are given with each of them too. 'over_time: months' makes the area follow the season, 'years' the year: one
+    before or after the map has its nearest."""
     lai_series: LaiSeries | None = None
     """Satellite composites of leaf area with quality bits, instead of the layer lai."""
     landcover: LandCover | None = None
@@ -234,8 +236,8 @@ class StaticBlock(Block):
         for name, layer in layers.items():
             if layer.share_of and name not in OF_LAND:
                 raise ValueError(f"'share_of' is for {' and '.join(OF_LAND)}, not for '{name}'")
-            if layer.over_time == "months":
-                raise ValueError(f"'{name}' is one field: 'over_time: months' is for 'area_maps'")
+            if layer.over_time in ("months", "years"):
+                raise ValueError(f"'{name}' is one field: 'over_time: {layer.over_time}' is for 'area_maps'")
         return layers
 
     @field_validator("area_maps")
@@ -244,6 +246,9 @@ class StaticBlock(Block):
         wrong = [name for name in maps if not name.isalnum()]
         if wrong:
             raise ValueError(f"'{wrong[0]}' is not a name of letters and digits")
+        for name, layer in maps.items():
+            if layer.over_time == "years" and layer.years is None:
+                raise ValueError(f"'{name}' follows the years: say which, such as 'years: [2008, 2020]'")
         return maps
 
     def all_layers(self) -> dict[str, Layer]:

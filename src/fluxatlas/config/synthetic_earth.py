@@ -9,6 +9,8 @@ from pydantic import Field
 from .base import Block
 from .leaves import leaf
 
+YIELDS = "yields.csv"
+"""Table of yields at the towers, where the system has fields of crops."""
 _WORLD = leaf("synthetic_sites", "synthetic_inversions", "hidden_truth", "site_truth")
 
 
@@ -45,10 +47,10 @@ class SyntheticEarthBlock(Block):
     twin_worlds: int = Field(1, ge=1, le=100, json_schema_extra=leaf("twin", changes="inputs"))
     """Worlds of each kind that `snakemake twin` runs, with the seeds 'seed', 'seed' + 1, ..."""
 
-    def site_files(self, start: int, end: int, chambers: bool = True) -> list[str]:
+    def site_files(self, start: int, end: int, chambers: bool = True, yields: bool = False) -> list[str]:
         """Names of the raw site files that ``fluxatlas ingest synthetic-earth sites`` writes for these years."""
         towers = [f"FLX_XX-T{n:02d}_FLUXNET2015_FULLSET_DD_{start}-{end}_1-1.csv" for n in range(1, self.towers + 1)]
-        return ["towers.csv", *towers, *(["chambers.csv"] if chambers else [])]
+        return ["towers.csv", *towers, *(["chambers.csv"] if chambers else []), *([YIELDS] if yields else [])]
 
 
 INVERSION_FILE, FIRE_FILE = "GCP2024_inversions_synthetic.nc", "CT2022_fire_synthetic.nc"

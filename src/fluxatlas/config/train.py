@@ -114,6 +114,11 @@ class TrainBlock(Block):
     """Share of synthetic sequences in each batch of fine-tuning."""
     patience: int = Field(8, ge=1)
     """Epochs without a better validation score before a stage stops."""
+    rate_decay: float | None = Field(None, gt=0, le=1)
+    """Factor by which the learning rate falls after every 'rate_decay_epochs' epochs, as some published methods do;
+    left out: it falls as a cosine over a stage or phase."""
+    rate_decay_epochs: int = Field(20, ge=1)
+    """Epochs after each of which the learning rate falls by 'rate_decay'."""
     clip: float = Field(1.0, gt=0)
     """Largest norm of the gradient."""
     weight_decay: float = Field(1e-4, ge=0, le=1)

@@ -107,20 +107,40 @@ def error_of(coverage: PathLike | None, flux: str) -> tuple[float, str]:
     ), f"error of the map from {int(row['clusters'].iloc[0])} clusters"
 
 
-def areas(piece: TileResult, mask: str) -> dict[str, Array]:
-    """Area [m2] that the flux is per in each cell that is run, by map, (lat, lon) or (month, lat, lon). The share is
-    multiplied once; the map of the mask itself stands first."""
+@dataclass(frozen=True)
+class Yearly:
+    """Areas (year, lat, lon) [m2] of the years from ``first`` on; earlier and later years have the nearest."""
+
+    first: int
+    area: Array
+
+    def of(self, year: int) -> Array:
+        """That of ``year`` (lat, lon)."""
+        return np.asarray(self.area[min(max(year - self.first, 0), len(self.area) - 1)])
+
+
+def of_year(area: Array | Yearly, year: int) -> Array:
+    """``area`` as it is in ``year``."""
+    return area.of(year) if isinstance(area, Yearly) else area
+
+
+def areas(piece: TileResult, mask: str) -> dict[str, Array | Yearly]:
+    """Area [m2] that the flux is per in each cell that is run, by map, (lat, lon), (month, lat, lon) or by year. The
+    share is multiplied once; the map of the mask itself stands first."""
     with open_netcdf(piece.attributes) as data:
         names = str(data.attrs.get("area_maps", "")).split()
         shares = {mask: np.asarray(data[mask], float)}
         shares |= {name: np.asarray(data[f"{mask}_{name}"], float) for name in names}
+        yearly = {name: f"{mask}_{name}_year" for name in names if f"{mask}_{name}_year" in data.dims}
+        first = {name: int(data[axis][0]) for name, axis in yearly.items()}
     layers = piece.layers("active", *(name for name in piece.weight_layers if name != mask))
     whole = np.ones(piece.shape)
     for name in piece.weight_layers:
         if name != mask:
             whole = whole * layers[name].to_numpy() / (100.0 if variables.get(name).units == "%" else 1.0)
     active = layers["active"].to_numpy()
-    return {name: np.where(active, whole * share / 100.0, 0.0) for name, share in shares.items()}
+    found = {name: np.where(active, whole * share / 100.0, 0.0) for name, share in shares.items()}
+    return {name: Yearly(first[name], area) if name in first else area for name, area in found.items()}
 
 
 def regions(system: System, domain: str) -> list[tuple[str, str, float, float, Published | None]]:
@@ -205,18 +225,25 @@ def totals_table(
 def _add(
     sums: Mapping[tuple[int, str, str], list[Sums]],
     piece: TileResult,
-    own: Mapping[str, Array],
+    own: Mapping[str, Array | Yearly],
     inside: npt.NDArray[np.bool_],
     places: Array,
     system: System,
-    fields: ErrorFields,
+    draws: ErrorFields,
 ) -> None:
     """Add one tile to the ``sums``; ``inside`` (region, lat, lon)."""
-    used = np.any([np.any(a > 0, axis=0) if a.ndim == 3 else a > 0 for a in own.values()], axis=0)
-    seasonal = any(area.ndim == 3 for area in own.values())
-    lengths = {seasonal and calendar.isleap(year): year for year in piece.flux}
-    means = {(name, leap): _mean_area(area, year) for leap, year in lengths.items() for name, area in own.items()}
-    drawn = _errors(fields, places[used.ravel()], np.stack([one[used] for one in means.values()]), inside[:, used])
+    fields = [one.area if isinstance(one, Yearly) else one for one in own.values()]
+    used = np.any([np.any(a > 0, axis=0) if a.ndim == 3 else a > 0 for a in fields], axis=0)
+    seasonal = any(not isinstance(one, Yearly) and one.ndim == 3 for one in own.values())
+
+    def kind_of(name: str, year: int) -> tuple[str, int]:
+        """What areas of the same ``name`` have in common."""
+        return name, year if isinstance(own[name], Yearly) else int(seasonal and calendar.isleap(year))
+
+    means = {
+        kind_of(name, year): _mean_area(of_year(area, year), year) for year in piece.flux for name, area in own.items()
+    }
+    drawn = _errors(draws, places[used.ravel()], np.stack([one[used] for one in means.values()]), inside[:, used])
     errors = dict(zip(means, drawn, strict=True))
     for year, path in sorted(piece.flux.items()):
         days = 366 if calendar.isleap(year) else 365
@@ -227,7 +254,7 @@ def _add(
                 raise InputError(what, where=str(path), hint="run `infer` for it again")
             months = _monthly(path, one.variable) if seasonal else None
             for name, area in own.items():
-                mass, kind = _masses(annual, months, area, year), (name, seasonal and calendar.isleap(year))
+                mass, kind = _masses(annual, months, of_year(area, year), year), kind_of(name, year)
                 for total, box, wrong in zip(sums[year, one.variable, name], inside, errors[kind], strict=True):
                     total.members = total.members + factor * mass[:, box].sum(axis=1)
                     total.errors = total.errors + factor * days * wrong

@@ -15,6 +15,7 @@ from ..train.commands import (
     Gap,
     GridName,
     Observations,
+    Periods,
     Samples,
     SeriesFiles,
     SystemName,
@@ -53,17 +54,20 @@ def run(
     given: Annotated[list[str] | None, typer.Option(help="Output that sites hand on; repeat for more.")] = None,
     permutation: Annotated[str, typer.Option(help="Drivers to permute: draws, days and groups, as JSON.")] = "",
     grid: GridName = "4km",
+    periods: Periods = None,
     series: SeriesFiles = None,
     gap: Gap = 7,
     threads: Threads = 1,
 ) -> None:
-    """Run one experiment: all folds of one model, transfer, split, share of towers and seed."""
+    """Run one experiment: all folds of one model, transfer, split, share of towers and seed. Of ``periods`` networks
+    learn where the system observes sums of years, such as yields."""
     from ..files import read_parquet, write_text
     from ..ingest.atmosphere import series_of
     from ..systems import get_system
     from ..train.commands import begin
     from ..train.data import read_samples
     from ..train.member import Member
+    from ..train.site_periods import YEARLY
     from ..train.sites import handed, read_sites
     from .grid import Experiment, read_permutation, system_of
     from .run import run_experiment
@@ -72,7 +76,9 @@ def run(
     declared = system_of(model, get_system(system), given or ())
     plan = read_permutation(permutation, declared) if permutation else None
     known = series_of(declared.slow, series or ())
-    sites = read_sites(sites_attributes, sites_forcing, observations, declared, block.block_distance_km, known, gap)
+    yearly = any(kind.support == YEARLY for kind in declared.observations)
+    where = (sites_attributes, sites_forcing, observations, declared, block.block_distance_km, known, gap)
+    sites = read_sites(*where, periods=periods if yearly else None)
     sites = handed(sites, given or (), declared)
     one = Experiment(split, share, model, transfer, number)
     first = Member.load(start) if start else None

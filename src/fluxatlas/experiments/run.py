@@ -15,6 +15,7 @@ from ..config.settings import read_settings
 from ..config.train import TrainBlock
 from ..errors import InputError
 from ..evaluate.scales import seasonal
+from ..loading import load_object
 from ..systems import Phase, System
 from ..train.corrected import CORRECTION, corrected
 from ..train.data import FloatArray, SequenceSet
@@ -37,6 +38,8 @@ COLUMNS = (
 )
 """Columns of a result: ``observed_variance`` and ``squared_error`` are means over the days of a site, those of the
 cycle sums over calendar months; ``towers``: number of sites that were learnt from; ``seconds``: of the whole fold."""
+BROKEN = " broken"
+"""What follows the name of an identity where a target would stand, in rows about the days that break it."""
 PERMUTED = ("permuted", "over", "draw")
 """Further columns where drivers were permuted: the group (empty where none was), over what, and number of the draw."""
 Model = Callable[[Sequence[SequenceSet]], list[dict[str, FloatArray]]]
@@ -73,7 +76,8 @@ def run_experiment(
     ``start`` is the network that has learnt from ``samples``; None for references and :data:`SCRATCH`. Networks are not
     told the parameters of the process model. ``hidden`` outputs, which no site measures, are judged against the
     ``truth`` (``site, time, variable, value``) of the same sites on all days that a fold hides; of the references the
-    process model alone makes them. With a ``permutation`` there are rows of the target besides with groups of drivers
+    process model alone makes them. What breaks an identity of the system has rows of its own, the share of days as
+    ``predicted_mean``. With a ``permutation`` there are rows of the target besides with groups of drivers
     permuted (:data:`PERMUTED`), of all models that see drivers. Raises :class:`ConfigError` for an unknown model, and
     as :func:`fluxatlas.experiments.folds.make_folds`, :func:`true_values` and fine-tuning.
     """
@@ -100,11 +104,27 @@ def run_experiment(
         for name in (target, *(name for name in hidden if name in found[0])):
             of_site = site_rows(sites, name, fold, [one[name] for one in found], true.get(name))
             rows += [about | {"target": name} | row for row in of_site]
+        for name, broken in checks(found, system).items():
+            of_site = site_rows(sites, name, fold, broken, [np.zeros_like(one) for one in broken])
+            rows += [about | {"target": name} | row for row in of_site]
         if permutation and permutation.draws and (not known or one.model in DRIVEN):
             for row in permuted_rows(model, permutation, sites, target, fold, system, settings.seed + one.number):
                 rows.append(about | {"target": target} | row)
     further = PERMUTED if permutation and permutation.draws else ()
     return pd.DataFrame(rows, columns=[*COLUMNS, *further])
+
+
+def checks(found: Sequence[Mapping[str, FloatArray]], system: System) -> dict[str, list[FloatArray]]:
+    """By name of an identity (``NetworkParts.checks``) 1 on days (time, site) on which the outputs ``found`` break it,
+    0 on others, NaN without outputs; none where an output is lacking."""
+    made = {}
+    for name, check in load_object(system.network).checks.items():
+        try:
+            broken = [np.where(np.isfinite(one[system.flux]), check(one), np.nan) for one in found]
+        except KeyError:
+            continue
+        made[name + BROKEN] = [days.astype(np.float32) for days in broken]
+    return made
 
 
 def permuted_rows(

@@ -15,7 +15,7 @@ from ..errors import InputError
 from ..evaluate.clusters import interval, quantile, resamples
 from ..evaluate.coverage import LEVEL, Ranked
 from .references import REFERENCES
-from .run import COLUMNS, PERMUTED
+from .run import BROKEN, COLUMNS, PERMUTED
 
 CELL = ["split", "share", "model", "transfer"]
 TABLE = (
@@ -90,8 +90,8 @@ def score_table(rows: pd.DataFrame, minimum_days: int) -> pd.DataFrame:
     """Tidy scores (:data:`TABLE`) of all experiments in ``rows``.
 
     ``value`` is the mean over seeds, ``low`` and ``high`` the 90 % interval of that mean (Student's t; NaN for one
-    seed). Seeds do not say what other sites would: that is in the quartiles over sites. ``towers`` is the mean number
-    that was learnt from.
+    seed). ``<identity>_broken``, under the first target: share of test days that break an identity. Seeds do not say
+    what other sites would: that is in the quartiles over sites. ``towers`` is the mean number that was learnt from.
     """
     found = []
     first = _first_of(rows, minimum_days)
@@ -103,7 +103,12 @@ def score_table(rows: pd.DataFrame, minimum_days: int) -> pd.DataFrame:
         about |= {"towers": cell.drop_duplicates(["number", "fold"])["towers"].mean(), "seeds": len(table)}
         one = cell[cell["number"] == cell["number"].min()]
         about |= {"sites": one["site"].nunique(), "days": int(one["n"].sum())}
-        unit = variables.get(str(about["target"])).units
+        if str(key[4]).endswith(BROKEN):
+            shares = cell.groupby("number").apply(lambda seed: np.average(seed["predicted_mean"], weights=seed["n"]))
+            columns = {f"{str(key[4]).removesuffix(BROKEN)}_broken": shares}
+            about["target"], unit = rows["target"].iloc[0], "1"
+        else:
+            unit = variables.get(str(about["target"])).units
         for score, column in columns.items():
             values = column.dropna().to_numpy(float)
             if not len(values):

@@ -27,6 +27,7 @@ from ..gases import AnnualSeries
 from ..grid import Tile
 from ..regrid import TileRegridder
 from ..systems import System
+from ..systems.slow import ALTERNATING
 from ..tiles.cells import ActiveCells, read_cells
 from ..tiles.piece import ForcingPiece, make_regridder, read_piece
 from ..train.applicability import Verdict, features, of_ensemble
@@ -49,7 +50,8 @@ class Job:
 
     ``series`` are those of the atmosphere that the system's slow drivers need. ``hashes`` of members, attributes and
     forcing tell this job from an earlier one of the same paths, whose :class:`JobInputs` a worker may still hold.
-    ``student`` is the file of the network that runs in place of the members; empty: they run.
+    ``student`` is the file of the network that runs in place of the members; empty: they run. ``before`` is the year
+    that follows a spin-up, whose years stand for those before it (0: for themselves).
     """
 
     tile: Tile
@@ -63,6 +65,11 @@ class Job:
     store: Store | None = None
     series: tuple[AnnualSeries, ...] = ()
     student: str = ""
+    before: int = 0
+
+    def turned(self, number: int, year: int) -> bool:
+        """Whether piece ``number``, counted from 1, which is of ``year``, stands for a year of the other parity."""
+        return self.before > 0 and (self.before - 1 - len(self.forcing) + number - year) % 2 == 1
 
 
 @dataclass
@@ -135,7 +142,9 @@ def run_block(job: Job, block: CellBlock) -> BlockResult:
     own = context(job)
     run = _BlockRun(own, block)
     for number, path in enumerate(job.forcing, 1):
-        run.year(own.piece(path), last=number == len(job.forcing))
+        piece = own.piece(path)
+        run.turned = job.turned(number, int(piece.dates[0].year))
+        run.year(piece, last=number == len(job.forcing))
     return run.result()
 
 
@@ -143,7 +152,7 @@ class _BlockRun:
     """A block on its way through the years."""
 
     def __init__(self, own: JobInputs, block: CellBlock) -> None:
-        self.own, self.block = own, block
+        self.own, self.block, self.turned = own, block, False
         self.part = slice(block.start, block.stop)
         self.index = own.cells.index[self.part]
         self.statics = {name: np.ascontiguousarray(v[self.part]) for name, v in own.cells.statics.items()}
@@ -192,6 +201,8 @@ class _BlockRun:
         series = {given.gas: given for given in self.own.job.series}
         drivers.update(slow_drivers(self.own.system.slow, piece.dates[days], cells.lat[self.part], monthly, series))
         drivers = {name: np.ascontiguousarray(values, dtype=np.float32) for name, values in drivers.items()}
+        if self.turned:
+            drivers |= {name: 1 - drivers[name] for name in ALTERNATING if name in drivers}
         for name, values in drivers.items():
             if not np.isfinite(values).all():
                 raise self._hole(name, values, piece, days)

@@ -82,10 +82,15 @@ def spin_up(
     settings: InferBlock | None = None,
     series: Sequence[str] = (),
     student: PathLike | None = None,
+    before: int = 0,
 ) -> TileSummary:
-    """Run the years of ``forcing`` in the order given, ``repeat`` times over, and write only the last state."""
+    """Run the years of ``forcing`` in the order given, ``repeat`` times over, and write only the last state.
+
+    With ``before``, the year that follows, they stand for the years before it where drivers alternate from year to year
+    (:data:`fluxatlas.systems.slow.ALTERNATING`); 0: for themselves.
+    """
     job = TileJob(tile, list(forcing) * repeat, attributes, members, settings, series, student)
-    return job.spin_up(state_out)
+    return job.spin_up(state_out, before)
 
 
 class TileJob:
@@ -176,11 +181,11 @@ class TileJob:
             self._write_state(state_out, ended, dates[-1], spinup=False, state_in=state_in)
         return report
 
-    def spin_up(self, state_out: PathLike) -> TileSummary:
+    def spin_up(self, state_out: PathLike, before: int = 0) -> TileSummary:
         with files.scratch(Path(state_out)) as folder:
             ended = self._state_store(folder / "end")
             title = f"spin-up {self.tile.name}, {counted(len(self.forcing), 'year')}"
-            results = self._blocks(None, ended, None, title)
+            results = self._blocks(None, ended, None, title, before)
             self._write_state(state_out, ended, self.days[-1][-1], spinup=True, state_in=None)
         return self._report(results)
 
@@ -189,7 +194,7 @@ class TileJob:
         return StateStore(str(folder), len(self.cells), tuple(shapes))
 
     def _blocks(
-        self, begun: StateStore | None, ended: StateStore, store: Store | None, title: str
+        self, begun: StateStore | None, ended: StateStore, store: Store | None, title: str, before: int = 0
     ) -> list[BlockResult]:
         ended.create()
         if not self.blocks:
@@ -200,8 +205,9 @@ class TileJob:
         series = tuple(self.series.values())
         student = self.student.path if self.student else ""
         job = Job(
-            self.tile, forcing, self.attributes, members, self.settings, hashes, ended, begun, store, series, student
-        )
+            self.tile, forcing, self.attributes, members, self.settings, hashes, ended, begun, store, series, student,
+            before,
+        )  # fmt: skip
         workers, scheduler = self.settings.workers, self.scheduler
         try:
             found = run_blocks(job, self.blocks, workers=workers, scheduler=scheduler, title=title)

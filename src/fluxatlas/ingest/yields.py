@@ -2,8 +2,8 @@
 
 Read are the county tables of CY-Bench (``adm_id`` = state_COUNTY, ``year``, features, ``yield`` in t ha-1), those of
 You et al. (2017, AAAI) without a header (year, state and county FIPS, bushels per acre) and the state tables of
-``agridat`` (``year, state, acres, yield`` in bushels per acre, separated by tabs) [V: files read]. Statistics weigh
-grain at market moisture.
+``agridat`` (``year, state, acres, yield`` in bushels per acre, separated by tabs) [V: files read], and a plain table of
+ours (``site, year, crop, yield`` in t ha-1). Statistics weigh grain at market moisture.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def read_yields(path: str | Path, crop: str, carbon: float | None = None) -> pd.
     file = Path(path)
     try:
         head = file.open(encoding="utf-8").readline().strip()
-        table, unit = _table(file, head)
+        table, unit = _table(file, head, crop)
     except (OSError, UnicodeDecodeError, pd.errors.ParserError) as problem:
         raise InputError(f"cannot be read as a table of yields: {problem}", where=str(file)) from None
     table["value"] = pd.to_numeric(table["value"], errors="coerce") * GRAINS[crop].factor(unit, carbon)
@@ -126,6 +126,12 @@ LAYOUTS = {
         {"acres": "acre", "yield": "bushel acre-1"},
         separator="\t",
     ),
+    "plain": YieldLayout(
+        "yields by site, year and crop",
+        ("site", "year", "crop"),
+        {"yield": "t ha-1"},
+        keys=("site", "year", "crop"),
+    ),
     "you": YieldLayout(
         "yields by county and year without a header (You et al. 2017)",
         ("year", "state", "county", "yield"),
@@ -141,9 +147,16 @@ def layout_of(head: str) -> str:
     return next((name for name, layout in LAYOUTS.items() if layout.fits(head)), "")
 
 
-def _table(file: Path, head: str) -> tuple[pd.DataFrame, str]:
+def _table(file: Path, head: str, crop: str) -> tuple[pd.DataFrame, str]:
     """Columns of :data:`COLUMNS` and features, and the unit of ``value``."""
     layout = layout_of(head)
+    if layout == "plain":
+        table = pd.read_csv(file, dtype={"site": str, "crop": str}).rename(columns={"yield": "value"})
+        table = table.assign(place=_whole(file, table, "site"), state="", year=_numbers(file, table, "year", *YEARS))
+        wrong = ~table["crop"].isin(list(GRAINS))
+        if wrong.any():
+            _refuse(file, table, "crop", wrong, " or ".join(GRAINS))
+        return table.loc[table["crop"] == crop, list(COLUMNS)], LAYOUTS[layout].unit
     if layout == "cy-bench":
         table = pd.read_csv(file, dtype={"adm_id": str}).rename(columns={"adm_id": "place", "yield": "value"})
         table.insert(1, "state", _whole(file, table, "place").str.split("_").str[0])
@@ -162,7 +175,8 @@ def _table(file: Path, head: str) -> tuple[pd.DataFrame, str]:
     raise InputError(
         "not a table of yields that is known",
         where=str(file),
-        hint="a header adm_id,year,...,yield; or year, state, acres, yield with tabs; or year,state,county,yield alone",
+        hint="a header adm_id,year,...,yield or site,year,crop,yield; or year, state, acres, yield with tabs; or"
+        " year,state,county,yield alone",
     )
 
 

@@ -49,7 +49,8 @@ def as_share_of_land(layers: dict[str, Array], block: StaticBlock) -> None:
 
 def read_area_maps(block: StaticBlock, mask: str | None, frame: Frame, land: Array) -> dict[str, Array]:
     """The further maps of ``mask`` by name, as shares of the ``land`` [%] of each cell: (rows, columns), or twelve
-    means of calendar months (month, rows, columns). Where a map says nothing it has none.
+    means of calendar months (month, rows, columns), or a field for each year of the layer (year, rows, columns). Where
+    a map says nothing it has none.
 
     Raises :class:`InputError` where the system has no such layer, and whatever the files raise.
     """
@@ -63,6 +64,10 @@ def _read(mask: str, layer: Layer, frame: Frame, land: Array) -> Array:
     if layer.over_time == "months":
         whole = layer.model_copy(update={"over_time": "mean"})
         found = np.stack([read_layer(mask, whole.model_copy(update={"month": month}), frame) for month in range(1, 13)])
+    elif layer.over_time == "years" and layer.years:
+        whole = layer.model_copy(update={"over_time": "mean"})
+        each = range(layer.years[0], layer.years[1] + 1)
+        found = np.stack([read_layer(mask, whole.model_copy(update={"years": (year, year)}), frame) for year in each])
     else:
         found = read_layer(mask, layer, frame)
     if is_of_cell(mask, layer):

@@ -6,7 +6,7 @@ Layers are read with a margin around the tile, so that gaps at its edge are fill
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +117,10 @@ def build(block: StaticBlock, tile: Tile, system: System, bbox: BBox) -> xr.Data
     layers |= {f"{system.mask}_{name}": values for name, values in maps.items()}
     layers = {name: frame.crop(values) for name, values in layers.items()}
     layers["areacella"] = np.repeat(tile.cell_area[:, None], tile.shape[1], axis=1)
-    dataset = _dataset(layers, frame.crop(run), tile, _counts(filled), _counts(lacking))
+    yearly = {
+        f"{system.mask}_{name}": layer.years for name, layer in block.area_maps.items() if layer.over_time == "years"
+    }
+    dataset = _dataset(layers, frame.crop(run), tile, _counts(filled), _counts(lacking), yearly)
     dataset.attrs["weight"] = " ".join(system.weight)
     if maps:
         dataset.attrs["area_maps"] = " ".join(maps)
@@ -214,8 +217,15 @@ def _counts(cells: dict[str, int]) -> str:
     return " ".join(f"{name}:{count}" for name, count in cells.items() if count) or "none"
 
 
-def _dataset(layers: dict[str, Array], active: Mask, tile: Tile, filled: str, lacking: str) -> xr.Dataset:
-    coords = {
+def _dataset(
+    layers: dict[str, Array],
+    active: Mask,
+    tile: Tile,
+    filled: str,
+    lacking: str,
+    yearly: Mapping[str, tuple[int, int] | None],
+) -> xr.Dataset:
+    coords: dict[str, Any] = {
         "lat": ("lat", tile.lat, WRITTEN["lat"]),
         "lon": ("lon", tile.lon, WRITTEN["lon"]),
         "month": ("month", np.arange(1, 13, dtype="int32"), {"long_name": "month of the year", "units": "1"}),
@@ -224,6 +234,9 @@ def _dataset(layers: dict[str, Array], active: Mask, tile: Tile, filled: str, la
     data: dict[str, Any] = {"active": (("lat", "lon"), active.astype("int8"), flags)}
     for name, values in layers.items():
         dims = ("month", "lat", "lon") if values.ndim == 3 else ("lat", "lon")
+        if years := yearly.get(name):
+            dims = (f"{name}_year", "lat", "lon")
+            coords[dims[0]] = (dims[0], np.arange(years[0], years[1] + 1, dtype="int32"), {"units": "1"})
         layer, _, other = name.partition("_")
         about = dict(variables.get(layer).attrs)
         about["long_name"] += f" by the map '{other}'" if other else ""

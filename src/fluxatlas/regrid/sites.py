@@ -17,6 +17,7 @@ from ..config.static import StaticBlock
 from ..errors import GridError, InputError, counted
 from ..freshness import write_years
 from ..grid import Grid, Tile
+from ..ingest.sites.records import FORM_COLUMNS
 from ..systems import System
 from .attributes import TEXTURE, at_place
 from .tile import at_points
@@ -128,7 +129,8 @@ def _attributes(site: pd.Series, cell: xr.Dataset | None, system: System, word: 
             origin += [f"{layer}:{word}"] * bool(np.isfinite(monthly).all())
         row[layer] = float(monthly.mean())
         row |= {f"{layer}_{month:02d}": float(value) for month, value in enumerate(monthly, 1)}
-    return {**row, "attribute_source": " ".join(origin) or "site"}
+    forms = {name: site[name] for name in FORM_COLUMNS if name in site.index}
+    return {**row, **forms, "attribute_source": " ".join(origin) or "site"}
 
 
 def _monthly(site: pd.Series, layer: str) -> npt.NDArray[np.float64]:

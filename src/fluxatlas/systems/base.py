@@ -130,15 +130,16 @@ class ObservationKind:
     ``support`` names the observation operator that makes one observed number of daily cells (docs/learning.md).
     ``limits`` are in the unit of the variable; an observation beyond them is of another kind of place. So are the sites
     that measure it and have one of the IGBP classes ``other_cover``. ``instrument`` is what measures it on the
-    synthetic Earth. ``measured`` is what readers of site files call it where that is not ``variable``, such as a flux
-    that several kinds of land have. Raises :class:`ConfigError` for a ``support`` that does not exist.
+    synthetic Earth (``statistics``: sums of a year, at its towers). ``measured`` is what readers of site files call it
+    where that is not ``variable``, such as a flux that several kinds of land have. Raises :class:`ConfigError` for a
+    ``support`` that does not exist.
     """
 
     variable: str
     limits: tuple[float, float] | None = None
     support: Support = "day"
     other_cover: tuple[str, ...] = ()
-    instrument: Literal["tower", "chamber"] = "tower"
+    instrument: Literal["tower", "chamber", "statistics"] = "tower"
     measured: str = ""
 
     def __post_init__(self) -> None:
@@ -285,6 +286,7 @@ class System:
     stored: str = ""  # what that store is, in words
     overpasses: str | None = None  # module:object of models of a moment, by name (systems/protocols.py)
     withheld: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # forms of that truth, by structural choice
+    grown: tuple[str, ...] = ()  # crops of the even and the odd years of that truth, whose yields statistics know
     published: tuple[Published, ...] = ()  # global totals to show
     reference: str = ""  # how it was asked for, where that is not its name
 
@@ -380,7 +382,7 @@ class System:
         return tuple(term for term in self.knowledge if (head or self.heads[0]) not in term.guaranteed)
 
     def measured_by(self, instrument: str) -> tuple[str, ...]:
-        """Observed variables that an ``instrument`` (``tower`` or ``chamber``) of the synthetic Earth measures."""
+        """Observed variables that an ``instrument`` (``ObservationKind``) of the synthetic Earth measures."""
         return tuple(kind.variable for kind in self.observations if kind.instrument == instrument)
 
     def measured_as(self, variable: str) -> str:

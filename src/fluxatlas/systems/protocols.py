@@ -160,10 +160,12 @@ class NetworkParts:
 
     ``heads`` by name, in the order of ``System.heads``; ``bounds`` by output (others: by the transform of the variable
     table, see :mod:`fluxatlas.train.networks.bounds`); ``knowledge``: functions ``(Probe) -> penalty`` by name of the
-    term; ``events`` end the totals of sub-modules: ``known`` to 1 on a day that ends one and 0 on others (time, cell).
+    term; ``events`` end the totals of sub-modules: ``known`` to 1 on a day that ends one and 0 on others (time, cell);
+    ``checks``: outputs (time, cell) by name to whether they break an identity there, beyond its tolerance.
     """
 
     heads: Mapping[str, Head]
     bounds: Mapping[str, Bound] = field(default_factory=dict)
     knowledge: Mapping[str, Callable[[KnowledgeProbe], Tensor]] = field(default_factory=dict)
     events: Mapping[str, Callable[[Mapping[str, Tensor]], Tensor]] = field(default_factory=dict)
+    checks: Mapping[str, Callable[[Mapping[str, Any]], Any]] = field(default_factory=dict)

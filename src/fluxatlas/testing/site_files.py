@@ -4,7 +4,8 @@ What is measured is what the system observes. Towers have complete meteorology, 
 of soil temperature and moisture at 5, 15 and 45 cm (sensors 1, 2, 3) and of the fluxes :data:`FLUX_COLUMNS`; days
 without measurement are -9999 in soil and flux, gap-filled (QC 0, with an error) in meteorology. Days are local days.
 Chambers, where the system observes with them, have flux, soil temperature and soil moisture; two declared ways of
-stating the flux occur (:data:`FLUX_FORMS`), and two units of temperature and moisture.
+stating the flux occur (:data:`FLUX_FORMS`), and two units of temperature and moisture. Where the system has fields of
+crops there is a table of yields.
 """
 
 from __future__ import annotations
@@ -19,11 +20,13 @@ import numpy.typing as npt
 import pandas as pd
 
 from ..config.sites import QcRules
+from ..config.synthetic_earth import YIELDS
 from ..errors import ConfigError
 from ..files import write_parquet, write_text
 from ..humidity import saturation_vapour_pressure
 from ..ingest.sites.fluxnet_files import layout
 from ..ingest.sites.qc import error_floor
+from ..ingest.yields import GRAINS
 from ..systems import System
 from .earth import SyntheticEarth
 from .sites import Box, SyntheticSites, chamber_visits, deviates, local_days, place_sites, site_truth, tower_gaps
@@ -33,6 +36,8 @@ from .weather import daily, hourly
 Array = npt.NDArray[np.floating[Any]]
 
 MISSING = -9999.0
+YIELD_ERROR = 0.05
+"""Error of a yield, in its logarithm (ours)."""
 FLUX_FORMS = (
     ("ug CH4-C m-2 h-1", "uptake_positive", -1 / 0.032057),
     ("nmol m-2 s-1", "upward_positive", 1 / 1.3861),
@@ -85,6 +90,9 @@ def write_sites(
         path = folder / f"FLX_{name}_FLUXNET2015_FULLSET_DD_{start}-{end}_1-1.csv"
         write_text(path, table.to_csv(index=False))
         written.append(path)
+    if system.grown:
+        write_text(folder / YIELDS, yield_table(earth, system, towers, dates).to_csv(index=False))
+        written.append(folder / YIELDS)
     if not system.measured_by("chamber"):
         return written
     path = folder / "chambers.csv"
@@ -247,6 +255,21 @@ def _flux_columns(
         made = columns[FLUX_COLUMNS["reco"]] - columns[FLUX_COLUMNS["nee"]]
         columns[FLUX_COLUMNS["gpp"]] = np.where(gaps, MISSING, made.round(5))
     return columns
+
+
+def yield_table(earth: SyntheticEarth, system: System, towers: SyntheticSites, dates: pd.DatetimeIndex) -> pd.DataFrame:
+    """What leaves the fields around the towers in each calendar year of ``dates`` with an error of :data:`YIELD_ERROR`,
+    as statistics weigh it: ``site, year, crop, yield`` [t ha-1]. Straw that is taken is weighed as grain."""
+    name = system.measured_by("statistics")[0]
+    sums = pd.DataFrame(site_truth(earth, system, towers, dates)[name], dates, towers.names).groupby(dates.year).sum()
+    rows = []
+    for site in towers.names:
+        draw = rng(earth.seed, f"sites.{site}.yields")
+        for year, total in sums[site].items():
+            crop, error = system.grown[int(str(year)) % len(system.grown)], YIELD_ERROR * draw.standard_normal()
+            weight = float(total) * np.exp(error) / GRAINS[crop].factor("t ha-1")
+            rows.append({"site": site, "year": year, "crop": crop, "yield": round(weight, 3)})
+    return pd.DataFrame([row for row in rows if row["yield"] > 0], columns=["site", "year", "crop", "yield"])
 
 
 def chamber_table(

@@ -22,6 +22,7 @@ from torch import Tensor
 from ..errors import InputError
 from ..files import open_netcdf
 from ..systems import System
+from ..systems.slow import ALTERNATING
 from .operators import ObservationSet, day
 
 FloatArray = npt.NDArray[np.floating[Any]]
@@ -75,8 +76,9 @@ class SequenceSet:
     ``modules`` names the sub-modules to run, None for all. ``weight`` (site,) weighs flux observations. ``first_day``
     (site,) is where each series begins, if not all on the first of ``dates`` (synthetic ones: years are drawn).
     ``theta`` (site,): parameters and codes of the structure of the process model that made the series; empty for those
-    of nature. ``targets`` are observed day by day; ``periods`` are sets of other observations of single sites, their
-    operators on ``dates`` and sites.
+    of nature, but for the ``forms`` (codes by structural choice, (site,)) that are known of these, such as the crops
+    that grow there. ``targets`` are observed day by day; ``periods`` are sets of other observations of single sites,
+    their operators on ``dates`` and sites.
     """
 
     dates: pd.DatetimeIndex
@@ -95,6 +97,7 @@ class SequenceSet:
     first_day: pd.DatetimeIndex | None = None
     theta: Arrays = field(default_factory=dict)
     periods: tuple[ObservationSet, ...] = ()
+    forms: Mapping[str, npt.NDArray[np.int64]] = field(default_factory=dict)
 
     @property
     def span(self) -> list[str]:
@@ -102,6 +105,11 @@ class SequenceSet:
         first = self.dates[:1] if self.first_day is None else self.first_day
         last = first.max() + (self.dates[-1] - self.dates[0])
         return [str(first.min().date()), str(last.date())]
+
+    @property
+    def stated(self) -> dict[str, FloatArray]:
+        """The ``forms`` as a network is told them (site,)."""
+        return {name: codes.astype(np.float32) for name, codes in self.forms.items()}
 
     @property
     def site_days(self) -> int:
@@ -135,6 +143,7 @@ class SequenceSet:
             segments=tuple(segments),
             first_day=None if self.first_day is None else self.first_day[columns],
             theta=cut(self.theta),
+            forms={name: codes[columns] for name, codes in self.forms.items()},
         )
 
     def values(self) -> dict[str, FloatArray]:
@@ -217,8 +226,11 @@ class SequenceSet:
             *(one.within(site, first, size, warmup) for one in self.periods),
         ]
 
+        odd = -(-early // YEAR) % 2 > 0  # a year that stands for the one before it
+
         def take(arrays: Arrays) -> dict[str, Tensor]:
             cut = {name: _at(values, index, site[None, :]) for name, values in arrays.items()}
+            cut |= {name: np.where(odd, 1 - cut[name], cut[name]) for name in ALTERNATING if name in cut}
             return {name: torch.as_tensor(values, dtype=torch.float32, device=device) for name, values in cut.items()}
 
         def fixed(arrays: Arrays) -> dict[str, Tensor]:
@@ -235,7 +247,7 @@ class SequenceSet:
             weight=torch.as_tensor(weight[site], dtype=torch.float32, device=device),
             warmup=warmup,
             modules=self.modules,
-            theta=fixed(self.theta),
+            theta=fixed({**self.theta, **self.stated}),
         )
 
     def _days(

@@ -163,7 +163,8 @@ def finetune(
 
 
 def _at_once(settings: TrainBlock) -> Schedule:
-    return Schedule("all", settings.finetune_epochs, settings.finetune_rate, keep_start=False)
+    rate, decay = settings.finetune_rate, (settings.rate_decay, settings.rate_decay_epochs)
+    return Schedule("all", settings.finetune_epochs, rate, keep_start=False, decay=decay)
 
 
 def _objectives(

@@ -77,7 +77,8 @@ class Schedule:
     With ``keep_start`` the weights it starts from are kept where no epoch scores better. With ``steps`` it ends after
     so many optimiser steps instead, however many epochs these are; then an epoch is from one validation to the next.
     The rest is that of :class:`~fluxatlas.systems.Phase`; without ``stops`` all steps are made and the last weights
-    kept. ``batches`` are its own, where not those of the trainer.
+    kept. ``batches`` are its own, where not those of the trainer. ``decay``: the rate falls by that factor after every
+    so many epochs; without a factor as a cosine.
     """
 
     name: str
@@ -92,6 +93,14 @@ class Schedule:
     stops: bool = True
     pace: tuple[float, float] | None = None
     batches: Batches | None = None
+    decay: tuple[float | None, int] = (None, 1)
+
+    def rate_at(self, epoch: int, progress: float) -> float:
+        """The learning rate in ``epoch``, counted from 0, when the share ``progress`` of the steps is done."""
+        factor, epochs = self.decay
+        if factor is not None:
+            return self.rate * float(factor ** (epoch // epochs))
+        return self.rate * (FLOOR + (1 - FLOOR) * 0.5 * (1 + math.cos(math.pi * progress)))
 
     def progress(self, epoch: int, step: int, of: int, done: int) -> float:
         """Share of the phase that is over in ``step`` (of ``of``) of ``epoch``, after ``done`` steps in all."""
@@ -204,8 +213,7 @@ class Trainer:
         for step, make in enumerate(steps):
             progress = phase.progress(epoch, step, len(steps), done + step)
             for group in optimizer.param_groups:
-                group["lr"] = phase.rate * (FLOOR + (1 - FLOOR) * 0.5 * (1 + math.cos(math.pi * progress)))
-                group["lr"] *= group["share"]
+                group["lr"] = phase.rate_at(epoch, progress) * group["share"]
             optimizer.zero_grad(set_to_none=True)
             measured = (epoch * len(steps) + step if phase.steps is None else done + step) % EVERY == 0
             terms = self._step(make(), True, norms if measured else None, phase, progress)

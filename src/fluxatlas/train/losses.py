@@ -26,6 +26,11 @@ OBSERVED_WEIGHT = 1.0
 """Weight of observations other than of single days (months, regions, ...), relative to the loss of days."""
 
 
+YEARLY_WEIGHT = 0.05
+"""Weight of sums of years, such as yields, relative to the loss of days (ours): one number a year, in units of its own
+error, must not drown out the days of the same year."""
+
+
 def masked_huber(predicted: Tensor, target: Tensor, weight: Tensor | None = None, most: float = math.inf) -> Tensor:
     """Weighted mean Huber loss (threshold 1) where ``target`` is finite and the loss not above ``most``; zero, with a
     gradient of zero, if nowhere."""
@@ -164,10 +169,16 @@ class Objective:
         return one.operator.kind == "interval" and one.operator.variable in self.system.flux_names
 
     def _observed(self, outputs: Mapping[str, Tensor], batch: Batch) -> Tensor:
-        """Mean of half the whitened square per observation over the sets that :meth:`_flux` does not compare."""
-        others = [one for one in batch.observations if one.size and not self._compared(one)]
-        losses = [one.misfit(one.draws(outputs)) / one.size for one in others]
+        """Mean over the sets that :meth:`_flux` does not compare of half the whitened square per observation; of sums
+        of years the Huber loss (threshold 1) in its place, times :data:`YEARLY_WEIGHT`."""
+        losses = [self._misfit(one, outputs) for one in batch.observations if one.size and not self._compared(one)]
         return torch.stack(losses).mean() if losses else outputs[self.system.flux].sum() * 0.0
+
+    def _misfit(self, one: ObservationSet, outputs: Mapping[str, Tensor]) -> Tensor:
+        if one.operator.kind != "year_sum":
+            return one.misfit(one.draws(outputs)) / one.size
+        apart = one.whitened(one.apply(outputs))
+        return YEARLY_WEIGHT * huber_loss(apart, torch.zeros_like(apart))
 
     def _compared(self, one: ObservationSet) -> bool:
         """Whether ``one`` is of single days, or of means of a flux over periods, and has its place in other terms."""

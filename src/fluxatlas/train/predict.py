@@ -72,6 +72,7 @@ def predict_draws(
     for begin in range(0, len(pairs), group):
         windows, chosen = zip(*pairs[begin : begin + group], strict=True)
         told = {name: torch.as_tensor(values[list(chosen)]) for name, values in theta.items()}
+        told |= {name: torch.full((len(chosen),), int(codes[site])) for name, codes in data.forms.items()}
         for name, series in _run(network, replace(bare.batch(list(windows), warmup), theta=told)).items():
             target = found.setdefault(name, np.full((draws, len(data.dates)), np.nan, np.float32))
             for column, (window, draw) in enumerate(zip(windows, chosen, strict=True)):

@@ -105,9 +105,10 @@ def pretrain(
     network = new_network(system, settings, training, seed).to(device)
     objective = Objective(system, "pretrain", Knowledge.of(system, "pretrain", settings.knowledge, settings.head))
     validate = single(objective, validation, settings, device)
+    decay = settings.rate_decay, settings.rate_decay_epochs
     trainer = Trainer(
         network=network,
-        phases=[Schedule("pretrain", settings.pretrain_epochs, settings.pretrain_rate, keep_start=False)],
+        phases=[Schedule("pretrain", settings.pretrain_epochs, settings.pretrain_rate, keep_start=False, decay=decay)],
         batches=single(objective, training, settings, device),
         validate=lambda phase: (make() for make in validate(None)),
         seed=seed,

@@ -113,7 +113,7 @@ def _told(data: SequenceSet, posterior: Posterior, model: Structured) -> Sequenc
     average = posterior.unseen()[0]
     u = [posterior.place(site).mean if site in posterior.sites else average for site in data.sites]
     theta = {name: np.asarray(values, np.float32) for name, values in model.theta(np.stack(u)).all().items()}
-    return replace(data, theta=theta)
+    return replace(data, theta={**theta, **data.stated})
 
 
 def choose(materials: RungMaterials, hidden: tuple[Mask, ...]) -> Climb:

@@ -26,12 +26,17 @@ def simulate_sites(
 ) -> dict[str, FloatArray]:
     """Outputs (day, site x draw) of the process model on ``days`` of the numbered ``sites``, draws of a site together.
 
-    ``theta`` holds parameters and structure of every site and draw, otherwise they are the defaults. Where the sites
+    ``theta`` holds parameters and structure of every site and draw, otherwise they are the defaults; forms that are
+    known of a place (``data.forms``) are those, whatever ``theta`` says. Where the sites
     have no weather (``data.modules``), the model runs under the profiles they measured and gives what follows. Where
     they have, what they hand on (``data.overrides``) is a driver more, NaN on other days, for models that read it.
     """
     model: Any = load_object(system.process)
     chosen = np.repeat(np.asarray(sites, int), draws)
+    if data.forms:
+        given_theta = theta or Theta({}, {})
+        stated = {name: codes[chosen] for name, codes in data.forms.items()}
+        theta = Theta(given_theta.values, {**given_theta.forms, **stated})
     given = model.attributes_of(data.statics)
     attributes = {name: np.asarray(given[name])[chosen] for name in system.attributes}
     drivers = {name: values[days][:, chosen] for name, values in data.drivers.items()}

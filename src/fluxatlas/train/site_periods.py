@@ -1,14 +1,15 @@
 """Means of fluxes over periods, such as months, at sites: read beside days, and what predictions of days say of them.
 
-At one site a flux is known by days or by periods, never by both at once: a period in which a day was observed is left
-out, and of two that overlap the second. A period counts as many times as it has days
-([decision 12](docs/decisions/0012-a-period-weighs-its-days.md)).
+Sums over calendar years, such as yields, are read as means too; where the system observes them as ``year_sum``, they
+are compared as sums in units of their errors. At one site a flux is known by days or by periods, never by both at once:
+a period in which a day was observed is left out, and of two that overlap the second. A period counts as many times as
+it has days ([decision 12](docs/decisions/0012-a-period-weighs-its-days.md)).
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,10 +22,11 @@ from ..errors import InputError, counted
 from ..files import read_parquet
 from ..systems import System
 from .data import FloatArray, SequenceSet
-from .operators import ObservationSet, Spans, interval
+from .operators import ObservationSet, Spans, interval, year_sum
 from .sequence_length import refuse_length
 
 COLUMNS = ("site", "start", "end", "variable", "value", "sd")
+YEARLY = "year_sum"
 SUNLIT = ("gpp",)
 """Fluxes that are in proportion to sunlight; respiration and net exchange are not."""
 Mask = npt.NDArray[np.bool_]
@@ -66,12 +68,14 @@ class Means:
 
 
 def means(data: SequenceSet) -> Iterator[Means]:
-    """The periods of each variable of ``data``."""
+    """The periods of each variable of ``data``; of sums over years their means."""
     for one in data.periods:
-        if one.operator.kind == "interval":
+        if one.operator.kind in ("interval", YEARLY):
             rows = one.rows.numpy()
             site, first, stop = (part[rows] for part in one.extent)
-            yield Means(one.operator.variable, site, first, stop, one.raw.numpy()[rows], one.sd.numpy()[rows])
+            share = 1.0 / (stop - first) if one.operator.kind == YEARLY else np.ones(len(rows))
+            value, sd = (np.asarray(part.numpy()[rows] * share, np.float32) for part in (one.raw, one.sd))
+            yield Means(one.operator.variable, site, first, stop, value, sd)
 
 
 def in_days(data: SequenceSet, variable: str) -> FloatArray:
@@ -118,10 +122,10 @@ def read_means(path: str | Path | None, system: System) -> pd.DataFrame:
     return rows
 
 
-def with_means(data: SequenceSet, rows: pd.DataFrame) -> SequenceSet:
+def with_means(data: SequenceSet, rows: pd.DataFrame, yearly: Collection[str] = ()) -> SequenceSet:
     """``data`` with the periods ``rows`` (:func:`read_means`) of its sites that lie wholly within weather.
 
-    What is left out, and why, is said on stderr.
+    Calendar years of the variables ``yearly`` become sums. What is left out, and why, is said on stderr.
     """
     rows = rows[rows["site"].isin(data.sites)].reset_index(drop=True)
     if rows.empty:
@@ -140,22 +144,34 @@ def with_means(data: SequenceSet, rows: pd.DataFrame) -> SequenceSet:
         why = _refused(data, targets[variable], cell, spans)
         for number, reason in enumerate(reasons):
             reasons[reason] += int((why == number).sum())
-        keep = why < 0
-        kept = Spans(spans.first[keep], spans.stop[keep])
-        found.append(
-            ObservationSet.of(
-                interval(variable, kept, cell[keep]),
-                part["value"].to_numpy(np.float32)[keep],
-                part["sd"].to_numpy(np.float32)[keep],
-                weight=kept.length.astype(np.float32),
-                cluster=cell[keep],
-            )
-        )
+        whole = _is_year(part) & (variable in yearly)
+        found += [_observed(data, variable, part, cell, spans, (why < 0) & kind, bool(kind is whole))
+                  for kind in (whole, ~whole) if ((why < 0) & kind).any()]  # fmt: skip
     used = sum(one.size for one in found)
     out = "; ".join(f"left out, {reason}: {count}" for reason, count in reasons.items() if count)
     sites = len({int(site) for one in found for site in one.cluster})
     print(f"{counted(used, 'period')} at {counted(sites, 'site')}; {out}".rstrip("; "), file=sys.stderr, flush=True)
     return replace(data, targets=targets, sd=sd, periods=tuple(one for one in found if one.size))
+
+
+def _is_year(rows: pd.DataFrame) -> Mask:
+    """Which periods are whole calendar years."""
+    start, end = (pd.DatetimeIndex(rows[name]) for name in ("start", "end"))
+    return np.asarray((start.dayofyear == 1) & (end.dayofyear == 1) & (end.year == start.year + 1))
+
+
+def _observed(
+    data: SequenceSet, variable: str, rows: pd.DataFrame, cell: npt.NDArray[Any], spans: Spans, keep: Mask, yearly: bool
+) -> ObservationSet:
+    """The ``rows`` to ``keep`` as a set, of sums or of means."""
+    kept, where = Spans(spans.first[keep], spans.stop[keep]), cell[keep]
+    if yearly:
+        operator = year_sum(variable, data.dates, pd.DatetimeIndex(rows["start"]).year.to_numpy()[keep], where)
+    else:
+        operator = interval(variable, kept, where)
+    times = kept.length.astype(np.float32) if yearly else np.float32(1)
+    value, sd = (rows[name].to_numpy(np.float32)[keep] * times for name in ("value", "sd"))
+    return ObservationSet.of(operator, value, sd, weight=kept.length.astype(np.float32), cluster=where)
 
 
 def _refused(data: SequenceSet, observed: FloatArray, cell: npt.NDArray[Any], spans: Spans) -> IntArray:

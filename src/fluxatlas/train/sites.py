@@ -28,7 +28,7 @@ from ..loading import load_object
 from ..systems import System
 from ..tiles.soil import derive_statics
 from .data import FloatArray, Segment, SequenceSet
-from .site_periods import in_days, read_means, with_means
+from .site_periods import YEARLY, in_days, read_means, with_means
 from .splits import blocks
 
 TOLD = " (ingest/sites/report.json says what lacks of its weather)"
@@ -107,7 +107,8 @@ def read_sites(
     sets = []
     if driven:
         part = _driven(kept.loc[driven], weather, observed, system, number[: len(driven)], series)
-        sets.append(with_means(part, longer))
+        yearly = {kind.variable for kind in system.observations if kind.support == YEARLY}
+        sets.append(with_means(part, longer, yearly))
     if measured:
         sets.append(_undriven(kept.loc[list(measured)], measured, observed, system, number[len(driven) :], series))
     return SiteData(tuple(sets))
@@ -251,7 +252,26 @@ def _driven(
         targets={name: np.where(complete, values, np.float32(np.nan)) for name, values in targets.items()},
         segments=_segments(complete),
         sd=sd,
+        forms=_forms(table, system),
     )
+
+
+def _forms(table: pd.DataFrame, system: System) -> dict[str, npt.NDArray[np.int64]]:
+    """Codes (site,) of the structural choices of ``system`` that ``table`` states, those of the default where a site is
+    silent; raises :class:`InputError` for a form that it does not have."""
+    found = {}
+    for choice, names in system.choices.items():
+        stated = table[choice].fillna("").astype(str) if choice in table else pd.Series("", index=table.index)
+        if not (stated != "").any():
+            continue
+        for site, form in stated[~stated.isin(["", *names])].items():
+            raise InputError(
+                f"{choice} '{form}' of site '{site}' is not one of {system.name}{nearest(form, names)}",
+                where="site attributes",
+                hint=f"choose from {', '.join(names)}, or leave it empty for {names[0]}",
+            )
+        found[choice] = np.array([names.index(form or names[0]) for form in stated], np.int64)
+    return found
 
 
 def _measured(

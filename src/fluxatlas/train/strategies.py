@@ -135,6 +135,7 @@ def schedules(phases: Sequence[Phase], materials: PhaseMaterials) -> list[Schedu
                 stops=stops,
                 pace=phase.pace,
                 batches=materials.batches(phase) if own else None,
+                decay=(settings.rate_decay, settings.rate_decay_epochs),
             )
         )
     return found

@@ -118,4 +118,7 @@ def site_inputs(block: Any) -> list[str]:
     for entry in block.entries:
         found += entry_files(entry)
         found += [name for name in (entry.metadata, entry.attributes) if name]
+    for table in block.yields:
+        found += [name for name in (table.path, table.places, table.attributes) if name]
+    found += [name for entry in block.gridded.values() for pattern in entry.path for name in matches(pattern)]
     return list(dict.fromkeys(found))

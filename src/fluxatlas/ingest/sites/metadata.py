@@ -18,7 +18,7 @@ from ...errors import InputError, nearest
 from ...missing import CELLS
 from . import badm
 from .daily import standard_offset
-from .records import ATTRIBUTE_COLUMNS, MONTHLY_COLUMNS, Ledger
+from .records import ATTRIBUTE_COLUMNS, FORM_COLUMNS, MONTHLY_COLUMNS, Ledger
 from .text import decode, numbers, read_bytes, read_table
 
 SYNONYMS = {
@@ -126,7 +126,8 @@ def _differing(one: pd.Series, other: pd.Series, fact: str) -> pd.Series:
 def read_attributes(path: str | Path) -> pd.DataFrame:
     """Attributes by site (index), or by IGBP class where there is no column ``site`` (then the index is ``igbp``).
 
-    Columns are those of :data:`ATTRIBUTE_COLUMNS` and :data:`MONTHLY_COLUMNS`, and ``elevation``, that the file holds.
+    Columns are those of :data:`ATTRIBUTE_COLUMNS`, :data:`MONTHLY_COLUMNS` and :data:`FORM_COLUMNS`, and ``elevation``,
+    that the file holds.
     Lines that start with '#' are comments. Raises :class:`InputError` for a bad number, for a site or class listed
     twice, where only some months are given, where a column has nearly the name of an attribute or none has one, and for
     sand and clay that are fractions.
@@ -141,7 +142,7 @@ def read_attributes(path: str | Path) -> pd.DataFrame:
         raise InputError(f"{noun} '{twice}' is listed twice", where=str(path), hint=f"keep one row per {noun}")
     known = ("elevation", *ATTRIBUTE_COLUMNS, *MONTHLY_COLUMNS)
     columns = [name for name in known if name in table.columns]
-    _misspelled(table.columns, known, str(path))
+    _misspelled(table.columns, (*known, *FORM_COLUMNS), str(path))
     for name in columns:
         table[name] = numbers(table, name, str(path))
     months = [name for name in MONTHLY_COLUMNS if name not in columns]
@@ -150,7 +151,7 @@ def read_attributes(path: str | Path) -> pd.DataFrame:
         raise InputError(f"column '{months[0]}' is missing", where=str(path), hint=hint)
     if {"sand", "clay"} <= set(columns):
         variables.check_fractions(table["sand"], table["clay"], where=str(path))
-    more = [name for name in ("igbp", "attribute_note") if name in table.columns and name != key]
+    more = [name for name in ("igbp", "attribute_note", *FORM_COLUMNS) if name in table.columns and name != key]
     return table.set_index(key)[columns + more]
 
 

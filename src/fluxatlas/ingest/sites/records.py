@@ -21,6 +21,8 @@ T = TypeVar("T")
 
 SITE_COLUMNS = ("site", "lat", "lon", "elevation", "kind", "igbp", "utc_offset", "source", "use")
 ATTRIBUTE_COLUMNS = ("sand", "clay", "soc", "bdod", "phh2o", "cropFrac", "ndep", "lai")
+FORM_COLUMNS = ("rotation",)
+"""What may be stated of a site that chooses a form of the process model: the crops that follow each other there."""
 MONTHLY_COLUMNS = tuple(f"lai_{month:02d}" for month in range(1, 13))
 """Attributes that may be given by month instead of for the whole year, January first."""
 OBSERVATION_COLUMNS = ("time", "variable", "value", "sd", "qc", "n", "origin")

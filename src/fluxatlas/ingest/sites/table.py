@@ -18,14 +18,16 @@ from ...config.sites import QcRules, SitesBlock
 from ...errors import InputError, counted
 from ...files import atomic, provenance, write_parquet, write_text
 from ...land_mask import is_land
+from .area_yields import area_yields
 from .closure import check_closure, closed
 from .completion import complete_profile
 from .composition import chamber_table
+from .gridded import at_sites
 from .inputs import entry_files, site_inputs
 from .metadata import attributes_of_cover, read_attributes
 from .periods import read_periods
 from .qc import bounds
-from .records import ATTRIBUTE_COLUMNS, MONTHLY_COLUMNS, SITE_COLUMNS, Ledger, SiteRecord, observations
+from .records import ATTRIBUTE_COLUMNS, FORM_COLUMNS, MONTHLY_COLUMNS, SITE_COLUMNS, Ledger, SiteRecord, observations
 from .stated import refuse_other_attributes, refuse_unused
 
 COAST = 0.1
@@ -39,7 +41,7 @@ def read_sites(block: SitesBlock, ledger: Ledger) -> list[SiteRecord]:
     """
     for name in (*block.qc.limits, *block.qc.other_cover):
         variables.get(name)
-    if not block.entries:
+    if not block.entries and not block.yields:
         raise InputError("no sites are configured", where="sites.entries", hint="list at least one source of sites")
     ledger.chambers = block.chambers
     records: list[SiteRecord] = []
@@ -209,7 +211,8 @@ def assemble(
     if not rows and not periods:
         raise _nothing_left(block, ledger)
     monthly = [name for name in MONTHLY_COLUMNS if any(name in row for row in rows)]
-    ordered = [*SITE_COLUMNS, *ATTRIBUTE_COLUMNS, *monthly, "attribute_note"]
+    forms = [name for name in FORM_COLUMNS if any(name in row for row in rows)]
+    ordered = [*SITE_COLUMNS, *ATTRIBUTE_COLUMNS, *monthly, *forms, "attribute_note"]
     sites = pd.DataFrame(rows, columns=None if rows else ordered)
     sites = sites.reindex(columns=ordered).sort_values("site")
     observed = pd.concat(long, ignore_index=True) if long else observations([]).assign(site=pd.Series(dtype=object))
@@ -286,12 +289,20 @@ def build(
     ledger = Ledger()
     records = read_sites(block, ledger)
     longer = read_periods(block, ledger)
+    if block.yields:
+        more, sums = area_yields(block.yields, block.qc, {one.name: one.site for one in records}, ledger)
+        for record in more:
+            _check_position(record, block.sea_sites, ledger)
+        records += more
+        longer = pd.concat([part for part in (longer, sums) if len(part)], ignore_index=True)
     for entry in block.entries:
         refuse_unused(entry, ledger)
         if not carried:
             refuse_other_attributes(entry, ledger)
         check_closure(entry, ledger)
     sites, observed, forcing = assemble(records, block, ledger, periods=set(longer["site"]))
+    if block.gridded:
+        observed, longer = at_sites(block.gridded, sites, observed, longer)
     for line in ledger.told():
         print(f"warning: {line}", file=sys.stderr)
     origin = provenance("ingest sites", block.model_dump(mode="json"), {p: p for p in needed})

@@ -51,7 +51,8 @@ LATEST = 60
 Drivers = namedtuple("Drivers", DRIVERS)  # type: ignore[misc]
 Plant = namedtuple("Plant", (*PLANT, "block"))  # type: ignore[misc]
 """Rows of ``block`` (PLANT, N), the parameters of what grows in each cell."""
-Field = namedtuple("Field", (*FIELD, "warmth", "southern"))  # type: ignore[misc]
+CODES = ("warmth", "southern", "waits")
+Field = namedtuple("Field", (*FIELD, *CODES))  # type: ignore[misc]
 Pools = namedtuple("Pools", POOLS)  # type: ignore[misc]
 Stand = namedtuple("Stand", ("crop", "season", "life", "stage", "warmed", "cold"))  # type: ignore[misc]
 """What stands in the field: code of the crop, year of its harvest, phase of life, stage, thermal time, days of cold."""
@@ -113,7 +114,7 @@ def _manage(n, day_of_year, year, plan, sets, plant, field, pools, stand, w):  #
         life = stand.life[i]
         if life != NONE:
             late = season > stand.season[i] or (season == stand.season[i] and today >= plant.harvest_day[i])
-            if late or (life == RIPE and plant.winter[i] > 0.5):
+            if late or (life == RIPE and plant.winter[i] > 0.5 and field.waits[i] == 0):
                 _harvest(i, field, pools, w)
                 stand.life[i], stand.crop[i], stand.stage[i] = NONE, FALLOW, 0.0
                 life = NONE

@@ -19,7 +19,22 @@ from ..parameters import SOIL, ParameterTable
 from ..structure import Choice, codes_of
 from . import canopy
 from . import soil as soil_carbon
-from ._kernel import DRIVERS, FIELD, OUTPUTS, PLANT, POOLS, WORK, Drivers, Field, Plant, Pools, Stand, Work, run_block
+from ._kernel import (
+    CODES,
+    DRIVERS,
+    FIELD,
+    OUTPUTS,
+    PLANT,
+    POOLS,
+    WORK,
+    Drivers,
+    Field,
+    Plant,
+    Pools,
+    Stand,
+    Work,
+    run_block,
+)
 from .choices import CHOICES, HALF_YEAR
 from .crops import CROPS, FALLOW, crop_plan, tables
 
@@ -40,6 +55,7 @@ class CropStructure:
     varieties: Choice = "local"
     warmth: Choice = "rothc"
     retention: Choice = "clay"
+    winter_harvest: Choice = "ripe"
 
     def codes(self, n: int) -> dict[str, npt.NDArray[np.int64]]:
         """The code of every choice as arrays (n,); raises :class:`InputError` for a bad name, code or shape."""
@@ -315,8 +331,8 @@ def _field(site: Any, values: Any, codes: Mapping[str, Any], calendar: _Calendar
     made["q10_log"] = np.log(values["soil_q10"])
     made["respired"] = np.where(codes["retention"] == 0, soil_carbon.respired(site["clay"]), 1.0 - values["carbon_use"])
     made |= {name: getattr(properties, name) for name in ("theta_wp", "theta_fc", "phi")}
-    made |= {"warmth": codes["warmth"], "southern": calendar.southern}
-    return Field(*(np.ascontiguousarray(made[name]) for name in (*FIELD, "warmth", "southern")))
+    made |= {"warmth": codes["warmth"], "southern": calendar.southern, "waits": codes["winter_harvest"]}
+    return Field(*(np.ascontiguousarray(made[name]) for name in (*FIELD, *CODES)))
 
 
 def _run(

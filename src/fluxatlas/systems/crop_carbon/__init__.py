@@ -1,4 +1,4 @@
-"""Carbon of fields under maize and soybean: respiration of plants and of soil, net exchange, harvest.
+"""Carbon of fields under maize, soybean and wheat: respiration of plants and of soil, net exchange, harvest.
 
 Four sub-modules in a row: the basis (soil and production), the plants' respiration, the harvest, and the soil, which
 remembers residues over years. ``reco = ra + rh`` and ``nee = reco - gpp`` hold exactly, and so does what a harvest
@@ -7,21 +7,27 @@ leaves: production of plants since the last harvest less what is carried away.
 After the method of Liu et al. (2024, doi:10.1038/s41467-023-43860-5), from a description of it (science notes of the
 project), not from its code: its hidden basis is named physical outputs here, its pulse of residue falls on the day of
 harvest instead of day 300, and production is made from the weather where none is given. Knowledge weights are our
-starting point. Winter wheat is in the process model alone.
+starting point. Winter wheat stands in the field until its day of harvest, so that the network can be told when that is.
 """
 
 from ...process.crop.choices import CHOICES
 from ..base import Flux, KnowledgeTerm, Memory, ObservationKind, Perturbation, Phase, Submodule, System, Total
 from ..slow import CARBON_DIOXIDE, EVEN_YEAR, FIELD_DAY, SOLAR_POTENTIAL
 
-ROTATIONS = ("maize_soybean", "soybean_maize", "maize", "soybean")
-"""Rotations of the system; maize in even years is the first."""
+CROPS = ("maize", "soybean", "wheat")
+"""Crops of the system; wheat is winter wheat."""
+ROTATIONS = {
+    "maize_soybean": ("maize", "soybean"),
+    "soybean_maize": ("soybean", "maize"),
+    **{crop: (crop, crop) for crop in CROPS},
+}
+"""Rotations of the system, and the crops of even and of odd years of each; maize in even years is the first."""
 _SOIL = ("sand", "clay", "soc", "phi")
 _WEATHER = ("tas", "tasmin", "tasmax", "pr", "rsds", "rlds", "huss", "ps", "sfcWind")
 
 
 def _of_crops(*names: str) -> tuple[str, ...]:
-    return tuple(f"{crop}_{name}" for name in names for crop in ("maize", "soybean"))
+    return tuple(f"{crop}_{name}" for name in names for crop in CROPS)
 
 
 _CALENDAR = _of_crops("sowing_day", "harvest_day")
@@ -117,9 +123,14 @@ CROP_CARBON = System(
         # partitioned by night-time fluxes: what is below zero is noise, not another place
         *(ObservationKind(name, limits=(-10.0, 45.0)) for name in ("gpp", "reco")),
         *(ObservationKind(name) for name in ("tsl05", "swc05", "swc15")),
+        ObservationKind("harvest", support="year_sum", instrument="statistics"),
     ),
     heads=("hard", "soft"),
-    choices={**CHOICES, "rotation": ROTATIONS},
+    options={"most_harvest": ("half", "whole")},
+    choices={
+        "rotation": tuple(ROTATIONS),
+        **{choice: CHOICES[choice] for choice in ("varieties", "warmth", "retention")},
+    },
     knowledge=(
         KnowledgeTerm("balance", ("gpp", "ra", "rh", "nee"), 1.0, 1.0, "conservation, within 1 % of Reco", ("hard",)),
         KnowledgeTerm("fallow", ("ra", "fieldday", "evenyear"), 0.1, 0.1, "no plants respire in a bare field"),
@@ -141,5 +152,6 @@ CROP_CARBON = System(
         " of samples leaves out, and every field of it, towers included, grows maize in even years and soybean in odd"
         " ones, which the members know. This flatters the process model and all that learn from it."
     ),
-    withheld={"warmth": ("q10",), "retention": ("constant",), "rotation": ROTATIONS[1:]},
+    withheld={"warmth": ("q10",), "retention": ("constant",), "rotation": tuple(ROTATIONS)[1:]},
+    grown=ROTATIONS["maize_soybean"],
 )

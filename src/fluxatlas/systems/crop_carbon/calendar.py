@@ -7,21 +7,32 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from . import ROTATIONS
+from . import CROPS, ROTATIONS
 
 
-def is_maize(known: Mapping[str, Tensor]) -> Tensor:
-    """Whether the crop that is harvested in the year of the field is maize (else soybean), (time, cell)."""
-    even, rotation = known["evenyear"] > 0.5, known["rotation"]
-    first, second, maize = (rotation == ROTATIONS.index(name) for name in ("maize_soybean", "soybean_maize", "maize"))
-    return maize | (first & even) | (second & ~even)
+def crop_of(known: Mapping[str, Tensor]) -> Tensor:
+    """Position in :data:`CROPS` of the crop that is harvested in the year of the field, (time, cell).
+
+    ``known``: ``evenyear`` (time, cell) and ``rotation``, its code, one number or (cell,).
+    """
+    even, rotation = known["evenyear"] > 0.5, torch.as_tensor(known["rotation"])
+    turns = rotation.new_tensor([[CROPS.index(one) for one in turn] for turn in ROTATIONS.values()]).long()
+    first, second = turns[rotation.long()].unbind(dim=-1)
+    return torch.where(even, first, second)
+
+
+def _day(known: Mapping[str, Tensor], what: str) -> Tensor:
+    crop = crop_of(known)
+    days = torch.stack([torch.as_tensor(known[f"{name}_{what}_day"]).expand(crop.shape) for name in CROPS])
+    return days.gather(0, crop[None])[0]
 
 
 def harvest_day(known: Mapping[str, Tensor]) -> Tensor:
     """Day of the year of the field on which the crop of the year is harvested [d], (time, cell)."""
-    return torch.where(is_maize(known), known["maize_harvest_day"], known["soybean_harvest_day"])
+    return _day(known, "harvest")
 
 
 def sowing_day(known: Mapping[str, Tensor]) -> Tensor:
-    """Day of the year of the field on which the crop of the year is sown [d], (time, cell)."""
-    return torch.where(is_maize(known), known["maize_sowing_day"], known["soybean_sowing_day"])
+    """Day of the year of the field on which the crop of the year is sown [d], (time, cell); that of winter wheat lies
+    in the year before its harvest."""
+    return _day(known, "sowing")

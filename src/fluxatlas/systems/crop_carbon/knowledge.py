@@ -17,10 +17,13 @@ from torch.nn.functional import relu
 
 from ...process.parameters import ParameterTable
 from ..protocols import KnowledgeProbe
-from .calendar import is_maize
+from . import CROPS
+from .calendar import crop_of
 
 TOLERANCE = 0.01
 """Share of the respiration by which the balance may be open."""
+ROUND_OFF = 1e-4
+"""What single precision leaves open [g m-2 d-1]."""
 CARBON = tuple(0.5 * k - 1.0 for k in range(9))
 """Probe of soil carbon in standard deviations of the samples."""
 PRODUCTION = (0.6, 0.8, 1.0, 1.2, 1.4)
@@ -33,8 +36,8 @@ KEPT = 0.99
 """Share of the variance of the response of soil respiration to soil carbon that has to be as it was."""
 _PLACES = 2
 _PRIORS = ParameterTable("crop").priors()
-_EARLIEST = {crop: _PRIORS[f"{crop}_sowing_day"].lower for crop in ("maize", "soybean")}
-_LATEST = {crop: _PRIORS[f"{crop}_harvest_day"].upper for crop in ("maize", "soybean")}
+_EARLIEST = tuple(_PRIORS[f"{crop}_sowing_day"].lower for crop in CROPS)
+_LATEST = tuple(_PRIORS[f"{crop}_harvest_day"].upper for crop in CROPS)
 
 
 def balance(gpp: Tensor, ra: Tensor, rh: Tensor, nee: Tensor) -> Tensor:
@@ -42,15 +45,21 @@ def balance(gpp: Tensor, ra: Tensor, rh: Tensor, nee: Tensor) -> Tensor:
     return relu((nee - (ra + rh - gpp)).abs() - TOLERANCE * (ra + rh)).mean()
 
 
-def fallow(ra: Tensor, day: Tensor, maize: Tensor) -> Tensor:
+def is_open(outputs: Mapping[str, Any]) -> Any:
+    """Days and cells on which the balance is open by more than :data:`TOLERANCE` of the respiration."""
+    respired = outputs["ra"] + outputs["rh"]
+    return abs(outputs["nee"] - (respired - outputs["gpp"])) > TOLERANCE * respired + ROUND_OFF
+
+
+def fallow(ra: Tensor, day: Tensor, crop: Tensor) -> Tensor:
     """Mean respiration of plants [g m-2 d-1] on days of the field when no crop can stand in it, all (time, cell).
 
-    Those before the earliest sowing and after the latest harvest of the crop of the year (``maize``, else soybean):
-    there the respiration of the field is that of the soil.
+    Those before the earliest sowing and after the latest harvest of the ``crop`` of the year (its position in
+    :data:`CROPS`), or, of one that stands over winter, between the two: there the respiration of the field is that of
+    the soil.
     """
-    first = torch.where(maize, _EARLIEST["maize"], _EARLIEST["soybean"])
-    last = torch.where(maize, _LATEST["maize"], _LATEST["soybean"])
-    bare = (day < first) | (day > last)
+    first, last = (day.new_tensor(days)[crop] for days in (_EARLIEST, _LATEST))
+    bare = torch.where(first < last, (day < first) | (day > last), (day < first) & (day > last))
     return (ra * bare).sum() / bare.sum().clamp_min(1)
 
 
@@ -88,8 +97,7 @@ def fallow_term(probe: KnowledgeProbe) -> Tensor:
     """:func:`fallow` of the batch, under the rotation that the network is told."""
     day = probe.known["fieldday"]
     rotation = probe.theta.get("rotation", day.new_tensor(probe.network.theta["rotation"]))
-    maize = is_maize({"evenyear": probe.known["evenyear"], "rotation": rotation})
-    return fallow(probe.outputs["ra"], day, maize)
+    return fallow(probe.outputs["ra"], day, crop_of({"evenyear": probe.known["evenyear"], "rotation": rotation}))
 
 
 def soil_carbon_term(probe: KnowledgeProbe) -> Tensor:

@@ -27,8 +27,9 @@ from .calendar import harvest_day
 
 TYPICAL = -0.2
 """Raw share of the harvest at which the read-out begins, on the logit scale: 0.45."""
-MOST = 0.5
-"""Greatest harvest over the production of a season, as in the methods section and the code of the published method."""
+MOST = {"half": 0.5, "whole": 1.0}
+"""Greatest harvest over the production of a season, by the option ``most_harvest``: a half, as in the methods section
+and the code of the published method, or all of it, as in its results section."""
 
 
 def harvest(known: Mapping[str, Tensor]) -> Tensor:
@@ -44,7 +45,8 @@ def water(raw: Tensor, known: Mapping[str, Tensor], scaler: Any, options: Mappin
 
 def harvested(raw: Tensor, known: Mapping[str, Tensor], scaler: Any, options: Mapping[str, str]) -> Tensor:
     """Carbon of the harvest [g m-2 d-1]: a share of what grew, at most :data:`MOST` of what was produced."""
-    return torch.minimum(known["grown"].clamp_min(0.0) * torch.sigmoid(raw + TYPICAL), MOST * known["produced"])
+    most = MOST[options.get("most_harvest", "half")] * known["produced"]
+    return torch.minimum(known["grown"].clamp_min(0.0) * torch.sigmoid(raw + TYPICAL), most)
 
 
 def left(raw: Tensor, known: Mapping[str, Tensor], scaler: Any, options: Mapping[str, str]) -> Tensor:
@@ -79,4 +81,5 @@ PARTS = NetworkParts(
         "preserved": knowledge.preserved_term,
     },
     events={"harvest": harvest},
+    checks={"balance": knowledge.is_open},
 )

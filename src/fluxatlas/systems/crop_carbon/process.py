@@ -18,8 +18,8 @@ from . import ROTATIONS
 
 
 def priors() -> Mapping[str, Prior]:
-    """Priors of the parameters of maize, soybean and the soil's carbon, by name."""
-    return {name: prior for name, prior in TABLE.priors().items() if not name.startswith("wheat_")}
+    """Priors of the parameters of crops and of the soil's carbon, by name."""
+    return TABLE.priors()
 
 
 class Fields:
@@ -36,9 +36,10 @@ class Fields:
         theta: Theta | None = None,
     ) -> dict[str, FloatArray]:
         """See :class:`~fluxatlas.systems.protocols.ProcessModel` and :func:`fluxatlas.process.crop.field.simulate`,
-        whose errors it raises; ``harvest`` and ``residue`` as :func:`harvests` has them."""
+        whose errors it raises; ``harvest`` and ``residue`` as :func:`harvests` has them. Winter wheat stands until
+        its day of harvest."""
         given = theta or Theta({}, {})
-        forms: dict[str, Any] = dict(given.forms)
+        forms: dict[str, Any] = {**given.forms, "winter_harvest": "day"}
         if "rotation" in forms:
             forms["rotation"] = _ROTATION[np.asarray(forms["rotation"], int)]
         found = simulate(

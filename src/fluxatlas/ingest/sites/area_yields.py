@@ -1,0 +1,122 @@
+"""Yields of statistics (``sites.yields``) as labels of training: sums over a year of what leaves a field.
+
+A place of a table that has a position becomes a site of its own without days or weather, on which its crop grows every
+year; a place without one belongs to the site of that name in another entry, such as a tower. Yields in carbon
+(:mod:`fluxatlas.ingest.yields`) become rows of the table of periods, means of ``harvest`` over calendar years: the crop
+of a field is harvested once in each. **Statistics count the grain**; where straw leaves the field too, the harvest of
+the network is more.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ...config.sites import QcRules, YieldTable
+from ...errors import InputError, counted
+from ..yields import read_yields
+from .metadata import read_attributes, read_metadata
+from .periods import period_table
+from .records import Ledger, SiteRecord, observations
+
+HARVEST = "harvest"
+LABEL = "yields"
+"""Under which places are counted."""
+_BARE = re.compile(r"\s*\d+\s*,\s*\d+\s*,\s*-?[\d.]+\s*,\s*-?[\d.]+\s*$")
+
+
+def read_places(path: str) -> dict[str, dict[str, Any]]:
+    """Facts (``lat``, ``lon``, ...) by place: a CSV of sites, or state and county FIPS, longitude and latitude without
+    a header, whose places are the codes of the county tables without one.
+
+    Raises :class:`InputError` for another layout, and as :func:`~.metadata.read_metadata`.
+    """
+    try:
+        with Path(path).open(encoding="utf-8") as file:
+            bare = _BARE.match(file.readline())
+    except (OSError, UnicodeDecodeError):
+        bare = None
+    if not bare:
+        return read_metadata(path)
+    table = pd.read_csv(path, header=None, names=["state", "county", "lon", "lat"])
+    if table.isna().any().any() or table.duplicated(["state", "county"]).any():
+        raise InputError("a county without a number, or twice", where=path, hint="one row of four numbers per county")
+    codes = table["state"].astype(int).map("{:02d}".format) + table["county"].astype(int).map("{:03d}".format)
+    return {
+        str(code): {"site": str(code), "lat": float(lat), "lon": float(lon)}
+        for code, lat, lon in zip(codes, table["lat"], table["lon"], strict=True)
+    }
+
+
+def area_yields(
+    tables: Sequence[YieldTable], rules: QcRules, known: Mapping[str, Any], ledger: Ledger
+) -> tuple[list[SiteRecord], pd.DataFrame]:
+    """Sites of the places that have a position, and the yields of all as :data:`periods.PERIOD_COLUMNS`.
+
+    ``known``: names of the sites of other entries. Raises :class:`InputError` for what the reader of a table finds, and
+    where no place of a table has a position or is known.
+    """
+    records: dict[str, SiteRecord] = {}
+    parts = [period_table()]
+    for entry in tables:
+        table = read_yields(entry.path, entry.crop, entry.carbon)
+        places = read_places(entry.places) if entry.places else {}
+        attributes = read_attributes(entry.attributes) if entry.attributes else pd.DataFrame()
+        within = table["year"].between(entry.first_year, entry.last_year)
+        placed, named = table["place"].isin(list(places)), table["place"].isin(list(known))
+        ledger.read(LABEL, HARVEST, len(table), of="values")
+        ledger.drop(
+            LABEL, HARVEST, f"not from {entry.first_year} to {entry.last_year}", int((~within).sum()), of="values"
+        )
+        ledger.drop(LABEL, HARVEST, "of a place without position", int((within & ~placed & ~named).sum()), of="values")
+        kept = table[within & (placed | named)]
+        if kept.empty:
+            what = (
+                f"{int(within.sum())} yields of the years asked for, none at a place that has a position or is a site"
+            )
+            hint = "name a CSV with site, lat, lon under 'places', or call places as the sites of sites.entries"
+            raise InputError(what, where=entry.path, hint=hint)
+        site = kept["place"].where(kept["place"].isin(list(known)), f"{entry.crop}-" + kept["place"])
+        for name, place in dict(zip(site, kept["place"], strict=True)).items():
+            if place not in known:
+                records.setdefault(name, _record(name, entry, places[place], attributes))
+        parts.append(_rows(kept, site, rules, {**places, **known}))
+    longer = pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
+    if (twice := longer.duplicated(["site", "start"])).any():
+        row = longer[twice].iloc[0]
+        what = f"site '{row['site']}' has two yields in {row['start'].year}"
+        raise InputError(what, where="sites.yields", hint="leave one of the tables out, or one of the crops of a site")
+    sites = counted(longer["site"].nunique(), "site")
+    print(f"sites: {counted(len(longer), 'yield')} at {sites}, {len(records)} of them new", file=sys.stderr)
+    return list(records.values()), longer
+
+
+def _record(name: str, entry: YieldTable, place: Mapping[str, Any], attributes: pd.DataFrame) -> SiteRecord:
+    row = {"site": name, "kind": "tower", "source": LABEL, "elevation": float("nan"), "igbp": "CRO"}
+    row |= {key: place[key] for key in ("lat", "lon", "elevation") if key in place}
+    row |= {"utc_offset": round(float(place["lon"]) / 15), "use": entry.use, "rotation": entry.crop}
+    index = {"igbp": "CRO", "site": place["site"]}.get(str(attributes.index.name), "")
+    if index in attributes.index:
+        own = attributes.loc[index].drop(labels=["igbp", "attribute_note"], errors="ignore")
+        row |= {str(key): value for key, value in own.items() if pd.notna(value)}
+    return SiteRecord(row, observations([]), None, (entry.path,))
+
+
+def _rows(kept: pd.DataFrame, site: pd.Series, rules: QcRules, places: Mapping[str, Any]) -> pd.DataFrame:
+    """Rows of the table of periods; the error is ``qc.yield_sd`` and ``qc.yield_sd_relative`` of a yield."""
+    start = pd.DatetimeIndex(pd.to_datetime(kept["year"].astype(str) + "-01-01"))
+    end = start + pd.DateOffset(years=1)
+    days = np.asarray((end - start).days, float)
+    mean = kept["value"].to_numpy(float) / days
+    facts = [places[place] for place in kept["place"]]
+    where = {key: [float(one[key]) for one in facts] for key in ("lat", "lon")}
+    return period_table(
+        site=site.to_numpy(), **where, start=start, end=end, variable=HARVEST, value=mean,
+        sd=rules.yield_sd / days + rules.yield_sd_relative * mean, qc=float("nan"), source=LABEL,
+    )  # fmt: skip

@@ -3,17 +3,19 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 CORES ?= all
+KILLS ?= 200
 WORKERS = $$($(BIN)/python -c 'import os; print((os.cpu_count() or 1) + 1)')
 
 # compiled modules are kept, whatever the shell says: else each command of a run and of the tests compiles all that it imports
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help env demo test slurm-test lint tools bench docs pictures clean
+.PHONY: help env demo test slurm-test faults lint tools bench docs pictures clean
 
 help:
 	@echo "make demo   set up, then run the embedded default (config/config.yaml) from raw forcing to report"
 	@echo "make test   set up, then lint, check types and run the whole test suite"
 	@echo "make slurm-test  set up, then try the profile slurm on a SLURM of three nodes on this host (Debian, root); it goes again"
+	@echo "make faults  set up, then make two small runs and kill their jobs 200 times (hours); KILLS=20 for fewer"
 	@echo "make bench  set up, then run every benchmark (benchmarks/), each beside its competitor; those of real data are run by hand"
 	@echo "make docs   set up, then build the site of the documentation into build/docs, warnings as errors"
 	@echo "make pictures  after make demo: make the pictures of the documentation from it, in headless Chromium"
@@ -55,6 +57,9 @@ test: env tools
 
 slurm-test: env
 	$(BIN)/python tests/slurm/on_slurm.py
+
+faults: env
+	$(BIN)/python tests/kills/kills.py --folder build/faults --kills $(KILLS)
 
 bench: env tools
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[bench]'

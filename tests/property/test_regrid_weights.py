@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from fluxatlas.errors import GridError
 from fluxatlas.grid import Tile, get_grid
 from fluxatlas.regrid import TileRegridder
-from fluxatlas.regrid.apply import apply, regrid
+from fluxatlas.regrid.apply import RowTaps, apply, regrid
 from fluxatlas.weights import axis_weights, cell_taps, edges, regular
 
 GRID = get_grid("4km")
@@ -106,6 +106,28 @@ def _cdo(tmp_path, operator, field, lat, lon, target_lat, target_lon):
     subprocess.run(command, check=True, capture_output=True)
     with xr.open_dataset(tmp_path / "out.nc") as out:
         return out["x"].to_numpy()
+
+
+@pytest.mark.parametrize("method", ["conservative", "bilinear"])
+@pytest.mark.parametrize("missing", [False, True])
+def test_rows_and_lists_of_cells_have_the_same_numbers(method, missing) -> None:
+    tile = GRID.tile("N36W008", 2)
+    lat, lon = _axis(38.55, -0.1, 32), _axis(-8.55, 0.1, 32)
+    field = _smooth(lat, lon)
+    if missing:
+        field[:, 5:9, 7:20], field[1, 20, 20] = np.nan, np.nan
+    weights = axis_weights(lat, tile.lat, "lat", method), axis_weights(lon, tile.lon, "lon", method)
+    every, rng = np.arange(48 * 48), np.random.default_rng(1)
+    block = every.reshape(48, 48)[3:7, 10:].ravel()
+    for cells in (every, np.sort(rng.choice(every, 1500, replace=False)), block, every[1000:1040]):
+        rows = RowTaps.of(*weights, cells)
+        assert rows is not None
+        taps = cell_taps(*weights, 48, 32, cells)
+        by_list = apply(field, taps)
+        np.testing.assert_allclose(apply(field, taps, rows), by_list, rtol=2e-7)
+        assert cells is not every or np.isnan(by_list).any() == missing
+    for cells in (rng.permutation(every), every[::9], every[:0]):
+        assert RowTaps.of(*weights, cells) is None
 
 
 @pytest.mark.parametrize(("method", "operator"), [("conservative", "remapcon"), ("bilinear", "remapbil")])

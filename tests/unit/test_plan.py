@@ -12,7 +12,8 @@ from fluxatlas.cli import app
 from fluxatlas.config import load
 from fluxatlas.errors import InputError
 from fluxatlas.paths import REPOSITORY
-from fluxatlas.plan import benchmark, permutations, plan, shipped, table, twins, wall_hours, work
+from fluxatlas.plan import benchmark, learning, permutations, plan, shipped, table, twins, wall_hours, work
+from fluxatlas.plan.costs import Cost
 from fluxatlas.plan.wall import gpu_hours
 from fluxatlas.run import Run
 from fluxatlas.status import FileStatus, parse
@@ -35,8 +36,77 @@ def test_phases_follow_one_another() -> None:
     train = work(run)["train"]
     assert (train.jobs, train.steps) == (2 * (5 + 2) + 5 + 1, 1 + 5 + 1 + 1)  # two members, five baselines, ensemble
     cuda = Run(load(yaml.safe_load(PHASED.read_text()) | {"train": run.config.train.model_dump() | {"device": "cuda"}}))
-    hours = {row.rule: row.hours for row in gpu_hours(cuda)}
-    assert hours["phase"] == pytest.approx(5 * hours["finetune"])
+    hours, start = {row.rule: row.hours for row in gpu_hours(cuda)}, 2 * 4 / 3600
+    assert hours["phase"] > 5 * start and hours["finetune"] > start
+
+
+# A site is a window of one year in these; a step of 8 sequences has 6 of them and 2 of samples
+SITED = {
+    "system": "soil_methane_sink",
+    "synthesize": {"site_days": 36500},
+    "train": {"members": 3, "hidden": 32, "batch": 8, "rehearsal": 0.25, "sequence_days": 365, "finetune_epochs": 4,
+              "pretrain_epochs": 5, "finetune_steps": 100, "validation_share": 0.3,
+              "baselines": ["process", "no_pretraining"]},
+    "synthetic_earth": {"towers": 20},
+    "period": {"start": 2001, "end": 2003},
+}  # fmt: skip
+DAYS = 20 * 3 * 365
+
+
+def _trained(**changed) -> Run:
+    data = yaml.safe_load(DEMO.read_text())
+    blocks = {key: data.get(key, {}) | value if isinstance(value, dict) else value for key, value in SITED.items()}
+    return Run(load(data | blocks | {"train": blocks["train"] | changed}))
+
+
+def test_jobs_of_training_cost_by_their_steps() -> None:
+    price = Cost("day", seconds_per_job=10.0, seconds_per_unit=1.0, memory_mb=1, bytes_per_unit=0)
+
+    def units(rule: str, name: str = "", **changed) -> float:
+        return learning.cost(_trained(**changed), rule, price, name) - 10
+
+    predicted = DAYS / 3
+    assert units("pretrain") == 36500 * 5
+    assert units("pretrain", hidden=64) == pytest.approx(36500 * 5 * 2**0.93)
+    # a hundred steps of 6 + 2 sequences of a year
+    steps = 100 * 8 * 365
+    assert units("finetune", ladder="weights", strategy="finetune") == pytest.approx(steps + predicted)
+    assert units("finetune", ladder="prior") == pytest.approx(predicted)
+    # strategies of two phases are jobs of their own, and what follows only predicts; the first sees samples alone
+    two = {"ladder": "weights", "strategy": "reweighted"}
+    assert units("phase", **two) == steps and units("finetune", **two) == pytest.approx(predicted)
+    # four passes: 60 windows in 10 steps of 8 sequences, each validated on three tenths of the sites
+    passes = 4 * (10 * 8 * 365 + 0.3 * predicted)
+    calibrated = DAYS * learning.CALIBRATED_DAY
+    assert units("finetune", ladder="last") == pytest.approx(passes + calibrated + predicted)
+    # without samples 8 windows a step, twice as many passes, in three folds
+    assert units("baseline", "no_pretraining") == pytest.approx(3 * (8 * (8 * 8 * 365 + 0.3 * predicted) + predicted))
+    assert units("baseline", "process") == pytest.approx(DAYS * 4e-7)
+
+
+def test_the_plan_of_training_is_the_sum_of_its_jobs() -> None:
+    run, price = _trained(ladder="weights", strategy="finetune"), shipped()["train"]
+    jobs = [("pretrain", "")] * 3 + [("finetune", "")] * 3 + [("baseline", name) for name in run.config.train.baselines]
+    row = next(row for row in plan(run) if row.stage == "train")
+    expected = price.seconds_per_job + sum(learning.cost(run, *one[:1], price, one[1]) for one in jobs)  # and ensemble
+    assert row.core_hours == pytest.approx(expected / 3600)
+    chain = 3 * price.seconds_per_job + sum(
+        learning.cost(run, rule, price) - price.seconds_per_job for rule in ("pretrain", "finetune")
+    )
+    assert row.chain_hours == pytest.approx(chain / 3600)
+
+
+def test_sites_are_guessed_until_they_are_read(tmp_path) -> None:
+    data = yaml.safe_load(DEMO.read_text()) | {"run": {"name": "p", "results": str(tmp_path)}}
+    data["sites"] = {"entries": [{"source": "fluxnet", "path": "nothing"}]}
+    run = Run(load(data))
+    assert learning.counted_days(run) == 50 * len(run.years) * 365
+    path = Path(run.paths("regrid", "sites_forcing.parquet"))
+    path.parent.mkdir(parents=True)
+    pd.DataFrame({"site": ["a"] * 730}).to_parquet(path)
+    assert learning.counted_days(run) == 730
+    path.write_bytes(b"PAR1")
+    assert learning.counted_days(run) == 50 * len(run.years) * 365  # the plan itself says what is wrong
 
 
 def test_twins_are_counted_beside_the_run(tmp_path) -> None:

@@ -28,7 +28,8 @@ def test_a_job_gets_three_times_what_it_is_expected_to_take(globe, monkeypatch) 
 
 def test_an_hourly_year_of_the_globe_is_not_stopped_after_an_hour(globe) -> None:
     assert limits.minutes(globe, "ingest", 60) > 600  # ten core-hours a year by the shipped costs
-    assert limits.minutes(globe, "train", 240) > 600
+    assert limits.of_training(globe, "pretrain", 240) > 600
+    assert limits.of_training(globe, "baseline", 240, "process") == 240
     small = Run(load(yaml.safe_load((REPOSITORY / "config/config.yaml").read_text())))
     assert [limits.minutes(small, stage, 60) for stage in ("ingest", "infer", "products")] == [60, 60, 60]
 

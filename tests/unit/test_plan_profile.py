@@ -11,7 +11,7 @@ from fluxatlas.cli import app
 from fluxatlas.config import load
 from fluxatlas.errors import ConfigError, InputError
 from fluxatlas.paths import REPOSITORY
-from fluxatlas.plan import calibrate, plan, shipped, table
+from fluxatlas.plan import calibrate, learning, plan, shipped, table
 from fluxatlas.plan.costs import REFERENCE, Speed, calibration, keep
 from fluxatlas.plan.profile import read, stages_of_rules
 from fluxatlas.plan.wall import by_profile, gpu_hours
@@ -119,7 +119,8 @@ def test_gpu_hours_are_those_that_jobs_hold(tmp_path, demo) -> None:
     assert "GPUs of pretrain stand idle" in table(demo, 2, profile(tmp_path))
     assert gpu_hours(demo) == [] and "GPU" not in table(demo, 2)
     cuda = Run(load(DEMO | {"train": DEMO["train"] | {"device": "cuda"}}))
-    tuned = members * cost.seconds_per_job / 3600
+    tuned = members * learning.cost(cuda, "finetune", cost) / 3600
+    assert tuned > members * cost.seconds_per_job / 3600
     assert {row.rule: row.hours for row in gpu_hours(cuda)} == pytest.approx({"pretrain": hours, "finetune": tuned})
     assert "stand idle" not in table(cuda, 2, profile(tmp_path))
 

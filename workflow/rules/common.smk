@@ -17,6 +17,7 @@ from fluxatlas.farewell import absent_results, farewell
 from fluxatlas.freshness import years_record
 from fluxatlas.hashes import settings_hash
 from fluxatlas.plan.limits import minutes as planned_minutes
+from fluxatlas.plan.limits import of_training as training_minutes
 from fluxatlas.retries import ceilings, grown
 from fluxatlas.run import Run, commands_on_path
 from fluxatlas.slurm import check_first as check_slurm_first
@@ -126,6 +127,24 @@ def planned(stage, least, times=1):
     except FluxAtlasError as problem:
         raise WorkflowError(str(problem)) from None
     return minutes(min(expected, CEILINGS.get("max_runtime", expected)))
+
+
+def trained(rule, least, name=None):
+    """As ``planned`` for a job of training, by its steps; ``name`` is the wildcard that names a baseline or a model.
+
+    It is worked out when a job asks, since the sites may have been read by then.
+    """
+
+    def amount(wildcards, attempt, rulename):
+        given = getattr(wildcards, name) if name else ""
+        try:
+            expected = training_minutes(RUN, rule, least, given)
+        except FluxAtlasError as problem:
+            raise WorkflowError(str(problem)) from None
+        first = min(expected, CEILINGS.get("max_runtime", expected))
+        return growing(first, "time", "max_runtime")(wildcards, attempt, rulename)
+
+    return known(amount)
 
 
 # Strings with braces are hidden in functions, since Snakemake would take what stands between them for wildcards.

@@ -98,7 +98,7 @@ rule experiment_start:
     threads: 1
     resources:
         mem_mb=memory(4000),
-        runtime=planned("train", 240),
+        runtime=trained("experiment_start", 240, "model"),
     params:
         settings=lambda wc: RUN.start_settings(wc.model),
         grid=RUN.grid.name,
@@ -145,7 +145,7 @@ rule experiment:
     threads: 1
     resources:
         mem_mb=memory(4000),
-        runtime=planned("train", 240),
+        runtime=trained("experiment", 240, "model"),
     params:
         settings=settings("experiment"),
         start=lambda wc, input: repeat("--start", input.start),

@@ -22,7 +22,7 @@ rule pretrain:
     threads: 1
     resources:
         mem_mb=memory(4000),
-        runtime=planned("train", 240),
+        runtime=trained("pretrain", 240),
     params:
         settings=settings("pretrain"),
         grid=RUN.grid.name,
@@ -71,7 +71,7 @@ rule finetune:
     threads: 1
     resources:
         mem_mb=memory(4000),
-        runtime=minutes(240),
+        runtime=trained("finetune", 240),
     params:
         settings=settings("finetune"),
         series=RUN.series_options,
@@ -122,7 +122,7 @@ if RUN.phases:
         threads: 1
         resources:
             mem_mb=memory(4000),
-            runtime=planned("train", 240),
+            runtime=trained("phase", 240),
         params:
             settings=settings("phase"),
             series=RUN.series_options,
@@ -182,7 +182,7 @@ rule baseline:
     threads: 1
     resources:
         mem_mb=memory(4000),
-        runtime=planned("train", 240),
+        runtime=trained("baseline", 240, "baseline"),
     params:
         settings=settings("baseline"),
         series=RUN.series_options,

@@ -58,6 +58,7 @@ def forcing(
     from ..freshness import write_digests
     from ..grid import get_grid
     from ..systems import get_system
+    from .parts import identity
     from .pieces import PieceOptions, write_pieces
     from .source import open_source
 
@@ -73,6 +74,7 @@ def forcing(
     source = open_source(block, own, beside, relief, pattern)
     say(f"{source.attrs['source']}, {counted(len(own), 'file')}")
     origin = provenance("ingest", block.model_dump(mode="json"), {str(p): p for p in (*own, *beside, *pattern, relief)})
+    hashes = json.loads(origin["fluxatlas_inputs"])
     paths = write_pieces(
         source,
         year,
@@ -84,10 +86,11 @@ def forcing(
         bbox=bbox,
         options=PieceOptions(block.halo, block.fill_cells, block.compression, block.compression_level),
         attrs=origin,
+        kept_for=identity(block.model_dump(mode="json"), hashes),
         say=say,
     )
     if digests:
-        write_digests(digests, json.loads(origin["fluxatlas_inputs"]))
+        write_digests(digests, hashes)
     say(f"{counted(len(paths), 'piece')} of {year} in {time.monotonic() - began:.1f} s{_first_day(source.attrs)}")
 
 

@@ -126,6 +126,11 @@ class MappedSource:
             **({"repeated_first_steps": begun} if begun else {}),
         }
 
+    @property
+    def described(self) -> str:
+        """The whole mapping as JSON: what of its file may matter to the values."""
+        return self.mapping.model_dump_json()
+
     def daily(self, year: int, bbox: BBox, variables: Sequence[str] | None = None) -> xr.Dataset:
         """All days of ``year`` over ``bbox`` in memory: (time, lat, lon) float32; errors as :meth:`blocks`."""
         return self.days(np.datetime64(f"{year}-01-01"), np.datetime64(f"{year + 1}-01-01"), bbox, variables)
@@ -146,6 +151,10 @@ class MappedSource:
         """Days per block: as many as fit :data:`BLOCK_BYTES` per raw variable, at most :data:`LONGEST_BLOCK`."""
         return int(np.clip(BLOCK_BYTES // (4 * self._steps * window.shape[0] * window.shape[1]), 1, LONGEST_BLOCK))
 
+    def values_a_day(self, window: GridWindow, variables: Sequence[str]) -> int:
+        """About how many raw values are read for a day of ``variables``."""
+        return max(self._steps, 1) * window.shape[0] * window.shape[1] * len(variables)
+
     def blocks(
         self, start: np.datetime64, stop: np.datetime64, window: GridWindow, variables: Sequence[str]
     ) -> Iterator[xr.Dataset]:
@@ -155,6 +164,11 @@ class MappedSource:
         missing, duplicated or displaced, a unit does not convert, a value is out of range or data are missing on some
         days only.
         """
+        self.begin(start, stop, window, variables)
+        yield from self.part(start, stop, window, variables)
+
+    def begin(self, start: np.datetime64, stop: np.datetime64, window: GridWindow, variables: Sequence[str]) -> None:
+        """Before the days of a period are read part by part: refuses what :meth:`blocks` refuses before it reads."""
         for name in variables:
             if name not in self.mapping.variables:
                 raise InputError(
@@ -166,6 +180,11 @@ class MappedSource:
             self._check_times(raw, start, stop, window)  # the whole period, before anything is read
         self.physical.begin()
         self.repeated_days += calendars.repeated_days(start, stop, self.archive.calendar)
+
+    def part(
+        self, start: np.datetime64, stop: np.datetime64, window: GridWindow, variables: Sequence[str]
+    ) -> Iterator[xr.Dataset]:
+        """As :meth:`blocks` for a part of the period that :meth:`begin` was told; what was learnt before holds."""
         day, end = start.astype("datetime64[D]"), stop.astype("datetime64[D]")
         while day < end:
             following = min(day + np.timedelta64(self.block_days(window), "D"), end, self._limit(day))

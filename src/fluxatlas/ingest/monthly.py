@@ -45,6 +45,11 @@ class MonthlySource(MappedSource):
             rain = f"precipitation on the days of {self.rain_pattern.mapping.title}, or else {rain[14:]}"
         return {**super().attrs, "disaggregation": f"{smooth}; {rain}"}
 
+    @property
+    def described(self) -> str:
+        """As of :class:`MappedSource`, with the mapping of ``rain_pattern``."""
+        return super().described + (self.rain_pattern.described if self.rain_pattern is not None else "")
+
     def _check_times(self, raw: str, start: np.datetime64, stop: np.datetime64, window: GridWindow) -> None:
         self.archive.locate(self.mapping.fields[raw], _months(start, stop))
 

@@ -56,6 +56,18 @@ class Physical:
         self._mask.clear()
 
     @property
+    def learnt(self) -> tuple[dict[str, Any], dict[str, Mask]]:
+        """What is known after some blocks, to be kept: counts and names (JSON), and cells without data by variable."""
+        about = {"clipped": dict(self.clipped), "crossed": self.crossed, "judged": sorted(self._judged)}
+        return about, dict(self._mask)
+
+    @learnt.setter
+    def learnt(self, known: tuple[dict[str, Any], dict[str, Mask]]) -> None:
+        about, masks = known
+        self.clipped, self.crossed = Counter(about["clipped"]), int(about["crossed"])
+        self._judged, self._mask = set(about["judged"]), dict(masks)
+
+    @property
     def attrs(self) -> dict[str, np.int32]:
         """What was mended so far, as attributes of a file."""
         clipped = {f"clipped_{name}": np.int32(count) for name, count in self.clipped.items()}

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from .. import variables as table
 from ..axes import WRITTEN
-from ..files import NETCDF
+from ..files import NETCDF, unreadable
 
 if TYPE_CHECKING:
     import netCDF4
@@ -41,13 +41,17 @@ class PieceOptions:
 
 @dataclass(frozen=True, eq=False)
 class PieceWriter:
-    """One file to write: its temporary ``path``, its cells, and the part of the common window that they are."""
+    """One file to write: its temporary ``path``, its cells, and the part of the common window that they are.
+
+    ``parts`` are files of some of its days each, to be copied.
+    """
 
     path: Path
     title: str
     cells: GridWindow
     rows: slice
     columns: slice
+    parts: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,6 +100,25 @@ class PieceFiles:
             with NETCDF:
                 for file, chunk in zip(self._files, self._chunks[name], strict=True):
                     file[name][day - place : day + 1] = chunk[: place + 1]
+
+    def copy(self, number: int, first: int) -> None:
+        """Add the days of part ``number`` of each piece, from day number ``first`` on, packed as they are.
+
+        Raises :class:`InputError` for a part that cannot be read.
+        """
+        import netCDF4
+
+        for file, piece in zip(self._files, self.pieces, strict=True):
+            path, step = piece.parts[number], self.layout.chunk_days
+            try:
+                with NETCDF, netCDF4.Dataset(path) as held:
+                    held.set_auto_maskandscale(False)
+                    for name in self.layout.variables:
+                        for day in range(0, held.dimensions["time"].size, step):
+                            days = held[name][day : day + step]
+                            file[name][first + day : first + day + len(days)] = days
+            except (OSError, RuntimeError) as problem:
+                raise unreadable(problem, path, "data cannot be read") from problem
 
     def finish(self, attrs: Mapping[str, Any]) -> None:
         """Add the altitude and the last attributes and close the files, which are complete then."""
@@ -173,7 +196,7 @@ def _declare(file: netCDF4.Dataset, layout: PieceLayout) -> None:
         variable = table.get(name)
         encoding = variable.encoding()
         dims = ("lat", "lon") if variable.time == "fixed" else ("time", "lat", "lon")
-        chunks = shape[1:] if variable.time == "fixed" else (layout.chunk_days, *shape[1:])
+        chunks = shape[1:] if variable.time == "fixed" else (min(layout.chunk_days, shape[0]), *shape[1:])
         made = file.createVariable(
             name, encoding["dtype"], dims, chunksizes=chunks, fill_value=encoding["_FillValue"], **codec
         )

@@ -46,6 +46,7 @@ class Writer(Protocol):
 
     def relief(self, orog: Values, attrs: Sequence[Mapping[str, Any]]) -> None: ...
     def write(self, name: str, day: int, values: Values) -> None: ...
+    def copy(self, number: int, first: int) -> None: ...
     def finish(self, attrs: Mapping[str, Any]) -> None: ...
 
 
@@ -149,6 +150,9 @@ class _Processes:
     def write(self, name: str, day: int, values: Values) -> None:
         self._send("write", [(self._turn, name, day)] * len(self._lines))
 
+    def copy(self, number: int, first: int) -> None:
+        self._send("copy", [(number, first)] * len(self._lines))
+
     def finish(self, attrs: Mapping[str, Any]) -> None:
         self._send("finish", [(attrs,)] * len(self._lines))
         self._wait(self._sent)
@@ -204,6 +208,8 @@ def _serve(
                 command, *arguments = line.recv()
                 if command == "finish":
                     files.finish(*arguments)
+                elif command == "copy":
+                    files.copy(*arguments)
                 elif command == "relief":
                     turn, attrs = arguments
                     files.relief(buffers[turn], attrs)

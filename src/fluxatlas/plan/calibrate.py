@@ -26,7 +26,7 @@ from ..paths import SNAKEFILE
 from ..run import Run
 from . import costs
 from .costs import Speed
-from .work import network_costs
+from .learning import network_costs
 
 SECONDS = 60.0
 """Processor seconds after which nothing further is measured."""

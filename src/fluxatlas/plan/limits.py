@@ -6,6 +6,7 @@ import math
 
 from ..run import Run
 from .costs import calibration
+from .learning import cost
 from .work import work
 
 SAFETY = 3.0
@@ -19,8 +20,16 @@ def minutes(run: Run, stage: str, least: int, times: float = 1.0) -> int:
 
     Raises :class:`InputError` for a calibration that cannot be read.
     """
-    todo, cost = work(run)[stage], calibration(run).costs[stage]
+    todo, price = work(run)[stage], calibration(run).costs[stage]
     if stage == "infer" and run.land:  # a tile of land alone, not the mean of all
         times *= max(run.land.values()) * len(run.land) / max(sum(run.land.values()), 1)
-    expected = cost.seconds_per_job + times * todo.units / max(todo.carriers, 1) * cost.seconds_per_unit
-    return max(least, STEP * math.ceil(SAFETY * expected / 60 / STEP))
+    return _rounded(price.seconds_per_job + times * todo.units / max(todo.carriers, 1) * price.seconds_per_unit, least)
+
+
+def of_training(run: Run, rule: str, least: int, name: str = "") -> int:
+    """As :func:`minutes` for a job of training: a ``rule`` and ``name`` of :func:`~fluxatlas.plan.learning.cost`."""
+    return _rounded(cost(run, rule, calibration(run).costs["train"], name), least)
+
+
+def _rounded(seconds: float, least: int) -> int:
+    return max(least, STEP * math.ceil(SAFETY * seconds / 60 / STEP))

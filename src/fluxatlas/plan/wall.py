@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from ..run import Run
 from .costs import calibration
+from .learning import cost
 from .profile import Profile, stages_of_rules
-from .work import StagePlan, plan, work
+from .work import StagePlan, plan
 
 LEARNING = ("pretrain", "phase", "finetune", "baseline")
 """Rules that use a GPU where ``train.device`` says so; nothing else of a run does."""
@@ -96,9 +97,9 @@ def gpu_hours(run: Run, profile: Profile | None = None) -> list[GpuHours]:
 
 def _learning(run: Run) -> dict[str, float]:
     """Hours of all jobs of each rule of learning."""
-    todo, cost, train = work(run)["train"], calibration(run).costs["train"], run.config.train
+    price, train = calibration(run).costs["train"], run.config.train
     if train.members_from:
         return {}
-    start, members = cost.seconds_per_job / 3600, len(run.members)
-    hours = {"pretrain": members * start + todo.units * cost.seconds_per_unit / 3600, "finetune": members * start}
-    return hours | {"phase": len(run.phases) * members * start, "baseline": len(train.baselines) * start}
+    jobs = {"pretrain": [""], "finetune": [""], "phase": [""] * len(run.phases)}
+    hours = {rule: len(run.members) * sum(cost(run, rule, price) for _ in one) / 3600 for rule, one in jobs.items()}
+    return hours | {"baseline": sum(cost(run, "baseline", price, name) for name in train.baselines) / 3600}

@@ -5,32 +5,16 @@ from __future__ import annotations
 import calendar
 import math
 from dataclasses import dataclass
-from pathlib import Path
 
 from ..config.experiments import split_model
 from ..errors import FluxAtlasError
 from ..experiments.grid import SCRATCH
-from ..files import unreadable
 from ..grid import Tile
 from ..loading import load_object
 from ..run import Run
 from ..train.states import NetworkShape
 from .costs import calibration
-
-CELL_COSTS = {
-    "gru": (1.0, 1.0),
-    "lstm": (1.0, 0.3),
-    "ea_lstm": (1.0, 0.3),
-    "tcn": (3.0, 0.6),
-    "transformer": (23.0, 4.0),
-    "itransformer": (26.0, 8.5),
-    "informer": (12_000.0, 1_700.0),
-    "pyraformer": (6_000.0, 900.0),
-    "faulty_tcn": (3.0, 1.0),
-    "faulty_transformer": (3.0, 1.0),
-}
-"""Cost of inference and of training with each cell, of those with the GRU: benchmarks/results/cells.md; of Informer and
-Pyraformer beside the Transformer, with a window of a year; the faulty ones, of experiments, are guessed."""
+from .learning import PREDICTED, SIMULATED_DAY, all_jobs, cell_costs, network_costs, site_days
 
 STUDENT = 2.3 / (6.5 / 5)
 """Cost of a tile-year with a student, of that with one member: it has one recurrent sub-module more
@@ -38,12 +22,10 @@ STUDENT = 2.3 / (6.5 / 5)
 STUDENT_STEP = 339 / 1600 / (6.5 / (5 * 672_695))
 """Cell-days of inference with one member that one step of a student's learning costs (same source)."""
 
-PREDICTED = 1 / 3
-"""Cost of a day that a network predicts, of one that it learns from, where errors go back through it too [D]."""
 UNDRIVEN = ("mean", "season")
 """References that see no drivers."""
-SIMULATED_DAY, TREE_DAY = 4e-7, 2e-6
-"""Core-seconds per site-day of a permuted prediction by the process model, and by trees with their running means."""
+TREE_DAY = 2e-6
+"""Core-seconds per site-day of a permuted prediction by trees with their running means."""
 
 SOURCE_STEPS = {"era5_land": (0.1, 1.0), "era5": (0.25, 1.0), "livneh": (0.0625, 24.0)}
 """Cell size [degrees] and step [hours] of the sources whose grid is known."""
@@ -52,13 +34,20 @@ SOURCE_STEPS = {"era5_land": (0.1, 1.0), "era5": (0.25, 1.0), "livneh": (0.0625,
 @dataclass(frozen=True)
 class StageWork:
     """Jobs and units of work of a stage; ``carriers`` are the jobs that do these units, ``steps`` those that wait for
-    one another in the longest chain, and ``heavy`` the carriers among these."""
+    one another in the longest chain, and ``heavy`` the carriers among these, or ``chained`` its units where they
+    differ."""
 
     jobs: int
     units: float
     carriers: int
     steps: int
     heavy: int
+    chained: float | None = None
+
+    @property
+    def chain(self) -> float:
+        """Units of the longest chain."""
+        return self.heavy * self.units / max(self.carriers, 1) if self.chained is None else self.chained
 
 
 @dataclass(frozen=True)
@@ -84,7 +73,7 @@ def work(run: Run) -> dict[str, StageWork]:
     step, hours = source_steps(run)
     source_cells = tiles * (config.grid.tile_size / step) ** 2
     variables, baselines = len(run.published), len(config.train.baselines)
-    inferred, trained = network_costs(run)
+    inferred = network_costs(run)[0]
     spun = len(config.period.spinup_sequence)
     made = len(run.constraints) + len(run.atmosphere) + len(run.absent_forcing)
     if run.is_synthetic:
@@ -96,7 +85,7 @@ def work(run: Run) -> dict[str, StageWork]:
     networks = STUDENT if student else members
     taught = config.infer.student_steps * STUDENT_STEP if student else 0
     sampled = int(own or student)
-    pretrained = members * config.synthesize.site_days * config.train.pretrain_epochs * trained
+    learnt, in_turn = all_jobs(run) if own else (0.0, 0.0)
     yearly = variables * years
     return {
         "ingest": StageWork(
@@ -105,7 +94,7 @@ def work(run: Run) -> dict[str, StageWork]:
         "regrid": StageWork(tiles + sampled + mapped, cells, tiles, 1 + sampled, 1),
         "synthesize": StageWork(sampled, sampled * config.synthesize.site_days, 1, sampled, sampled),
         "train": StageWork(
-            own * ((2 + phases) * members + baselines + 1) + held, own * pretrained, members, (3 + phases) * own, own
+            own * ((2 + phases) * members + baselines + 1) + held, learnt, members, (3 + phases) * own, own, in_turn
         ),
         "infer": StageWork(
             tiles * (years + 1) + years + student,
@@ -120,21 +109,6 @@ def work(run: Run) -> dict[str, StageWork]:
     }
 
 
-def network_costs(run: Run) -> tuple[float, float]:
-    """Cost of inference and of training with the networks of ``run``, of those with the GRU of 32 hidden units."""
-    wider = (run.config.train.hidden / 32) ** 0.93  # measured between 32 and 64 hidden units
-    inferred, trained = cell_costs(run.config.train.cell, run.config.train.window_days)
-    return wider * inferred, wider * trained
-
-
-def cell_costs(cell: str, window: int) -> tuple[float, float]:
-    """Cost of inference and of training with ``cell``, of those with the GRU; encoders of whole windows cost by the
-    square of the ``window`` [days]."""
-    shorter = (window / 365) ** 2 if cell in ("informer", "pyraformer") else 1.0
-    inference, training = CELL_COSTS[cell]
-    return shorter * inference, shorter * training
-
-
 def plan(run: Run) -> list[StagePlan]:
     """The cost of each stage of ``run``."""
     costs = calibration(run).costs
@@ -143,7 +117,7 @@ def plan(run: Run) -> list[StagePlan]:
         cost = costs[stage]
         seconds = todo.jobs * cost.seconds_per_job + todo.units * cost.seconds_per_unit
         chain = todo.steps * cost.seconds_per_job
-        chain += todo.heavy * todo.units / max(todo.carriers, 1) * cost.seconds_per_unit
+        chain += todo.chain * cost.seconds_per_unit
         memory = _inference_memory(run) if stage == "infer" else cost.memory_mb
         gigabytes = _stored(run, stage, todo) * cost.bytes_per_unit / 1e9
         rows.append(StagePlan(stage, todo.jobs, seconds / 3600, memory, gigabytes, chain / 3600, todo.steps))
@@ -196,22 +170,6 @@ def permutations(run: Run) -> float | None:
             seconds += SIMULATED_DAY if one.model == "process" else TREE_DAY
     groups = len(block.importance_groups or run.system.permutable)
     return 2 * groups * block.importance_draws * days * seconds / 3600
-
-
-def site_days(run: Run) -> int | None:
-    """Days of weather of all sites, None before they are read: those of a made-up world are known from the start.
-
-    Raises :class:`InputError` where their table is damaged.
-    """
-    if run.has_synthetic_sites:
-        return run.config.synthetic_earth.towers * len(run.years) * 365
-    from pyarrow import ArrowException, parquet
-
-    path = Path(run.paths("regrid", "sites_forcing.parquet"))
-    try:
-        return int(parquet.read_metadata(path).num_rows) if path.is_file() else None
-    except (OSError, ArrowException) as problem:
-        raise unreadable(problem, path, "cannot be read as Parquet") from problem
 
 
 def comparison_jobs(run: Run) -> int:

@@ -17,7 +17,7 @@ from ..errors import GridError, InputError
 from ..grid import Tile
 from ..humidity import huss_from_vapour_pressure, saturation_vapour_pressure
 from ..weights import AxisWeights, Method, axis_weights, cell_taps
-from .apply import apply
+from .apply import RowTaps, apply
 
 FloatArray = npt.NDArray[np.floating[Any]]
 
@@ -75,13 +75,13 @@ class TileRegridder:
         self._orog = source_orog, target_orog
         self._ratio = precipitation_ratio
         self._lapse_rate = lapse_rate
-        self._cache: tuple[npt.NDArray[np.int64], AxisWeights] | None = None
+        self._cache: tuple[npt.NDArray[np.int64], AxisWeights, RowTaps | None] | None = None
 
     def cells(self, name: str, source: npt.NDArray[Any], cell_index: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
         """``source`` (time, ny, nx) at flat positions ``cell_index`` (n,) of the tile: (time, n), not downscaled."""
         if source.shape[1:] != self._shape:
             raise GridError(f"'{name}' has shape {source.shape[1:]}, the piece {self._shape}", where=self.tile.name)
-        return apply(source, self._taps(cell_index))
+        return apply(source, *self._taps(cell_index))
 
     def downscale(
         self, forcing: Mapping[str, npt.NDArray[Any]], cell_index: npt.NDArray[np.int64]
@@ -100,7 +100,7 @@ class TileRegridder:
         lift = np.asarray(target_orog, float).ravel()[cell_index] - self.cells("orog", source_orog[None], cell_index)[0]
         return downscale(out, lift, self._lapse_rate)
 
-    def _taps(self, cell_index: npt.NDArray[np.int64]) -> AxisWeights:
+    def _taps(self, cell_index: npt.NDArray[np.int64]) -> tuple[AxisWeights, RowTaps | None]:
         if self._cache is None or not np.array_equal(self._cache[0], cell_index):
             rows, columns = np.unravel_index(cell_index, self.tile.shape)
             for weights, used, target, source, axis in (
@@ -109,8 +109,9 @@ class TileRegridder:
             ):
                 weights.require(np.isin(np.arange(len(target)), used), target, source, axis)
             taps = cell_taps(self._lat, self._lon, self.tile.shape[1], self._shape[1], cell_index)
-            self._cache = np.array(cell_index, copy=True), taps
-        return self._cache[1]
+            rows_of = RowTaps.of(self._lat, self._lon, np.asarray(cell_index))
+            self._cache = np.array(cell_index, copy=True), taps, rows_of
+        return self._cache[1:]
 
 
 def downscale(

@@ -1,0 +1,199 @@
+"""What the jobs of training cost, counted in optimiser steps: pretraining, phases, fine-tuning, baselines, experiments.
+
+The unit is a site-day that a GRU of 32 units learns from once, in pretraining; :func:`cost` is that of a job.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+from ..config.experiments import split_model
+from ..config.train import TrainBlock
+from ..errors import FluxAtlasError
+from ..files import unreadable
+from ..run import Run
+from ..systems import Phase
+from ..train.phases import REGIONAL, phases_of
+from .costs import Cost, shipped
+
+CELL_COSTS = {
+    "gru": (1.0, 1.0),
+    "lstm": (1.0, 0.3),
+    "ea_lstm": (1.0, 0.3),
+    "tcn": (3.0, 0.6),
+    "transformer": (23.0, 4.0),
+    "itransformer": (26.0, 8.5),
+    "informer": (12_000.0, 1_700.0),
+    "pyraformer": (6_000.0, 900.0),
+    "faulty_tcn": (3.0, 1.0),
+    "faulty_transformer": (3.0, 1.0),
+}
+"""Cost of inference and of training with each cell, of those with the GRU: benchmarks/results/cells.md; of Informer and
+Pyraformer beside the Transformer, with a window of a year; the faulty ones, of experiments, are guessed."""
+
+PREDICTED = 1 / 3
+"""Cost of a day that a network predicts, of one that it learns from, where errors go back through it too [D]."""
+SIMULATED_DAY = 4e-7
+"""Core-seconds per site-day of a prediction by the process model."""
+CALIBRATED_DAY = 2e-3
+"""Core-seconds per site-day of the calibrations of one member (without its fold, and of all sites) [D: nine sites]."""
+FITTED_DAY = 1e-4
+"""Core-seconds per site-day and fold of what scikit-learn fits to days [D: 80,718 site-days]."""
+LEARNT_BASELINES = ("no_pretraining", "no_knowledge")
+CLIMBED = 6
+"""Fits of every rung where the ladder is climbed: without each part of the clusters, and the last one."""
+UNKNOWN_SITES, UNKNOWN_YEARS = 50, 10
+"""Sites, and years at each at most, that a plan counts with before the sites were read."""
+
+
+def cell_costs(cell: str, window: int) -> tuple[float, float]:
+    """Cost of inference and of training with ``cell``, of those with the GRU; encoders of whole windows cost by the
+    square of the ``window`` [days]."""
+    shorter = (window / 365) ** 2 if cell in ("informer", "pyraformer") else 1.0
+    inference, training = CELL_COSTS[cell]
+    return shorter * inference, shorter * training
+
+
+def network_costs(run: Run) -> tuple[float, float]:
+    """Cost of inference and of training with the networks of ``run``, of those with the GRU of 32 hidden units."""
+    wider = _wider(run.config.train)
+    inferred, trained = cell_costs(run.config.train.cell, run.config.train.window_days)
+    return wider * inferred, wider * trained
+
+
+def _wider(train: TrainBlock) -> float:
+    return float((train.hidden / 32) ** 0.93)  # measured between 32 and 64 hidden units
+
+
+def site_days(run: Run) -> int | None:
+    """Days of weather of all sites, None before they are read: those of a made-up world are known from the start.
+
+    Raises :class:`InputError` where their table is damaged.
+    """
+    if run.has_synthetic_sites:
+        return run.config.synthetic_earth.towers * len(run.years) * 365
+    from pyarrow import ArrowException, parquet
+
+    path = Path(run.paths("regrid", "sites_forcing.parquet"))
+    try:
+        return int(parquet.read_metadata(path).num_rows) if path.is_file() else None
+    except (OSError, ArrowException) as problem:
+        raise unreadable(problem, path, "cannot be read as Parquet") from problem
+
+
+def counted_days(run: Run) -> int:
+    """Days of weather of all sites as :func:`site_days`, or as many as are counted with before they are read."""
+    try:
+        days = site_days(run)
+    except FluxAtlasError:  # said where the plan itself is made
+        days = None
+    return UNKNOWN_SITES * min(len(run.years), UNKNOWN_YEARS) * 365 if days is None else days
+
+
+def cost(run: Run, rule: str, price: Cost, name: str = "") -> float:
+    """Core-seconds of a job of ``rule``: ``pretrain``, ``phase``, ``finetune``, ``baseline`` (called ``name``),
+    ``experiment`` and ``experiment_start`` (of the model ``name``)."""
+    learnt, other = _job(run, rule, name)
+    return price.seconds_per_job + learnt * price.seconds_per_unit + other
+
+
+def all_jobs(run: Run) -> tuple[float, float]:
+    """Work of all jobs of training, and of the longest chain of them: pretraining, phases, fine-tuning.
+
+    In units, where what is no network counts as much as takes the same time by the shipped costs.
+    """
+    train, chain = run.config.train, _unit(run, "pretrain") + _unit(run, "finetune")
+    chain += len(run.phases) * _unit(run, "phase")
+    return train.members * chain + sum(_unit(run, "baseline", name) for name in train.baselines), chain
+
+
+def _unit(run: Run, rule: str, name: str = "") -> float:
+    learnt, other = _job(run, rule, name)
+    return learnt + other / shipped()["train"].seconds_per_unit
+
+
+def _job(run: Run, rule: str, name: str) -> tuple[float, float]:
+    """Units of what a network learns in a job, and core-seconds of what is no network."""
+    train, days = run.config.train, counted_days(run)
+    trained = network_costs(run)[1]
+    pretrained = run.config.synthesize.site_days * train.pretrain_epochs
+    if rule == "pretrain":
+        return pretrained * trained, 0.0
+    if rule == "experiment_start":
+        return pretrained * _of_model(run, name), 0.0
+    if rule == "experiment":
+        folds = run.config.experiments.folds
+        if name not in run.config.experiments.models:
+            return 0.0, folds * days * FITTED_DAY
+        steps = train.finetune_steps * train.batch * train.sequence_days
+        return folds * (steps + PREDICTED * days) * _of_model(run, name), 0.0
+    if rule == "phase":
+        return max(_phase(run, phase, days) for phase in phases_of(run.system, train)) * trained, 0.0
+    if rule == "finetune":
+        learnt, calibrated = (0.0, 0.0) if run.phases else _adapted(run, days)
+        return (learnt + PREDICTED * days) * trained, calibrated
+    return _baseline(run, name, days, pretrained * trained, trained)
+
+
+def _of_model(run: Run, model: str) -> float:
+    train = run.config.train
+    return _wider(train) * cell_costs(split_model(model)[0], train.window_days)[1]
+
+
+def _baseline(run: Run, name: str, days: int, pretrained: float, trained: float) -> tuple[float, float]:
+    """As :func:`_job` for the baseline ``name``; networks are trained for every fold."""
+    members = run.config.train.members
+    if name == "no_pretraining":
+        passes = 2 * run.config.train.finetune_epochs * _pass(run, days, 0.0)
+        return members * (passes + PREDICTED * days) * trained, 0.0
+    if name == "no_knowledge":
+        learnt, calibrated = _adapted(run, days)
+        return pretrained + members * (learnt + PREDICTED * days) * trained, members * calibrated
+    return 0.0, days * SIMULATED_DAY if name == "process" else members * days * FITTED_DAY
+
+
+def _adapted(run: Run, days: int) -> tuple[float, float]:
+    """Site-days that a member learns from at the sites, and core-seconds of its calibrations."""
+    train = run.config.train
+    whole = train.ladder in ("network", "weights", "climb")
+    learnt = sum(_phase(run, phase, days) for phase in phases_of(run.system, train)) if whole else 0.0
+    if train.ladder in ("last", "climb"):
+        learnt += train.finetune_epochs * _pass(run, days, train.rehearsal)
+    calibrated = 0.0 if train.ladder in ("prior", "weights") else days * CALIBRATED_DAY
+    times = CLIMBED if train.ladder == "climb" else 1
+    return times * learnt, times * calibrated
+
+
+def _phase(run: Run, phase: Phase, days: int) -> float:
+    """Site-days that a phase learns from: its steps, or passes over the sites; with the regions of a year in each."""
+    train = run.config.train
+    share = train.rehearsal if phase.synthetic is None else phase.synthetic
+    steps = phase.steps
+    if steps is None:
+        steps = train.finetune_epochs * _steps(run, days, share)
+    regions = 0.0
+    if phase.weighs(REGIONAL) and run.regional:
+        regions = steps * run.config.regional.points * (365 + train.warmup_days)
+    return steps * _sequences(train, share) * train.sequence_days + regions
+
+
+def _pass(run: Run, days: int, share: float) -> float:
+    """Site-days of a pass over the sites, with the ``share`` of rehearsed samples, and of its validation."""
+    train = run.config.train
+    seen = _steps(run, days, share) * _sequences(train, share) * train.sequence_days
+    return seen + PREDICTED * train.validation_share * days
+
+
+def _steps(run: Run, days: int, share: float) -> int:
+    """Steps of a pass over the sites; over the samples where those are all that is learnt from."""
+    train = run.config.train
+    days = run.config.synthesize.site_days if share == 1 else days
+    per_step = max(1, round((share if share == 1 else 1 - share) * train.batch))
+    return math.ceil(days / train.sequence_days / per_step)
+
+
+def _sequences(train: TrainBlock, share: float) -> int:
+    """Sequences of a step."""
+    own = 0 if share == 1 else max(1, round((1 - share) * train.batch))
+    return own + (max(1, round(share * train.batch)) if share else 0)

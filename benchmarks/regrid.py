@@ -35,7 +35,7 @@ from rasterio.warp import reproject
 from fluxatlas.grid import Tile, get_grid
 from fluxatlas.regrid.tile import TileRegridder
 
-STEP, ROUNDS, GOAL = 0.1, 3, 20
+STEP, ROUNDS, GOAL = 0.1, 9, 20
 FILES = ", from file to file"
 
 

@@ -33,10 +33,12 @@ def _four(source: Any, index: Any, weight: Any, out: Any) -> None:
 
 @numba.njit(cache=True, nogil=True)
 def _present(source: Any, index: Any, weight: Any, cells: Any, out: Any) -> None:
-    """The sum over any number of taps for ``cells`` alone, leaving out missing sources day by day."""
+    """The sum over any number of taps for ``cells`` on days on which they are NaN, leaving out missing sources."""
     for t in range(out.shape[0]):
         row, result = source[t], out[t]
         for i in cells:
+            if not np.isnan(result[i]):
+                continue
             total = 0.0
             known = 0.0
             for k in range(index.shape[0]):
@@ -113,7 +115,9 @@ def apply(source: npt.NDArray[Any], taps: AxisWeights, rows: RowTaps | None = No
     index, weight = np.ascontiguousarray(taps.index.T, np.uint32), np.ascontiguousarray(taps.weight.T, np.float64)
     out = np.empty((flat.shape[0], index.shape[1]), np.float32)
     cells = np.arange(index.shape[1])
-    if len(index) == 4:
+    if len(index) != 4:
+        out[:] = np.nan
+    else:
         if rows is None:
             _four(flat, index, weight, out)
         else:

@@ -38,7 +38,6 @@ TESTS = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(TESTS), str(TESTS / "slurm"), str(TESTS / "end_to_end")]
 
 from drivers import values  # noqa: E402
-from test_tiny_run import write_inputs  # noqa: E402
 
 REPOSITORY = TESTS.parent
 RUNS = {
@@ -89,6 +88,8 @@ def make(run: str, folder: Path) -> None:
     """Make the run ``run`` in ``folder``, unless it is there."""
     config, targets, changed = RUNS[run]
     if not folder.exists():
+        from test_tiny_run import write_inputs
+
         folder.mkdir(parents=True)
         write_inputs(folder) if run == "tiny" else yield_table(folder / "maize.csv")
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "Snakefile"), "--cores", "1"]

@@ -137,6 +137,14 @@ def contents(path: Path) -> object:
     return values(path)
 
 
+def alike(path: Path, truth: Path) -> bool:
+    """Whether two files say the same; one that cannot be read does not."""
+    try:
+        return bool(contents(path) == contents(truth))
+    except Exception:  # of many kinds, whatever reads it
+        return False
+
+
 def start(job: Job, folder: Path) -> int:
     """The process, and leader of a group of its own, that does ``job`` in ``folder`` with all modules loaded."""
     (folder / job.log).parent.mkdir(parents=True, exist_ok=True)
@@ -216,7 +224,7 @@ def trial(job: Job, folder: Path, truth: Path, seconds: float, at_writing: bool,
     killed = kill(job, folder, seconds, at_writing, chance)
     wrong = [
         f"{output} is half written" for output in job.outputs
-        if (folder / output).exists() and contents(folder / output) != contents(truth / output)
+        if (folder / output).exists() and not alike(folder / output, truth / output)
     ]  # fmt: skip
     begun, child = time.monotonic(), start(job, folder)
     code = finished(child, LATEST)
@@ -230,7 +238,7 @@ def trial(job: Job, folder: Path, truth: Path, seconds: float, at_writing: bool,
     for output in job.outputs:
         if not (folder / output).exists():
             wrong.append(f"{output} is missing")
-        elif contents(folder / output) != contents(truth / output):
+        elif not alike(folder / output, truth / output):
             wrong.append(f"{output} differs")
     return Trial(killed, [*wrong, *(f"{left} is left" for left in writing(job, folder))], took)
 

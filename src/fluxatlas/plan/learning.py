@@ -101,7 +101,7 @@ def cost(run: Run, rule: str, price: Cost, name: str = "") -> float:
 def all_jobs(run: Run) -> tuple[float, float]:
     """Work of all jobs of training, and of the longest chain of them: pretraining, phases, fine-tuning.
 
-    In units, where what is no network counts as much as takes the same time by the shipped costs.
+    In units, where what is not a network counts as much as takes the same time by the shipped costs.
     """
     train, chain = run.config.train, _unit(run, "pretrain") + _unit(run, "finetune")
     chain += len(run.phases) * _unit(run, "phase")
@@ -114,7 +114,7 @@ def _unit(run: Run, rule: str, name: str = "") -> float:
 
 
 def _job(run: Run, rule: str, name: str) -> tuple[float, float]:
-    """Units of what a network learns in a job, and core-seconds of what is no network."""
+    """Units of what a network learns in a job, and core-seconds of what is not a network."""
     train, days = run.config.train, counted_days(run)
     trained = network_costs(run)[1]
     pretrained = run.config.synthesize.site_days * train.pretrain_epochs

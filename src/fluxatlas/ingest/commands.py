@@ -66,13 +66,9 @@ def forcing(
     block = read_settings(ForcingBlock, settings)
     tiles = [get_grid(grid).tile(name, tile_size) for name in tile]
     relief = elevation or Path(block.elevation)
-
-    def say(text: str) -> None:
-        typer.echo(f"forcing: {text}", err=True)
-
     own, beside, pattern = (input, next_input or [], pattern_input or []) if input else _raw_files(block, year)
     source = open_source(block, own, beside, relief, pattern)
-    say(f"{source.attrs['source']}, {counted(len(own), 'file')}")
+    _say(f"{source.attrs['source']}, {counted(len(own), 'file')}")
     origin = provenance("ingest", block.model_dump(mode="json"), {str(p): p for p in (*own, *beside, *pattern, relief)})
     hashes = json.loads(origin["fluxatlas_inputs"])
     paths = write_pieces(
@@ -87,11 +83,15 @@ def forcing(
         options=PieceOptions(block.halo, block.fill_cells, block.compression, block.compression_level),
         attrs=origin,
         kept_for=identity(block.model_dump(mode="json"), hashes),
-        say=say,
+        say=_say,
     )
     if digests:
         write_digests(digests, hashes)
-    say(f"{counted(len(paths), 'piece')} of {year} in {time.monotonic() - began:.1f} s{_first_day(source.attrs)}")
+    _say(f"{counted(len(paths), 'piece')} of {year} in {time.monotonic() - began:.1f} s{_first_day(source.attrs)}")
+
+
+def _say(text: str) -> None:
+    typer.echo(f"forcing: {text}", err=True)
 
 
 def _first_day(attrs: Mapping[str, str]) -> str:

@@ -94,9 +94,17 @@ def test_the_run_of_an_example_is_asked_for_again_though_it_was_run(tmp_path) ->
     assert "config/examples/wetland_benchmark.yaml benchmark --nolock" in done.stdout + done.stderr
 
 
-def test_every_command_of_the_dry_run_is_understood_by_the_command_line(dry_run: str) -> None:
+def test_every_command_of_the_dry_run_is_understood_by_the_command_line(dry_run: str, tmp_path: Path) -> None:
+    """With a second run that is held to inversions: it has commands and a figure that the first one lacks."""
+    config = REPOSITORY / "config" / "examples" / "nee_constrained.yaml"
+    data = yaml.safe_load(config.read_text())
+    data["regions"]["maps"]["quarters"]["path"] = str(config.with_name("nee_constrained_regions.geojson"))
+    (tmp_path / "c.yaml").write_text(yaml.safe_dump(data))
+    done = snakemake("-n", "-p", "--cores", "1", "--directory", str(tmp_path), "--configfile", str(tmp_path / "c.yaml"))
+    said = dry_run + done.stdout + done.stderr
+    assert "report figure region_months" in said
     # the dry run's own commands with --help at the end: an option that does not exist, or lacks its value, is refused
-    lines = [line[line.index("fluxatlas ") :].split(" 2> ")[0] for line in dry_run.splitlines() if " 2> " in line]
+    lines = [line[line.index("fluxatlas ") :].split(" 2> ")[0] for line in said.splitlines() if " 2> " in line]
     commands = {tuple(w for w in line.split()[1:4] if not w.startswith("-")): line for line in lines}
     assert len(commands) >= 20
     script = "\n".join(f"printf '%s\\0' {line}; printf '\\n'" for line in commands.values())

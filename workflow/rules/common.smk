@@ -193,7 +193,7 @@ def repeat(option, values):
 
 
 def each_of(table, kinds):
-    """The files of some ``kinds`` of a table {kind: (template, lists)}, each behind the option ``--<kind>``."""
+    """The files of some ``kinds`` of a table {kind: (template, lists)}, each behind its option, ``--region-months``."""
 
     def options(kind):
         template, lists = table[kind]
@@ -202,7 +202,7 @@ def each_of(table, kinds):
             ("<trained>", RUN.trained),
         ):
             template = template.replace(name, folder)
-        return brace_expansion(f"--{kind}", template, **lists)
+        return brace_expansion(f"--{kind.replace('_', '-')}", template, **lists)
 
     return lambda wildcards: [word for kind in kinds for word in options(kind)]
 

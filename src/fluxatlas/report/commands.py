@@ -70,7 +70,8 @@ def list_figures() -> None:
     from .catalogue import FIGURES, PICTURES
 
     for name, row in (FIGURES | PICTURES).items():
-        typer.echo(f"{name:16s} {row.title:32s} {' '.join(f'--{kind}' for kind in row.reads)}")
+        options = " ".join(f"--{kind.replace('_', '-')}" for kind in row.reads)
+        typer.echo(f"{name:16s} {row.title:32s} {options}")
 
 
 @app.command()

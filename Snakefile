@@ -30,8 +30,14 @@ include: "workflow/rules/ingest.smk"
 include: "workflow/rules/regrid.smk"
 include: "workflow/rules/synthesize.smk"
 include: "workflow/rules/train.smk"
-include: "workflow/rules/infer.smk"
-include: "workflow/rules/products.smk"
+
+
+if RUN.has_maps:
+
+    include: "workflow/rules/infer.smk"
+    include: "workflow/rules/products.smk"
+
+
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/twin.smk"
@@ -48,14 +54,14 @@ rule all:
         expand("<results>/infer/{tile}/{year}.nc", tile=TILES, year=YEARS),
         expand(
             "<results>/products/daily/{variable}_{year}.nc",
-            variable=PUBLISHED,
+            variable=RUN.published,
             year=YEARS,
         ),
         expand(
             "<results>/products/cog/{variable}_{year}{month}.tif",
-            variable=PUBLISHED,
+            variable=RUN.published,
             year=YEARS,
-            month=MAPS,
+            month=MAPS if RUN.has_maps else [],
         ),
         expand(
             "<results>/products/ease/{variable}_{year}.nc",
@@ -64,8 +70,11 @@ rule all:
         ),
         expand("<results>/ingest/atmosphere/{gas}_global.csv", gas=RUN.atmosphere),
         expand("<results>/ingest/constraints/{name}.nc", name=RUN.constraints),
-        "<results>/products/stac/catalog.json",
-        "<results>/products/budget.csv",
+        (
+            ["<results>/products/stac/catalog.json", "<results>/products/budget.csv"]
+            if RUN.has_maps
+            else []
+        ),
         expand("<results>/evaluate/{table}.csv", table=RUN.tables),
         expand("<results>/report/figures/{figure}.png", figure=RUN.figures),
         "<results>/report/summary.html",

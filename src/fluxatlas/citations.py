@@ -69,6 +69,8 @@ def _cite(row: dict[str, str]) -> str:
 
 def _forcing(run: RunInputs) -> str:
     block = run.config.forcing
+    if not run.has_maps:
+        return f"weather of the sites, {_files(run.site_weather)}" if run.site_weather else "weather of the sites"
     name = block.mapping if block.source == "mapping" else block.source
     path = RESOURCES / "mappings" / f"{name}.yaml"
     path = path if path.is_file() else Path(name)

@@ -13,6 +13,12 @@ from .run import Run
 
 def _worth_opening(run: Run) -> dict[str, str]:
     """What a user opens first after a whole run, and what it is."""
+    if not run.has_maps:
+        return {
+            run.paths("report.html"): "skill and figures on one page",
+            run.paths("evaluate", "skill.csv"): "skill at sites that were left out, beside the baselines",
+            run.prediction(run.members[0]): "days at all sites as predicted without them (Parquet)",
+        }
     first, year = run.variables[0], run.years[0]
     return {
         run.paths("report.html"): "maps, skill, budget on one page",
@@ -54,5 +60,5 @@ def farewell(run: Run, asked: Sequence[str] = ()) -> str:
     files = {path: what for path, what in _worth_opening(run).items() if Path(path).exists()}
     width = max(map(len, files), default=0)
     lines = [f"  {path:<{width}}  {what}" for path, what in files.items()]
-    look = ["In the browser:", f"  {program()} explore {shlex.quote(str(run.paths.root))}"]
+    look = ["In the browser:", f"  {program()} explore {shlex.quote(str(run.paths.root))}"] * run.has_maps
     return "\n".join(["", f"Done: {run.describe()}", "Worth opening:", *lines, *look, ""])

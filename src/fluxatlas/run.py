@@ -138,6 +138,8 @@ class Run(RunInputs):
         """Tables of the evaluation."""
         asked = {"responses", "attribution"} & set(self.config.report.figures)
         own = [] if self.config.train.members_from else ["prior", *(["responses"] if asked else [])]
+        if not self.has_maps:
+            return ["skill", "protocols", *own]
         towers = ["towers"] * bool(self.tower_variables) + ["totals"] * any(f.per_cell for f in self.system.fluxes)
         regional = ["region_months"] if self.compared_years else []
         return ["skill", "protocols", *own, *towers, "seams", *(["truth"] if self.has_truth else []), *regional]
@@ -149,6 +151,7 @@ class Run(RunInputs):
 
         wanted = self.config.report.figures
         lacking = set() if self.has_truth else {"truth"}
+        lacking |= set() if self.has_maps else {"flux", "attributes", "forcing", "daily", "budget", "towers"}
         lacking |= set() if self.tower_variables else {"towers"}
         lacking |= set() if self.fluxes else {"daily"}
         lacking |= set() if self.compared_years else {"region_months"}
@@ -237,6 +240,7 @@ class Run(RunInputs):
 
         Raises :class:`ConfigError` for a period that is too short, before anything is made for it.
         """
+        self.refuse_without_maps()
         fewest = self.config.evaluate.fewest_trend_years
         if len(self.years) < fewest:
             raise ConfigError(
@@ -265,6 +269,8 @@ class Run(RunInputs):
 
         Raises :class:`ConfigError` where nothing is to be compared, if ``refuse``.
         """
+        if refuse:
+            self.refuse_without_maps()
         found = [(name, "+".join(sets)) for name, *sets in getattr(self.config.comparison, what)]
         if refuse and not found:
             hint = "name sets of constraints.sets in comparison.against (docs/comparison.md)"
@@ -343,7 +349,8 @@ class Run(RunInputs):
     @property
     def atmosphere_years(self) -> list[str]:
         """The years that the series of the atmosphere must cover, for a command line."""
-        return ["--first-year", str(self.raw_years[0]), "--last-year", str(self.raw_years[-1])]
+        years = self.raw_years
+        return ["--first-year", str(years[0]), "--last-year", str(years[-1])] if years else []
 
     @property
     def _series_files(self) -> dict[str, str]:
@@ -376,15 +383,19 @@ class Run(RunInputs):
         from .products.about import About
 
         inputs = tuple(cited_inputs(self))
-        return About(self.config.run.name, self.config.domain.title, self.is_synthetic, inputs)
+        where = self.config.domain.title if self.has_maps else "sites alone"
+        return About(self.config.run.name, where, self.is_synthetic, inputs)
 
     def describe(self) -> str:
         """One sentence: what is run."""
-        period = self.config.period
+        made = f"{counted(len(self.members), 'member')}{self._training()}, into {self.paths.root}"
+        if not self.has_maps:
+            return f"{self.system.key} at sites alone, {made}"
+        period = self.period
         return (
             f"{self.system.key} on {counted(len(self.tiles), 'tile')} of {self.config.grid.tile_size} degrees "
             f"({self.grid.name}, {sum(self.land.values()):,} land cells), {period.start}-{period.end}, "
-            f"{counted(len(self.members), 'member')}{self._training()}, into {self.paths.root}"
+            f"{made}"
         )
 
     def _training(self) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from . import freshness
 from .config.model import Config
+from .config.run import PeriodBlock
 from .errors import ConfigError
 from .grid import Grid, Tile, get_grid
 from .paths import RunPaths, refuse_wildcards
@@ -23,12 +24,24 @@ class RunInputs:
         self.paths = RunPaths(Path(config.run.results) / config.run.name)
         self.grid: Grid = get_grid(config.grid.name)
         self.system: System = get_system(config.system)
-        self.years = list(config.period.years)
+        self.period = config.period or PeriodBlock.none()
+        self.years = list(self.period.years)
 
     @property
     def is_synthetic(self) -> bool:
         """Whether the world is made up, so that raw files and the truth can be made."""
         return self.config.forcing.source == "synthetic_earth"
+
+    @property
+    def has_maps(self) -> bool:
+        """Whether anything is run over a grid; else the run is at sites alone and has neither tiles nor years."""
+        return self.config.has_maps
+
+    def refuse_without_maps(self) -> None:
+        """Raise :class:`ConfigError` where the run is at sites alone."""
+        if not self.has_maps:
+            hint = "give the weather of a domain (docs/your_data.md), or ask for what is made at sites"
+            raise ConfigError("the run is at sites alone and makes no maps", where="forcing.source: sites", hint=hint)
 
     @property
     def has_truth(self) -> bool:
@@ -53,6 +66,7 @@ class RunInputs:
     @property
     def factor_pieces(self) -> list[str]:
         """Forcing of `snakemake factors`; raises :class:`ConfigError` for a system without a store and for one year."""
+        self.refuse_without_maps()
         if not self.system.storage:
             raise ConfigError(
                 f"{self.system.name} declares no store", hint="`snakemake factors` needs a system with one"
@@ -91,6 +105,8 @@ class RunInputs:
         """Land cells by tile, for tiles of the domain with any; raises :class:`ConfigError` if there are none."""
         from .regrid.land import land_tiles
 
+        if not self.has_maps:
+            return {}
         found = dict(land_tiles(self.grid, self.config.grid.tile_size, self.config.domain.bbox))
         if not found:
             raise ConfigError(f"the domain {self.config.domain.bbox} holds no land", hint="correct the block 'domain'")
@@ -108,7 +124,7 @@ class RunInputs:
     @property
     def forcing_years(self) -> list[int]:
         """Years whose forcing the product needs, spin-up included."""
-        return self.config.period.forcing_years
+        return self.period.forcing_years
 
     @cached_property
     def training_years(self) -> list[int]:
@@ -120,6 +136,12 @@ class RunInputs:
             first, last = self.config.train.years
             return list(range(first, last + 1))
         return freshness.recorded_years(self.paths("regrid")) or self.forcing_years
+
+    @property
+    def years_file(self) -> list[str]:
+        """The record of the years of forcing that tables of sites hold, as a list of one, or none without a grid."""
+        years = self.training_years
+        return [self.paths("regrid", freshness.years_record(years))] if years else []
 
     @property
     def regional_years(self) -> list[int]:
@@ -183,6 +205,11 @@ class RunInputs:
         box = f"{min(edges[0])} {min(edges[1])} {max(edges[2])} {max(edges[3])}"
         years = f"{self.raw_years[0] - 1}-{self.raw_years[-1] + 1}"
         return [self.archive.name, "--output-dir", self.archive.folder, "--years", years, "--bbox", box]
+
+    @property
+    def site_weather(self) -> list[str]:
+        """The table with weather of sites in a run at sites alone, as a list of one or none."""
+        return [str(self.forcing.path)] if not self.has_maps and self.forcing.path else []
 
     @property
     def elevation_files(self) -> list[str]:

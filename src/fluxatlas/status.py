@@ -80,7 +80,8 @@ def table(run: Run, files: list[FileStatus]) -> str:
     lines += [f"{s:<12}{c['done']:>8}{c['stale']:>8}{c['missing']:>8}" for s, c in stages.items()]
     letters = {"done": "#", "stale": "s", "missing": "."}
     state = {file.path: file.state for file in files}
-    lines += ["", f"tile-years {run.years[0]}-{run.years[-1]}  (# done, s stale, . missing)"]
+    if run.years:
+        lines += ["", f"tile-years {run.years[0]}-{run.years[-1]}  (# done, s stale, . missing)"]
     for tile in run.tiles:
         row = "".join(letters[state.get(run.paths.flux(tile, year), "missing")] for year in run.years)
         lines.append(f"{tile:<12}{row}")

@@ -312,7 +312,7 @@ def test_maps_tell_what_sites_outside_the_tiles_lack(monkeypatch) -> None:
     static = StaticBlock.model_validate({"layers": layers, "landcover": {"path": "cover.tif"}})
     system, tile = get_system("soil_methane_sink"), SimpleNamespace(bbox=(-8.0, 37.0, -7.0, 38.0))
     run = SimpleNamespace(tiles=["t"], tile=lambda name: tile, system=system, static=static, grid=None)
-    run.is_synthetic = False
+    run.is_synthetic, run.has_maps = False, True
     told = {name: xr.DataArray(1.0) for name in (*system.attributes, *system.monthly)}
     monkeypatch.setattr(tables, "at_place", lambda *given: told)
     records = [SiteRecord({"site": "far", "lat": 60.0, "lon": 10.0}, observations([]))]

@@ -62,6 +62,7 @@ def test_numbers_can_be_read() -> None:
     assert [number(x) for x in (0.0123456, 1234567.0, -2.5, 0, 99.96, 3e-9)] == [
         *("0.0123", "1,234,567", "-2.50", "0", "100.0", "3.00e-09")
     ]
+    assert [number(x, sign=True) for x in (-4.5368e-06, 0.195, -1234.5)] == ["-4.54e-06", "+0.195", "-1,234"]
     assert number(NAN) == fixed(NAN) == percent(NAN) == "–" and between(NAN, 1) == ""
     assert percent(0.876) == "88 %" and fixed(0.5, sign=True) == "+0.50"
     assert called("ch4ox", SYSTEM) == "CH4 uptake" and called("swc05", SYSTEM) == "soil water, 5 cm"

@@ -53,6 +53,7 @@ REAL = (
     "nee_europe",
     "nee_months",
     "crop_towers",
+    "sites_alone",
     "wetland_real",
     "soil_moisture_stations",
     "ecostress_overpasses",
@@ -74,6 +75,7 @@ def test_yaml_blocks_are_read_by_what_reads_them(text: str) -> None:
         assert set(data) <= set(Config.model_fields)
         base = yaml.safe_load((REPOSITORY / "config/examples/walnut_gulch_2008.yaml").read_text())
         whole = {"run", "system", "domain", "period", "forcing", "static"} <= set(data)
+        whole |= data.get("forcing", {}).get("source") == "sites"
         assert load(data if whole else base | data)
 
 

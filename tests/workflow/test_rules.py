@@ -227,7 +227,26 @@ def test_the_global_example_validates_and_dry_runs_on_stand_ins(tmp_path) -> Non
 
 def test_every_example_validates() -> None:
     for path in sorted((REPOSITORY / "config" / "examples").glob("*.yaml")):
-        assert re.search(r" on [\d,]+ tiles? of \d+ degrees ", Run(load(path)).describe())
+        assert re.search(r" on [\d,]+ tiles? of \d+ degrees | at sites alone, ", Run(load(path)).describe())
+
+
+def test_a_run_at_sites_alone_plans_no_map(tmp_path) -> None:
+    (tmp_path / "towers.csv").touch()
+    data = {"system": "crop_carbon", "forcing": {"source": "sites"}, "train": {"members": 2, "baselines": ["process"]}}
+    data["sites"] = {"entries": [{"source": "metaflux", "path": [str(tmp_path / "towers.csv")]}]}
+    (tmp_path / "c.yaml").write_text(yaml.safe_dump(data))
+    place = ("-p", "--cores", "1", "--directory", str(tmp_path), "--configfile", str(tmp_path / "c.yaml"))
+    done = snakemake("-n", *place)
+    lines = [line[line.index("fluxatlas ") :].split(" 2> ")[0] for line in done.stdout.splitlines() if " 2> " in line]
+    stages = {line.split()[1] for line in lines}
+    assert stages == {"ingest", "regrid", "synthesize", "train", "evaluate", "report"}
+    script = "\n".join(f"printf '%s\\0' {line}; printf '\\n'" for line in lines)
+    expanded = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True).stdout
+    for words in expanded.splitlines():
+        result = CliRunner().invoke(app, [*unfolded(words.rstrip("\0").split("\0")[1:]), "--help"])
+        assert result.exit_code == 0, f"{words}\n{result.output[-500:]}"
+    refused = snakemake("-n", *place, "trends", check=False)
+    assert refused.returncode and "the run is at sites alone and makes no maps" in refused.stdout + refused.stderr
 
 
 def test_lists_of_files_are_one_word_that_the_command_line_unfolds_as_bash_does() -> None:

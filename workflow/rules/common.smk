@@ -14,7 +14,6 @@ from fluxatlas.braces import brace_expansion
 from fluxatlas.config import load
 from fluxatlas.errors import FluxAtlasError
 from fluxatlas.farewell import absent_results, farewell
-from fluxatlas.freshness import years_record
 from fluxatlas.hashes import settings_hash
 from fluxatlas.plan.limits import minutes as planned_minutes
 from fluxatlas.plan.limits import of_training as training_minutes
@@ -158,8 +157,10 @@ def settings(job):
 
 
 def map_settings(wildcards):
-    """The option with what the job `site_inputs` reads, as JSON; the synthetic Earth has no map beyond its tiles."""
-    return [] if RUN.is_synthetic else ["--settings", RUN.settings("site_inputs")]
+    """Options with what the job `site_inputs` reads: its leaves as JSON (the synthetic Earth has no map beyond its
+    tiles), and a table of weather."""
+    maps = [] if RUN.is_synthetic else ["--settings", RUN.settings("site_inputs")]
+    return maps + repeat("--weather", RUN.site_weather)
 
 
 def twin_settings(wildcards):

@@ -133,7 +133,7 @@ rule factor_table:  # soil or climate: shares of the variance in space; only whe
         regrid=RUN.config.infer.regrid,
         system=RUN.system.key,
         grid=RUN.grid_options,
-        years=repeat("--year", [str(YEARS[0]), str(YEARS[-1])]),
+        years=repeat("--year", [str(year) for year in YEARS[:1] + YEARS[-1:]]),
         flux=each("--flux", RUN.paths.flux(), tile=TILES, year=YEARS),
         attributes=each("--attributes", RUN.paths.attributes(), tile=TILES),
         forcing=each("--forcing", RUN.paths.forcing(), tile=TILES, year=YEARS),
@@ -435,7 +435,7 @@ rule comparison:
         " --splits {params.splits:q} --importance {params.importance:q} --output {output.page:q} 2> {log:q}"
 
 
-if RUN.tower_variables:
+if "towers" in RUN.tables:
 
     rule towers:
         input:

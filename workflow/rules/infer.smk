@@ -57,7 +57,7 @@ rule history_start:
         forcing=expand(
             "<results>/ingest/forcing/{tile}/{year}.nc",
             tile=TILES,
-            year=sorted(set(RUN.config.period.spinup_sequence)),
+            year=sorted(set(RUN.period.spinup_sequence)),
         ),
     output:
         "<results>/infer/history/start.json",
@@ -74,14 +74,14 @@ rule history_start:
     params:
         settings=settings("infer"),
         grid=RUN.grid_options,
-        spinup=RUN.config.period.spinup_sequence,
+        spinup=RUN.period.spinup_sequence,
         jobs=known(lambda wildcards: SPINUP + TILE_YEAR),
         members=each("--member", RUN.member(), member=MEMBERS),
         forcing=each(
             "--input",
             RUN.paths.forcing(),
             tile=TILES,
-            year=sorted(set(RUN.config.period.spinup_sequence)),
+            year=sorted(set(RUN.period.spinup_sequence)),
         ),
         student=repeat("--input", RUN.student),
         version=STAGE_VERSIONS["infer"],
@@ -119,7 +119,7 @@ rule spinup:
         attributes="<results>/regrid/attributes/{tile}.nc",
         forcing=lambda wc: [
             f"<results>/ingest/forcing/{wc.tile}/{year}.nc"
-            for year in RUN.config.period.spinup_sequence
+            for year in RUN.period.spinup_sequence
         ],
     output:
         RUN.paths.spinup(year=YEARS[0] - 1),
@@ -133,7 +133,7 @@ rule spinup:
     resources:
         mem_mb=memory(RUN.config.infer.memory_mb),
         own_mb=memory(RUN.config.infer.memory_mb, counted=False),
-        runtime=planned("infer", 60, len(RUN.config.period.spinup_sequence)),
+        runtime=planned("infer", 60, len(RUN.period.spinup_sequence)),
     params:
         settings=settings("spinup"),
         grid=RUN.grid_options,

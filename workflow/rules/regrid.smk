@@ -41,10 +41,11 @@ rule site_inputs:
         sites="<results>/ingest/sites/sites.csv",
         site_forcing="<results>/ingest/sites/forcing.parquet",
         maps=[] if RUN.is_synthetic else RUN.static_files,
+        weather=RUN.site_weather,
     output:
         attributes="<results>/regrid/sites_attributes.csv",
         forcing="<results>/regrid/sites_forcing.parquet",
-        years=RUN.paths("regrid", years_record(RUN.training_years)),
+        years=RUN.years_file,
     log:
         "<results>/logs/regrid/site_inputs.log",
     benchmark:

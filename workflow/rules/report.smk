@@ -75,13 +75,13 @@ for FIGURE in RUN.figures:
 
 rule summary:
     input:
-        budget="<results>/products/budget.csv",
+        budget="<results>/products/budget.csv" if RUN.has_maps else [],
         skill="<results>/evaluate/skill.csv",
         protocols="<results>/evaluate/protocols.csv",
         coverage="<results>/evaluate/coverage.csv",
         prior="<results>/evaluate/prior.csv" if "prior" in RUN.tables else [],
-        towers="<results>/evaluate/towers.csv" if RUN.tower_variables else [],
-        seams="<results>/evaluate/seams.csv",
+        towers="<results>/evaluate/towers.csv" if "towers" in RUN.tables else [],
+        seams="<results>/evaluate/seams.csv" if RUN.has_maps else [],
         regions="<results>/evaluate/region_months.csv" if RUN.compared_years else [],
         truth="<results>/evaluate/truth.csv" if RUN.has_truth else [],
         emulation=expand("<trained>/emulation/{member}.csv", member=MEMBERS),
@@ -107,6 +107,8 @@ rule summary:
         title=RUN.system.title,
         system=RUN.system.key,
         about=RUN.about.to_json(),
+        budget=lambda wc, input: repeat("--budget", input.budget),
+        seams=lambda wc, input: repeat("--seams", input.seams),
         prior=lambda wc, input: repeat("--prior", input.prior),
         truth=lambda wc, input: repeat("--truth", input.truth),
         towers=lambda wc, input: repeat("--towers", input.towers),
@@ -117,9 +119,9 @@ rule summary:
         benchmarks=RUN.paths("benchmarks"),
         version=STAGE_VERSIONS["report"],
     shell:
-        "fluxatlas report summary --title {params.title:q} --system {params.system:q} --budget {input.budget:q} --skill {input.skill:q}"
+        "fluxatlas report summary --title {params.title:q} --system {params.system:q} {params.budget:q} --skill {input.skill:q}"
         " --about {params.about:q} --protocols {input.protocols:q} --coverage {input.coverage:q} {params.prior:q}"
-        " {params.towers:q} {params.regions:q} --seams {input.seams:q} {params.truth:q} {params.learning:q} {params.figures:q}"
+        " {params.towers:q} {params.regions:q} {params.seams:q} {params.truth:q} {params.learning:q} {params.figures:q}"
         " --benchmarks {params.benchmarks:q} --output {output.html:q} 2> {log:q}"
 
 
@@ -154,7 +156,7 @@ rule factors:  # only where asked for: `snakemake factors`
 rule page:
     input:  # it comes last: what of `all` is not here is made before one of these
         "<results>/report/summary.html",
-        "<results>/products/stac/catalog.json",
+        "<results>/products/stac/catalog.json" if RUN.has_maps else [],
         expand("<results>/evaluate/{table}.csv", table=RUN.tables),
         expand("<results>/ingest/atmosphere/{gas}_global.csv", gas=RUN.atmosphere),
         expand("<results>/ingest/constraints/{name}.nc", name=RUN.constraints),

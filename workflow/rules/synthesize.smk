@@ -15,7 +15,7 @@ rule synthesize:
         ),
         sites_attributes="<results>/regrid/sites_attributes.csv",
         sites_forcing="<results>/regrid/sites_forcing.parquet",
-        years=RUN.paths("regrid", years_record(RUN.training_years)),
+        years=RUN.years_file,
         series=RUN.series,
     output:
         "<results>/synthesize/samples.nc",

@@ -47,6 +47,12 @@ def look_at(run: Run, findings: Findings | None = None) -> Findings:
     from . import forcing, layers, tables
 
     findings = findings or Findings()
+    if not run.has_maps:
+        with findings.trying(""):
+            run.refuse_wildcards()
+        with _quiet():
+            tables.look(run, findings)
+        return findings
     frames = list(_frames(run))
     if not frames:
         hint = (
@@ -57,13 +63,20 @@ def look_at(run: Run, findings: Findings | None = None) -> Findings:
     lat, lon = float(np.mean(frames[0].lat)), float(np.mean(frames[0].lon))
     with findings.trying(""):
         run.refuse_wildcards()
-    with contextlib.redirect_stderr(io.StringIO()), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # readers speak of what they read; the jobs will say it again
+    with _quiet():
         with findings.trying("forcing"):
             forcing.look(run, (lon - half, lat - half, lon + half, lat + half), findings)
         layers.look(run, frames, findings)
         tables.look(run, findings)
     return findings
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Readers speak of what they read; the jobs will say it again."""
+    with contextlib.redirect_stderr(io.StringIO()), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def _frames(run: Run) -> Iterator[Frame]:

@@ -27,6 +27,8 @@ from ..ingest.sites.records import Ledger, SiteRecord
 from ..ingest.sites.table import read_sites
 from ..ingest.yields import read_yields
 from ..regrid.attributes import at_place
+from ..regrid.site_weather import read_weather
+from ..regrid.sites import monthly_of
 from ..run import Run
 from ..train.sequence_length import refuse_length
 from .findings import Findings
@@ -152,6 +154,8 @@ def _sites(run: Run, series: list[AnnualSeries], findings: Findings) -> None:
     for gas in series:
         _years(used, gas, findings)
     _attributes(run, used, whole, findings)
+    if not run.has_maps:
+        _weather(run, used, whole, findings)
 
 
 def _periods(run: Run, block: SitesBlock) -> None:
@@ -202,8 +206,8 @@ def _attributes(run: Run, records: list[SiteRecord], whole: bool, findings: Find
     for record in records:
         lat, lon = float(record.site["lat"]), float(record.site["lon"])
         if not any(south <= lat < north and west <= lon < east for west, south, east, north in boxes):
-            needed = (*run.system.attributes, *run.system.monthly)
-            absent = [name for name in needed if pd.isna(record.site.get(name))]
+            absent = [name for name in run.system.attributes if pd.isna(record.site.get(name))]
+            absent += [name for name in run.system.monthly if np.isnan(monthly_of(record.site, name)).any()]
             mapped = given_layers(run.static) - constants(run.static)
             if set(absent) <= mapped and absent and looked < MOST_PLACES and not run.is_synthetic:
                 looked += 1
@@ -217,7 +221,7 @@ def _attributes(run: Run, records: list[SiteRecord], whole: bool, findings: Find
     if not lacking:
         return
     name, absent = next(iter(lacking.items()))
-    what = f"site '{name}' lies outside the tiles and has no {', '.join(absent)}"
+    what = f"site '{name}' {'lies outside the tiles and ' if run.has_maps else ''}has no {', '.join(absent)}"
     if len(lacking) == len(records) and whole:
         what = f"no site can be used for training: {what}"
         findings.add(
@@ -229,6 +233,24 @@ def _attributes(run: Run, records: list[SiteRecord], whole: bool, findings: Find
         )
     else:
         findings.notes.append(f"{len(lacking)} of {len(records)} sites are left out of training; {what}")
+
+
+def _weather(run: Run, records: list[SiteRecord], whole: bool, findings: Findings) -> None:
+    """In a run at sites alone a site without weather of its own is no use, and neither is a run without any other."""
+    own = {record.name for record in records if record.forcing is not None and len(record.forcing)}
+    names = {record.name for record in records}
+    with findings.trying("forcing.path"):
+        for path in run.site_weather:
+            own |= set(read_weather(path, names, run.system.forcing)["site"]) if names else set()
+    without = sorted(names - own)
+    if not without:
+        return
+    what = f"{len(without)} of {counted(len(names), 'site')} have no weather of their own, such as '{without[0]}'"
+    if own or not whole:
+        findings.notes.append(f"{what}: nothing is made for them")
+    else:
+        hint = "give a table of their weather as forcing.path, or the weather of a domain (docs/your_data.md)"
+        findings.add(InputError(what, where="sites.entries", hint=hint))
 
 
 def _regional(run: Run, findings: Findings) -> None:

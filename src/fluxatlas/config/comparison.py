@@ -11,6 +11,7 @@ from pydantic import Field, field_validator
 from ..errors import nearest
 from .base import Block
 from .leaves import leaf
+from .run import PeriodBlock
 
 if TYPE_CHECKING:
     from ..systems import System
@@ -103,7 +104,7 @@ def wrong_comparison(config: Config, system: System) -> Iterator[str]:
 
 def _misfit(config: Config, one: str) -> Iterator[str]:
     """Why the years of the set ``one`` are not those of the run."""
-    given, period = config.constraints.sets[one], config.period
+    given, period = config.constraints.sets[one], config.period or PeriodBlock.none()
     first, last = given.first_year or period.start, given.last_year or period.end
     if last < period.start or first > period.end:
         kept = f"{given.first_year or '...'}-{given.last_year or '...'}"

@@ -59,10 +59,12 @@ class ForcingBlock(Block):
         for key, new in (("", "path"), ("_gap", "gap"), ("_latitude", "latitude"))
     }
 
-    source: Literal["synthetic_earth", "era5_land", "era5", "livneh", "mapping"] = "synthetic_earth"
-    """'synthetic_earth' (makes its own), 'era5_land' or 'era5' (hourly; NetCDF, GRIB, Zarr), 'livneh' or 'mapping'."""
+    source: Literal["synthetic_earth", "era5_land", "era5", "livneh", "mapping", "sites"] = "synthetic_earth"
+    """'synthetic_earth' (makes its own), 'era5_land' or 'era5' (hourly; NetCDF, GRIB, Zarr), 'livneh', 'mapping', or
+    'sites': the weather of the sites alone, without a domain, a period and maps (docs/your_data.md)."""
     path: str | tuple[str, ...] = Field("", json_schema_extra=leaf(changes="inputs"))
-    """Files of a year: a pattern, or a list, with {year} and, if need be, {month}, {day}, {doy} (001-366) or {hour}."""
+    """Files of a year: a pattern, or a list, with {year} and, if need be, {month}, {day}, {doy} (001-366) or {hour};
+    for 'sites' a table (CSV, Parquet) with daily weather of sites that bring none: site, time and the drivers."""
     fetch: bool = Field(False, json_schema_extra=leaf("fetch_forcing", changes="inputs"))
     """Whether files that are absent are fetched (docs/fetch.md); 'path' is then the folder to fetch to."""
     recipe: str = Field("", json_schema_extra=leaf("fetch_forcing", changes="inputs"))
@@ -111,6 +113,8 @@ class ForcingBlock(Block):
             return (
                 self  # its path and elevation are filled in for the jobs; config.model refuses them in a configuration
             )
+        if self.source == "sites":
+            return self._of_sites()
         if self.mapping and self.source != "mapping":
             raise ValueError(f"'mapping' is read with 'source: mapping', not with '{self.source}'")
         if self.fetch and not (isinstance(self.path, str) and "{" not in self.path):
@@ -120,6 +124,14 @@ class ForcingBlock(Block):
             missing.append("mapping")
         if missing:
             raise ValueError(f"source '{self.source}' needs: {', '.join(missing)}")
+        return self
+
+    def _of_sites(self) -> ForcingBlock:
+        """The weather of sites has no grid: what is said of one is refused."""
+        if unused := self.given(*(set(type(self).model_fields) - {"source", "path"})):
+            raise ValueError(f"with 'source: sites' no grid of weather is read: '{sorted(unused)[0]}' does nothing")
+        if not isinstance(self.path, str) or "{" in self.path:
+            raise ValueError("with 'source: sites' the 'path' is one table of all years, without placeholders")
         return self
 
     def years_outside(self, years: Iterable[int]) -> list[int]:

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, get_args
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 from ..errors import ConfigError, FluxAtlasError
 from ..grid import check_tile_size, get_grid
@@ -45,6 +46,17 @@ _HANDED = (
 A job that reads two of them is handed the first one whole, and leaves of the other as options."""
 
 
+_OF_MAPS = {
+    "synthesize": ("include_sites", "strata", "regrid", "max_tiles", "max_years"),
+    "train": ("years",),
+    "grid": ("tile_size",),
+}
+"""Leaves that choose cells of the domain, or years of its weather."""
+
+
+_ABSENT = object()
+
+
 class Config(Block):
     """Everything a run can be told. Unknown keys are refused."""
 
@@ -56,8 +68,8 @@ class Config(Block):
     """The target grid and its tiles."""
     domain: DomainBlock = Field(default_factory=DomainBlock)
     """The area to run."""
-    period: PeriodBlock
-    """The years to run."""
+    period: PeriodBlock | None = None
+    """The years to run; required but with 'forcing.source: sites'."""
     forcing: ForcingBlock
     """The meteorological forcing."""
     atmosphere: AtmosphereBlock = Field(default_factory=AtmosphereBlock)
@@ -96,6 +108,40 @@ class Config(Block):
         if self.train.cell in get_args(FaultyCell):
             what = f"train.cell: '{self.train.cell}' has a layout that was published by mistake and makes no product"
             raise ValueError(f"{what}; name it in experiments.models, which compare it with the correct one")
+        return self
+
+    @property
+    def has_maps(self) -> bool:
+        """Whether there is weather on a grid, so that maps of the domain can be made."""
+        return self.forcing.source != "sites"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _maps_need_a_period(cls, data: Any) -> Any:
+        forcing = data.get("forcing") if isinstance(data, dict) else None
+        alone = isinstance(forcing, dict) and forcing.get("source") == "sites"
+        return data if alone or not isinstance(data, dict) or data.get("period") else {**data, "period": _ABSENT}
+
+    @field_validator("period", mode="before")
+    @classmethod
+    def _period_is_there(cls, value: Any) -> Any:
+        if value is _ABSENT:
+            raise PydanticCustomError("missing", "this key is required")
+        return value
+
+    @model_validator(mode="after")
+    def _sites_alone(self) -> Config:
+        """A run at sites alone has no domain and no years; what is said of maps would be read by nothing."""
+        if self.has_maps:
+            return self
+        blocks = ("domain", "period", "infer", "products", "regions", "regional", "comparison")
+        unused = self.given(*blocks)
+        unused += [f"{block}.{key}" for block, keys in _OF_MAPS.items() for key in getattr(self, block).given(*keys)]
+        layers = self.static.all_layers().items()
+        unused += [f"static.layers.{name}: {{constant}}" for name, layer in layers if layer.constant is not None]
+        if unused:
+            what = f"forcing.source: with 'sites' nothing is run over a grid: '{unused[0]}' does nothing"
+            raise ValueError(f"{what}; take it out, or give the weather of a domain")
         return self
 
     @model_validator(mode="after")
@@ -141,7 +187,7 @@ def contradictions(config: Config) -> list[str]:
     if config.infer.ensemble == "student" and config.train.members < 2 and not config.train.members_from:
         found.append("infer.ensemble: one member has no spread that a student could learn (take 'exact')")
     for key, years, more in (
-        ("period", config.period.forcing_years, " (spin-up included)"),
+        ("period", config.period.forcing_years if config.period else [], " (spin-up included)"),
         ("train.years", _whole(config.train.years), ""),
         ("regional.years", _whole(config.regional.years), ""),
     ):

@@ -153,6 +153,8 @@ def _legend(config: Config) -> Iterator[str]:
 def _forcing(key: str, block: ForcingBlock | RainPattern) -> Iterator[str]:
     """The name of the mapping, where it is not a file, and the raw variables whose units are overridden."""
     name = {"mapping": block.mapping, "synthetic_earth": "era5_land"}.get(block.source, block.source)
+    if name == "sites":
+        return
     shipped = {path.stem: path for path in (RESOURCES / "mappings").glob("*.yaml")}
     if name in shipped:
         raw: Mapping[str, Any] = read_keys(shipped[name])["raw"]

@@ -145,6 +145,11 @@ class PeriodBlock(Block):
             raise ValueError(f"the period starts in {self.start} but ends in {self.end}")
         return self
 
+    @classmethod
+    def none(cls) -> PeriodBlock:
+        """The period of a run without maps: no year."""
+        return cls.model_construct(start=1, end=0, spinup="previous", spinup_years=0)
+
     @property
     def years(self) -> range:
         """Years of the product."""

@@ -113,8 +113,10 @@ def atmosphere(
     input: Annotated[Path, typer.Option(help="NOAA GML file of the gas, a global mean or a station.")],
     output: Annotated[Path, typer.Option(help="File to write (CSV).")],
     gas: Annotated[str, typer.Option(help="The gas that is needed: one of resources/gases.yaml.")],
-    first_year: Annotated[int, typer.Option(help="First year that is needed.")],
-    last_year: Annotated[int, typer.Option(help="Last year that is needed.")],
+    first_year: Annotated[
+        int | None, typer.Option(help="First year that is needed; left out: what sites need.")
+    ] = None,
+    last_year: Annotated[int | None, typer.Option(help="Last year that is needed.")] = None,
     gap: Annotated[int, typer.Option(min=0, help="Longest run of missing months or years that is interpolated.")] = 0,
     latitude: Annotated[float | None, typer.Option(help="Latitude of a station that does not tell it.")] = None,
 ) -> None:
@@ -122,7 +124,8 @@ def atmosphere(
     from ..gases import get
     from .atmosphere import write_series
 
-    series = write_series(input, output, gas, range(first_year, last_year + 1), gap, latitude)
+    years = range(first_year, last_year + 1) if first_year and last_year else range(0)
+    series = write_series(input, output, gas, years, gap, latitude)
     taken = "adjusted to the global mean" if get(gas).offset else "as measured"
     place = f"station {series.site}, {taken}" if series.site else "global mean"
     held = counted(len(series.values), "period")

@@ -74,7 +74,7 @@ def work(run: Run) -> dict[str, StageWork]:
     source_cells = tiles * (config.grid.tile_size / step) ** 2
     variables, baselines = len(run.published), len(config.train.baselines)
     inferred = network_costs(run)[0]
-    spun = len(config.period.spinup_sequence)
+    spun = len(run.period.spinup_sequence)
     made = len(run.constraints) + len(run.atmosphere) + len(run.absent_forcing)
     if run.is_synthetic:
         made += forcing_years + 3 + run.has_synthetic_sites + bool(run.synthetic_inversions)
@@ -103,7 +103,9 @@ def work(run: Run) -> dict[str, StageWork]:
             years + 1 + student,
             years + spun,
         ),
-        "products": StageWork(yearly * (2 + bool(config.products.ease_grid)) + 2, cells * days * yearly, yearly, 3, 1),
+        "products": StageWork(
+            yearly * (2 + bool(config.products.ease_grid)) + 2 * run.has_maps, cells * days * yearly, yearly, 3, 1
+        ),
         "evaluate": StageWork(len(run.tables) + int(run.has_truth), 0, 1, 1, 0),
         "report": StageWork(len(run.figures) + 2, 0, 1, 3, 0),
     }

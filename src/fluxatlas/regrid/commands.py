@@ -65,8 +65,6 @@ def regions(
 def sites(
     grid: GridName,
     tile_size: TileSize,
-    tile: Tiles,
-    year: Annotated[list[int], typer.Option(help="A year of forcing; repeat for more.")],
     attributes_dir: Annotated[Path, typer.Option(help="Folder of <tile>.nc.")],
     forcing_dir: Annotated[Path, typer.Option(help="Folder of <tile>/<year>.nc.")],
     sites_dir: Annotated[Path, typer.Option(help="Folder of sites.csv and forcing.parquet.")],
@@ -74,9 +72,12 @@ def sites(
         Path, typer.Option(help="Folder to write sites_attributes.csv and sites_forcing.parquet to.")
     ],
     system: Annotated[str, typer.Option(help="System whose drivers are needed.")],
+    tile: Annotated[list[str] | None, typer.Option(help="Name of a tile; repeat for more; none: sites alone.")] = None,
+    year: Annotated[list[int] | None, typer.Option(help="A year of forcing; repeat for more.")] = None,
     settings: Annotated[
         str, typer.Option(help="The block 'static' as JSON, whose maps tell what sites outside the tiles lack.")
     ] = "",
+    weather: Annotated[Path | None, typer.Option(help="Table with daily weather of sites that bring none.")] = None,
 ) -> None:
     """Attributes and forcing of every site: its own where known, else those of the tile or of the maps that hold it."""
     from ..config.settings import read_settings
@@ -86,9 +87,10 @@ def sites(
     from .sites import write
 
     where = get_grid(grid)
-    tiles = [where.tile(name, tile_size) for name in tile]
+    tiles = [where.tile(name, tile_size) for name in tile or ()]
     maps = (read_settings(StaticBlock, settings), where) if settings else None
-    write(tiles, sorted(year), get_system(system), attributes_dir, forcing_dir, sites_dir, output_dir, maps)
+    years = sorted(year or ())
+    write(tiles, years, get_system(system), attributes_dir, forcing_dir, sites_dir, output_dir, maps, weather)
 
 
 @app.command()

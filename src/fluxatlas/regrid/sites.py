@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from ..grid import Grid, Tile
 from ..ingest.sites.records import FORM_COLUMNS
 from ..systems import System
 from .attributes import TEXTURE, at_place
+from .site_weather import read_weather
 from .tile import at_points
 
 REACH = 3
@@ -35,17 +36,22 @@ def write(
     sites_dir: Path,
     output_dir: Path,
     maps: tuple[StaticBlock, Grid] | None = None,
+    weather: Path | None = None,
 ) -> None:
     """Write ``sites_{attributes.csv,forcing.parquet,<years>.json}`` to ``output_dir`` (docs/contracts.md).
 
     A site in one of ``tiles`` gets the attributes of the nearest active cell for what it does not know itself, and,
     unless it has its own meteorology, the forcing interpolated to its position and adjusted to its altitude. Other
     sites get what they lack from the static layers of ``maps``, where these reach them (:func:`attributes.at_place`);
-    without ``years`` there is no forcing of the grid. Raises :class:`InputError` for an absent file, column or
-    variable, and whatever the layers raise.
+    without ``years`` there is no forcing of the grid. Sites without meteorology of their own get that of the table
+    ``weather`` (:func:`.site_weather.read_weather`), where it has them. Raises :class:`InputError` for an absent file,
+    column or variable, and whatever the layers raise.
     """
     sites = _read(sites_dir / "sites.csv", ("site", "lat", "lon", "elevation", "kind"))
     own = _read(sites_dir / "forcing.parquet", ("site", "time"))
+    if weather:
+        given = read_weather(weather, set(sites["site"]), system.forcing)
+        own = pd.concat([own, given[~given["site"].isin(set(own["site"]))]], ignore_index=True)
     points = zip(sites["site"], sites["lat"].astype(float), sites["lon"].astype(float), strict=True)
     home = {site: _home(lat, lon, tiles) for site, lat, lon in points}
     rows: list[dict[str, Any]] = []
@@ -69,6 +75,14 @@ def write(
         write_years(output_dir, years)
     own_weather = own["site"].nunique()
     _say(f"{counted(len(table), 'site')}, {own_weather} with their own meteorology, {len(gridded)} from the grid")
+    if not tiles:
+        _say_of_sites_without_weather(sorted(set(sites["site"]) - set(own["site"])))
+
+
+def _say_of_sites_without_weather(names: Sequence[str]) -> None:
+    if names:
+        listed = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+        _say(f"{counted(len(names), 'site')} without weather of their own, which nothing is made for: {listed}")
 
 
 def _say(text: str) -> None:
@@ -103,7 +117,7 @@ def _by_tile(sites: pd.DataFrame, home: dict[str, Tile | None]) -> list[tuple[Ti
 def _of_layers(site: pd.Series, maps: tuple[StaticBlock, Grid] | None, system: System) -> xr.Dataset | None:
     """What the static layers say of a site outside the tiles; None where it lacks nothing."""
     lacks = any(pd.isna(site.get(name, np.nan)) for name in ("elevation", *system.attributes))
-    if maps is None or not (lacks or any(np.isnan(_monthly(site, layer)).any() for layer in system.monthly)):
+    if maps is None or not (lacks or any(np.isnan(monthly_of(site, layer)).any() for layer in system.monthly)):
         return None
     block, grid = maps
     return at_place(block, grid, float(site["lat"]), float(site["lon"]), system)
@@ -123,7 +137,7 @@ def _attributes(site: pd.Series, cell: xr.Dataset | None, system: System, word: 
         gridded = next(name for name in TEXTURE if f"{name}:{word}" in origin)
         row[gridded] = min(row[gridded], 100.0 - sum(row[name] for name in TEXTURE if name != gridded))
     for layer in system.monthly:
-        monthly = _monthly(site, layer)
+        monthly = monthly_of(site, layer)
         if np.isnan(monthly).any() and cell is not None:
             monthly = cell[layer].to_numpy().astype(float)
             origin += [f"{layer}:{word}"] * bool(np.isfinite(monthly).all())
@@ -133,7 +147,7 @@ def _attributes(site: pd.Series, cell: xr.Dataset | None, system: System, word: 
     return {**row, **forms, "attribute_source": " ".join(origin) or "site"}
 
 
-def _monthly(site: pd.Series, layer: str) -> npt.NDArray[np.float64]:
+def monthly_of(site: Mapping[Any, Any] | pd.Series, layer: str) -> npt.NDArray[np.float64]:
     """What a site itself says of the twelve months of ``layer``: each, else one number for all, else NaN."""
     own = float(site.get(layer, np.nan))
     monthly = np.array([float(site.get(f"{layer}_{month:02d}", own)) for month in range(1, 13)])

@@ -40,7 +40,7 @@ from ..tiles.coarse import Field
 from ..tiles.mosaic import Mosaic, TileResult, assemble, read_layer
 from ..train.flags import NEAR, OUTSIDE, UNJUDGED
 from .catalogue import Inputs
-from .verdicts import fixed
+from .verdicts import fixed, number
 
 Array = npt.NDArray[np.float64]
 
@@ -84,8 +84,8 @@ def _panels(frame: MapFrame, count: int, note: bool = False) -> tuple[Figure, li
     flat = list(axes.ravel())
     for axis in flat[count:]:
         axis.remove()
-    for number, axis in enumerate(flat[:count]):
-        axis.tick_params(labelleft=number % columns == 0)
+    for place, axis in enumerate(flat[:count]):
+        axis.tick_params(labelleft=place % columns == 0)
     return figure, flat[:count]
 
 
@@ -210,7 +210,7 @@ def truth_map(inputs: Inputs, settings: ReportBlock) -> Figure:
     error = estimate - true
     widest = max(abs(edge) for edge in limits(error))
     mesh = frame.draw(axes[2], error, cmap="RdBu_r", vmin=-widest, vmax=widest)
-    text = f"RMSE {fixed(found['rmse'])}, bias {signed(found['bias'])}\nr = {fixed(found['r'])}"
+    text = f"RMSE {number(found['rmse'])}, bias {signed(found['bias'])}\nr = {fixed(found['r'])}"
     colorbar(figure, mesh, axes[2], f"{text} ({flux_unit(flux)})")
     axes[2].set_title(f"Estimate {MINUS} truth")
     panel_letters(axes)

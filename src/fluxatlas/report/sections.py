@@ -66,7 +66,7 @@ def skill_section(table: pd.DataFrame, system: System, synthetic: bool = False) 
                         "R2": fixed(row.r2) + (" (bad)" if float(str(row.r2)) < 0 else ""),
                         "r": fixed(row.r),
                         "RMSE": number(row.rmse),
-                        "bias": fixed(row.bias, 3, sign=True),
+                        "bias": number(row.bias, sign=True),
                         "unit": "m3 m-3" if row.unit == "1" else row.unit,
                     }
                 )
@@ -135,7 +135,7 @@ def truth_section(table: pd.DataFrame, system: System) -> Section:
             "r": fixed(row.r),
             "R2": fixed(row.r2),
             "RMSE": number(row.rmse),
-            "bias": fixed(row.bias, 3, sign=True),
+            "bias": number(row.bias, sign=True),
             "within members": f"{row.within_members:.0%} (expected {row.expected_within:.0%})",
             "total (true)": "" if str(row.total) == "nan" else f"{number(row.total)} ({number(row.true_total)})",
         }
@@ -154,7 +154,7 @@ def towers_section(table: pd.DataFrame, system: System) -> Section:
             "days": str(row.n),
             "r": fixed(row.r),
             "RMSE": number(row.rmse),
-            "bias": fixed(row.bias, 3, sign=True),
+            "bias": number(row.bias, sign=True),
             "r of anomalies": fixed(row.r_anomaly),
         }
         for row in table.sort_values(["variable", "site"]).itertuples()

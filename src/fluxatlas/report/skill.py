@@ -22,7 +22,7 @@ from ..style import COLORS, INK, MINUS, WIDTH, model_name, model_order, unit
 from ..systems import get_system
 from .catalogue import Inputs
 from .unseen import nothing
-from .verdicts import fixed
+from .verdicts import fixed, number
 
 
 def skill(inputs: Inputs, settings: ReportBlock) -> Figure:
@@ -129,7 +129,7 @@ def _draw_scatter(axis: Any, days: pd.DataFrame, span: tuple[float, float]) -> N
     axis.plot(means["predicted"], means["observed"], "o", color=COLORS[1], markersize=4, markeredgecolor="white")
     axis.plot(span, span, color=COLORS[0], linewidth=0.9)
     daily, site = scores(days["observed"], days["predicted"]), scores(means["observed"], means["predicted"])
-    text = f"days: R$^2$ {fixed(daily['r2'])}, RMSE {fixed(daily['rmse'])}\n"
+    text = f"days: R$^2$ {fixed(daily['r2'])}, RMSE {number(daily['rmse'])}\n"
     text += f"sites: R$^2$ {fixed(site['r2'])}, n = {site['n']}"
     text = text.replace("-", MINUS)
     axis.text(0.03, 0.97, text, transform=axis.transAxes, va="top", fontsize="small")

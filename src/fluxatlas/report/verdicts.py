@@ -16,16 +16,16 @@ from ..systems import System
 NETWORK = "network"
 
 
-def number(value: Any, digits: int = 3) -> str:
+def number(value: Any, digits: int = 3, sign: bool = False) -> str:
     """A number with ``digits`` significant digits, plain where that can be read; a dash where there is none."""
-    found = float(value)
+    found, plus = float(value), "+" if sign else ""
     if not math.isfinite(found):
         return "–"
     if found == 0:
         return "0"
     if 1e-4 <= abs(found) < 1e7:
-        return f"{found:,.{max(0, digits - 1 - math.floor(math.log10(abs(found))))}f}"
-    return f"{found:.{digits - 1}e}"
+        return f"{found:{plus},.{max(0, digits - 1 - math.floor(math.log10(abs(found))))}f}"
+    return f"{found:{plus}.{digits - 1}e}"
 
 
 def fixed(value: Any, places: int = 2, sign: bool = False) -> str:

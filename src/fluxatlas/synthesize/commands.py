@@ -18,18 +18,21 @@ def _group() -> None:
 
 @app.command()
 def samples(
-    attributes: Annotated[list[Path], typer.Option(help="Attributes of a tile, <tile>.nc; repeat.")],
-    forcing: Annotated[list[Path], typer.Option(help="Forcing piece, <tile>/<year>.nc; repeat.")],
     output: Annotated[Path, typer.Option(help="File for the samples.")],
     system: Annotated[str, typer.Option(help="Name of the system.")],
     settings: Annotated[str, typer.Option(help="The block 'synthesize' as JSON.")] = "{}",
     grid: Annotated[str, typer.Option(help="Target grid, such as 4km.")] = "4km",
+    attributes: Annotated[Optional[list[Path]], typer.Option(help="Attributes of a tile, <tile>.nc; repeat.")] = None,  # noqa: UP045
+    forcing: Annotated[Optional[list[Path]], typer.Option(help="Forcing piece, <tile>/<year>.nc; repeat.")] = None,  # noqa: UP045
     tile_size: Annotated[int, typer.Option(help="Edge of the tiles in degrees.")] = 10,
     sites_attributes: Annotated[Optional[Path], typer.Option(help="Attributes of the sites (CSV).")] = None,  # noqa: UP045
     sites_forcing: Annotated[Optional[Path], typer.Option(help="Meteorology of the sites (Parquet).")] = None,  # noqa: UP045
     series: Annotated[Optional[list[str]], typer.Option(help="Series of the atmosphere, gas=FILE; repeat.")] = None,  # noqa: UP045
 ) -> None:
-    """Sample places, soils, parameters and structures, and run the process model over them."""
+    """Sample places, soils, parameters and structures, and run the process model over them.
+
+    Without tiles all weather is that of the sites.
+    """
     from ..config.settings import read_settings
     from ..config.synthesize import SynthesizeBlock
     from ..grid import get_grid
@@ -41,8 +44,8 @@ def samples(
         grid=get_grid(grid),
         tile_size=tile_size,
         system=get_system(system),
-        attributes=attributes,
-        forcing=forcing,
+        attributes=attributes or (),
+        forcing=forcing or (),
         sites_attributes=sites_attributes,
         sites_forcing=sites_forcing,
         settings=read_settings(SynthesizeBlock, settings),

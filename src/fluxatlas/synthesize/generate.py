@@ -27,7 +27,7 @@ from ..systems import System
 from ..theta import Theta, draw
 from ..tiles.soil import derive_statics
 from .samples_file import Samples, SamplesFile
-from .sampling import draw_places, jitter, spatial_block, strata
+from .sampling import draw_places, jitter, mixtures, spatial_block, strata
 from .weather import YEAR, FloatArray, GridWeather, PathLike, SeriesWeather, SiteWeather
 
 Arrays = dict[str, FloatArray]
@@ -52,8 +52,8 @@ def synthesize(
     grid: Grid,
     tile_size: int,
     system: System,
-    attributes: Sequence[PathLike],
-    forcing: Sequence[PathLike],
+    attributes: Sequence[PathLike] = (),
+    forcing: Sequence[PathLike] = (),
     sites_attributes: PathLike | None = None,
     sites_forcing: PathLike | None = None,
     settings: SynthesizeBlock | None = None,
@@ -64,19 +64,27 @@ def synthesize(
     ``attributes`` are files ``<tile>.nc``, ``forcing`` pieces ``<tile>/<year>.nc``; the site files add the weather of
     sites; ``series`` are files of the atmosphere, ``gas=path``, to use instead of the tables of fluxatlas
     (:func:`fluxatlas.ingest.atmosphere.series_of`).
+    Without ``attributes`` of tiles all weather is that of the sites, with soils over the joint range of the sites'
+    (:func:`.sampling.mixtures`).
     Same seed, same inputs: same samples. Raises :class:`InputError` where there is no active cell, no forcing of
-    consecutive years, or where nearly all series leave the valid ranges; :class:`ConfigError` for an unknown structure.
+    consecutive years, without tiles no site with weather or none with all attributes, or where nearly all series leave
+    the valid ranges; :class:`ConfigError` for an unknown structure.
     """
     settings = settings or SynthesizeBlock()
     _check_structures(system, settings)
     years, method = settings.years, settings.regrid
-    cells = GridWeather(grid, tile_size, system, attributes, forcing, years=years, method=method)
-    if not len(cells):
-        raise InputError("no tile has an active cell to sample", hint="widen the domain, or look at the attributes")
+    cells = None
+    if attributes:
+        cells = GridWeather(grid, tile_size, system, attributes, forcing, years=years, method=method)
+        if not len(cells):
+            raise InputError("no tile has an active cell to sample", hint="widen the domain, or look at the attributes")
     known = series_of(system.slow, series)
     sites = None
-    if sites_attributes and sites_forcing and settings.include_sites > 0:
+    if sites_attributes and sites_forcing and (settings.include_sites > 0 or not cells):
         sites = SiteWeather(system, sites_attributes, sites_forcing, years=settings.years, series=known)
+    if not cells and not (sites and sites.sites):
+        hint = f"a site needs {years * YEAR} days in a row with all drivers: {', '.join(system.forcing)}"
+        raise InputError("no site has weather of its own to sample", where=str(sites_forcing or ""), hint=hint)
     inputs = {f"attributes {n}": path for n, path in enumerate(attributes)}
     inputs |= {f"forcing {n}": path for n, path in enumerate(forcing)}
     if sites:
@@ -99,7 +107,7 @@ class _Generator:
         self,
         system: System,
         settings: SynthesizeBlock,
-        cells: GridWeather,
+        cells: GridWeather | None,
         sites: SiteWeather | None,
         series: Mapping[str, AnnualSeries],
     ) -> None:
@@ -108,14 +116,14 @@ class _Generator:
         self.limits = {name: variables.get(name).valid for name in system.attributes}
         self.priors = load_object(system.priors)()
         self.dropped = 0
-        self.pool = {name: np.concatenate([a[name] for a in cells.attributes]) for name in system.attributes}
-        self.pool_monthly = {
-            name: np.concatenate([c.monthly[name] for c in cells.cells], axis=1) for name in system.monthly
-        }
+        if cells:
+            self.pool, self.pool_monthly = cells.pool()
+        elif sites:
+            self.pool, self.pool_monthly = sites.pool()
 
     def write(self, output: PathLike, attrs: dict[str, str]) -> SamplesSummary:
         begin, kept, told = time.perf_counter(), 0, 0
-        stratum = strata(self.cells.features(), self.settings.strata)
+        stratum = strata(self.cells.features(), self.settings.strata) if self.cells else np.zeros(1, np.int64)
         with SamplesFile(output, self.system, self.settings.years * YEAR) as file:
             for number in range(ROUNDS):
                 rng = np.random.default_rng([self.settings.seed, number])
@@ -141,10 +149,13 @@ class _Generator:
     def _samples(self, count: int, stratum: npt.NDArray[np.int64], rng: np.random.Generator) -> Iterator[Samples]:
         """About ``count`` series (a few more, as each sampled cell has all its draws), in batches, those valid."""
         of_sites = round(self.settings.include_sites * count) if self.sites and self.sites.sites else 0
-        places = draw_places(stratum, -(-(count - of_sites) // self.settings.draws), rng)
-        for tile, year, chosen in self.cells.groups(places, rng):
-            weather = self.cells.weather(tile, year, places[chosen])
-            yield from self._group(weather, np.repeat(np.arange(len(chosen)), self.settings.draws), rng)
+        if self.cells:
+            places = draw_places(stratum, -(-(count - of_sites) // self.settings.draws), rng)
+            for tile, year, chosen in self.cells.groups(places, rng):
+                weather = self.cells.weather(tile, year, places[chosen])
+                yield from self._group(weather, np.repeat(np.arange(len(chosen)), self.settings.draws), rng)
+        else:
+            of_sites = count
         if of_sites and self.sites:
             for site, start, number in self.sites.groups(of_sites, rng):
                 yield from self._group(self.sites.weather(site, start), np.zeros(number, np.int64), rng)
@@ -197,12 +208,17 @@ class _Generator:
         return samples.take(np.flatnonzero(valid))
 
     def _complete(self, weather: SeriesWeather, rng: np.random.Generator) -> tuple[Arrays, Arrays]:
-        """Attributes and monthly layers of ``weather``; what is unknown is that of an active cell drawn per series."""
+        """Attributes and monthly layers of ``weather``; what is unknown is that of an active cell drawn per series.
+
+        Without cells the soil is one between that of the place and another site's.
+        """
         donor = rng.integers(len(next(iter(self.pool.values()))), size=len(weather.lat))
         known = {
             name: np.where(np.isfinite(values), values, self.pool[name][donor])
             for name, values in weather.attributes.items()
         }
+        if not self.cells:
+            known = mixtures(weather.attributes, self.pool, rng)
         monthly = {
             name: np.where(np.isfinite(values), values, self.pool_monthly[name][:, donor])
             for name, values in weather.monthly.items()

@@ -53,6 +53,19 @@ def spatial_block(lat: FloatArray, lon: FloatArray, degrees: float) -> IntArray:
     return (row * np.ceil(360.0 / degrees) + column).astype(np.int64)
 
 
+def mixtures(
+    own: Mapping[str, FloatArray], pool: Mapping[str, FloatArray], rng: np.random.Generator
+) -> dict[str, FloatArray]:
+    """Soils between each of ``own`` (n,) and one drawn from ``pool`` (m,), at a random share for all its attributes.
+
+    They reach over the joint range of the pool, and shares of a whole stay shares; what is unknown is that of the pool.
+    """
+    count = len(next(iter(own.values())))
+    share, other = rng.random(count), rng.integers(len(next(iter(pool.values()))), size=count)
+    mixed = {name: share * values + (1 - share) * pool[name][other] for name, values in own.items()}
+    return {name: np.where(np.isfinite(values), values, pool[name][other]) for name, values in mixed.items()}
+
+
 def jitter(
     attributes: Mapping[str, FloatArray],
     spread: float,

@@ -91,6 +91,13 @@ class GridWeather:
     def __len__(self) -> int:
         return len(self.tile_of)
 
+    def pool(self) -> tuple[dict[str, FloatArray], dict[str, FloatArray]]:
+        """Attributes (n,) and monthly layers (12, n) of all cells, which stand for what sites do not know."""
+        attributes = {name: np.concatenate([a[name] for a in self.attributes]) for name in self.system.attributes}
+        return attributes, {
+            name: np.concatenate([c.monthly[name] for c in self.cells], axis=1) for name in self.system.monthly
+        }
+
     def features(self) -> FloatArray:
         """What places are distinguished by (``System.strata``): means of the first year and attributes, (place, n)."""
         return np.concatenate([self._features(number) for number in range(len(self.cells))])
@@ -198,6 +205,25 @@ class SiteWeather:
     def sites(self) -> list[str]:
         """Sites with at least one span."""
         return sorted(self.starts)
+
+    def pool(self) -> tuple[dict[str, FloatArray], dict[str, FloatArray]]:
+        """Attributes (n,) and monthly layers (12, n) of the sites that know all; raises :class:`InputError` if none."""
+        rows: list[dict[str, Any]] = self.table.to_dict("records")  # type: ignore[assignment]
+        layers = [{name: _monthly(row, name) for name in self.system.monthly} for row in rows]
+        absent = [self._absent(row, monthly) for row, monthly in zip(rows, layers, strict=True)]
+        whole = [number for number, names in enumerate(absent) if not names]
+        if not whole:
+            lacking = f"; site '{self.table.index[0]}' has no {', '.join(absent[0])}" if rows else ""
+            hint = "give a table 'attributes' of the entry (docs/sites.md), or static layers that reach the sites"
+            raise InputError(f"no site has all attributes{lacking}", where="sites.entries", hint=hint)
+        return {name: np.array([float(rows[n][name]) for n in whole]) for name in self.system.attributes}, {
+            name: np.concatenate([layers[n][name] for n in whole], axis=1) for name in self.system.monthly
+        }
+
+    def _absent(self, row: Mapping[str, Any], monthly: Mapping[str, FloatArray]) -> list[str]:
+        """What a site does not know of itself."""
+        names = [name for name in self.system.attributes if not np.isfinite(float(row.get(name, np.nan)))]
+        return names + [name for name, values in monthly.items() if not np.isfinite(values).all()]
 
     def _starts(self, days: Any) -> list[pd.Timestamp]:
         edges = np.flatnonzero(np.diff(days.to_numpy()) != np.timedelta64(1, "D")) + 1

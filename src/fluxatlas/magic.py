@@ -1,6 +1,10 @@
-"""What a file is by its first bytes."""
+"""What a file is by its first bytes, and what goes wrong where it is packed."""
 
 from __future__ import annotations
+
+import lzma
+import zipfile
+import zlib
 
 MAGIC: tuple[tuple[bytes, str], ...] = (
     (b"\x89HDF\r\n\x1a\n", "hdf5"),
@@ -32,6 +36,14 @@ LONGEST = 8
 """Bytes that are enough to tell."""
 NETCDF = ("hdf5", "netcdf3")
 PACKED = ("zip", "gzip", "bzip2", "xz")
+
+
+DAMAGE: tuple[type[Exception], ...] = (
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, ValueError, NotImplementedError, RuntimeError,
+    KeyError,
+)  # fmt: skip
+"""What the standard library raises for a packed file that is damaged, truncated, encrypted or packed in a way that it
+does not know."""
 
 
 def kind_of(head: bytes) -> str:

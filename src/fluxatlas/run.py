@@ -249,15 +249,6 @@ class Run(RunInputs):
             )
         return [self.paths.forcing(tile, year) for tile in self.tiles for year in self.years]
 
-    @property
-    def overpass_files(self) -> tuple[str, str]:
-        """The table of `snakemake overpasses` and its list of towers; raises :class:`ConfigError` without them."""
-        block = self.config.evaluate
-        if not (block.overpass_table and block.overpass_places):
-            hint = "give evaluate.overpass_table and evaluate.overpass_places (docs/soil_moisture_energy.md)"
-            raise ConfigError("no table of overpasses and its list of towers are named", hint=hint)
-        return block.overpass_table, block.overpass_places
-
     def constraint_settings(self, name: str) -> str:
         """One gridded constraint as JSON for ``--settings``."""
         return json.dumps(self.config.constraints.sets[name].model_dump(mode="json"), sort_keys=True)

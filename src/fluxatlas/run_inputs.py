@@ -93,6 +93,15 @@ class RunInputs:
             raise ConfigError(f"no table of yields of {crop} is named", where="evaluate.yield_tables", hint=hint)
         return tables[crop]
 
+    @property
+    def overpass_files(self) -> tuple[str, str]:
+        """The table of `snakemake overpasses` and its list of towers; raises :class:`ConfigError` without them."""
+        block = self.config.evaluate
+        if not (block.overpass_table and block.overpass_places):
+            hint = "give evaluate.overpass_table and evaluate.overpass_places (docs/soil_moisture_energy.md)"
+            raise ConfigError("no table of overpasses and its list of towers are named", hint=hint)
+        return block.overpass_table, block.overpass_places
+
     @cached_property
     def phases(self) -> tuple[str, ...]:
         """Names of the phases of training that are jobs of their own (:func:`~.train.phases.phases_apart`)."""

@@ -175,8 +175,8 @@ def test_a_sequence_shorter_than_a_month_is_found_before_anything_is_made(tmp_pa
     def found(days: int) -> list[str]:
         train = TrainBlock.model_validate({"sequence_days": days})
         config = SimpleNamespace(sites=SitesBlock(entries=[entry]), train=train)
-        findings = Findings()
-        _sites(SimpleNamespace(config=config, system=NEE, tiles=[], static=StaticBlock()), [], findings)
+        findings, years = Findings(), {"training_years": [1990], "is_synthetic": False, "has_maps": True}
+        _sites(SimpleNamespace(config=config, system=NEE, tiles=[], static=StaticBlock(), **years), [], findings)
         return [str(problem) for problem in findings.problems if "sequence" in str(problem)]
 
     assert not found(32)

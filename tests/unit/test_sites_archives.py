@@ -10,11 +10,13 @@ import pytest
 
 from fluxatlas.config.sites import QcRules, SiteEntry, SitesBlock
 from fluxatlas.errors import FluxAtlasError, InputError
-from fluxatlas.ingest.sites import ameriflux, fluxnet, ismn, metadata, srdb, table, text
+from fluxatlas.ingest.containers import open_container
+from fluxatlas.ingest.sites import ameriflux, archives, fluxnet, ismn, metadata, srdb, table, text
 from fluxatlas.ingest.sites.inputs import entry_files
 from fluxatlas.ingest.sites.periods import read_periods
 from fluxatlas.ingest.sites.records import Ledger, SiteRecord
 from fluxatlas.ingest.sites.workbook import sheets
+from fluxatlas.inspect.registry import inspect_path
 from site_layouts import BIF, PLACE, SENSORS, bif, workbook, zipped
 
 HALF = pd.date_range("2001-01-01", periods=96, freq="30min")
@@ -337,3 +339,23 @@ def test_a_workbook_gives_the_cells_as_text(tmp_path: Path) -> None:
     assert found == {"BIF": [["SITE_ID", "DATAVALUE"], ["XX-Tst", "-0.05"]]}
     with pytest.raises(InputError, match=r"cannot be read|damaged"):
         sheets(zipped({"xl/workbook.xml": "<workbook/>"}), "book.xlsx")
+
+
+@pytest.mark.parametrize("packing", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+@pytest.mark.parametrize("reader", ["towers", "forcing", "inspect"])
+def test_a_damaged_member_is_one_message_however_it_is_packed(tmp_path: Path, packing: int, reader: str) -> None:
+    name = "2001.nc" if reader == "forcing" else "FLX_XX-Abc_FLUXNET2015_FULLSET_DD_2001-2001_1-1.csv"
+    path = tmp_path / "FLX_XX-Abc_FLUXNET2015_FULLSET_2001-2001_1-1.zip"
+    with zipfile.ZipFile(path, "w", packing) as packed:
+        packed.writestr(name, np.random.default_rng(1).bytes(4000))
+    data = bytearray(path.read_bytes())
+    data[2000:2040] = bytes(byte ^ 0xFF for byte in data[2000:2040])
+    path.write_bytes(data)
+    if reader == "inspect":
+        report = inspect_path(path)
+        assert report.status == "unusable" and "the zip is damaged" in report.verdict
+        assert "please report this" not in " ".join(finding.message for finding in report.findings)
+        return
+    with pytest.raises(InputError, match=r"the zip is damaged|cannot be read as a zip archive") as refused:
+        archives.inner(f"{path}/{name}") if reader == "towers" else open_container(path)
+    assert "download it again" in refused.value.hint and str(path) in refused.value.where

@@ -1,4 +1,4 @@
-"""Means of soil CH4 flux from the literature: whole single years of upland places, the others counted."""
+"""Means of soil CH4 flux from the literature: whole years of upland places, the others counted."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ def read(folder: Path, text: str = HEAD + ROWS, **rules: Any) -> tuple[pd.DataFr
     return found, dict(ledger.counts[literature_means.LABEL, "places", "values"])
 
 
-def test_annual_means_of_one_year_become_periods(tmp_path: Path) -> None:
+def test_means_of_whole_years_become_periods(tmp_path: Path) -> None:
     found, dropped = read(tmp_path)
-    assert list(found["site"]) == ["A", "B"] and list(found["start"].dt.year) == [2009, 2011]
-    np.testing.assert_allclose(found["value"], [-1.4, -0.6])
-    np.testing.assert_allclose(found["sd"], [1.25, 0.15 + 0.2 * 0.6])  # half the range; the error model
-    assert list(found["end"].dt.year) == [2010, 2012] and found["qc"].isna().all()
-    reasons = ("over several years", "marked doubtful", "not annual means", "without year")
-    assert [dropped[reason] for reason in reasons] == [1, 1, 1, 1] and dropped["read"] == 6
+    assert list(found["site"]) == ["A", "B", "C"] and list(found["start"].dt.year) == [2009, 2011, 2013]
+    np.testing.assert_allclose(found["value"], [-1.4, -0.6, -1.6])
+    np.testing.assert_allclose(found["sd"], [1.25, 0.15 + 0.2 * 0.6, 0.5])  # half the range; the error model
+    assert list(found["end"].dt.year) == [2010, 2012, 2016] and found["qc"].isna().all()
+    reasons = ("marked doubtful", "not annual means", "without year")
+    assert [dropped[reason] for reason in reasons] == [1, 1, 1] and dropped["read"] == 6
 
 
 def test_a_run_on_wetlands_takes_none(tmp_path: Path) -> None:
@@ -53,18 +53,20 @@ def test_places_are_sites_in_the_table(tmp_path: Path) -> None:
     read(tmp_path)
     entry = {"source": "literature_means", "path": str(tmp_path)}
     table.build(SitesBlock.model_validate({"entries": [entry], "qc": UPLAND}), tmp_path / "out")
-    assert list(pd.read_csv(tmp_path / "out" / "sites.csv")["site"]) == ["A", "B"]
+    assert list(pd.read_csv(tmp_path / "out" / "sites.csv")["site"]) == ["A", "B", "C"]
 
 
 def test_the_real_table(data_dir: Path) -> None:
     path = data_dir / "soil_ch4/corina-vinarov_corina-summer-project/upland_ch4_places.csv"
     raw = pd.read_csv(path)
-    whole = raw[(raw["use"] == "yes") & (raw["period"] == "annual") & ~raw["year"].str.contains("-")]
+    whole = raw[(raw["use"] == "yes") & (raw["period"] == "annual")]
     entry = SiteEntry(source="literature_means", path=[str(path)])
     found = literature_means.read_periods([str(path)], entry, QcRules.model_validate(UPLAND), Ledger())
     assert sorted(found["site"]) == sorted(whole["site"]) and len(found) > 2
     means = found.set_index("site")["value"]
     np.testing.assert_allclose(means[whole["site"]], whole["mean_mg_m2_d"])
+    long = found[found["site"].str.startswith("Hoeglwald")].iloc[0]
+    assert (str(long["start"].date()), str(long["end"].date())) == ("1994-01-01", "1998-01-01")
 
 
 @pytest.mark.parametrize(

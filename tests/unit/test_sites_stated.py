@@ -280,6 +280,18 @@ def test_a_deficit_in_kilopascals_is_asked_about(
     assert ("VPD stays below a tenth of saturation" in capsys.readouterr().err) == (scale < 1)
 
 
+@pytest.mark.parametrize("shares", [(0.0, 1.0), (0.3, 0.02)])
+def test_shares_of_crops_in_fractions_beside_percent_are_refused(tmp_path: Path, shares: tuple[float, float]) -> None:
+    path = tmp_path / "soils.csv"
+    path.write_text(f"site,sand,clay,cropFrac\nA,40,20,{shares[0]}\nB,30,25,{shares[1]}\n")
+    with pytest.raises(InputError, match=r"cropFrac is a fraction .* \(never above (1|0.3)\), percent") as refused:
+        read_attributes(path)
+    assert "multiply it by 100" in refused.value.hint and "soils.csv" in refused.value.where
+    for whole in ("0", "100", "2"):
+        path.write_text(f"site,sand,clay,cropFrac\nA,40,20,0\nB,30,25,{whole}\n")
+        assert read_attributes(path)["cropFrac"].max() == float(whole)
+
+
 def test_texture_in_fractions_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "soils.csv"
     path.write_text("site,sand,clay\nA,0.4,0.2\nB,0.55,0.1\n")

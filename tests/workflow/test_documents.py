@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -162,3 +163,13 @@ def test_the_page_of_mappings_names_every_key_and_rule() -> None:
 def test_a_wrong_command_line_would_be_found(line: str, lacks: str) -> None:
     with pytest.raises(Exception, match=lacks):
         test_fluxatlas_takes_the_command_line(line)
+
+
+def test_extras_that_are_to_be_installed_exist() -> None:
+    """`pip install 'fluxatlas[grib]'` adds an extra to what is installed already, also from a wheel."""
+    declared = set(tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["optional-dependencies"])
+    texts = [path.read_text(encoding="utf-8") for path in (*PAGES, *(REPOSITORY / "src").rglob("*.py"))]
+    named = {
+        name for text in texts for found in re.findall(r"fluxatlas\[([\w,]+)\]", text) for name in found.split(",")
+    }
+    assert {"fetch", "grib", "slurm"} <= named <= declared

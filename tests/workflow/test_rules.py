@@ -245,7 +245,7 @@ def test_a_run_at_sites_alone_plans_no_map(tmp_path) -> None:
     for words in expanded.splitlines():
         result = CliRunner().invoke(app, [*unfolded(words.rstrip("\0").split("\0")[1:]), "--help"])
         assert result.exit_code == 0, f"{words}\n{result.output[-500:]}"
-    refused = snakemake("-n", *place, "trends", check=False)
+    refused = snakemake("trends", "-n", *place, check=False)
     assert refused.returncode and "the run is at sites alone and makes no maps" in refused.stdout + refused.stderr
 
 

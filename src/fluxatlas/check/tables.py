@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Set
 from pathlib import Path
 
 import numpy as np
@@ -142,9 +143,10 @@ def _sites(run: Run, series: list[AnnualSeries], findings: Findings) -> None:
                 continue
             one = entry if len(part) == len(files) else entry.model_copy(update={"path": part})
             block = run.config.sites.model_copy(update={"entries": [one]})
-            records += read_sites(block, Ledger())
+            read = read_sites(block, Ledger())
+            records += read
             if not run.config.train.members_from:
-                _periods(run, block)
+                _periods(run, block, {record.name for record in read if record.forcing is not None})
     if not run.config.sites.entries:
         findings.add(
             InputError("no sites are configured", where="sites.entries", hint="list at least one source of sites")
@@ -158,10 +160,14 @@ def _sites(run: Run, series: list[AnnualSeries], findings: Findings) -> None:
         _weather(run, used, whole, findings)
 
 
-def _periods(run: Run, block: SitesBlock) -> None:
-    """A training sequence must be longer than the longest period of a flux."""
+def _periods(run: Run, block: SitesBlock, own: Set[str]) -> None:
+    """A training sequence must be longer than the longest period of a flux with weather, which ``own`` sites bring."""
     longer = read_periods(block, Ledger())
     of_flux = longer[longer["variable"].isin(run.system.flux_names)]
+    if run.training_years and not run.is_synthetic:
+        years = run.training_years
+        inside = (of_flux["start"].dt.year >= years[0]) & (of_flux["end"].dt.year <= years[-1] + 1)
+        of_flux = of_flux[inside | of_flux["site"].isin(own)]
     days = (of_flux["end"] - of_flux["start"]).dt.days
     if len(days):
         refuse_length(int(days.max()), run.config.train.sequence_days)
@@ -236,7 +242,7 @@ def _attributes(run: Run, records: list[SiteRecord], whole: bool, findings: Find
 
 
 def _weather(run: Run, records: list[SiteRecord], whole: bool, findings: Findings) -> None:
-    """In a run at sites alone a site without weather of its own is no use, and neither is a run without any other."""
+    """In a run at sites alone nothing is made for a site without weather, nor in a run of such sites."""
     own = {record.name for record in records if record.forcing is not None and len(record.forcing)}
     names = {record.name for record in records}
     with findings.trying("forcing.path"):

@@ -23,6 +23,7 @@ import numpy as np
 from .. import magic
 from ..errors import InputError
 from ..files import open_netcdf
+from ..magic import DAMAGE
 from ..missing import declare, decode
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ def _open_zip(archive: Path, decode_times: bool) -> list[tuple[str, xr.Dataset]]
                 )
             folder = Path(tempfile.mkdtemp(dir=scratch()))
             extracted = [(f"{archive}:{name}", Path(file.extract(name, folder))) for name in wanted]
-    except (zipfile.BadZipFile, OSError, EOFError) as problem:
+    except DAMAGE as problem:
         raise InputError(f"cannot be read as a zip archive ({problem})", where=str(archive), hint=AGAIN) from problem
     found = []
     for label, member in extracted:

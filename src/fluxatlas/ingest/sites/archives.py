@@ -5,18 +5,16 @@ from __future__ import annotations
 import io
 import re
 import zipfile
-import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from ...errors import InputError
+from ...magic import DAMAGE
 from .inputs import belongs
 
 LARGEST = 4 * 1024**3
 """Largest member that is unpacked [bytes]; what promises more is not a site file."""
-DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError, RuntimeError, KeyError)
-"""What the standard library raises for a zip that is truncated, encrypted or packed in a way it does not know."""
 
 
 @contextmanager
@@ -27,7 +25,7 @@ def opened(source: str | Path | bytes, where: str) -> Iterator[zipfile.ZipFile]:
             yield archive
     except DAMAGE as problem:
         raise InputError(
-            f"the zip is damaged ({problem})", where=where, hint="it is probably truncated: download it again"
+            f"the zip is damaged ({problem})", where=where, hint="delete it and download it again"
         ) from None
 
 

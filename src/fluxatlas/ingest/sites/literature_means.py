@@ -2,11 +2,12 @@
 
 Columns: ``site, lat, lon, year`` (middle of a year, or of the first and the last one: ``2009.5``, ``2013.5-2015.5``),
 ``mean_mg_m2_d, min_mg_m2_d, max_mg_m2_d`` [mg CH4 m-2 d-1, negative is uptake], ``period`` (annual, monthly,
-growingseason) and ``use`` (yes, doubtful). Each place is a site without days, its mean a row of the table of periods;
-the uncertainty is at least half the range of what was measured there (our choice: methods and plots differ).
+growingseason) and ``use`` (yes, doubtful). Each place is a site without days, its mean a row of the table of periods
+over all of its years; training takes it where weather covers every day of them. The uncertainty is at least half the
+range of what was measured there (our choice: methods and plots differ).
 
 Left out and counted: places marked doubtful, means that are not annual (the days that they are of are not stated),
-those over several years, without value, year or position, and all of them where the run is about wetlands (limits of
+those without value, year or position, and all of them where the run is about wetlands (limits of
 fch4, and ``WET`` not another kind of place).
 """
 
@@ -48,7 +49,7 @@ def read(files: Sequence[str], entry: SiteEntry, rules: QcRules, ledger: Ledger)
 
 
 def read_periods(files: Sequence[str], entry: SiteEntry, rules: QcRules, ledger: Ledger) -> pd.DataFrame:
-    """Annual means of fch4 as :data:`periods.PERIOD_COLUMNS`; which share was measured is not stated."""
+    """Means of fch4 over whole years as :data:`periods.PERIOD_COLUMNS`; which share was measured is not stated."""
     facts, parts = SiteFacts(entry), [period_table()]
     calm: Any = rules.model_copy(update={"spike_z": 0.0})
     for path, table in each(files, lambda path: (path, _places(path, entry, rules, ledger)), ledger):
@@ -58,10 +59,12 @@ def read_periods(files: Sequence[str], entry: SiteEntry, rules: QcRules, ledger:
         table, value = table[value.notna()], value.dropna()
         rows = [_row(place, facts, Ledger(), path) for _, place in table.iterrows()]
         named = {key: [row[key] for row in rows] for key in ("site", "lat", "lon")}
-        start = pd.DatetimeIndex(pd.to_datetime(table["first"].astype(int).astype(str) + "-01-01"))
+        start, end = (
+            pd.DatetimeIndex(pd.to_datetime((table[edge] + more).astype(int).astype(str) + "-01-01"))
+            for edge, more in (("first", 0), ("last", 1))
+        )
         half = 0.5 * factor * (table[_RANGE[1]] - table[_RANGE[0]]).abs().fillna(0.0)
-        means: dict[str, Any] = {"value": value.to_numpy(), "start": start}
-        means["end"] = start + pd.DateOffset(years=1)
+        means: dict[str, Any] = {"value": value.to_numpy(), "start": start, "end": end}
         means["sd"] = np.maximum(half.to_numpy(float), error_floor("fch4", value, rules).to_numpy(float))
         if len(value):
             parts.append(period_table(**means, **named, variable="fch4", qc=float("nan"), source="literature_means"))
@@ -77,7 +80,7 @@ def _row(place: pd.Series, facts: SiteFacts, ledger: Ledger, path: str) -> dict[
 
 
 def _places(path: str, entry: SiteEntry, rules: QcRules, ledger: Ledger) -> pd.DataFrame:
-    """The places that pass, with the ``first`` year."""
+    """The places that pass, with the ``first`` and the ``last`` year."""
     table = read_table(path, required=REQUIRED, encoding=entry.encoding, comment="#")
     for name in ("lat", "lon", FLUX, *_RANGE):
         table[name] = numbers(table, name, path)
@@ -88,7 +91,7 @@ def _places(path: str, entry: SiteEntry, rules: QcRules, ledger: Ledger) -> pd.D
     ledger.saw(table, LAYOUT)
     table = restate(table, LAYOUT, entry, rules, ledger, site=LABEL, where=path)
     spans = table["year"].map(_years)
-    table["first"] = spans.map(lambda span: span[0])
+    table["first"], table["last"] = (spans.map(lambda span, edge=edge: span[edge]) for edge in (0, 1))
     text = {name: table[name].astype("string").fillna("").str.strip().str.lower() for name in ("use", "period")}
     wet = "fch4" in rules.limits and "WET" not in rules.other_cover.get("fch4", ())
     reasons: dict[str, Any] = {
@@ -96,9 +99,8 @@ def _places(path: str, entry: SiteEntry, rules: QcRules, ledger: Ledger) -> pd.D
         "marked doubtful": text["use"] == "doubtful",
         "without value": table[FLUX].isna(),
         "without position": ~(table["lat"].between(-90, 90) & table["lon"].between(-180, 180)),
-        "without year": table["first"].isna(),
+        "without year": table["first"].isna() | (table["last"] < table["first"]),
         "not annual means": text["period"] != "annual",
-        "over several years": spans.map(lambda span: span[1] > span[0]),
     }
     ledger.read(LABEL, "places", len(table), of="values")
     kept = pd.Series(True, index=table.index)

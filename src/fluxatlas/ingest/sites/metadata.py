@@ -130,7 +130,7 @@ def read_attributes(path: str | Path) -> pd.DataFrame:
     that the file holds.
     Lines that start with '#' are comments. Raises :class:`InputError` for a bad number, for a site or class listed
     twice, where only some months are given, where a column has nearly the name of an attribute or none has one, and for
-    sand and clay that are fractions.
+    sand and clay, or shares of the land, that are fractions.
     """
     table = read_table(path, required=(), keep=lambda name: True, comment="#")
     key = "site" if "site" in table or "igbp" not in table else "igbp"
@@ -151,8 +151,18 @@ def read_attributes(path: str | Path) -> pd.DataFrame:
         raise InputError(f"column '{months[0]}' is missing", where=str(path), hint=hint)
     if {"sand", "clay"} <= set(columns):
         variables.check_fractions(table["sand"], table["clay"], where=str(path))
+    _refuse_fractions(table, [name for name in columns if name.endswith("Frac")], str(path))
     more = [name for name in ("igbp", "attribute_note", *FORM_COLUMNS) if name in table.columns and name != key]
     return table.set_index(key)[columns + more]
+
+
+def _refuse_fractions(table: pd.DataFrame, names: Iterable[str], where: str) -> None:
+    """Refuse shares of the land [%] that are never above 1: fractions, or so little that it is nothing."""
+    for name in names:
+        most = float(table[name].max())
+        if 0 < most <= 1:
+            what = f"{name} is a fraction by magnitude (never above {most:.3g}), percent is needed"
+            raise InputError(what, where=where, hint="multiply it by 100; shares that are truly below 1 % may be 0")
 
 
 def _misspelled(names: Iterable[object], known: Sequence[str], where: str) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import tempfile
 import zipfile
-import zlib
 from pathlib import Path, PurePosixPath
 
 from ...errors import FluxAtlasError, InputError, counted
 from ...ingest.sites.workbook import sheets
 from ...ingest.source import recognise as recognise_mapping
+from ...magic import DAMAGE
 from ..probe import Probe
 from ..registry import inspect_path, refused
 from ..report import Report
@@ -18,16 +18,6 @@ from .netcdf_forcing import keys_of
 
 MOST_BYTES = 1024 * 2**20
 """Unpacked size above which the members of a zip are only listed."""
-ZIP_ERRORS = (
-    zipfile.BadZipFile,
-    zlib.error,
-    OSError,
-    EOFError,
-    RuntimeError,
-    NotImplementedError,
-    ValueError,
-    KeyError,
-)
 
 
 def recognise(probe: Probe) -> Report | None:
@@ -41,8 +31,8 @@ def recognise(probe: Probe) -> Report | None:
             if "xl/workbook.xml" in names:
                 return _workbook(report, probe)
             return _archive(report, probe, packed, names)
-    except ZIP_ERRORS as problem:
-        hint = "the file is probably truncated: delete it and download it again"
+    except DAMAGE as problem:
+        hint = "delete it and download it again"
         return refused(report, InputError(f"cannot be read as a zip ({problem})", where=report.path, hint=hint))
 
 

@@ -6,7 +6,6 @@ import bz2
 import gzip
 import lzma
 import warnings
-import zlib
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +14,7 @@ import pandas as pd
 from ...errors import FluxAtlasError, InputError
 from ...ingest.sites import treat, voigt
 from ...ingest.sites.rds import read_rds
+from ...magic import DAMAGE
 from ..probe import Probe
 from ..report import Report, refused
 from . import sites, tables
@@ -82,7 +82,7 @@ def _content(probe: Probe) -> bytes:
     try:
         with OPEN.get(probe.kind, open)(probe.path, "rb") as stream:
             return bytes(stream.read(MOST_BYTES + 1))
-    except (OSError, EOFError, zlib.error, lzma.LZMAError, ValueError) as problem:
+    except DAMAGE as problem:
         what, hint = "cannot be read as R data", "the file is probably truncated: delete it and download it again"
         raise InputError(f"{what} ({problem})", where=str(probe.path), hint=hint) from None
 

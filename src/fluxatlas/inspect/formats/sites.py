@@ -24,6 +24,7 @@ from ...ingest.sites import (
     xmethanewet,
 )
 from ...ingest.sites.inputs import COSORE_FILES, NAMES, ZIPS
+from ...magic import DAMAGE
 from ..probe import Probe
 from ..readers import through
 from ..report import Report, refused
@@ -192,7 +193,7 @@ def _holds_base(probe: Probe) -> bool:
     try:
         with zipfile.ZipFile(probe.path) as packed:
             names = packed.namelist()
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+    except DAMAGE:
         return False
     return any(re.search(r"AMF_.*_BASE_.*\.csv$", name) for name in names)
 

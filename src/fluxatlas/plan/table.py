@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..errors import counted
 from ..run import Run
 from .costs import calibration
 from .profile import Profile
@@ -76,5 +77,5 @@ def _gpu_lines(run: Run, profile: Profile | None) -> list[str]:
 
 def _duration(hours: float) -> str:
     if hours < 1:
-        return f"{hours * 60:.0f} minutes"
+        return counted(max(1, round(hours * 60)), "minute")
     return f"{hours:.1f} hours" if hours < 48 else f"{hours / 24:.1f} days"

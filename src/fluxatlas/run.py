@@ -164,8 +164,9 @@ class Run(RunInputs):
         """The leaves that ``job`` reads as JSON for ``--settings``; see :mod:`fluxatlas.config.leaves`."""
         name = block_of(job)
         block = getattr(self if name in ("forcing", "static", "sites", "synthesize") else self.config, name)
-        if name == "train":  # folds depend on the members: what counts is their number
-            block = block.model_copy(update={"folds": block.n_folds})
+        if name == "train":  # folds depend on the members: what counts is their number, and how members share them
+            shared = min(block.members, block.n_folds) if job == "finetune" else block.members
+            block = block.model_copy(update={"folds": block.n_folds, "members": shared})
         return leaves.Settings(name, leaves.handed(block, job), leaves.recorded(block, job))
 
     @cached_property

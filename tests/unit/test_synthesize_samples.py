@@ -318,3 +318,11 @@ def test_absurd_forcing_is_refused_after_some_attempts(inputs: Path, tmp_path: P
             settings=SynthesizeBlock(site_days=4 * 365, spinup_years=0),
         )
     assert [path.name for path in tmp_path.iterdir() if "s.nc" in path.name or ".s." in path.name] == []
+
+
+def test_samples_with_soils_of_anywhere_are_not_those_of_the_domain(inputs: Path, tmp_path: Path) -> None:
+    """All of the soil, none of the weather: the spread of the world, the temperature of the domain."""
+    own, mixed = (make(inputs, tmp_path / f"{share}.nc", world_soils=share)[1] for share in (0.0, 1.0))
+    assert float(mixed["soc"].std()) > 3 * float(own["soc"].std()) and float(mixed["phh2o"].std()) > 0.7
+    assert float(mixed["lai"].max()) > float(own["lai"].max())
+    assert abs(float(mixed["tas"].mean()) - float(own["tas"].mean())) < 2

@@ -1,11 +1,18 @@
 """Sampling of places and soils."""
 
 import numpy as np
+import pandas as pd
 import pytest
+import torch
 
+from fluxatlas import variables
 from fluxatlas.errors import InputError
+from fluxatlas.paths import REPOSITORY
+from fluxatlas.process.hydraulics import soil_properties
 from fluxatlas.synthesize.sampling import draw_places, jitter, spatial_block, strata
+from fluxatlas.synthesize.world import elsewhere, world_soils
 from fluxatlas.systems import get_system
+from fluxatlas.train.scaler import Scaler
 
 SYSTEM = get_system("soil_methane_sink")
 
@@ -80,3 +87,36 @@ def test_jitter_has_the_spread_asked_for_and_stays_within_limits() -> None:
     )
     assert (extreme["sand"] + extreme["clay"]).max() <= 98 + 1e-9 and min(map(np.min, extreme.values())) >= 0
     np.testing.assert_array_equal(jitter(soil, 0.0, LIMITS, fresh(), SYSTEM.perturb)["soc"], soil["soc"])
+
+
+def test_soils_of_anywhere_hold_those_of_the_real_chambers_of_the_examples() -> None:
+    """Nothing of the sites is in the distributions; a network that is scaled by these draws holds no site at its edge,
+    and the draws obey the table of variables."""
+    drawn = world_soils(20_000, np.random.default_rng(3))
+    for name, values in drawn.items():
+        low, high = variables.get(name).valid
+        assert np.isfinite(values).all() and low <= values.min() and values.max() <= high, name
+    assert (drawn["sand"] + drawn["clay"] <= 100).all()
+    assert np.corrcoef(drawn["soc"], drawn["bdod"])[0, 1] < -0.7
+    assert np.corrcoef(np.log(drawn["soc"]), drawn["phh2o"])[0, 1] < -0.2
+    sites = pd.read_csv(REPOSITORY / "resources" / "sites_soil_methane.csv", comment="#")
+    scaler = Scaler([*drawn, "phi"])
+    given = {name: sites[name].to_numpy(float) for name in drawn}
+    for soils in (drawn, given):
+        soils["phi"] = soil_properties({name: soils[name] for name in ("sand", "clay", "soc", "bdod")})["phi"]
+    scaler.fit(drawn)
+    for name, values in given.items():
+        assert not scaler.beyond(name, torch.tensor(values)).any(), name
+
+
+def test_a_share_of_the_places_has_soil_and_leaves_of_anywhere() -> None:
+    own = {"sand": np.full(4000, 70.0), "elevation": np.full(4000, 9.0)}
+    months = {"lai": np.linspace(0.1, 0.4, 12)[:, None] * np.ones(4000), "fapar": np.ones((12, 4000))}
+    months["lai"][:, :10] = 0.0
+    soil, leaves = elsewhere(own, months, 0.25, np.random.default_rng(1))
+    changed = soil["sand"] != 70.0
+    assert 0.2 < changed.mean() < 0.3 and (soil["elevation"] == 9.0).all() and (leaves["fapar"] == 1.0).all()
+    np.testing.assert_array_equal((leaves["lai"] != months["lai"]).any(axis=0)[10:], changed[10:])
+    assert (leaves["lai"][:, :10] == 0).all() and np.isfinite(leaves["lai"]).all()
+    np.testing.assert_allclose(leaves["lai"][0, 10:] / leaves["lai"][11, 10:], 0.25)
+    assert leaves["lai"].max() > 4 and elsewhere(own, months, 0.0, np.random.default_rng(1))[0]["sand"].max() == 70.0

@@ -11,7 +11,9 @@ import xarray as xr
 
 import train_toy as toy
 from fluxatlas.errors import InputError
+from fluxatlas.train.baselines import learned
 from fluxatlas.train.data import DayWindow, Segment, read_samples
+from fluxatlas.train.sites import SiteData
 
 
 @pytest.fixture(scope="module")
@@ -95,3 +97,41 @@ def test_bad_samples_are_refused(data, tmp_path) -> None:
         read_samples(write(data, tmp_path / "b.nc", oxk=(("site", "time"), hole)), toy.SYSTEM)
     with pytest.raises(InputError, match="outside"):
         read_samples(write(data, tmp_path / "c.nc", tas=(("site", "time"), np.full_like(hole, 15.0))), toy.SYSTEM)
+
+
+def _errors_that_grow(data):
+    """Labels of -2 with noise at two sites, of -0.5 at the others; the stated errors grow with what was measured."""
+    rng = np.random.default_rng(3)
+    true = np.array([-2.0, -2.0, -0.5, -0.5], np.float32)
+    flux = (true * (1 + 0.4 * rng.normal(size=(800, 4)))).astype(np.float32)
+    sd = (0.15 + 0.4 * np.abs(flux)).astype(np.float32)
+    return replace(data, targets={"fch4": flux}, sd={"fch4": sd}), true
+
+
+def test_stated_errors_are_those_of_the_site_and_of_what_is_seen_alone(data) -> None:
+    known, _ = _errors_that_grow(data)
+    hidden = known.observed(lambda _, values: np.where(np.arange(800)[:, None] < 400, np.float32(np.nan), values))
+    sd = hidden.steady().sd["fch4"]
+    assert np.isnan(sd[:400]).all()
+    expected = np.sqrt((known.sd["fch4"][400:].astype(float) ** 2).mean(axis=0))
+    np.testing.assert_allclose(sd[400:], np.broadcast_to(expected, (400, 4)), rtol=1e-6)
+    np.testing.assert_array_equal(known.targets["fch4"], known.steady().targets["fch4"])
+
+
+def test_a_mean_is_not_drawn_to_zero_by_errors_that_grow(data) -> None:
+    """A learner of the weighted mean finds the mean of each site; weights by the errors of days miss it by 10 %."""
+    known, true = _errors_that_grow(data)
+    features = [np.zeros((800, 4, 1), np.float32)]
+    for site in (0, 2):
+        hidden = [np.broadcast_to(np.arange(4) != site, (800, 4))]
+        found = learned(("fch4",), features, SiteData((known,)), hidden, toy.SYSTEM, 1, _mean)["fch4"]
+        mean = float(known.targets["fch4"][:, site].mean())
+        assert found(np.zeros((1, 1)))[0] == pytest.approx(mean, rel=1e-4)
+        assert mean == pytest.approx(true[site], rel=0.05)
+    by_day = np.average(known.targets["fch4"][:, 0], weights=1 / (0.25 + known.sd["fch4"][:, 0] ** 2))
+    assert by_day > 0.9 * true[0]
+
+
+def _mean(rows, seed):
+    _, values, weights, _ = rows
+    return lambda predictors: np.full(len(predictors), np.average(values, weights=weights))

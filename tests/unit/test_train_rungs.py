@@ -139,3 +139,38 @@ def test_weights_alone_are_trained_with_the_parameters_of_the_prior(start) -> No
         unseen = one.predictions.query("split == 'test' and variable == 'nee'")
         error.append(float(((unseen["predicted"] - unseen["observed"]) ** 2).mean()))
     assert error[0] < 0.5 * error[1]  # light counts 0.6 of what the process model says: weights learn it
+
+
+@pytest.mark.parametrize("ladder", ["calibrated", "weights"])
+def test_a_member_with_several_folds_predicts_each_site_as_if_it_were_unknown(start, ladder) -> None:
+    """Labels of a site move the predictions of other sites and never its own; one fold alone is predicted the same."""
+    member, samples = start
+    sites, few = observed(slope=1.12, noise=0.2), {"finetune_epochs": 2, "ladder": ladder}
+    alone = SETTINGS.model_copy(update={**few, "members": 1, "folds": 6})
+    whole = adapt(member, samples, sites, alone, 0)
+    found = whole.predictions.set_index(["site", "time", "variable"]).sort_index()
+    assert set(found["split"]) == {"test"} and found.index.is_unique
+    assert found.loc[(slice(None), slice(None), "nee"), :].groupby("site").size().to_dict() == dict.fromkeys(
+        (f"s{n}" for n in range(6)), len(DATES)
+    )
+    assert whole.member.meta["hidden_sites"] == [f"s{n}" for n in range(6)] and len(whole.member.meta["sites"]) == 6
+    assert (whole.intervals.query("seen == 0").groupby(["site", "target"]).size() == 1).all()
+    part = sites.sets[0]
+    nee = part.targets["nee"].copy()
+    nee[:, 4] += 3.0
+    other = adapt(member, samples, SiteData((replace(part, targets={"nee": nee}),)), alone, 0)
+    moved = other.predictions.set_index(["site", "time", "variable"]).sort_index()["predicted"] != found["predicted"]
+    assert not moved["s4"].any() and all(moved[f"s{n}"].any() for n in (0, 1, 2, 3, 5))
+    shared = adapt(member, samples, sites, alone.model_copy(update={"members": 6}), 0).predictions
+    own = shared[shared["split"] == "test"].set_index(["site", "time", "variable"]).sort_index()
+    pd.testing.assert_series_equal(own["predicted"], found.loc[own.index, "predicted"])
+
+
+def test_members_share_folds_so_that_each_is_predicted_once() -> None:
+    for members, folds in ((1, 6), (3, 7), (4, 4), (1, None)):
+        block = TrainBlock(members=members, folds=folds)
+        every = [fold for member in range(members) for fold in block.folds_of(member)]
+        assert sorted(every) == list(range(block.n_folds)) == list(block.rounds)
+    assert TrainBlock(members=3, folds=4, every_fold=True).folds_of(1) == (1, 0, 2, 3)
+    more = TrainBlock(members=5, folds=2)
+    assert [more.folds_of(member) for member in range(5)] == [(0,), (1,), (0,), (1,), (0,)] and len(more.rounds) == 5

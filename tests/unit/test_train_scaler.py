@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from fluxatlas.errors import InputError
+from fluxatlas.train.networks.bounds import to_physical
 from fluxatlas.train.scaler import Scaler
 
 RNG = np.random.default_rng(1)
@@ -40,3 +41,19 @@ def test_absent_and_empty_variables_are_refused() -> None:
         Scaler(["tas", "ps"]).fit({"tas": np.ones(2)})
     with pytest.raises(InputError, match="'tas' holds no finite value"):
         Scaler(["tas"]).fit({"tas": np.array([np.nan])})
+
+
+@pytest.mark.parametrize("depth", [3e-5, 0.02, 3.0])
+def test_a_network_begins_near_its_samples_however_little_snow_there_is(depth: float) -> None:
+    """Its first outputs lie within a few spreads of what the scaler saw, reach zero, and keep their gradient there."""
+    rng = np.random.default_rng(1)
+    scaler = Scaler(["snd"])
+    scaler.fit({"snd": depth * rng.exponential(size=5000) * (rng.random(5000) < 0.2)})
+    raw = torch.linspace(-6, 2, 17, requires_grad=True)
+    made = to_physical("snd", raw, scaler)
+    assert (made >= 0).all() and (made.diff() > 0).all()
+    scaled = scaler.scale("snd", made).detach()
+    assert abs(float(scaled[12])) < 1.5
+    assert float(scaled[0] - scaler.scale("snd", torch.zeros(1))) < 0.2
+    slope = torch.autograd.grad(scaler.scale("snd", made).sum(), raw)[0]
+    assert slope.max() < 1.5 and slope[12] > 0.2

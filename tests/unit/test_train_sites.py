@@ -262,6 +262,16 @@ def test_running_means_end_on_the_day(sites) -> None:
     assert values[99, 2, names.index("tas_7d")] == pytest.approx(week, rel=1e-5)
 
 
+def test_trees_see_the_soil_that_sites_without_weather_measured(sites) -> None:
+    """As network and process model do; where there is weather, soil is not handed on."""
+    driven, bare = [tree_features(part, toy.SYSTEM) for part in sites.sets]
+    assert driven[1] == bare[1]
+    for name in ("tsl05", "swc05", "swc15"):
+        column = bare[1].index(name)
+        np.testing.assert_array_equal(bare[0][..., column], sites.sets[1].overrides[name])
+        assert np.isnan(driven[0][..., column]).all()
+
+
 def test_process_model_is_that_of_the_package(sites) -> None:
     found, chambers = process_model(sites, toy.SYSTEM)
     assert set(chambers["variable"]) == {"fch4"} and np.isfinite(chambers["predicted"]).all()  # under their profiles

@@ -29,6 +29,9 @@ class SynthesizeBlock(Block):
     """Share of the series that take their weather from sites with meteorology, where there are any."""
     jitter: float = Field(0.2, ge=0, le=1)
     """Random change of the soil of each series: standard deviation as a share of the value."""
+    world_soils: float = Field(0.0, ge=0, le=1)
+    """Share of the series whose soil, leaf area, crops and nitrogen are drawn over the range of the world's soils, not
+    from the domain: for sites elsewhere, whose statics lie beyond the samples otherwise (training names them)."""
     structures: Literal["sampled", "default"] = "sampled"
     """'sampled' draws the forms of the process model for each series; 'default' takes its default form."""
     exclude: dict[str, tuple[str, ...]] | None = None

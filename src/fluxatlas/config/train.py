@@ -27,10 +27,15 @@ class TrainBlock(Block):
     """First and last year of forcing to train on. Left out: those of the run when it was first trained; they stay."""
     members_from: Folder = Field("", json_schema_extra=leaf(why="the members are inputs, and nothing is trained"))
     """Folder 'train' of a finished run whose members are used as they are; empty: the run trains its own."""
-    members: int = Field(3, ge=1, le=100, json_schema_extra=leaf("baseline"))
+    members: int = Field(3, ge=1, le=100, json_schema_extra=leaf("finetune", "baseline"))
     """Networks of the ensemble; they differ in seed and in the sites they do not see."""
     folds: int | None = Field(None, ge=2, le=100, json_schema_extra=leaf("finetune", "phase", "baseline"))
-    """Parts the sites are split into; member m does not see part m. Left out: as many as members, at least 2."""
+    """Parts the sites are split into; member m predicts part m unseen, and m + members, m + 2 members, ... where there
+    are more parts than members: as many as there are blocks of sites leave one block out at a time. Left out: as many
+    as members, at least 2."""
+    every_fold: bool = Field(False, json_schema_extra=leaf("finetune", "baseline"))
+    """Whether each member predicts every part, learnt for without it: scores are then those of the mean of the members,
+    as the product is, and not of one structure of the process model each. Costs a calibration per member and part."""
     split: Literal["space", "time"] = Field("space", json_schema_extra=leaf("finetune", "phase", "baseline"))
     """Split sites by distance-clustered blocks, or each record into consecutive spans of time."""
     block_distance_km: float = Field(50.0, gt=0, json_schema_extra=leaf("finetune", "phase", "baseline", "experiment"))
@@ -147,3 +152,14 @@ class TrainBlock(Block):
     def n_folds(self) -> int:
         """Number of folds in force."""
         return self.folds or max(self.members, 2)
+
+    @property
+    def rounds(self) -> range:
+        """Numbers of the trainings, each without a fold, that predict every fold; those of members and more."""
+        return range(max(self.members, self.n_folds))
+
+    def folds_of(self, member: int) -> tuple[int, ...]:
+        """Folds that ``member`` predicts without having seen them; its own first."""
+        own = tuple(range(member % self.n_folds, self.n_folds, self.members))
+        others = [fold for fold in range(self.n_folds) if fold not in own] if self.every_fold else []
+        return (*own, *others)

@@ -29,6 +29,7 @@ from ..tiles.soil import derive_statics
 from .samples_file import Samples, SamplesFile
 from .sampling import draw_places, jitter, mixtures, spatial_block, strata
 from .weather import YEAR, FloatArray, GridWeather, PathLike, SeriesWeather, SiteWeather
+from .world import elsewhere
 
 Arrays = dict[str, FloatArray]
 
@@ -172,6 +173,8 @@ class _Generator:
             monthly={name: v[:, repeats] for name, v in weather.monthly.items()},
         )
         known, monthly = self._complete(whole, rng)
+        if self.settings.world_soils > 0:
+            known, monthly = elsewhere(known, monthly, self.settings.world_soils, rng)
         soil = jitter(known, self.settings.jitter, self.limits, rng, self.system.perturb)
         sampled = self.settings.structures == "sampled"
         theta = draw(self.priors, self.system.choices, len(repeats), rng, self.settings.exclude, sampled)

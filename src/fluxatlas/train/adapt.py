@@ -33,6 +33,7 @@ from .calibrated import (
 from .calibration import Posterior
 from .data import FloatArray, SequenceSet
 from .finetune import Split, hidden_sites, say_beyond, split_sites
+from .ladder import Climb
 from .member import Member
 from .networks import HierarchicalNetwork
 from .phases import phases_apart
@@ -53,7 +54,7 @@ HISTORY = ("phase", "epoch", "total", "validation", "best", "seconds")
 @dataclass(frozen=True)
 class Adapted:
     """A member and what is known of it: ``history`` of its weights (empty where none moved), ``predictions`` and
-    ``intervals`` of a fold that it has not seen, ``parameters`` before and after."""
+    ``intervals`` of the folds that it has not seen, ``parameters`` before and after."""
 
     member: Member
     history: pd.DataFrame
@@ -76,7 +77,9 @@ def adapt(
 ) -> Adapted:
     """Make member number ``member`` of ``pretrained`` on the rung ``settings.ladder``, or on the one that is chosen.
 
-    ``predictions`` are those of the model called ``label``. With ``regional`` the parameters of the member are those
+    ``predictions`` are those of the model called ``label``; where the member has several folds
+    (:meth:`~fluxatlas.config.train.TrainBlock.folds_of`), each is learnt for by itself, and the member has the weights
+    that were trained without the first. With ``regional`` the parameters of the member are those
     of the sites outside of its fold, which its points were told: its sums are the ones that training compared.
     ``trained`` is what phases in jobs of their own have made (:func:`train_phase`); nothing is trained then.
 
@@ -85,17 +88,70 @@ def adapt(
     """
     system, seed = pretrained.system, settings.seed + member
     _refuse_regional(regional, settings)
-    split = split_sites(sites, system.flux, settings, member, seed)
     model = Structured(system, structure_of(samples, system, member, settings.seed))
     say_beyond(pretrained.network, sites)
-    materials = rungs.RungMaterials(pretrained, samples, sites, settings, model, member)
+    materials = rungs.RungMaterials(pretrained, samples, sites, settings, model, member, regional)
+    training, held_out = split_samples(samples, settings, seed)
+    first, *rest = settings.folds_of(member)
+    learnt = _without(first, materials, held_out, checkpoint, meta, trained)
+    tables, unseen = [_fold(learnt, sites, model, settings, member, label)], learnt.split
+    for fold in rest:
+        aside = Path(checkpoint).with_suffix(f".fold_{fold}.pt") if checkpoint else None
+        other = _without(fold, materials, held_out, aside, meta)
+        tables.append(_fold(other, sites, model, settings, member, label))
+        both = zip(unseen.hidden, other.split.hidden, strict=True)
+        unseen = replace(unseen, hidden=tuple(one | two for one, two in both))
+    predictions, intervals = _unseen_first(tables)
+    posterior, bound = learnt.posterior, learnt.told
+    whole = posterior
+    if learnt.rung not in rungs.UNCALIBRATED and bound is None:
+        weights = bootstrap(sites.sets, member, settings.seed)
+        whole = calibrate_sites(sites.sets, model, weights)
+        _say(f"member {member}, of all sites", whole)
+    found = effective(learnt.network, held_out, model, _drawn(whole, settings, member), seed)
+    if bound is not None:
+        found = replace(found, u=bound)
+    about: dict[str, Any] = {"ladder": learnt.rung}
+    about |= {} if learnt.chosen is None else {"climb": learnt.chosen.described}
+    about |= {} if regional is None else {"constraint": dict(regional.target.about)}
+    own = _member(pretrained, learnt.network, model, found, training, sites, unseen, member, {**about, **(meta or {})})
+    return Adapted(own, learnt.history, predictions, intervals, parameter_table(whole, model).assign(member=member))
+
+
+@dataclass(frozen=True)
+class _Learnt:
+    """What the sites outside of one fold have taught: the ``rung``, how it was ``chosen``, parameters and weights.
+
+    ``told`` (k,) are the parameters of the points of regions, None without these.
+    """
+
+    split: Split
+    rung: str
+    chosen: Climb | None
+    posterior: Posterior
+    network: HierarchicalNetwork
+    history: pd.DataFrame
+    told: FloatArray | None
+
+
+def _without(
+    fold: int,
+    materials: rungs.RungMaterials,
+    held_out: SequenceSet,
+    checkpoint: str | Path | None,
+    meta: dict[str, Any] | None,
+    trained: HierarchicalNetwork | None = None,
+) -> _Learnt:
+    """Learn from the sites outside of ``fold``; ``held_out`` are samples."""
+    settings, sites, model, member = materials.settings, materials.sites, materials.model, materials.member
+    pretrained, seed, regional = materials.pretrained, settings.seed + member, materials.regional
+    split = split_sites(sites, pretrained.system.flux, settings, fold, seed)
     chosen = rungs.choose(materials, split.hidden) if settings.ladder == rungs.CLIMB else None
     rung = chosen.chosen if chosen else settings.ladder
     posterior = materials.posterior(rung, split.hidden)
     network, history = trained or pretrained.network, pd.DataFrame(columns=list(HISTORY))
-    if calibrated := rung not in rungs.UNCALIBRATED:
-        _say(f"member {member}, without its fold", posterior)
-    training, held_out = split_samples(samples, settings, seed)
+    if rung not in rungs.UNCALIBRATED:
+        _say(f"member {member}, without fold {fold}", posterior)
     bound = None
     if regional is not None:
         bound = effective(network, held_out, model, _drawn(posterior, settings, member), seed).u
@@ -104,24 +160,7 @@ def adapt(
     if trained is None and rung in rungs.TRAINED:
         tuned, history = materials.weights(rung, posterior, split, checkpoint=checkpoint, meta=meta)
         network = tuned.network
-    predictions, intervals = _fold(network, sites, split, posterior, model, settings, member, label)
-    whole = posterior
-    if calibrated and bound is None:
-        weights = bootstrap(sites.sets, member, settings.seed)
-        whole = calibrate_sites(sites.sets, model, weights)
-        _say(f"member {member}, of all sites", whole)
-    found = effective(network, held_out, model, _drawn(whole, settings, member), seed)
-    if bound is not None:
-        found = replace(found, u=bound)
-    learnt: dict[str, Any] = {"ladder": rung} if chosen is None else {"ladder": rung, "climb": chosen.described}
-    learnt |= {} if regional is None else {"constraint": dict(regional.target.about)}
-    return Adapted(
-        _member(pretrained, network, model, found, training, sites, split, member, {**learnt, **(meta or {})}),
-        history,
-        predictions,
-        intervals,
-        parameter_table(whole, model).assign(member=member),
-    )
+    return _Learnt(split, rung, chosen, posterior, network, history, bound)
 
 
 def _refuse_regional(regional: RegionalData | None, settings: TrainBlock) -> None:
@@ -182,23 +221,33 @@ def _say(what: str, posterior: Posterior) -> None:
 
 
 def _fold(
-    network: HierarchicalNetwork,
-    sites: SiteData,
-    split: Split,
-    posterior: Posterior,
-    model: Structured,
-    settings: TrainBlock,
-    member: int,
-    label: str,
+    learnt: _Learnt, sites: SiteData, model: Structured, settings: TrainBlock, member: int, label: str
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Predictions and intervals at all sites."""
     frames, rows = [], []
-    for data, hidden in zip(sites.sets, split.hidden, strict=True):
-        found: Predicted = predict_places(network, data, posterior, model, settings.seed + member, hidden)
+    for data, hidden in zip(sites.sets, learnt.split.hidden, strict=True):
+        seed = settings.seed + member
+        found: Predicted = predict_places(learnt.network, data, learnt.posterior, model, seed, hidden)
         frames.append(table(label, member, data, found.mean, hidden, (found.low, found.high)))
         rows += found.rows
     intervals = pd.DataFrame(rows).assign(member=member)
     return pd.concat(frames, ignore_index=True), intervals.reindex(columns=list(INTERVALS))
+
+
+def _unseen_first(tables: list[tuple[pd.DataFrame, pd.DataFrame]]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """One table of predictions and of intervals of those of several folds of a member: what one fold hides is as that
+    fold predicts it, all else as the first does."""
+    (first, intervals), *rest = tables
+    if not rest:
+        return first, intervals
+    unseen = [frame[frame["split"] == "test"] for frame, _ in rest]
+    whole = pd.concat([first, *unseen], ignore_index=True)
+    whole = whole.drop_duplicates(["site", "time", "variable", "days"], keep="last", ignore_index=True)
+    own, later = first.loc[first["split"] == "test", "site"], pd.concat(unseen)["site"]
+    kept = [intervals[(intervals["seen"] == 1) | intervals["site"].isin(own) | ~intervals["site"].isin(later)]]
+    for frame, (_, rows) in zip(unseen, rest, strict=True):
+        kept.append(rows[(rows["seen"] == 0) & rows["site"].isin(frame["site"])])
+    return whole, pd.concat(kept, ignore_index=True)
 
 
 def _member(

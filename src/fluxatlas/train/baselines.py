@@ -27,7 +27,7 @@ from ..systems import System
 from .adapt import adapt
 from .climatology import climatology
 from .data import FloatArray, SequenceSet
-from .finetune import Mask, finetune, split_sites
+from .finetune import Mask, finetune, split_sites, without
 from .learners import Learner, Predictor, Rows, boosted_trees, ridge_regression
 from .member import Member
 from .predict import site_table, table
@@ -78,7 +78,8 @@ def run_baselines(
 def tree_features(data: SequenceSet, system: System, given: Sequence[str] = ()) -> tuple[FloatArray, list[str]]:
     """Predictors (time, site, feature) and their names; NaN where a site has no such driver (trees cope).
 
-    ``given``: what sites hand on (``train.measured_inputs``).
+    ``given``: what sites hand on (``train.measured_inputs``). Sites without weather hand on the profiles that they
+    measured, which network and process model run under.
     """
     shape = (len(data.dates), len(data.sites))
     columns: list[FloatArray] = []
@@ -89,7 +90,8 @@ def tree_features(data: SequenceSet, system: System, given: Sequence[str] = ()) 
         for days in (1, *RUNNING_MEANS):
             columns.append(frame.rolling(days, min_periods=1).mean().to_numpy(np.float32) if days > 1 else values)
             names.append(name if days == 1 else f"{name}_{days}d")
-    for name in given:
+    profiles = [name for profile in system.profiles for name in profile]
+    for name in dict.fromkeys((*given, *profiles)):
         columns.append(data.overrides.get(name, np.full(shape, np.nan, np.float32)))
         names.append(name)
     for name in system.statics:
@@ -128,7 +130,7 @@ def remedy(name: str, sites: SiteData, system: System, settings: TrainBlock) -> 
 def season(sites: SiteData, system: System, settings: TrainBlock) -> list[pd.DataFrame]:
     """:func:`~fluxatlas.train.climatology.climatology` by month of what each fold has seen."""
     found: list[pd.DataFrame] = []
-    for fold in range(settings.members):
+    for fold in settings.rounds:
         split = split_sites(sites, system.flux, settings, fold, settings.seed + fold)
         found += _seasons("season", fold, sites, system, split.hidden, split.hidden)
     return found
@@ -172,7 +174,7 @@ def _folds(
 ) -> list[pd.DataFrame]:
     """Tables of what ``learner`` makes of ``features`` (see :func:`learned`), per fold and set."""
     found: list[pd.DataFrame] = []
-    for fold in range(settings.members):
+    for fold in settings.rounds:
         split = split_sites(sites, system.flux, settings, fold, settings.seed + fold)
         models = learned(wanted, features, sites, split.hidden, system, settings.seed + fold, learner, even)
         for data, inputs, hidden in zip(sites.sets, features, split.hidden, strict=True):
@@ -194,8 +196,8 @@ def learned(
     enough to learn from; ``features`` are those of :func:`tree_features` for each set. See :func:`applied`.
 
     A period is learnt from the means of the predictors over its days. ``even``: rows weigh as their days over the root
-    of the days of their cluster. Else it is that of the site, and stated errors count, which grow with the flux: days
-    of small fluxes then weigh most, and the mean of what is predicted can be far below that of what was observed."""
+    of the days of their cluster. Else it is that of the site, and the stated errors of sites count, which grow with
+    their fluxes (:meth:`SequenceSet.steady`)."""
     made = {name: _rows(name, features, sites, hidden, system, even) for name in names}
     return {name: learner(rows, seed) for name, rows in made.items() if rows is not None}
 
@@ -221,11 +223,12 @@ def _rows(
     for data, inputs, hidden in zip(sites.sets, features, unseen, strict=True):
         if name not in data.targets:
             continue
-        use = np.isfinite(data.targets[name]) & ~hidden
+        seen = without(data, hidden).steady()
+        use = np.isfinite(seen.targets[name])
         longer = [(one, one.share(hidden) == 0) for one in means(data) if one.variable == name]
         days = use.sum(axis=0) + sum(np.bincount(p.site[k], p.days[k], len(data.sites)) for p, k in longer)
         when, site = np.nonzero(use)
-        sd = data.sd[name][when, site] if name in data.sd else np.zeros(len(when), np.float32)
+        sd = seen.sd[name][when, site] if name in data.sd else np.zeros(len(when), np.float32)
         found = [(inputs[use], data.targets[name][use], sd, np.ones(len(when)), site)]
         found += [(p.of(inputs)[k], p.value[k], p.sd[k], p.days[k], p.site[k]) for p, k in longer]
         for predictors, values, errors, size, place in found:
@@ -268,7 +271,7 @@ def no_pretraining(
         }
     )
     found = []
-    for member in range(settings.members):
+    for member in settings.rounds:
         start = Member(new_network(system, settings, samples, settings.seed + member), grid)
         trained, _, split = finetune(start, samples, sites, alone, member, frozen_stage=False)
         found.append(site_table("network_no_pretraining", member, trained.network, sites, split.hidden))

@@ -121,8 +121,9 @@ class SitesModel:
 def calibrate_sites(
     parts: Sequence[SequenceSet], model: Structured, weights: Mapping[str, float] | None = None
 ) -> Posterior:
-    """The posterior of the parameters of ``model`` at the observed sites of ``parts`` (``weights`` by site)."""
-    forward = SitesModel(parts, model)
+    """The posterior of the parameters of ``model`` at the observed sites of ``parts`` (``weights`` by site), whose days
+    have the stated error of their site (:meth:`SequenceSet.steady`)."""
+    forward = SitesModel([part.steady() for part in parts], model)
     counted = {site: weight for site, weight in (weights or {}).items() if site in forward.observations}
     options = Options(difference=DIFFERENCE)
     names = tuple(model.priors)

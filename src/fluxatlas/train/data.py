@@ -162,6 +162,21 @@ class SequenceSet:
         targets = {name: keep(name, values) for name, values in self.targets.items()}
         return replace(self, targets=targets, periods=tuple(self._open(one, keep) for one in self.periods))
 
+    def steady(self) -> SequenceSet:
+        """The set with the root mean square of the stated errors of a site's observed days as the error of each.
+
+        Errors that grow with the value make a day that was measured too small count more than one measured too large:
+        weights by them draw the mean of what is learnt to zero.
+        """
+
+        def over_site(name: str, sd: FloatArray) -> FloatArray:
+            known = np.isfinite(sd) & np.isfinite(self.targets[name])
+            square = np.where(known, sd, 0).astype(float) ** 2
+            mean = square.sum(axis=0) / np.maximum(known.sum(axis=0), 1)
+            return np.where(known, np.sqrt(mean), np.nan).astype(np.float32)
+
+        return replace(self, sd={name: over_site(name, sd) for name, sd in self.sd.items() if name in self.targets})
+
     def _open(self, one: ObservationSet, keep: Callable[[str, FloatArray], FloatArray]) -> ObservationSet:
         """``one`` without the observations on days that ``keep`` hides."""
         hidden = np.isnan(keep(one.operator.variable, np.zeros((len(self.dates), len(self.sites)), np.float32)))

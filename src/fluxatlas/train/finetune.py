@@ -96,8 +96,9 @@ def without(data: SequenceSet, hidden: Mask) -> SequenceSet:
 
 
 def weighted(data: SequenceSet, flux: str) -> SequenceSet:
-    """Each site weighs one over the square root of its observations, so that long towers do not dominate."""
-    return replace(data, weight=1.0 / np.sqrt(np.maximum(data.count(flux), 1)))
+    """Each site weighs one over the square root of its observations, so that long towers do not dominate; its days have
+    one stated error (:meth:`SequenceSet.steady`)."""
+    return replace(data.steady(), weight=1.0 / np.sqrt(np.maximum(data.count(flux), 1)))
 
 
 def finetune(

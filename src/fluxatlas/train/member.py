@@ -18,7 +18,7 @@ from ..systems import System, get_system
 from .applicability import Applicability
 from .networks import Architecture, HierarchicalNetwork
 
-FORMAT = 2
+FORMAT = 3
 """Version of the file's layout."""
 
 

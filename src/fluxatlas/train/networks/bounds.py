@@ -5,9 +5,12 @@ decides, by the transform that the scaler uses:
 
 | transform | form |
 |---|---|
-| ``asinh`` of a variable that cannot be negative | ``c * sinh(softplus(mean + spread * u))``, never below 0 |
+| ``asinh`` of a variable that cannot be negative | ``c * sinh(w * softplus((mean + spread * u) / w))``, never below 0 |
 | ``log`` | ``exp(mean + spread * u)`` |
 | others | ``mean + spread * u`` |
+
+The bend to zero has the width ``w`` of the spread, at most 1: snow that hardly ever falls has a spread of 0.002, and a
+bend of width 1 would put every day hundreds of spreads above it, into the loss and into the sub-modules that read it.
 
 Upper limits are those of the variable table, so that an extrapolating network cannot overflow.
 """
@@ -32,6 +35,7 @@ def to_physical(name: str, raw: Tensor, scaler: Scaler) -> Tensor:
     if kind == "log":
         return torch.exp(scaler.bent(name, raw).clamp(math.log(constant), math.log(highest)))
     if kind == "asinh" and row.valid[0] >= 0:
-        bent = functional.softplus(scaler.bent(name, raw))
+        width = scaler.spread[scaler.position[name]].clamp_max(1.0)
+        bent = width * functional.softplus(scaler.bent(name, raw) / width)
         return constant * torch.sinh(bent.clamp_max(math.asinh(highest / constant)))
     return scaler.unscale(name, raw)

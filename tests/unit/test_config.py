@@ -58,6 +58,11 @@ def test_every_field_of_every_block_is_described() -> None:
     walk(Config)
 
 
+def test_a_value_in_place_of_a_block_says_what_is_needed() -> None:
+    with pytest.raises(ConfigError, match=r"period: a block of keys is needed, .* \(given: '2001-2002'\)"):
+        load(_demo() | {"period": "2001-2002"})
+
+
 def test_all_problems_come_in_one_message() -> None:
     with pytest.raises(ConfigError) as caught:
         load({"perod": {}, "run": {"nam": "x"}, "train": {"seed": -1}, "forcing": {"source": "era5_lnd"}})

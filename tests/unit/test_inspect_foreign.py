@@ -230,3 +230,60 @@ def test_pixels_that_a_mask_hides_are_missing(tmp_path: Path) -> None:
     report = inspect_path(tmp_path / "lc.tif")
     assert (report.status, report.details["classes"]) == ("usable", [130]), report.verdict
     assert report.details["missing_pixels"] == 1200
+
+
+def raster(path: Path, values: np.ndarray, **more: object) -> Path:
+    place = {"crs": "EPSG:4326", "transform": from_origin(-8, 40, 0.01, 0.01), "dtype": values.dtype, **more}
+    height, width = values.shape
+    with rasterio.open(path, "w", driver="GTiff", height=height, width=width, count=1, **place) as file:
+        file.write(values, 1)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "said"),
+    [
+        ("clay.tif", np.full((60, 60), -9999, np.float32), "no pixel that was looked at has a value"),
+        ("elevation.tif", np.full((60, 60), 200 + 1j, np.complex64), "complex numbers"),
+        ("sand_per_mille.tif", np.linspace(200, 600, 3600, dtype=np.float32).reshape(60, 60), r"outside [0, 100] %"),
+        ("crop_frac.tif", np.linspace(0, 1, 3600, dtype=np.float32).reshape(60, 60), "fraction or percent?"),
+    ],
+)
+def test_a_layer_of_which_nothing_can_be_made_is_not_called_usable(
+    tmp_path: Path, name: str, values: np.ndarray, said: str
+) -> None:
+    report = inspect_path(raster(tmp_path / name, values, nodata=-9999 if name == "clay.tif" else None))
+    assert report.status == "unusable" and said in report.verdict, report.verdict
+
+
+def test_whole_numbers_of_soilgrids_are_recognised_under_another_name(tmp_path: Path) -> None:
+    values = np.linspace(200, 600, 3600).astype(np.int16).reshape(60, 60)
+    report = inspect_path(raster(tmp_path / "my_sand.tif", values))
+    assert report.usable and report.uses[0].options == {"provider": "soilgrids"}
+
+
+def test_a_table_with_semicolons_is_told_what_its_readers_take(tmp_path: Path) -> None:
+    rows = "".join(f"200101{day:02d};10,5;-1,5\n" for day in range(1, 29))
+    (tmp_path / "FLX_XX-Abc_FLUXNET2015_FULLSET_DD_2001-2001_1-1.csv").write_text("TIMESTAMP;TA_F;NEE_VUT_REF\n" + rows)
+    report = inspect_path(next(tmp_path.iterdir()))
+    assert "separated by semicolons" in " ".join(finding.message for finding in report.findings)
+
+
+@pytest.mark.parametrize("name", ["tas_2001.nc", "orog.nc"])
+def test_coordinates_in_radians_are_not_taken_for_a_place_near_zero(tmp_path: Path, name: str) -> None:
+    axes = {
+        axis: (axis, np.deg2rad(values), {"units": "radians", "standard_name": standard})
+        for axis, standard, values in (
+            ("lat", "latitude", np.arange(40, 37, -0.5)),
+            ("lon", "longitude", np.arange(3.0)),
+        )
+    }
+    if name == "orog.nc":
+        data = xr.Dataset({"orog": (("lat", "lon"), np.full((6, 3), 100.0), {"units": "m"})}, axes)
+    else:
+        days = pd.date_range("2001-01-01", periods=9)
+        values = np.full((9, 6, 3), 280.0) + np.arange(3.0)
+        data = xr.Dataset({"tas": (("time", "lat", "lon"), values, {"units": "K"})}, {"time": days, **axes})
+    data.to_netcdf(tmp_path / name)
+    report = inspect_path(tmp_path / name)
+    assert not report.usable and "is in 'radians', degrees are needed" in report.verdict, report.verdict

@@ -130,6 +130,8 @@ def _text(error: Any) -> str:
     if error["type"] == "missing":
         return "this key is required"
     given = error.get("input")
+    if error["type"] in ("model_type", "model_attributes_type", "dict_type"):
+        return f"a block of keys is needed, 'key: value' lines or {{key: value, ...}} (given: {given!r})"
     if error["type"] in ("value_error", "unknown_key", "known_key") or isinstance(given, dict):
         return text
     return f"{text} (given: {given!r})"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from ..axes import DEGREES, LAT, LON
+from ..axes import DEGREES, LAT, LON, refuse_radians
 from ..calendars import label
 from ..errors import InputError
 from ..files import NETCDF
@@ -60,6 +60,8 @@ class RawFile:
     @classmethod
     def _of(cls, source: Path, dataset: xr.Dataset, snap: np.timedelta64 | None) -> RawFile:
         dims = {axis: _name(dataset, names, axis, source) for axis, names in (("lat", LAT), ("lon", LON))}
+        for axis, name in dims.items():
+            refuse_radians(dataset[name].attrs, axis, str(source))
         centres, order = _axes(dataset, dims, str(source))
         grid = SourceGrid(
             regular_axis(centres["lat"], "lat", str(source)), regular_axis(centres["lon"], "lon", str(source))

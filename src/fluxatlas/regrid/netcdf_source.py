@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from ..axes import LAT, LON
+from ..axes import LAT, LON, refuse_radians
 from ..errors import GridError, InputError, nearest
 from .series import Reduction, StepSeries
 from .source import VALUES_AT_ONCE, LayerSource, axis
@@ -147,6 +147,10 @@ def _axis_of(dataset: xr.Dataset, field: xr.DataArray, name: str) -> tuple[str, 
                 continue
             units, standard = str(variable.attrs.get("units", "")), variable.attrs.get("standard_name", "")
             said = re.fullmatch(rf"(?i)deg(ree)?s?[ _]?{letter}(orth|ast)?", units)
+            if standard == {"n": "latitude", "e": "longitude"}[letter] or str(candidate).lower() in map(
+                str.lower, words
+            ):
+                refuse_radians(variable.attrs, name, str(dataset.encoding.get("source", "")))
             if said or standard == {"n": "latitude", "e": "longitude"}[letter]:
                 return dimension, variable.values
             metres = re.fullmatch(r"(?i)k?m(et(er|re)s?)?", units) or "projection" in str(standard)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from ...axes import LAT, LON
+from ...axes import LAT, LON, refuse_radians
 from ...errors import InputError, UnitError, nearest
 from ...files import NETCDF
 from ...grid import EARTH_RADIUS
@@ -74,6 +74,8 @@ class InversionFile:
         self.fire = self._variable(facts.fire, "") if wish.add_fire and not facts.fire_included else ""
         array = self.dataset[self.name]
         self.lat, self.lon = (self._coordinate(names) for names in (LAT, LON))
+        for axis, name in (("lat", self.lat), ("lon", self.lon)):
+            refuse_radians(self.dataset[name].attrs, axis, str(path))
         self._rows = regular_axis(self.dataset[self.lat].values, "lat", str(path))
         self._columns = regular_axis(self.dataset[self.lon].values, "lon", str(path))
         if np.ptp(self._columns) > 360 * (1 - 0.5 / self._columns.size):

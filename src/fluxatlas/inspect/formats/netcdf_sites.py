@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from ...ingest.sites.derived import COLUMNS
+from ...ingest.sites.derived import COLUMNS, FACTOR
 from .. import places
 from ..datasets import Axes
 from ..probe import Probe
 from ..report import Report
 
-DERIVED = {"nee", "gpp", "reco", "et"}
+DERIVED = {*COLUMNS, "et"}
 """Variables of the daily reference series for data assimilation derived from FLUXNET (``ref_da``)."""
 
 
@@ -35,7 +35,11 @@ def _derived(report: Report, dataset: xr.Dataset, name: str) -> Report:
     units = str(dataset[name].attrs.get("units", ""))
     daily = report.time is not None and report.time.step == "1 d"
     if "month" in units and daily:
-        truth = "mm per 30.44 d" if name == "et" else "g C m-2 d-1 times 0.030437 (30.437 d per month / 1000)"
+        truth = (
+            "mm per 30.44 d"
+            if name == "et"
+            else f"g C m-2 d-1 times {FACTOR:.6f} ({1000 * FACTOR:.3f} d per month / 1000)"
+        )
         text = f"the unit says '{units}' although the series is daily: the values are {truth}"
         report.warn("unit-contradicts-step", text, name)
     if name == "et" and "all-missing" in report.codes():

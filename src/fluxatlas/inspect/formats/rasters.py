@@ -133,6 +133,8 @@ def thinned(path: str) -> np.ndarray:
 def _describe(report: Report, source: Any, values: np.ndarray) -> None:
     from rasterio.warp import transform_bounds
 
+    if source.dtypes[0].startswith("complex"):
+        raise InputError(f"holds complex numbers ({source.dtypes[0]})", hint="give amplitude or real part as a layer")
     crs = source.crs
     height, width = abs(source.transform.e), abs(source.transform.a)
     report.space = SpaceSummary("grid", [], [source.height, source.width], [float(height), float(width)])
@@ -169,7 +171,7 @@ def _values(report: Report, source: Any, values: np.ndarray) -> None:
     column.shape = (source.count, source.height, source.width)
     checks.judge(report, column)
     finite = values[np.isfinite(values)]
-    report.details["missing_pixels"] = values.size - finite.size
+    report.details |= {"missing_pixels": values.size - finite.size, "pixels": finite.size}
     report.details["land_cover"] = classes
     if classes:
         report.details["classes"] = [int(code) for code in np.unique(finite)]
@@ -222,7 +224,10 @@ def _decide(report: Report, probe: Probe) -> Report:
 
 def _layer(report: Report, layer: str, path: str) -> Report:
     """The verdict of the reader of a static layer, as it is or as one of the maps of SoilGrids."""
-    choices: list[dict[str, Any]] = [{}, {"provider": "soilgrids"}] if layer in SOIL else [{}]
+    if not report.details["pixels"]:
+        return report.decide("unusable", "no pixel that was looked at has a value")
+    whole = report.details["dtype"].startswith(("int", "uint"))  # as the maps of SoilGrids are
+    choices: list[dict[str, Any]] = [{}, {"provider": "soilgrids"}] if layer in SOIL and whole else [{}]
     if SOILGRIDS.fullmatch(Path(path).stem.lower()):
         report.product = report.product or "SoilGrids 2.0"
         choices.reverse()

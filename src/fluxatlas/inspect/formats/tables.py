@@ -66,6 +66,9 @@ def recognise(probe: Probe) -> Report | None:
         if kind or (len(header) > 1 and sum(not _number(cell) for cell in header) >= 0.5 * len(header)):
             report = Report(str(probe.path), "table", "table of an unknown kind")
             _encoding(report, probe)
+            if separator == ";" and not kind:
+                text = "cells are separated by semicolons: tables of sites are read with commas and decimal points"
+                report.warn("semicolons", f"{text}; save it so and inspect it again")
             try:
                 return judge(report, read(probe, separator, names), kind or {})
             except FluxAtlasError as problem:

@@ -10,19 +10,23 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+import yaml
 from pydantic import ValidationError
 
 import crop_cases as cases
+from fluxatlas.config import load
+from fluxatlas.config.infer import InferBlock
 from fluxatlas.config.sites import SitesBlock
 from fluxatlas.config.synthetic_earth import SyntheticEarthBlock
 from fluxatlas.config.train import TrainBlock
-from fluxatlas.errors import InputError
+from fluxatlas.errors import ConfigError, InputError
 from fluxatlas.experiments.run import checks
-from fluxatlas.infer.kernel import Job
+from fluxatlas.infer.kernel import Job, told
 from fluxatlas.ingest.atmosphere import series_of
 from fluxatlas.ingest.sites.inputs import site_inputs
 from fluxatlas.ingest.sites.table import build
 from fluxatlas.ingest.yields import GRAINS
+from fluxatlas.paths import REPOSITORY
 from fluxatlas.systems import get_system
 from fluxatlas.systems.crop_carbon import ROTATIONS
 from fluxatlas.systems.crop_carbon.network import harvested
@@ -32,7 +36,9 @@ from fluxatlas.testing.sites import place_sites, site_truth
 from fluxatlas.train.knowledge import Knowledge
 from fluxatlas.train.loop import Schedule
 from fluxatlas.train.losses import Objective
+from fluxatlas.train.member import Member
 from fluxatlas.train.networks import Architecture, HierarchicalNetwork
+from fluxatlas.train.predict import predict
 from fluxatlas.train.simulation import simulate_sites
 from fluxatlas.train.site_periods import means
 from fluxatlas.train.sites import read_sites
@@ -167,6 +173,30 @@ def test_years_of_a_spin_up_stand_for_those_before_the_first() -> None:
     assert [job.turned(number, 2001) for number in (1, 2, 3)] == [True, False, True]  # for 1998, 1999, 2000
     real = replace(job, forcing=("1999", "2000"))
     assert not real.turned(1, 1999) and not real.turned(2, 2000) and not replace(job, before=0).turned(1, 2001)
+
+
+def test_a_map_can_be_told_what_grows_there(files: list[Path]) -> None:
+    """Bound to wheat, a member harvests on the day of wheat at places that state nothing."""
+    data = replace(read(files), forms={})
+    torch.manual_seed(0)
+    network = HierarchicalNetwork(SYSTEM, Architecture(hidden=4, code=3)).eval()
+    network.scaler.fit(
+        {**data.drivers, **data.statics, **{name: np.array([0.0, 5.0]) for name in SYSTEM.intermediates}}
+    )
+    member = Member(network, "4km")
+    day = {}
+    for form, one in (("default", member), ("wheat", told(member, {"rotation": "wheat"}))):
+        left = predict(one.network, data)["residue"][-365:, 0]
+        day[form] = int(data.dates[-365:][left > 0][0].dayofyear)
+    assert day == {"default": 300, "wheat": 240}  # maize in 2002
+    untold = Member(HierarchicalNetwork(SYSTEM, Architecture(hidden=4)), "4km")
+    with pytest.raises(ConfigError, match="not told the forms"):
+        told(untold, {"rotation": "wheat"})
+    example = yaml.safe_load((REPOSITORY / "config/examples/crop_benchmark.yaml").read_text())
+    with pytest.raises(ConfigError, match=r"infer.forms.rotation: unknown form 'whaet'.*wheat"):
+        load({**example, "infer": {"forms": {"rotation": "whaet"}}})
+    with pytest.raises(ValidationError, match="a student knows those of its lesson"):
+        InferBlock.model_validate({"forms": {"rotation": "wheat"}, "ensemble": "student"})
 
 
 def test_what_paper_and_code_disagree_on_can_be_set() -> None:

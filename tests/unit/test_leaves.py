@@ -87,10 +87,10 @@ def test_only_what_changes_the_result_is_compared() -> None:
     handed, recorded = leaves.handed(block, "infer"), leaves.recorded(block, "infer")
     own = {"student_steps", "student_seed"}  # of another job
     assert handed == block.model_dump(mode="json", exclude=own)
-    assert recorded == {"regrid": "conservative", "daily_members": False}
+    assert recorded == {"forms": {}, "regrid": "conservative", "daily_members": False}
     settings = leaves.Settings("infer", handed, recorded)
     assert json.loads(settings) == handed and f"{settings}" == str(settings) and "workers" not in repr(settings)
-    assert repr(settings) == 'infer {"daily_members": false, "regrid": "conservative"}'
+    assert repr(settings) == 'infer {"daily_members": false, "forms": {}, "regrid": "conservative"}'
     assert read_settings(InferBlock, settings) == block
 
 

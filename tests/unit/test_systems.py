@@ -64,7 +64,8 @@ def test_every_name_of_a_declaration_means_something(system: System) -> None:
         assert set(head.reads) <= known | set(head.outputs) and set(system.head_fluxes) <= set(head.makes)
     assert {term.name for term in system.knowledge} == set(parts.knowledge)
     assert all(set(term.reads) <= known | set(system.simulated) for term in system.knowledge)
-    assert set(parts.bounds) <= set(system.intermediates) and callable(model.simulate)
+    made = {*system.intermediates, *(name for head in parts.heads.values() for name in head.outputs)}
+    assert set(parts.bounds) <= made and callable(model.simulate)
     assert set(system.outputs) <= set(system.simulated) and system.flux_names[0] in system.outputs
     assert {kind.variable for kind in system.observations} <= set(system.simulated)
     assert all(set(forms) < set(system.choices[choice]) for choice, forms in system.withheld.items())

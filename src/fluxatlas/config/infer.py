@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from .address import Address
 from .base import Block
@@ -28,6 +28,9 @@ class InferBlock(Block):
     engine: Literal["auto", "torch", "fused"] = Field("auto", json_schema_extra=leaf(changes="speed"))
     """What evaluates the networks: 'torch', the reference; 'fused', compiled code, equal within 1e-4 of an output's
     standard deviation, which each job checks; 'auto': fused where it can, else torch. A change reruns no job."""
+    forms: dict[str, str] = {}
+    """Forms of the process model that the networks are told of all cells, by structural choice, such as {rotation:
+    wheat}; left out: those that they carry, which are the defaults of the system or were calibrated."""
     regrid: Literal["conservative", "bilinear"] = "bilinear"
     """How the forcing is regridded to the target grid on the fly."""
     block_cells: int = Field(384, ge=1, le=100_000, json_schema_extra=leaf(changes="speed"))
@@ -53,6 +56,12 @@ class InferBlock(Block):
     """Codec of the files; 'zlib' is larger and slower but every reader knows it."""
     compression_level: int = Field(3, ge=1, le=9, json_schema_extra=leaf(changes="speed"))
     """Effort of the codec."""
+
+    @model_validator(mode="after")
+    def _a_student_knows_one_form(self) -> InferBlock:
+        if self.forms and self.ensemble == "student":
+            raise ValueError("'forms' are told to members, and a student knows those of its lesson: take 'exact'")
+        return self
 
     daily_members: bool = Field(False, json_schema_extra=leaf("infer"))
     """Whether the files of tile-years also hold the fluxes of each member by day, for the page of `explore`, beside the

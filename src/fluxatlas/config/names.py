@@ -67,6 +67,7 @@ def wrong_names(config: Config, system: System) -> list[str]:
             for line in _unknown(f"train.options.{name}", [form], system.options.get(name, [form]), "form")
         ),
         *wrong_structures(config.synthesize.exclude or {}, system),
+        *_forms(config, system),
         *_unknown("sites.qc.limits", config.sites.qc.limits, variables.table(), "variable"),
         *_unknown("sites.qc.taken_as", config.sites.qc.taken_as, variables.table(), "variable"),
         *_unknown("sites.gridded", config.sites.gridded, variables.table(), "variable"),
@@ -140,6 +141,14 @@ def wrong_structures(exclude: Mapping[str, tuple[str, ...]], system: System) -> 
             yield from _unknown(f"synthesize.exclude.{choice}", forms, system.choices[choice], "form")
             if set(forms) >= set(system.choices[choice]):
                 yield f"synthesize.exclude.{choice}: no form is left to draw; leave one out of the list"
+
+
+def _forms(config: Config, system: System) -> Iterator[str]:
+    """A line for each choice or form of ``infer.forms`` that the process model lacks."""
+    yield from _unknown("infer.forms", config.infer.forms, system.choices, "structural choice")
+    for choice, form in config.infer.forms.items():
+        if choice in system.choices:
+            yield from _unknown(f"infer.forms.{choice}", [form], system.choices[choice], "form")
 
 
 def _legend(config: Config) -> Iterator[str]:

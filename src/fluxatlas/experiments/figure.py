@@ -1,4 +1,4 @@
-"""Figure of a grid of experiments: error and skill of each model and transfer, a column for each split."""
+"""Figure of a grid of experiments: error of each model and transfer, a column for each split and judged output."""
 
 from __future__ import annotations
 
@@ -39,21 +39,22 @@ def write_figure(output: str | Path, scores: pd.DataFrame, settings: ReportBlock
     towers, the mean over models.
     """
     settings = settings or ReportBlock()
-    splits, shares = list(dict.fromkeys(scores["split"])), sorted(set(scores["share"]), key=float)
-    first = scores["target"] == scores["target"].iloc[0] if len(scores) else scores["score"] == ""
-    rmse = scores[(scores["score"] == "rmse") & first]
+    shares, rmse = sorted(set(scores["share"]), key=float), scores[scores["score"] == "rmse"]
+    columns = list(dict.fromkeys(zip(rmse["split"], rmse["target"], strict=True)))
+    several = len({target for _, target in columns}) > 1
     rows = 2 if len(shares) > 1 else 1
     models = [name for name in dict.fromkeys(scores["model"]) if name not in REFERENCES]
     height = 1.4 + 0.45 * max(len(models), 3) + (2.4 if rows == 2 else 0)
     with house_style(settings):
         figure, axes = plt.subplots(
-            rows, len(splits), figsize=(1.5 + 3.2 * len(splits), height), squeeze=False,
+            rows, len(columns), figsize=(1.5 + 3.2 * len(columns), height), squeeze=False,
             height_ratios=[1.0, 0.9][:rows],
         )  # fmt: skip
-        for column, split in enumerate(splits):
-            part = rmse[rmse["split"] == split]
+        for column, (split, target) in enumerate(columns):
+            part = rmse[(rmse["split"] == split) & (rmse["target"] == target)]
             _draw_models(axes[0, column], part[part["share"] == shares[-1]], models)
-            axes[0, column].set_title(SPLIT_NAMES.get(split, split))
+            name = f"{target}\n" if several else ""
+            axes[0, column].set_title(name + SPLIT_NAMES.get(split, split))
             if rows == 2:
                 _draw_shares(axes[1, column], part)
         names = [name for name in TRANSFER_NAMES if name in set(scores["transfer"])]

@@ -91,7 +91,7 @@ def _yields(probe: Probe) -> tuple[Mapping[str, Any] | None, list[str] | None]:
     kind = {
         "format": "usda-yield" if "acres" in layout.units else "county-yield",
         "product": layout.product,
-        "verdict": "crop yields: `fluxatlas evaluate yields --table` scores plain models on them; no run reads them",
+        "verdict": "crop yields: `fluxatlas evaluate yields --table` scores plain models; networks learn: sites.yields",
         "status": "usable",
         "units": {unit: [name] for name, unit in layout.units.items()},
         "time": {"column": "year", "form": "year", "repeats": True},

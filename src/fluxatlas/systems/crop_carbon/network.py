@@ -10,7 +10,7 @@
 | head | |
 |---|---|
 | ``hard`` | ``nee = ra + rh - gpp``: closes by construction |
-| ``soft`` | ``nee`` is an output of the soil's sub-module, and the term ``balance`` draws it to the sum, as published |
+| ``soft`` | the soil's sub-module says by how much ``nee`` departs from that, and the term ``balance`` draws it to 0 |
 """
 
 from __future__ import annotations
@@ -30,6 +30,9 @@ TYPICAL = -0.2
 MOST = {"half": 0.5, "whole": 1.0}
 """Greatest harvest over the production of a season, by the option ``most_harvest``: a half, as in the methods section
 and the code of the published method, or all of it, as in its results section."""
+
+DEPARTURE = 0.05
+"""Share of the respiration by which the exchange of the soft head departs where its raw output is 1."""
 
 
 def harvest(known: Mapping[str, Tensor]) -> Tensor:
@@ -54,6 +57,11 @@ def left(raw: Tensor, known: Mapping[str, Tensor], scaler: Any, options: Mapping
     return known["grown"].clamp_min(0.0) - known["harvest"]
 
 
+def departing(raw: Tensor, known: Mapping[str, Tensor], scaler: Any, options: Mapping[str, str]) -> Tensor:
+    """``nee`` [g m-2 d-1] whose respiration departs from that of plants and soil by ``raw`` times :data:`DEPARTURE`."""
+    return (known["ra"] + known["rh"]) * (1.0 + DEPARTURE * raw) - known["gpp"]
+
+
 def hard(known: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """``reco = ra + rh`` and ``nee = reco - gpp`` [g m-2 d-1], positive to the atmosphere."""
     reco = known["ra"] + known["rh"]
@@ -72,7 +80,7 @@ PARTS = NetworkParts(
         "hard": Head(hard, _READS, _MAKES),
         "soft": Head(soft, (*_READS, "nee"), _MAKES, outputs=("nee",)),
     },
-    bounds={"swc05": water, "swc15": water, "harvest": harvested, "residue": left},
+    bounds={"swc05": water, "swc15": water, "harvest": harvested, "residue": left, "nee": departing},
     knowledge={
         "balance": knowledge.balance_term,
         "fallow": knowledge.fallow_term,

@@ -71,7 +71,8 @@ class RunResults:
     def no_product(self) -> InputError:
         """What is said of a run without daily files."""
         folder = str(self.folder / "products" / "daily")
-        return InputError("the run has no product yet", where=folder, hint="run it with snakemake to the end")
+        hint = "run it with snakemake to the end; a run at sites alone (forcing.source: sites) makes none"
+        return InputError("the run has no product yet", where=folder, hint=hint)
 
     def daily(self, variable: str) -> xr.Dataset:
         """All years of ``variable`` (time, lat, lon) in the unit of its attributes, Dask-backed, chunked as on disk.

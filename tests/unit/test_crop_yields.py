@@ -195,6 +195,8 @@ def test_a_map_can_be_told_what_grows_there(files: list[Path]) -> None:
     example = yaml.safe_load((REPOSITORY / "config/examples/crop_benchmark.yaml").read_text())
     with pytest.raises(ConfigError, match=r"infer.forms.rotation: unknown form 'whaet'.*wheat"):
         load({**example, "infer": {"forms": {"rotation": "whaet"}}})
+    wheat = InferBlock(forms={"rotation": "wheat"})
+    assert hash(wheat) == hash(InferBlock(forms={"rotation": "wheat"})) != hash(InferBlock())  # jobs are kept by it
     with pytest.raises(ValidationError, match="a student knows those of its lesson"):
         InferBlock.model_validate({"forms": {"rotation": "wheat"}, "ensemble": "student"})
 

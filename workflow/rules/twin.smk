@@ -45,7 +45,7 @@ rule constraint_twin:  # towers and sums of regions in a small world of its own;
         mem_mb=memory(4000),
         runtime=minutes(120),
     params:
-        folder=RUN.paths("twin", "constraint"),
+        folder=subpath(output[0], parent=True),
         version=STAGE_VERSIONS["train"],
     shell:
         "fluxatlas twin constraint --output {params.folder:q} 2> {log:q}"

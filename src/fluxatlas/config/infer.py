@@ -57,6 +57,9 @@ class InferBlock(Block):
     compression_level: int = Field(3, ge=1, le=9, json_schema_extra=leaf(changes="speed"))
     """Effort of the codec."""
 
+    def __hash__(self) -> int:
+        return hash(self.model_dump_json())  # jobs are kept by it, and a mapping has no hash
+
     @model_validator(mode="after")
     def _a_student_knows_one_form(self) -> InferBlock:
         if self.forms and self.ensemble == "student":

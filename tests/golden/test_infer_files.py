@@ -59,7 +59,7 @@ def test_daily_values_are_packed_by_the_table(folder: Path, name: str) -> None:
         assert (variable.scale_factor, variable.add_offset) == row.packing
         assert variable._FillValue == FILL
         assert variable.chunking() == [73, 20, 20]
-        assert variable.filters()["zstd"] and variable.filters()["complevel"] == 3
+        assert variable.filters()["zstd"] and variable.filters()["complevel"] == 3 and variable.filters()["shuffle"]
         assert variable.units == row.units and variable.cell_methods == "time: mean"
 
 

@@ -117,6 +117,7 @@ def _variable(
         fill_value=fill,
         chunk_cache=2 * int(np.prod(chunks)) * np.dtype(kind).itemsize,
     )
+    files.shuffle(variable)
     variable.set_auto_maskandscale(False)
     return variable
 

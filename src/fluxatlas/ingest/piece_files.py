@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import ctypes
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +12,7 @@ import numpy.typing as npt
 
 from .. import variables as table
 from ..axes import WRITTEN
-from ..files import NETCDF, unreadable
+from ..files import NETCDF, shuffle, unreadable
 
 if TYPE_CHECKING:
     import netCDF4
@@ -200,31 +197,8 @@ def _declare(file: netCDF4.Dataset, layout: PieceLayout) -> None:
         made = file.createVariable(
             name, encoding["dtype"], dims, chunksizes=chunks, fill_value=encoding["_FillValue"], **codec
         )
-        _shuffle(made)
+        shuffle(made)
         packing: dict[str, Any] = {key: encoding[key] for key in ("scale_factor", "add_offset") if key in encoding}
         made.setncatts({**variable.attrs, **packing})
         made.set_auto_maskandscale(False)
         made.set_var_chunk_cache(size=1, nelems=1)  # whole chunks are written
-
-
-def _shuffle(variable: netCDF4.Variable) -> None:
-    """Sort the bytes of a new ``variable`` by significance before compression: a third smaller and three times faster.
-
-    netCDF4-python (1.7) does so for zlib only and ignores ``shuffle`` for other codecs, so the function of the NetCDF
-    library that it uses itself is called (``nc_def_var_deflate`` with shuffling and without deflation). Where that
-    cannot be done the file is larger, and as good.
-    """
-    define = _define_shuffle()
-    if define is not None and not variable.filters()["shuffle"]:
-        define(variable._grpid, variable._varid, 1, 0, 0)
-
-
-@lru_cache
-def _define_shuffle() -> Any:
-    """``nc_def_var_deflate`` of the NetCDF library that netCDF4-python has loaded, ``None`` if it is not found."""
-    import netCDF4
-
-    try:
-        return ctypes.CDLL(sys.modules[netCDF4.Dataset.__module__].__file__).nc_def_var_deflate
-    except (OSError, AttributeError):
-        return None

@@ -24,7 +24,7 @@ from .. import files
 from ..config.products import ProductsBlock
 from ..dask_cluster import on_cluster
 from ..errors import InputError, nearest
-from ..files import NETCDF
+from ..files import NETCDF, shuffle
 from ..systems import System, get_system
 from ..tiles.mosaic import Bbox, Mosaic, PathLike, TileResult, assemble
 from . import metadata
@@ -166,6 +166,7 @@ def create_variable(
         fletcher32=True,
         chunksizes=sizes,
     )
+    shuffle(variable)
     variable.set_auto_maskandscale(False)
     variable.setncatts(attrs)
     return variable

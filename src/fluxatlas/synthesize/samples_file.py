@@ -149,4 +149,5 @@ class SamplesFile:
                 fletcher32=True,
                 chunksizes=(CHUNK, self.days),
             )
+            files.shuffle(variable)
             variable.setncatts({**variables.get(name).attrs, "coordinates": "lat lon draw block"})

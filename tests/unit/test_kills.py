@@ -1,0 +1,62 @@
+"""The trials of ``make faults``: a job that writes as all jobs do passes them, one that does not is found out."""
+
+import os
+import random
+import shutil
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "kills"))
+
+import kills
+
+WORDS = "fluxatlas ingest atmosphere --input ch4.csv --output out/ch4.csv --gas ch4 --first-year 1996 --last-year 2005"
+JOB = kills.Job("tiny", "atmosphere", tuple(WORDS.split()), "log/ch4.log", ("out/ch4.csv",), 1.0)
+
+
+@pytest.fixture
+def places(tmp_path: Path) -> tuple[Path, Path]:
+    """The folder of the trials, and that of the truth, with the job done."""
+    work, truth = tmp_path / "work", tmp_path / "truth"
+    work.mkdir()
+    rows = "".join(f"{year},{1700 + year - 1990},0.5\n" for year in range(1995, 2006))
+    (work / "ch4.csv").write_text(f"# CH4\nyear,mean,unc\n{rows}")
+    assert kills.finished(kills.start(JOB, work), 60) == 0
+    shutil.copytree(work, truth)
+    return work, truth
+
+
+def test_a_job_that_writes_whole_files_passes(places: tuple[Path, Path]) -> None:
+    chance, killed = random.Random(3), 0
+    for number in range(3):
+        found = kills.trial(JOB, *places, 0.2, number % 2 == 0, chance)
+        assert found.wrong == []
+        killed += found.killed
+    assert killed  # by chance and the load of the machine not each time
+
+
+def test_a_job_that_writes_in_place_is_found_out(places: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half of the file under its own name, and a temporary file that nobody removes."""
+    work, truth = places
+    whole = (truth / "out/ch4.csv").read_bytes()
+
+    def careless(job: kills.Job, folder: Path) -> int:
+        if child := os.fork():
+            return child
+        os.setsid()
+        (folder / "out/ch4.csv").write_bytes(whole[: len(whole) // 2])
+        (folder / "out/.ch4.part.csv").touch()
+        time.sleep(5 if not (folder / "again").exists() else 0)
+        (folder / "out/ch4.csv").write_bytes(whole + b"2006,1,1\n")
+        os._exit(0)
+
+    monkeypatch.setattr(kills, "start", careless)
+    killed = kills.kill
+    monkeypatch.setattr(kills, "kill", lambda *given: (killed(*given), (work / "again").touch())[0])
+    found = kills.trial(JOB, work, truth, 1.0, True, random.Random(1))
+    assert found.killed
+    assert [text.split("csv ")[1] for text in found.wrong[:2]] == ["is half written", "differs"]
+    assert found.wrong[2].endswith(".ch4.part.csv is left")

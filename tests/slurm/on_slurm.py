@@ -17,6 +17,7 @@ import one_host
 from drivers import different, profile, said, snakemake
 from faults import FAULTS, table, trial
 from lost_driver import lost_driver, unfit
+from workers import workers
 
 TESTS = Path(__file__).resolve().parents[1]
 
@@ -47,6 +48,7 @@ def everything(top: Path, faults_alone: bool) -> None:
             said(snakemake(work, "all", *slurm), 0)
             said(snakemake(local, "all", "--cores", "2"), 0)
             same(work, local)
+            workers(work, local)
         rows = []
         for fault in FAULTS:
             rows.append(trial(work, slurm, local, fault))
@@ -65,6 +67,7 @@ def main() -> None:
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     signal.signal(signal.SIGHUP, signal.SIG_DFL)  # drivers must feel it, also below nohup, which they inherit
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # and what is ended by Ctrl-C below a shell's `&`
     one_host.up()
     try:
         with tempfile.TemporaryDirectory() as top:

@@ -14,11 +14,12 @@ import builtins
 import inspect
 import sys
 import textwrap
-import time
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
+from typing import cast
 
 import machine
 import numba
@@ -34,6 +35,13 @@ PLACES = (_kernel, snow, water, heat, methane_column)
 ONE_CELL = "for i in range(n):\n        if residual[i] > 0.0:"
 
 
+@cache
+def one_cell() -> Callable[..., object]:
+    """The compiled solution of a cell in which a layer begins or ends freezing, apart from what is replaced below."""
+    code = heat._solve_with_kinks.py_func.__code__
+    return cast("Callable[..., object]", numba.njit(**heat.KERNEL)(types.FunctionType(code, dict(vars(heat)))))
+
+
 @contextmanager
 def in_numpy(n: int) -> Iterator[None]:
     """Every function of the day loop as Python, its loops over ``n`` cells one pass over whole rows."""
@@ -41,13 +49,11 @@ def in_numpy(n: int) -> Iterator[None]:
     plain = {}
     for place in PLACES:
         plain |= {name: one.py_func for name, one in vars(place).items() if hasattr(one, "py_func")}
-    own = types.FunctionType(plain["_solve_with_kinks"].__code__, dict(vars(heat)))
-    kinks = numba.njit(**heat.KERNEL)(own)
     source = textwrap.dedent(inspect.getsource(plain["heat_step"]))
     source = source[source.index("def ") :].replace(
         ONE_CELL, "for i in np.flatnonzero(residual > 0.0):\n        if True:"
     )
-    scope = {**vars(heat), **plain, "_solve_with_kinks": kinks, "np": np}
+    scope = {**vars(heat), **plain, "_solve_with_kinks": one_cell(), "np": np}
     over_cells = lambda *ends: (slice(0, n),) if ends == (n,) else builtins.range(*ends)  # noqa: E731
     scope["range"] = over_cells
     exec(source, scope)
@@ -68,6 +74,7 @@ def rival(
 ) -> dict[str, np.ndarray]:
     """The daily results of the day loop in NumPy, all cells at once."""
     kept = column.run_block, column.BLOCK
+    one_cell()  # before anything is replaced
     with in_numpy(lat.size):
         column.run_block, column.BLOCK = _kernel.run_block, lat.size
         try:
@@ -86,14 +93,11 @@ def main() -> None:
     theirs = rival(short, soil, lat, dates[:part])
     for name in _kernel.OUTPUTS:
         np.testing.assert_allclose(theirs[name], ours[name], rtol=1e-4, atol=1e-7, err_msg=name)
-    spent = []
-    for _ in range(3):
-        begin = time.process_time()
-        column.simulate(drivers, soil, {}, lat=lat, dates=dates)
-        middle = time.process_time()
-        rival(short, soil, lat, dates[:part])
-        spent.append((middle - begin, time.process_time() - middle))
-    one, other = (asked.cells * n / min(pair[k] for pair in spent) for k, n in enumerate((asked.days, part)))
+    spent = machine.in_turn(
+        lambda: column.simulate(drivers, soil, {}, lat=lat, dates=dates),
+        lambda: rival(short, soil, lat, dates[:part]),
+    )
+    one, other = (asked.cells * n / span for span, n in zip(spent, (asked.days, part), strict=True))
     lines = [
         f"{asked.cells} cells, {asked.days} days ({part} in NumPy), {heat.LAYERS} layers, methane every day. Goal: 4.",
         "",

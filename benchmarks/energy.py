@@ -8,7 +8,6 @@ process and on the same input. Both results are compared before the times are pr
 
 from __future__ import annotations
 
-import time
 from types import SimpleNamespace
 
 import machine
@@ -74,17 +73,10 @@ class _Whole:
 def main() -> None:
     asked = machine.options(__doc__, cells=4096, days=365)
     drivers, soil, dates = weather(asked.days, asked.cells)
-    simulate({name: values[:2] for name, values in drivers.items()}, soil, dates=dates[:2])  # compile
-    spent = []
-    for _ in range(5):
-        begin = time.process_time()
-        ours = simulate(drivers, soil, dates=dates)
-        middle = time.process_time()
-        theirs = rival(drivers, soil)
-        spent.append((middle - begin, time.process_time() - middle))
-    one, other = (min(pair[k] for pair in spent) for k in (0, 1))
+    ours, theirs = simulate(drivers, soil, dates=dates), rival(drivers, soil)
     for k, name in enumerate(_kernel.OUTPUTS):
         np.testing.assert_allclose(theirs[k], ours[name], rtol=2e-4, atol=2e-4, err_msg=name)
+    one, other = machine.in_turn(lambda: simulate(drivers, soil, dates=dates), lambda: rival(drivers, soil), rounds=5)
     speed = [1e-6 * asked.cells * asked.days / span for span in (one, other)]
     lines = [
         f"{asked.cells} cells, {asked.days} days.",

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import argparse
 import platform
+import shlex
 import subprocess
-from collections.abc import Sequence
+import sys
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numba
@@ -31,8 +34,28 @@ def describe(script: str, measured: str = PROCESSOR_TIME) -> list[str]:
         f"This tree ({commit}) on one core of {model} ({', '.join(known) or 'flags unknown'}), which others shared;",
         measured,
         f"torch {torch.__version__.partition('+')[0]}, numba {numba.__version__}, Python {platform.python_version()}. "
-        f"Made by `python {script} --write`.",
+        f"Made by `python {script} {_asked()}`.",
     ]
+
+
+def _asked() -> str:
+    """The words of the command line, files and folders by their names alone."""
+    return shlex.join([Path(word).name if "/" in word else word for word in sys.argv[1:]]) or "--write"
+
+
+def in_turn(ours: Callable[[], object], theirs: Callable[[], object], rounds: int = 3) -> tuple[float, float]:
+    """The least processor time [s] of each of two functions, called in turn, after one run of each that compiles."""
+    ours()
+    theirs()
+    spent = []
+    for _ in range(rounds):
+        begin = time.process_time()
+        ours()
+        middle = time.process_time()
+        theirs()
+        spent.append((middle - begin, time.process_time() - middle))
+    one, other = (min(pair[k] for pair in spent) for k in (0, 1))
+    return one, other
 
 
 def options(text: str | None, **sizes: int) -> argparse.Namespace:

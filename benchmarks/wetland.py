@@ -11,7 +11,6 @@ layers and steps, ran 127,000 cell-days per second and core on another machine.
 from __future__ import annotations
 
 import builtins
-import time
 
 import machine
 import numpy as np
@@ -67,18 +66,13 @@ def main() -> None:
     drivers, soil, dates = weather(asked.days, asked.cells)
     part = max(asked.days // 10, 2)
     short = {name: values[:part] for name, values in drivers.items()}
-    column.simulate(short, soil, dates=dates[:part])  # compile
-    spent = []
-    for _ in range(2):
-        begin = time.process_time()
-        column.simulate(drivers, soil, dates=dates)
-        middle = time.process_time()
-        theirs = rival(short, soil, dates[:part])
-        spent.append((middle - begin, time.process_time() - middle))
-    ours = column.simulate(short, soil, dates=dates[:part])
+    ours, theirs = column.simulate(short, soil, dates=dates[:part]), rival(short, soil, dates[:part])
     for name in _kernel.OUTPUTS:
         np.testing.assert_allclose(theirs[name], ours[name], rtol=2e-4, atol=2e-4, err_msg=name)
-    one, other = (asked.cells * n / min(pair[k] for pair in spent) for k, n in enumerate((asked.days, part)))
+    spent = machine.in_turn(
+        lambda: column.simulate(drivers, soil, dates=dates), lambda: rival(short, soil, dates[:part]), rounds=2
+    )
+    one, other = (asked.cells * n / span for span, n in zip(spent, (asked.days, part), strict=True))
     lines = [
         f"{asked.cells} cells, {asked.days} days ({part} in NumPy), {_kernel.LAYERS} layers, {_kernel.STEPS} steps.",
         "",

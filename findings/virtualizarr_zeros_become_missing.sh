@@ -5,7 +5,7 @@
 # The references take it for the fill value of the Zarr array, which xarray then masks: counts, classes and bounds
 # that are 0 become NaN, and integers turn into floats. xarray writes such files with the engine h5netcdf (integers
 # always, floats with _FillValue=None), netCDF4 with fill_value=False. Files of the engine netcdf4 have the default of
-# NetCDF, which is no value of theirs, and are read right. Seen with VirtualiZarr 2.5.1. Exits non-zero when this
+# NetCDF, which is not one of their values, and are read right. Seen with VirtualiZarr 2.5.1. Exits non-zero when this
 # changes.
 set -euo pipefail
 folder=$(mktemp -d); trap 'rm -rf "$folder"' EXIT

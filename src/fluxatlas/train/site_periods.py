@@ -145,13 +145,15 @@ def with_means(data: SequenceSet, rows: pd.DataFrame, yearly: Collection[str] = 
         for number, reason in enumerate(reasons):
             reasons[reason] += int((why == number).sum())
         whole = _is_year(part) & (variable in yearly)
-        found += [_observed(data, variable, part, cell, spans, (why < 0) & kind, bool(kind is whole))
-                  for kind in (whole, ~whole) if ((why < 0) & kind).any()]  # fmt: skip
+        for kind, yearly_sum in ((whole, True), (~whole, False)):
+            keep = (why < 0) & kind
+            if keep.any():
+                found.append(_observed(data, variable, part, cell, spans, keep, yearly_sum))
     used = sum(one.size for one in found)
     out = "; ".join(f"left out, {reason}: {count}" for reason, count in reasons.items() if count)
     sites = len({int(site) for one in found for site in one.cluster})
     print(f"{counted(used, 'period')} at {counted(sites, 'site')}; {out}".rstrip("; "), file=sys.stderr, flush=True)
-    return replace(data, targets=targets, sd=sd, periods=tuple(one for one in found if one.size))
+    return replace(data, targets=targets, sd=sd, periods=tuple(found))
 
 
 def _is_year(rows: pd.DataFrame) -> Mask:

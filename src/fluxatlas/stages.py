@@ -3,7 +3,7 @@
 STAGE_VERSIONS = {
     "ingest": 3,
     "regrid": 2,
-    "synthesize": 5,
+    "synthesize": 6,
     "train": 8,
     "infer": 3,
     "products": 3,

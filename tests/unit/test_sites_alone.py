@@ -84,6 +84,23 @@ def test_soils_reach_over_the_joint_range_of_the_sites(tmp_path: Path) -> None:
     xr.testing.assert_equal(made, again)
 
 
+def test_leaves_that_are_unknown_are_those_of_the_site_whose_soil_is_mixed_in(tmp_path: Path) -> None:
+    given = tables(tmp_path)
+    frame = pd.read_csv(given["sites_attributes"])
+    frame.loc[frame["site"] == "A", "lai"] = np.nan  # B has 2, C has 3
+    frame.to_csv(given["sites_attributes"], index=False)
+    settings = SynthesizeBlock(site_days=60 * 365, spinup_years=0, jitter=0)
+    where = {"grid": get_grid("4km"), "tile_size": 10, "system": get_system("soil_methane_sink")}
+    synthesize(tmp_path / "s.nc", settings=settings, **where, **given)
+    made = world.decode(tmp_path / "s.nc")
+    at_a = made.isel(site=np.flatnonzero(made["lat"] == 38.0))
+    sand, clay, lai = at_a["sand"].values, at_a["clay"].values, at_a["lai"].values
+    of_b = (lai == 2.0).all(axis=1)
+    assert 0 < of_b.sum() < len(of_b) and (lai[~of_b] == 3.0).all()
+    share = np.where(of_b, (60 - sand) / 40, (60 - sand) / 20)
+    np.testing.assert_allclose(clay, 10 + np.where(of_b, 50, 10) * share, atol=1e-3)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -56,6 +56,17 @@ def test_warm_up_takes_the_days_before_or_the_season_a_year_later(data) -> None:
     assert short.batch([DayWindow(0, 11, 3)], warmup=3).drivers["lai"][:, 0].tolist() == [10, 10, 10, 11, 12, 13]
 
 
+def test_only_a_season_of_another_year_has_the_other_parity(data) -> None:
+    """A first day that is repeated before a short segment is that day, and so are those of the segment itself."""
+    shape, window = (len(data.dates), len(data.sites)), [DayWindow(0, 0, 3)]
+    even = replace(data, drivers={"evenyear": np.ones(shape, np.float32)})
+    for days, before in ((364, 1.0), (365, 0.0)):
+        cut = replace(even, segments=(Segment(0, 0, days),))
+        assert cut.batch(window, warmup=4).drivers["evenyear"][:, 0].tolist() == [before] * 4 + [1.0] * 3
+    twice = even.batch(window, warmup=2 * 365).drivers["evenyear"][:, 0]
+    assert twice.tolist() == [1.0] * 365 + [0.0] * 365 + [1.0] * 3
+
+
 def test_warm_up_and_padding_do_not_count(data) -> None:
     batch = data.batch([DayWindow(0, 100, 5), DayWindow(1, 100, 3)], warmup=2)
     observed = next(one for one in batch.observations if one.operator.variable == "fch4")

@@ -211,17 +211,19 @@ class _Generator:
         return samples.take(np.flatnonzero(valid))
 
     def _complete(self, weather: SeriesWeather, rng: np.random.Generator) -> tuple[Arrays, Arrays]:
-        """Attributes and monthly layers of ``weather``; what is unknown is that of an active cell drawn per series.
+        """Attributes and monthly layers of ``weather``; what is unknown is that of one donor per series.
 
-        Without cells the soil is one between that of the place and another site's.
+        The donor is an active cell. Without cells it is a site that knows all, and the soil is one between that of the
+        place and the donor's.
         """
         donor = rng.integers(len(next(iter(self.pool.values()))), size=len(weather.lat))
-        known = {
-            name: np.where(np.isfinite(values), values, self.pool[name][donor])
-            for name, values in weather.attributes.items()
-        }
-        if not self.cells:
-            known = mixtures(weather.attributes, self.pool, rng)
+        if self.cells:
+            known = {
+                name: np.where(np.isfinite(values), values, self.pool[name][donor])
+                for name, values in weather.attributes.items()
+            }
+        else:
+            known = mixtures(weather.attributes, self.pool, donor, rng)
         monthly = {
             name: np.where(np.isfinite(values), values, self.pool_monthly[name][:, donor])
             for name, values in weather.monthly.items()

@@ -54,16 +54,16 @@ def spatial_block(lat: FloatArray, lon: FloatArray, degrees: float) -> IntArray:
 
 
 def mixtures(
-    own: Mapping[str, FloatArray], pool: Mapping[str, FloatArray], rng: np.random.Generator
+    own: Mapping[str, FloatArray], pool: Mapping[str, FloatArray], donor: IntArray, rng: np.random.Generator
 ) -> dict[str, FloatArray]:
-    """Soils between each of ``own`` (n,) and one drawn from ``pool`` (m,), at a random share for all its attributes.
+    """Soils between each of ``own`` (n,) and that number ``donor`` (n,) of ``pool`` (m,), at a random share for all
+    attributes of a soil.
 
-    They reach over the joint range of the pool, and shares of a whole stay shares; what is unknown is that of the pool.
+    They reach over the joint range of the pool, and shares of a whole stay shares; what is unknown is the donor's.
     """
-    count = len(next(iter(own.values())))
-    share, other = rng.random(count), rng.integers(len(next(iter(pool.values()))), size=count)
-    mixed = {name: share * values + (1 - share) * pool[name][other] for name, values in own.items()}
-    return {name: np.where(np.isfinite(values), values, pool[name][other]) for name, values in mixed.items()}
+    share = rng.random(len(donor))
+    mixed = {name: share * values + (1 - share) * pool[name][donor] for name, values in own.items()}
+    return {name: np.where(np.isfinite(values), values, pool[name][donor]) for name, values in mixed.items()}
 
 
 def jitter(

@@ -233,15 +233,15 @@ class SequenceSet:
         first = np.array([window.start for window in windows])
         number = first[None, :] + np.arange(-warmup, length)[:, None]
         early = np.maximum(begin - number, 0)
-        index = np.clip(number + YEAR * (-(-early // YEAR)), begin, stop - 1)
-        index = np.where((early > 0) & (stop - begin < YEAR), begin, index)
+        later = np.where(stop - begin < YEAR, 0, -(-early // YEAR))  # years after it whose season a day is taken from
+        index = np.clip(number + YEAR * later, begin, stop - 1)
         size = np.array([window.length for window in windows])
         observed = [
             *self._days(index, site, (number >= first) & (number < first + size)),
             *(one.within(site, first, size, warmup) for one in self.periods),
         ]
 
-        odd = -(-early // YEAR) % 2 > 0  # a year that stands for the one before it
+        odd = later % 2 > 0  # a year that stands for the one before it
 
         def take(arrays: Arrays) -> dict[str, Tensor]:
             cut = {name: _at(values, index, site[None, :]) for name, values in arrays.items()}

@@ -1,7 +1,9 @@
 """Plan and status: numbers against an independent count, text for people."""
 
 from pathlib import Path
+from typing import get_args
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
@@ -10,6 +12,7 @@ from typer.testing import CliRunner
 import forked
 from fluxatlas.cli import app
 from fluxatlas.config import load
+from fluxatlas.config.train import Remedy
 from fluxatlas.errors import InputError
 from fluxatlas.paths import REPOSITORY
 from fluxatlas.plan import benchmark, learning, permutations, plan, shipped, table, twins, wall_hours, work
@@ -18,6 +21,7 @@ from fluxatlas.plan.wall import gpu_hours
 from fluxatlas.run import Run
 from fluxatlas.status import FileStatus, parse
 from fluxatlas.status import table as status_table
+from fluxatlas.train import remedies
 
 DEMO = REPOSITORY / "config" / "config.yaml"
 PHASED = REPOSITORY / "config" / "examples" / "crop_synthetic.yaml"
@@ -59,12 +63,12 @@ def _trained(**changed) -> Run:
     return Run(load(data | blocks | {"train": blocks["train"] | changed}))
 
 
-def test_jobs_of_training_cost_by_their_steps() -> None:
+def units(rule: str, name: str = "", **changed) -> float:
     price = Cost("day", seconds_per_job=10.0, seconds_per_unit=1.0, memory_mb=1, bytes_per_unit=0)
+    return learning.cost(_trained(**changed), rule, price, name) - 10
 
-    def units(rule: str, name: str = "", **changed) -> float:
-        return learning.cost(_trained(**changed), rule, price, name) - 10
 
+def test_jobs_of_training_cost_by_their_steps() -> None:
     predicted = DAYS / 3
     assert units("pretrain") == 36500 * 5
     assert units("pretrain", hidden=64) == pytest.approx(36500 * 5 * 2**0.93)
@@ -82,6 +86,52 @@ def test_jobs_of_training_cost_by_their_steps() -> None:
     # without samples 8 windows a step, twice as many passes, in three folds
     assert units("baseline", "no_pretraining") == pytest.approx(3 * (8 * (8 * 8 * 365 + 0.3 * predicted) + predicted))
     assert units("baseline", "process") == pytest.approx(DAYS * 4e-7)
+
+
+@pytest.mark.parametrize(
+    ("changed", "most", "every", "rounds"),
+    [
+        ({}, 1, 3, 3),
+        ({"folds": 12}, 4, 12, 12),
+        ({"folds": 4}, 2, 4, 4),
+        ({"folds": 12, "every_fold": True}, 12, 36, 12),
+    ],
+)  # folds of the member with most of them, of all three members, and trainings of a baseline
+def test_jobs_of_training_cost_by_their_folds(changed, most, every, rounds) -> None:
+    predicted, steps, days = DAYS / 3, 100 * 8 * 365, DAYS * learning.FITTED_DAY
+    passes = 4 * (10 * 8 * 365 + 0.3 * predicted)
+    calibrated = DAYS * learning.CALIBRATED_DAY / 2  # of a fold, or of all sites
+    tuned = units("finetune", ladder="last", **changed)
+    assert tuned == pytest.approx(most * (passes + calibrated + predicted) + calibrated)
+    # jobs of their own make the phases without the first fold; the member makes all of them without its other folds
+    two = changed | {"ladder": "weights", "strategy": "reweighted"}
+    assert units("phase", **two) == steps
+    assert units("finetune", **two) == pytest.approx((most - 1) * 2 * steps + most * predicted)
+    one = changed | {"ladder": "weights", "strategy": "finetune"}
+    assert units("baseline", "no_knowledge", **one) == pytest.approx(36500 * 5 + every * (steps + predicted))
+    alone = 8 * (8 * 8 * 365 + 0.3 * predicted) + predicted
+    assert units("baseline", "no_pretraining", **changed) == pytest.approx(rounds * alone)
+    assert units("baseline", "trees", **changed) == pytest.approx(rounds * days)
+
+
+@pytest.mark.parametrize("name", ["trees", *get_args(Remedy)])
+def test_what_inner_folds_choose_costs_by_the_trees_that_are_fitted(monkeypatch, name) -> None:
+    rng, sizes = np.random.default_rng(2), []
+
+    def counted(rows, seed):
+        sizes.append(len(rows[1]))
+        return lambda given: given[:, 0] + rng.normal(0, 0.1, len(given))
+
+    monkeypatch.setattr(remedies, "boosted_trees", counted)
+    x, many = rng.normal(size=(60_000, 2)).astype(np.float32), rng.integers(0, 6, 60_000)
+    rows = (x, x[:, 0] + rng.normal(0, 0.1, len(x)), np.ones(len(x)), many)
+    remedies.learners(1.0)[name](rows, 1)
+    most = DAYS * sum(size == len(x) for size in sizes) if name != "stacked" else 3 * DAYS  # all may have a share
+    inner = [size for size in sizes if size < len(x)]
+    assert len(inner) == learning.INNER_FITS.get(name, 0) and set(inner) <= {learning.INNER_DAYS}
+    expected = (most or DAYS) + len(inner) * min(DAYS * 2 / 3, learning.INNER_DAYS)
+    assert units("baseline", name) == pytest.approx(3 * expected * learning.FITTED_DAY)
+    assert units("experiment", name) == pytest.approx(5 * expected * learning.FITTED_DAY)
 
 
 def test_the_plan_of_training_is_the_sum_of_its_jobs() -> None:

@@ -37,9 +37,13 @@ PREDICTED = 1 / 3
 SIMULATED_DAY = 4e-7
 """Core-seconds per site-day of a prediction by the process model."""
 CALIBRATED_DAY = 2e-3
-"""Core-seconds per site-day of the calibrations of one member (without its fold, and of all sites) [D: nine sites]."""
+"""Core-seconds per site-day of two calibrations of one member (without a fold, and of all sites) [D: nine sites]."""
 FITTED_DAY = 1e-4
 """Core-seconds per site-day and fold of what scikit-learn fits to days [D: 80,718 site-days]."""
+INNER_FITS, INNER_DAYS = {"chosen": 9, "stacked": 9}, 20_000
+"""Trees that are fitted to a part of the days, so many at most, of which inner folds choose."""
+WHOLE_FITS = {"stacked": 3}
+"""Trees that are fitted to all days then; one of all else."""
 LEARNT_BASELINES = ("no_pretraining", "no_knowledge")
 CLIMBED = 6
 """Fits of every rung where the ladder is climbed: without each part of the clusters, and the last one."""
@@ -125,14 +129,15 @@ def _job(run: Run, rule: str, name: str) -> tuple[float, float]:
     if rule == "experiment":
         folds = run.config.experiments.folds
         if name not in run.config.experiments.models:
-            return 0.0, folds * days * FITTED_DAY
+            return 0.0, folds * _fitted(name, days)
         steps = train.finetune_steps * train.batch * train.sequence_days
         return folds * (steps + PREDICTED * days) * _of_model(run, name), 0.0
     if rule == "phase":
         return max(_phase(run, phase, days) for phase in phases_of(run.system, train)) * trained, 0.0
     if rule == "finetune":
-        learnt, calibrated = (0.0, 0.0) if run.phases else _adapted(run, days)
-        return (learnt + PREDICTED * days) * trained, calibrated
+        most = max(len(train.folds_of(member)) for member in range(train.members))
+        learnt, calibrated = _adapted(run, days, most, begun=bool(run.phases))
+        return learnt * trained, calibrated
     return _baseline(run, name, days, pretrained * trained, trained)
 
 
@@ -142,27 +147,36 @@ def _of_model(run: Run, model: str) -> float:
 
 
 def _baseline(run: Run, name: str, days: int, pretrained: float, trained: float) -> tuple[float, float]:
-    """As :func:`_job` for the baseline ``name``; networks are trained for every fold."""
-    members = run.config.train.members
+    """As :func:`_job` for the baseline ``name``, which is made for every fold."""
+    train = run.config.train
+    rounds = len(train.rounds)
     if name == "no_pretraining":
-        passes = 2 * run.config.train.finetune_epochs * _pass(run, days, 0.0)
-        return members * (passes + PREDICTED * days) * trained, 0.0
+        passes = 2 * train.finetune_epochs * _pass(run, days, 0.0)
+        return rounds * (passes + PREDICTED * days) * trained, 0.0
     if name == "no_knowledge":
-        learnt, calibrated = _adapted(run, days)
-        return pretrained + members * (learnt + PREDICTED * days) * trained, members * calibrated
-    return 0.0, days * SIMULATED_DAY if name == "process" else members * days * FITTED_DAY
+        members = [_adapted(run, days, len(train.folds_of(member))) for member in range(train.members)]
+        learnt, calibrated = (sum(parts) for parts in zip(*members, strict=True))
+        return pretrained + learnt * trained, calibrated
+    return 0.0, days * SIMULATED_DAY if name == "process" else rounds * _fitted(name, days)
 
 
-def _adapted(run: Run, days: int) -> tuple[float, float]:
-    """Site-days that a member learns from at the sites, and core-seconds of its calibrations."""
+def _fitted(name: str, days: int) -> float:
+    """Core-seconds of a fold of what scikit-learn fits as the baseline or reference ``name``."""
+    inner = INNER_FITS.get(name, 0) * min(2 / 3 * days, INNER_DAYS)
+    return (WHOLE_FITS.get(name, 1) * days + inner) * FITTED_DAY
+
+
+def _adapted(run: Run, days: int, folds: int, begun: int = 0) -> tuple[float, float]:
+    """Site-days that a member learns from at the sites and predicts, without each of ``folds``, and core-seconds of its
+    calibrations; ``begun`` folds are learnt for in phases that are jobs of their own."""
     train = run.config.train
     whole = train.ladder in ("network", "weights", "climb")
     learnt = sum(_phase(run, phase, days) for phase in phases_of(run.system, train)) if whole else 0.0
     if train.ladder in ("last", "climb"):
         learnt += train.finetune_epochs * _pass(run, days, train.rehearsal)
-    calibrated = 0.0 if train.ladder in ("prior", "weights") else days * CALIBRATED_DAY
+    calibrated = 0.0 if train.ladder in ("prior", "weights") else days * CALIBRATED_DAY * (folds + 1) / 2
     times = CLIMBED if train.ladder == "climb" else 1
-    return times * learnt, times * calibrated
+    return times * (folds - begun) * learnt + folds * PREDICTED * days, times * calibrated
 
 
 def _phase(run: Run, phase: Phase, days: int) -> float:

@@ -88,7 +88,7 @@ class RawFile:
         import xarray as xr
 
         whole = self.dataset[variable]
-        array = self._cube(whole)
+        array = self.cube(whole)
         lat, lon, time = self.dims["lat"], self.dims["lon"], self.dims["time"]
         each = array.sizes[self.steps] if self.steps else 1
         outer = slice(steps.start // each, -(-steps.stop // each))
@@ -109,7 +109,7 @@ class RawFile:
         packing: Packing | None = whole.encoding.get(KEY)
         direct = plain and into is not None and into.shape == (outer.stop - outer.start, *window.shape)
         if direct and packing is not None and packing.stored.dims == whole.dims:
-            array = self._cube(xr.Dataset({variable: packing.stored})[variable])
+            array = self.cube(xr.Dataset({variable: packing.stored})[variable])
             return window.read(block, into, packing.into)  # decoded on the way to where it is wanted
         values = window.read(block, into if plain else None)
         if values.dtype.kind not in "fiu":
@@ -132,7 +132,7 @@ class RawFile:
         own = self.order or (np.arange(self.grid.lat.size), np.arange(self.grid.lon.size))
         return replace(self, order=(own[0][order[0]], own[1][order[1]]))
 
-    def _cube(self, array: xr.DataArray) -> xr.DataArray:
+    def cube(self, array: xr.DataArray) -> xr.DataArray:
         """A variable as (expver, time, steps, lat, lon), those dimensions that it has; single others are dropped."""
         variable = array.name
         wanted = [self.dims["time"], *([self.steps] if self.steps else []), self.dims["lat"], self.dims["lon"]]

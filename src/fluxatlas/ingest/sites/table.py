@@ -302,7 +302,7 @@ def build(
         check_closure(entry, ledger)
     sites, observed, forcing = assemble(records, block, ledger, periods=set(longer["site"]))
     if block.gridded:
-        observed, longer = at_sites(block.gridded, sites, observed, longer)
+        observed, longer = at_sites(block.gridded, sites, observed, longer, ledger)
     for line in ledger.told():
         print(f"warning: {line}", file=sys.stderr)
     origin = provenance("ingest sites", block.model_dump(mode="json"), {p: p for p in needed})

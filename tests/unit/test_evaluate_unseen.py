@@ -157,6 +157,20 @@ def test_models_are_compared_on_the_days_that_both_predict() -> None:
     assert lower == pytest.approx(np.quantile([1, 0.2], 0.25) - np.quantile([-3, 0.8], 0.25))
 
 
+def test_a_site_without_variance_takes_no_part_in_differences_of_quartiles() -> None:
+    ours, theirs = (_random(6, sites=7, shift=shift) for shift in (0.5, 1.0))
+    theirs = {site: (ours[site][0], ours[site][0] + p - o, sd) for site, (o, p, sd) in theirs.items()}
+    flat = {"t": (np.full(30, -1.5), np.linspace(-2, -1, 30), 0.4)}
+    without, among = (
+        _tables(pd.concat([_days("network", ours | more), _days("trees", theirs | more)]))[1] for more in ({}, flat)
+    )
+    for score in ("r2_q25", "r2_q50"):
+        row = _value(among, "sites", score, against="trees")
+        assert (row["sites"], row["clusters"]) == (7, 7) and np.isfinite(row[["low", "high"]].to_numpy(float)).all()
+        pd.testing.assert_series_equal(row, _value(without, "sites", score, against="trees"), check_names=False)
+    assert _value(among, "sites", "better", against="trees")["sites"] == 8  # an error it has
+
+
 def test_sites_that_emit_are_scored_apart_from_those_that_take_up() -> None:
     sites = {"sink": (np.array([-2.0, -1.0, -3.0]), np.array([-2.0, -1.0, -3.0]), 0.1)}
     sites["source"] = np.array([4.0, 5.0, 3.0]), np.array([-1.0, 0.0, -2.0]), 0.1

@@ -237,14 +237,15 @@ def _difference(pair: pd.DataFrame, cluster: pd.Series, settings: EvaluateBlock)
         for score in ("r2", "rmse"):
             row = {"protocol": protocol, "scale": "daily", "score": score}
             yield {**row, **_interval(first[score] - second[score]), **_size(one)}
-    long = one.n >= settings.minimum_days
+    own, other = (_ratio(s.ee, s.oo - s.o**2 / s.n) for s in (one, two))
+    long = (one.n >= settings.minimum_days) & np.isfinite(own) & np.isfinite(other)
     if long.any():
-        own, other = (_ratio(s.ee, s.oo - s.o**2 / s.n) for s in (one.only(long), two.only(long)))
-        some = one.only(long).resamples(settings.resamples, settings.seed)
+        part = one.only(long)
+        some = part.resamples(settings.resamples, settings.seed)
         for q in (25, 50):
             row = {"protocol": "sites", "scale": "daily", "score": f"r2_q{q}"}
-            gains = quantile(own, some, q / 100) - quantile(other, some, q / 100)
-            yield {**row, **_interval(gains), **_size(one.only(long))}
+            gains = quantile(own[long], some, q / 100) - quantile(other[long], some, q / 100)
+            yield {**row, **_interval(gains), **_size(part)}
     share = (w @ (one.ee < two.ee)) / w.sum(axis=1)
     yield {"protocol": "sites", "scale": "daily", "score": "better", **_interval(share), **_size(one)}
 

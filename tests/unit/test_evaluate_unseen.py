@@ -1,5 +1,7 @@
 """Scores at unseen sites: worked out by hand, by numpy and scikit-learn, and by worlds with a known answer."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -17,6 +19,8 @@ from fluxatlas.evaluate.unseen import (
     protocol_table,
     site_scores,
 )
+from fluxatlas.evaluate.words import ROWS, words
+from fluxatlas.systems import get_system
 from stage_files import make_world, write_predictions
 
 SETTINGS = EvaluateBlock(minimum_days=2, minimum_site_days=1, resamples=200)
@@ -300,12 +304,36 @@ def test_what_cannot_be_scored_is_said_and_nothing_is_written(tmp_path) -> None:
         arguments += ["--site-output", str(tmp_path / "s.csv"), "--coverage-output", str(tmp_path / "c.csv")]
         return CliRunner().invoke(app, ["evaluate", "unseen", *arguments])
 
-    for result, words in (
+    for result, what in (
         (run(path, places), "no prediction of an unseen site"),
         (run(tmp_path / "none.parquet", places), "file not found"),
     ):
-        assert result.exit_code == 1 and words in result.output + str(result.exception)
+        assert result.exit_code == 1 and what in result.output + str(result.exception)
     _rows("test").to_parquet(path)
     result = run(path, tmp_path / "none.csv")
     assert result.exit_code == 1 and "file not found" in result.output + str(result.exception)
     assert not output.exists() and not (tmp_path / "s.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("score", "values", "text"),
+    [
+        ("bias", (0.05, -153.2, 12.34), "0.0500 [-153, 12.3]"),
+        ("rmse", (0.12, 0.004, 0.3), "0.120 [0.00400, 0.300]"),
+        ("rmse_q50", (3.21e-9, 1.11e-9, 5.35e-9), "3.21e-09 [1.11e-09, 5.35e-09]"),
+        ("r2", (0.05, -1.234, 0.3), "0.05 [-1.23, 0.30]"),
+        ("r_q50", (0.004, np.nan, np.nan), "0.00"),
+        ("rmse", (np.nan, np.nan, np.nan), "-"),
+    ],
+)
+def test_what_has_a_unit_has_significant_digits_with_its_interval(score, values, text) -> None:
+    protocol = "balanced" if score in ("r2", "bias") else "between" if score == "rmse" else "sites"
+    row = {"model": "network", "against": "", "target": "fch4", "subset": "all", "scale": "daily", "sites": 7}
+    row |= {"clusters": 6, "unit": "mg m-2 d-1"} | dict(zip(("value", "low", "high"), values, strict=True))
+    rows = [row | {"protocol": where, "score": what} for where, what in ((protocol, score), ("pooled", "r2"))]
+    table = pd.DataFrame([one | {"model": model} for model in ("network", "trees") for one in rows])
+    held = pd.DataFrame(columns=["target", "model", "what", "inside"])
+    said = words(table, held, get_system("wetland_methane"), 3).splitlines()
+    label = next(label for label, *key in ROWS if key == [protocol, score])
+    cells = next(line for line in said if label in line).removeprefix(f"  {label:24}{7:>6}")
+    assert re.split(r"\s{2,}", cells.strip()) == [text, text]

@@ -32,8 +32,7 @@ from fluxatlas.report.catalogue import FIGURES, KINDS, PICTURES, Inputs, figure_
 from fluxatlas.report.figures import write_figure
 from fluxatlas.report.regions import regions_section
 from fluxatlas.report.summary import write_summary
-from fluxatlas.report.verdicts import number
-from fluxatlas.style import MapFrame, coarsen, colorbar, house_style, limits
+from fluxatlas.style import MapFrame, coarsen, colorbar, house_style, limits, number
 from fluxatlas.systems import get_system
 from fluxatlas.tiles.mosaic import Mosaic, TileResult
 from fluxatlas.train.flags import UNJUDGED

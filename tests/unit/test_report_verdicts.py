@@ -7,7 +7,8 @@ from fluxatlas.files import __version__
 from fluxatlas.products.about import About
 from fluxatlas.report.opening import open_on
 from fluxatlas.report.summary import write_summary
-from fluxatlas.report.verdicts import between, called, comparison, fixed, judgement, number, percent, total
+from fluxatlas.report.verdicts import called, comparison, judgement, total
+from fluxatlas.style import between, fixed, number, percent
 from fluxatlas.systems import get_system
 
 SYSTEM = get_system("soil_methane_sink")

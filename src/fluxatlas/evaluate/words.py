@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ..errors import counted
-from ..style import PROTOCOL_NAMES
+from ..style import PROTOCOL_NAMES, fixed, number
 from ..systems import System
 from .clusters import FEWEST_CLUSTERS
 
@@ -51,7 +51,7 @@ def words(table: pd.DataFrame, held: pd.DataFrame, system: System, members: int)
             keys = [(protocol, "daily", score, model) for model in models]
             rows = [own.loc[key] if key in own.index else None for key in keys]
             many = max([int(row["sites"]) for row in rows if row is not None], default=0)
-            lines += [f"  {label:24}{many:>6}" + "".join(f"{_cell(row, score):>26}" for row in rows)]
+            lines += [f"  {label:24}{many:>6}" + "".join(f"  {_cell(row, score):>24}" for row in rows)]
         lines += [*_held(held[held["target"] == target])]
         better = part[(part["score"] == "better") & (part["against"] != "")]
         for row in better.itertuples():
@@ -70,18 +70,17 @@ def words_of_periods(table: pd.DataFrame, system: System) -> str:
         lines += [f"{target} [{size['unit']}], means of periods: {where}, {counted(int(size['periods']), 'period')}"]
         lines += [f"  {'':24}" + "".join(f"{model:>26}" for model in models)]
         for score, name in PERIOD_ROWS.items():
-            lines += [f"  {name:24}" + "".join(f"{_cell(own.loc[(score, model)], score):>26}" for model in models)]
+            lines += [f"  {name:24}" + "".join(f"  {_cell(own.loc[(score, model)], score):>24}" for model in models)]
     return "\n".join(lines)
 
 
 def _cell(row: pd.Series | None, score: str) -> str:
-    """A value with its interval; what has a unit may be small."""
+    """A value with its interval: what has a unit with significant digits, since it may be small."""
     if row is None or not np.isfinite(row["value"]):
         return "-"
     known = np.isfinite([row["low"], row["high"]]).all()
-    small = score.startswith(("rmse", "bias")) and abs(row["value"]) < 0.1
-    form = ".2g" if small else ".2f"
-    return f"{row['value']:{form}}" + (f" [{row['low']:{form}}, {row['high']:{form}}]" if known else "")
+    text = number if score.startswith(("rmse", "bias")) else fixed
+    return text(row["value"]) + (f" [{text(row['low'])}, {text(row['high'])}]" if known else "")
 
 
 def _held(rows: pd.DataFrame) -> Iterator[str]:

@@ -11,7 +11,7 @@ import pandas as pd
 from .. import files
 from ..report.sections import Section
 from ..report.summary import embedded_figure, page_html
-from ..report.verdicts import fixed, number, percent
+from ..style import fixed, number, percent
 
 NOTE = (
     "R2 and its median over sites with 5 to 95 % of what sets of as many clusters of sites give (none below five"

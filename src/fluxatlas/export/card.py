@@ -22,9 +22,9 @@ from ..products.about import SYNTHETIC_NOTE, About
 from ..report.learning import coverage_section, emulation_section, intervals_section
 from ..report.sections import Section, protocols_section
 from ..report.summary import table_lines
-from ..report.verdicts import NETWORK, called, fixed, judgement, number
+from ..report.verdicts import NETWORK, called, judgement
 from ..results import open_run
-from ..style import model_name, model_order
+from ..style import fixed, model_name, model_order, number
 from ..systems import System
 from ..train.applicability import FEWEST_SITES
 from ..train.member import Member, constraint_of

@@ -17,10 +17,9 @@ from .. import files, variables
 from ..config.report import ReportBlock
 from ..errors import InputError
 from ..evaluate.comparison import ANOMALY, KINDS, RAW
-from ..style import COLORS, FAINT, WIDTH, MapFrame, colorbar, house_style, panel_letters, save, unit
+from ..style import COLORS, FAINT, WIDTH, MapFrame, colorbar, fixed, house_style, number, panel_letters, save, unit
 from .sections import Section
 from .summary import embedded_figure, page_html
-from .verdicts import fixed, number
 
 KIND_NAMES = {RAW: "as they are", ANOMALY: "anomalies"}
 FIGURES = ("profile", "map", "series")

@@ -9,10 +9,10 @@ import pandas as pd
 
 from .. import files
 from ..evaluate.factors import STORAGE, called
+from ..style import fixed, number
 from ..systems import System
 from .sections import Section
 from .summary import embedded_figure, page_html
-from .verdicts import fixed, number
 
 SHARES = ("all", "soil alone", "climate alone", "shared", "unexplained")
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pandas as pd
 
+from ..style import fixed, number, percent
 from ..systems import System
 from .sections import Section
-from .verdicts import called, fixed, number, percent
+from .verdicts import called
 
 
 def emulation_section(table: pd.DataFrame, system: System) -> Section:

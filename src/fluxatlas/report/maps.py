@@ -28,8 +28,10 @@ from ..style import (
     MapFrame,
     colorbar,
     draw_sites,
+    fixed,
     limits,
     map_step,
+    number,
     panel_letters,
     signed,
     unit,
@@ -40,7 +42,6 @@ from ..tiles.coarse import Field
 from ..tiles.mosaic import Mosaic, TileResult, assemble, read_layer
 from ..train.flags import NEAR, OUTSIDE, UNJUDGED
 from .catalogue import Inputs
-from .verdicts import fixed, number
 
 Array = npt.NDArray[np.float64]
 

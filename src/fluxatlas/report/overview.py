@@ -12,12 +12,11 @@ from matplotlib.figure import Figure
 
 from ..config.report import ReportBlock
 from ..evaluate.metrics import scores
-from ..style import COLORS, WIDTH, colorbar, limits, panel_letters
+from ..style import COLORS, WIDTH, colorbar, fixed, limits, panel_letters
 from ..systems import get_system
 from ..tiles.mosaic import assemble
 from .catalogue import Inputs
 from .maps import blocks, estimate_and_truth, flux_unit, map_frame, span_of_years, uncertainty
-from .verdicts import fixed
 
 Array = npt.NDArray[np.float64]
 

@@ -11,11 +11,10 @@ from matplotlib.figure import Figure
 
 from ..config.report import ReportBlock
 from ..files import read_table
-from ..style import COLORS, FAINT, WIDTH, unit
+from ..style import COLORS, FAINT, WIDTH, number, unit
 from ..systems import System
 from .catalogue import Inputs
 from .sections import Section
-from .verdicts import number
 
 MOST = 12
 """Regions that are drawn."""

@@ -9,9 +9,9 @@ from typing import Any
 import pandas as pd
 
 from ..stages import STAGES
-from ..style import BOUNDS, PROTOCOL_NAMES, model_name, model_order
+from ..style import BOUNDS, PROTOCOL_NAMES, between, fixed, model_name, model_order, number, percent
 from ..systems import System
-from .verdicts import between, called, comparison, fixed, number, percent
+from .verdicts import called, comparison
 
 
 @dataclass(frozen=True)

@@ -21,10 +21,9 @@ from ..errors import InputError
 from ..evaluate.metrics import scores
 from ..evaluate.skill import days_or_periods
 from ..files import chunk_of, open_netcdf, read_parquet
-from ..style import COLORS, FAINT, INK, WIDTH, model_color, model_name, model_order, signed, unit
+from ..style import COLORS, FAINT, INK, WIDTH, fixed, model_color, model_name, model_order, signed, unit
 from ..systems import System, get_system
 from .catalogue import Inputs
-from .verdicts import fixed
 
 Array = npt.NDArray[np.float64]
 LEAP_DAY = 59

@@ -18,11 +18,10 @@ from ..errors import InputError, counted
 from ..evaluate.metrics import scores
 from ..evaluate.skill import days_or_periods
 from ..files import read_table
-from ..style import COLORS, INK, MINUS, WIDTH, model_name, model_order, unit
+from ..style import COLORS, INK, MINUS, WIDTH, fixed, model_name, model_order, number, unit
 from ..systems import get_system
 from .catalogue import Inputs
 from .unseen import nothing
-from .verdicts import fixed, number
 
 
 def skill(inputs: Inputs, settings: ReportBlock) -> Figure:

@@ -10,38 +10,10 @@ import pandas as pd
 
 from .. import variables
 from ..errors import counted
-from ..style import BOUNDS, model_name, model_order
+from ..style import BOUNDS, between, fixed, model_name, model_order, number
 from ..systems import System
 
 NETWORK = "network"
-
-
-def number(value: Any, digits: int = 3, sign: bool = False) -> str:
-    """A number with ``digits`` significant digits, plain where that can be read; a dash where there is none."""
-    found, plus = float(value), "+" if sign else ""
-    if not math.isfinite(found):
-        return "–"
-    if found == 0:
-        return "0"
-    if 1e-4 <= abs(found) < 1e7:
-        return f"{found:{plus},.{max(0, digits - 1 - math.floor(math.log10(abs(found))))}f}"
-    return f"{found:{plus}.{digits - 1}e}"
-
-
-def fixed(value: Any, places: int = 2, sign: bool = False) -> str:
-    """A number with ``places`` decimals, such as a coefficient; a dash where there is none."""
-    found = float(value)
-    return f"{found:{'+' if sign else ''}.{places}f}" if math.isfinite(found) else "–"
-
-
-def percent(share: Any) -> str:
-    """A share [0-1] in percent; a dash where there is none."""
-    return f"{fixed(100 * float(share), 0)} %" if math.isfinite(float(share)) else "–"
-
-
-def between(low: Any, high: Any, text: Any = number) -> str:
-    """`` (low to high)``; empty where there is no interval."""
-    return f" ({text(low)} to {text(high)})" if math.isfinite(float(low)) and math.isfinite(float(high)) else ""
 
 
 def called(name: str, system: System) -> str:

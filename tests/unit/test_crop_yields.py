@@ -23,7 +23,9 @@ from fluxatlas.errors import ConfigError, InputError
 from fluxatlas.experiments.run import checks
 from fluxatlas.infer.kernel import Job, told
 from fluxatlas.ingest.atmosphere import series_of
+from fluxatlas.ingest.sites.area_yields import area_yields
 from fluxatlas.ingest.sites.inputs import site_inputs
+from fluxatlas.ingest.sites.records import Ledger
 from fluxatlas.ingest.sites.table import build
 from fluxatlas.ingest.yields import GRAINS
 from fluxatlas.paths import REPOSITORY
@@ -82,9 +84,54 @@ def test_what_is_wrong_with_yields_is_said(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="site 'maize-17019' has two yields in 2004"):
         build(twice.model_copy(update={"yields": twice.yields * 2}), tmp_path / "made")
     (tmp_path / "twice.csv").write_text(COUNTIES + "17,19,-88.3,40.2\n")
-    with pytest.raises(InputError, match="a county without a number, or twice"):
+    with pytest.raises(InputError, match="county 17019 is listed twice"):
         build(block(tmp_path, places=str(tmp_path / "twice.csv")), tmp_path / "made")
     assert not (tmp_path / "made").exists()
+
+
+@pytest.mark.parametrize(
+    ("places", "message"),
+    [
+        (COUNTIES + "17,Cook,-88.3,40.2\n", "county is 'Cook' in row 3 of the data, not a whole number within 1..999"),
+        (COUNTIES + "17,21.5,-88.3,40.2\n", "county is '21.5' in row 3"),
+        (COUNTIES + "17,21,west,40.2\n", "'west' in row 3 of column 'lon' is not a number"),
+        (COUNTIES + "17,21,-88.3,40.2,7\n", "not a table of counties .*Expected 4 fields in line 3, saw 5"),
+        (COUNTIES + "17,21,-88.3,140.2\n", "is not a position on Earth"),
+    ],
+)
+def test_a_bad_table_of_places_is_refused_by_its_row(tmp_path: Path, places: str, message: str) -> None:
+    (tmp_path / "bad.csv").write_text(places)
+    with pytest.raises(InputError, match=message):
+        build(block(tmp_path, places=str(tmp_path / "bad.csv")), tmp_path / "made")
+
+
+@pytest.mark.parametrize("places", [COUNTIES.replace("40.5", ""), "site,lat,lon\n17019,40.1,-88.2\n17113,,-88.9\n"])
+def test_a_place_without_latitude_has_no_position(tmp_path: Path, places: str) -> None:
+    (tmp_path / "some.csv").write_text(places)
+    report = build(block(tmp_path, places=str(tmp_path / "some.csv")), tmp_path / "made")
+    counts = report["sites"]["yields"]["variables"]["harvest"]["values"]
+    assert counts["dropped"] == {"of a place without position": 2} and counts["kept"] == 2
+
+
+def test_at_a_tower_its_entry_says_what_it_is_used_for_and_the_table_what_grows(tmp_path: Path) -> None:
+    """Yields of a tower: 'use: evaluate' would be trained on, and is refused; wheat grows where nothing is stated."""
+
+    def made(crop: str = "wheat", tower: dict[str, Any] | None = None, **entry: Any) -> dict[str, Any]:
+        (tmp_path / "own.csv").write_text(f"site,year,crop,yield\nUS-X,2004,{crop},5.0\n")
+        given = {"path": str(tmp_path / "own.csv"), "crop": crop, **entry}
+        known = {"US-X": {"site": "US-X", "lat": 40.0, "lon": -88.0, "use": "train", **(tower or {})}}
+        tables = SitesBlock.model_validate({"yields": [given]})
+        new, rows = area_yields(tables.yields, tables.qc, known, Ledger())
+        assert new == [] and len(rows) == 1
+        return known["US-X"]
+
+    assert made()["rotation"] == "wheat" and made(tower={"rotation": "maize_soybean"})["rotation"] == "maize_soybean"
+    with pytest.raises(InputError, match=r"'use: evaluate' does not hold at 'US-X', a site of sites\.entries"):
+        made(use="evaluate")
+    assert made(use="evaluate", tower={"use": "evaluate"})["use"] == "evaluate"
+    (tmp_path / "soil.csv").write_text("site,sand\nUS-X,30\n")
+    with pytest.raises(InputError, match=r"'attributes' do nothing: all places are sites of sites\.entries"):
+        made(attributes=str(tmp_path / "soil.csv"))
 
 
 @pytest.fixture(scope="module")

@@ -183,12 +183,14 @@ class YieldTable(Block):
     path: str
     """Table of yields in a layout that `fluxatlas evaluate yields` reads (docs/sites.md)."""
     crop: Literal["maize", "soybean", "wheat"]
-    """Crop of the table, which grows at its places every year; of a table with a column crop, its rows alone."""
+    """Crop of the table, which grows at its places every year, and at a site of `entries` that states no `rotation` and
+    has yields of no other crop; of a table with a column crop, its rows alone."""
     places: str | None = None
     """CSV of the places (site, lat, lon), or a table without header of state, county, longitude and latitude; left out:
     places are sites of `entries`, such as towers."""
     attributes: str | None = None
-    """CSV of soil by place, or by land cover, as in `entries`; others are those of the nearest cell."""
+    """CSV of soil by place, or by land cover, as in `entries`; others are those of the nearest cell. Sites of `entries`
+    have theirs from there."""
     carbon: float | None = Field(None, gt=0, lt=1)
     """Carbon of the dry grain; left out: 0.45, soybean 0.50."""
     first_year: int = Field(1800, ge=1800, le=2200)
@@ -196,7 +198,8 @@ class YieldTable(Block):
     last_year: int = Field(2200, ge=1800, le=2200)
     """Last year that is read: later ones can be kept for evaluation."""
     use: Literal["train", "evaluate"] = "train"
-    """'evaluate' keeps these places out of sampling and training."""
+    """'evaluate' keeps these places out of sampling and training; it is refused at sites of `entries` that are trained
+    on, where it belongs into their entry."""
 
     @model_validator(mode="after")
     def _years_in_order(self) -> YieldTable:

@@ -152,25 +152,27 @@ def _table(file: Path, head: str, crop: str) -> tuple[pd.DataFrame, str]:
     layout = layout_of(head)
     if layout == "plain":
         table = pd.read_csv(file, dtype={"site": str, "crop": str}).rename(columns={"yield": "value"})
-        table = table.assign(place=_whole(file, table, "site"), state="", year=_numbers(file, table, "year", *YEARS))
+        table = table.assign(
+            place=names(file, table, "site"), state="", year=whole_numbers(file, table, "year", *YEARS)
+        )
         wrong = ~table["crop"].isin(list(GRAINS))
         if wrong.any():
             _refuse(file, table, "crop", wrong, " or ".join(GRAINS))
         return table.loc[table["crop"] == crop, list(COLUMNS)], LAYOUTS[layout].unit
     if layout == "cy-bench":
         table = pd.read_csv(file, dtype={"adm_id": str}).rename(columns={"adm_id": "place", "yield": "value"})
-        table.insert(1, "state", _whole(file, table, "place").str.split("_").str[0])
-        return table.assign(year=_numbers(file, table, "year", *YEARS)), LAYOUTS[layout].unit
+        table.insert(1, "state", names(file, table, "place").str.split("_").str[0])
+        return table.assign(year=whole_numbers(file, table, "year", *YEARS)), LAYOUTS[layout].unit
     if layout == "agridat":
         separator = LAYOUTS[layout].separator
         table = pd.read_csv(file, sep=separator, dtype={"state": str}).rename(columns={"yield": "value"})
-        place, year = _whole(file, table, "state"), _numbers(file, table, "year", *YEARS)
+        place, year = names(file, table, "state"), whole_numbers(file, table, "year", *YEARS)
         return table.assign(place=place, year=year)[list(COLUMNS)], LAYOUTS[layout].unit
     if layout == "you":
         table = pd.read_csv(file, header=None, names=LAYOUTS[layout].columns).rename(columns={"yield": "value"})
-        place = _numbers(file, table, "state", 1, 99).map("{:02d}".format)
-        place += _numbers(file, table, "county", 1, 999).map("{:03d}".format)
-        year = _numbers(file, table, "year", *YEARS)
+        place = whole_numbers(file, table, "state", 1, 99).map("{:02d}".format)
+        place += whole_numbers(file, table, "county", 1, 999).map("{:03d}".format)
+        year = whole_numbers(file, table, "year", *YEARS)
         return table.assign(place=place, state=place.str[:2], year=year)[list(COLUMNS)], LAYOUTS[layout].unit
     raise InputError(
         "not a table of yields that is known",
@@ -180,7 +182,7 @@ def _table(file: Path, head: str, crop: str) -> tuple[pd.DataFrame, str]:
     )
 
 
-def _numbers(file: Path, table: pd.DataFrame, column: str, least: int, most: int) -> pd.Series[int]:
+def whole_numbers(file: Path, table: pd.DataFrame, column: str, least: int, most: int) -> pd.Series[int]:
     """A column of whole numbers within ``least`` and ``most``; raises :class:`InputError` with the first bad row."""
     found = pd.to_numeric(table[column], errors="coerce")
     bad = ~(found.between(least, most) & (found % 1 == 0))
@@ -189,7 +191,7 @@ def _numbers(file: Path, table: pd.DataFrame, column: str, least: int, most: int
     return found.astype(int)
 
 
-def _whole(file: Path, table: pd.DataFrame, column: str) -> pd.Series[str]:
+def names(file: Path, table: pd.DataFrame, column: str) -> pd.Series[str]:
     """A column of names; raises :class:`InputError` where one is empty."""
     bad = table[column].isna() | (table[column].str.strip() == "")
     if bad.any():

@@ -20,10 +20,11 @@ import pandas as pd
 
 from ...config.sites import QcRules, YieldTable
 from ...errors import InputError, counted
-from ..yields import read_yields
-from .metadata import read_attributes, read_metadata
+from ..yields import read_yields, whole_numbers
+from .metadata import check_facts, read_attributes, read_metadata
 from .periods import period_table
 from .records import Ledger, SiteRecord, observations
+from .text import numbers
 
 HARVEST = "harvest"
 LABEL = "yields"
@@ -35,7 +36,8 @@ def read_places(path: str) -> dict[str, dict[str, Any]]:
     """Facts (``lat``, ``lon``, ...) by place: a CSV of sites, or state and county FIPS, longitude and latitude without
     a header, whose places are the codes of the county tables without one.
 
-    Raises :class:`InputError` for another layout, and as :func:`~.metadata.read_metadata`.
+    Raises :class:`InputError` for another layout, a bad number or a county twice, and as
+    :func:`~.metadata.read_metadata`.
     """
     try:
         with Path(path).open(encoding="utf-8") as file:
@@ -44,14 +46,17 @@ def read_places(path: str) -> dict[str, dict[str, Any]]:
         bare = None
     if not bare:
         return read_metadata(path)
-    table = pd.read_csv(path, header=None, names=["state", "county", "lon", "lat"])
-    if table.isna().any().any() or table.duplicated(["state", "county"]).any():
-        raise InputError("a county without a number, or twice", where=path, hint="one row of four numbers per county")
-    codes = table["state"].astype(int).map("{:02d}".format) + table["county"].astype(int).map("{:03d}".format)
-    return {
-        str(code): {"site": str(code), "lat": float(lat), "lon": float(lon)}
-        for code, lat, lon in zip(codes, table["lat"], table["lon"], strict=True)
-    }
+    try:
+        table = pd.read_csv(path, header=None, names=["state", "county", "lon", "lat"], dtype=str)
+    except (ValueError, OSError) as problem:  # a row of more columns
+        hint = "give state, county, longitude and latitude in each row"
+        raise InputError(f"not a table of counties ({str(problem).strip()})", where=path, hint=hint) from None
+    codes = whole_numbers(Path(path), table, "state", 1, 99).map("{:02d}".format)
+    codes += whole_numbers(Path(path), table, "county", 1, 999).map("{:03d}".format)
+    if (twice := codes.duplicated()).any():
+        raise InputError(f"county {codes[twice].iloc[0]} is listed twice", where=path, hint="keep one row per county")
+    found = {"site": codes, **{axis: numbers(table, axis, path) for axis in ("lat", "lon")}}
+    return {str(row["site"]): row for row in pd.DataFrame(found).to_dict("records")}  # type: ignore[misc]
 
 
 def area_yields(
@@ -59,14 +64,16 @@ def area_yields(
 ) -> tuple[list[SiteRecord], pd.DataFrame]:
     """Sites of the places that have a position, and the yields of all as :data:`periods.PERIOD_COLUMNS`.
 
-    ``known``: names of the sites of other entries. Raises :class:`InputError` for what the reader of a table finds, and
-    where no place of a table has a position or is known.
+    ``known``: rows of the sites of other entries; one that states no ``rotation`` and has yields of one crop gets it.
+    Raises :class:`InputError` for what the reader of a table finds, where no place of a table has a position or is
+    known, and for ``use`` and ``attributes`` where places are known, whose entries say these.
     """
     records: dict[str, SiteRecord] = {}
+    crops: dict[str, list[str]] = {}
     parts = [period_table()]
     for entry in tables:
         table = read_yields(entry.path, entry.crop, entry.carbon)
-        places = read_places(entry.places) if entry.places else {}
+        places = _placed(read_places(entry.places) if entry.places else {}, entry)
         attributes = read_attributes(entry.attributes) if entry.attributes else pd.DataFrame()
         within = table["year"].between(entry.first_year, entry.last_year)
         placed, named = table["place"].isin(list(places)), table["place"].isin(list(known))
@@ -83,18 +90,49 @@ def area_yields(
             hint = "name a CSV with site, lat, lon under 'places', or call places as the sites of sites.entries"
             raise InputError(what, where=entry.path, hint=hint)
         site = kept["place"].where(kept["place"].isin(list(known)), f"{entry.crop}-" + kept["place"])
-        for name, place in dict(zip(site, kept["place"], strict=True)).items():
+        held = dict(zip(site, kept["place"], strict=True))
+        _refuse_unused(entry, {place: known.get(place) for place in held.values()})
+        for name, place in held.items():
             if place not in known:
                 records.setdefault(name, _record(name, entry, places[place], attributes))
+            else:
+                crops.setdefault(name, []).append(entry.crop)
         parts.append(_rows(kept, site, rules, {**places, **known}))
     longer = pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
     if (twice := longer.duplicated(["site", "start"])).any():
         row = longer[twice].iloc[0]
         what = f"site '{row['site']}' has two yields in {row['start'].year}"
         raise InputError(what, where="sites.yields", hint="leave one of the tables out, or one of the crops of a site")
+    for name, grown in crops.items():
+        if not (row := known[name]).get("rotation") or pd.isna(row["rotation"]):
+            row.update({"rotation": grown[0]} if len(set(grown)) == 1 else {})
+            said = (
+                f"{grown[0]}, its yields" if len(set(grown)) == 1 else f"of the system, its yields {', '.join(grown)}"
+            )
+            ledger.note(name, f"no 'rotation' is stated: it is that {said}")
     sites = counted(longer["site"].nunique(), "site")
     print(f"sites: {counted(len(longer), 'yield')} at {sites}, {len(records)} of them new", file=sys.stderr)
     return list(records.values()), longer
+
+
+def _placed(places: Mapping[str, dict[str, Any]], entry: YieldTable) -> dict[str, dict[str, Any]]:
+    """Those of ``places`` that have a position, which must be one on Earth."""
+    found = {name: facts for name, facts in places.items() if all(pd.notna(facts.get(axis)) for axis in ("lat", "lon"))}
+    for name, facts in found.items():
+        check_facts(name, facts, str(entry.places))
+    return found
+
+
+def _refuse_unused(entry: YieldTable, rows: Mapping[str, Any]) -> None:
+    """Refuse keys that do nothing at the places of ``rows``, None for those that are not of ``sites.entries``."""
+    learnt = [place for place, row in rows.items() if row is not None and row.get("use") != "evaluate"]
+    if entry.use == "evaluate" and learnt:
+        what = f"'use: evaluate' does not hold at '{learnt[0]}', a site of sites.entries that is trained on"
+        hint = "set 'use: evaluate' in its entry, or keep years of its yields with first_year and last_year"
+        raise InputError(what, where=entry.path, hint=hint)
+    if entry.attributes and all(row is not None for row in rows.values()):
+        hint = "leave it out, or give it in the entries of these sites"
+        raise InputError("'attributes' do nothing: all places are sites of sites.entries", where=entry.path, hint=hint)
 
 
 def _record(name: str, entry: YieldTable, place: Mapping[str, Any], attributes: pd.DataFrame) -> SiteRecord:

@@ -202,7 +202,8 @@ def attributes_of_cover(table: pd.DataFrame, cover: str, lat: float) -> dict[str
     return {name: value for name, value in known.items() if np.isfinite(value)}
 
 
-def _check_facts(site: str, facts: dict[str, Any], where: str) -> None:
+def check_facts(site: str, facts: dict[str, Any], where: str) -> None:
+    """Raise :class:`InputError` for a position (``lat``, ``lon``) that is none on Earth, or another impossible fact."""
     lat, lon = float(facts["lat"]), float(facts["lon"])
     if not (-90 <= lat <= 90 and -180 <= lon <= 180):
         wide = -90 <= lat <= 90 and 180 < lon <= 360
@@ -260,7 +261,7 @@ class SiteFacts:
                 where=where,
                 hint="name a 'metadata' CSV with site, lat, lon in the entry, or list the site under 'sites'",
             )
-        _check_facts(site, facts, where)
+        check_facts(site, facts, where)
         row = {"site": site, "kind": kind, "source": source, "elevation": float("nan"), "igbp": ""}
         row |= {k: facts[k] for k in ("lat", "lon", "elevation", "igbp", "utc_offset") if k in facts}
         if "utc_offset" not in row:

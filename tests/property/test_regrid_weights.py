@@ -126,7 +126,8 @@ def test_rows_and_lists_of_cells_have_the_same_numbers(method, missing) -> None:
         by_list = apply(field, taps)
         np.testing.assert_allclose(apply(field, taps, rows), by_list, rtol=2e-7)
         assert cells is not every or np.isnan(by_list).any() == missing
-    for cells in (rng.permutation(every), every[::9], every[:0]):
+    backwards, twice = every.reshape(48, 48)[3:5, ::-1].ravel(), np.repeat(every[:48], 2)
+    for cells in (rng.permutation(every), every[::9], every[:0], backwards, twice):
         assert RowTaps.of(*weights, cells) is None
 
 

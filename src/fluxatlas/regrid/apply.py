@@ -63,13 +63,13 @@ class RowTaps(NamedTuple):
 
     @classmethod
     def of(cls, lat: AxisWeights, lon: AxisWeights, cells: npt.NDArray[np.int64]) -> RowTaps | None:
-        """Those of ``cells``, flat positions; None where an axis has other than two taps, cells are not in order, or
+        """Those of ``cells``, flat positions; None where an axis has other than two taps, cells do not increase, or
         too few cells of their rows are asked for."""
         width = len(lon.index)
         row, place = np.divmod(cells, width)
         held, begins = np.unique(row, return_index=True)
         few = not cells.size or cells.size < DENSE * held.size * width
-        if few or lat.index.shape[1] != 2 or lon.index.shape[1] != 2 or (np.diff(row) < 0).any():
+        if few or lat.index.shape[1] != 2 or lon.index.shape[1] != 2 or (np.diff(cells) <= 0).any():
             return None
         rows, columns = (np.ascontiguousarray(index.T, np.uint32) for index in (lat.index[held], lon.index))
         weights = (np.ascontiguousarray(axis.T, np.float64) for axis in (lat.weight[held], lon.weight))

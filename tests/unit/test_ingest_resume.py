@@ -32,6 +32,7 @@ variables: {tas: {of: t2m}, pr: {of: tp}}
 DAYS = 43
 PERIOD = np.datetime64("2001-01-01"), np.datetime64("2001-01-01") + DAYS
 NAME = "2001-01-01_2001-02-12"
+PARTS = f".{NAME}.*.parts"
 TILES = [get_grid("4km").tile(name, 10) for name in ("N00E000", "N00E010", "N10E000", "N10E010")]
 
 
@@ -73,10 +74,11 @@ def _cut(world: Path, folder: Path, processes: int = 1, **changed: Any) -> list[
         stop(len(said))
 
     stop: Callable[[int], None] = changed.pop("stop", lambda number: None)
+    tiles = changed.pop("tiles", TILES)
     kept_for = changed.pop("kept_for", parts.identity({}, {p: file_hash(world / p) for p in ("raw.nc", "elev.nc")}))
     source = MappedSource(load_mapping(world / "mapping.yaml"), [world / "raw.nc"])
     options = PieceOptions(processes=processes, **changed)
-    write_pieces(source, PERIOD, TILES, ["tas", "pr"], folder, elevation=world / "elev.nc", options=options,
+    write_pieces(source, PERIOD, tiles, ["tas", "pr"], folder, elevation=world / "elev.nc", options=options,
                  attrs={"a": "b"}, kept_for=kept_for, say=say)  # fmt: skip
     return said
 
@@ -154,7 +156,7 @@ def test_killed_again_and_again_with_other_numbers_of_processes(world: Path, who
 )
 def test_parts_of_another_configuration_are_not_used(world: Path, tmp_path: Path, changed: dict[str, Any]) -> None:
     _killed(world, tmp_path, 20)
-    assert len(list((tmp_path / f".{NAME}.parts").glob("*/*.npz"))) == 2
+    assert len(list(tmp_path.glob(f"{PARTS}/*/*.npz"))) == 2
     said = _cut(world, tmp_path, stop=lambda number: None, **changed)
     assert _read(said) == DAYS and not list(tmp_path.glob(".*"))
 
@@ -174,10 +176,23 @@ def test_what_is_kept_is_told_by_files_and_mapping(world: Path, tmp_path: Path) 
     assert parts.identity({}, {str(store): "same"}) != before
 
 
+def test_jobs_of_other_tiles_leave_each_other_their_parts(world: Path, tmp_path: Path) -> None:
+    """One job begins, writes and ends while another is in its third part, and once more when that is put together."""
+
+    def beside(number: int) -> None:
+        if number in (20, DAYS + 1):
+            assert _read(_cut(world, tmp_path / "both", tiles=TILES[2:])) == DAYS
+
+    assert _read(_cut(world, tmp_path / "both", tiles=TILES[:2], stop=beside)) == DAYS
+    for half in (TILES[:2], TILES[2:]):
+        _cut(world, tmp_path / "alone", tiles=half, kept_for="")
+    assert _contents(tmp_path / "both") == _contents(tmp_path / "alone") and not list(tmp_path.glob("both/.*"))
+
+
 @pytest.mark.parametrize("damage", ["bit", "file", "note", "cut"])
 def test_a_damaged_part_is_made_again(world: Path, whole: dict, tmp_path: Path, damage: str) -> None:
     _killed(world, tmp_path, 28)  # after three parts
-    kept = next((tmp_path / f".{NAME}.parts").glob("*/001.npz"))
+    kept = next(tmp_path.glob(f"{PARTS}/*/001.npz"))
     part = kept.with_suffix("") / "N10E000.nc"
     data = bytearray(part.read_bytes())
     if damage == "bit":

@@ -45,7 +45,8 @@ def identity(settings: Mapping[str, Any], hashes: Mapping[str, str]) -> str:
 
 
 class Parts:
-    """The parts of a period in ``folder``/.<period>.parts; one alone where the period is short or nothing is kept.
+    """The parts of a period in ``folder``/.<period>.<hash of the tiles>.parts; one alone where the period is short or
+    nothing is kept. A job of other tiles may write at the same time.
 
     ``kept_for`` is what :func:`identity` says, empty to keep nothing.
     """
@@ -64,7 +65,7 @@ class Parts:
         length = PART_VALUES / source.values_a_day(window, layout.variables)
         length = days if not kept_for or days < 2 * length else max(round(length / step), 1) * step
         self.spans = [slice(first, min(first + length, days)) for first in range(0, days, length)]
-        self.top = folder / f".{period}.parts"
+        self.top = folder / f".{period}.{settings_hash(sorted(tiles))}.parts"
         about = [kept_for, source.described, tiles, asdict(layout.options), layout.variables, step, length]
         self._folder = self.top / settings_hash([*about, *map(str, layout.days[[0, -1]])])
         self._tiles = list(tiles)

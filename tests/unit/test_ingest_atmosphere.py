@@ -375,6 +375,11 @@ def test_the_command_says_what_it_did(tmp_path: Path) -> None:
     words = ["ingest", "atmosphere", "--gas", "ch4", "--input", str(source), "--output", str(tmp_path / "out.csv")]
     done = CliRunner().invoke(app, [*words, "--first-year", "2000", "--last-year", "2001"])
     assert done.exit_code == 0 and "station MLO, adjusted to the global mean, 24 periods, 0 interpolated" in done.output
+    (tmp_path / "out.csv").unlink()
+    for given, absent in (("--first-year", "--last-year"), ("--last-year", "--first-year")):
+        refused = CliRunner().invoke(app, [*words, given, "1950"])
+        assert refused.exit_code and f"{given} is given without {absent}" in str(refused.exception)
+        assert not (tmp_path / "out.csv").exists()
 
 
 def test_the_default_driver_is_unchanged_to_the_last_bit() -> None:

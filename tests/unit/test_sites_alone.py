@@ -249,3 +249,17 @@ def test_a_wrong_table_of_weather_is_refused(tmp_path: Path, change: dict[str, A
     weather("A").drop(columns="huss").to_csv(tmp_path / "w.csv", index=False)
     with pytest.raises(InputError, match="column 'huss' is missing"):
         read_weather(tmp_path / "w.csv", {"A"}, DRIVERS)
+
+
+def test_a_table_with_a_zone_or_without_a_whole_day_is_refused(tmp_path: Path) -> None:
+    path, given = tmp_path / "w.parquet", weather("A", days=9)
+    given.assign(time=pd.to_datetime(given["time"]).dt.tz_localize("UTC")).to_parquet(path)
+    with pytest.raises(InputError, match="the times are in the zone UTC, not days of the site"):
+        read_weather(path, {"A"}, DRIVERS)
+    given.assign(huss=np.nan).to_parquet(path)
+    with pytest.raises(InputError, match="no day has all drivers; 'huss' has no value"):
+        read_weather(path, {"A"}, DRIVERS)
+    odd = np.arange(9) % 2 == 0
+    given.assign(huss=given["huss"].where(odd), tas=given["tas"].where(~odd)).to_parquet(path)
+    with pytest.raises(InputError, match=r"no day has all drivers\n"):
+        read_weather(path, {"A"}, DRIVERS)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..errors import counted
+from ..errors import ConfigError, counted
 from ..testing.commands import app as synthetic_earth
 from .constraints.commands import app as constraint
 from .sites.commands import app as sites
@@ -124,7 +124,10 @@ def atmosphere(
     from ..gases import get
     from .atmosphere import write_series
 
-    years = range(first_year, last_year + 1) if first_year and last_year else range(0)
+    if (first_year is None) != (last_year is None):
+        given, absent = ("--first-year", "--last-year")[:: 1 if last_year is None else -1]
+        raise ConfigError(f"{given} is given without {absent}", hint="give both, or neither for what sites need")
+    years = range(0) if first_year is None or last_year is None else range(first_year, last_year + 1)
     series = write_series(input, output, gas, years, gap, latitude)
     taken = "adjusted to the global mean" if get(gas).offset else "as measured"
     place = f"station {series.site}, {taken}" if series.site else "global mean"

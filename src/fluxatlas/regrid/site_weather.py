@@ -17,8 +17,8 @@ def read_weather(path: str | Path, sites: Collection[str], drivers: Collection[s
 
     Times are days of the site; values are daily means (sums of ``pr`` as a rate) in the units of
     ``resources/variables.yaml``, days without all of them are left out. Raises :class:`InputError` for an absent
-    column, a table of other sites alone, times within a day, a day that stands twice, and values outside of the valid
-    range of a variable, which a wrong unit gives.
+    column, a table of other sites alone or without any day that has all drivers, times within a day or with a zone, a
+    day that stands twice, and values outside of the valid range of a variable, which a wrong unit gives.
     """
     where = str(path)
     needed = ("site", "time", *drivers)
@@ -43,12 +43,20 @@ def read_weather(path: str | Path, sites: Collection[str], drivers: Collection[s
     for name in drivers:
         frame[name] = text.numbers(known, name, where)
         variables.check_range(frame[name], name, where=f"{where}, column {name}")
-    return frame.dropna(subset=list(drivers)).sort_values(["site", "time"], ignore_index=True)
+    whole = frame.dropna(subset=list(drivers))
+    if whole.empty:
+        empty = [name for name in drivers if frame[name].isna().all()]
+        what = f"no day has all drivers{f'; {empty[0]!r} has no value' if empty else ''}"
+        raise InputError(what, where=where, hint=f"give {', '.join(drivers)} of the same days")
+    return whole.sort_values(["site", "time"], ignore_index=True)
 
 
 def _days(table: pd.DataFrame, where: str) -> pd.Series:
     """The days of the column ``time``."""
     times = table["time"]
+    if isinstance(times.dtype, pd.DatetimeTZDtype):
+        hint = "give the day at the site alone as its time (2001-07-15)"
+        raise InputError(f"the times are in the zone {times.dtype.tz}, not days of the site", where=where, hint=hint)
     if not pd.api.types.is_datetime64_any_dtype(times):
         times = text.times(times.astype(str), None, where)
     if (times != times.dt.normalize()).any():

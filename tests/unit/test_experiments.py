@@ -15,6 +15,7 @@ from fluxatlas.config import load
 from fluxatlas.config.experiments import ExperimentsBlock
 from fluxatlas.config.train import TrainBlock
 from fluxatlas.errors import ConfigError, InputError
+from fluxatlas.experiments import run, scores
 from fluxatlas.experiments.figure import write_figure
 from fluxatlas.experiments.folds import Fold, make_folds
 from fluxatlas.experiments.grid import Experiment, distance, experiments, priority, system_of
@@ -28,7 +29,7 @@ from fluxatlas.train.member import Member
 from fluxatlas.train.pretrain import new_network
 from fluxatlas.train.reweight import importance
 from fluxatlas.train.sites import SiteData, handed
-from toy_system import TOY, carbon
+from toy_system import PARTS, TOY, carbon
 
 SETTINGS = TrainBlock(
     hidden=4, code=0, batch=4, sequence_days=60, warmup_days=5, finetune_steps=4, validation_share=0.3, head="exchange"
@@ -414,6 +415,33 @@ def test_outputs_that_no_site_measures_are_judged_against_the_truth() -> None:
     ):
         with pytest.raises(InputError, match=message):
             run_experiment(one, SITES, SAMPLES, TOY, SETTINGS, 3, "4km", truth=truth, hidden=hidden)
+
+
+def test_the_share_of_days_that_break_an_identity_goes_from_rows_to_the_table(monkeypatch) -> None:
+    """Which days break it is drawn here, another lot in each run; sites differ, and in time only last years count."""
+    shape, rng, parts = SITES.sets[0].targets["nee"].shape, np.random.default_rng(9), []
+    scored: list[str] = []
+    shares: dict[str, list[float]] = {"space": [], "time": []}
+    for split, number, model in (("space", 0, "gru"), ("space", 1, "gru"), ("time", 0, "gru"), ("space", 0, "mean")):
+        broken = rng.random(shape) < np.linspace(0, 0.3, shape[1])
+        checked = replace(PARTS, checks={"balance": lambda outputs, broken=broken: broken & (outputs["nee"] < np.inf)})
+        monkeypatch.setattr(run, "load_object", lambda name, parts=checked: parts)
+        one = Experiment(split, "1", model, "none", number)
+        parts.append(run_experiment(one, SITES, SAMPLES, TOY, SETTINGS, 3, "4km"))
+        shares[split].append(broken[DATES.year == 2003 if split == "time" else slice(None)].mean())
+    monkeypatch.setattr(
+        scores, "experiment_scores", lambda rows, days: scored.extend(rows["target"]) or experiment_scores(rows, days)
+    )
+    table = score_table(pd.concat(parts), 30)
+    assert set(scored) == set(table["target"]) == {"nee"}  # days that break it are no values to be scored
+    found = table[table["score"] == "balance_broken"].set_index(["split", "model"])
+    assert len(found) == 3 and set(found["unit"]) == {"1"} and (found["days"].loc["space"] == shape[0] * shape[1]).all()
+    assert found.loc[("space", "gru"), "value"] == pytest.approx(np.mean(shares["space"][:2]))
+    half = 6.313752 * np.std(shares["space"][:2], ddof=1) / np.sqrt(2)  # t of a degree of freedom
+    assert found.loc[("space", "gru"), "high"] == pytest.approx(np.mean(shares["space"][:2]) + half)
+    assert found.loc[("space", "mean"), "value"] == pytest.approx(shares["space"][2])
+    assert found.loc[("time", "gru"), "value"] == pytest.approx(shares["time"][0])
+    assert "rmse_paired" in set(table["score"])
 
 
 def test_a_flat_network_is_judged_on_hidden_outputs_and_the_truth_changes_no_prediction() -> None:

@@ -96,18 +96,18 @@ def score_table(rows: pd.DataFrame, minimum_days: int) -> pd.DataFrame:
     found = []
     first = _first_of(rows, minimum_days)
     for key, cell in rows.groupby([*CELL, "target"], sort=False):
-        table = _of_seeds(cell, minimum_days)
-        columns = {score: table[score] for score in table.columns[table.notna().any()]}
-        columns["rmse_paired"] = _paired(table["rmse"], first.get((key[0], key[4])))
         about = dict(zip([*CELL, "target"], key, strict=True))
-        about |= {"towers": cell.drop_duplicates(["number", "fold"])["towers"].mean(), "seeds": len(table)}
+        seeds = cell["number"].nunique()
+        about |= {"towers": cell.drop_duplicates(["number", "fold"])["towers"].mean(), "seeds": seeds}
         one = cell[cell["number"] == cell["number"].min()]
         about |= {"sites": one["site"].nunique(), "days": int(one["n"].sum())}
-        if str(key[4]).endswith(BROKEN):
-            shares = cell.groupby("number").apply(lambda seed: np.average(seed["predicted_mean"], weights=seed["n"]))
-            columns = {f"{str(key[4]).removesuffix(BROKEN)}_broken": shares}
-            about["target"], unit = rows["target"].iloc[0], "1"
+        if _is_broken(key[4]):
+            columns, unit = {f"{str(key[4]).removesuffix(BROKEN)}_broken": _shares(cell)}, "1"
+            about["target"] = rows["target"].iloc[0]
         else:
+            table = _of_seeds(cell, minimum_days)
+            columns = {score: table[score] for score in table.columns[table.notna().any()]}
+            columns["rmse_paired"] = _paired(table["rmse"], first.get((key[0], key[4])))
             unit = variables.get(str(about["target"])).units
         for score, column in columns.items():
             values = column.dropna().to_numpy(float)
@@ -122,6 +122,17 @@ def score_table(rows: pd.DataFrame, minimum_days: int) -> pd.DataFrame:
     return pd.DataFrame(found, columns=list(TABLE))
 
 
+def _is_broken(target: object) -> bool:
+    """Whether rows are about the days that break an identity."""
+    return str(target).endswith(BROKEN)
+
+
+def _shares(cell: pd.DataFrame) -> pd.Series:
+    """Share of test days that break an identity, by number of a seed."""
+    days = cell["n"].groupby(cell["number"])
+    return (cell["n"] * cell["predicted_mean"]).groupby(cell["number"]).sum() / days.sum()
+
+
 def _of_seeds(cell: pd.DataFrame, minimum_days: int) -> pd.DataFrame:
     """Scores of one cell of the grid, a row per number of a seed."""
     seeds = {number: experiment_scores(one, minimum_days) for number, one in cell.groupby("number")}
@@ -130,7 +141,7 @@ def _of_seeds(cell: pd.DataFrame, minimum_days: int) -> pd.DataFrame:
 
 def _first_of(rows: pd.DataFrame, minimum_days: int) -> dict[tuple[Any, Any], pd.Series]:
     """RMSE by seed of the network listed first, by split and target."""
-    networks = rows[~rows["model"].isin(REFERENCES)]
+    networks = rows[~rows["model"].isin(REFERENCES) & ~rows["target"].map(_is_broken)]
     found: dict[tuple[Any, Any], pd.Series] = {}
     for key, part in networks.groupby(["split", "target"], sort=False):
         split, target = key

@@ -329,3 +329,11 @@ def test_maps_tell_what_sites_outside_the_tiles_lack(monkeypatch) -> None:
     layers["clay"] = {"constant": 20, "reason": ASSUMED}
     run.static = StaticBlock.model_validate({"layers": layers, "landcover": {"path": "cover.tif"}})
     assert "clay" in said()
+    del layers["lai"]
+    run.static = StaticBlock.model_validate({"layers": {**layers, "clay": {"path": "clay.tif"}}})
+    assert "ndep, lai" in said()
+    monthly = {f"lai_{month:02d}": 1.0 for month in range(1, 13)}
+    records[0].site.update({**monthly, **{name: 1.0 for name in ATTRIBUTES if name != "lai"}})
+    assert said() == ""
+    del records[0].site["lai_07"]
+    assert "site 'far' lies outside the tiles and has no lai" in said()

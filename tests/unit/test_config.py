@@ -93,6 +93,9 @@ def test_all_problems_come_in_one_message() -> None:
         ({"sites": {"qc": {"missing_codes": [-9999, True]}}}, "missing_codes: YAML reads this as 'true'"),
         ({"sites": {"qc": {"limits": {"fch4": [False, 20]}}}}, "limits"),
         ({"sites": {"qc": {"spike_z": float("inf")}}}, "finite number"),
+        ({"sites": {"yields": [{"path": "a.csv", "crop": "wheat"}]}}, "'soil_methane_sink' has no harvest"),
+        ({"sites": {"gridded": {"orog": {"path": "a.nc"}}}}, "sites.gridded: 'orog' is not measured at sites of"),
+        ({"sites": {"gridded": {"fch": {"path": "a.nc"}}}}, "sites.gridded: unknown variable 'fch'.*'fch4'"),
     ],
 )
 def test_contradictions_are_refused(change, message: str) -> None:

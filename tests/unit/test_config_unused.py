@@ -15,6 +15,7 @@ from fluxatlas.config.constraints import Constraint
 from fluxatlas.config.forcing import ForcingBlock, RainPattern
 from fluxatlas.config.model import Config
 from fluxatlas.config.static import Layer
+from fluxatlas.config.train import TrainBlock
 from fluxatlas.errors import ConfigError
 from fluxatlas.ingest.constraints.build import kind_of
 
@@ -43,6 +44,7 @@ WHOLE = {"system": "soil_methane_sink", "period": {"start": 2001, "end": 2001}}
         (RainPattern, {"source": "era5", "path": "x", "mapping": "z"}, "'mapping' is read with"),
         (Constraint, {"path": "a.nc", "units": "kg C m-2 s-1", "reason": "short"}, "'reason' of 10 letters or more"),
         (Constraint, {"path": "a.nc", "reason": WHY}, "'reason' belongs to"),
+        (TrainBlock, {"rate_decay_epochs": 10}, "'rate_decay_epochs' does nothing without 'rate_decay'"),
         (UnitOverride, {"units": "K", "reason": "wrong"}, "a reason has 10 letters or more"),
     ],
 )

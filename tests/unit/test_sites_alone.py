@@ -175,6 +175,8 @@ def test_the_run_has_no_map_and_says_so(tmp_path: Path) -> None:
         ({"forcing": {"source": "sites", "elevation": "z.nc"}}, "no grid of weather is read: 'elevation' does nothing"),
         ({"forcing": {"source": "sites", "path": "w_{year}.csv"}}, "one table of all years, without placeholders"),
         ({"forcing": {"source": "synthetic_earth"}}, "period: this key is required"),
+        ({"static": {"area_maps": {"other": {"path": "a.tif"}}}}, "over a grid: 'static.area_maps' does nothing"),
+        ({"synthetic_earth": {"towers": 4}}, "over a grid: 'synthetic_earth' does nothing"),
     ],
 )
 def test_what_is_said_of_maps_is_refused(tmp_path: Path, blocks: dict[str, Any], message: str) -> None:
@@ -193,6 +195,31 @@ def test_check_looks_at_weather_and_attributes_of_the_sites(tmp_path: Path) -> N
     (tmp_path / "soils.csv").write_text("site,sand\nA,40\n")
     said = [problem.what for problem in look(tmp_path / "c.yaml")[0].problems]
     assert said[0].startswith("no site can be used for training: site 'A' has no clay, soc")
+
+
+def test_check_looks_at_yields_and_gridded_products(tmp_path: Path) -> None:
+    """Places of a table of yields alone make a run, as they do for the jobs; what is absent is said of each."""
+    (tmp_path / "maize.csv").write_text("site,year,crop,yield\nA,2003,maize,9\nB,2003,maize,8\n")
+    (tmp_path / "places.csv").write_text("site,lat,lon\nA,38,-7\nB,52,5\n")
+    (tmp_path / "soil.csv").write_text("site,sand,clay,soc,bdod\nA,40,20,10,1300\nB,30,20,10,1300\n")
+    table = {"path": "maize.csv", "crop": "maize", "places": "places.csv", "attributes": "soil.csv"}
+    table |= {key: f"{tmp_path}/{name}" for key, name in table.items() if key != "crop"}
+
+    def found(**sites: Any) -> list[str]:
+        path = configured(tmp_path, system="crop_carbon", sites=sites)
+        weather("AB").assign(site=lambda rows: "maize-" + rows["site"]).to_csv(tmp_path / "weather.csv", index=False)
+        return [str(problem) for problem in look(path)[0].problems]
+
+    assert found(yields=[table]) == []
+    wrong = found(yields=[{**table, "places": "nowhere.csv"}], gridded={"gpp": {"path": f"{tmp_path}/gpp_*.nc"}})
+    assert len(wrong) == 2 and "sites.yields[0]: nowhere.csv" in wrong[0] and "no file matches" in wrong[1]
+    xr.Dataset({"GPP": ("time", [1.0])}, {"time": [0]}).to_netcdf(tmp_path / "gpp_1.nc")
+    (wrong,) = found(yields=[table], gridded={"gpp": {"path": f"{tmp_path}/gpp_*.nc"}})
+    assert "sites.gridded.gpp" in wrong and "no coordinate called latitude or lat" in wrong
+    (tmp_path / "soil.csv").write_text("site,sand,clay,soc,bdod,rotation\nA,40,20,10,1300,whaet\nB,30,20,10,1300,\n")
+    (wrong,) = found(yields=[table])
+    assert "rotation 'whaet' of site 'maize-A' is not one of crop_carbon; did you mean 'wheat'" in wrong
+    assert "no sites are configured" in found()[0]
 
 
 def test_tables_of_sites_are_made_without_tiles(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ..config.constraints import Constraint, constraint_inputs
-from ..config.sites import SiteEntry, SitesBlock
+from ..config.sites import GriddedInput, SiteEntry, SitesBlock
 from ..drivers import AnnualSeries
 from ..errors import InputError, counted
 from ..evaluate.area_years import parts
@@ -21,6 +21,8 @@ from ..ingest.atmosphere import annual_series, read_series, write_series
 from ..ingest.constraints.build import kind_of
 from ..ingest.constraints.inversion_file import InversionRequest
 from ..ingest.constraints.inversions import Inversion
+from ..ingest.sites.area_yields import area_yields, read_places
+from ..ingest.sites.gridded import gridded_files, opened
 from ..ingest.sites.inputs import entry_files
 from ..ingest.sites.overpasses import read_overpasses
 from ..ingest.sites.periods import read_periods
@@ -31,6 +33,7 @@ from ..regrid.attributes import at_place
 from ..regrid.site_weather import read_weather
 from ..regrid.sites import monthly_of
 from ..run import Run
+from ..systems.forms import refuse_form
 from ..train.sequence_length import refuse_length
 from .findings import Findings
 from .layers import constants, given_layers
@@ -53,8 +56,11 @@ def look(run: Run, findings: Findings) -> None:
     if run.has_synthetic_sites:
         with findings.trying("synthetic_earth"):
             _made_sites(run)
-    if not run.is_synthetic or run.config.sites.entries:
+    if not run.is_synthetic or run.config.sites.entries or run.config.sites.yields:
         _sites(run, [series[gas] for gas in run.system.series if gas in series], findings)
+    for name, product in run.config.sites.gridded.items():
+        with findings.trying(f"sites.gridded.{name}"):
+            _gridded(name, product, findings)
     for name, constraint in run.config.constraints.sets.items():
         with findings.trying(f"constraints.sets.{name}"):
             if set(constraint.path) & set(run.synthetic_inversions):
@@ -131,7 +137,7 @@ def _series(run: Run, gas: str, findings: Findings) -> AnnualSeries | None:
 def _sites(run: Run, series: list[AnnualSeries], findings: Findings) -> None:
     """Every entry of sites through its reader, then the years and attributes of what it holds."""
     records: list[SiteRecord] = []
-    whole = True
+    whole, problems = True, len(findings.problems)
     for number, entry in enumerate(run.config.sites.entries):
         with findings.trying(f"sites.entries[{number}]"):
             files = entry_files(entry)
@@ -147,7 +153,9 @@ def _sites(run: Run, series: list[AnnualSeries], findings: Findings) -> None:
             records += read
             if not run.config.train.members_from:
                 _periods(run, block, {record.name for record in read if record.forcing is not None})
-    if not run.config.sites.entries:
+    whole &= len(findings.problems) == problems
+    records += _learnt_yields(run, records, whole, findings)
+    if not run.config.sites.entries and not run.config.sites.yields:
         findings.add(
             InputError("no sites are configured", where="sites.entries", hint="list at least one source of sites")
         )
@@ -158,6 +166,32 @@ def _sites(run: Run, series: list[AnnualSeries], findings: Findings) -> None:
     _attributes(run, used, whole, findings)
     if not run.has_maps:
         _weather(run, used, whole, findings)
+
+
+def _learnt_yields(run: Run, known: list[SiteRecord], whole: bool, findings: Findings) -> list[SiteRecord]:
+    """The sites that tables of yields (``sites.yields``) bring; where not the ``whole`` of others is known, none."""
+    block, problems = run.config.sites, len(findings.problems)
+    for number, entry in enumerate(block.yields):
+        key, given = f"sites.yields[{number}]", [entry.path, entry.places, entry.attributes]
+        with findings.trying(key):
+            if not findings.absent(key, [name for name in given if name]) and not whole:
+                read_yields(entry.path, entry.crop, entry.carbon)
+                read_places(entry.places) if entry.places else {}
+    if block.yields and whole and len(findings.problems) == problems:
+        with findings.trying("sites.yields"):
+            rows = {record.name: record.site for record in known}
+            made, sums = area_yields(block.yields, block.qc, rows, Ledger())
+            findings.seen.append(f"{counted(len(sums), 'yield')} to learn from")
+            return made
+    return []
+
+
+def _gridded(name: str, product: GriddedInput, findings: Findings) -> None:
+    """All files of a product at sites, of the first one its axes and variable."""
+    files = gridded_files(product)
+    if not findings.absent(f"sites.gridded.{name}", files):
+        opened(files[0], name, product)
+        findings.seen.append(f"{name} of a gridded product ({counted(len(files), 'file')}, the first one's axes)")
 
 
 def _periods(run: Run, block: SitesBlock, own: Set[str]) -> None:
@@ -206,6 +240,11 @@ def _years(records: list[SiteRecord], series: AnnualSeries, findings: Findings) 
 
 def _attributes(run: Run, records: list[SiteRecord], whole: bool, findings: Findings) -> None:
     """What a site outside the tiles does not bring, maps have to tell; without any usable site training fails."""
+    for choice in run.system.choices:
+        for record in records:
+            with findings.trying("sites.entries"):
+                form = record.site.get(choice)
+                refuse_form(run.system, choice, "" if pd.isna(form) else str(form), record.name)
     lacking: dict[str, list[str]] = {}
     boxes = [run.tile(name).bbox for name in run.tiles]
     looked = 0

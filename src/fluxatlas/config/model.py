@@ -134,9 +134,10 @@ class Config(Block):
         """A run at sites alone has no domain and no years; what is said of maps would be read by nothing."""
         if self.has_maps:
             return self
-        blocks = ("domain", "period", "infer", "products", "regions", "regional", "comparison")
+        blocks = ("domain", "period", "infer", "products", "regions", "regional", "comparison", "synthetic_earth")
         unused = self.given(*blocks)
         unused += [f"{block}.{key}" for block, keys in _OF_MAPS.items() for key in getattr(self, block).given(*keys)]
+        unused += [f"static.{key}" for key in self.static.given("area_maps")]
         layers = self.static.all_layers().items()
         unused += [f"static.layers.{name}: {{constant}}" for name, layer in layers if layer.constant is not None]
         if unused:

@@ -70,7 +70,7 @@ def wrong_names(config: Config, system: System) -> list[str]:
         *_forms(config, system),
         *_unknown("sites.qc.limits", config.sites.qc.limits, variables.table(), "variable"),
         *_unknown("sites.qc.taken_as", config.sites.qc.taken_as, variables.table(), "variable"),
-        *_unknown("sites.gridded", config.sites.gridded, variables.table(), "variable"),
+        *_beside_entries(config, system),
         *_unknown("sites.qc.taken_as", config.sites.qc.taken_as.values(), variables.table(), "variable"),
         *_unknown("sites.qc.other_cover", config.sites.qc.other_cover, variables.table(), "variable"),
         *_unknown("report.colormap", [config.report.colormap.removesuffix("_r")], COLORMAPS, "colour map"),
@@ -78,6 +78,17 @@ def wrong_names(config: Config, system: System) -> list[str]:
         *_forcing("forcing", config.forcing),
         *(_forcing("forcing.rain_pattern", config.forcing.rain_pattern) if config.forcing.rain_pattern else ()),
     ]
+
+
+def _beside_entries(config: Config, system: System) -> Iterator[str]:
+    """Tables of yields and gridded products at sites that nothing of the system would read."""
+    if config.sites.yields and not system.measured_by("statistics"):
+        yield f"sites.yields: '{system.name}' has no harvest that networks could learn; leave it out"
+    known = {kind.variable for kind in system.observations} | {*system.intermediates, *system.flux_names}
+    for name in config.sites.gridded:
+        if name not in known and name in variables.table():
+            yield f"sites.gridded: '{name}' is not measured at sites of '{system.name}'; leave it out"
+    yield from _unknown("sites.gridded", config.sites.gridded, variables.table(), "variable")
 
 
 def _corrections(config: Config, system: System) -> Iterator[str]:

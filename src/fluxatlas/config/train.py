@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from .base import Block, Folder
 from .leaves import leaf
@@ -147,6 +147,12 @@ class TrainBlock(Block):
         if years and years[0] > years[1]:
             raise ValueError(f"training starts in {years[0]} but ends in {years[1]}")
         return years
+
+    @model_validator(mode="after")
+    def _epochs_of_a_decay(self) -> TrainBlock:
+        if self.rate_decay is None and self.given("rate_decay_epochs"):
+            raise ValueError("'rate_decay_epochs' does nothing without 'rate_decay'; give that too, or leave it out")
+        return self
 
     @property
     def n_folds(self) -> int:

@@ -26,6 +26,7 @@ from ..gases import AnnualSeries
 from ..ingest.sites.completion import segments
 from ..loading import load_object
 from ..systems import System
+from ..systems.forms import refuse_form
 from ..tiles.soil import derive_statics
 from .data import FloatArray, Segment, SequenceSet
 from .site_periods import YEARLY, in_days, read_means, with_means
@@ -264,12 +265,8 @@ def _forms(table: pd.DataFrame, system: System) -> dict[str, npt.NDArray[np.int6
         stated = table[choice].fillna("").astype(str) if choice in table else pd.Series("", index=table.index)
         if not (stated != "").any():
             continue
-        for site, form in stated[~stated.isin(["", *names])].items():
-            raise InputError(
-                f"{choice} '{form}' of site '{site}' is not one of {system.name}{nearest(form, names)}",
-                where="site attributes",
-                hint=f"choose from {', '.join(names)}, or leave it empty for {names[0]}",
-            )
+        for site, form in stated.items():
+            refuse_form(system, choice, form, str(site))
         found[choice] = np.array([names.index(form or names[0]) for form in stated], np.int64)
     return found
 

@@ -4,7 +4,7 @@ STAGE_VERSIONS = {
     "ingest": 3,
     "regrid": 2,
     "synthesize": 6,
-    "train": 8,
+    "train": 9,
     "infer": 3,
     "products": 3,
     "evaluate": 3,

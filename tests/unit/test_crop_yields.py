@@ -21,7 +21,7 @@ from fluxatlas.config.synthetic_earth import SyntheticEarthBlock
 from fluxatlas.config.train import TrainBlock
 from fluxatlas.errors import ConfigError, InputError
 from fluxatlas.experiments.run import checks
-from fluxatlas.infer.kernel import Job, told
+from fluxatlas.infer.kernel import Job
 from fluxatlas.ingest.atmosphere import series_of
 from fluxatlas.ingest.sites.area_yields import area_yields
 from fluxatlas.ingest.sites.inputs import site_inputs
@@ -38,9 +38,7 @@ from fluxatlas.testing.sites import place_sites, site_truth
 from fluxatlas.train.knowledge import Knowledge
 from fluxatlas.train.loop import Schedule
 from fluxatlas.train.losses import Objective
-from fluxatlas.train.member import Member
 from fluxatlas.train.networks import Architecture, HierarchicalNetwork
-from fluxatlas.train.predict import predict
 from fluxatlas.train.simulation import simulate_sites
 from fluxatlas.train.site_periods import means
 from fluxatlas.train.sites import read_sites
@@ -222,26 +220,14 @@ def test_years_of_a_spin_up_stand_for_those_before_the_first() -> None:
     assert not real.turned(1, 1999) and not real.turned(2, 2000) and not replace(job, before=0).turned(1, 2001)
 
 
-def test_a_map_can_be_told_what_grows_there(files: list[Path]) -> None:
-    """Bound to wheat, a member harvests on the day of wheat at places that state nothing."""
-    data = replace(read(files), forms={})
-    torch.manual_seed(0)
-    network = HierarchicalNetwork(SYSTEM, Architecture(hidden=4, code=3)).eval()
-    network.scaler.fit(
-        {**data.drivers, **data.statics, **{name: np.array([0.0, 5.0]) for name in SYSTEM.intermediates}}
-    )
-    member = Member(network, "4km")
-    day = {}
-    for form, one in (("default", member), ("wheat", told(member, {"rotation": "wheat"}))):
-        left = predict(one.network, data)["residue"][-365:, 0]
-        day[form] = int(data.dates[-365:][left > 0][0].dayofyear)
-    assert day == {"default": 300, "wheat": 240}  # maize in 2002
-    untold = Member(HierarchicalNetwork(SYSTEM, Architecture(hidden=4)), "4km")
-    with pytest.raises(ConfigError, match="not told the forms"):
-        told(untold, {"rotation": "wheat"})
+def test_what_a_map_cannot_be_told_is_said_before_training(tmp_path: Path) -> None:
     example = yaml.safe_load((REPOSITORY / "config/examples/crop_benchmark.yaml").read_text())
     with pytest.raises(ConfigError, match=r"infer.forms.rotation: unknown form 'whaet'.*wheat"):
         load({**example, "infer": {"forms": {"rotation": "whaet"}}})
+    untold = {**example, "infer": {"forms": {"rotation": "wheat"}}, "train": {**example["train"], "code": 0}}
+    with pytest.raises(ConfigError, match=r"infer.forms: with train.code: 0 members are not told forms"):
+        load(untold)
+    load({**untold, "train": {**untold["train"], "members_from": str(tmp_path)}})
     wheat = InferBlock(forms={"rotation": "wheat"})
     assert hash(wheat) == hash(InferBlock(forms={"rotation": "wheat"})) != hash(InferBlock())  # jobs are kept by it
     with pytest.raises(ValidationError, match="a student knows those of its lesson"):

@@ -106,5 +106,5 @@ def test_bad_files_are_refused(member, tmp_path) -> None:
     with pytest.raises(InputError, match="not a member file"):
         Member.load(tmp_path / "text.pt")
     torch.save({"format": 99}, tmp_path / "new.pt")
-    with pytest.raises(InputError, match="member format 99, not 3"):
+    with pytest.raises(InputError, match="member format 99, not 4"):
         Member.load(tmp_path / "new.pt")

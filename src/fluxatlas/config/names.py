@@ -155,11 +155,13 @@ def wrong_structures(exclude: Mapping[str, tuple[str, ...]], system: System) -> 
 
 
 def _forms(config: Config, system: System) -> Iterator[str]:
-    """A line for each choice or form of ``infer.forms`` that the process model lacks."""
+    """A line for each choice or form of ``infer.forms`` that the process model lacks, or that members are not told."""
     yield from _unknown("infer.forms", config.infer.forms, system.choices, "structural choice")
     for choice, form in config.infer.forms.items():
         if choice in system.choices:
             yield from _unknown(f"infer.forms.{choice}", [form], system.choices[choice], "form")
+    if config.infer.forms and not config.train.code and not config.train.members_from:
+        yield "infer.forms: with train.code: 0 members are not told forms; set it above 0, or leave 'forms' out"
 
 
 def _legend(config: Config) -> Iterator[str]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import lru_cache
 from threading import Lock
 from typing import Any
@@ -22,7 +22,7 @@ import torch
 from .. import variables
 from ..config.infer import InferBlock
 from ..drivers import slow_drivers
-from ..errors import ConfigError, InputError
+from ..errors import InputError
 from ..gases import AnnualSeries
 from ..grid import Tile
 from ..regrid import TileRegridder
@@ -96,7 +96,7 @@ class JobInputs:
 
     def __init__(self, job: Job) -> None:
         self.job = job
-        self.members = [told(Member.load(path), job.settings.forms) for path in job.members]
+        self.members = [Member.load(path).bound_to(job.settings.forms) for path in job.members]
         networks = [Member.load(job.student)] if job.student else self.members
         self.engines: list[Engine] = [make_engine(job.settings.engine, one) for one in networks]
         self.cells: ActiveCells = read_cells(job.attributes, job.tile, self.system)
@@ -124,17 +124,6 @@ class JobInputs:
 @lru_cache(maxsize=1)
 def _context(job: Job) -> JobInputs:
     return JobInputs(job)
-
-
-def told(member: Member, forms: Mapping[str, str]) -> Member:
-    """``member`` bound to ``forms`` by structural choice; raises :class:`ConfigError` where it is not told any."""
-    if not forms:
-        return member
-    if not member.network.architecture.code:
-        where, hint = "infer.forms", "train with 'code' above 0, or leave 'forms' out"
-        raise ConfigError("the members are not told the forms of the process model", where=where, hint=hint)
-    codes = {choice: float(member.system.choices[choice].index(form)) for choice, form in forms.items()}
-    return replace(member, network=member.network.bind(codes))
 
 
 def context(job: Job) -> JobInputs:

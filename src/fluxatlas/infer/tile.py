@@ -112,13 +112,15 @@ class TileJob:
             )
         self.tile, self.forcing, self.attributes = tile, [str(path) for path in forcing], str(attributes)
         self.members, self.settings = [str(path) for path in members], settings or InferBlock()
-        loaded = check_members(self.members, tile.grid.name)
+        forms = self.settings.forms
+        loaded = [member.bound_to(forms) for member in check_members(self.members, tile.grid.name)]
         self.network, self.system = loaded[0].network, loaded[0].system
         constraint = constraint_of(loaded, self.members)
         self.about = {"constraint": json.dumps(constraint, sort_keys=True)} if constraint else {}
         self.hashes = [files.file_hash(path) for path in self.members]  # of what runs, and owns the state
         self.student = read_student(student, self.hashes)
         if self.student:
+            self.student.member.bound_to(forms)  # refuses any
             self.network, self.about["student"] = self.student.member.network, self.student.note
             self.hashes = [files.file_hash(self.student.path)]
         self.series = series_of(self.system.slow, series)
@@ -206,7 +208,7 @@ class TileJob:
         student = self.student.path if self.student else ""
         job = Job(
             self.tile, forcing, self.attributes, members, self.settings, hashes, ended, begun, store, series, student,
-            before,
+            before=before,
         )  # fmt: skip
         workers, scheduler = self.settings.workers, self.scheduler
         try:

@@ -273,4 +273,5 @@ def _member(
         "places": {name: list(line) for name, line in found.spread.items()},
     }
     index = applicability.fit(bound, training, model.system, [*sites.sets])
-    return Member(bound, pretrained.grid, index, described)
+    unbound = network if network.architecture.code else None
+    return Member(bound, pretrained.grid, index, described, unbound)

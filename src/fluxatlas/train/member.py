@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -12,13 +12,13 @@ import torch
 
 from .. import files, variables
 from ..config.train import FaultyCell
-from ..errors import FluxAtlasError, InputError, MemberMismatchError
+from ..errors import ConfigError, FluxAtlasError, InputError, MemberMismatchError
 from ..hashes import check_seal
 from ..systems import System, get_system
 from .applicability import Applicability
 from .networks import Architecture, HierarchicalNetwork
 
-FORMAT = 3
+FORMAT = 4
 """Version of the file's layout."""
 
 
@@ -44,13 +44,32 @@ class Member:
 
     ``drivers`` maps the daily inputs, in order, to their units; ``statics`` are the fixed inputs in order; ``grid`` is
     the name of the grid it was trained for; ``meta`` holds plain values: training span, data hashes, version, commit,
-    settings. ``applicability`` is None only where no sample was as long as a year.
+    settings. ``applicability`` is None only where no sample was as long as a year. ``unbound`` is the ``network`` as it
+    was before it was bound to parameters and forms of the process model, to be bound to others; None where it was told
+    none.
     """
 
     network: HierarchicalNetwork
     grid: str
     applicability: Applicability | None = None
     meta: dict[str, Any] = field(default_factory=dict)
+    unbound: HierarchicalNetwork | None = None
+
+    def bound_to(self, forms: Mapping[str, str]) -> Member:
+        """The member with ``forms`` by structural choice in place of its own; its parameters stay.
+
+        Without ``forms`` it is this one. Raises :class:`ConfigError` for a network that is not told any, or a student.
+        """
+        if not forms:
+            return self
+        origin = self.network if self.unbound is None else self.unbound
+        if not origin.architecture.code:
+            what, hint = "the members are not told the forms of the process model", "train them with train.code above 0"
+            if self.network.architecture.members:
+                what, hint = "a student knows the forms of its lesson alone", "run the members (infer.ensemble: exact)"
+            raise ConfigError(what, where="infer.forms", hint=f"{hint}, or leave 'forms' out")
+        codes = {choice: float(self.system.choices[choice].index(form)) for choice, form in forms.items()}
+        return replace(self, network=origin.bind({**self.network.theta, **codes}).eval())
 
     @property
     def system(self) -> System:
@@ -70,8 +89,8 @@ class Member:
         content = {
             "format": FORMAT,
             "system": self.system.key,
-            "architecture": self.network.architecture.to_dict(),
-            "weights": self.network.state_dict(),
+            **_packed(self.network),
+            "unbound": None if self.unbound is None else _packed(self.unbound),
             "scaled": list(self.network.scaler.names),
             "drivers": self.drivers,
             "statics": list(self.statics),
@@ -109,17 +128,16 @@ class Member:
             ) from problem
         if version != FORMAT:
             raise InputError(f"member format {version}, not {FORMAT}", where=str(source), hint="train it again")
-        network = HierarchicalNetwork(get_system(content["system"]), Architecture(**content["architecture"]))
+        system = get_system(content["system"])
+        network = HierarchicalNetwork(system, Architecture(**content["architecture"]))
+        origin = content["unbound"]
+        unbound = None if origin is None else HierarchicalNetwork(system, Architecture(**origin["architecture"]))
         known = content["applicability"]
-        member = cls(network, content["grid"], known and Applicability.unpacked(known), content["meta"])
+        member = cls(network, content["grid"], known and Applicability.unpacked(known), content["meta"], unbound)
         member._compare(content, str(source))
-        try:
-            network.load_state_dict(content["weights"])
-        except RuntimeError as problem:
-            reason = " ".join(str(problem).split())
-            what = f"the weights do not fit system '{member.system.name}' as it is now ({reason})"
-            raise MemberMismatchError(what, where=str(source), hint="train the member again") from problem
-        network.eval()
+        _fill(network, content["weights"], str(source))
+        if unbound is not None:
+            _fill(unbound, origin["weights"], str(source))
         return member
 
     def _compare(self, content: Mapping[str, Any], where: str) -> None:
@@ -165,6 +183,21 @@ class Member:
                     found.append(f"driver '{name}' is in '{units[name]}', the member reads '{unit}'")
         if found:
             raise MemberMismatchError("; ".join(found), where=where, hint="use the inputs or train another member")
+
+
+def _packed(network: HierarchicalNetwork) -> dict[str, Any]:
+    return {"architecture": network.architecture.to_dict(), "weights": network.state_dict()}
+
+
+def _fill(network: HierarchicalNetwork, weights: Mapping[str, Any], where: str) -> None:
+    """Load the ``weights`` into ``network``, in evaluation mode."""
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as problem:
+        reason = " ".join(str(problem).split())
+        what = f"the weights do not fit system '{network.system.name}' as it is now ({reason})"
+        raise MemberMismatchError(what, where=where, hint="train the member again") from problem
+    network.eval()
 
 
 def _describe(network: HierarchicalNetwork) -> list[list[Any]]:

@@ -15,7 +15,7 @@ from fluxatlas.config import load
 from fluxatlas.config.experiments import ExperimentsBlock
 from fluxatlas.config.train import TrainBlock
 from fluxatlas.errors import ConfigError, InputError
-from fluxatlas.experiments import run, scores
+from fluxatlas.experiments import references, run, scores
 from fluxatlas.experiments.figure import write_figure
 from fluxatlas.experiments.folds import Fold, make_folds
 from fluxatlas.experiments.grid import Experiment, distance, experiments, priority, system_of
@@ -358,6 +358,18 @@ def test_references_are_judged_on_the_same_days(model: str, split: str) -> None:
         assert scores["rmse"] < 1e-5  # the towers are made by it
     else:
         assert scores["r2"] < 0 if model == "mean" else scores["r2"] > 0.5
+
+
+def test_remedies_are_those_of_the_baselines_where_the_process_model_lacks_the_output_too(monkeypatch) -> None:
+    fold = folds("space")[0]
+    seen = np.where(fold.unused[0], np.nan, SITES.sets[0].targets["nee"])
+
+    def asked(name: str = "calibrated") -> np.ndarray:
+        return references.reference(name, SITES, TOY, "nee")(fold.unused, 1)(SITES.sets)[0]
+
+    np.testing.assert_allclose(asked(), SITES.sets[0].targets["nee"], atol=1e-4)  # which the process model has made
+    monkeypatch.setattr(references, "simulated", lambda part, system: {})
+    np.testing.assert_allclose(asked(), np.nanmean(seen), rtol=1e-5)
 
 
 def test_another_output_than_the_first_flux_is_judged_where_it_is_measured() -> None:

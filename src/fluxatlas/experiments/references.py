@@ -22,14 +22,13 @@ from typing import get_args
 import numpy as np
 
 from ..config.experiments import Reference
-from ..config.train import Remedy
 from ..systems import System
-from ..train.baselines import applied, flux_scale, learned, tree_features
+from ..train.baselines import applied, learned, remedy_features, remedy_learner, tree_features
 from ..train.climatology import climatology
 from ..train.data import FloatArray, SequenceSet
 from ..train.finetune import Mask
 from ..train.learners import boosted_trees, random_forest
-from ..train.remedies import learners
+from ..train.remedies import REMEDIES
 from ..train.simulation import simulated
 from ..train.sites import SiteData
 
@@ -40,9 +39,7 @@ Asked = Callable[[Sequence[SequenceSet]], list[FloatArray]]
 """Predictions of the flux (time, site) of the sets of the sites, whose drivers may be others."""
 Predictor = Callable[[Sequence[Mask], int], Asked]
 """What has learnt from what is not in the masks, with a seed."""
-SIMULATED: tuple[str, ...] = get_args(Remedy)
-"""References that are given the flux of the process model as their last predictor."""
-DRIVEN = ("process", *LEARNERS, *SIMULATED)
+DRIVEN = ("process", *LEARNERS, *REMEDIES)
 """References that see drivers."""
 
 
@@ -54,20 +51,18 @@ def reference(name: str, sites: SiteData, system: System, flux: str) -> Predicto
         return lambda unused, seed: (
             lambda parts: [own[id(part)] if id(part) in own else simulated(part, system)[flux] for part in parts]
         )
-    if name in (*LEARNERS, *SIMULATED):
-        learner = LEARNERS[name] if name in LEARNERS else learners(flux_scale(system, flux) or 1.0)[name]
+    if name in (*LEARNERS, *REMEDIES):
+        learner = LEARNERS[name] if name in LEARNERS else remedy_learner(name, system, flux)
 
         def predictors(part: SequenceSet) -> FloatArray:
             found = tree_features(part, system)[0]
-            if name in LEARNERS:
-                return found
-            return np.concatenate([found, simulated(part, system)[flux][..., None]], axis=-1)
+            return found if name in LEARNERS else remedy_features(found, simulated(part, system), flux)
 
         features = [predictors(part) for part in sites.sets]
         ready = dict(zip(map(id, sites.sets), features, strict=True))
 
         def grown(unused: Sequence[Mask], seed: int) -> Asked:
-            models = learned((flux,), features, sites, unused, system, seed, learner, name in SIMULATED)
+            models = learned((flux,), features, sites, unused, system, seed, learner, name in REMEDIES)
 
             def asked(parts: Sequence[SequenceSet]) -> list[FloatArray]:
                 inputs = [ready[id(part)] if id(part) in ready else predictors(part) for part in parts]

@@ -17,12 +17,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from ..config.train import Remedy, TrainBlock
+from ..config.train import TrainBlock
 from ..systems import System
 from .adapt import adapt
 from .climatology import climatology
@@ -33,7 +33,7 @@ from .member import Member
 from .predict import site_table, table
 from .pretrain import new_network, pretrain
 from .regional import RegionalData
-from .remedies import learners
+from .remedies import REMEDIES, learners
 from .simulation import simulated
 from .site_periods import means
 from .sites import SiteData
@@ -43,7 +43,6 @@ RUNNING_MEANS = (7, 30, 90)
 
 LEAST_OBSERVATIONS = 30
 """Observed days below which nothing is learnt of a variable."""
-REMEDIES: tuple[str, ...] = get_args(Remedy)
 
 
 def run_baselines(
@@ -118,13 +117,22 @@ def remedy(name: str, sites: SiteData, system: System, settings: TrainBlock) -> 
     made = [simulated(data, system) for data in sites.sets]
     found: list[pd.DataFrame] = []
     for variable in dict.fromkeys((system.flux, *system.outputs)):
-        own = [
-            np.concatenate([one, of.get(variable, np.full(one.shape[:2], np.nan, np.float32))[..., None]], axis=-1)
-            for one, of in zip(predictors, made, strict=True)
-        ]
-        learner = learners(flux_scale(system, variable) or 1.0)[name]
+        own = [remedy_features(one, of, variable) for one, of in zip(predictors, made, strict=True)]
+        learner = remedy_learner(name, system, variable)
         found += _folds(name, learner, (variable,), own, sites, system, settings, even=True)
     return found
+
+
+def remedy_features(features: FloatArray, made: Mapping[str, FloatArray], variable: str) -> FloatArray:
+    """Predictors of a remedy for ``variable``: ``features`` (time, site, feature) of :func:`tree_features` and, last,
+    what the process model says of it (``made``, time, site); NaN where that says nothing."""
+    last = made.get(variable, np.full(features.shape[:2], np.nan, np.float32))
+    return np.concatenate([features, last[..., None]], axis=-1)
+
+
+def remedy_learner(name: str, system: System, variable: str) -> Learner:
+    """The learner of :mod:`.remedies` called ``name`` for ``variable``."""
+    return learners(flux_scale(system, variable) or 1.0)[name]
 
 
 def season(sites: SiteData, system: System, settings: TrainBlock) -> list[pd.DataFrame]:

@@ -9,13 +9,17 @@ the mean of what was observed. Rows weigh as ``even`` ones of :func:`~fluxatlas.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import get_args
 
 import numpy as np
 from scipy.optimize import nnls
 
+from ..config.train import Remedy
 from .data import FloatArray
 from .learners import Learner, Predictor, Rows, boosted_trees, ridge_regression
 
+REMEDIES: tuple[str, ...] = get_args(Remedy)
+"""Baselines, and references of experiments, that are given what the process model says as their last predictor."""
 INNER = 3
 """Parts into which :func:`left_out` splits the clusters of towers, if there are as many."""
 INNER_ROWS = 20_000

@@ -16,7 +16,7 @@ from fluxatlas.config.synthesize import SynthesizeBlock
 from fluxatlas.errors import ConfigError, InputError
 from fluxatlas.farewell import farewell
 from fluxatlas.grid import get_grid
-from fluxatlas.plan import work
+from fluxatlas.plan import learning, work
 from fluxatlas.regrid.site_weather import read_weather
 from fluxatlas.regrid.sites import write
 from fluxatlas.run import Run
@@ -149,6 +149,7 @@ def test_the_run_has_no_map_and_says_so(tmp_path: Path) -> None:
     assert {"flux_map", "inputs_map", "budget", "seasonal_cycle", "tower_series"}.isdisjoint(run.figures)
     jobs = {stage: todo.jobs for stage, todo in work(run).items()}
     assert jobs["infer"] == jobs["products"] == 0 and jobs["regrid"] == jobs["synthesize"] == 1
+    assert learning.counted_days(run) == 50 * 10 * 365  # until the sites are read, as no period says how many years
     skill = run.paths("evaluate", "skill.csv")
     assert "tile-years" not in table(run, [FileStatus(skill, "skill", "done", "")])
     Path(skill).parent.mkdir(parents=True)

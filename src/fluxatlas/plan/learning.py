@@ -92,13 +92,14 @@ def counted_days(run: Run) -> int:
         days = site_days(run)
     except FluxAtlasError:  # said where the plan itself is made
         days = None
-    return UNKNOWN_SITES * min(len(run.years), UNKNOWN_YEARS) * 365 if days is None else days
+    years = min(len(run.years) or UNKNOWN_YEARS, UNKNOWN_YEARS)  # a run at sites alone has those of its sites
+    return UNKNOWN_SITES * years * 365 if days is None else days
 
 
-def cost(run: Run, rule: str, price: Cost, name: str = "") -> float:
+def cost(run: Run, rule: str, price: Cost, name: str = "", split: str = "space") -> float:
     """Core-seconds of a job of ``rule``: ``pretrain``, ``phase``, ``finetune``, ``baseline`` (called ``name``),
-    ``experiment`` and ``experiment_start`` (of the model ``name``)."""
-    learnt, other = _job(run, rule, name)
+    ``experiment`` (with its ``split``: one of space has folds) and ``experiment_start`` (of the model ``name``)."""
+    learnt, other = _job(run, rule, name, split)
     return price.seconds_per_job + learnt * price.seconds_per_unit + other
 
 
@@ -117,7 +118,7 @@ def _unit(run: Run, rule: str, name: str = "") -> float:
     return learnt + other / shipped()["train"].seconds_per_unit
 
 
-def _job(run: Run, rule: str, name: str) -> tuple[float, float]:
+def _job(run: Run, rule: str, name: str, split: str = "space") -> tuple[float, float]:
     """Units of what a network learns in a job, and core-seconds of what is not a network."""
     train, days = run.config.train, counted_days(run)
     trained = network_costs(run)[1]
@@ -125,13 +126,13 @@ def _job(run: Run, rule: str, name: str) -> tuple[float, float]:
     if rule == "pretrain":
         return pretrained * trained, 0.0
     if rule == "experiment_start":
-        return pretrained * _of_model(run, name), 0.0
+        return pretrained * of_model(run, name), 0.0
     if rule == "experiment":
-        folds = run.config.experiments.folds
+        folds = run.config.experiments.folds if split == "space" else 1
         if name not in run.config.experiments.models:
             return 0.0, folds * _fitted(name, days)
-        steps = train.finetune_steps * train.batch * train.sequence_days
-        return folds * (steps + PREDICTED * days) * _of_model(run, name), 0.0
+        steps = train.finetune_steps * train.batch * (train.sequence_days + train.warmup_days)
+        return folds * (steps + PREDICTED * days) * of_model(run, name), 0.0
     if rule == "phase":
         return max(_phase(run, phase, days) for phase in phases_of(run.system, train)) * trained, 0.0
     if rule == "finetune":
@@ -141,7 +142,8 @@ def _job(run: Run, rule: str, name: str) -> tuple[float, float]:
     return _baseline(run, name, days, pretrained * trained, trained)
 
 
-def _of_model(run: Run, model: str) -> float:
+def of_model(run: Run, model: str) -> float:
+    """Cost of training with the network of ``model`` of the experiments, of that with the GRU of 32 hidden units."""
     train = run.config.train
     return _wider(train) * cell_costs(split_model(model)[0], train.window_days)[1]
 

@@ -100,6 +100,6 @@ def _learning(run: Run) -> dict[str, float]:
     price, train = calibration(run).costs["train"], run.config.train
     if train.members_from:
         return {}
-    jobs = {"pretrain": [""], "finetune": [""], "phase": [""] * len(run.phases)}
-    hours = {rule: len(run.members) * sum(cost(run, rule, price) for _ in one) / 3600 for rule, one in jobs.items()}
+    jobs = {"pretrain": 1, "finetune": 1, "phase": len(run.phases)}
+    hours = {rule: len(run.members) * count * cost(run, rule, price) / 3600 for rule, count in jobs.items() if count}
     return hours | {"baseline": sum(cost(run, "baseline", price, name) for name in train.baselines) / 3600}

@@ -6,7 +6,6 @@ import calendar
 import math
 from dataclasses import dataclass
 
-from ..config.experiments import split_model
 from ..errors import FluxAtlasError
 from ..experiments.grid import SCRATCH
 from ..grid import Tile
@@ -14,7 +13,7 @@ from ..loading import load_object
 from ..run import Run
 from ..train.states import NetworkShape
 from .costs import calibration
-from .learning import PREDICTED, SIMULATED_DAY, all_jobs, cell_costs, network_costs, site_days
+from .learning import PREDICTED, SIMULATED_DAY, all_jobs, cost, network_costs, of_model, site_days
 
 STUDENT = 2.3 / (6.5 / 5)
 """Cost of a tile-year with a student, of that with one member: it has one recurrent sub-module more
@@ -116,12 +115,12 @@ def plan(run: Run) -> list[StagePlan]:
     costs = calibration(run).costs
     rows = []
     for stage, todo in work(run).items():
-        cost = costs[stage]
-        seconds = todo.jobs * cost.seconds_per_job + todo.units * cost.seconds_per_unit
-        chain = todo.steps * cost.seconds_per_job
-        chain += todo.chain * cost.seconds_per_unit
-        memory = _inference_memory(run) if stage == "infer" else cost.memory_mb
-        gigabytes = _stored(run, stage, todo) * cost.bytes_per_unit / 1e9
+        price = costs[stage]
+        seconds = todo.jobs * price.seconds_per_job + todo.units * price.seconds_per_unit
+        chain = todo.steps * price.seconds_per_job
+        chain += todo.chain * price.seconds_per_unit
+        memory = _inference_memory(run) if stage == "infer" else price.memory_mb
+        gigabytes = _stored(run, stage, todo) * price.bytes_per_unit / 1e9
         rows.append(StagePlan(stage, todo.jobs, seconds / 3600, memory, gigabytes, chain / 3600, todo.steps))
     return rows
 
@@ -136,38 +135,27 @@ def _stored(run: Run, stage: str, todo: StageWork) -> float:
 def benchmark(run: Run) -> tuple[int, float]:
     """Jobs and core-hours of `snakemake benchmark`, beside what it shares with the run: pretraining of each cell and
     seed, and the steps of every experiment in each of its folds."""
-    train, block, cost = run.config.train, run.config.experiments, calibration(run).costs["train"]
-    step = train.batch * (train.sequence_days + train.warmup_days)
+    price, block = calibration(run).costs["train"], run.config.experiments
     starts = {(one.model, one.number) for one in run.experiments if one.transfer != SCRATCH}
-    wider = (train.hidden / 32) ** 0.93
-    days = (
-        sum(cell_costs(split_model(model)[0], train.window_days)[1] for model, _ in starts)
-        * run.config.synthesize.site_days
-        * train.pretrain_epochs
-    )
-    for one in run.experiments:
-        folds = block.folds if one.split == "space" else 1
-        if one.model in block.models:
-            cell = split_model(one.model)[0]
-            days += step * train.finetune_steps * folds * cell_costs(cell, train.window_days)[1]
-    jobs = len(starts) + len(run.experiments) + 1 + bool(block.hidden)
-    return jobs, (jobs * cost.seconds_per_job + wider * days * cost.seconds_per_unit) / 3600
+    seconds = sum(cost(run, "experiment_start", price, model) for model, _ in starts)
+    seconds += sum(cost(run, "experiment", price, one.model, one.split) for one in run.experiments)
+    drawn = 1 + bool(block.hidden)
+    return len(starts) + len(run.experiments) + drawn, (seconds + drawn * price.seconds_per_job) / 3600
 
 
 def permutations(run: Run) -> float | None:
     """Core-hours of what `snakemake benchmark` does more for `snakemake importance`: each group of drivers is permuted
     two ways and all test days are predicted again. None where the days of the sites are not known yet."""
-    block, train, costs = run.config.experiments, run.config.train, calibration(run).costs
+    block, costs = run.config.experiments, calibration(run).costs
     if not block.importance_draws:
         return 0.0
     days = site_days(run)
     if days is None:
         return None
-    wider, learnt, seconds = (train.hidden / 32) ** 0.93, costs["train"].seconds_per_unit, 0.0
+    learnt, seconds = costs["train"].seconds_per_unit, 0.0
     for one in run.experiments:
         if one.model in block.models:
-            cell = cell_costs(split_model(one.model)[0], train.window_days)[1]
-            seconds += PREDICTED * learnt * wider * cell
+            seconds += PREDICTED * learnt * of_model(run, one.model)
         elif one.model not in UNDRIVEN:
             seconds += SIMULATED_DAY if one.model == "process" else TREE_DAY
     groups = len(block.importance_groups or run.system.permutable)

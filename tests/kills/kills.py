@@ -52,6 +52,8 @@ RUNS = {
 """Configuration, targets and changed leaves of each run."""
 NUMBERS = re.compile(r"[0-9a-f]{16,}|[\d.,]+")
 """What pages say of times, of the jobs so far and of hashes changes from run to run."""
+OF_THE_RUN = ("made_ns", "history", "fluxatlas_commit", "fluxatlas_version")
+"""Keys of JSON that say when and by what it was made: all that differs where jobs of both runs are done again."""
 LATEST = 600.0
 """Seconds after which a job that goes on is a fault."""
 
@@ -121,6 +123,13 @@ def jobs(run: str, folder: Path) -> list[Job]:
     return sorted(made, key=lambda job: job.words)
 
 
+def stated(value: object) -> object:
+    """What JSON says, without :data:`OF_THE_RUN`."""
+    if isinstance(value, dict):
+        return {key: stated(one) for key, one in value.items() if key not in OF_THE_RUN}
+    return [stated(one) for one in value] if isinstance(value, list) else value
+
+
 def contents(path: Path) -> object:
     """What a file says, without when and by what it was made."""
     if path.suffix == ".png":
@@ -128,7 +137,9 @@ def contents(path: Path) -> object:
             return picture.size, picture.tobytes()
     if path.name == "report.html":  # Snakemake's, of all jobs so far
         return path.read_text(encoding="utf-8").rstrip()[-7:]
-    if path.suffix in (".html", ".json", ".md"):
+    if path.suffix == ".json":
+        return stated(json.loads(path.read_text(encoding="utf-8"), parse_constant=str))  # NaN is like NaN
+    if path.suffix in (".html", ".md"):
         return NUMBERS.sub("", path.read_text(encoding="utf-8"))
     if path.suffix == ".csv":  # how long something took is not compared
         table = pd.read_csv(path, comment="#", dtype=str)

@@ -60,3 +60,17 @@ def test_a_job_that_writes_in_place_is_found_out(places: tuple[Path, Path], monk
     assert found.killed
     assert [text.split("csv ")[1] for text in found.wrong[:2]] == ["is half written", "differs"]
     assert found.wrong[2].endswith(".ch4.part.csv is left")
+
+
+def test_numbers_of_json_count_but_not_when_it_was_made(tmp_path: Path) -> None:
+    truth = '{"sd": 0.31, "rows": [{"n": 4, "r": NaN}], "made_ns": 1796012632172984254, "about": {"history": "1 h"}}'
+
+    def alike(text: str, name: str = "a.json") -> bool:
+        (tmp_path / name).write_text(text)
+        (tmp_path / f"truth_{name}").write_text(truth)
+        return kills.alike(tmp_path / name, tmp_path / f"truth_{name}")
+
+    assert alike(truth) and alike(truth.replace("1796012632172984254", "1").replace("1 h", "2 h"))
+    assert not alike(truth.replace("0.31", "9999")) and not alike(truth.replace("4", "5", 1))
+    assert not alike(truth.replace(', "r": NaN', "")) and not alike(truth[: len(truth) // 2])
+    assert alike(truth.replace("0.31", "9999"), "page.md")  # pages name times and hashes anywhere

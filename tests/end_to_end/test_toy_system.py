@@ -16,6 +16,7 @@ from fluxatlas.config.synthetic_earth import SyntheticEarthBlock
 from fluxatlas.paths import REPOSITORY
 from fluxatlas.run import Run
 from fluxatlas.testing.earth import SyntheticEarth
+from fluxatlas.testing.weather import daily as daily_weather
 from toy_system import carbon
 
 TESTS = REPOSITORY / "tests"
@@ -77,7 +78,7 @@ def write_inputs(folder: Path) -> None:
     earth, dates = SyntheticEarth(SyntheticEarthBlock(resolution=0.5)), pd.date_range("2001-01-01", "2001-12-31")
     rng = np.random.default_rng(5)
     for site, (lat, lon) in PLACES.items():
-        weather = earth.weather_daily(np.array([lat]), np.array([lon]), np.array([100.0]), dates=dates)
+        weather = daily_weather(earth.seed, earth.climate(np.array([lat]), np.array([lon]), np.array([100.0])), dates)
         slope = np.array([LIGHT_OF_THE_TOWERS])
         nee = carbon(weather["rsds"], weather["tas"], np.full((365, 1), 1.5), np.full((365, 1), 372.0), slope)["nee"]
         table = pd.DataFrame(

@@ -9,6 +9,8 @@ from fluxatlas import variables
 from fluxatlas.humidity import huss_from_dew_point
 from fluxatlas.testing import SyntheticEarth
 from fluxatlas.testing.weather import GAMMA_SHAPE, rain_amount
+from fluxatlas.testing.weather import daily as daily_weather
+from fluxatlas.testing.weather import hourly as hourly_weather
 
 # rain forest, savanna, desert, steppe, demo domain, taiga, high Arctic, southern subtropics, date line
 LAT = np.array([0.0, 10.0, 23.0, 45.0, 38.5, 60.0, 78.0, -25.0, 66.0])
@@ -23,12 +25,12 @@ def earth() -> SyntheticEarth:
 @pytest.fixture(scope="module")
 def year(earth: SyntheticEarth) -> dict[str, np.ndarray]:
     """Hourly weather of a leap year at the places, (8784, 9)."""
-    return earth.weather_hourly(LAT, LON, dates=pd.date_range("2000-01-01", "2000-12-31"))
+    return hourly_weather(earth.seed, earth.climate(LAT, LON), pd.date_range("2000-01-01", "2000-12-31"))
 
 
 @pytest.fixture(scope="module")
 def decade(earth: SyntheticEarth) -> dict[str, np.ndarray]:
-    return earth.weather_daily(LAT, LON, dates=pd.date_range("1995-01-01", "2004-12-31"))
+    return daily_weather(earth.seed, earth.climate(LAT, LON), pd.date_range("1995-01-01", "2004-12-31"))
 
 
 def top_of_atmosphere(hours: int) -> np.ndarray:
@@ -78,14 +80,14 @@ def test_longwave_is_less_than_a_black_body_and_more_under_cloud(year: dict[str,
 def test_pressure_follows_the_hypsometric_equation(earth: SyntheticEarth) -> None:
     """The ratio of two pressures on one spot at different altitude, from its own mean virtual-free temperature."""
     dates = pd.date_range("2000-06-01", "2000-06-10")
-    low, high = (earth.weather_daily([40.0], [-105.0], [z], dates=dates) for z in (500.0, 2500.0))
+    low, high = (daily_weather(earth.seed, earth.climate([40.0], [-105.0], [z]), dates) for z in (500.0, 2500.0))
     between = 0.5 * (low["tas"] + high["tas"])
     expected = np.exp(-9.80665 * 2000.0 / (287.05 * between))
     np.testing.assert_allclose(high["ps"] / low["ps"], expected, rtol=0.006)
 
 
 def test_daily_weather_equals_the_aggregated_hours(earth: SyntheticEarth, year: dict[str, np.ndarray]) -> None:
-    daily = earth.weather_daily(LAT, LON, dates=pd.date_range("2000-01-01", "2000-12-31"))
+    daily = daily_weather(earth.seed, earth.climate(LAT, LON), pd.date_range("2000-01-01", "2000-12-31"))
     by_day = {name: values.reshape(-1, 24, LAT.size).astype(float) for name, values in year.items()}
     expected = {
         "tas": by_day["t2m"].mean(axis=1),
@@ -145,7 +147,7 @@ def test_amounts_of_wet_days_are_gamma() -> None:
 def test_neighbours_are_alike_and_strangers_are_not(earth: SyntheticEarth, name: str) -> None:
     lon = -100 + np.array([0.0, 0.3, 2.0, 6.0, 25.0])
     dates = pd.date_range("2000-01-01", "2003-12-31")
-    values = earth.weather_daily(np.full(5, 45.0), lon, np.full(5, 300.0), dates=dates)[name]
+    values = daily_weather(earth.seed, earth.climate(np.full(5, 45.0), lon, np.full(5, 300.0)), dates)[name]
     season = np.cos(2 * np.pi * (dates.dayofyear.to_numpy() - 200) / 365.25)
     anomaly = values - np.polynomial.polynomial.polyval(season, np.polynomial.polynomial.polyfit(season, values, 1)).T
     with_first = np.corrcoef(anomaly.T)[0, 1:]

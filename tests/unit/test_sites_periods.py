@@ -115,6 +115,22 @@ def test_months_of_a_tower(data_dir: Path) -> None:
     assert record.observations.empty and record.forcing is None
 
 
+def test_months_of_a_real_tower_are_the_means_of_its_daily_file(data_dir: Path) -> None:
+    """Not so at every tower: the reference of ``NEE_VUT_REF`` is chosen anew for every resolution."""
+    folder = data_dir / "flux_towers" / "jpdarela_FLUXNET_EU" / "FR-LGt"
+    if not folder.is_dir():
+        pytest.skip("no FLUXNET files")
+    place = {"site": "FR-LGt", "lat": 47.3, "lon": 2.3, "elevation": 150, "utc_offset": 1}
+    entry = SiteEntry(source="fluxnet", path=[str(next(folder.glob("*_FULLSET_MM_*.csv")))], sites=[place])
+    found = read_periods(SitesBlock(entries=[entry]), Ledger())
+    found = found[(found["variable"] == "nee") & found["start"].dt.year.between(2017, 2020)].set_index("start")
+    days = pd.read_csv(next(folder.glob("*_FULLSET_DD_*.csv")), usecols=["TIMESTAMP", "NEE_VUT_REF"])
+    series = days.set_index(pd.to_datetime(days["TIMESTAMP"], format="%Y%m%d"))["NEE_VUT_REF"]
+    means = series.where(series > -9000).resample("MS").mean().reindex(found.index)
+    assert len(found) > 40 and found["value"].std() > 0.5
+    np.testing.assert_allclose(found["value"], means, atol=1e-4)
+
+
 def test_a_daily_file_called_monthly_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "FLX_XX-Tst_FLUXNET2015_FULLSET_MM_2001.csv"
     path.write_text("TIMESTAMP,TA_F\n20010101,1\n")

@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 
 from fluxatlas.config.synthetic_earth import SyntheticEarthBlock
-from fluxatlas.errors import InputError
 from fluxatlas.testing import SyntheticEarth, land, surface
 from fluxatlas.testing.waves import Waves
+from fluxatlas.testing.weather import daily as daily_weather
 
 LAT, LON = (a.ravel() for a in np.meshgrid(np.linspace(39.9, 36.1, 12), np.linspace(-123.9, -120.1, 12), indexing="ij"))
 DATES = pd.date_range("2000-12-20", "2001-01-20")
@@ -18,18 +18,22 @@ def earth() -> SyntheticEarth:
     return SyntheticEarth(SyntheticEarthBlock(seed=73))
 
 
+def _weather(earth: SyntheticEarth) -> dict[str, np.ndarray]:
+    return daily_weather(earth.seed, earth.climate(LAT, LON), DATES)
+
+
 def test_same_seed_same_world_other_seed_other_world(earth: SyntheticEarth) -> None:
-    again = SyntheticEarth(SyntheticEarthBlock(seed=73)).weather_daily(LAT, LON, dates=DATES)
-    for name, values in earth.weather_daily(LAT, LON, dates=DATES).items():
+    again = _weather(SyntheticEarth(SyntheticEarthBlock(seed=73)))
+    for name, values in _weather(earth).items():
         np.testing.assert_array_equal(values, again[name])
-    other = SyntheticEarth(SyntheticEarthBlock(seed=74)).weather_daily(LAT, LON, dates=DATES)
+    other = _weather(SyntheticEarth(SyntheticEarthBlock(seed=74)))
     assert np.abs(other["tas"] - again["tas"]).mean() > 1
 
 
 def test_a_part_of_the_points_and_days_equals_the_part_of_the_whole(earth: SyntheticEarth) -> None:
     pick, days = np.array([3, 50, 77, 143]), slice(7, 19)
-    whole = earth.weather_daily(LAT, LON, dates=DATES)
-    part = earth.weather_daily(LAT[pick], LON[pick], dates=DATES[days])
+    whole = _weather(earth)
+    part = daily_weather(earth.seed, earth.climate(LAT[pick], LON[pick]), DATES[days])
     for name, values in part.items():
         np.testing.assert_allclose(values, whole[name][days][:, pick], rtol=1e-4, atol=1e-5 * np.ptp(whole[name]))
     np.testing.assert_array_equal(earth.land_cover(LAT[pick], LON[pick]), earth.land_cover(LAT, LON)[pick])
@@ -98,10 +102,3 @@ def test_leaves_follow_cover_and_season(earth: SyntheticEarth) -> None:
     lai = surface.leaf_area(place, np.array([60, 70, 210], np.uint8))
     assert lai.shape == (12, 3) and (lai[:, 2] == 0).all()
     assert lai[6, 0] > 3 * lai[0, 0] and lai[6, 1] < 2.5 * lai[0, 1]
-
-
-def test_dates_with_gaps_are_refused(earth: SyntheticEarth) -> None:
-    with pytest.raises(InputError, match="gaps"):
-        earth.weather_daily([38.0], [-121.0], dates=DATES[[0, 1, 5]])
-    with pytest.raises(InputError, match="whole days"):
-        earth.weather_daily([38.0], [-121.0], dates=DATES + pd.Timedelta(hours=3))

@@ -22,6 +22,8 @@ from fluxatlas.testing import truth as hidden
 from fluxatlas.testing.site_files import LAYOUT, write_sites
 from fluxatlas.testing.sites import place_sites, site_truth
 from fluxatlas.testing.truth_maps import write_truth
+from fluxatlas.testing.weather import daily as daily_weather
+from fluxatlas.testing.weather import hourly as hourly_weather
 from fluxatlas.theta import draw
 
 SYSTEM = get_system("soil_methane_sink")
@@ -85,11 +87,10 @@ def test_tower_files_have_the_products_layout(earth: SyntheticEarth, folder: Pat
 def test_tower_weather_is_the_world_s_weather_by_local_day(earth: SyntheticEarth, folder: Path) -> None:
     towers, _ = place_sites(earth, BOX)
     table = pd.read_csv(folder / "FLX_XX-T01_FLUXNET2015_FULLSET_DD_2001-2002_1-1.csv")
-    hours = earth.weather_hourly(
-        towers.place.lat[:1],
-        towers.place.lon[:1],
-        towers.place.elevation[:1],
-        dates=pd.date_range("2001-07-01", periods=9),
+    hours = hourly_weather(
+        earth.seed,
+        earth.climate(towers.place.lat[:1], towers.place.lon[:1], towers.place.elevation[:1]),
+        pd.date_range("2001-07-01", periods=9),
     )
     begin = -int(towers.utc_offset[0])
     assert begin == 8
@@ -158,7 +159,7 @@ def test_truth_is_the_process_model_on_exact_weather(earth: SyntheticEarth) -> N
     attributes, lai = hidden.point_attributes(earth, place)
     dates = pd.date_range("2001-01-01", "2001-12-31")
     made = hidden.truth(earth, SYSTEM, place, attributes, lai, dates, ("fch4",))
-    forcing = earth.weather_daily(place.lat, place.lon, place.elevation, dates=dates)
+    forcing = daily_weather(earth.seed, earth.climate(place.lat, place.lon, place.elevation), dates)
     run = {**forcing, **slow_drivers(SYSTEM.slow, dates, place.lat, {"lai": lai}, series_of(SYSTEM.slow))}
     given = hidden.hidden_parameters(earth, SYSTEM, place, attributes, lai)
     again = simulate(run, attributes, given, lat=place.lat, dates=dates, structure=HIDDEN, spinup_years=2)

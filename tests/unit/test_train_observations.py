@@ -1,4 +1,4 @@
-"""Sets of observations: likelihoods beside scipy, two draws of points, effects of chambers, windows of days."""
+"""Sets of observations: misfits by the full covariance, two draws of points, effects of chambers, windows of days."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from scipy.stats import multivariate_normal
 
 from fluxatlas.errors import InputError
 from fluxatlas.train import operators
@@ -27,7 +26,7 @@ def _series(n: int = 120) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarra
 
 
 @pytest.mark.parametrize("correlation", [0.0, 0.6, 0.97])
-def test_autoregressive_likelihood_is_that_of_the_full_covariance(correlation) -> None:
+def test_the_misfit_of_autoregressive_errors_is_that_of_the_full_covariance(correlation) -> None:
     time, cell, value, sd = _series()
     mask = time % 7 != 3
     observed = ObservationSet.of(
@@ -38,9 +37,9 @@ def test_autoregressive_likelihood_is_that_of_the_full_covariance(correlation) -
     apart = np.abs(time[kept][:, None] - time[kept][None, :]).astype(float)
     same = cell[kept][:, None] == cell[kept][None, :]
     full = np.where(same, correlation**apart, 0.0) * np.outer(sd[kept], sd[kept])
-    truth = -multivariate_normal(np.zeros(kept.sum()), full).logpdf((OUTPUTS["fch4"][time, cell] - value)[kept])
-    assert float(observed.nll(observed.apply(OUTPUTS))) == pytest.approx(truth, rel=1e-9)
-    assert observed.effective_size == pytest.approx(_worth(np.where(same, correlation**apart, 0.0)), rel=1e-9)
+    residual = (OUTPUTS["fch4"][time, cell] - value)[kept]
+    truth = 0.5 * residual @ np.linalg.solve(full, residual)
+    assert float(observed.misfit(observed.apply(OUTPUTS))) == pytest.approx(truth, rel=1e-9)
     dense = ObservationSet.of(
         operators.day("fch4", time, cell),
         value,
@@ -50,24 +49,7 @@ def test_autoregressive_likelihood_is_that_of_the_full_covariance(correlation) -
         ),
     )
     np.testing.assert_allclose(dense.sd, sd)
-    assert float(dense.nll(dense.apply(OUTPUTS))) == pytest.approx(truth, rel=1e-9)
-    assert dense.effective_size == pytest.approx(observed.effective_size, rel=1e-6)
-
-
-def _worth(correlation: np.ndarray) -> float:
-    ones = np.ones(len(correlation))
-    return float(ones @ np.linalg.solve(correlation, ones))
-
-
-def test_a_correlated_site_of_600_days_is_worth_a_few_dozen() -> None:
-    """Lag-7 correlations of 0.4 to 0.7: n (1 - r) / (1 + r) for long regular series."""
-    time = np.arange(600)
-    for lag in (0.4, 0.7):
-        errors = Autoregressive(lag ** (1 / 7), time, np.zeros(600))
-        observed = ObservationSet.of(operators.day("fch4", time % DAYS, time // DAYS), np.zeros(600), errors=errors)
-        rate = lag ** (1 / 7)
-        assert observed.effective_size == pytest.approx((600 * (1 - rate) + 2 * rate) / (1 + rate), rel=1e-9)
-        assert 15 < observed.effective_size < 41
+    assert float(dense.misfit(dense.apply(OUTPUTS))) == pytest.approx(truth, rel=1e-9)
 
 
 def test_residuals_are_missing_where_nothing_counts() -> None:
@@ -83,13 +65,13 @@ def test_what_does_not_count_has_no_gradient_and_nothing_at_all_is_zero() -> Non
     observed = ObservationSet.of(
         operators.day("fch4", [0, 1, -1], [0, 1, 2]), np.float32([0.5, np.nan, 1]), np.float32([0.1, 0.1, 0.1])
     )
-    observed.nll(observed.apply({"fch4": field})).backward()
+    observed.misfit(observed.apply({"fch4": field})).backward()
     assert torch.count_nonzero(field.grad) == 1 and torch.isfinite(field.grad).all()
     field.grad = None
     nothing = ObservationSet.of(operators.day("fch4", [0], [0]), np.float32([np.nan]))
-    loss = nothing.nll(nothing.apply({"fch4": field}))
+    loss = nothing.misfit(nothing.apply({"fch4": field}))
     loss.backward()
-    assert float(loss.detach()) == 0 and torch.count_nonzero(field.grad) == 0 and nothing.effective_size == 0
+    assert float(loss.detach()) == 0 and torch.count_nonzero(field.grad) == 0
 
 
 def _regions() -> tuple[Points, dict[str, np.ndarray]]:
@@ -159,7 +141,7 @@ def test_one_prediction_of_two_draws_is_refused() -> None:
     pair = ObservationSet.of(_month(points.draw(3, rng)), [0, 0], [1, 1], second=_month(points.draw(3, rng)))
     np.testing.assert_allclose(pair.apply(field), pair.draws(field).mean(dim=0))
     with pytest.raises(InputError, match="1 prediction of observations with 2 draws"):
-        pair.nll(pair.apply(field))
+        pair.misfit(pair.apply(field))
 
 
 def test_effects_of_chambers_free_a_site_of_which_of_them_ran() -> None:
@@ -178,7 +160,7 @@ def test_effects_of_chambers_free_a_site_of_which_of_them_ran() -> None:
     def loss() -> torch.Tensor:
         optimizer.zero_grad()
         predicted = observed.apply({"fch4": level.expand(360, 1)}, effects)
-        total = observed.nll(predicted) + observed.prior(effects)
+        total = observed.misfit(predicted) + observed.prior(effects)
         total.backward()
         return total
 
@@ -205,7 +187,7 @@ def test_windows_hold_the_observations_that_lie_in_them() -> None:
 
 
 @pytest.mark.parametrize("errors", [Independent(), Autoregressive(0.8, np.arange(60)), None])
-def test_a_window_over_everything_has_the_likelihood_of_the_whole(errors) -> None:
+def test_a_window_over_everything_has_the_misfit_of_the_whole(errors) -> None:
     time, cell = np.arange(60), np.zeros(60, int)
     errors = errors or Covariance(0.5 ** np.abs(np.subtract.outer(time, time)) + 0.1 * np.eye(60))
     value = np.where(time % 9 == 4, np.nan, np.sin(time))
@@ -214,7 +196,7 @@ def test_a_window_over_everything_has_the_likelihood_of_the_whole(errors) -> Non
         whole = ObservationSet.of(operator, value, sd, cluster=cell, errors=errors)
         twice = whole.within(np.array([0, 3, 0]), np.array([0, 0, 0]), np.array([60, 60, 60]), 0)
         outputs = {"fch4": OUTPUTS["fch4"][:, [0, 3, 0]]}
-        one, both = float(whole.nll(whole.apply(OUTPUTS))), float(twice.nll(twice.apply(outputs)))
+        one, both = float(whole.misfit(whole.apply(OUTPUTS))), float(twice.misfit(twice.apply(outputs)))
         assert twice.size == 2 * whole.size and both == pytest.approx(2 * one, rel=1e-9)
 
 
@@ -254,7 +236,7 @@ def test_a_set_moves_as_a_whole() -> None:
         (lambda one: Covariance(np.ones((2, 3))), r"shape \(2, 3\)"),
         (lambda one: Covariance(np.array([[1, 0.5], [0.2, 1]])), "not symmetric"),
         (lambda one: ObservationSet.of(one, [1, 2], errors=Covariance(np.ones((2, 2)))), "not positive definite"),
-        (lambda one: (s := ObservationSet.of(one, [1, 2], [1, 0])).nll(s.apply(OUTPUTS)), "is not stated"),
+        (lambda one: (s := ObservationSet.of(one, [1, 2], [1, 0])).misfit(s.apply(OUTPUTS)), "is not stated"),
     ],
 )
 def test_what_cannot_be_is_said(call: Callable[[operators.Operator], object], said: str) -> None:

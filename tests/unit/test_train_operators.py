@@ -202,7 +202,7 @@ def test_linear_operators_are_adjoint_to_their_transpose(kind) -> None:
 def test_gradients_are_those_of_finite_differences(make: Callable[[], Operator]) -> None:
     observed = ObservationSet.of(make(), [0.1, 0.4, -0.3, 0.8], [0.5, 0.2, 0.4, 1.0])
     x = torch.randn(6, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(1), requires_grad=True)
-    assert torch.autograd.gradcheck(lambda field: observed.nll(observed.apply({"x": field})), (x,))
+    assert torch.autograd.gradcheck(lambda field: observed.misfit(observed.apply({"x": field})), (x,))
 
 
 @pytest.mark.parametrize(

@@ -81,23 +81,6 @@ def test_a_leap_year_has_no_29_february(tmp_path: Path) -> None:
     assert data.values[59, -1, 0] == pytest.approx(100 * number(datetime.date(1999, 3, 1), 0, 0) + 100)
 
 
-def test_a_place_lies_in_its_cell_and_the_index_of_the_benchmark_is_half_a_cell_off(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(years, "ROWS", 360)
-    lat, lon = np.array([38.05, 68.613, -18.9647, 90.0, 0.26]), np.array([-121.765, 161.341, 22.371, 179.9, 539.9])
-    row, column = years.cell_of(lat, lon)
-    south, west = row / 2 - 90, column / 2 - 180
-    east = (lon + 180) % 360 - 180
-    assert (south <= lat).all() and (lat[:3] < south[:3] + 0.5).all() and row[3] == 359
-    assert (west <= east).all() and (east < west + 0.5).all()
-    other = np.minimum(np.rint(2 * (lat + 90)), 359)  # the index of the benchmark
-    assert other.tolist() == [256, 317, 142, 359, 181]
-    assert (other - row).tolist() == [0, 0, 0, 0, 1]  # and a place at 0.26 degrees north is given the cell beyond 0.5
-    centres = np.arange(-90, 90, 0.5) + 0.25
-    assert (years.cell_of(centres, centres)[0] == np.arange(360)).all()
-
-
 def test_emission_keeps_its_sign_or_is_turned(tmp_path: Path) -> None:
     values = packed(0.0)
     path = write(tmp_path / "CH4_emission_intensity_1999.nc", -values, "CH4_emission")

@@ -10,8 +10,8 @@ emission negative, which is refused until it is said).
 
 A cell is half a degree wide and the first row begins at the south pole: its centre is a quarter degree off the point at
 which the benchmark's index places it. A tower in the northern or eastern half of a cell is given the values of the next
-cell by that index; :func:`cell_of` is the cell that holds it. Days that a month does not have,
-such as 30 February, are padding and are never read, whatever stands there.
+cell by that index. Days that a month does not have, such as 30 February, are padding and are never read, whatever
+stands there.
 """
 
 from __future__ import annotations
@@ -48,16 +48,6 @@ VAPOUR = {"standard_name": "water_vapor_partial_pressure_in_air", "long_name": "
 RANGE_OF_VAPOUR = (0.0, 12000.0)
 
 MISSING = np.float32(-9999)
-
-Index = npt.NDArray[np.int64]
-
-
-def cell_of(lat: npt.ArrayLike, lon: npt.ArrayLike) -> tuple[Index, Index]:
-    """Row and column of the cell that holds each place [degrees north, degrees east, -180 to 180 or 0 to 360]."""
-    step = 180 / ROWS
-    corners = (np.asarray(lat, float) + 90) / step, ((np.asarray(lon, float) + 180) % 360) / step
-    row, column = (np.floor(part).astype(np.int64) for part in corners)
-    return np.minimum(row, ROWS - 1), column
 
 
 def named(path: str | Path) -> tuple[str, int]:

@@ -44,7 +44,6 @@ INNER_FITS, INNER_DAYS = {"chosen": 9, "stacked": 9}, 20_000
 """Trees that are fitted to a part of the days, so many at most, of which inner folds choose."""
 WHOLE_FITS = {"stacked": 3}
 """Trees that are fitted to all days then; one of all else."""
-LEARNT_BASELINES = ("no_pretraining", "no_knowledge")
 CLIMBED = 6
 """Fits of every rung where the ladder is climbed: without each part of the clusters, and the last one."""
 UNKNOWN_SITES, UNKNOWN_YEARS = 50, 10

@@ -11,7 +11,6 @@ app = typer.Typer(no_args_is_help=True, help="Bring static layers to the target 
 
 GridName = Annotated[str, typer.Option("--grid", help="Name of the target grid.")]
 TileSize = Annotated[int, typer.Option(help="Edge of a tile in degrees.")]
-Tiles = Annotated[list[str], typer.Option("--tile", help="Name of a tile; repeat for more.")]
 Box = Annotated[
     tuple[float, float, float, float],
     typer.Option("--bbox", help="West, south, east, north: cells outside are not run."),

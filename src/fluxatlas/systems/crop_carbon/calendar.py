@@ -1,4 +1,4 @@
-"""Whose turn it is in a field, and when that crop is sown and harvested: what the network is told, as tensors."""
+"""Whose turn it is in a field, and when that crop is harvested: what the network is told, as tensors."""
 
 from __future__ import annotations
 
@@ -21,18 +21,8 @@ def crop_of(known: Mapping[str, Tensor]) -> Tensor:
     return torch.where(even, first, second)
 
 
-def _day(known: Mapping[str, Tensor], what: str) -> Tensor:
-    crop = crop_of(known)
-    days = torch.stack([torch.as_tensor(known[f"{name}_{what}_day"]).expand(crop.shape) for name in CROPS])
-    return days.gather(0, crop[None])[0]
-
-
 def harvest_day(known: Mapping[str, Tensor]) -> Tensor:
     """Day of the year of the field on which the crop of the year is harvested [d], (time, cell)."""
-    return _day(known, "harvest")
-
-
-def sowing_day(known: Mapping[str, Tensor]) -> Tensor:
-    """Day of the year of the field on which the crop of the year is sown [d], (time, cell); that of winter wheat lies
-    in the year before its harvest."""
-    return _day(known, "sowing")
+    crop = crop_of(known)
+    days = torch.stack([torch.as_tensor(known[f"{name}_harvest_day"]).expand(crop.shape) for name in CROPS])
+    return days.gather(0, crop[None])[0]

@@ -1,8 +1,7 @@
-"""Correlation of the errors of observations: what whitening makes of scaled residuals, and what a set is worth."""
+"""Correlation of the errors of observations: what whitening makes of scaled residuals."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -17,11 +16,6 @@ from .spans import FloatArray, IntArray
 
 class Whitening(Protocol):
     """Makes residuals (..., n), each divided by its standard deviation, independent with variance 1."""
-
-    @property
-    def log_determinant(self) -> float:
-        """Logarithm of the determinant of the correlation matrix."""
-        ...
 
     def __call__(self, scaled: Tensor) -> Tensor: ...
 
@@ -45,10 +39,6 @@ class Errors(Protocol):
 @dataclass(frozen=True)
 class Independent:
     """Errors are not correlated."""
-
-    @property
-    def log_determinant(self) -> float:
-        return 0.0
 
     def __call__(self, scaled: Tensor) -> Tensor:
         return scaled
@@ -101,7 +91,7 @@ class Autoregressive:
         previous, carry = np.zeros(rows.size, np.int64), np.zeros(rows.size)
         previous[order[1:]] = order[:-1]
         carry[order[1:]] = np.where(same, self.correlation ** np.abs(apart), 0.0)
-        return Chained(torch.as_tensor(previous), torch.as_tensor(carry), float(np.log1p(-(carry**2)).sum()))
+        return Chained(torch.as_tensor(previous), torch.as_tensor(carry))
 
     def cut(self, row: IntArray, column: IntArray) -> Autoregressive:
         series = np.zeros(row.size, np.int64) if self.series is None else np.asarray(self.series, np.int64)[row]
@@ -115,7 +105,6 @@ class Chained:
 
     previous: Tensor
     carry: Tensor
-    log_determinant: float
 
     def __call__(self, scaled: Tensor) -> Tensor:
         carry = self.carry.to(scaled.dtype)
@@ -157,7 +146,7 @@ class Covariance:
             raise InputError(
                 "the covariance is not positive definite", hint="add the variance of independent errors to its diagonal"
             ) from problem
-        return Rooted(torch.as_tensor(root), 2 * float(np.log(np.diag(root)).sum()))
+        return Rooted(torch.as_tensor(root))
 
     def cut(self, row: IntArray, column: IntArray) -> Covariance:
         return Covariance(self.matrix[np.ix_(row, row)] * (column[:, None] == column[None, :]))
@@ -168,16 +157,7 @@ class Rooted:
     """Whitening by the Cholesky ``root`` (n, n) of the correlation matrix."""
 
     root: Tensor
-    log_determinant: float
 
     def __call__(self, scaled: Tensor) -> Tensor:
         columns = scaled.reshape(-1, scaled.shape[-1]).T
         return torch.linalg.solve_triangular(self.root.to(scaled.dtype), columns, upper=False).T.reshape(scaled.shape)
-
-
-def worth(whitening: Whitening, size: int) -> float:
-    """Number of independent observations that know a common mean as well as ``size`` correlated ones."""
-    if not size:
-        return 0.0
-    known = float((whitening(torch.ones(size, dtype=torch.float64)) ** 2).sum())
-    return known if math.isfinite(known) else 0.0

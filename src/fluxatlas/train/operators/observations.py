@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ...errors import InputError, counted
-from .correlation import Covariance, Errors, Independent, Whitening, worth
+from .correlation import Covariance, Errors, Independent, Whitening
 from .linear import Operator, moved
 from .spans import IntArray
 
@@ -30,10 +29,10 @@ class ObservationSet:
 
     ``value`` is what the operator gives (of an anomaly the departure or the rank, made of ``raw``). ``sd`` is the
     stated random error, NaN where it is not stated; ``cluster`` numbers what is drawn and held out together; ``rows``
-    (kept,) are the places of those that count; ``weight`` is a relative weight in losses other than :meth:`nll`.
+    (kept,) are the places of those that count; ``weight`` is a relative weight in losses other than :meth:`misfit`.
     ``errors`` says how errors are correlated and ``whiten`` undoes that for the rows that count.
 
-    With ``second``, the operator of a second, independent draw of points, :meth:`nll` takes the product of the
+    With ``second``, the operator of a second, independent draw of points, :meth:`misfit` takes the product of the
     residuals of the two draws. Its mean over draws is the square of the residual of the true sum, E[(a - y)(b - y)];
     the mean of a square holds the variance of the draw too, and who minimises that flattens the field.
     """
@@ -111,11 +110,6 @@ class ObservationSet:
         """Number of observations that count."""
         return self.rows.numel()
 
-    @property
-    def effective_size(self) -> float:
-        """Number of independent observations of equal error that know a common level as well as those that count."""
-        return worth(self.whiten, self.size)
-
     def draws(self, outputs: Outputs, effects: Tensor | None = None) -> Tensor:
         """Predictions (draw, n) of ``outputs`` (time, cell): of both draws of points, or of the one there is.
 
@@ -156,7 +150,7 @@ class ObservationSet:
 
     def misfit(self, predicted: Tensor) -> Tensor:
         """Half the sum of squares of the whitened residuals of ``predicted`` (n,), or, of two draws (2, n), half the
-        sum of their products: the part of :meth:`nll` that depends on the prediction.
+        sum of their products: the negative Gaussian log-likelihood but for what does not depend on the prediction.
 
         Raises :class:`InputError` for one prediction where there are two draws: its square would be biased.
         """
@@ -169,16 +163,6 @@ class ObservationSet:
             )
         found = self.whitened(rows)
         return 0.5 * (found[0] * found[-1]).sum()
-
-    def nll(self, predicted: Tensor) -> Tensor:
-        """Negative logarithm of the Gaussian likelihood of ``predicted``; shapes and errors as :meth:`misfit`.
-
-        For whoever compares error models, whose ``sd`` differ: the losses of training take :meth:`misfit`, as there the
-        rest is constant.
-        """
-        spread = self.sd.to(predicted.dtype)[self.rows]
-        constant = 0.5 * (self.whiten.log_determinant + self.size * math.log(2 * math.pi))
-        return self.misfit(predicted) + spread.log().sum() + constant
 
     def prior(self, effects: Tensor) -> Tensor:
         """Negative logarithm of the prior of the ``effects`` (chamber,), without its constant."""

@@ -1,86 +1,25 @@
-"""What observes more than a day, from the files of ingest: means over periods as a set, and totals of inversions."""
+"""Totals of inversions over regions and months, from the files of ingest."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
-from ...errors import InputError, nearest
-from ...files import NETCDF, open_netcdf, read_parquet
+from ...errors import InputError
+from ...files import NETCDF, open_netcdf
 from ...ingest.constraints.inversion_file import cell_area
-from ...ingest.sites.periods import PERIOD_COLUMNS
-from .correlation import Autoregressive
-from .kinds import interval
-from .observations import ObservationSet
-from .spans import FloatArray, Spans
+from .spans import FloatArray
 
 if TYPE_CHECKING:
     import xarray as xr
 
-SAME_PLACE = 2
-"""Periods whose coordinates agree to so many digits [degrees] are of one cluster."""
 SPREAD = 1.5
 """By how much the spread of inversions is widened: they share stations and fossil emissions, and differ too little."""
-
-
-def read_periods(
-    path: str | Path,
-    variable: str,
-    dates: pd.DatetimeIndex,
-    sites: Sequence[str] | None = None,
-    correlation: float = 0.0,
-) -> tuple[ObservationSet, pd.DataFrame]:
-    """Means of ``variable`` over periods in ``periods.parquet`` (docs/contracts.md), as the operator ``interval``.
-
-    ``dates`` is the axis of the outputs and ``sites`` their cells; without ``sites`` the cells are all places of the
-    file that have a period of the variable within ``dates``. ``correlation`` is that of the errors from one day to the
-    next, between the middles of periods. Clusters are places.
-
-    Returns the set, and the place of each cell: ``site``, ``lat``, ``lon``, NaN for sites without periods. Periods of
-    other sites, and those that ``dates`` does not hold wholly, are left out. Raises :class:`InputError` for an absent
-    file or column, and where no period is left.
-    """
-    source = Path(path)
-    if not source.exists():
-        raise InputError("file not found", where=str(source), hint="run 'fluxatlas ingest sites' first")
-    table = read_parquet(source)
-    lacking = [name for name in PERIOD_COLUMNS if name not in table]
-    if lacking:
-        raise InputError(f"columns {', '.join(lacking)} are absent", where=str(source), hint="see docs/contracts.md")
-    rows = table[table["variable"] == variable].reset_index(drop=True)
-    if rows.empty:
-        known = sorted(set(table["variable"]))
-        told = f"{nearest(variable, known)}; it has {', '.join(known) or 'no periods at all'}"
-        raise InputError(f"no period of '{variable}'{told}", where=str(source), hint="check 'sites.entries'")
-    rows["site"] = rows["site"].astype(str)
-    held = Spans.between(dates, rows["start"], rows["end"]).length > 0
-    rows = rows[held & (rows["site"].isin(list(sites)) if sites is not None else True)].reset_index(drop=True)
-    if rows.empty:
-        raise InputError(
-            f"no period of '{variable}' lies within {dates[0].date()} to {dates[-1].date()} at the sites asked for",
-            where=str(source),
-            hint="check the years of the run, or leave the periods out",
-        )
-    cells = list(sites) if sites is not None else sorted(set(rows["site"]))
-    places = rows.drop_duplicates("site").set_index("site")[["lat", "lon"]].reindex(cells)
-    spans = Spans.between(dates, rows["start"], rows["end"])
-    middle = (spans.first + spans.stop) / 2
-    cell = rows["site"].map({site: number for number, site in enumerate(cells)}).to_numpy(np.int64)
-    found = ObservationSet.of(
-        interval(variable, spans, cell),
-        rows["value"].to_numpy(float),
-        rows["sd"].to_numpy(float),
-        weight=spans.length.astype(float),
-        cluster=rows[["lat", "lon"]].round(SAME_PLACE).groupby(["lat", "lon"], dropna=False).ngroup().to_numpy(),
-        errors=Autoregressive(correlation, middle, cell) if correlation else None,
-    )
-    return found, places.rename_axis("site").reset_index()
 
 
 def _months(dataset: xr.Dataset, where: str) -> tuple[npt.NDArray[np.datetime64], FloatArray]:

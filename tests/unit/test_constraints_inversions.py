@@ -152,6 +152,11 @@ def edited(folder: Path, flux: np.ndarray, **changes: object) -> Path:
         (lambda d: d.assign(land=d.land.assign_attrs(units="g m-2 yr-1")), UnitError, "whether it is of C or of CO2"),
         (lambda d: d.assign(land=d.land.assign_attrs(units="K")), UnitError, "not a flux of carbon"),
         (
+            lambda d: d.assign(land=d.land.assign_attrs(units="mol m-2 s-1", long_name="CH4 flux of wetlands")),
+            InputError,
+            r"'land' is a flux of CH4, not of CO2 \(land CH4 flux of wetlands",
+        ),
+        (
             lambda d: (-20 * d).assign(land=(-20 * d.land).assign_attrs(d.land.attrs)),
             InputError,
             r"the global land flux is \d+",

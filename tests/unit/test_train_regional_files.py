@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -163,6 +164,8 @@ def made(folder: Path) -> Path:
     """The folder with target and points, all made by commands."""
     ingest("gcb")
     ingest("fire", kind="carbontracker", variable="fire_flux_imp")
+    shutil.copy("fire.nc", "bio.nc")  # which holds both
+    ingest("bio", kind="carbontracker", variable="bio_flux_opt")
     run("regrid", "regions", "--settings", json.dumps({"maps": {"halves": REGIONS}}), *GRID[2:], "--tile", TILE.name,
         "--output", f"regions/{TILE.name}.nc")  # fmt: skip
     run(*target(), "--bbox", "-124", "38", "-122", "40")
@@ -321,7 +324,7 @@ def table(name: str, **columns: Any) -> str:
 
 FIRES = "fire=ingested/fire.nc"
 OTHERS = {"corrections": {}}
-CELLS = ["--constraint", "ingested/fire.nc"]
+CELLS = ["--constraint", "ingested/bio.nc"]
 
 
 @pytest.mark.parametrize(
@@ -330,6 +333,8 @@ CELLS = ["--constraint", "ingested/fire.nc"]
         (lambda: target("no.nc", **OTHERS), "hold fire, which no tower sees"),
         (lambda: target("no.nc", *CELLS), "without fire: it would be taken out twice"),
         (lambda: target("no.nc", *CELLS, preset="land_sink", **OTHERS), "without fire, which the land sink includes"),
+        (lambda: target("no.nc", "--constraint", "ingested/fire.nc", **OTHERS),
+         r"(?s)these are the fluxes of fires \('fire_flux_imp'\), not the net flux.*as the correction 'fire'"),
         (lambda: target("no.nc", without=[]), "no lateral flux is given for target 'ecosystem'"),
         (lambda: target("no.nc", "--correction", "trade=ingested/fire.nc"), "(?s)not one of target.*never mixed"),
         (lambda: target("no.nc", preset=""), r"there is no target '\(none\)'"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,8 @@ MEMBER_NAMES = ("ensemble_member", "member", "model", "experiment", "ensemble")
 REGIONS = "regions_transcom"
 BLOCK = 64 << 20
 """Bytes of flux read at a time."""
+OTHER_GAS = re.compile(r"(?i)(?<![a-z0-9])(ch4|methane|n2o|nitrous[ _]oxide|carbon[ _]monoxide)(?![a-z0-9])")
+THIS_GAS = re.compile(r"(?i)co2|carbon[ _]dioxide")
 AREA_TOLERANCE = 0.03
 """Largest deviation of a cell area of the file from that of its coordinates, as a fraction of it."""
 
@@ -96,6 +99,7 @@ class InversionFile:
             raise InputError(f"'{self.name}' {what}", where=str(path), hint="select one, or give another variable")
         self.times, self.step = file_times(self.dataset, self.time, array, path, facts.step, wish.start)
         self.members = self._names()
+        self._refuse_other_gas()
         self.unit = self._unit(self.name)
         self.fire_unit = self._unit(self.fire) if self.fire else self.unit
         self.flip = self._sign()
@@ -170,6 +174,18 @@ class InversionFile:
                 hint="give the provider's gridded file",
             )
         return found
+
+    def _refuse_other_gas(self) -> None:
+        """Raise :class:`InputError` where the variable says that it is of another gas: moles do not tell."""
+        attrs = self.dataset[self.name].attrs
+        said = " ".join([self.name, *(str(attrs.get(key, "")) for key in ("long_name", "standard_name"))])
+        found = OTHER_GAS.search(said)
+        if found and not THIS_GAS.search(said):
+            raise InputError(
+                f"'{self.name}' is a flux of {found[0].replace('_', ' ')}, not of CO2 ({said.strip()})",
+                where=str(self.path),
+                hint="give the fluxes of CO2, or name another variable with 'variable'",
+            )
 
     def _unit(self, name: str) -> FluxUnit:
         """The unit of variable ``name``; raises :class:`UnitError` where it is none of carbon or fits no place."""

@@ -17,7 +17,7 @@ from ...errors import InputError, nearest
 from ..coordinates import SourceGrid
 from .averaging import Averager, Period
 from .inversion_file import InversionFile, InversionRequest, cell_area
-from .kinds import KINDS, InversionKind
+from .kinds import FIRE, KINDS, InversionKind, pick
 from .ordering import in_order
 from .recognise import recognise
 from .units import CARBON, CARBON_DIOXIDE, DAYS_PER_YEAR
@@ -156,9 +156,6 @@ class Inversion:
         lateral = "removed (rivers)" if self.name in self.facts.lateral_in else "not removed"
         total = self.totals.sum
         fire = self.facts.fire_included or self._fire
-        content = (
-            self.facts.contains.replace("without fire and", "with fire, without") if self._fire else self.facts.contains
-        )
         return {
             "title": self.facts.title,
             "kind": self.kind,
@@ -169,12 +166,22 @@ class Inversion:
             "fire_included": fire,
             "lateral": "not seen by towers" if self.kind == "fluxcom" else lateral,
             "fossil_adjusted": self.facts.fossil_adjusted,
-            "content": content,
+            "content": self._content,
             "spatial": "even within each region of the file" if self.regional else "grid of the file",
             "citation": self.facts.citation,
             **({} if total is None else {"global_sum": round(total, 6)}),
             **({"notes": "; ".join(self.notes)} if self.notes else {}),
         }
+
+    @property
+    def _content(self) -> str:
+        """What the flux is, in words; of a variable other than the net flux of the format its name alone is known."""
+        if pick(self.facts.fire, [self.name]):
+            return FIRE
+        if not pick((*self.facts.variables, *self.facts.lateral_in), [self.name]):
+            return f"'{self.name}', as 'variable' says"
+        known = self.facts.contains
+        return known.replace("without fire and", "with fire, without") if self._fire else known
 
     @property
     def _where(self) -> str:

@@ -150,6 +150,9 @@ KINDS: dict[str, InversionKind] = {
 }
 """``lateral`` of every kind is 'not removed', except for the variables in ``lateral_in`` and for fluxcom."""
 
+FIRE = "flux of fires"
+"""What a constraint file that is made of a fire flux alone says of its content."""
+
 MASKS = {"*posterior*": (("nee", "bio", "nbe"), ("post", "opt", "apos")), "*fire*": (("fire", "bb", "burn"), ())}
 """Variables found by words in their names: one of the first words and, if there are any, one of the second."""
 

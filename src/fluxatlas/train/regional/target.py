@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from ...config.regional import PRESETS
 from ...errors import InputError, counted, nearest
+from ...ingest.constraints.kinds import FIRE
 from ..operators.readers import SPREAD
 
 FloatArray = npt.NDArray[np.floating[Any]]
@@ -199,6 +200,11 @@ def refuse_misfit(kind: str, content: Mapping[str, Any], given: Sequence[str], w
     if content.get("sign") != "positive_to_atmosphere":
         refuse(
             f"the sign of the fluxes is '{content.get('sign', 'not stated')}'", "make the file by `ingest constraint`"
+        )
+    if content.get("content") == FIRE:
+        refuse(
+            f"these are the fluxes of fires ('{content.get('source_variable', '')}'), not the net flux of an inversion",
+            "give them as the correction 'fire', and a set of net fluxes as the inversions",
         )
     fire = has("fire_included")
     if kind == "ecosystem" and fire and "fire" not in given and "fire" not in without:

@@ -47,11 +47,17 @@ MODEL_NAMES = {
     "log_trees": "trees of the compressed flux",
     "chosen": "chosen by inner folds",
     "stacked": "stacked by inner folds",
+    "network_local": "network, told some days",
+    "process_local": "process model, told some days",
+    "mean_local": "mean of some days",
 }
 """How models are called in figures, best known first; others keep the name of the table."""
 
 BOUNDS = ("own_season",)
 """What has seen the values that it is scored on: a bound beside models, never one that a model is judged by."""
+
+LOCAL = ("network_local", "process_local", "mean_local")
+"""What was told some days of the site that it is scored at, on the others: no competitor of a model that was not."""
 
 PROTOCOL_NAMES = {"balanced": "all sites alike", "between": "means of sites", "within": "course within sites"}
 """How the protocols that are shown of skill at unseen sites are called."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import Field, field_validator, model_validator
 
@@ -12,7 +12,8 @@ from .leaves import leaf
 Cell = Literal["gru", "lstm", "ea_lstm", "tcn", "transformer", "itransformer", "informer", "pyraformer"]
 FaultyCell = Literal["faulty_tcn", "faulty_transformer"]
 Remedy = Literal["calibrated", "residual_trees", "log_trees", "chosen", "stacked"]
-Baseline = Literal["process", "trees", "ridge", "season", "own_season", "no_pretraining", "no_knowledge", Remedy]
+Local = Literal["process_local", "mean_local"]
+Baseline = Literal["process", "trees", "ridge", "season", "own_season", "no_pretraining", "no_knowledge", Remedy, Local]
 
 
 class TrainBlock(Block):
@@ -36,6 +37,9 @@ class TrainBlock(Block):
     every_fold: bool = Field(False, json_schema_extra=leaf("finetune", "baseline"))
     """Whether each member predicts every part, learnt for without it: scores are then those of the mean of the members,
     as the product is, and not of one structure of the process model each. Costs a calibration per member and part."""
+    local_days: int = Field(0, ge=0, le=366, json_schema_extra=leaf("finetune", "baseline"))
+    """Observed days of a site left out that it is told after all, for the model 'network_local' beside the network, and
+    the baselines "process_local" and "mean_local": what a few visits are worth (docs/learning.md). 0: none."""
     split: Literal["space", "time"] = Field("space", json_schema_extra=leaf("finetune", "phase", "baseline"))
     """Split sites by distance-clustered blocks, or each record into consecutive spans of time."""
     block_distance_km: float = Field(50.0, gt=0, json_schema_extra=leaf("finetune", "phase", "baseline", "experiment"))
@@ -137,7 +141,8 @@ class TrainBlock(Block):
     )
     """What the ensemble is compared with; "own_season", the mean season of a site's own record, is a bound and no
     model; "no_knowledge" costs another pretraining and a fine-tuning for each fold. "calibrated", "residual_trees",
-    "log_trees", "chosen" and "stacked" are for few sites (docs/learning.md)."""
+    "log_trees", "chosen" and "stacked" are for few sites, "process_local" and "mean_local" go with 'local_days'
+    (docs/learning.md)."""
     device: Literal["cpu", "cuda", "auto"] = "cpu"
     """Where to train; auto takes a GPU if there is one."""
 
@@ -152,6 +157,17 @@ class TrainBlock(Block):
     def _epochs_of_a_decay(self) -> TrainBlock:
         if self.rate_decay is None and self.given("rate_decay_epochs"):
             raise ValueError("'rate_decay_epochs' does nothing without 'rate_decay'; give that too, or leave it out")
+        return self
+
+    @model_validator(mode="after")
+    def _local_days_are_told(self) -> TrainBlock:
+        named = [name for name in get_args(Local) if name in self.baselines]
+        if named and not self.local_days:
+            raise ValueError(f"the baseline '{named[0]}' needs 'local_days', such as 20")
+        if self.local_days and self.split == "time":
+            raise ValueError("'local_days' are of sites left out: leave it out with split: time")
+        if self.local_days and self.ladder in ("prior", "weights"):
+            raise ValueError(f"'local_days' need calibrated parameters, and ladder: {self.ladder} has none")
         return self
 
     @property

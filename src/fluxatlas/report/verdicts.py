@@ -10,7 +10,7 @@ import pandas as pd
 
 from .. import variables
 from ..errors import counted
-from ..style import BOUNDS, between, fixed, model_name, model_order, number
+from ..style import BOUNDS, LOCAL, between, fixed, model_name, model_order, number
 from ..systems import System
 
 NETWORK = "network"
@@ -41,7 +41,8 @@ def judgement(protocols: pd.DataFrame, system: System) -> str:
     """One clause on the network at unseen sites; empty where it was not scored there.
 
     Bad is said to be bad: an R2 below zero, where the mean of all sites would do better, and every model that does
-    better on the same days. A difference whose interval holds zero is not called one, and a bound is not a competitor.
+    better on the same days. A difference whose interval holds zero is not called one, and neither a bound nor what was
+    told days of the site is a competitor.
     """
     rows = protocols[(protocols["target"] == system.flux) & (protocols["subset"] == "all")]
     rows = rows[rows["protocol"] == "balanced"]
@@ -56,7 +57,7 @@ def judgement(protocols: pd.DataFrame, system: System) -> str:
     parts = [f"R2 {fixed(row['value'])}{between(row['low'], row['high'], fixed)} over {over}, {words}"]
     pairs = rows[rows["against"].notna() & (rows["score"] == "rmse")].set_index("against")
     found: dict[str, list[str]] = {}
-    for name in model_order(pairs.index.difference(list(BOUNDS))):
+    for name in model_order(pairs.index.difference([*BOUNDS, *LOCAL])):
         found.setdefault(comparison(pairs.loc[name]), []).append(_spoken(str(name)))
     parts += [f"{word} {' and '.join(found[word])}" for word in COMPARISONS if word in found]
     if any(word.startswith("seems") for word in found):

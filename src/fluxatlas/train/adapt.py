@@ -34,6 +34,7 @@ from .calibration import Posterior
 from .data import FloatArray, SequenceSet
 from .finetune import Split, hidden_sites, say_beyond, split_sites
 from .ladder import Climb
+from .local import network_local
 from .member import Member
 from .networks import HierarchicalNetwork
 from .phases import phases_apart
@@ -54,7 +55,8 @@ HISTORY = ("phase", "epoch", "total", "validation", "best", "seconds")
 @dataclass(frozen=True)
 class Adapted:
     """A member and what is known of it: ``history`` of its weights (empty where none moved), ``predictions`` and
-    ``intervals`` of the folds that it has not seen, ``parameters`` before and after."""
+    ``intervals`` of the folds that it has not seen, ``parameters`` before and after. With ``train.local_days`` there
+    are predictions of the model ``network_local`` too (:mod:`.local`)."""
 
     member: Member
     history: pd.DataFrame
@@ -95,13 +97,16 @@ def adapt(
     first, *rest = settings.folds_of(member)
     learnt = _without(first, materials, held_out, checkpoint, meta, trained)
     tables, unseen = [_fold(learnt, sites, model, settings, member, label)], learnt.split
+    told = [_told_days(learnt, sites, model, settings, member)]
     for fold in rest:
         aside = Path(checkpoint).with_suffix(f".fold_{fold}.pt") if checkpoint else None
         other = _without(fold, materials, held_out, aside, meta)
         tables.append(_fold(other, sites, model, settings, member, label))
+        told.append(_told_days(other, sites, model, settings, member))
         both = zip(unseen.hidden, other.split.hidden, strict=True)
         unseen = replace(unseen, hidden=tuple(one | two for one, two in both))
     predictions, intervals = _unseen_first(tables)
+    predictions = pd.concat([predictions, *(frame for frame in told if len(frame))], ignore_index=True)
     posterior, bound = learnt.posterior, learnt.told
     whole = posterior
     if learnt.rung not in rungs.UNCALIBRATED and bound is None:
@@ -232,6 +237,16 @@ def _fold(
         rows += found.rows
     intervals = pd.DataFrame(rows).assign(member=member)
     return pd.concat(frames, ignore_index=True), intervals.reindex(columns=list(INTERVALS))
+
+
+def _told_days(learnt: _Learnt, sites: SiteData, model: Structured, settings: TrainBlock, member: int) -> pd.DataFrame:
+    """Predictions at the sites that were left out, told ``train.local_days`` of their own days; empty for none."""
+    if not settings.local_days:
+        return pd.DataFrame()
+    hidden, seed = learnt.split.hidden, settings.seed + member
+    return network_local(
+        learnt.network, sites, hidden, learnt.posterior, model, seed, settings.local_days, member
+    )  # fmt: skip
 
 
 def _unseen_first(tables: list[tuple[pd.DataFrame, pd.DataFrame]]) -> tuple[pd.DataFrame, pd.DataFrame]:

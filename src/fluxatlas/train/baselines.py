@@ -8,6 +8,7 @@
 | ``season`` | the mean season of the sites that were seen (of the site itself where a part of it was seen) |
 | ``calibrated``, ``residual_trees``, ``log_trees``, ``chosen``, ``stacked`` | :mod:`.remedies` for few sites |
 | ``own_season`` | the mean season of the site's whole record: a bound, since it has seen what it predicts |
+| ``process_local``, ``mean_local`` | :mod:`.local`: told some days of the site |
 | ``network_no_pretraining`` | the same network, trained on observations alone |
 | ``network_no_knowledge`` | the same network, pretrained and fine-tuned without knowledge terms |
 """
@@ -29,6 +30,7 @@ from .climatology import climatology
 from .data import FloatArray, SequenceSet
 from .finetune import Mask, finetune, split_sites, without
 from .learners import Learner, Predictor, Rows, boosted_trees, ridge_regression
+from .local import LOCAL, local_baseline
 from .member import Member
 from .predict import site_table, table
 from .pretrain import new_network, pretrain
@@ -64,6 +66,7 @@ def run_baselines(
         "season": lambda: season(sites, system, settings),
         "own_season": lambda: own_season(sites, system),
         **{name: partial(remedy, name, sites, system, settings) for name in REMEDIES},
+        **{name: partial(local_baseline, name, sites, system, settings.local_days) for name in LOCAL},
         "no_pretraining": lambda: no_pretraining(samples, sites, system, settings, grid),
         "no_knowledge": lambda: no_knowledge(samples, sites, system, settings, grid, regional),
     }

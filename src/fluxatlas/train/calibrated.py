@@ -19,9 +19,9 @@ from .. import variables
 from ..loading import load_object
 from ..systems import System
 from ..theta import Prior, Theta
-from .calibration import Posterior, calibrate
+from .calibration import Place, Posterior, calibrate
 from .data import FloatArray, SequenceSet
-from .error_model import Observed
+from .error_model import ErrorModel, Observed
 from .gauss_newton import Options
 from .networks import HierarchicalNetwork
 from .predict import predict_draws
@@ -158,24 +158,28 @@ def predict_places(
     model: Structured,
     seed: int,
     hidden: npt.NDArray[np.bool_],
+    own: Mapping[str, Place] | None = None,
 ) -> Predicted:
     """Predictions of ``network`` at the sites of ``data``, averaged over :data:`DRAWS` of their parameters.
 
-    Sites of the calibration have their own parameters, others those of an unseen place. The interval of a day holds the
-    parameters, what the process model misses (as at the sites of the calibration) and the random error that is stated.
-    Days that were ``hidden`` (time, site) from the calibration have a row of intervals of their own.
+    Sites of the calibration, and those of ``own``, have their own parameters, others those of an unseen place. The
+    interval of a day holds the parameters, what the process model misses (as at the sites of the calibration) and the
+    random error that is stated. Days that were ``hidden`` (time, site) from the calibration have a row of intervals of
+    their own.
     """
     rng = np.random.default_rng([seed, 13])
     mean, low, high = (_unknown(data, model) for _ in range(3))
     rows: list[dict[str, Any]] = []
-    for site, draws in _predictions(network, data, posterior, model, rng):
+    places = {site: posterior.place(site) for site in posterior.sites} | dict(own or {})
+    for site, draws in _predictions(network, data, posterior, model, rng, places):
+        place = places.get(data.sites[site])
+        errors = posterior.pool if place is None else place.errors
         for name, values in draws.items():
             mean[name][:, site] = values.mean(axis=0)
             there = np.isfinite(data.targets[name][:, site]) & np.isfinite(values[0])
-            known = int(data.sites[site] in posterior.sites)
-            for seen, days in ((known, there & ~hidden[:, site]), (0, there & hidden[:, site])):
+            for seen, days in ((int(place is not None), there & ~hidden[:, site]), (0, there & hidden[:, site])):
                 if days.any():
-                    row, interval = _interval(data, name, site, days, values[:, days], posterior, rng)
+                    row, interval = _interval(data, name, site, days, values[:, days], errors, rng)
                     low[name][days, site], high[name][days, site] = interval
                     rows.append({**row, "seen": seen})
     return Predicted(mean, low, high, rows)
@@ -185,18 +189,25 @@ def predict_means(
     network: HierarchicalNetwork, data: SequenceSet, posterior: Posterior, model: Structured, seed: int
 ) -> dict[str, FloatArray]:
     """The ``mean`` of :func:`predict_places` alone: (time, site) by variable."""
-    found = _unknown(data, model)
-    for site, draws in _predictions(network, data, posterior, model, np.random.default_rng([seed, 13])):
+    found, rng = _unknown(data, model), np.random.default_rng([seed, 13])
+    places = {site: posterior.place(site) for site in posterior.sites}
+    for site, draws in _predictions(network, data, posterior, model, rng, places):
         for name, values in draws.items():
             found[name][:, site] = values.mean(axis=0)
     return found
 
 
 def _predictions(
-    network: HierarchicalNetwork, data: SequenceSet, posterior: Posterior, model: Structured, rng: np.random.Generator
+    network: HierarchicalNetwork,
+    data: SequenceSet,
+    posterior: Posterior,
+    model: Structured,
+    rng: np.random.Generator,
+    places: Mapping[str, Place],
 ) -> Iterator[tuple[int, dict[str, FloatArray]]]:
-    """Each site with segments and its predictions (draw, time) by variable, for :data:`DRAWS` of its parameters."""
-    u = [_draws(posterior, site, rng) for site in data.sites]
+    """Each site with segments and its predictions (draw, time) by variable, for :data:`DRAWS` of its parameters: those
+    of ``places``, elsewhere of a place that the posterior has not seen."""
+    u = [places.get(site, posterior).draw(DRAWS, rng) for site in data.sites]
     names = _unknown(data, model)
     for site in sorted({segment.site for segment in data.segments}):
         outputs = predict_draws(network, data, site, _small(model.theta(u[site])))
@@ -208,10 +219,6 @@ def _unknown(data: SequenceSet, model: Structured) -> dict[str, FloatArray]:
     shape = len(data.dates), len(data.sites)
     names = [name for name in data.targets if name in model.system.simulated and name not in data.overrides]
     return {name: np.full(shape, np.nan, np.float32) for name in names}
-
-
-def _draws(posterior: Posterior, site: str, rng: np.random.Generator) -> FloatArray:
-    return posterior.place(site).draw(DRAWS, rng) if site in posterior.sites else posterior.draw(DRAWS, rng)
 
 
 def _small(theta: Theta) -> dict[str, FloatArray]:
@@ -231,13 +238,12 @@ def _interval(
     site: int,
     when: npt.NDArray[np.bool_],
     values: FloatArray,
-    posterior: Posterior,
+    errors: Mapping[str, ErrorModel],
     rng: np.random.Generator,
 ) -> tuple[dict[str, Any], FloatArray]:
     """The row of a site, and low and high (2, day) of its observed days ``when``; ``values`` (draw, day)."""
     observed = data.targets[name][when, site].astype(float)
     stated = np.nan_to_num(data.sd[name][when, site]) if name in data.sd else 0.0
-    errors = posterior.errors.get(data.sites[site], posterior.pool)
     sigma = errors[name].sigma if name in errors else 0.0
     noise = np.sqrt(sigma**2 + stated**2) * rng.standard_normal((NOISES, *values.shape))
     days = ends((values + noise).reshape(-1, values.shape[1]))

@@ -239,9 +239,11 @@ class Run(RunInputs):
     def trend_pieces(self) -> list[str]:
         """Forcing pieces of the years whose trend `snakemake trends` explains.
 
-        Raises :class:`ConfigError` for a period that is too short, before anything is made for it.
+        Raises :class:`ConfigError` for a period that is too short and for attributes that the system does not read,
+        before anything is made for it.
         """
         self.refuse_without_maps()
+        self.config.evaluate.refuse_attributes(self.system.key, self.system.statics)
         fewest = self.config.evaluate.fewest_trend_years
         if len(self.years) < fewest:
             raise ConfigError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,38 @@ def test_what_multiplies_is_an_interaction(data) -> None:
     assert {name: table[name] for name in expected} == pytest.approx(expected, abs=1e-4)
     assert table[asked.INTERACTION] == pytest.approx(warm + steady - whole - none, abs=1e-4)
     assert abs(table[asked.INTERACTION]) > 0.2
+
+
+def test_attributes_that_changed_are_factors(data) -> None:
+    """Of `20 clay + 10 soc`, which go from 0.5 and 0.8 of the map to the map, the slopes are known."""
+
+    def model(s: SequenceSet) -> dict[str, np.ndarray]:
+        return {"nee": np.ones((len(DATES), 1)) * (20 * s.statics["clay"] + 10 * s.statics["soc"])}
+
+    table = asked.trends(model, data, AREA, TOY, 3, {"clay": 0.5, "soc": 0.8}).set_index("factor")["trend"]
+    assert table["clay"] == pytest.approx(20 * 0.5 / 7, rel=1e-3) and table["soc"] == pytest.approx(2 / 7, rel=1e-3)
+    assert table["all"] == pytest.approx(12 / 7, rel=1e-3)
+    assert table[["climate", "co2", "none", asked.INTERACTION]].to_numpy() == pytest.approx(0, abs=1e-5)
+
+
+def test_attributes_that_multiply_interact_with_what_else_changes(data) -> None:
+    """Of `clay (co2 - 380)`: with CO2 held at its first years, with clay held at its first, and with both."""
+    table = asked.trends(
+        lambda s: {"nee": s.statics["clay"] * (s.drivers["co2"] - 380)}, data, AREA, TOY, 3, {"clay": 0.5}
+    ).set_index("factor")["trend"]
+    part = (DATES.year.to_numpy()[:, None] - 2001) / 7
+    rise, clay = data.drivers["co2"] - 380, 0.5 + 0.5 * part
+    whole, steady, held = _slope(clay * rise), _slope(clay * np.full_like(rise, 2.0)), _slope(0.5 * rise)
+    assert table["all"] == pytest.approx(whole, rel=1e-4) and table["co2"] == pytest.approx(whole - steady, rel=1e-4)
+    assert table["clay"] == pytest.approx(whole - held, rel=1e-4) and table["none"] == pytest.approx(0, abs=1e-6)
+    assert table[asked.INTERACTION] == pytest.approx(whole - (whole - steady) - (whole - held), abs=1e-4)
+
+
+def test_shares_end_at_the_edge_of_the_valid_range(data) -> None:
+    rich = replace(data, statics={**data.statics, "clay": np.full(3, 60.0, np.float32)})
+    seen = []
+    asked.changing(lambda s: seen.append(s.statics["clay"]) or {}, rich, {"clay": 3.0}, ["clay"])(rich)
+    assert [values.tolist() for values in seen] == [[100.0] * 3, [60.0] * 3]
 
 
 def test_days_that_are_held_are_those_of_the_first_years(data) -> None:
@@ -193,6 +226,9 @@ def test_tiles_without_forcing_or_land_are_refused_and_nothing_is_written(tmp_pa
 def test_a_short_period_is_refused_before_anything_is_made(tmp_path) -> None:
     data = yaml.safe_load((REPOSITORY / "config" / "config.yaml").read_text())
     with pytest.raises(ConfigError, match="the period has 2 years, a trend and its factors need 6"):
+        _ = Run(Config.model_validate(data)).trend_pieces
+    data["evaluate"] = {"trend_attributes": {"ndepo": 0.5}}
+    with pytest.raises(ConfigError, match="does not read the attribute 'ndepo'; did you mean 'ndep'"):
         _ = Run(Config.model_validate(data)).trend_pieces
     data["evaluate"] = {"held_years": 1}
     data["period"] |= {"start": 2001, "end": 2004}

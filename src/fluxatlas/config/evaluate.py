@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Sequence
+from typing import Annotated, Literal
 
 from pydantic import Field
 
+from ..errors import ConfigError, nearest
 from .base import Block
 from .leaves import leaf
 
@@ -37,6 +39,12 @@ class EvaluateBlock(Block):
     """First years at which `snakemake trends` holds the weather or a series of the atmosphere."""
     trend_points: int = Field(24, ge=1, le=1000, json_schema_extra=leaf("trends"))
     """Places that stand for the domain where trends are attributed to their factors."""
+    trend_attributes: dict[str, Annotated[float, Field(ge=0, le=100)]] = Field(
+        default_factory=dict, json_schema_extra=leaf("trends")
+    )
+    """Attributes that changed over the run, such as {ndep: 0.7, cropFrac: 1.1}: how much of each there was in the first
+    year, as a share of the map, which is that of the last. `snakemake trends` takes them as factors; the product does
+    not change."""
     overpass_table: str = Field("", json_schema_extra=leaf("overpasses", changes="inputs"))
     """ECOSTRESS calibration table that `snakemake overpasses` scores the fluxes of a moment on (CSV)."""
     overpass_places: str = Field("", json_schema_extra=leaf("overpasses", changes="inputs"))
@@ -60,6 +68,13 @@ class EvaluateBlock(Block):
         ),
     )
     """Seed of these draws."""
+
+    def refuse_attributes(self, system: str, known: Sequence[str]) -> None:
+        """Raise :class:`ConfigError` for one of ``trend_attributes`` that is not ``known`` to the ``system``."""
+        for name in self.trend_attributes:
+            if name not in known:
+                what = f"'{system}' does not read the attribute '{name}'{nearest(name, known)}"
+                raise ConfigError(what, where="evaluate.trend_attributes", hint=f"it reads {', '.join(known)}")
 
     @property
     def fewest_trend_years(self) -> int:

@@ -6,13 +6,16 @@ everything less that with the factor held; what these do not sum to is the inter
 
 Weather is held by repeating the days of the first years in their order, so that it stays weather; a series of the
 atmosphere at its mean over the same day of the first years. What the run itself takes as constant (attributes of the
-soil, deposition of nitrogen, land cover, climatologies of leaf area) has no trend and is not a factor.
+soil, deposition of nitrogen, land cover, climatologies of leaf area) has no trend, unless ``evaluate.trend_attributes``
+says how much of it there was in the first year: then fluxes go in equal steps from those under the attributes of the
+first year to those under the attributes of the map. That is exact where fluxes are linear in the attribute, else to
+second order in its change.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -106,10 +109,43 @@ def _days(year: Days, day: Days, of: int, wanted: Days) -> Days:
     return mine[np.searchsorted(day[mine], np.minimum(wanted, day[mine[-1]]))]
 
 
-def trends(model: Model, data: SequenceSet, area: Array, system: System, years: int) -> pd.DataFrame:
+def changing(model: Model, data: SequenceSet, shares: Mapping[str, float], moving: Sequence[str]) -> Model:
+    """``model`` under attributes that were ``shares`` of those of ``data`` in its first year: those of ``moving`` are
+    as in ``data`` in its last year, and change in equal steps of years; the others stay as they were.
+
+    What would leave the valid range of its variable stays at the edge.
+    """
+    if not shares:
+        return model
+
+    def scaled(names: Iterable[str]) -> dict[str, FloatArray]:
+        made = {name: data.statics[name] * np.float32(shares[name]) for name in names}
+        return {**data.statics, **{name: np.clip(of, *variables.get(name).valid) for name, of in made.items()}}
+
+    began, ended = scaled(shares), scaled(name for name in shares if name not in moving)
+    year = data.dates.year.to_numpy()
+    part = ((year - year[0]) / (year[-1] - year[0]))[:, None]
+
+    def made(driven: SequenceSet) -> dict[str, FloatArray]:
+        first = model(replace(driven, statics=began))
+        last = model(replace(driven, statics=ended)) if moving else first
+        return {name: (1 - part) * first[name] + part * last[name] for name in first}
+
+    return made
+
+
+def trends(
+    model: Model,
+    data: SequenceSet,
+    area: Array,
+    system: System,
+    years: int,
+    shares: Mapping[str, float] | None = None,
+) -> pd.DataFrame:
     """Trend of the mean flux of all places that each factor makes (``flux, factor, trend, low, high, unit``).
 
-    ``area`` (place,) is what each place stands for; factors are held at the first ``years`` years. ``all`` is the trend
+    ``area`` (place,) is what each place stands for; factors are held at the first ``years`` years, attributes of which
+    ``shares`` says how they began (:func:`changing`) at their first. ``all`` is the trend
     of the run, ``none`` that with every factor held: the drift of the model and what repeated years are by themselves.
     ``all`` = ``none`` + the factors + ``(interaction)``. ``low`` and ``high``: 90 % interval of the slope of annual
     values (Student's t about the line). Raises :class:`InputError` for too few years.
@@ -121,15 +157,21 @@ def trends(model: Model, data: SequenceSet, area: Array, system: System, years: 
             f"{counted(count, 'year')}, of which the first {years} are to be repeated",
             hint=f"give {fewest} years or more, or fewer to repeat (evaluate.held_years)",
         )
-    known, constant, runs = factors(system), data, {}
-    runs[ALL] = _annual(model(data), data, area, system)
+    shares = dict(shares or {})
+
+    def run(driven: SequenceSet, moving: Sequence[str]) -> dict[str, Array]:
+        return _annual(changing(model, data, shares, moving)(driven), data, area, system)
+
+    known, constant, runs = factors(system), data, {ALL: run(data, [*shares])}
     for name, drivers in known.items():
-        runs[name] = _annual(model(held(data, drivers, years, name == CLIMATE)), data, area, system)
+        runs[name] = run(held(data, drivers, years, name == CLIMATE), [*shares])
         constant = held(constant, drivers, years, name == CLIMATE)
-    runs[NONE] = _annual(model(constant), data, area, system)
+    for name in shares:
+        runs[name] = run(data, [other for other in shares if other != name])
+    runs[NONE] = run(constant, [])
     rows = []
     for flux, whole in runs[ALL].items():
-        parts = {name: whole - runs[name][flux] for name in known}
+        parts = {name: whole - runs[name][flux] for name in (*known, *shares)}
         left = whole - runs[NONE][flux] - np.sum(list(parts.values()), axis=0)
         unit = f"{variables.get(flux).units} yr-1"
         for factor, series in {ALL: whole, **parts, INTERACTION: left, NONE: runs[NONE][flux]}.items():
@@ -162,12 +204,15 @@ def write_trends(
 ) -> pd.DataFrame:
     """Write :func:`trends` of every member, and of the process model with its parameters, as CSV; return them.
 
-    Without ``members`` the process model runs with its defaults. Raises :class:`InputError` as :func:`trends`.
+    Without ``members`` the process model runs with its defaults. Raises :class:`InputError` as :func:`trends`, and
+    :class:`ConfigError` for attributes in the settings that ``system`` does not read.
     """
+    settings.refuse_attributes(system.key, system.statics)
     tables = []
     for name, number, model in _models(members, system):
         print(f"trends of the {name}, member {number}", file=sys.stderr, flush=True)
-        tables.append(trends(model, data, area, system, settings.held_years).assign(model=name, member=number))
+        found = trends(model, data, area, system, settings.held_years, settings.trend_attributes)
+        tables.append(found.assign(model=name, member=number))
     about = {"first_year": data.dates[0].year, "last_year": data.dates[-1].year, "points": len(area)}
     table = pd.concat(tables, ignore_index=True).assign(**about)[list(COLUMNS)]
     files.write_text(output, table.to_csv(index=False, float_format="%.6g"))

@@ -1,6 +1,5 @@
 """Calibration of a process model at sites against closed forms, weighted draws and simulated worlds."""
 
-import json
 import time
 
 import numpy as np
@@ -9,7 +8,7 @@ from scipy.linalg import block_diag
 from scipy.stats import multivariate_normal, multivariate_t, norm
 
 from fluxatlas.errors import InputError
-from fluxatlas.train.calibration import Posterior, calibrate
+from fluxatlas.train.calibration import calibrate
 from fluxatlas.train.error_model import Observed, effective_days
 from fluxatlas.train.gauss_newton import Options
 
@@ -332,26 +331,6 @@ def test_draws_have_the_moments_that_are_said(gaussian) -> None:
         assert drawn.mean(axis=0) == pytest.approx(expected, abs=0.02)
         assert np.cov(drawn.T) == pytest.approx(spread, abs=0.03)
     assert covariance[0, 0] == pytest.approx(0.3 * found.covariance[0, 0] + 0.7)
-
-
-def test_saved_and_loaded_it_is_the_same(gaussian, tmp_path) -> None:
-    forward, sites, *_ = gaussian
-    found = calibrate(forward, sites, NAMES, BETWEEN)
-    found.save(tmp_path / "posterior.json")
-    again = Posterior.load(tmp_path / "posterior.json")
-    assert again.names == NAMES
-    assert again.errors == found.errors
-    assert again.pool == found.pool
-    assert (again.evidence, again.converged, again.message) == (found.evidence, True, found.message)
-    for site in found.sites:
-        assert np.array_equal(again.place(site).covariance, found.place(site).covariance)
-    assert np.array_equal(again.draw(3, np.random.default_rng(1)), found.draw(3, np.random.default_rng(1)))
-    with pytest.raises(InputError, match="file not found"):
-        Posterior.load(tmp_path / "absent.json")
-    for text in ("{", "[]", "{}", json.dumps({"names": ["a"]})):
-        (tmp_path / "wrong.json").write_text(text)
-        with pytest.raises(InputError, match="not a calibration"):
-            Posterior.load(tmp_path / "wrong.json")
 
 
 def test_table_is_in_the_units_of_the_parameters(gaussian) -> None:

@@ -13,10 +13,8 @@ narrows it with a few days of that place.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -25,7 +23,6 @@ import pandas as pd
 from scipy.special import ndtri
 
 from ..errors import InputError
-from ..files import write_text
 from .error_model import ErrorModel, Observed
 from .gauss_newton import Forward, GaussianPrior, Options, conditional, covariance_at, covariance_of_effect, solve
 
@@ -165,36 +162,6 @@ class Posterior:
             rows.append(row)
         return pd.DataFrame(rows)
 
-    def save(self, path: str | Path) -> None:
-        """Write it to ``path`` as JSON, of ``information`` only the parameters that act; see :meth:`load`."""
-        content = asdict(replace(self, information={}))
-        content["information"] = {site: _sparse(values) for site, values in self.information.items()}
-        write_text(path, json.dumps(content, default=lambda array: array.tolist(), indent=1) + "\n")
-
-    @classmethod
-    def load(cls, path: str | Path) -> Posterior:
-        """Read what :meth:`save` wrote; raises :class:`InputError` for a file that is absent or something else."""
-        source = Path(path)
-        if not source.exists():
-            raise InputError("file not found", where=str(source), hint="calibrate first")
-        try:
-            content = json.loads(source.read_text(encoding="utf-8"))
-            size = len(content["names"])
-            content["names"] = tuple(content["names"])
-            for name in ("between", "mean", "covariance"):
-                content[name] = np.array(content[name], float)
-            content["effects"] = {site: np.array(e, float) for site, e in content["effects"].items()}
-            content["information"] = {site: _dense(i, size) for site, i in content["information"].items()}
-            content["errors"] = {
-                site: {name: ErrorModel(**error) for name, error in errors.items()}
-                for site, errors in content["errors"].items()
-            }
-            content["pool"] = {name: ErrorModel(**error) for name, error in content["pool"].items()}
-            return cls(**content)
-        except (ValueError, TypeError, KeyError, AttributeError, IndexError) as problem:
-            hint = "give the file that the calibration wrote"
-            raise InputError("not a calibration of a process model", where=str(source), hint=hint) from problem
-
 
 def calibrate(
     forward: Forward,
@@ -251,15 +218,3 @@ def _prior(between: FloatArray) -> GaussianPrior:
 
 def _normal(mean: FloatArray, covariance: FloatArray, n: int, rng: np.random.Generator) -> FloatArray:
     return rng.multivariate_normal(mean, covariance, size=n, method="eigh")
-
-
-def _sparse(information: FloatArray) -> dict[str, Any]:
-    """The part of ``information`` (k, k) that is not 0."""
-    acting = np.flatnonzero(np.diag(information))
-    return {"acting": acting.tolist(), "values": information[np.ix_(acting, acting)].tolist()}
-
-
-def _dense(sparse: Mapping[str, Any], size: int) -> FloatArray:
-    information, acting = np.zeros((size, size)), np.array(sparse["acting"], np.int64)
-    information[np.ix_(acting, acting)] = np.array(sparse["values"], float).reshape(len(acting), len(acting))
-    return information

@@ -306,6 +306,11 @@ def test_edges_beyond_180_degrees_are_told_as_they_have_to_be_written(west: floa
         DomainBlock.model_validate({"west": west, "east": east, "south": 50, "north": 60})
 
 
+def test_an_edge_alone_is_one_of_the_globe() -> None:
+    with pytest.raises(ValidationError, match=r"the box from 200 to 180 E: edges .* so write west: -160, east: 180"):
+        DomainBlock.model_validate({"west": 200})
+
+
 def test_no_message_shows_a_regular_expression() -> None:
     with pytest.raises(ValidationError, match=r"'my run \(1\)' is not the name of a run: use letters, .*'my_run_1'"):
         RunBlock.model_validate({"name": "my run (1)"})
@@ -314,3 +319,8 @@ def test_no_message_shows_a_regular_expression() -> None:
     with pytest.raises(ValidationError, match=r"so write -110\.5 instead of 249\.5"):
         SiteInfo.model_validate({"site": "A", "lat": 31, "lon": 249.5})
     assert '"pattern"' not in json.dumps(Config.model_json_schema())
+
+
+def test_a_run_without_a_system_is_told_which_there_are() -> None:
+    with pytest.raises(ConfigError, match=r"system: this key is required: choose from crop_carbon, .*wetland_methane"):
+        load({key: value for key, value in _demo().items() if key != "system"})

@@ -123,13 +123,45 @@ def test_at_a_tower_its_entry_says_what_it_is_used_for_and_the_table_what_grows(
         assert new == [] and len(rows) == 1
         return known["US-X"]
 
-    assert made()["rotation"] == "wheat" and made(tower={"rotation": "maize_soybean"})["rotation"] == "maize_soybean"
+    assert made()["rotation"] == "wheat" and made(tower={"rotation": "wheat"})["rotation"] == "wheat"
+    assert made("maize", {"rotation": "maize_soybean"})["rotation"] == "maize_soybean"  # 2004 is even
+    for crop, rotation, grows in (
+        ("wheat", "maize_soybean", "maize"), ("maize", "soybean_maize", "soybean"), ("soybean", "maize", "maize"),
+    ):  # fmt: skip
+        with pytest.raises(InputError, match=f"a yield of {crop} in 2004, where its rotation {rotation} has {grows}"):
+            made(crop, {"rotation": rotation})
     with pytest.raises(InputError, match=r"'use: evaluate' does not hold at 'US-X', a site of sites\.entries"):
         made(use="evaluate")
     assert made(use="evaluate", tower={"use": "evaluate"})["use"] == "evaluate"
     (tmp_path / "soil.csv").write_text("site,sand\nUS-X,30\n")
     with pytest.raises(InputError, match=r"'attributes' do nothing: all places are sites of sites\.entries"):
         made(attributes=str(tmp_path / "soil.csv"))
+
+
+@pytest.mark.parametrize(
+    ("yields", "rotation"),
+    [
+        ({2003: "soybean", 2004: "maize", 2005: "soybean"}, "maize_soybean"),
+        ({2003: "maize", 2004: "soybean"}, "soybean_maize"),
+        ({2003: "maize", 2004: "maize"}, "maize"),
+        ({2003: "soybean", 2004: "maize", 2005: "maize"}, None),
+        ({2003: "soybean", 2004: "maize", 2006: "wheat"}, None),
+    ],
+)
+def test_yields_tell_the_rotation_of_a_tower_that_states_none(tmp_path: Path, yields: dict, rotation) -> None:
+    rows = "".join(f"US-X,{year},{crop},5.0\n" for year, crop in yields.items())
+    (tmp_path / "own.csv").write_text(f"site,year,crop,yield\n{rows}")
+    known = {"US-X": {"site": "US-X", "lat": 40.0, "lon": -88.0, "use": "train"}}
+    tables = [{"path": str(tmp_path / "own.csv"), "crop": crop} for crop in dict.fromkeys(yields.values())]
+    given = SitesBlock.model_validate({"yields": tables})
+    if rotation:
+        area_yields(given.yields, given.qc, known, Ledger())
+        assert known["US-X"]["rotation"] == rotation
+        with pytest.raises(InputError, match=r"a yield of .* where its rotation wheat has wheat"):
+            area_yields(given.yields, given.qc, {"US-X": {**known["US-X"], "rotation": "wheat"}}, Ledger())
+    else:
+        with pytest.raises(InputError, match="its yields follow no rotation"):
+            area_yields(given.yields, given.qc, known, Ledger())
 
 
 @pytest.fixture(scope="module")
@@ -228,6 +260,13 @@ def test_what_a_map_cannot_be_told_is_said_before_training(tmp_path: Path) -> No
     with pytest.raises(ConfigError, match=r"infer.forms: with train.code: 0 members are not told forms"):
         load(untold)
     load({**untold, "train": {**untold["train"], "members_from": str(tmp_path)}})
+    told = {**example, "infer": {"forms": {"rotation": "wheat"}}, "train": {**example["train"], "code": 8}}
+    with pytest.raises(ConfigError, match=r"infer.forms.rotation: no sample has 'wheat'.*synthesize.exclude: \{\}"):
+        load(told)  # the hidden truth of the synthetic Earth has it
+    sampled = {**told, "synthesize": {**example.get("synthesize", {}), "exclude": {}}}
+    load(sampled)
+    with pytest.raises(ConfigError, match=r"no sample has 'wheat', .*take it out of synthesize.exclude"):
+        load({**sampled, "synthesize": {**sampled["synthesize"], "exclude": {"rotation": ["wheat", "soybean"]}}})
     wheat = InferBlock(forms={"rotation": "wheat"})
     assert hash(wheat) == hash(InferBlock(forms={"rotation": "wheat"})) != hash(InferBlock())  # jobs are kept by it
     with pytest.raises(ValidationError, match="a student knows those of its lesson"):

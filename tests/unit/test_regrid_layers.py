@@ -261,6 +261,33 @@ def test_bad_files_are_refused_with_their_name(tmp_path) -> None:
         read_layer("clay", Layer(path=str(tmp_path / "c.nc")), FRAME)
 
 
+@pytest.mark.parametrize(
+    ("name", "most", "units"),
+    [
+        ("sand", 0.6, ("1", "%")),
+        ("clay", 1.0, ("1", "%")),
+        ("soc", 3.0, ("g kg-1", "%")),
+        ("ndep", 1.8, ("kg ha-1 yr-1", "g m-2 yr-1")),
+    ],
+)
+@pytest.mark.parametrize("kind", ["tif", "nc"])
+def test_what_could_be_in_either_of_two_units_is_asked_for(tmp_path, kind, name, most, units) -> None:
+    """A single layer, without others to judge it by: sand as a fraction is not 0.6 %, and carbon of 3 is not known."""
+    lat, lon = _axes(24)
+    values = np.linspace(0.2 * most, most, lat.size * lon.size).reshape(lat.size, lon.size)
+    given = {"tif": lambda data: write_tif(tmp_path / "a.tif", data.astype(np.float32), -9, 38, 24),
+             "nc": lambda data: write_nc(tmp_path / "a.nc", data, lat, lon, name, units="")}[kind]  # fmt: skip
+    with pytest.raises((UnitError, InputError), match="no unit"):
+        read_layer(name, Layer(path=given(values)), FRAME)
+    factor = {"%": {"soc": 10.0}.get(name, 1.0), "1": 100.0, "g m-2 yr-1": 10.0}
+    for unit in units:
+        found = read_layer(name, Layer(path=given(values), units=unit), FRAME)
+        expected = read_layer(name, Layer(path=given(values), scale=factor.get(unit, 1.0)), FRAME)
+        np.testing.assert_allclose(found, expected, rtol=1e-6)
+    if (kind, name) != ("nc", "ndep"):  # of which no amount is known without a unit
+        assert np.nanmax(read_layer(name, Layer(path=given(values * 30)), FRAME)) > most
+
+
 def test_values_and_units_that_cannot_be_are_refused(tmp_path) -> None:
     path = write_tif(tmp_path / "x.tif", np.full((72, 72), -9999, np.int16), -9, 38, 24)
     with pytest.raises(InputError, match="lie outside"):

@@ -212,6 +212,9 @@ def test_check_looks_at_yields_and_gridded_products(tmp_path: Path) -> None:
         return [str(problem) for problem in look(path)[0].problems]
 
     assert found(yields=[table]) == []
+    (tmp_path / "sea.csv").write_text("site,lat,lon\nA,38,-7\nB,52,-25\n")
+    (wrong,) = found(yields=[{**table, "places": f"{tmp_path}/sea.csv"}])
+    assert "(52, -25) lies in the sea" in wrong and "site 'maize-B'" in wrong
     wrong = found(yields=[{**table, "places": "nowhere.csv"}], gridded={"gpp": {"path": f"{tmp_path}/gpp_*.nc"}})
     assert len(wrong) == 2 and "sites.yields[0]: nowhere.csv" in wrong[0] and "no file matches" in wrong[1]
     xr.Dataset({"GPP": ("time", [1.0])}, {"time": [0]}).to_netcdf(tmp_path / "gpp_1.nc")

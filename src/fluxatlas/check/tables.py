@@ -27,7 +27,7 @@ from ..ingest.sites.inputs import entry_files
 from ..ingest.sites.overpasses import read_overpasses
 from ..ingest.sites.periods import read_periods
 from ..ingest.sites.records import Ledger, SiteRecord
-from ..ingest.sites.table import read_sites
+from ..ingest.sites.table import check_position, read_sites
 from ..ingest.yields import read_yields
 from ..regrid.attributes import at_place
 from ..regrid.site_weather import read_weather
@@ -181,6 +181,8 @@ def _learnt_yields(run: Run, known: list[SiteRecord], whole: bool, findings: Fin
         with findings.trying("sites.yields"):
             rows = {record.name: record.site for record in known}
             made, sums = area_yields(block.yields, block.qc, rows, Ledger())
+            for record in made:
+                check_position(record, block.sea_sites, Ledger())
             findings.seen.append(f"{counted(len(sums), 'yield')} to learn from")
             return made
     return []
@@ -253,14 +255,13 @@ def _attributes(run: Run, records: list[SiteRecord], whole: bool, findings: Find
         if not any(south <= lat < north and west <= lon < east for west, south, east, north in boxes):
             absent = [name for name in run.system.attributes if pd.isna(record.site.get(name))]
             absent += [name for name in run.system.monthly if np.isnan(monthly_of(record.site, name)).any()]
-            mapped = given_layers(run.static) - constants(run.static)
-            if set(absent) <= mapped and absent and looked < MOST_PLACES and not run.is_synthetic:
+            mapped = set() if run.is_synthetic else (given_layers(run.static) - constants(run.static)) & set(absent)
+            absent = [name for name in absent if name not in mapped]
+            if mapped and not absent and looked < MOST_PLACES:
                 looked += 1
                 with findings.trying("static.layers"):
                     told = at_place(run.static, run.grid, lat, lon, run.system)
-                    absent = [name for name in absent if not np.isfinite(told[name]).all()]
-            elif set(absent) <= mapped and not run.is_synthetic:
-                absent = []
+                    absent = [name for name in sorted(mapped) if not np.isfinite(told[name]).all()]
             if absent:
                 lacking[record.name] = absent
     if not lacking:

@@ -207,7 +207,10 @@ def parse(source: str | Path | Mapping[str, Any]) -> Config:
     try:
         return Config.model_validate(data)
     except ValidationError as problem:
-        raise _refusal(problems(problem), _where(source)) from None
+        from ..systems import SYSTEMS
+
+        choose = {"system: this key is required": f": choose from {', '.join(sorted(SYSTEMS))}"}
+        raise _refusal([line + choose.get(line, "") for line in problems(problem)], _where(source)) from None
 
 
 def load(source: str | Path | Mapping[str, Any]) -> Config:

@@ -157,9 +157,15 @@ def wrong_structures(exclude: Mapping[str, tuple[str, ...]], system: System) -> 
 def _forms(config: Config, system: System) -> Iterator[str]:
     """A line for each choice or form of ``infer.forms`` that the process model lacks, or that members are not told."""
     yield from _unknown("infer.forms", config.infer.forms, system.choices, "structural choice")
+    left_out: Mapping[str, tuple[str, ...]] = config.synthesize.exclude or {}
+    why = "take it out of synthesize.exclude"
+    if config.synthesize.exclude is None and config.forcing.source == "synthetic_earth" and system.truth:
+        left_out, why = system.withheld, "the hidden truth has it; 'synthesize.exclude: {}' gives it to samples too"
     for choice, form in config.infer.forms.items():
         if choice in system.choices:
             yield from _unknown(f"infer.forms.{choice}", [form], system.choices[choice], "form")
+        if form in left_out.get(choice, ()) and not config.train.members_from:
+            yield f"infer.forms.{choice}: no sample has '{form}', so members do not know it ({why})"
     if config.infer.forms and not config.train.code and not config.train.members_from:
         yield "infer.forms: with train.code: 0 members are not told forms; set it above 0, or leave 'forms' out"
 

@@ -93,7 +93,8 @@ class DomainBlock(Block):
     @classmethod
     def _date_line(cls, given: Any) -> Any:
         """Refuse a box across the date line, and say which two boxes it is."""
-        edges = [given.get(side) for side in ("west", "east")] if isinstance(given, dict) else []
+        globe = {"west": -180.0, "east": 180.0}
+        edges = [given.get(side, globe[side]) for side in globe] if isinstance(given, dict) else []
         numbers = [float(edge) for edge in edges if isinstance(edge, int | float) and abs(edge) <= 360]
         if len(numbers) < 2:
             return given

@@ -183,8 +183,8 @@ class YieldTable(Block):
     path: str
     """Table of yields in a layout that `fluxatlas evaluate yields` reads (docs/sites.md)."""
     crop: Literal["maize", "soybean", "wheat"]
-    """Crop of the table, which grows at its places every year, and at a site of `entries` that states no `rotation` and
-    has yields of no other crop; of a table with a column crop, its rows alone."""
+    """Crop of the table, which grows at its places every year; at a site of `entries` it must be that of its `rotation`
+    in the year, or tells it where none is stated. Of a table with a column crop, its rows alone."""
     places: str | None = None
     """CSV of the places (site, lat, lon), or a table without header of state, county, longitude and latitude; left out:
     places are sites of `entries`, such as towers."""

@@ -20,8 +20,8 @@ from .frames import judge_frame, specs_of
 from .probe import Probe
 from .report import MappingRow, Report, refused
 
-STAND_IN: dict[str, Any] = {"lat": 45.0, "lon": 0.0}
-"""Position that stands for one that the file does not state."""
+STAND_IN: dict[str, Any] = {"lat": 45.0, "lon": 0.0, "utc_offset": 0.0}
+"""Position and clock that stand for those that the file does not state."""
 
 
 @dataclass

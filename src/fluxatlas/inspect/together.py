@@ -13,6 +13,7 @@ from ..config.sites import QcRules, SiteEntry
 from ..errors import FluxAtlasError, counted
 from ..ingest.sites.periods import period_table
 from ..ingest.sites.records import Ledger, SiteRecord, observations
+from ..ingest.sites.table import refuse_second
 from .readers import STAND_IN, kept
 from .report import Report
 
@@ -64,6 +65,9 @@ def _made(site: str, source: str, reports: Sequence[Report]) -> str:
         entry["sites"] = [{"site": site, **STAND_IN}]
     block, reader = SiteEntry.model_validate(entry), importlib.import_module(f"fluxatlas.ingest.sites.{source}")
     records: list[SiteRecord] = reader.read(block.path, block, QcRules(), Ledger())
+    origin: dict[str, str] = {}
+    for record in records:
+        refuse_second(record, block, origin)
     periods = period_table()
     if hasattr(reader, "read_periods"):
         periods = reader.read_periods(block.path, block, QcRules(), Ledger())

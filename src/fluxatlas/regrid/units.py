@@ -24,8 +24,12 @@ INCH_PER_HOUR = 0.0070556
 """One inch per hour [mm s-1]."""
 SAYS_NOTHING = ("", "none", "unknown", "n/a", "na", "-", "unitless", "no units", "nounits", "undefined", "null")
 """Labels that are not units."""
-SHARES = ("sftlf", "cropFrac", "wetlandFrac", "uplandFrac")
+SHARES = ("sftlf", "cropFrac", "wetlandFrac", "uplandFrac", "sand", "clay")
 """Layers that providers give as fractions or percent."""
+TENFOLD = {"soc": (6.0, "g kg-1", "%"), "ndep": (2.5, "kg ha-1 yr-1", "g m-2 yr-1")}
+"""Layers that providers give in two units whose factor is 10: up to which median [canonical] both are likely, and the
+two. Of maps of the globe half of the soils have more than 6 g kg-1 and less than 6 % of carbon in the topsoil; half of
+the land gets more than 2.5 kg ha-1 yr-1 of nitrogen and less than 2.5 g m-2 yr-1 (bounds are ours)."""
 COMPOUND = re.compile(r"(?i)(?<![a-z])(NH[34x]|NO[23xy]|HNO3|N2O)(?![a-z])")
 
 
@@ -102,19 +106,26 @@ def canonical(raw: Array, name: str, layer: Layer, code: UnitEncoding, where: st
             values = values / GRAVITY
         else:
             values = np.asarray(variables.convert(values, code.units, name, where=where), float)
-    elif not code.stated and name in SHARES:
-        _check_percent(values, name, where)
+    elif not code.stated:
+        _ask_for_unit(values, name, where)
     values, _ = variables.without_noise(values, name)
     variables.check_range(values, name, where=where)
     return values
 
 
-def _check_percent(values: Array, name: str, where: str) -> None:
-    """Refuse shares without unit of which none is above one: fractions or small percentages?"""
-    most = float(np.nanmax(values, initial=-np.inf))
-    if 0 < most <= 1:
-        what = f"'{name}' has no unit and no value above 1: fraction or percent?"
-        raise UnitError(what, where=where, hint="declare units: '1' or units: '%'")
+def _ask_for_unit(values: Array, name: str, where: str) -> None:
+    """Refuse values without a unit that could be in either of two: shares never above one, :data:`TENFOLD`."""
+    positive = values[np.nan_to_num(values) > 0]
+    if not positive.size:
+        return
+    if name in SHARES and positive.max() <= 1:
+        what, units = f"'{name}' has no unit and no value above 1: fraction or percent?", ("1", "%")
+    elif name in TENFOLD and np.median(positive) <= TENFOLD[name][0]:
+        units = TENFOLD[name][1:]
+        what = f"'{name}' has no unit and a median of {np.median(positive):.3g}: {' or '.join(units)}?"
+    else:
+        return
+    raise UnitError(what, where=where, hint=f"declare units: '{units[0]}' or units: '{units[1]}'")
 
 
 def clay_from_expt(expt: Array) -> Array:

@@ -20,7 +20,7 @@ import pandas as pd
 
 from ...config.sites import QcRules, YieldTable
 from ...errors import InputError, counted
-from ..yields import read_yields, whole_numbers
+from ..yields import GRAINS, read_yields, whole_numbers
 from .metadata import check_facts, read_attributes, read_metadata
 from .periods import period_table
 from .records import Ledger, SiteRecord, observations
@@ -64,12 +64,13 @@ def area_yields(
 ) -> tuple[list[SiteRecord], pd.DataFrame]:
     """Sites of the places that have a position, and the yields of all as :data:`periods.PERIOD_COLUMNS`.
 
-    ``known``: rows of the sites of other entries; one that states no ``rotation`` and has yields of one crop gets it.
-    Raises :class:`InputError` for what the reader of a table finds, where no place of a table has a position or is
-    known, and for ``use`` and ``attributes`` where places are known, whose entries say these.
+    ``known``: rows of the sites of other entries; one that states no ``rotation`` gets that of its yields.
+    Raises :class:`InputError` for what the reader of a table finds, for a yield of a crop that a site does not grow in
+    that year, where no place of a table has a position or is known, and for ``use`` and ``attributes`` where places are
+    known, whose entries say these.
     """
     records: dict[str, SiteRecord] = {}
-    crops: dict[str, list[str]] = {}
+    grown: dict[str, dict[int, str]] = {}
     parts = [period_table()]
     for entry in tables:
         table = read_yields(entry.path, entry.crop, entry.carbon)
@@ -96,23 +97,47 @@ def area_yields(
             if place not in known:
                 records.setdefault(name, _record(name, entry, places[place], attributes))
             else:
-                crops.setdefault(name, []).append(entry.crop)
+                years = kept["year"][site == name].astype(int)
+                grown.setdefault(name, {}).update(dict.fromkeys(years, entry.crop))
         parts.append(_rows(kept, site, rules, {**places, **known}))
     longer = pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
     if (twice := longer.duplicated(["site", "start"])).any():
         row = longer[twice].iloc[0]
         what = f"site '{row['site']}' has two yields in {row['start'].year}"
         raise InputError(what, where="sites.yields", hint="leave one of the tables out, or one of the crops of a site")
-    for name, grown in crops.items():
-        if not (row := known[name]).get("rotation") or pd.isna(row["rotation"]):
-            row.update({"rotation": grown[0]} if len(set(grown)) == 1 else {})
-            said = (
-                f"{grown[0]}, its yields" if len(set(grown)) == 1 else f"of the system, its yields {', '.join(grown)}"
-            )
-            ledger.note(name, f"no 'rotation' is stated: it is that {said}")
+    for name, crops in grown.items():
+        if rotation := _rotation(known[name], crops):
+            known[name]["rotation"] = rotation
+            ledger.note(name, f"no 'rotation' is stated: it is {rotation}, after its yields")
     sites = counted(longer["site"].nunique(), "site")
     print(f"sites: {counted(len(longer), 'yield')} at {sites}, {len(records)} of them new", file=sys.stderr)
     return list(records.values()), longer
+
+
+def _rotation(site: Mapping[str, Any], crops: Mapping[int, str]) -> str:
+    """The rotation of a site that states none, after the crop of each year of its yields: ``maize``, or, of two crops
+    by turns, that of even and that of odd years, ``maize_soybean``. Empty where the site states one.
+
+    Raises :class:`InputError` where a crop is not the one that the rotation has in that year.
+    """
+    stated = site.get("rotation")
+    stated = "" if stated is None or pd.isna(stated) else str(stated)
+    even_odd = [sorted({crop for year, crop in crops.items() if year % 2 == odd}) for odd in (0, 1)]
+    found = "_".join(dict.fromkeys(crop for part in even_odd for crop in part))
+    turns = (stated or found).split("_")
+    if set(turns) <= set(GRAINS) and len(turns) <= 2:
+        wrong = {year: crop for year, crop in sorted(crops.items()) if crop != turns[year % len(turns)]}
+        if not wrong:
+            return "" if stated else found
+    elif stated:
+        return ""  # a form of another kind, which the system judges
+    else:
+        wrong = dict(sorted(crops.items()))
+    year, crop = next(iter(wrong.items()))
+    grows = f"its rotation {stated} has {turns[year % len(turns)]}" if stated else "its yields follow no rotation"
+    what = f"site '{site['site']}' has a yield of {crop} in {year}, where {grows} ({counted(len(wrong), 'year')})"
+    hint = "state the right 'rotation' in its attributes (first the crop of even years), or leave these yields out"
+    raise InputError(what, where="sites.yields", hint=hint)
 
 
 def _placed(places: Mapping[str, dict[str, Any]], entry: YieldTable) -> dict[str, dict[str, Any]]:

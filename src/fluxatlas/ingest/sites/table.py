@@ -14,7 +14,7 @@ import pandas as pd
 
 from ... import variables
 from ...astronomy import extraterrestrial_radiation
-from ...config.sites import QcRules, SitesBlock
+from ...config.sites import QcRules, SiteEntry, SitesBlock
 from ...errors import InputError, counted
 from ...files import atomic, provenance, write_parquet, write_text
 from ...land_mask import is_land
@@ -56,20 +56,25 @@ def read_sites(block: SitesBlock, ledger: Ledger) -> list[SiteRecord]:
         attributes = read_attributes(entry.attributes) if entry.attributes else None
         for made in reader.read(files, entry, block.qc, ledger):
             record = closed(made, entry, ledger)
-            made_of = f"{entry.source}: {', '.join(record.files or entry.path)}"
-            if record.name in origin:
-                raise InputError(
-                    f"site '{record.name}' comes from two sources ({origin[record.name]} and {made_of})",
-                    where="sites.entries",
-                    hint="leave one of them out, or give it another id under the entry's 'sites'",
-                )
-            origin[record.name] = made_of
-            _check_position(record, block.sea_sites, ledger)
+            refuse_second(record, entry, origin)
+            check_position(record, block.sea_sites, ledger)
             record.site["use"] = entry.use
             if _of_this_kind(record, block.qc, ledger):
                 record.observations["variable"] = record.observations["variable"].replace(block.qc.taken_as)
                 records.append(_with_attributes(record, attributes, ledger))
     return records
+
+
+def refuse_second(record: SiteRecord, entry: SiteEntry, origin: dict[str, str]) -> None:
+    """Raise :class:`InputError` for a site that is in ``origin`` already, what each site is made of; it is added."""
+    made_of = f"{entry.source}: {', '.join(record.files or entry.path)}"
+    if record.name in origin:
+        raise InputError(
+            f"site '{record.name}' comes from two sources ({origin[record.name]} and {made_of})",
+            where="sites.entries",
+            hint="leave one of them out, or give it another id under the entry's 'sites'",
+        )
+    origin[record.name] = made_of
 
 
 def _of_this_kind(record: SiteRecord, rules: QcRules, ledger: Ledger) -> bool:
@@ -104,7 +109,8 @@ def _other_kind(record: SiteRecord, rules: QcRules, ledger: Ledger) -> str:
     return ""
 
 
-def _check_position(record: SiteRecord, sea_sites: str, ledger: Ledger) -> None:
+def check_position(record: SiteRecord, sea_sites: str, ledger: Ledger) -> None:
+    """Raise :class:`InputError` for a site at sea, or say it where ``sea_sites`` is 'warn'."""
     lat, lon = float(record.site["lat"]), float(record.site["lon"])
     if on_land(lat, lon):
         return
@@ -292,7 +298,7 @@ def build(
     if block.yields:
         more, sums = area_yields(block.yields, block.qc, {one.name: one.site for one in records}, ledger)
         for record in more:
-            _check_position(record, block.sea_sites, ledger)
+            check_position(record, block.sea_sites, ledger)
         records += more
         longer = pd.concat([part for part in (longer, sums) if len(part)], ignore_index=True)
     for entry in block.entries:

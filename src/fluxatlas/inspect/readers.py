@@ -138,6 +138,8 @@ def _places(report: Report, records: list[SiteRecord], periods: pd.DataFrame) ->
         places.judge(report, rows["lat"], rows["lon"], [str(name) for name in rows["site"]], sea=len(rows) < 2000)
     if len(rows) == 1:
         report.details["site"] = str(rows["site"].iloc[0])
+    elif len(rows):
+        report.details["sites"] = [str(name) for name in rows["site"]]
 
 
 def _longer(report: Report, periods: pd.DataFrame, ledger: Ledger, key: str) -> Report:
@@ -165,19 +167,20 @@ def _verdict(report: Report, records: list[SiteRecord], ledger: Ledger, key: str
         notes = report.details.get("ingest_notes", [])
         why = f" ({notes[-1]})" if notes else ""
         return report.decide(nothing, f"ingest reads it but uses nothing of it{why}")
-    if len(records) == 1:
-        return report.decide("usable", kept(records[0]), key)
-    return report.decide(
-        "usable", f"ingest makes {counted(n, 'daily observation')} at {counted(len(records), 'site')} of it", key
-    )
+    return report.decide("usable", kept(records), key)
 
 
 def _days(record: SiteRecord) -> int:
     return 0 if record.forcing is None else int(record.forcing.notna().all(axis=1).sum())
 
 
-def kept(record: SiteRecord) -> str:
-    """What a reader made of a site, in one sentence."""
+def kept(records: Sequence[SiteRecord]) -> str:
+    """What a reader made of a site, or of several, in one sentence."""
+    if len(records) != 1:
+        n = sum(len(record.observations) for record in records)
+        made = f"{counted(n, 'daily observation')} at {counted(len(records), 'site')}" if n else "nothing"
+        return f"ingest makes {made} of it"
+    record = records[0]
     counts = record.observations["variable"].value_counts()
     parts = [f"{counted(n, 'day')} of {name}" for name, n in sorted(counts.items())]
     if record.forcing is not None:

@@ -11,8 +11,9 @@ from typing import Any
 
 from ..config.sites import QcRules, SiteEntry
 from ..errors import FluxAtlasError, counted
+from ..ingest.sites.inputs import entry_files
 from ..ingest.sites.periods import period_table
-from ..ingest.sites.records import Ledger, SiteRecord, observations
+from ..ingest.sites.records import Ledger, SiteRecord
 from ..ingest.sites.table import refuse_second
 from .readers import STAND_IN, kept
 from .report import Report
@@ -25,13 +26,17 @@ def judge(reports: Sequence[Report]) -> list[str]:
     """A line for each site of several files, by layout; ``reports`` of files that contradict each other are changed."""
     groups: dict[tuple[str, str], list[Report]] = {}
     for report in reports:
+        names = [report.details["site"]] if report.details.get("site") else report.details.get("sites", [])
         for use in report.uses:
-            if use.key == "sites.entries" and report.details.get("site"):
-                groups.setdefault((str(report.details["site"]), str(use.options["source"])), []).append(report)
+            for site in names if use.key == "sites.entries" else ():
+                groups.setdefault((str(site), str(use.options["source"])), []).append(report)
     sources: dict[str, list[str]] = {}
-    for site, source in groups:
+    shared: dict[tuple[str, ...], list[str]] = {}
+    for (site, source), files in groups.items():
         sources.setdefault(site, []).append(source)
-    lines = [_said(site, source, files) for (site, source), files in groups.items() if len(files) > 1]
+        if len(files) > 1:
+            shared.setdefault((source, *(report.path for report in files)), []).append(site)
+    lines = [_said(sites, key[0], groups[sites[0], key[0]]) for key, sites in shared.items()]
     lines += [
         f"{site}: {' and '.join(found)} have it: a run reads one of them, or gives it another id"
         for site, found in sources.items()
@@ -41,11 +46,13 @@ def judge(reports: Sequence[Report]) -> list[str]:
     return lines[:MOST] + more
 
 
-def _said(site: str, source: str, reports: Sequence[Report]) -> str:
-    files = f"{site}: {len(reports)} files ({source})"
+def _said(sites: Sequence[str], source: str, reports: Sequence[Report]) -> str:
+    """What files that share ``sites`` make together."""
+    more = f" and {counted(len(sites) - 1, 'other site')}" if len(sites) > 1 else ""
+    files = f"{sites[0]}{more}: {len(reports)} files ({source})"
     try:
         with contextlib.redirect_stderr(io.StringIO()):
-            return f"{files}: {_made(site, source, reports)}"
+            return f"{files}: {_made(sites[0], source, reports)}"
     except FluxAtlasError as problem:
         for report in reports:
             others = ", ".join(Path(other.path).name for other in reports if other is not report)
@@ -64,16 +71,16 @@ def _made(site: str, source: str, reports: Sequence[Report]) -> str:
     if any("position-not-in-file" in report.codes() for report in reports):
         entry["sites"] = [{"site": site, **STAND_IN}]
     block, reader = SiteEntry.model_validate(entry), importlib.import_module(f"fluxatlas.ingest.sites.{source}")
-    records: list[SiteRecord] = reader.read(block.path, block, QcRules(), Ledger())
+    named = entry_files(block) if any(Path(path).is_dir() for path in block.path) else block.path
+    records: list[SiteRecord] = reader.read(named, block, QcRules(), Ledger())
     origin: dict[str, str] = {}
     for record in records:
         refuse_second(record, block, origin)
     periods = period_table()
     if hasattr(reader, "read_periods"):
-        periods = reader.read_periods(block.path, block, QcRules(), Ledger())
-    record = records[0] if records else SiteRecord({"site": site}, observations([]))
+        periods = reader.read_periods(named, block, QcRules(), Ledger())
     longer = counted(len(periods), "mean") + " over longer than a day" if len(periods) else ""
-    said = kept(record)
+    said = kept(records)
     if longer:
         said = f"ingest makes {longer} of them" if said.startswith("ingest makes nothing") else f"{said}, and {longer}"
     return said.replace(" of it", " of them")

@@ -25,7 +25,7 @@ from .ameriflux import BaseFile, record
 from .layouts import ColumnSpec, Layout
 from .metadata import SiteFacts
 from .records import Ledger, SiteRecord, each
-from .text import in_order, numbers, read_table, read_text
+from .text import in_order, numbers, one_series, read_table, read_text
 
 COLUMNS = {
     "TA": ("TA", "deg C"),
@@ -175,8 +175,7 @@ def _joined(
         raise InputError(
             "the depths of soil temperature differ between the years", where=where, hint="give 'temperature_depths'"
         )
-    table = pd.concat([found.table for found, _, _ in parts])
-    table = in_order(table, pd.Series(table.index), where)
+    table = one_series([(found.table, path) for found, _, path in parts])
     depths = {"temperature_depths": entry.temperature_depths or at, "moisture_depths": entry.moisture_depths or at}
     if at and not entry.moisture_depths:
         ledger.note(

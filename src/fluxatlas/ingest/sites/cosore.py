@@ -129,7 +129,7 @@ def _dataset(folder: Path, facts: SiteFacts, entry: SiteEntry, rules: QcRules, l
     for column, variable, factor, offset in _columns(table, ledger, site):
         raw, told = _floats(table, column), {"group": table["CSR_PORT"], "min_values": rules.min_values, **common}
         parts.append(daily_mean(raw, day, variable, factor=factor, offset=offset, **told))
-    return SiteRecord(row, observations(parts))
+    return SiteRecord(row, observations(parts), files=(str(folder),))
 
 
 def _number(described: dict[str, str], key: str, where: str) -> float:

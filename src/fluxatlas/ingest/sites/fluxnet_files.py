@@ -92,6 +92,8 @@ CARBON = tuple(f"{part}_{kind}_REF" for kind in ("VUT", "CUT") for part in ("NEE
 METHANE_CARBON = ("NEE_F", "GPP_NT", "RECO_NT")
 """Those of daily files of FLUXNET-CH4, which are filled; ``NEE`` beside them is the mean of what was measured."""
 _OTHER = tuple(re.compile(rf"(NEE|GPP_NT|RECO_NT)_{kind}_REF(_QC|_JOINTUNC)?") for kind in ("CUT", "VUT"))
+PLACE = {"lat": 0.01, "lon": 0.01, "utc_offset": 0.0}
+"""By how much facts of two files of a site may differ (degrees, h)."""
 STEPS = {"HH": 1800.0, "YY": 365.25 * 86400}
 """Length of a step [s] over which amounts are summed; a day in all other resolutions."""
 _CLOCKS = ("TIMESTAMP", "TIMESTAMP_START")
@@ -160,10 +162,23 @@ def inventory(files: Sequence[str]) -> Inventory:
         if not _FACTS.search(Path(path).name):
             found.data.setdefault(site, {}).setdefault(resolution_of(path), []).append(path)
         elif not _VARINFO.search(Path(path).name):
-            found.facts |= badm.site_facts(read_bytes(path), path)
+            stated = badm.site_facts(read_bytes(path), path)
+            _refuse_other_place(found.facts, stated, path)
+            found.facts |= stated
         elif site not in found.depths or resolution_of(path) in ("HH", "DD"):
             found.depths[site] = badm.sensor_depths(read_bytes(path), path)
     return found
+
+
+def _refuse_other_place(known: dict[str, dict[str, Any]], stated: dict[str, dict[str, Any]], path: str) -> None:
+    """Refuse facts of a second file that put a site elsewhere; two releases may round its position differently."""
+    for site in known.keys() & stated.keys():
+        for name, most in PLACE.items():
+            one, other = (facts[site].get(name) for facts in (known, stated))
+            if one is not None and other is not None and abs(float(one) - float(other)) > most:
+                what = f"two files state the {name} of '{site}' differently: {one:g} and {other:g}"
+                hint = "read one version of the files only, or state it under the entry's 'sites' and leave them out"
+                raise InputError(what, where=path, hint=hint)
 
 
 def read_file(path: str | Path, encoding: str = "utf-8") -> FluxnetFile:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ from .metadata import SiteFacts
 from .records import Ledger, SiteRecord, UnusableError, each, observations
 from .stated import restate
 from .subdaily import observed_days, whole_days
-from .text import decode, decode_mixed, in_order, numbers, read_bytes, read_table, read_text, times
+from .text import decode, decode_mixed, in_order, numbers, one_series, read_bytes, read_table, read_text, times
 
 LAYOUT = Layout(
     (
@@ -203,6 +203,7 @@ def _station(
     stated = {k: parts[0][0].facts[k] for k in ("lat", "lon", "elevation")}
     row = facts.row(name, kind="station", source="ismn", ledger=ledger, where=where, stated=stated)
     site = str(row["site"])
+    parts = _joined(parts)
     chosen: dict[str, tuple[SensorFile, str]] = {}
     for quantity, kind in USED.items():
         sensors = {path: 100 * part.depth for part, path in parts if part.quantity == quantity}
@@ -217,6 +218,21 @@ def _station(
     if other:
         ledger.note(site, f"not used: {', '.join(other)}")
     return SiteRecord(row, observations(rows))
+
+
+def _joined(parts: Sequence[tuple[SensorFile, str]]) -> list[tuple[SensorFile, str]]:
+    """Each sensor of a station once: files of one quantity, depth and sensor are parts of its series.
+
+    Raises :class:`InputError` where they say different things of one time, as two downloads may.
+    """
+    found: dict[tuple[str, float, str], list[tuple[SensorFile, str]]] = {}
+    for part, path in parts:
+        found.setdefault((part.quantity, part.depth, part.sensor), []).append((part, path))
+    joined = []
+    for same in found.values():
+        first, where = same[0]
+        joined.append((replace(first, table=one_series([(part.table, path) for part, path in same])), where))
+    return joined
 
 
 def _sensor(

@@ -33,7 +33,7 @@ from .metadata import SiteFacts, read_metadata
 from .qc import error_floor, screen
 from .records import MONTHLY_COLUMNS, Ledger, SiteRecord, each, long_table, observations
 from .stated import restate
-from .text import in_order, numbers, read_table, times
+from .text import in_order, numbers, one_series, read_table, times
 
 PHOTONS = 2.04e-6
 """Photons of photosynthesis per energy of sunlight [mol J-1]."""
@@ -101,10 +101,14 @@ def _site(
 ) -> SiteRecord:
     row = facts.row(name, kind="tower", source="rsofun", ledger=ledger, where=paths[0], stated=lists.get(name))
     site, observed, frame = str(row["site"]), observations([]), None
+    kinds: dict[bool, list[tuple[pd.DataFrame, str]]] = {}
     for path in paths:
         table = _read_file(path, entry, ledger)
-        table = restate(table, LAYOUT, entry, rules, ledger, site=site, where=path)
-        if is_drivers([*table.columns, "date"]):
+        kinds.setdefault(is_drivers([*table.columns, "date"]), []).append((table, path))
+    for drivers, parts in kinds.items():
+        where = ", ".join(path for _, path in parts)
+        table = restate(one_series(parts), LAYOUT, entry, rules, ledger, site=site, where=where)
+        if drivers:
             frame = _weather(site, table, float(row["lat"]), rules, ledger)
             row |= _leaf_area(site, table, ledger)
         else:

@@ -23,6 +23,7 @@ import pandas as pd
 
 from ... import variables
 from ...config.sites import QcRules, SiteEntry
+from ...errors import InputError
 from .layouts import ColumnSpec, Layout
 from .periods import period_table
 from .records import Ledger, SiteRecord, each
@@ -50,7 +51,18 @@ def read(files: Sequence[str], entry: SiteEntry, rules: QcRules, ledger: Ledger)
 
 def read_periods(files: Sequence[str], entry: SiteEntry, rules: QcRules, ledger: Ledger) -> pd.DataFrame:
     """Annual soil respiration of all records that pass, with the columns of :data:`periods.PERIOD_COLUMNS`."""
-    return pd.concat(each(files, lambda path: _records(path, entry, rules, ledger), ledger), ignore_index=True)
+    parts = each(files, lambda path: _records(path, entry, rules, ledger).assign(file=path), ledger)
+    whole = pd.concat(parts, ignore_index=True)
+    once = whole.drop_duplicates([name for name in whole if name != "file"])
+    held: Any = once.groupby("site")["file"].nunique()
+    if (held > 1).any():
+        name = held.index[held > 1][0]
+        raise InputError(
+            f"record {name} differs between two files",
+            where=", ".join(once.loc[once["site"] == name, "file"].unique()),
+            hint="read one version of the data base only",
+        )
+    return once.drop(columns="file").reset_index(drop=True)
 
 
 def _records(path: str, entry: SiteEntry, rules: QcRules, ledger: Ledger) -> pd.DataFrame:

@@ -275,3 +275,25 @@ def in_order(table: pd.DataFrame, time: pd.Series, where: str) -> pd.DataFrame:
             )
         indexed = indexed[~indexed.index.duplicated()]
     return indexed.sort_index()
+
+
+def one_series(parts: Sequence[tuple[pd.DataFrame, str]]) -> pd.DataFrame:
+    """Tables by time of several files (``parts`` with their paths) as one in order of time.
+
+    Times that several hold count once; raises :class:`InputError` with the names of the files where they differ.
+    """
+    if len(parts) == 1:
+        return parts[0][0]
+    held = pd.concat([table.assign(_path=path) for table, path in parts]).rename_axis("_time").reset_index()
+    once = held.drop_duplicates([name for name in held if name != "_path"])
+    twice = once["_time"].duplicated(keep=False)
+    if twice.any():
+        first = once.loc[twice, "_time"].min()
+        raise InputError(
+            f"two files of one series contradict each other on {first:%Y-%m-%d %H:%M}",
+            where=", ".join(once.loc[once["_time"] == first, "_path"]),
+            hint="read one version of the file only",
+        )
+    whole = once.drop(columns="_path").set_index("_time").sort_index()
+    whole.index.name = parts[0][0].index.name
+    return whole

@@ -31,7 +31,7 @@ from .qc import error_floor, screen
 from .records import Ledger, SiteRecord, each, long_table, observations
 from .rsofun import CALM
 from .stated import restate
-from .text import compact, in_order, numbers, read_table, read_text, times
+from .text import compact, in_order, numbers, one_series, read_table, read_text, times
 
 LEVELS = (5, 10, 20, 50, 100)
 COLUMNS = (
@@ -101,15 +101,19 @@ def read(files: Sequence[str], entry: SiteEntry, rules: QcRules, ledger: Ledger)
     stations: dict[int, list[tuple[str, pd.DataFrame]]] = {}
     for path, table in each(sorted(files), lambda path: (path, read_file(path, entry.encoding)), ledger):
         stations.setdefault(int(table["WBANNO"].iloc[0]), []).append((path, table))
-    years = {parts[0][0]: [table for _, table in parts] for parts in stations.values()}
+    years = {parts[0][0]: [(table, path) for path, table in parts] for parts in stations.values()}
     return each(list(years), lambda first: _site(first, years[first], facts, entry, rules, ledger), ledger)
 
 
 def _site(
-    where: str, years: list[pd.DataFrame], facts: SiteFacts, entry: SiteEntry, rules: QcRules, ledger: Ledger
+    where: str,
+    years: list[tuple[pd.DataFrame, str]],
+    facts: SiteFacts,
+    entry: SiteEntry,
+    rules: QcRules,
+    ledger: Ledger,
 ) -> SiteRecord:
-    table = pd.concat(years)
-    table = in_order(table, pd.Series(table.index), where)
+    table = one_series(years)
     stated = {"lat": float(table["LATITUDE"].iloc[0]), "lon": float(table["LONGITUDE"].iloc[0])}
     name = _YEARLY.sub("", Path(where).stem)
     row = facts.row(name, kind="tower", source="uscrn", ledger=ledger, where=where, stated=stated)

@@ -120,8 +120,11 @@ def read(files: Sequence[str], entry: SiteEntry, rules: QcRules, ledger: Ledger)
         hourly = _hourly(table)
         automatic.append(table[hourly])
         manual.append(table[~hourly])
-    campaigns = _campaigns(manual, str(files[-1]))
+    campaigns = _campaigns(manual, ", ".join(map(str, files)))
     machines = pd.concat([part for part in automatic if len(part)]) if any(map(len, automatic)) else None
+    if machines is not None and len(files) > 1:
+        machines = machines.drop_duplicates()
+        _refuse_differing(machines, ["Date", "Chamber_no"], ", ".join(map(str, files)))
     records = []
     for name, (site, offset, igbp) in SITES.items():
         rows = campaigns[campaigns["Site"] == name]
@@ -141,7 +144,7 @@ def _hourly(table: pd.DataFrame) -> pd.Series:
 def _campaigns(parts: list[pd.DataFrame], where: str) -> pd.DataFrame:
     """Manual rows of all files, each once; unknown site names are refused."""
     columns = list(MANUAL.values())
-    table = pd.concat([part[columns] for part in parts], ignore_index=True)
+    table = pd.concat([part[columns].assign(file=number) for number, part in enumerate(parts)], ignore_index=True)
     for name in columns:
         if name in ("Site", "Date", "Location_ID"):
             table[name] = table[name].astype(object).where(table[name].notna(), "").astype(str).str.strip()
@@ -150,7 +153,26 @@ def _campaigns(parts: list[pd.DataFrame], where: str) -> pd.DataFrame:
     unknown = sorted(set(table["Site"]) - set(SITES))
     if unknown:
         raise InputError(f"unknown site '{unknown[0]}'", where=where, hint=f"known are {', '.join(SITES)}")
-    return table.drop_duplicates(ignore_index=True)
+    once = table.drop_duplicates(columns)
+    keys = ["Site", "Date", "Location_ID"]
+    most: Any = table.drop_duplicates().groupby([*keys, "file"]).size().groupby(keys).max()
+    rows: Any = once.groupby(keys).size()
+    if (rows > most).any():  # of one file several are repeats
+        site, day, spot = rows.index[rows > most][0]
+        raise InputError(
+            f"two files contradict each other on {spot} of {site} on {day}",
+            where=where,
+            hint="read one version of the data only",
+        )
+    return once.drop(columns="file").reset_index(drop=True)
+
+
+def _refuse_differing(table: pd.DataFrame, keys: list[str], where: str) -> None:
+    """Refuse rows of the same ``keys`` with different values."""
+    if (twice := table.duplicated(keys)).any():
+        first = table.loc[twice, keys].iloc[0]
+        what = f"two files contradict each other on {', '.join(f'{k} {first[k]}' for k in keys)}"
+        raise InputError(what, where=where, hint="read one version of the data only")
 
 
 def _stated(table: pd.DataFrame, offset: float, igbp: str) -> dict[str, Any]:

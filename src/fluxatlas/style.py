@@ -123,6 +123,11 @@ def unit(text: str) -> str:
     return re.sub(r"\b(C[HO])(\d)\b", r"\1$_\2$", raised)
 
 
+def plain_unit(text: str) -> str:
+    """A unit in text: volume fractions, of which there are targets, are m3 m-3."""
+    return "m3 m-3" if text == "1" else text
+
+
 def signed(value: float, digits: int = 2) -> str:
     """A number with its sign, set with a true minus; what rounds to zero has none, and what is not known is a dash."""
     if not math.isfinite(value):

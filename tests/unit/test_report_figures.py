@@ -27,7 +27,7 @@ from fluxatlas.grid import get_grid
 from fluxatlas.paths import REPOSITORY
 from fluxatlas.products.budget import write_budget
 from fluxatlas.products.daily import write_daily
-from fluxatlas.report import budget, maps, series, training
+from fluxatlas.report import budget, maps, responses, series, training
 from fluxatlas.report.catalogue import FIGURES, KINDS, PICTURES, Inputs, figure_row
 from fluxatlas.report.figures import write_figure
 from fluxatlas.report.regions import regions_section
@@ -71,12 +71,12 @@ def inputs(world):
     write_unseen(root / "protocols.csv", root / "site_scores.csv", root / "coverage.csv", predictions, places)
     soil = [daily["tsl05"], daily["swc05"]]
     write_towers(root / "towers.csv", soil, *write_observations(world, root / "sites", soil))
-    responses, attribution = write_responses(world, root)
+    changes, attribution = write_responses(world, root)
     return Inputs(
         system="soil_methane_sink",
         flux=world.flux,
         attributes=world.attributes,
-        responses=[responses],
+        responses=[changes],
         attribution=[attribution],
         forcing=write_forcing(world, root / "forcing", resolution=1.0),
         truth=[write_truth(world, root / "truth.nc")],
@@ -347,6 +347,27 @@ def test_loss_curves_show_every_term_and_refuse_other_files(world, inputs, tmp_p
     (tmp_path / "0_pretrain.csv").write_text("phase,epoch,total\n")
     with pytest.raises(InputError, match="no epoch"):
         training.loss_curves(Inputs(system="soil_methane_sink", history=[tmp_path / "0_pretrain.csv"]), SMALL)
+
+
+def test_a_loss_within_a_decade_has_numbers_on_its_axis(tmp_path) -> None:
+    table = pd.DataFrame({"phase": "all", "epoch": [0, 1], "total": [0.41, 0.29], "validation": [0.44, 0.27]})
+    table.to_csv(tmp_path / "0_pretrain.csv", index=False)
+    with house_style(SMALL):
+        figure = training.loss_curves(Inputs(system="soil_methane_sink", history=[tmp_path / "0_pretrain.csv"]), SMALL)
+        figure.canvas.draw()
+    shown = [float(label.get_text()) for label in figure.axes[0].get_yticklabels() if label.get_text()]
+    assert sum(0.25 < value < 0.46 for value in shown) > 1
+
+
+def test_inputs_are_called_by_their_names(inputs) -> None:
+    with house_style(SMALL):
+        panels, bars = responses.responses(inputs, SMALL), responses.attribution(inputs, SMALL)
+    titles = {axis.get_title(loc="left") or axis.get_title() for axis in panels.axes}
+    assert {"temperatures", "precipitation", "leaf area index"} <= titles
+    labels = {label.get_text().replace("\n", " ") for label in bars.axes[0].get_yticklabels()}
+    assert labels == {
+        "near-surface air temperature", "precipitation", "soil organic carbon content of fine earth", "(not attributed)"
+    }  # fmt: skip
 
 
 def test_towers_outside_the_domain_leave_a_sentence(inputs, tmp_path) -> None:

@@ -53,3 +53,30 @@ def test_widths_that_hold_stand_beside_what_stated_intervals_hold() -> None:
     assert table["stated interval holds"].tolist() == ["60 %", "none stated"]
     assert table["half width for 90 %"].tolist() == ["-/+ 1.25", "not calibratable: 3 of 9"]
     assert table["holds of clusters left out"].tolist() == ["93 %", ""]
+
+
+def test_where_no_width_can_be_given_it_is_said_once() -> None:
+    few = {
+        "inside": 0.97,
+        "half_width": float("nan"),
+        "inside_half_width": float("nan"),
+        "note": "not calibratable: 2 of 9",
+    }
+    about = {"model": "network", "sites": 6, "clusters": 2}
+    rows = [
+        {**about, "target": t, "what": "days", "unit": u, **few} for t, u in (("fch4", "mg m-2 d-1"), ("swc05", "1"))
+    ]
+    section = coverage_section(pd.DataFrame(rows), SYSTEM)
+    assert section.note.endswith("Here there is none: not calibratable: 2 of 9.")
+    assert list(section.table) == ["target", "of", "sites (clusters)", "stated interval holds", "unit"]
+    assert section.table["unit"].tolist() == ["mg m-2 d-1", "m3 m-3"]
+
+
+def test_a_bias_of_nothing_is_a_dash_and_words_stand_to_the_left(tmp_path) -> None:
+    table = _emulation(0.9).assign(bias_percent=[-1.0, float("nan")])
+    assert emulation_section(table, SYSTEM).table["bias"].tolist() == ["–", "-1.0 %"]
+    table.to_csv(tmp_path / "0.csv", index=False)
+    write_summary(tmp_path / "page.html", system=SYSTEM, emulation=[tmp_path / "0.csv"])
+    page = (tmp_path / "page.html").read_text()
+    assert '<td class="text unit">mg m-2 d-1</td>' in page and "<td>0.90</td>" in page
+    assert '<td class="text">soil temperature, 5 cm</td>' in page and ".unit { white-space: nowrap; }" in page

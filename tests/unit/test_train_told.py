@@ -1,5 +1,7 @@
 """Networks that are told the parameters of the process model: what they read, and members bound to one set."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -150,3 +152,13 @@ def test_samples_of_a_domain_that_is_one_block_have_nothing_held_out() -> None:
     data = _worlds(4, 20, np.random.default_rng(5))
     made = emulation_table(HierarchicalNetwork(toy.SYSTEM), data.only(np.zeros(4, bool)), toy.SYSTEM)
     assert made.empty and tuple(made.columns) == COLUMNS
+
+
+def test_a_bias_is_not_related_to_nothing() -> None:
+    """Snow where it does not snow: percent of 1e-30 would be a number of thirty digits."""
+    data = _worlds(4, 20, np.random.default_rng(5))
+    nothing = replace(data, targets={**data.targets, "tsl05": 1e-30 * np.ones_like(data.targets["tsl05"])})
+    network = HierarchicalNetwork(toy.SYSTEM)
+    for held, known in ((data, True), (nothing, False)):
+        table = emulation_table(network, held, toy.SYSTEM).set_index("variable")
+        assert np.isfinite(table.loc["tsl05", "bias_percent"]) == known and table.loc["tsl05", "rmse"] > 0

@@ -17,7 +17,20 @@ from .. import files, variables
 from ..config.report import ReportBlock
 from ..errors import InputError
 from ..evaluate.comparison import ANOMALY, KINDS, RAW
-from ..style import COLORS, FAINT, WIDTH, MapFrame, colorbar, fixed, house_style, number, panel_letters, save, unit
+from ..style import (
+    COLORS,
+    FAINT,
+    WIDTH,
+    MapFrame,
+    colorbar,
+    fixed,
+    house_style,
+    number,
+    panel_letters,
+    plain_unit,
+    save,
+    unit,
+)
 from .sections import Section
 from .summary import embedded_figure, page_html
 
@@ -109,8 +122,7 @@ def _opening(pairs: Sequence[Pair]) -> list[str]:
 
 
 def _unit(name: str) -> str:
-    units = variables.get(name).units
-    return "m3 m-3" if units == "1" else units
+    return plain_unit(variables.get(name).units)
 
 
 def scores_section(name: str, pairs: Sequence[Pair]) -> Section:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 import pandas as pd
 
-from ..style import fixed, number, percent
+from ..style import fixed, number, percent, plain_unit
 from ..systems import System
 from .sections import Section
 from .verdicts import called
@@ -18,6 +20,7 @@ def emulation_section(table: pd.DataFrame, system: System) -> Section:
         own = table[given == handed]
         for variable in [name for name in system.simulated if name in set(own["variable"])]:
             here = own[own["variable"] == variable]
+            bias = float(here["bias_percent"].mean())
             name = called(variable, system) + (f", given {handed.replace('+', ', ')}" if handed else "")
             rows.append(
                 {
@@ -25,8 +28,8 @@ def emulation_section(table: pd.DataFrame, system: System) -> Section:
                     "R2 of days": fixed(here["r2"].mean()),
                     "R2 of means": fixed(here["r2_mean"].mean()),
                     "RMSE": number(here["rmse"].mean()),
-                    "unit": here["unit"].iloc[0],
-                    "bias": f"{fixed(here['bias_percent'].mean(), 1, sign=True)} %",
+                    "unit": plain_unit(str(here["unit"].iloc[0])),
+                    "bias": f"{fixed(bias, 1, sign=True)} %" if math.isfinite(bias) else "–",
                 }
             )
     note = (
@@ -52,7 +55,7 @@ def intervals_section(table: pd.DataFrame, system: System) -> Section:
                         "means inside": percent(part["mean_inside"].mean()),
                         "days inside": percent(part["days_inside"].mean()),
                         "mean width": number((part["high"] - part["low"]).mean()),
-                        "unit": part["unit"].iloc[0],
+                        "unit": plain_unit(str(part["unit"].iloc[0])),
                     }
                 )
     note = (
@@ -80,7 +83,7 @@ def coverage_section(table: pd.DataFrame, system: System) -> Section:
                     if row.half_width == row.half_width
                     else str(row.note),
                     "holds of clusters left out": widened,
-                    "unit": "m3 m-3" if row.unit == "1" else row.unit,
+                    "unit": plain_unit(str(row.unit)),
                 }
             )
     note = (
@@ -89,4 +92,8 @@ def coverage_section(table: pd.DataFrame, system: System) -> Section:
         "for 90 % would have held at the sites left out (conformal prediction by cluster) and is "
         "the one to quote for a place that nobody has measured. It needs nine clusters."
     )
-    return Section("How wide must an interval be at a place that nobody has measured?", note, pd.DataFrame(rows))
+    found = pd.DataFrame(rows)
+    if len(table) and table["half_width"].isna().all() and table["note"].nunique() == 1:
+        found = found.drop(columns=["half width for 90 %", "holds of clusters left out"])
+        note += f" Here there is none: {table['note'].iloc[0]}."
+    return Section("How wide must an interval be at a place that nobody has measured?", note, found)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from ..config.report import ReportBlock
 from ..errors import InputError
@@ -15,6 +17,7 @@ from ..files import read_table
 from ..style import FAINT, WIDTH, model_color, panel_letters, unit
 from ..systems import System, get_system
 from .catalogue import Inputs
+from .verdicts import called
 
 COLUMNS = 4
 MOST = 14
@@ -40,7 +43,7 @@ def responses(inputs: Inputs, settings: ReportBlock) -> Figure:
             axis.fill_between(edges.index, edges["low"], edges["high"], color=model_color(model), alpha=0.15, lw=0)
         axis.axhline(0, color=FAINT, linewidth=0.7)
         shifted = here["by"].iloc[0] == "K"
-        axis.set(title=driver, xlabel="shift (K)" if shifted else "factor")
+        axis.set(title=_words(driver, system, 16), xlabel="shift (K)" if shifted else "factor")
     for axis in axes.flat[len(drivers) :]:
         axis.set_visible(False)
     label = f"change of {system.shown_flux.label}\n({unit(str(table['unit'].iloc[0]))})"
@@ -62,7 +65,7 @@ def attribution(inputs: Inputs, settings: ReportBlock) -> Figure:
         _bars(axis, mean.xs(column, axis=1, level=0), list(order))
         axis.set(title=title, xlabel=f"{system.shown_flux.label}\n({unit(str(table['unit'].iloc[0]))})")
     axes[1].axvline(0, color=FAINT, linewidth=0.7)
-    axes[0].set_yticks(range(len(order)), list(order))
+    axes[0].set_yticks(range(len(order)), [_words(str(name), system, 34) for name in order])
     axes[0].invert_yaxis()
     panel_letters(axes)
     _legend(figure)
@@ -79,7 +82,13 @@ def _bars(axis: Any, table: Any, order: list[str]) -> None:
         axis.barh(place, rows["mean"], height=0.34, color=model_color(model), alpha=0.85)
         error = [rows["mean"] - rows["min"], rows["max"] - rows["mean"]]
         axis.errorbar(rows["mean"], place, xerr=error, fmt="none", ecolor=FAINT, elinewidth=0.9, capsize=1.5)
+    axis.xaxis.set_major_locator(MaxNLocator(5))
     axis.grid(visible=False, axis="y")
+
+
+def _words(name: str, system: System, width: int) -> str:
+    """What an input is called, on lines of at most ``width`` letters."""
+    return textwrap.fill(called(name, system), width, break_on_hyphens=False)
 
 
 def _read(inputs: Inputs, kind: str) -> tuple[System, pd.DataFrame]:

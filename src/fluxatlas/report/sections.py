@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from ..stages import STAGES
-from ..style import BOUNDS, LOCAL, PROTOCOL_NAMES, between, fixed, model_name, model_order, number, percent
+from ..style import BOUNDS, LOCAL, PROTOCOL_NAMES, between, fixed, model_name, model_order, number, percent, plain_unit
 from ..systems import System
 from .verdicts import called, comparison
 
@@ -67,7 +67,7 @@ def skill_section(table: pd.DataFrame, system: System, synthetic: bool = False) 
                         "r": fixed(row.r),
                         "RMSE": number(row.rmse),
                         "bias": number(row.bias, sign=True),
-                        "unit": "m3 m-3" if row.unit == "1" else row.unit,
+                        "unit": plain_unit(str(row.unit)),
                     }
                 )
     note = SPLIT_NOTE + (f" Read this with care: {system.truth_note}" if synthetic and system.truth_note else "")
@@ -138,7 +138,7 @@ def truth_section(table: pd.DataFrame, system: System) -> Section:
             "R2": fixed(row.r2),
             "RMSE": number(row.rmse),
             "bias": number(row.bias, sign=True),
-            "within members": f"{row.within_members:.0%} (expected {row.expected_within:.0%})",
+            "within members": f"{percent(row.within_members)} (expected {percent(row.expected_within)})",
             "total (true)": "" if str(row.total) == "nan" else f"{number(row.total)} ({number(row.true_total)})",
         }
         for row in table.itertuples()
@@ -153,7 +153,7 @@ def towers_section(table: pd.DataFrame, system: System) -> Section:
         {
             "site": str(row.site),
             "variable": called(str(row.variable), system),
-            "days": str(row.n),
+            "days": f"{row.n:,}",
             "r": fixed(row.r),
             "RMSE": number(row.rmse),
             "bias": number(row.bias, sign=True),

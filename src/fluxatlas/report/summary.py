@@ -40,7 +40,8 @@ CSS = """\
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #222; }
 table { border-collapse: collapse; margin: 0.6rem 0 1.4rem; font-size: 0.92rem; }
 th, td { padding: 0.25rem 0.8rem; text-align: right; border-bottom: 1px solid #e3e3e3; }
-th { border-bottom: 2px solid #8a8a8a; } td:first-child, th:first-child { text-align: left; }
+th { border-bottom: 2px solid #8a8a8a; } .text, td:first-child, th:first-child { text-align: left; }
+.unit { white-space: nowrap; }
 figure { margin: 1.5rem 0; } img { max-width: 100%; } figcaption, .note { color: #555; font-size: 0.92rem; }
 """
 
@@ -141,12 +142,25 @@ def page_html(title: str, opening: Opening, sections: Sequence[Section], figures
             parts += [f"<p>{html.escape(line)}</p>" for line in lines]
     for section in sections:
         parts += [f"<h2>{html.escape(section.title)}</h2>", f'<p class="note">{html.escape(section.note)}</p>']
-        parts.append(section.table.to_html(index=False, border=0, justify="right"))
+        parts.append(_table_html(section.table))
     for name, link in figures:
         image = f'<img src="{html.escape(link)}" alt="{html.escape(_title(name))}">'
         caption = re.sub(r"\*\*(.+?)\*\*", r"<b>\1</b>", html.escape(_caption(name)))
         parts.append(f"<figure>{image}<figcaption>{caption}</figcaption></figure>")
     return "\n".join([*parts, "</body></html>", ""])
+
+
+def _table_html(table: pd.DataFrame) -> str:
+    """A table of text, numbers to the right and words to the left."""
+    texts = {name: any(re.search("[A-Za-z]{2}|[A-Z]", str(cell)) for cell in table[name]) for name in table}
+    marks = {name: ' class="text"' if text else "" for name, text in texts.items()}
+    marks |= {name: ' class="text unit"' for name in table if name == "unit"}
+    head = "".join(f"<th{marks[name]}>{html.escape(str(name))}</th>" for name in table)
+    rows = [
+        "".join(f"<td{marks[name]}>{html.escape(str(cell))}</td>" for name, cell in zip(table, row, strict=True))
+        for row in table.itertuples(index=False)
+    ]
+    return "\n".join(["<table>", f"<tr>{head}</tr>", *(f"<tr>{row}</tr>" for row in rows), "</table>"])
 
 
 def _markdown(title: str, opening: Opening, sections: Sequence[Section], figures: Sequence[tuple[str, str]]) -> str:

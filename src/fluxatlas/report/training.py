@@ -9,7 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
 from ..config.report import ReportBlock
 from ..errors import InputError
@@ -84,8 +84,16 @@ def _draw_total(axis: Any, members: dict[str, pd.DataFrame]) -> None:
             for start in table["step"][table["phase"] != table["phase"].shift()].iloc[1:]:
                 axis.axvline(start - 0.5, color=INK, linewidth=0.6, linestyle=":")
     axis.set_yscale("log")
-    for which in (axis.yaxis.set_major_formatter, axis.yaxis.set_minor_formatter):
-        which(FuncFormatter(_leading_digit))
+    low, high = axis.get_ylim()
+    decades = 10.0 ** np.arange(np.floor(np.log10(low)), np.ceil(np.log10(high)) + 1)
+    labels = [digit * decade for digit in (1, 2, 5) for decade in decades]
+    if sum(low <= label <= high for label in labels) > 1:
+        for which in (axis.yaxis.set_major_formatter, axis.yaxis.set_minor_formatter):
+            which(FuncFormatter(_leading_digit))
+    else:  # less than a decade
+        axis.yaxis.set_major_locator(MaxNLocator(4))
+        axis.yaxis.set_minor_locator(NullLocator())
+        axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 

@@ -16,6 +16,9 @@ from .pretrain import handing
 
 COLUMNS = ("variable", "unit", "series", "r2", "r2_mean", "rmse", "bias_percent", "given")
 
+NOTHING = 1e-3
+"""A mean magnitude below this part of the RMSE, as of snow where it does not snow, is nothing to relate a bias to."""
+
 
 def emulation_table(
     network: HierarchicalNetwork, held_out: SequenceSet, system: System, given: Sequence[str] = ()
@@ -23,9 +26,9 @@ def emulation_table(
     """Scores of ``network`` against the series of ``held_out``, one row per variable of ``System.simulated``.
 
     ``r2`` over all days, ``r2_mean`` over the means of the series, ``rmse`` of the days in ``unit``, ``bias_percent``
-    of the mean of all days relative to the mean magnitude. With ``given`` outputs of sub-modules there are rows besides
-    in which the network is handed these, named in the column ``given``, which is empty in the others. No rows where
-    nothing was held out: samples of a domain that is a single block.
+    of the mean of all days relative to the mean magnitude, NaN where that is nothing beside the error. With ``given``
+    outputs of sub-modules there are rows besides in which the network is handed these, named in the column ``given``,
+    which is empty in the others. No rows where nothing was held out: samples of a domain that is a single block.
     """
     if not held_out.segments:
         return pd.DataFrame(columns=list(COLUMNS))
@@ -47,6 +50,8 @@ def _rows(
         made, target = (np.asarray(values[name][:, used], float) for values in (predicted, held_out.targets))
         seen = np.isfinite(made) & np.isfinite(target)
         means = [np.where(seen, values, np.nan) for values in (made, target)]
+        rmse, level = float(np.sqrt(np.mean((made - target)[seen] ** 2))), float(np.abs(target[seen]).mean())
+        bias = 100 * float((made - target)[seen].mean()) / level if level > NOTHING * rmse else float("nan")
         rows.append(
             {
                 "variable": name,
@@ -54,8 +59,8 @@ def _rows(
                 "series": len(used),
                 "r2": _r2(made[seen], target[seen]),
                 "r2_mean": _r2(*(np.nanmean(values, axis=0) for values in means)),
-                "rmse": float(np.sqrt(np.mean((made - target)[seen] ** 2))),
-                "bias_percent": float(100 * (made - target)[seen].mean() / max(np.abs(target[seen]).mean(), 1e-30)),
+                "rmse": rmse,
+                "bias_percent": bias,
                 "given": given,
             }
         )

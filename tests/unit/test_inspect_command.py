@@ -3,6 +3,7 @@
 import json
 import re
 import zipfile
+from itertools import pairwise
 from pathlib import Path
 
 import jsonschema
@@ -23,7 +24,7 @@ from fluxatlas.inspect import registry
 from fluxatlas.inspect.commands import run
 from fluxatlas.inspect.draw import draw
 from fluxatlas.inspect.registry import inspect_path
-from fluxatlas.inspect.report import Report, SpaceSummary, VariableSummary
+from fluxatlas.inspect.report import MappingRow, Report, SpaceSummary, VariableSummary
 from fluxatlas.paths import REPOSITORY, RESOURCES
 from ingest_layouts import gridmet, mswx, nldas2, terraclimate
 from ingest_layouts import weather as weather_of
@@ -391,7 +392,28 @@ def test_a_plot_has_fluxes_and_soil_first_on_one_axis_of_time(tmp_path, monkeypa
     axes = figures[0].axes
     assert [axis.get_title(loc="left") for axis in axes] == ["FCH4", "NEE", "SWC_1", "TS_1", "TA", "NETRAD"]
     assert len({axis.get_xlim() for axis in axes}) == 1
+    figures[0].canvas.draw()
+    boxes = [label.get_window_extent() for label in axes[-1].get_xticklabels() if label.get_text()]
+    assert all(one.x1 < other.x0 for one, other in pairwise(boxes))
     assert all(int(np.isnan(np.asarray(axis.lines[0].get_ydata(), float)).sum()) == 1 for axis in axes)
+
+
+def test_rain_of_a_forcing_is_drawn_before_its_pressure(tmp_path, monkeypatch) -> None:
+    """What a mapping calls by our names ranks as what its own names say."""
+    days = np.arange(np.datetime64("2018-06-01"), np.datetime64("2018-07-01")).astype("datetime64[s]")
+    names = ("temp", "vapor_pressure", "air_pressure", "wind", "rel_humid", "longwave", "prec", "shortwave")
+    report = Report("x.nc", "netcdf-forcing", "Livneh")
+    report.series["lines"] = {name: (days, np.arange(30.0)) for name in names}
+    report.mapping = [MappingRow("tas", ["temp"]), MappingRow("pr", ["prec"]), MappingRow("rsds", ["shortwave"])]
+    figures: list[Figure] = []
+    monkeypatch.setattr(plt, "close", figures.append)
+    draw(report, tmp_path / "x.png")
+    titles = [axis.get_title(loc="left") for axis in figures[0].axes]
+    assert titles == ["temp", "prec", "shortwave", "vapor_pressure", "air_pressure", "wind"]
+    figures[0].canvas.draw()
+    labels = [label for label in figures[0].axes[-1].get_xticklabels() if label.get_text()]
+    boxes = [label.get_window_extent() for label in labels]
+    assert len(boxes) > 2 and all(one.x1 < other.x0 for one, other in pairwise(boxes))
 
 
 def test_numbers_of_a_plot_have_no_offset(tmp_path, monkeypatch) -> None:

@@ -15,7 +15,7 @@ from .report import Report
 MOST_LINES = 6
 MOST_CLASSES = 20
 """Classes that the legend of a map names."""
-MATTER = ("fch4", "nee", "swc", "tsl", "gpp", "reco", "rs", "hfls", "evspsbl", "hfss")
+MATTER = ("fch4", "nee", "swc", "tsl", "gpp", "reco", "rs", "hfls", "evspsbl", "hfss", "tas", "pr", "rsds")
 """Quantities, by their names without depth, that are drawn before others."""
 GAP = 10
 """A line is interrupted where nothing is known for more than so many steps."""
@@ -52,7 +52,9 @@ def draw(report: Report, output: str | Path) -> None:
             if timed:  # one axis of time; what is known in a part of it alone shows when
                 axis.sharex(axes[0, 0])
                 axis.tick_params(labelbottom=axis is axes[len(lines) - 1, 0])
-        if lines and not timed:
+        if lines and timed:
+            _dates(axes[len(lines) - 1, 0].xaxis)
+        elif lines:
             axes[len(lines) - 1, 0].set_xlabel("row of the file")
         if field is not None:
             _map(figure, axes[-1, 0], report, field)
@@ -68,7 +70,9 @@ def draw(report: Report, output: str | Path) -> None:
 def _chosen(report: Report) -> dict[str, tuple[Any, Any]]:
     """The series that are drawn: one of each quantity, fluxes and soil first, then whatever else there is room for."""
     held = {name: line for name, line in report.series.get("lines", {}).items() if np.isfinite(line[1]).any()}
-    stems = {v.name: re.sub(r"^(tsl|swc)\d+$", r"\1", v.canonical) for v in report.variables}
+    known = {name: row.canonical for row in report.mapping for name in row.source}
+    known |= {v.name: v.canonical for v in report.variables if v.canonical}
+    stems = {name: re.sub(r"^(tsl|swc)\d+$", r"\1", canonical) for name, canonical in known.items()}
     first: dict[str, str] = {}
     for name in held:
         first.setdefault(stems.get(name) or name, name)
@@ -91,6 +95,14 @@ def _style() -> Any:
         "grid.linewidth": 0.5,
         "axes.axisbelow": True,
     }
+
+
+def _dates(axis: Any) -> None:
+    """Dates below an axis of time, each beside the next."""
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+
+    axis.set_major_locator(locator := AutoDateLocator(maxticks=9))
+    axis.set_major_formatter(ConciseDateFormatter(locator))
 
 
 def _line(axis: Any, report: Report, name: str, stamps: Any, values: np.ndarray) -> None:

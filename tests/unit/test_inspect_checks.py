@@ -84,6 +84,12 @@ class TestValues:
         assert judged(100 * wet, canonical="swc05", factor=0.01)[0].codes() == set()
         mixed = np.where(DAYS % 40 == 0, 100 * wet, wet)
         assert "10 (2.5 %) like percent" in messages(judged(mixed, canonical="swc05")[0], "mixed-units")[0]
+        logger = np.where(DAYS < 130, wet, 100 * wet)  # another one since then
+        for factor in (1.0, 0.01):
+            said = messages(judged(logger, canonical="swc05", factor=factor)[0], "mixed-units")
+            assert "130 values (32 %) look like fractions" in said[0]
+        desert = 100 * np.exp(np.linspace(np.log(0.002), np.log(0.3), DAYS.size))  # dry, wet and all between
+        assert judged(desert, canonical="swc05", factor=0.01)[0].codes() == set()
 
     def test_out_of_range_names_the_worst(self) -> None:
         values = SEASON - 273.15

@@ -61,6 +61,9 @@ def upland(folder: Path) -> dict[str, Any]:
     [
         (SUMMER, "WET", "its land cover WET is another kind of place for fch4"),
         (0.1 * SUMMER, "WET", "its land cover WET"),  # all days are within the limits
+        (0.1 * SUMMER, "wet", "its land cover WET"),
+        (0.1 * SUMMER, "Permanent Wetlands", "its land cover WET"),
+        (0.1 * SUMMER, "bog", "its land cover WET"),
         (SUMMER, None, "days of fch4 are outside -25 to 37 \\(qc.limits\\)"),
         (SUMMER, "CRO", "days of fch4 are outside"),  # a rice paddy
     ],
@@ -158,3 +161,16 @@ def test_qc_is_the_share_of_the_values_that_count() -> None:
     rows, _ = chambers(values)
     assert rows["qc"].iloc[3] == pytest.approx(10 / 12) and rows["qc"].iloc[4] == 1.0
     assert (rows["value"] == -1.0).all()
+
+
+def test_land_cover_of_a_table_of_attributes_is_judged_too(tmp_path: Path) -> None:
+    (tmp_path / "soils.csv").write_text("site,igbp,sand,clay\nXX-Wet,Wetland,20,20\n")
+    entry = wetland(tmp_path, 0.1 * SUMMER, None) | {"attributes": str(tmp_path / "soils.csv")}
+    sites, report = build(entry, tmp_path)
+    assert list(sites.index) == ["A"] and "its land cover WET" in report["left_out"]["XX-Wet"]
+
+
+def test_land_cover_that_nobody_knows_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sites, _ = build(wetland(tmp_path, 0.1 * SUMMER, "11"), tmp_path)
+    assert list(sites.index) == ["A", "XX-Wet"]
+    assert "XX-Wet: land cover '11' is not a class of IGBP (ENF, " in capsys.readouterr().err

@@ -32,21 +32,6 @@ from .stated import restate
 from .text import check_columns, read_text
 from .units import METHANE, methane_factor
 
-IGBP = {
-    "Evergreen needleleaf forest": "ENF",
-    "Evergreen broadleaf forest": "EBF",
-    "Deciduous needleleaf forest": "DNF",
-    "Deciduous broadleaf forest": "DBF",
-    "Mixed forests": "MF",
-    "Closed shrubland": "CSH",
-    "Open shrubland": "OSH",
-    "Woody savanna": "WSA",
-    "Savannas": "SAV",
-    "Grassland": "GRA",
-    "Wetland": "WET",
-    "Cropland": "CRO",
-    "Urban": "URB",
-}
 _DEPTH = r"(?P<depth>\d+(?:\.\d+)?)"
 LAYOUT = Layout(
     (
@@ -111,7 +96,7 @@ def _dataset(folder: Path, facts: SiteFacts, entry: SiteEntry, rules: QcRules, l
         "lat": _number(described, "CSR_LATITUDE", where),
         "lon": _number(described, "CSR_LONGITUDE", where),
         "utc_offset": standard_time(described["CSR_TIMEZONE"], where),
-        "igbp": IGBP.get(described.get("CSR_IGBP", ""), described.get("CSR_IGBP", "")),
+        "igbp": described.get("CSR_IGBP", ""),
     }
     if described.get("CSR_ELEVATION"):
         stated["elevation"] = _number(described, "CSR_ELEVATION", where)

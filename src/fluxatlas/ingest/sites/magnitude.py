@@ -102,6 +102,10 @@ def by_magnitude(
 def _scale(finite: FloatArray, assumed_percent: bool) -> MagnitudeFinding | None:
     """Fractions in the other scale than assumed, or in both."""
     high = int((finite > 1.5).sum())
+    small, between = (int(((finite > low) & (finite <= most)).sum()) for low, most in ((0.0, 1.0), (1.0, 2.5)))
+    if looks_like_percent(finite) and small >= max(REPEATS, 0.02 * finite.size) and between < 0.1 * small:
+        text = f"mixes units: {small:,} values ({100 * small / finite.size:.2g} %) look like fractions, others like "
+        return MagnitudeFinding("mixed-units", f"{text}percent (up to {finite.max():.4g}), and none lies between")
     if looks_like_percent(finite):
         text = f"in percent by magnitude (median {np.median(finite):.3g}), not a fraction"
         return None if assumed_percent else MagnitudeFinding("percent-not-fraction", text, "%", True)

@@ -24,6 +24,7 @@ from .completion import complete_profile
 from .composition import chamber_table
 from .gridded import at_sites
 from .inputs import entry_files, site_inputs
+from .land_cover import igbp_class
 from .metadata import attributes_of_cover, read_attributes
 from .periods import read_periods
 from .qc import bounds
@@ -59,9 +60,10 @@ def read_sites(block: SitesBlock, ledger: Ledger) -> list[SiteRecord]:
             refuse_second(record, entry, origin)
             check_position(record, block.sea_sites, ledger)
             record.site["use"] = entry.use
+            record = _with_attributes(record, attributes, ledger)
             if _of_this_kind(record, block.qc, ledger):
                 record.observations["variable"] = record.observations["variable"].replace(block.qc.taken_as)
-                records.append(_with_attributes(record, attributes, ledger))
+                records.append(record)
     return records
 
 
@@ -143,6 +145,8 @@ def _with_attributes(record: SiteRecord, attributes: pd.DataFrame | None, ledger
         return record
     if record.site.get("igbp"):
         known.pop("igbp", None)
+    elif "igbp" in known:
+        known["igbp"] = igbp_class(str(known["igbp"]))
     if pd.notna(record.site.get("elevation")):
         known.pop("elevation", None)
     for name, value in known.items():

@@ -193,14 +193,18 @@ def _meant(attrs: Mapping[str, Any], stored: np.dtype[Any]) -> np.dtype[Any]:
     return stored if kind == stored.kind else np.dtype(f"{stored.byteorder}{kind}{stored.itemsize}")
 
 
+_SUFFIX = re.compile(r"(?<=[\d.])[fFdDbBsSlL]+$")
+"""What the text form of NetCDF puts behind a number for its type, as in -9999.f."""
+
+
 def _numbers(value: Any) -> list[Any]:
     """The numbers that an attribute holds, which may be text; none where it holds something else."""
     try:
         if isinstance(value, str | bytes):
             text = value.decode("ascii") if isinstance(value, bytes) else value
-            return [
-                int(part) if part.lstrip("+-").isdigit() else float(part) for part in re.split(r"[,;\s]+", text.strip())
-            ]
+            parts = re.split(r"[,;\s]+(?:to\s+)?", text.strip().strip("()[]").strip())
+            parts = [_SUFFIX.sub("", part) for part in parts]
+            return [int(part) if part.lstrip("+-").isdigit() else float(part) for part in parts]
     except ValueError:
         return []
     found = np.ravel([] if value is None else value)

@@ -225,6 +225,23 @@ def test_attributes_that_say_nothing_change_nothing(attrs: dict[str, Any]) -> No
     assert not said.declared
 
 
+@pytest.mark.parametrize(
+    "attrs",
+    [
+        {"valid_range": "0.0, 0.6", "missing_value": "-9999.f"},
+        {"valid_range": "[0, 0.6]", "missing_value": "-9999"},
+        {"valid_range": "(0.0 0.6)", "_FillValue": "-9999.0f"},
+        {"valid_range": "0 to 0.6", "missing_value": "-9999., -8888."},
+        {"valid_min": "0.", "valid_max": "0.6d", "missing_value": b"-9999"},
+    ],
+)
+def test_attributes_written_as_text_say_the_same(attrs: dict[str, Any]) -> None:
+    said = missing.Said.of(attrs, "f4", default=False)
+    found = said.masked(np.array([-9999.0, -0.1, 0.3, 0.9], "f4"))
+    np.testing.assert_array_equal(np.isfinite(found), [False, False, True, False])
+    assert said.declared and np.float32(-9999) in said.codes
+
+
 def test_a_range_of_another_scale_does_not_empty_a_file() -> None:
     """0 to 10000 as unpacked values of a factor 0.0001 would be 0 to 1e8; 500 to 600 would leave nothing."""
     for ends in ([0.0, 10000.0], [500.0, 600.0]):

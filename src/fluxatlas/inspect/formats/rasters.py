@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from ... import variables
 from ...config.lai import LaiSeries
 from ...config.providers import SOIL
 from ...config.regions import RegionMap
@@ -152,6 +153,7 @@ def _describe(report: Report, source: Any, values: np.ndarray) -> None:
             raise InputError("no way is known from its coordinate system to degrees", hint=hint) from None
         report.space.bbox = [round(float(x), 6) for x in box]
     tags = source.tags()
+    report.details["units"] = str(source.units[0] or "")
     report.details |= {"bands": source.count, "dtype": source.dtypes[0], "nodata": source.nodata}
     report.product = tags.get("NC_GLOBAL#title", "")
     report.version = tags.get("NC_GLOBAL#product_version", "")
@@ -236,7 +238,8 @@ def _layer(report: Report, layer: str, path: str) -> Report:
     except FluxAtlasError as problem:
         return refused(report, problem)
     shown = ", ".join(f"{key}: {value}" for key, value in options.items())
-    report.mapping.append(MappingRow(layer, [report.variables[0].name], "", shown or "in the unit the file states"))
+    unit = "in the unit the file states" if report.details["units"] else f"taken as {variables.get(layer).units}"
+    report.mapping.append(MappingRow(layer, [report.variables[0].name], "", shown or unit))
     report.use(f"static.layers.{layer}", **options)
     return report.decide("usable", f"can be read as the static layer {layer}", f"static.layers.{layer}")
 

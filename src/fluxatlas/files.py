@@ -18,7 +18,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Collection, Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -312,6 +312,23 @@ def read_table(path: str | Path, text: Sequence[str] = ("site",)) -> pd.DataFram
     with Path(path).open(encoding="utf-8") as lines:
         above = sum(1 for _ in itertools.takewhile(lambda line: line.startswith("#"), lines))
     return pd.read_csv(path, skiprows=above, dtype=dict.fromkeys(text, str), keep_default_na=False, na_values=[""])
+
+
+def read_made(
+    path: str | Path, columns: Collection[str] = (), *, by: str, text: Sequence[str] = ("site",)
+) -> pd.DataFrame:
+    """Read a table that an earlier step made (``by``, such as "`ingest sites`"), CSV or Parquet, and has ``columns``.
+
+    ``text`` as for :func:`read_table`. Raises :class:`InputError` for an absent file or column.
+    """
+    source = Path(path)
+    if not source.is_file():
+        raise InputError("file not found", where=str(path), hint=f"run {by} first")
+    table = read_parquet(source) if source.suffix == ".parquet" else read_table(source, text)
+    absent = [name for name in columns if name not in table]
+    if absent:
+        raise InputError(f"no column {', '.join(absent)}", where=str(path), hint=f"make it again with {by}")
+    return table
 
 
 @lru_cache

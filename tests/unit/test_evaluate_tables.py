@@ -92,7 +92,7 @@ def test_predictions_that_cannot_be_read_are_refused(tmp_path) -> None:
     with pytest.raises(InputError, match="file not found"):
         read_predictions([tmp_path / "none.parquet"])
     _rows(0, ["a"], [1.0], [1.0], "test").drop(columns="split").to_parquet(tmp_path / "a.parquet")
-    with pytest.raises(InputError, match="columns split are missing"):
+    with pytest.raises(InputError, match="no column split"):
         read_predictions([tmp_path / "a.parquet"])
     _rows(0, [], [], [], "test").to_parquet(tmp_path / "b.parquet")
     with pytest.raises(InputError, match="no predictions"):

@@ -291,6 +291,15 @@ def test_errors(inputs: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "s.nc").exists()
 
 
+@pytest.mark.parametrize("name", ["007", "NA"])
+def test_names_of_sites_are_text(inputs: Path, tmp_path: Path, name: str) -> None:
+    table, weather = pd.read_csv(inputs / "sites.csv"), pd.read_parquet(inputs / "sites.parquet")
+    table.replace("warm", name).to_csv(tmp_path / "sites.csv", index=False)
+    weather.replace("warm", name).to_parquet(tmp_path / "sites.parquet")
+    found = SiteWeather(world.SYSTEM, tmp_path / "sites.csv", tmp_path / "sites.parquet", years=1, series=SERIES)
+    assert name in found.sites and len(found.sites) == 2
+
+
 def test_a_domain_without_cells_is_refused(inputs: Path, tmp_path: Path) -> None:
     path = world.write_attributes(tmp_path / f"{TILES[0].name}.nc", TILES[0], ocean_west_of=0.0)
     with pytest.raises(InputError, match="no tile has an active cell"):

@@ -189,7 +189,7 @@ def test_sequences_that_hold_no_period_and_bad_tables_are_refused(files, sites, 
         refuse_long(sites.sets, 31)
     assert "train.sequence_days" in str(caught.value)
     months.drop(columns="end").to_parquet(tmp_path / "periods.parquet")
-    with pytest.raises(InputError, match="columns end are absent"):
+    with pytest.raises(InputError, match="no column end"):
         read_means(tmp_path / "periods.parquet", TOY)
     with pytest.raises(InputError, match="file not found"):
         read(folder, periods=tmp_path / "none.parquet")

@@ -31,12 +31,7 @@ def read_predictions(paths: Sequence[PathLike], periods: bool = False) -> pd.Dat
     """
     frames = []
     for path in map(Path, paths):
-        if not path.is_file():
-            raise InputError("file not found", where=str(path), hint="run `train` first")
-        frame = files.read_parquet(path)
-        absent = [name for name in READ if name not in frame]
-        if absent:
-            raise InputError(f"columns {', '.join(absent)} are missing", where=str(path), hint="see docs/contracts.md")
+        frame = files.read_made(path, READ, by="`train`")
         frames.append(frame[[*READ, *(name for name in OPTIONAL if name in frame)]])
     filled = [frame for frame in frames if len(frame)]
     if not filled:

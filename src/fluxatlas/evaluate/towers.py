@@ -107,11 +107,8 @@ def write_towers(
 ) -> pd.DataFrame:
     """Write :func:`tower_table` to ``output`` (CSV) and the series beside it (Parquet); return the table."""
     settings = settings or EvaluateBlock()
-    for path in (sites, observations):
-        if not Path(path).is_file():
-            raise InputError("file not found", where=str(path), hint="run `ingest` for the sites first")
-    places = files.read_table(sites)
-    series = product_series(daily, places, files.read_parquet(observations), settings)
+    places, observed = (files.read_made(path, by="`ingest sites`") for path in (sites, observations))
+    series = product_series(daily, places, observed, settings)
     table = tower_table(series, places, settings)
     files.write_text(output, table.to_csv(index=False, float_format="%.6g"))
     files.write_parquet(series, Path(output).with_suffix(".parquet"))

@@ -291,9 +291,7 @@ def write_unseen(
 
 def clusters_of(places: PathLike, sites: Sequence[str], distance_km: float) -> pd.Series:
     """Number of the cluster by name of site."""
-    if not Path(places).is_file():
-        raise InputError("file not found", where=str(places), hint="run `ingest` for the sites first")
-    table = files.read_table(places).drop_duplicates("site").set_index("site")
+    table = files.read_made(places, by="`ingest sites`").drop_duplicates("site").set_index("site")
     here = table.loc[table.index.isin(sites)]
     number = dict(zip(here.index, blocks(here["lat"], here["lon"], distance_km), strict=True))
     alone = [site for site in sites if site not in number]

@@ -179,9 +179,7 @@ def read_all(paths: Sequence[str | Path]) -> pd.DataFrame:
     """
     parts = []
     for path in paths:
-        if not Path(path).is_file():
-            raise InputError("file not found", where=str(path), hint="run `snakemake benchmark`")
-        table = files.read_table(path, text=("share", "site", "permuted", "over"))
+        table = files.read_made(path, by="`snakemake benchmark`", text=("share", "site", "permuted", "over"))
         if list(table.columns) not in (list(COLUMNS), [*COLUMNS, *PERMUTED]):
             raise InputError("not the result of an experiment", where=str(path), hint="run `snakemake benchmark`")
         parts.append(table.reindex(columns=[*COLUMNS, *PERMUTED]).fillna({"permuted": "", "over": ""}))

@@ -19,8 +19,6 @@ Attributes = Annotated[Path, typer.Option(help="Attributes of the tile.")]
 Members = Annotated[list[Path], typer.Option("--member", help="Member file; repeat.")]
 Workers = Annotated[Optional[int], typer.Option(help="Cores of this job.")]  # noqa: UP045 (typer reads it)
 Memory = Annotated[Optional[int], typer.Option("--memory-mb", help="Memory this job may use.")]  # noqa: UP045
-Scheduler = Annotated[Optional[str], typer.Option(help="auto, serial, threads or processes.")]  # noqa: UP045
-DaskAddress = Annotated[Optional[str], typer.Option(help="Address of a running Dask scheduler.")]  # noqa: UP045
 SeriesFiles = Annotated[
     Optional[list[str]],  # noqa: UP045
     typer.Option(help="Series of the atmosphere, gas=FILE; repeat. Otherwise the tables of fluxatlas."),
@@ -46,8 +44,6 @@ def tile_command(
     grid: GridName = "4km",
     tile_size: TileSize = 10,
     workers: Workers = None,
-    scheduler: Scheduler = None,
-    dask_address: DaskAddress = None,
     memory_mb: Memory = None,
     series: SeriesFiles = None,
     student: StudentFile = None,
@@ -65,7 +61,7 @@ def tile_command(
         state_out=state_out,
         state_in=state_in,
         year=year,
-        settings=_settings(settings, workers, scheduler, dask_address, memory_mb),
+        settings=_settings(settings, workers, memory_mb),
         series=series or (),
         student=student,
     )
@@ -85,8 +81,6 @@ def spinup(
     grid: GridName = "4km",
     tile_size: TileSize = 10,
     workers: Workers = None,
-    scheduler: Scheduler = None,
-    dask_address: DaskAddress = None,
     memory_mb: Memory = None,
     series: SeriesFiles = None,
     student: StudentFile = None,
@@ -103,21 +97,19 @@ def spinup(
         state_out=state_out,
         repeat=repeat,
         before=before,
-        settings=_settings(settings, workers, scheduler, dask_address, memory_mb),
+        settings=_settings(settings, workers, memory_mb),
         series=series or (),
         student=student,
     )
     _tell(report)
 
 
-def _settings(
-    text: str, workers: int | None, scheduler: str | None, dask_address: str | None, memory_mb: int | None
-) -> Any:
+def _settings(text: str, workers: int | None = None, memory_mb: int | None = None) -> Any:
     """The block from JSON with the options of the command line on top."""
     from ..config.infer import InferBlock
     from ..config.settings import read_settings
 
-    given = {"workers": workers, "scheduler": scheduler, "dask_address": dask_address, "memory_mb": memory_mb}
+    given = {"workers": workers, "memory_mb": memory_mb}
     return read_settings(InferBlock, text, **{k: v for k, v in given.items() if v is not None})
 
 
@@ -138,7 +130,7 @@ def student_command(
     """Distil one network that stands in for all members, and try it at places it never saw."""
     from .student import make_student
 
-    make_student(member, samples, output, errors, _settings(settings, None, None, None, None), checkpoint)
+    make_student(member, samples, output, errors, _settings(settings), checkpoint)
 
 
 @app.command()

@@ -90,12 +90,7 @@ def _say(text: str) -> None:
 
 
 def _read(path: Path, columns: Sequence[str]) -> pd.DataFrame:
-    if not path.exists():
-        raise InputError("file not found", where=str(path), hint="run `ingest sites` first")
-    table = files.read_table(path) if path.suffix == ".csv" else files.read_parquet(path)
-    absent = [name for name in columns if name not in table]
-    if absent:
-        raise InputError(f"no column {', '.join(absent)}", where=str(path), hint="make it again with `ingest sites`")
+    table = files.read_made(path, columns, by="`ingest sites`")
     return table.assign(site=table["site"].astype(str))
 
 

@@ -15,7 +15,6 @@ from matplotlib.figure import Figure
 
 from .. import files, variables
 from ..config.report import ReportBlock
-from ..errors import InputError
 from ..evaluate.comparison import ANOMALY, KINDS, RAW
 from ..style import (
     COLORS,
@@ -64,12 +63,9 @@ class Pair:
 
 def read_pair(table: Path) -> Pair:
     """The pair whose scores are in ``<folder>/<name>.csv``, beside ``<name>.nc`` and ``<name>.series.csv``."""
-    path = table.with_name(f"{table.stem}.series.csv")
-    for one in (table, path):
-        if not one.is_file():
-            raise InputError("file not found", where=str(one), hint="make it with `fluxatlas evaluate comparison`")
-    series = files.read_table(path)
-    return Pair(files.read_table(table), series.assign(time=pd.to_datetime(series["time"])), table.with_suffix(".nc"))
+    paths = (table, table.with_name(f"{table.stem}.series.csv"))
+    scores, series = (files.read_made(path, by="`evaluate comparison`") for path in paths)
+    return Pair(scores, series.assign(time=pd.to_datetime(series["time"])), table.with_suffix(".nc"))
 
 
 def write_page(

@@ -120,9 +120,7 @@ def embedded_figure(path: PathLike) -> str:
 
 
 def _read(path: PathLike) -> pd.DataFrame:
-    if not Path(path).is_file():
-        raise InputError("file not found", where=str(path), hint="run `products` and `evaluate` first")
-    return files.read_table(path)
+    return files.read_made(path, by="`products` and `evaluate`")
 
 
 def page_html(title: str, opening: Opening, sections: Sequence[Section], figures: Sequence[tuple[str, str]]) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -21,6 +21,7 @@ from .. import files
 from ..errors import InputError
 from ..gases import AnnualSeries
 from ..grid import Grid
+from ..regrid.sites import monthly_of
 from ..systems import System
 from ..tiles.cells import ActiveCells, read_cells
 from ..tiles.piece import ForcingPiece, make_regridder, read_piece
@@ -209,7 +210,7 @@ class SiteWeather:
     def pool(self) -> tuple[dict[str, FloatArray], dict[str, FloatArray]]:
         """Attributes (n,) and monthly layers (12, n) of the sites that know all; raises :class:`InputError` if none."""
         rows: list[dict[str, Any]] = self.table.to_dict("records")  # type: ignore[assignment]
-        layers = [{name: _monthly(row, name) for name in self.system.monthly} for row in rows]
+        layers = [{name: monthly_of(row, name)[:, None] for name in self.system.monthly} for row in rows]
         absent = [self._absent(row, monthly) for row, monthly in zip(rows, layers, strict=True)]
         whole = [number for number, names in enumerate(absent) if not names]
         if not whole:
@@ -258,37 +259,20 @@ class SiteWeather:
         forcing = {name: part[name].to_numpy(np.float32)[:, None] for name in self.system.forcing}
         known = {name: np.array([float(row.get(name, np.nan))]) for name in self.system.attributes}
         place = np.array([float(row["lat"])]), np.array([float(row["lon"])])
-        monthly = {name: _monthly(row, name) for name in self.system.monthly}
+        monthly: dict[str, FloatArray] = {name: monthly_of(row, name)[:, None] for name in self.system.monthly}
         return SeriesWeather(dates, forcing, *place, known, monthly)
 
 
-def _monthly(row: Mapping[str, Any], layer: str) -> FloatArray:
-    """Climatology (12, 1) from columns ``<layer>_01`` ... ``_12``, or one ``<layer>`` for all; NaN if unknown."""
-    monthly = [f"{layer}_{month:02d}" for month in range(1, 13)]
-    names: Iterable[str] = monthly if set(monthly) <= set(row) else [layer] * 12
-    return np.array([[float(row.get(name, np.nan))] for name in names])
-
-
 def _read_sites(path: PathLike, system: System) -> pd.DataFrame:
-    if not Path(path).exists():
-        raise InputError("file not found", where=str(path), hint="make the attributes of the sites first")
-    table = pd.read_csv(path)
-    lacking = [name for name in ("site", "lat", "lon") if name not in table]
-    if lacking:
-        raise InputError(f"no column {', '.join(lacking)}", where=str(path), hint="make the site attributes again")
+    table = files.read_made(path, ("site", "lat", "lon"), by="`regrid sites`")
     if "use" in table:
         table = table[table["use"] != "evaluate"]
-    return table.assign(site=table["site"].astype(str)).set_index("site")
+    return table.set_index("site")
 
 
 def _read_forcing(path: PathLike, system: System) -> dict[str, pd.DataFrame]:
     """Complete days of every site that has its own meteorology, by site, indexed by day."""
-    if not Path(path).exists():
-        raise InputError("file not found", where=str(path), hint="make the forcing of the sites first")
-    table = files.read_parquet(path)
-    lacking = [name for name in ("site", "time", *system.forcing) if name not in table]
-    if lacking:
-        raise InputError(f"no column {', '.join(lacking)}", where=str(path), hint="make the site forcing again")
+    table = files.read_made(path, ("site", "time", *system.forcing), by="`regrid sites`")
     if "forcing_source" in table:
         table = table[table["forcing_source"] == "site"]
     table = table.dropna(subset=list(system.forcing))

@@ -18,8 +18,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ..errors import InputError, counted
-from ..files import read_parquet
+from ..errors import counted
+from ..files import read_made
 from ..systems import System
 from .data import FloatArray, SequenceSet
 from .operators import ObservationSet, Spans, interval, year_sum
@@ -110,12 +110,7 @@ def read_means(path: str | Path | None, system: System) -> pd.DataFrame:
     """
     if path is None:
         return pd.DataFrame(columns=list(COLUMNS))
-    if not Path(path).exists():
-        raise InputError("file not found", where=str(path), hint="run the earlier stages first")
-    table = read_parquet(path)
-    lacking = [name for name in COLUMNS if name not in table]
-    if lacking:
-        raise InputError(f"columns {', '.join(lacking)} are absent", where=str(path), hint="see docs/contracts.md")
+    table = read_made(path, COLUMNS, by="`ingest sites`")
     wanted = table["variable"].isin([name for name in system.flux_names if name in system.simulated])
     rows = table.loc[wanted & np.isfinite(table["value"]), list(COLUMNS)].reset_index(drop=True)
     rows["site"] = rows["site"].astype(str)

@@ -21,7 +21,7 @@ import pandas as pd
 from .. import variables
 from ..drivers import slow_drivers
 from ..errors import ConfigError, InputError, nearest
-from ..files import read_parquet, read_table
+from ..files import read_made
 from ..gases import AnnualSeries
 from ..ingest.sites.completion import segments
 from ..loading import load_object
@@ -140,13 +140,7 @@ def handed(data: SiteData, given: Sequence[str], system: System) -> SiteData:
 
 
 def _read(path: str | Path, columns: Sequence[str]) -> pd.DataFrame:
-    source = Path(path)
-    if not source.exists():
-        raise InputError("file not found", where=str(source), hint="run the earlier stages first")
-    table = read_table(source) if source.suffix == ".csv" else read_parquet(source)
-    lacking = [name for name in columns if name not in table]
-    if lacking:
-        raise InputError(f"columns {', '.join(lacking)} are absent", where=str(source), hint="see docs/contracts.md")
+    table = read_made(path, columns, by="`ingest sites` and `regrid sites`")
     if "site" in table:
         table["site"] = table["site"].astype(str)
     return table

@@ -10,7 +10,7 @@ import pandas as pd
 
 from ..errors import InputError
 from ..evaluate.truth_sites import TRUTH
-from ..files import write_text
+from ..files import read_made, write_text
 
 PathLike = str | Path
 
@@ -52,10 +52,7 @@ def twin_table(folders: Sequence[PathLike]) -> pd.DataFrame:
 
 
 def _read(folder: Path, name: str) -> pd.DataFrame:
-    path = folder / "evaluate" / name
-    if not path.is_file():
-        raise InputError("file not found", where=str(path), hint="run `snakemake twin`")
-    return pd.read_csv(path)
+    return read_made(folder / "evaluate" / name, by="`snakemake twin`")
 
 
 def _sites(folder: Path) -> pd.DataFrame:

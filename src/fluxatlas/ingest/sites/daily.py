@@ -16,7 +16,6 @@ from .records import Ledger, long_table
 MAJORITY = 0.5
 """A chamber with a larger share of its days beyond the limits stands on another kind of ground; our choice."""
 
-
 TOO_FEW = "with too few values (qc.min_values)"
 
 
@@ -31,28 +30,15 @@ def standard_offset(lon: float) -> float:
 
 
 def daily_mean(
-    raw: pd.Series,
-    day: pd.DatetimeIndex,
-    variable: str,
-    *,
-    factor: float = 1.0,
-    offset: float = 0.0,
-    group: pd.Series | None = None,
-    given_sd: pd.Series | None = None,
-    min_values: int = 1,
-    rules: QcRules,
-    ledger: Ledger,
-    site: str,
-    label: str | None = None,
+    raw: pd.Series, day: pd.DatetimeIndex, variable: str, *, rules: QcRules, ledger: Ledger, site: str, **told: Any
 ) -> pd.DataFrame:
     """Long observation rows: daily values of a site of what its chambers measured (``raw``, unit of the source).
 
-    :func:`chamber_days`, then :func:`site_days`; a site of several instruments calls them itself.
+    :func:`chamber_days`, which takes all that is ``told``, then :func:`site_days`; a site of several instruments calls
+    them itself.
     """
     known: dict[str, Any] = {"rules": rules, "ledger": ledger, "site": site}
-    told: dict[str, Any] = {"factor": factor, "offset": offset, "given_sd": given_sd, "label": label}
-    table = chamber_days(raw, day, variable, group=group, min_values=min_values, **told, **known)
-    return site_days(table, variable, **known)
+    return site_days(chamber_days(raw, day, variable, **told, **known), variable, **known)
 
 
 def chamber_days(

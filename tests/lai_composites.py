@@ -10,12 +10,16 @@ import rasterio
 import xarray as xr
 from rasterio.transform import from_origin
 
+from fluxatlas.config.lai import LaiSeries
 from fluxatlas.grid import get_grid
 from fluxatlas.regrid.frame import Frame
 
 FRAME = Frame.around(get_grid("4km").tile("N36W008", 1))
 """One degree from 36 N, 8 W in cells of 1/24 degree; the files below cover it with pixels of 1/48 degree."""
 PIXELS = 48
+COWEETA = ("static", "fmyuan_watershed-workflow_Coweeta", "land_cover", "MODIS")
+LAI_FILE = "modis_LAI_08-01-2010_08-01-2011_35.0838x-83.4885_35.0173x-83.4117.nc"
+"""Real composites: their folder in the shared data, and one of them."""
 GOOD, CLOUDY, BACKUP, NOT_PRODUCED = 0, 8, 97, 157
 
 
@@ -77,3 +81,11 @@ def netcdf(path: Path, days, lai, quality=None, *, name="Lai_500m", calendar="ju
     dataset["crs"] = ((), np.int8(-127), {"grid_mapping_name": "latitude_longitude"})
     dataset.to_netcdf(path, encoding=encoding)
     return path
+
+
+def series(path, **options) -> LaiSeries:
+    return LaiSeries(path=str(path), **options)
+
+
+def flat(value, dates: int = 46, dtype=np.uint8):
+    return np.full((dates, PIXELS, PIXELS), value, dtype)

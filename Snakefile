@@ -50,6 +50,7 @@ report: "workflow/report/workflow.rst"
 rule all:
     default_target: True
     input:
+        check_dry_run,
         # everything a user would miss: Snakemake remakes a deleted file only if it is asked for here
         expand("<results>/infer/{tile}/{year}.nc", tile=TILES, year=YEARS),
         expand(

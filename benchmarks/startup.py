@@ -4,8 +4,9 @@
 
 The older commit is checked out into a temporary git worktree. Both trees run in turn with the same interpreter and
 packages, from their own ``PYTHONPATH``, once before anything is measured. Times are those of whole processes, wall
-clock and processor time (user and system), as medians. ``python -c pass`` is what the interpreter alone takes.
-Fails if this tree needs more than 5 % more processor time (what repeats of the same tree differ by).
+clock and processor time (user and system), as medians. ``python -c pass`` is what the interpreter alone takes: its
+ratio is noise and is not judged. Fails if this tree needs more than 5 % more processor time (what repeats of the same
+tree differ by).
 """
 
 from __future__ import annotations
@@ -26,10 +27,11 @@ from statistics import median
 ROOT = Path(__file__).resolve().parents[1]
 RESULT = Path(__file__).parent / "results" / "startup.md"
 MOST = 1.05
+CONTROL = "`python -c pass`"
 CALLS = {
     "`fluxatlas --help`": "import sys; sys.argv = ['fluxatlas', '--help']; from fluxatlas.cli import main; main()",
     "`get_system`": "from fluxatlas.systems import get_system; get_system('soil_methane_sink')",
-    "`python -c pass`": "pass",
+    CONTROL: "pass",
 }
 
 
@@ -83,7 +85,8 @@ def main() -> None:
             f"| {call} | {wall['old']:.3f} | {wall['new']:.3f} | {wall['new'] / wall['old']:.2f} |"
             f" {used['old']:.3f} | {used['new']:.3f} | {ratios[call]:.2f} |"
         )
-    verdict = "met" if max(ratios.values()) <= MOST else "NOT met"
+    worst = max(ratio for call, ratio in ratios.items() if call != CONTROL)
+    verdict = "met" if worst <= MOST else "NOT met"
     lines = [
         "# Start of a command and of a system",
         "",
@@ -100,7 +103,7 @@ def main() -> None:
     print("\n".join(lines))
     if options.write:
         RESULT.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    assert max(ratios.values()) <= MOST, "slower than the older commit"
+    assert worst <= MOST, "slower than the older commit"
 
 
 if __name__ == "__main__":

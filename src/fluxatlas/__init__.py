@@ -5,20 +5,24 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .results import open_run
 
-__version__ = version("fluxatlas")
+    __version__: str
+
 __all__ = ["__version__", "open_run"]
 
 
 def __getattr__(name: str) -> Any:
-    """``open_run``, imported when it is first asked for: the commands start without pandas."""
-    if name != "open_run":
-        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
-    from .results import open_run
+    """What is made when it is first asked for: commands start without pandas, declarations without package metadata."""
+    if name == "open_run":
+        from .results import open_run
 
-    return open_run
+        return open_run
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return globals().setdefault(name, version("fluxatlas"))
+    raise AttributeError(f"module '{__name__}' has no attribute '{name}'")

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from . import __version__
 from .braces import listed, unfolded
 from .errors import ConfigError, FluxAtlasError
 from .paths import DEFAULT_CONFIG, SNAKEFILE
@@ -36,6 +35,8 @@ for name in (*STAGES, "config", "twin", "experiments", "export"):
 
 def _version(wanted: bool) -> None:
     if wanted:
+        from . import __version__
+
         print(f"fluxatlas {__version__}")
         raise typer.Exit
 

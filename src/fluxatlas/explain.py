@@ -51,6 +51,7 @@ def _dry_run(config: str | Path, snakefile: Path, *target: str) -> str:
     """What Snakemake says that it would do, for the whole run or for ``target`` alone."""
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile), "-n", "--cores", "1"]
     command += ["--workflow-profile", "none", "--rerun-incomplete"]  # its logger shortens long lists of files
+    command += ["--no-hooks"]  # the files are not looked at
     command += ["--configfile", str(config), *target]
     answer = subprocess.run(command, capture_output=True, text=True, check=False)
     if answer.returncode != 0:

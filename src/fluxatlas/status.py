@@ -30,16 +30,8 @@ def read(config: Path, snakefile: Path = SNAKEFILE) -> list[FileStatus]:
 
     Raises :class:`FluxAtlasError` with Snakemake's own message if the workflow cannot be read.
     """
-    command = [
-        sys.executable,
-        "-m",
-        "snakemake",
-        "--snakefile",
-        str(snakefile),
-        "--summary",
-        "--configfile",
-        str(config),
-    ]
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile)]
+    command += ["--summary", "--configfile", str(config)]
     answer = subprocess.run(command, capture_output=True, text=True, check=False)
     if answer.returncode != 0:
         raise FluxAtlasError("snakemake cannot read the workflow", where=answer.stderr.strip()[-2000:])

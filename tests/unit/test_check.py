@@ -174,6 +174,7 @@ def test_the_command_says_all_of_it_and_fails(sound) -> None:
         ({"forcing": {"mapping": "nowhere.yaml"}}, "no mapping 'nowhere.yaml'"),
         ({"domain": {"west": 20, "south": 50, "east": 21, "north": 51}}, "forcing"),
         ({"sites": {"entries": []}}, "no sites are configured"),
+        ({"sites": {"qc": {"limits": {"fch5": [0, 1]}}}}, "unknown variable 'fch5'; did you mean 'fch4'?"),
     ],
 )
 def test_one_mistake_gives_one_message(sound, change: dict, message: str) -> None:

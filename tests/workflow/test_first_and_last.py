@@ -37,7 +37,7 @@ def _methane(folder: Path, last: int) -> None:
 
 def _snakemake(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
     place = ("--directory", str(folder), "--configfile", str(folder / "c.yaml"))
-    return forked.snakemake(*options, "--cores", "1", *place)
+    return forked.snakemake(*options, "--cores", "1", *place, look=True)
 
 
 def test_after_a_part_of_the_run_only_what_was_made_is_named(folder: Path) -> None:
@@ -59,6 +59,18 @@ def test_a_whole_run_stops_before_its_first_job_where_an_input_is_wrong(folder: 
     assert done.returncode != 0 and "holds the complete years 1995-2000, not 2001" in said, said
     assert "1 problem before the first job" in said and "Traceback" not in said
     assert not list((folder / "results").rglob("*.*")), "a job was run"
+
+
+def test_a_dry_run_of_everything_says_the_same_and_one_of_a_part_does_not_look(folder: Path) -> None:
+    _methane(folder, 2000)
+    done = _snakemake(folder, "-n")
+    said = done.stdout + done.stderr
+    assert done.returncode != 0 and "1 problem before the first job" in said, said
+    assert "1. holds the complete years 1995-2000, not 2001" in said and not (folder / "results").exists()
+    assert _snakemake(folder, "-n", TARGET).returncode == 0
+    _methane(folder, 2005)
+    done = _snakemake(folder, "-n")
+    assert done.returncode == 0 and "This was a dry-run" in done.stdout
 
 
 def test_the_text_of_a_failed_job_is_the_end_of_its_log(folder: Path) -> None:

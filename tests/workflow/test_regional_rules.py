@@ -107,7 +107,7 @@ def test_the_jobs_are_handed_what_they_need(run: StandIns) -> None:
         ({"regional": {"corrections": {"fire": "gcb"}}}, "fire: 'gcb' are the inversions themselves"),
         ({"regional": {"flux": "gpp"}}, "'gpp' is not positive to the atmosphere"),
         ({"regional": {"flux": "ne"}}, "regional.flux: 'ne' is not summed by the system .*did you mean 'nee'"),
-        ({"regional": {"years": [2004, 2003]}}, "the comparison starts in 2004 but ends in 2003"),
+        ({"regional": {"years": [2004, 2003]}}, "regional.years: the years 2004 to 2003 run backwards"),
         (
             {"regional": {"years": [2004, 2013]}, "forcing": {"last_year": 2007}},
             "regional.years: needs forcing of 2008",

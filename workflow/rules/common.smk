@@ -243,13 +243,27 @@ def check_first():
             check_slurm_first(workflow, Path(RUN.paths("check", "slurm.txt")))
         except FluxAtlasError as problem:
             raise WorkflowError(str(problem)) from None
-    if not whole or workflow.touch:
-        return
+    if whole and not workflow.touch:
+        look_at_inputs()
+
+
+def check_dry_run(wildcards):
+    """Refuse a dry run of everything for what the run would be refused for, and write nothing.
+
+    With `--no-hooks` nothing is looked at.
+    """
+    if workflow.dryrun and not workflow.execution_settings.no_hooks:
+        look_at_inputs(keep=False)
+    return []
+
+
+def look_at_inputs(keep=True):
+    """Run `fluxatlas check`; raises WorkflowError with all that it finds."""
     settings = RUN.config.model_dump(mode="json")
     kept = RUN.paths("check", f"{settings_hash(settings)}.txt")
     if os.path.exists(kept):
         return
-    command = ["fluxatlas", "check", "-", "--output", kept]
+    command = ["fluxatlas", "check", "-", *(["--output", kept] if keep else [])]
     done = subprocess.run(
         command, input=json.dumps(settings), capture_output=True, text=True
     )

@@ -20,7 +20,12 @@ class Findings:
     notes: list[str] = field(default_factory=list)
 
     def add(self, problem: FluxAtlasError, key: str = "") -> None:
-        """Keep ``problem``, found under ``key`` of the configuration, unless it is already known."""
+        """Keep ``problem``, found under ``key`` of the configuration, unless it is already known.
+
+        A name that nothing has is one problem, however many readers are handed it.
+        """
+        if problem.what.startswith("unknown ") and any(one.what.startswith(problem.what) for one in self.problems):
+            return
         parts = [key] * (bool(key) and key not in problem.where) + [problem.where] * bool(problem.where)
         named = type(problem)(problem.what, where=": ".join(parts), hint=problem.hint)
         if all(str(named) != str(other) for other in self.problems):

@@ -31,6 +31,16 @@ Folder = Annotated[str, AfterValidator(_folder)]
 """The path of a folder that the workflow puts the names of its files together with."""
 
 
+def _in_order(years: tuple[int, int] | None) -> tuple[int, int] | None:
+    if years and years[0] > years[1]:
+        raise ValueError(f"the years {years[0]} to {years[1]} run backwards")
+    return years
+
+
+Years = Annotated[tuple[int, int] | None, AfterValidator(_in_order)]
+"""The first and the last year, or none."""
+
+
 class Block(BaseModel):
     """A block of the configuration. Every field has a docstring: the default file and the docs are made from them."""
 

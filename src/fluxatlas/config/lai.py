@@ -9,7 +9,7 @@ from typing import Literal
 from pydantic import Field, field_validator, model_validator
 
 from ..paths import matches
-from .base import Block
+from .base import Block, Years
 
 ProductName = Literal[
     "auto",
@@ -61,7 +61,7 @@ class LaiSeries(Block):
     """Files, folders or patterns with * and ?: one GeoTIFF per date, stacks of bands named by date, NetCDF stacks."""
     product: ProductName = "auto"
     """What it is: sets windows, scale, fill codes and quality bits; 'auto': by names and titles of the files."""
-    years: tuple[int, int] | None = None
+    years: Years = None
     """First and last year of the climatology; left out: every year that the files hold."""
     window: Literal["auto", "4_days", "8_days", "dekad", "half_month", "month"] = "auto"
     """What one composite covers; days count from 1 January (the last of a year is short). 'auto': the product's."""
@@ -105,8 +105,6 @@ class LaiSeries(Block):
 
     @model_validator(mode="after")
     def _consistent(self) -> LaiSeries:
-        if self.years and self.years[0] > self.years[1]:
-            raise ValueError(f"the years {self.years[0]} to {self.years[1]} run backwards")
         if self.product == "other" and self.window == "auto":
             raise ValueError("product 'other' needs a 'window'")
         if self.date_format and not (

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from .. import variables
 from ..errors import nearest
-from .base import Block
+from .base import Block, Years
 from .leaves import leaf
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class RegionalBlock(Block):
     """The flux that is summed, in g m-2 d-1 of carbon, positive to the atmosphere; empty: the system's first."""
     members: tuple[str, ...] = ()
     """Inversions of the set by name; empty: all."""
-    years: tuple[int, int] | None = None
+    years: Years = None
     """First and last year to compare; left out: those of the training, as far as the inversions have them."""
     corrections: dict[str, str] = Field(default_factory=dict)
     """Fluxes that separate the inversions from the preset: a set of 'constraints.sets' that holds each, or a CSV file
@@ -71,13 +71,6 @@ class RegionalBlock(Block):
     """Area of a point: that of its cluster, or refitted to sums of the drivers (non-negative least squares)."""
     seed: int = Field(1, ge=0, json_schema_extra=_BOTH)
     """Seed of the points and of the years that are held out."""
-
-    @field_validator("years")
-    @classmethod
-    def _years_in_order(cls, years: tuple[int, int] | None) -> tuple[int, int] | None:
-        if years and years[0] > years[1]:
-            raise ValueError(f"the comparison starts in {years[0]} but ends in {years[1]}")
-        return years
 
 
 def summed_flux(block: RegionalBlock, system: System) -> str:

@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from ..errors import nearest
-from .base import SHORTEST_REASON, Block
+from .base import SHORTEST_REASON, Block, Years
 from .lai import LaiSeries, lai_inputs
 from .leaves import leaf
 from .providers import DEPTHS, SOIL, SUFFIXES, depth_files, depth_shares, interval, presets
@@ -39,7 +39,7 @@ class Layer(Block):
     """Positions along further dimensions of a NetCDF variable, such as {layer: 0}."""
     weights: str = ""
     """NetCDF variable of shares; the layer becomes the weighted mean over the dimensions of the shares."""
-    years: tuple[int, int] | None = None
+    years: Years = None
     """First and last year that are used of a series in time; left out: all that the files hold."""
     over_time: Literal["", "mean", "maximum", "minimum", "months", "years"] = ""
     """How a series in time becomes one field; empty: 'mean' where 'years' are given, else a series is refused; of
@@ -108,8 +108,6 @@ class Layer(Block):
 
     @model_validator(mode="after")
     def _depth_and_years(self) -> Layer:
-        if self.years and self.years[0] > self.years[1]:
-            raise ValueError(f"the years {self.years[0]} to {self.years[1]} run backwards")
         if not 0 <= self.depth[0] < self.depth[1]:
             raise ValueError(f"'depth' is top and bottom in cm (given: {list(self.depth)})")
         if self.by_depth:

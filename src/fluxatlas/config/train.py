@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
-from .base import Block, Folder
+from .base import Block, Folder, Years
 from .leaves import leaf
 
 Cell = Literal["gru", "lstm", "ea_lstm", "tcn", "transformer", "itransformer", "informer", "pyraformer"]
@@ -22,9 +22,7 @@ class TrainBlock(Block):
     jobs = ("pretrain", "finetune", "phase", "baseline", "experiment_start", "experiment")
     moved = {"diffusivity": "train.options.diffusivity"}
 
-    years: tuple[int, int] | None = Field(
-        None, json_schema_extra=leaf("site_inputs", "synthesize", "synthetic_sites", changes="inputs")
-    )
+    years: Years = Field(None, json_schema_extra=leaf("site_inputs", "synthesize", "synthetic_sites", changes="inputs"))
     """First and last year of forcing to train on. Left out: those of the run when it was first trained; they stay."""
     members_from: Folder = Field("", json_schema_extra=leaf(why="the members are inputs, and nothing is trained"))
     """Folder 'train' of a finished run whose members are used as they are; empty: the run trains its own."""
@@ -145,13 +143,6 @@ class TrainBlock(Block):
     (docs/learning.md)."""
     device: Literal["cpu", "cuda", "auto"] = "cpu"
     """Where to train; auto takes a GPU if there is one."""
-
-    @field_validator("years")
-    @classmethod
-    def _years_in_order(cls, years: tuple[int, int] | None) -> tuple[int, int] | None:
-        if years and years[0] > years[1]:
-            raise ValueError(f"training starts in {years[0]} but ends in {years[1]}")
-        return years
 
     @model_validator(mode="after")
     def _epochs_of_a_decay(self) -> TrainBlock:

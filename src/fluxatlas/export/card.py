@@ -18,6 +18,7 @@ import pandas as pd
 
 from .. import files, variables
 from ..errors import InputError, counted
+from ..inspect.report import plain
 from ..products.about import SYNTHETIC_NOTE, About
 from ..report.learning import coverage_section, emulation_section, intervals_section
 from ..report.sections import Section, protocols_section
@@ -101,20 +102,7 @@ def write_card(ensemble: Ensemble, text: Path, data: Path) -> None:
     text.write_text("\n".join(lines), encoding="utf-8")
     words = {one.title: {"note": one.note, "rows": one.table.to_dict("records")} for one in sections}
     content = {"title": title, "sections": words, "facts": facts}
-    data.write_text(json.dumps(_plain(content), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-def _plain(value: Any) -> Any:
-    """``value`` as JSON has it: None for what is not a finite number, text for what it does not know."""
-    if isinstance(value, dict):
-        return {str(key): _plain(one) for key, one in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(one) for one in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, float) and not np.isfinite(value):
-        return None
-    return value if value is None or isinstance(value, (str, bool, int, float)) else str(value)
+    data.write_text(json.dumps(plain(content), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def card(ensemble: Ensemble) -> tuple[list[Section], Facts]:

@@ -178,7 +178,7 @@ class Report:
         found = asdict(self)
         found.pop("series")
         found["usable"] = self.usable
-        return {"schema_version": SCHEMA_VERSION, **_plain(found)}
+        return {"schema_version": SCHEMA_VERSION, **plain(found)}
 
 
 def refused(report: Report, problem: FluxAtlasError, code: str = "refused") -> Report:
@@ -189,16 +189,16 @@ def refused(report: Report, problem: FluxAtlasError, code: str = "refused") -> R
     return report.decide(status, f"cannot be read: {problem.what}" if status == "unusable" else problem.what)
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """``value`` with plain Python types; NaN and infinite numbers become None."""
     if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple, set)):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if isinstance(value, bool) or value is None or isinstance(value, (int, str)):
         return value
     if hasattr(value, "item"):
-        return _plain(value.item())
+        return plain(value.item())
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     return str(value)

@@ -16,7 +16,7 @@ from fluxatlas.ingest.sites import table
 from fluxatlas.ingest.sites.inputs import site_inputs
 from fluxatlas.ingest.sites.metadata import read_metadata
 from fluxatlas.ingest.sites.records import Ledger
-from fluxatlas.ingest.sites.text import numbers
+from fluxatlas.ingest.sites.text import numbers, read_table
 from fluxatlas.paths import RESOURCES
 
 HEADER = "site,lat,lon,elevation,igbp,datetime_utc,flux,flux_unit,flux_sign,soil_temperature,soil_temperature_depth_cm,"
@@ -115,6 +115,14 @@ def test_every_reader_of_tables_takes_a_cell_without_a_value(tmp_path: Path, cel
     pd.testing.assert_frame_equal(*map(files.read_parquet, names))
     (tmp_path / "list.csv").write_text(f"SITE_ID,LOCATION_LAT,LOCATION_LONG,IGBP,elv\nNA,1.5,2,{cell},{cell}\n")
     assert read_metadata(tmp_path / "list.csv") == {"NA": {"site": "NA", "lat": 1.5, "lon": 2}}
+
+
+@pytest.mark.parametrize("above", ["", "# one\n# two\n", "\n# one\n\n"])
+def test_lines_are_counted_from_the_top_of_the_file(tmp_path: Path, above: str) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text(f"{above}a,b\n1,2\n# between\n3,4,5\n")
+    with pytest.raises(InputError, match=f"line {above.count(chr(10)) + 4} has 3 cells, the header has 2"):
+        read_table(path, required=("a",), comment="#")
 
 
 def test_two_runs_give_the_same_tables(tmp_path: Path) -> None:

@@ -116,7 +116,9 @@ class TrainBlock(Block):
     regional_decompose: bool = Field(False, json_schema_extra=leaf("finetune", "phase", "baseline"))
     """Compare mean, season and anomalies of a region, each with its own variance, instead of months."""
     regional_draw: int = Field(0, ge=0, le=10_000, json_schema_extra=leaf("finetune", "phase", "baseline"))
-    """Points of each region in each of two independent draws, in every step; 0: all points in every step."""
+    """Points of each region in each of two independent draws, in every step; 0: all points in every step. A single draw
+    is not offered: the square of its residual holds the variance of the draw, which training removes by flattening the
+    field."""
     rehearsal: float = Field(0.5, ge=0, lt=1, json_schema_extra=leaf("finetune", "phase", "baseline", "experiment"))
     """Share of synthetic sequences in each batch of fine-tuning."""
     patience: int = Field(8, ge=1)

@@ -103,6 +103,9 @@ def test_jobs_of_training_cost_by_their_folds(changed, most, every, rounds) -> N
     calibrated = DAYS * learning.CALIBRATED_DAY / 2  # of a fold, or of all sites
     tuned = units("finetune", ladder="last", **changed)
     assert tuned == pytest.approx(most * (passes + calibrated + predicted) + calibrated)
+    of_each = [units("finetune", str(member), ladder="last", **changed) for member in range(3)]
+    assert sum(of_each) == pytest.approx(every * (passes + calibrated + predicted) + 3 * calibrated)
+    assert max(of_each) == of_each[0] == tuned
     # jobs of their own make the phases without the first fold; the member makes all of them without its other folds
     two = changed | {"ladder": "weights", "strategy": "reweighted"}
     assert units("phase", **two) == steps
@@ -112,6 +115,7 @@ def test_jobs_of_training_cost_by_their_folds(changed, most, every, rounds) -> N
     alone = 8 * (8 * 8 * 365 + 0.3 * predicted) + predicted
     assert units("baseline", "no_pretraining", **changed) == pytest.approx(rounds * alone)
     assert units("baseline", "trees", **changed) == pytest.approx(rounds * days)
+    assert units("baseline", "own_season", **changed) == pytest.approx(days)  # made once, of all that it predicts
 
 
 @pytest.mark.parametrize("name", ["trees", *get_args(Remedy)])
@@ -134,9 +138,11 @@ def test_what_inner_folds_choose_costs_by_the_trees_that_are_fitted(monkeypatch,
     assert units("experiment", name) == pytest.approx(5 * expected * learning.FITTED_DAY)
 
 
-def test_the_plan_of_training_is_the_sum_of_its_jobs() -> None:
-    run, price = _trained(ladder="weights", strategy="finetune"), shipped()["train"]
-    jobs = [("pretrain", "")] * 3 + [("finetune", "")] * 3 + [("baseline", name) for name in run.config.train.baselines]
+@pytest.mark.parametrize("folds", [3, 4])
+def test_the_plan_of_training_is_the_sum_of_its_jobs(folds) -> None:
+    run, price = _trained(ladder="weights", strategy="finetune", folds=folds), shipped()["train"]
+    jobs = [("pretrain", "")] * 3 + [("finetune", str(member)) for member in range(3)]
+    jobs += [("baseline", name) for name in run.config.train.baselines]
     row = next(row for row in plan(run) if row.stage == "train")
     expected = price.seconds_per_job + sum(learning.cost(run, *one[:1], price, one[1]) for one in jobs)  # and ensemble
     assert row.core_hours == pytest.approx(expected / 3600)

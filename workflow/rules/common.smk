@@ -129,7 +129,7 @@ def planned(stage, least, times=1):
 
 
 def trained(rule, least, name=None):
-    """As ``planned`` for a job of training, by its steps; ``name`` is the wildcard that names a baseline or a model.
+    """As ``planned`` for a job of training, by its steps; ``name`` is the wildcard that names a baseline, a model or a member.
 
     It is worked out when a job asks, since the sites may have been read by then.
     """

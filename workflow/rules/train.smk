@@ -71,7 +71,7 @@ rule finetune:
     threads: 1
     resources:
         mem_mb=memory(4000),
-        runtime=trained("finetune", 240),
+        runtime=trained("finetune", 240, "member"),
     params:
         settings=settings("finetune"),
         series=RUN.series_options,

@@ -96,8 +96,9 @@ def counted_days(run: Run) -> int:
 
 
 def cost(run: Run, rule: str, price: Cost, name: str = "", split: str = "space") -> float:
-    """Core-seconds of a job of ``rule``: ``pretrain``, ``phase``, ``finetune``, ``baseline`` (called ``name``),
-    ``experiment`` (with its ``split``: one of space has folds) and ``experiment_start`` (of the model ``name``)."""
+    """Core-seconds of a job of ``rule``: ``pretrain``, ``phase``, ``finetune`` (of the member ``name``; without one of
+    that with most folds), ``baseline`` (called ``name``), ``experiment`` (with its ``split``: one of space has folds)
+    and ``experiment_start`` (of the model ``name``)."""
     learnt, other = _job(run, rule, name, split)
     return price.seconds_per_job + learnt * price.seconds_per_unit + other
 
@@ -107,9 +108,10 @@ def all_jobs(run: Run) -> tuple[float, float]:
 
     In units, where what is not a network counts as much as takes the same time by the shipped costs.
     """
-    train, chain = run.config.train, _unit(run, "pretrain") + _unit(run, "finetune")
-    chain += len(run.phases) * _unit(run, "phase")
-    return train.members * chain + sum(_unit(run, "baseline", name) for name in train.baselines), chain
+    train, begun = run.config.train, _unit(run, "pretrain") + len(run.phases) * _unit(run, "phase")
+    tuned = [_unit(run, "finetune", str(member)) for member in range(train.members)]
+    compared = sum(_unit(run, "baseline", name) for name in train.baselines)
+    return train.members * begun + sum(tuned) + compared, begun + max(tuned)
 
 
 def _unit(run: Run, rule: str, name: str = "") -> float:
@@ -135,7 +137,7 @@ def _job(run: Run, rule: str, name: str, split: str = "space") -> tuple[float, f
     if rule == "phase":
         return max(_phase(run, phase, days) for phase in phases_of(run.system, train)) * trained, 0.0
     if rule == "finetune":
-        most = max(len(train.folds_of(member)) for member in range(train.members))
+        most = max(len(train.folds_of(member)) for member in ([int(name)] if name else range(train.members)))
         learnt, calibrated = _adapted(run, days, most, begun=bool(run.phases))
         return learnt * trained, calibrated
     return _baseline(run, name, days, pretrained * trained, trained)
@@ -158,7 +160,9 @@ def _baseline(run: Run, name: str, days: int, pretrained: float, trained: float)
         members = [_adapted(run, days, len(train.folds_of(member))) for member in range(train.members)]
         learnt, calibrated = (sum(parts) for parts in zip(*members, strict=True))
         return pretrained + learnt * trained, calibrated
-    return 0.0, days * SIMULATED_DAY if name == "process" else rounds * _fitted(name, days)
+    if name == "process":
+        return 0.0, days * SIMULATED_DAY
+    return 0.0, (1 if name == "own_season" else rounds) * _fitted(name, days)  # it has seen all that it predicts
 
 
 def _fitted(name: str, days: int) -> float:

@@ -100,6 +100,7 @@ def _learning(run: Run) -> dict[str, float]:
     price, train = calibration(run).costs["train"], run.config.train
     if train.members_from:
         return {}
-    jobs = {"pretrain": 1, "finetune": 1, "phase": len(run.phases)}
+    jobs = {"pretrain": 1, "phase": len(run.phases)}
     hours = {rule: len(run.members) * count * cost(run, rule, price) / 3600 for rule, count in jobs.items() if count}
-    return hours | {"baseline": sum(cost(run, "baseline", price, name) for name in train.baselines) / 3600}
+    named = {"finetune": [str(member) for member in range(train.members)], "baseline": train.baselines}
+    return hours | {rule: sum(cost(run, rule, price, name) for name in names) / 3600 for rule, names in named.items()}

@@ -1,120 +1,159 @@
-"""Speed of a step of pretraining: the compiled GRU beside torch's, from the same weights on the same batches.
+"""Speed of a step of pretraining: the compiled GRU beside torch's and beside the build of November 2026.
 
     python benchmarks/train.py [--write]
 
-One step is what the trainer does: make the batch, run the network that is told its parameters, all loss terms, probes
-of knowledge, gradients, optimiser. Both networks in one process and one thread, in turn; processor time, best of the
-steps. The loss after equal steps must be equal. Samples are the made-up world of the tests (tests/train_toy.py). With
-``--write`` the result goes to benchmarks/results/train.md.
+One step is what the trainer does: make the batch, run the network, all loss terms, probes of knowledge, gradients,
+optimiser. Each contender is a process of its own that does a step when it is told to, so that they take turns; one
+thread, processor time (user and system), best of the steps. The network has three recurrent sub-modules (head
+``diffusion_oxidation``, which is the network of the older build), or two before the soil column (head ``column``,
+today's). The loss after equal steps must be that with torch's layers. Samples are the made-up world of the tests
+(tests/train_toy.py), each tree's own. With ``--write`` the result goes to benchmarks/results/train.md.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
+import subprocess
 import sys
 import time
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-import torch
-from machine import describe
+from machine import ROOT, options, report
+from startup import checkout
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
-from fluxatlas.config.train import TrainBlock
-from fluxatlas.train.knowledge import Knowledge
-from fluxatlas.train.losses import Objective
-from fluxatlas.train.networks import gru, stepwise
-from fluxatlas.train.pretrain import new_network, single
-from train_toy import SYSTEM, samples
-
-RESULT = Path(__file__).parent / "results" / "train.md"
-KINDS = ("torch", "compiled")
-FEATURES = 13
-FLOOR = {32: 1.6, 64: 1.5}
-"""Ratios of a whole step below which the benchmark fails; the machine may be shared."""
+THEN = "7aefd0e"
+HEADS = ("diffusion_oxidation", "column")
+MEASURED = "processor time (user and system) of processes that take turns, best of the steps."
+GOALS = {32: 3.0, 64: 2.5}
+FLOORS = {32: 2.4, 64: 2.0}
+"""Ratios to the older build below which the benchmark fails; the machine may be shared."""
 
 
-def use(kind: str) -> None:
-    """Let GRUs learn by the kernel or by torch."""
-    stepwise.available = gru.available if kind == "compiled" else lambda: False
+def stepper(kind: str, hidden: int, head: str) -> Callable[[], tuple[float, float]]:
+    """A function that does a step and says its milliseconds and its loss; ``kind`` is then, torch or compiled."""
+    import inspect
+
+    import numpy as np
+    import torch
+
+    from fluxatlas.config.train import TrainBlock
+    from fluxatlas.train.knowledge import Knowledge
+    from fluxatlas.train.losses import Objective
+    from fluxatlas.train.pretrain import new_network, single
+    from train_toy import SYSTEM, samples
+
+    torch.set_num_threads(1)
+    if kind != "then":
+        from fluxatlas.train.networks import gru, stepwise
+
+        stepwise.available = gru.available if kind == "compiled" else lambda: False
+        assert gru.available()
+    settings, data = TrainBlock(hidden=hidden, head=head), samples(64, 500)
+    network = new_network(SYSTEM, settings, data, 1).train()
+    optimizer = torch.optim.AdamW(network.parameters(), lr=2e-3)
+    told: list[Any] = [network, settings.knowledge] if "network" in inspect.signature(Knowledge.of).parameters else []
+    objective = Objective(
+        SYSTEM, "pretrain", Knowledge.of(SYSTEM, "pretrain", *(told or [settings.knowledge, settings.head]))
+    )
+    batches = single(objective, data, settings, "cpu")
+    waiting: list[Any] = []
+    epochs = iter(range(10_000))
+
+    def step() -> tuple[float, float]:
+        if not waiting:
+            waiting.extend(batches(np.random.default_rng(next(epochs))))
+        begin = time.process_time()
+        optimizer.zero_grad(set_to_none=True)
+        ((_, _, batch),) = waiting.pop(0)()
+        total = objective.total(objective.terms(network, batch))
+        total.backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), settings.clip)
+        optimizer.step()
+        return 1e3 * (time.process_time() - begin), float(total.detach())
+
+    return step
 
 
-def steps(hidden: int, count: int) -> tuple[dict[str, float], dict[str, float]]:
-    """Milliseconds of processor time per step and the loss after ``count`` steps, by kind."""
-    settings = TrainBlock(hidden=hidden)
-    data = samples(64, 500)
-    networks = {kind: new_network(SYSTEM, settings, data, 1).train() for kind in KINDS}
-    optimizers = {kind: torch.optim.AdamW(network.parameters(), lr=2e-3) for kind, network in networks.items()}
-    objective = Objective(SYSTEM, "pretrain", Knowledge.of(SYSTEM, "pretrain", settings.knowledge, settings.head))
-    epochs = (single(objective, data, settings, "cpu")(np.random.default_rng(epoch)) for epoch in range(count))
-    batches = [make for epoch in epochs for make in epoch][:count]
-    best, loss = dict.fromkeys(KINDS, float("inf")), dict.fromkeys(KINDS, float("nan"))
-    for make in batches:
-        for kind, network in networks.items():
-            use(kind)
-            begin = time.process_time()
-            optimizers[kind].zero_grad(set_to_none=True)
-            ((_, _, batch),) = make()
-            total = objective.total(objective.terms(network, batch))
-            total.backward()
-            torch.nn.utils.clip_grad_norm_(network.parameters(), settings.clip)
-            optimizers[kind].step()
-            best[kind] = min(best[kind], 1e3 * (time.process_time() - begin))
-            loss[kind] = float(total.detach())
-    return best, loss
+def serve(kind: str, hidden: int, head: str) -> None:
+    """Do a step for each line that comes in."""
+    step = stepper(kind, hidden, head)
+    for _ in sys.stdin:
+        print(*step(), flush=True)
 
 
-def layer(hidden: int, count: int) -> dict[str, float]:
-    """Milliseconds of processor time of one recurrent layer forward and backward, 32 sequences of 425 days."""
-    torch.manual_seed(1)
-    cell = stepwise.Gru(stepwise.Sizes(FEATURES, 0, hidden)).train()
-    x = torch.randn(425, 32, FEATURES, requires_grad=True)
-    best = dict.fromkeys(KINDS, float("inf"))
-    for _ in range(count):
-        for kind in KINDS:
-            use(kind)
-            begin = time.process_time()
-            cell(x)[0].square().mean().backward()
-            best[kind] = min(best[kind], 1e3 * (time.process_time() - begin))
-    return best
+class Contender:
+    """A process that does steps."""
+
+    def __init__(self, tree: Path, *words: object) -> None:
+        paths = os.pathsep.join(map(str, [tree / "src", tree / "tests", ROOT / "benchmarks"]))
+        environment = {**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
+        command = [sys.executable, __file__, "--serve", *map(str, words)]
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment, cwd=tree
+        )
+        self.best, self.loss = float("inf"), float("nan")
+
+    def step(self) -> None:
+        assert self.process.stdin is not None and self.process.stdout is not None
+        self.process.stdin.write("step\n")
+        self.process.stdin.flush()
+        spent, self.loss = map(float, self.process.stdout.readline().split())
+        self.best = min(self.best, spent)
+
+    def __enter__(self) -> Contender:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.communicate()
+
+
+def compare(then: Path, hidden: int, head: str, steps: int) -> dict[str, Contender]:
+    """Contenders by kind after so many ``steps`` of each, in turn."""
+    trees = {"then": then, "torch": ROOT, "compiled": ROOT}
+    with ExitStack() as stack:
+        found = {kind: stack.enter_context(Contender(tree, kind, hidden, head)) for kind, tree in trees.items()
+                 if kind != "then" or head == HEADS[0]}  # fmt: skip
+        for _ in range(steps):
+            for contender in found.values():
+                contender.step()
+    return found
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=12)
-    parser.add_argument("--write", action="store_true", help="write the result file")
-    options = parser.parse_args()
-    torch.set_num_threads(1)
-    assert gru.available()
-    rows, ratios = [], {}
-    for hidden in (32, 64):
-        best, loss = steps(hidden, options.steps)
-        alone = layer(hidden, options.steps)
-        apart = abs(loss["compiled"] / loss["torch"] - 1)
-        assert apart < 1e-3, loss
-        ratios[hidden] = best["torch"] / best["compiled"]
-        rows.append(
-            f"| {hidden} | {alone['torch']:.0f} | {alone['compiled']:.0f} | {alone['torch'] / alone['compiled']:.1f} |"
-            f" {best['torch']:.0f} | {best['compiled']:.0f} | {ratios[hidden]:.1f} |"
-            f" {loss['torch']:.5f} | {loss['compiled']:.5f} |"
-        )
-    text = "\n".join(
-        [
-            "# Speed of a step of pretraining",
-            "",
-            *describe("benchmarks/train.py"),
-            "32 sequences of 365 + 60 days, three sub-modules, head `column`, told 12 numbers; milliseconds.",
-            "",
-            "| hidden | one layer, torch | compiled | ratio | whole step, torch | compiled | ratio |"
-            f" loss after {options.steps} steps, torch | compiled |",
-            "|---|---|---|---|---|---|---|---|---|",
-            *rows,
-        ]
-    )
-    print(text)
-    if options.write:
-        RESULT.write_text(text + "\n", encoding="utf-8")
-    assert all(ratios[hidden] >= floor for hidden, floor in FLOOR.items()), ratios
+    if "--serve" in sys.argv:
+        kind, hidden, head = sys.argv[2:]
+        return serve(kind, int(hidden), head)
+    given: argparse.Namespace = options(__doc__, steps=24)
+    rows, ratios, then_ms = [], {}, {}
+    with checkout(THEN) as tree:
+        for head in HEADS:
+            for hidden in GOALS:
+                found = compare(tree, hidden, head, given.steps)
+                torch_, compiled = found["torch"], found["compiled"]
+                assert abs(compiled.loss / torch_.loss - 1) < 2e-3, (compiled.loss, torch_.loss)
+                if "then" in found:
+                    then_ms[hidden], ratios[hidden] = found["then"].best, found["then"].best / compiled.best
+                rows.append(
+                    f"| `{head}` | {hidden} | {then_ms[hidden]:.0f} | {torch_.best:.0f} | {compiled.best:.0f} |"
+                    f" {then_ms[hidden] / compiled.best:.1f} | {torch_.best / compiled.best:.1f} |"
+                    f" {torch_.loss:.5f} | {compiled.loss:.5f} |"
+                )
+    lines = [
+        f"32 sequences of 365 + 60 days; milliseconds a step. `then` is {THEN}, whose network has the head",
+        "`diffusion_oxidation` and stands beside both. Goals beside it: 3 with 32 units, 2.5 with 64.",
+        "",
+        f"| head | hidden | then | torch's layers | compiled | then / compiled | torch / compiled |"
+        f" loss after {given.steps} steps, torch | compiled |",
+        "|---|---|---|---|---|---|---|---|---|",
+        *rows,
+    ]
+    report("train", "Speed of a step of pretraining", lines, given.write, MEASURED)
+    assert all(ratios[hidden] >= floor for hidden, floor in FLOORS.items()), ratios
+    return None
 
 
 if __name__ == "__main__":

@@ -6,9 +6,14 @@ import pytest
 import torch
 from torch import nn
 
+from fluxatlas.config.train import TrainBlock
+from fluxatlas.train.knowledge import Knowledge
+from fluxatlas.train.losses import Objective
 from fluxatlas.train.networks import gru, gru_kernel, stepwise
 from fluxatlas.train.networks.cells import make_cell
 from fluxatlas.train.networks.sequence import SequenceCell, Sizes
+from fluxatlas.train.pretrain import new_network
+from train_toy import SYSTEM, samples
 
 SHAPES = [(1, 5, 3, 3, 7), (2, 8, 6, 16, 30), (1, 32, 13, 33, 60), (1, 2, 1, 1, 1)]
 """Layers, hidden units, features, cells, days: none, some or all of them multiples of what the kernel counts in."""
@@ -127,3 +132,38 @@ def test_where_nothing_compiles_torch_learns(monkeypatch, capsys) -> None:
         assert capsys.readouterr().err.count("no compiler") == 1  # said once
     finally:
         gru.available.cache_clear()
+
+
+@pytest.mark.parametrize("fixed", [0, 3])
+def test_constants_apart_are_features_of_every_day(fixed) -> None:
+    torch.manual_seed(3)
+    cell = make_cell("gru", Sizes(4, fixed, 8, 2))
+    x, state = inputs((2, 8, 4, 5, 20))
+    constant = torch.randn(5, fixed).requires_grad_()
+    whole = torch.cat([x, constant.detach().expand(20, -1, -1)], dim=-1).requires_grad_()
+    wanted, end = nn.GRU.forward(cell, whole, state)
+    slopes = torch.autograd.grad(wanted.square().sum() + end.sum(), [whole, *cell.parameters()])
+    found, last = cell.learn(x.permute(2, 0, 1), constant, state)
+    own = torch.autograd.grad(found.square().sum() + last.sum(), [constant, *cell.parameters()])
+    torch.testing.assert_close(found.permute(1, 2, 0), wanted, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(last, end, rtol=1e-5, atol=1e-6)
+    for mine, torchs in zip(own, [slopes[0][..., 4:].sum(dim=0), *slopes[1:]], strict=True):
+        assert (mine - torchs).norm() <= 4e-6 * torchs.norm()
+
+
+@pytest.mark.parametrize("head", ["column", "diffusion_oxidation"])
+def test_a_step_of_pretraining_has_the_gradients_of_torch(head, monkeypatch) -> None:
+    settings, data = TrainBlock(hidden=8, head=head), samples(12, 400)
+    network = new_network(SYSTEM, settings, data, 1).train()
+    objective = Objective(SYSTEM, "pretrain", Knowledge.of(SYSTEM, "pretrain", settings.knowledge, head))
+    batch = data.batch(data.windows(365, None)[:6], 20)
+
+    def slopes() -> torch.Tensor:
+        network.zero_grad()
+        objective.total(objective.terms(network, batch)).backward()
+        return torch.cat([weight.grad.flatten() for weight in network.parameters() if weight.grad is not None])
+
+    compiled = slopes()
+    monkeypatch.setattr(stepwise, "available", lambda: False)
+    torchs = slopes()
+    assert (compiled - torchs).norm() <= 4e-6 * torchs.norm()

@@ -270,7 +270,7 @@ class FusedNetwork:
                 if part.memories:
                     key = f"{part.name}_past"
                     means, last = self.network._past(part, known, before.get(key))
-                    found |= dict(zip(past_of(part), (one.numpy() for one in means.unbind(dim=-1)), strict=True))
+                    found |= dict(zip(past_of(part), (one.numpy() for one in means), strict=True))
                     end[key] = last.numpy()
                 if part.totals:
                     key, events = f"{part.name}_total", self.network.network_parts.events

@@ -24,6 +24,7 @@ from .methane_column import EFFECTIVE, GREATEST_RATE, LAYERS, NODE_CENTRES, NODE
 from .profiles import DEPTHS
 
 Known = Mapping[str, Tensor]
+Rows = Sequence[Tensor]
 
 COLDEST = 100.0
 """Soil temperature [K] below which diffusivity stays the same: an untrained network may give anything."""
@@ -80,8 +81,8 @@ def column(known: Known) -> dict[str, Tensor]:
     ``known`` holds :data:`SERIES`, :data:`STATICS`, the parameters of the methane model and the codes of its structural
     choices.
     """
-    half, oxidation, source = _layers(known)
-    conductance, returned = _sweep(half, oxidation, source, *_node_rates(known))
+    half, oxidation, source = (rows.unbind() for rows in _layers(known))
+    conductance, returned = _sweep(half, oxidation, source, *(rows.unbind() for rows in _node_rates(known)))
     free_air = physics.free_air_diffusivity(known["tas"], known["ps"])
     top = known["litter_depth"] / (LITTER_DIFFUSIVITY * free_air) + half[ROW[0]] * float(NODE_THICKNESS[0])
     speed = conductance / (1.0 + top * conductance)
@@ -216,8 +217,9 @@ def _node_rates(known: Known) -> tuple[Tensor, Tensor]:
     return rate * profile * dz, production * dz
 
 
-def _sweep(half: Tensor, oxidation: Tensor, source: Tensor, rate: Tensor, production: Tensor) -> tuple[Tensor, Tensor]:
-    """Conductance [m s-1] and returned source [mg m-2 s-1] seen from the first node down, (time, cell)."""
+def _sweep(half: Rows, oxidation: Rows, source: Rows, rate: Rows, production: Rows) -> tuple[Tensor, Tensor]:
+    """Conductance [m s-1] and returned source [mg m-2 s-1] seen from the first node down, (time, cell), of layers and
+    nodes one by one."""
     conductance = returned = half[0].new_zeros(())
     for node in range(NODES - 1, -1, -1):
         row, dz = ROW[NODE_LAYER[node]], float(NODE_THICKNESS[node])

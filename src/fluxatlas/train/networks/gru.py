@@ -7,10 +7,12 @@ where Numba cannot compile.
 
 from __future__ import annotations
 
+import ctypes
 import math
 import sys
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 
@@ -72,34 +74,35 @@ def _scratch(name: str, *shape: int) -> Tensor:
 
 
 class _Layer(torch.autograd.Function):
-    """``(x, state, weights and biases of torch) -> (hidden, state)``: (time, cell, feature), (cell, hidden).
+    """``(x, state, base, weights and recurrent bias of torch) -> (hidden, state)``: (feature, time, cell), (cell,
+    hidden), base (cell, 3 hidden) the sums before the gates that do not change from day to day.
 
     What the kernel reads and keeps are rows of days of cells, filled up to whole tiles; hidden values and gates begin
     with a day for the state before the first. A row has an odd number of cache lines, so that rows share no set.
     """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, state: Tensor, inner: Tensor, recurrent: Tensor, b: Tensor, c: Tensor) -> Any:
+    def forward(ctx: Any, x: Tensor, state: Tensor, base: Tensor, inner: Tensor, recurrent: Tensor, c: Tensor) -> Any:
         from .gru_kernel import TILE, UNITS, forward
 
-        (days, count, features), hidden = x.shape, recurrent.shape[1]
+        (features, days, count), hidden = x.shape, recurrent.shape[1]
         units, cells = padded(hidden, UNITS), padded(count, TILE)
         row = ((days + 1) * cells // TILE | 1) * TILE
-        series, last = x.new_zeros(features, days, cells), x.new_zeros(units, cells)
-        series[..., :count] = x.permute(2, 0, 1)
+        series, last = nn.functional.pad(x, (0, cells - count)).contiguous(), x.new_zeros(units, cells)
         last[:hidden, :count] = state.T
         kept, gates, nothing = x.new_empty(units, row), x.new_empty(4, units, row), x.new_empty(0)
         kept[:, :cells] = last
-        base, q = biases(b, c, units)
+        both, q = biases(torch.zeros_like(c), c, units)
+        sums = both[..., None].expand(-1, -1, cells).contiguous()
+        sums[:hidden, :, :count] += base.view(count, 3, hidden).permute(2, 1, 0)
         forward(
-            _flat(series), days * cells, cells, features, _flat(base[..., None].expand(-1, -1, cells).contiguous()),
-            _flat(pairs(inner, recurrent, units)), _flat(q), units, days, cells, _flat(last),
-            _flat(kept)[cells:], _flat(gates)[cells:], row, cells, *map(_flat, [nothing] * 3), 0, 0,
+            _flat(series), days * cells, cells, features, _flat(sums), _flat(pairs(inner, recurrent, units)), _flat(q),
+            units, days, cells, _flat(last), _flat(kept)[cells:], _flat(gates)[cells:], row, cells,
+            *map(_flat, [nothing] * 3), 0, 0,
         )  # fmt: skip
         ctx.save_for_backward(series, kept, gates, inner, recurrent)
         ctx.count = count
-        out = kept.as_strided((days, count, hidden), (cells, 1, row), cells)
-        return out.contiguous(), last[:hidden, :count].T.contiguous()
+        return kept.as_strided((hidden, days, count), (row, cells, 1), cells), last[:hidden, :count].T.contiguous()
 
     @staticmethod
     @once_differentiable
@@ -110,7 +113,7 @@ class _Layer(torch.autograd.Function):
         (features, days, cells), (units, row), count = series.shape, kept.shape, ctx.count
         hidden, inputs = recurrent.shape[1], padded(features, UNITS) if ctx.needs_input_grad[0] else 0
         given, first = _scratch("given", units, row).zero_(), kept.new_zeros(units, cells)
-        given.as_strided((days, count, hidden), (cells, 1, row), cells).copy_(d_out)
+        given.as_strided((hidden, days, count), (row, cells, 1), cells).copy_(d_out)
         first[:hidden, :count] = d_last.T
         slopes, d_x = _scratch("slopes", 4, units, row), kept.new_empty(inputs, days, cells)
         backward(
@@ -121,26 +124,31 @@ class _Layer(torch.autograd.Function):
         rows = slopes.view(4 * units, row)[:, cells : cells + days * cells]  # n, r, z, q of all units
         n, r, z = (rows[: 3 * units] @ series.view(features, -1).T).view(3, units, -1)[:, :hidden]
         by_units = (rows[units:] @ kept[:, : days * cells].T).view(3, units, -1)[:, :hidden, :hidden]
-        by_n, by_r, by_z, by_q = rows.sum(dim=-1).view(4, units)[:, :hidden]
+        in_cells = rows.view(4, units, days, cells).sum(dim=2)[:, :hidden, :count]
+        by_n, by_r, by_z, by_q = in_cells
         return (
-            d_x[:features, :, :count].permute(1, 2, 0) if inputs else None, first[:hidden, :count].T,
-            torch.cat([r, z, n]), by_units.reshape(3 * hidden, hidden),
-            torch.cat([by_r, by_z, by_n]), torch.cat([by_r, by_z, by_q]),
+            d_x[:features, :, :count] if inputs else None, first[:hidden, :count].T,
+            torch.cat([by_r, by_z, by_n]).T, torch.cat([r, z, n]), by_units.reshape(3 * hidden, hidden),
+            torch.cat([by_r, by_z, by_q]).sum(dim=-1),
         )  # fmt: skip
 
 
 def run_layers(
-    x: Tensor, state: Tensor | None, weights: Sequence[Sequence[Tensor]], dropout: float
+    x: Tensor, state: Tensor | None, weights: Sequence[Sequence[Tensor]], dropout: float, constant: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Hidden values (time, cell, hidden) of the last layer and the state (layer, cell, hidden) after the last day.
+    """Hidden values (hidden, time, cell) of the last layer and the state (layer, cell, hidden) after the last day.
 
-    ``x`` (time, cell, feature); ``state`` None starts from zeros; ``weights`` as :attr:`torch.nn.GRU.all_weights`;
-    ``dropout`` between layers.
+    ``x`` (feature, time, cell); ``constant`` (cell, feature) are features after these that do not change; ``state``
+    None starts from zeros; ``weights`` as :attr:`torch.nn.GRU.all_weights`; ``dropout`` between layers.
     """
     last = []
-    for layer, own in enumerate(weights):
-        begin = x.new_zeros(x.shape[1], own[1].shape[1]) if state is None else state[layer]
-        x, end = _Layer.apply(dropout_of(x, dropout) if layer and dropout else x, begin, *own)
+    for layer, (inner, recurrent, bias, c) in enumerate(weights):
+        begin = x.new_zeros(x.shape[2], recurrent.shape[1]) if state is None else state[layer]
+        base = bias.expand(x.shape[2], -1)
+        if constant is not None and layer == 0:
+            base = nn.functional.linear(constant, inner[:, len(x) :], bias)
+            inner = inner[:, : len(x)]
+        x, end = _Layer.apply(dropout_of(x, dropout) if layer and dropout else x, begin, base, inner, recurrent, c)
         last.append(end)
     return x, torch.stack(last)
 
@@ -155,11 +163,21 @@ def available() -> bool:
         weights = layer.all_weights[0]
         with torch.enable_grad():
             wanted, _ = layer(x)
-            found, _ = _Layer.apply(x, x.new_zeros(2, 3), *weights)
+            found = run_layers(x.permute(2, 0, 1), None, [weights], 0.0)[0].permute(1, 2, 0)
             slopes = [torch.autograd.grad(one.square().sum(), weights) for one in (found, wanted)]
         torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-5)
         torch.testing.assert_close(*slopes, rtol=1e-3, atol=1e-4)
     except Exception as problem:  # compilers fail in many ways; torch does the same, slower
         print(f"note: no compiled recurrent layer ({problem}); training uses torch's, 3 times slower", file=sys.stderr)
         return False
+    _keep_freed()
     return True
+
+
+def _keep_freed() -> None:
+    """Let the C library keep the memory that a step frees (blocks up to 32 MB, 1 GB in all): given back and taken anew
+    it costs a tenth of the time."""
+    with suppress(OSError, AttributeError):  # another C library
+        allocator = ctypes.CDLL(None)
+        for option, size in ((-3, 1 << 25), (-1, 1 << 30)):  # M_MMAP_THRESHOLD and M_TRIM_THRESHOLD of malloc.h
+            allocator.mallopt(option, size)

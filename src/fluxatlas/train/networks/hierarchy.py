@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +24,7 @@ from .bounds import to_physical
 from .cells import make_cell
 from .sequence import Sizes
 from .several import Several
+from .stepwise import Gru
 from .told import Told
 from .totals import run_totals
 
@@ -87,6 +88,26 @@ class RecurrentPart(nn.Module):
             features = torch.cat([features, code.expand(len(features), -1, -1)], dim=-1)
         hidden, last = self.cell(features, state)
         return self.readout(torch.cat([self.dropout(hidden), features], dim=-1)), last
+
+    def learns(self, like: Tensor) -> bool:
+        """Whether :meth:`learn` can be used for inputs such as ``like``: who listens to the cell hears its forward."""
+        return isinstance(self.cell, Gru) and not self.cell._forward_hooks and self.cell.learns(like)
+
+    def learn(
+        self, series: Sequence[Tensor], fixed: Sequence[Tensor], state: Tensor | None, code: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """:meth:`forward` of features (time, cell) and constant ones (cell,) one by one, by compiled code.
+
+        What does not change from day to day is worked out once, and series stay rows of days of cells."""
+        x, cell = torch.stack([*series]), cast(Gru, self.cell)
+        constant = torch.stack([*fixed], dim=-1) if fixed else x.new_zeros(x.shape[2], 0)
+        constant = constant if code is None else torch.cat([constant, code], dim=-1)
+        hidden, last = cell.learn(x, constant, state)
+        own, width = self.readout, cell.width
+        of_hidden, of_series, of_constant = own.weight.split([width, len(x), constant.shape[-1]], dim=1)
+        told = nn.functional.linear(constant, of_constant, own.bias).T[:, None]
+        raw = of_hidden @ self.dropout(hidden).flatten(1) + of_series @ x.flatten(1)
+        return (raw.unflatten(1, x.shape[1:]) + told).permute(1, 2, 0), last
 
     @torch.no_grad()
     def fold(self, code: Tensor, into: RecurrentPart) -> None:
@@ -217,14 +238,14 @@ class HierarchicalNetwork(nn.Module):
         calendar = theta or {}  # events are of the place, whatever the network is told
         theta = calendar if self.architecture.code else {}
         known = {**drivers, **statics}
-        known |= {name: theta.get(name, value) for name, value in self._bound(known).items()}
+        known |= self._bound(known, theta)
         outputs: dict[str, Tensor] = {}
         carried: dict[str, Tensor] = dict(state or {})
         for part in self.submodules:
             if modules is not None and part.name not in modules:
                 found = {name: overrides[name] for name in part.outputs if name in overrides}
             else:
-                features = self.features(part, known)
+                series, fixed = self._inputs(part, known)
                 if part.totals:
                     key, events = f"{part.name}_total", self.network_parts.events
                     released, carried[key] = run_totals(
@@ -233,9 +254,9 @@ class HierarchicalNetwork(nn.Module):
                     known |= released
                 if part.name in self.past:
                     past, carried[f"{part.name}_past"] = self._past(part, known, (state or {}).get(f"{part.name}_past"))
-                    features = torch.cat([past, features], dim=-1)
-                code = self.told[part.name](theta, features.shape[1]) if part.name in self.told else None
-                raw, last = self.parts[part.name](features, (state or {}).get(part.name), code)
+                    series = [*past, *series]
+                code = self.told[part.name](theta, series[0].shape[1]) if part.name in self.told else None
+                raw, last = _run(self.parts[part.name], series, fixed, (state or {}).get(part.name), code)
                 if last is not None:
                     carried[part.name] = last
                 found = self._outputs(part, raw, known, overrides)
@@ -245,10 +266,13 @@ class HierarchicalNetwork(nn.Module):
         outputs.update(self.head.function(known))
         return outputs, carried
 
-    def _bound(self, known: Series) -> dict[str, Tensor]:
-        """Parameters and codes (cell,) that the network is bound to."""
+    def _bound(self, known: Series, theta: Series | None = None) -> dict[str, Tensor]:
+        """Parameters and codes (cell,) of ``theta``, and those that the network is bound to for what is not given."""
         like = next(iter(known.values()))
-        return {name: like.new_tensor(value).expand(like.shape[-1:]) for name, value in self.theta.items()}
+        return {
+            name: theta[name] if theta and name in theta else like.new_tensor(value).expand(like.shape[-1:])
+            for name, value in self.theta.items()
+        }
 
     def _require(self, known: Series, names: Sequence[str]) -> None:
         lacking = [name for name in names if name not in known]
@@ -282,6 +306,10 @@ class HierarchicalNetwork(nn.Module):
         """Scaled inputs of ``part``, (time, cell, feature), in the order drivers, upstream, statics.
 
         Statics beyond what the scaler knows are held at its edge, never extrapolated."""
+        return _stacked(*self._inputs(part, known))
+
+    def _inputs(self, part: Submodule, known: Series) -> tuple[list[Tensor], list[Tensor]]:
+        """Scaled drivers and upstream (time, cell), and statics (cell,), of ``part``."""
         lacking = [name for name in (*part.drivers, *part.upstream, *part.statics) if name not in known]
         if lacking:
             raise InputError(
@@ -289,39 +317,54 @@ class HierarchicalNetwork(nn.Module):
                 hint="give them as drivers or statics, or override the outputs of the sub-module and do not run it",
             )
         series = [self.scaler.scale(name, known[name]) for name in (*part.drivers, *part.upstream)]
-        fixed = [self.scaler.scale_static(name, known[name]).expand_as(series[0]) for name in part.statics]
-        return torch.stack([*series, *fixed], dim=-1)
+        return series, [self.scaler.scale_static(name, known[name]) for name in part.statics]
 
-    def _past(self, part: Submodule, known: Series, state: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Scaled means of the past (time, cell, memory) of ``part`` and their state."""
+    def _past(self, part: Submodule, known: Series, state: Tensor | None) -> tuple[list[Tensor], Tensor]:
+        """Scaled means of the past (time, cell) of ``part``, memory by memory, and their state."""
         own: Antecedent = self.past[part.name]
         drivers = [memory.driver for memory in part.memories]
         series = torch.stack([known[name] for name in drivers], dim=-1)
         names = {name for memory in part.memories for name in memory.statics}
         fixed = {name: self.scaler.scale_static(name, known[name]) for name in names}
         means, last = own(series, own.kept(fixed, series.shape[1]), state)
-        scaled = [self.scaler.scale(name, means[..., k]) for k, name in enumerate(drivers)]
-        return torch.stack(scaled, dim=-1), last
+        columns = means.unbind(dim=-1)  # one gradient for all: that of an index fills the whole array for each
+        return [self.scaler.scale(name, column) for name, column in zip(drivers, columns, strict=True)], last
 
     def _outputs(self, part: Submodule, raw: Tensor, known: Series, overrides: Series) -> dict[str, Tensor]:
         known = dict(known)
         found: dict[str, Tensor] = {}
         closed: Mapping[str, Tensor] = {}
+        columns = dict(zip(part.outputs, raw.unbind(dim=-1), strict=True))
         if self.head.physics is not None and self._closed(part):
             self._require(known, [name for name in self.head.reads if name not in part.outputs])
-            closed = self.head.physics(dict(zip(part.outputs, raw.unbind(dim=-1), strict=True)), known)
-        for index, name in enumerate(part.outputs):
+            closed = self.head.physics(columns, known)
+        for name, column in columns.items():
             bound = self.bounds.get(name)
             if name in closed:
                 value = closed[name]
             elif bound is None:
-                value = to_physical(name, raw[..., index], self.scaler)
+                value = to_physical(name, column, self.scaler)
             else:
-                value = bound(raw[..., index], known, self.scaler, self.architecture.options)
+                value = bound(column, known, self.scaler, self.architecture.options)
             if name in overrides:
                 value = torch.where(torch.isfinite(overrides[name]), overrides[name], value)
             found[name] = known[name] = value
         return found
+
+
+def _stacked(series: Sequence[Tensor], fixed: Sequence[Tensor]) -> Tensor:
+    """Features (time, cell, feature) from series (time, cell) and constants (cell,)."""
+    return torch.stack([*series, *(values.expand_as(series[0]) for values in fixed)], dim=-1)
+
+
+def _run(
+    own: Any, series: Sequence[Tensor], fixed: Sequence[Tensor], state: Tensor | None, code: Tensor | None
+) -> tuple[Tensor, Tensor | None]:
+    """Raw outputs (time, cell, output) and state of a part; see :meth:`RecurrentPart.forward`."""
+    if isinstance(own, RecurrentPart) and own.learns(series[0]):
+        return own.learn(series, fixed, state, code)
+    found: tuple[Tensor, Tensor | None] = own(_stacked(series, fixed), state, code)
+    return found
 
 
 def _variates(part: Submodule) -> int:

@@ -25,9 +25,19 @@ class Gru(SequenceCell, nn.GRU):  # type: ignore[misc]
     def forward(  # type: ignore[override]
         self, x: Tensor, state: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        if not (torch.is_grad_enabled() and x.dtype == torch.float32 and x.device.type == "cpu" and available()):
+        if not self.learns(x):
             return nn.GRU.forward(self, x, state)
-        return run_layers(x, state, self.all_weights, self.dropout if self.training else 0.0)
+        hidden, last = self.learn(x.permute(2, 0, 1), None, state)
+        return hidden.permute(1, 2, 0), last
+
+    def learns(self, x: Tensor) -> bool:
+        """Whether it learns from such inputs as ``x`` by compiled code."""
+        return torch.is_grad_enabled() and x.dtype == torch.float32 and x.device.type == "cpu" and available()
+
+    def learn(self, x: Tensor, constant: Tensor | None, state: Tensor | None) -> tuple[Tensor, Tensor]:
+        """:meth:`forward` with days of cells in rows: ``x`` and the hidden values (feature, time, cell), and the
+        features that are constant in time, which stand last, apart (cell, feature): they cost nothing each day."""
+        return run_layers(x, state, self.all_weights, self.dropout if self.training else 0.0, constant)
 
 
 class Lstm(SequenceCell, nn.LSTM):  # type: ignore[misc]

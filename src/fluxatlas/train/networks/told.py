@@ -28,13 +28,15 @@ class Told(nn.Module):
     mean: Tensor
     spread: Tensor
     default: Tensor
+    logarithmic: Tensor
 
     def __init__(
         self, part: Submodule, priors: Mapping[str, Prior], choices: Mapping[str, Sequence[str]], code: int
     ) -> None:
         super().__init__()
         self.names, self.choices = part.parameters, tuple((name, len(choices[name])) for name in part.choices)
-        self.logarithmic = tuple(priors[name].logarithmic for name in self.names)
+        logarithmic = torch.tensor([priors[name].logarithmic for name in self.names], dtype=torch.bool)
+        self.register_buffer("logarithmic", logarithmic, persistent=False)
         for name, values in (
             ("mean", [priors[name].moments[0] for name in self.names]),
             ("spread", [priors[name].moments[1] for name in self.names]),
@@ -46,11 +48,15 @@ class Told(nn.Module):
 
     def forward(self, theta: Mapping[str, Tensor], cells: int) -> Tensor:
         columns = []
-        for index, name in enumerate(self.names):
-            value = theta[name] if name in theta else self.default[index].expand(cells)
-            value = torch.log(value) if self.logarithmic[index] else value
-            columns.append((value - self.mean[index]) / self.spread[index])
+        if self.names:
+            given = [
+                theta[name] if name in theta else self.default[k].expand(cells) for k, name in enumerate(self.names)
+            ]
+            values = torch.stack(given, dim=-1)
+            bent = torch.log(torch.where(self.logarithmic, values, 1.0))  # no gradient of what is not taken
+            columns.append((torch.where(self.logarithmic, bent, values) - self.mean) / self.spread)
         for name, count in self.choices:
             codes = theta[name] if name in theta else self.mean.new_zeros(cells)
-            columns += [(codes == number).to(self.mean.dtype) for number in range(count)]
-        return self.encoder(torch.stack(columns, dim=-1))
+            forms = torch.arange(count, dtype=codes.dtype, device=codes.device)
+            columns.append((codes[:, None] == forms).to(self.mean.dtype))
+        return self.encoder(torch.cat(columns, dim=-1))

@@ -169,8 +169,8 @@ class ObservationSet:
         return 0.5 * (effects / self.operator.prior_sd).square().sum()
 
     def to(self, device: str | torch.device) -> ObservationSet:
-        """The set on ``device``."""
-        return moved(self, device)
+        """The set on ``device``; itself where it is there."""
+        return self if self.value.device == torch.device(device) else moved(self, device)
 
     def where(self, mask: npt.ArrayLike) -> ObservationSet:
         """The set of which only those count that ``mask`` (n,) holds to be True, and that counted before."""

@@ -4,7 +4,8 @@ Two small runs are made once (tests/end_to_end/tiny.yaml with a student and an E
 experiments, importance, factors and yields). Then, in a copy of each, one job after the other loses its results, is
 started, and is killed with all its processes (SIGKILL), in turn at a random moment and just when it writes. What has
 its name then must be what the run had; the job is given again and must end well, with every file as before (bit by bit;
-pictures by their pixels) and nothing left of the dead one. Rules take turns, so that every stage is hit.
+pictures by their pixels) and nothing left of the dead one. Rules take turns, so that every stage is hit. Then the
+driver itself is killed while its jobs run (lost_drivers.py).
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ import json
 import os
 import pkgutil
 import random
-import re
 import shlex
 import shutil
 import signal
@@ -25,19 +25,20 @@ import subprocess
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
-from PIL import Image
 
 TESTS = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(TESTS), str(TESTS / "slurm"), str(TESTS / "end_to_end")]
 
-from drivers import values  # noqa: E402
+from lost_drivers import Run  # noqa: E402
+from lost_drivers import campaign as kill_drivers  # noqa: E402
+from same import alike  # noqa: E402
 
 REPOSITORY = TESTS.parent
 RUNS = {
@@ -50,10 +51,6 @@ RUNS = {
     "crop": (TESTS / "kills" / "crop.yaml", ["all", "benchmark", "importance", "factors", "yields"], []),
 }  # fmt: skip
 """Configuration, targets and changed leaves of each run."""
-NUMBERS = re.compile(r"[0-9a-f]{16,}|[\d.,]+")
-"""What pages say of times, of the jobs so far and of hashes changes from run to run."""
-OF_THE_RUN = ("made_ns", "history", "fluxatlas_commit", "fluxatlas_version")
-"""Keys of JSON that say when and by what it was made: all that differs where jobs of both runs are done again."""
 LATEST = 600.0
 """Seconds after which a job that goes on is a fault."""
 
@@ -86,17 +83,22 @@ def yield_table(path: Path) -> None:
     path.write_text("\n".join(rows) + "\n")
 
 
+def driver(run: str, folder: Path, targets: Sequence[str]) -> list[str]:
+    """The command that makes ``targets`` of ``run`` in ``folder``."""
+    config, _, changed = RUNS[run]
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "Snakefile"), "--cores", "1"]
+    command += ["--configfile", str(config), "--directory", str(folder), *targets]
+    return [*command, "--config", *changed] if changed else command
+
+
 def make(run: str, folder: Path) -> None:
     """Make the run ``run`` in ``folder``, unless it is there."""
-    config, targets, changed = RUNS[run]
     if not folder.exists():
         from test_tiny_run import write_inputs
 
         folder.mkdir(parents=True)
         write_inputs(folder) if run == "tiny" else yield_table(folder / "maize.csv")
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "Snakefile"), "--cores", "1"]
-    command += ["--configfile", str(config), "--directory", str(folder), *targets]
-    command += ["--config", *changed] if changed else []
+    command = driver(run, folder, RUNS[run][1])
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     if done.returncode:
         raise SystemExit(f"the run cannot be made:\n{done.stdout[-4000:]}")
@@ -121,39 +123,6 @@ def jobs(run: str, folder: Path) -> list[Job]:
         held = tuple(sorted(outputs[command]))
         made.append(Job(run, noted["rule"], tuple(shlex.split(line)), shlex.split(log)[0], held, took))
     return sorted(made, key=lambda job: job.words)
-
-
-def stated(value: object) -> object:
-    """What JSON says, without :data:`OF_THE_RUN`."""
-    if isinstance(value, dict):
-        return {key: stated(one) for key, one in value.items() if key not in OF_THE_RUN}
-    return [stated(one) for one in value] if isinstance(value, list) else value
-
-
-def contents(path: Path) -> object:
-    """What a file says, without when and by what it was made."""
-    if path.suffix == ".png":
-        with Image.open(path) as picture:
-            return picture.size, picture.tobytes()
-    if path.name == "report.html":  # Snakemake's, of all jobs so far
-        return path.read_text(encoding="utf-8").rstrip()[-7:]
-    if path.suffix == ".json":
-        return stated(json.loads(path.read_text(encoding="utf-8"), parse_constant=str))  # NaN is like NaN
-    if path.suffix in (".html", ".md"):
-        return NUMBERS.sub("", path.read_text(encoding="utf-8"))
-    if path.suffix == ".csv":  # how long something took is not compared
-        table = pd.read_csv(path, comment="#", dtype=str)
-        timed = table["score"] == "seconds" if "score" in table else np.zeros(len(table), bool)
-        return table[~timed].drop(columns="seconds", errors="ignore").to_csv()
-    return values(path)
-
-
-def alike(path: Path, truth: Path) -> bool:
-    """Whether two files say the same; one that cannot be read does not."""
-    try:
-        return bool(contents(path) == contents(truth))
-    except Exception:  # of many kinds, whatever reads it
-        return False
 
 
 def start(job: Job, folder: Path) -> int:
@@ -254,6 +223,14 @@ def trial(job: Job, folder: Path, truth: Path, seconds: float, at_writing: bool,
     return Trial(killed, [*wrong, *(f"{left} is left" for left in writing(job, folder))], took)
 
 
+def finished_run(run: str, top: Path, made: list[Job]) -> Run:
+    """``run`` below ``top`` with what its jobs ``made``, for the killing of drivers."""
+    files = defaultdict(list)
+    for job in made:
+        files[job.rule].append(job.outputs)
+    return Run(run, partial(driver, run, top / run), files, float(np.median([job.seconds for job in made])))
+
+
 def preload() -> None:
     """Load what any job may, once for all."""
     import fluxatlas
@@ -303,6 +280,7 @@ def main() -> None:
     words = argparse.ArgumentParser(description=__doc__)
     words.add_argument("--folder", type=Path, required=True, help="for the runs, which are kept and used again")
     words.add_argument("--kills", type=int, default=200)
+    words.add_argument("--drivers", type=int, default=20, help="drivers that are killed after the jobs")
     words.add_argument("--seed", type=int, default=1)
     words.add_argument("--minutes", type=float, default=600.0, help="begin no kill after this time")
     words.add_argument("--run", choices=sorted(RUNS), nargs="+", default=sorted(RUNS))
@@ -318,7 +296,10 @@ def main() -> None:
         every += jobs(run, truth)
     preload()
     until = time.time() + 60 * given.minutes
-    raise SystemExit(1 if campaign(every, given.folder, given.kills, given.seed, until) else 0)
+    faults = campaign(every, given.folder, given.kills, given.seed, until)
+    runs = [finished_run(run, given.folder, [job for job in every if job.run == run]) for run in given.run]
+    faults += kill_drivers(runs, given.folder, given.drivers, random.Random(given.seed), until)
+    raise SystemExit(1 if faults else 0)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "kills"))
 
+import lost_drivers
+
 import kills
 
 WORDS = "fluxatlas ingest atmosphere --input ch4.csv --output out/ch4.csv --gas ch4 --first-year 1996 --last-year 2005"
@@ -74,3 +76,41 @@ def test_numbers_of_json_count_but_not_when_it_was_made(tmp_path: Path) -> None:
     assert not alike(truth.replace("0.31", "9999")) and not alike(truth.replace("4", "5", 1))
     assert not alike(truth.replace(', "r": NaN', "")) and not alike(truth[: len(truth) // 2])
     assert alike(truth.replace("0.31", "9999"), "page.md")  # pages name times and hashes anywhere
+
+
+DRIVER = """
+import pathlib, subprocess, sys
+lock, out = pathlib.Path("lock"), pathlib.Path("results/out.csv")
+if "--unlock" in sys.argv:
+    lock.unlink()
+elif "--dry-run" in sys.argv:
+    print("Nothing to be done" if out.exists() else "one job")
+elif lock.exists():
+    sys.exit("Directory cannot be locked; try --unlock")
+elif not out.exists():
+    lock.touch()
+    subprocess.run([sys.executable, "fluxatlas"], check=True)
+    lock.unlink()
+"""
+"""Stands for Snakemake: a lock, a job, and what is to be made."""
+JOBS = {
+    "whole": "import os, time; time.sleep(0.7); open(f'{os.getpid()}', 'w').write('1,2\\n');"
+    "os.replace(f'{os.getpid()}', 'results/out.csv')",
+    "in place": "import os, time; time.sleep(0.7);"
+    "open('results/out.csv', 'a').write('1,2\\n'); open('results/.a.part', 'w')",
+}
+
+
+@pytest.mark.parametrize(("job", "wrong"), [("whole", []), ("in place", ["out.csv differs", ".a.part is left"])])
+def test_a_driver_is_killed_and_its_job_runs_beside_the_next(tmp_path: Path, job: str, wrong: list[str]) -> None:
+    work, truth = tmp_path / "work", tmp_path / "truth"
+    for folder in (work, truth):
+        (folder / "results").mkdir(parents=True)
+        (folder / "results" / "out.csv").write_text("1,2\n")
+    (work / "driver.py").write_text(DRIVER)
+    (work / "fluxatlas").write_text(JOBS[job])
+    command = ["env", "-C", str(work), sys.executable, "driver.py"]
+    found = lost_drivers.trial(command, ["results/out.csv"], (work, truth), 0.1, hold=True)
+    assert found.killed and found.left == 1 and found.beside
+    assert [text.removeprefix("results/") for text in found.wrong] == wrong
+    assert (work / "results" / "out.csv").read_text() == "1,2\n" and not lost_drivers.at_work(work)

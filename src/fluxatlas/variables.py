@@ -23,6 +23,10 @@ UNCERTAINTY = "standard uncertainty at a place (members of the ensemble, and pla
 
 FILL = -32768
 """Missing value of packed int16 data."""
+TENFOLD = {"soc": (6.0, "g kg-1", "%"), "ndep": (2.5, "kg ha-1 yr-1", "g m-2 yr-1")}
+"""Layers that providers give in two units whose factor is 10: up to which median [canonical] both are likely, and the
+two. Of maps of the globe half of the soils have more than 6 g kg-1 and less than 6 % of carbon in the topsoil; half of
+the land gets more than 2.5 kg ha-1 yr-1 of nitrogen and less than 2.5 g m-2 yr-1 (bounds are ours)."""
 ROUNDED = 1.0
 """Percent by which sand and clay, each rounded to whole percent, may exceed all of the soil."""
 FULL = 90.0

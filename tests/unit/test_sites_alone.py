@@ -13,9 +13,10 @@ import infer_world as world
 from fluxatlas.check.run import look
 from fluxatlas.config import load
 from fluxatlas.config.synthesize import SynthesizeBlock
-from fluxatlas.errors import ConfigError, InputError
+from fluxatlas.errors import ConfigError, FluxAtlasError, InputError
 from fluxatlas.farewell import farewell
 from fluxatlas.grid import get_grid
+from fluxatlas.ingest.sites.metadata import read_attributes
 from fluxatlas.plan import learning, work
 from fluxatlas.regrid.site_weather import read_weather
 from fluxatlas.regrid.sites import write
@@ -280,6 +281,37 @@ def test_a_wrong_table_of_weather_is_refused(tmp_path: Path, change: dict[str, A
     weather("A").drop(columns="huss").to_csv(tmp_path / "w.csv", index=False)
     with pytest.raises(InputError, match="column 'huss' is missing"):
         read_weather(tmp_path / "w.csv", {"A"}, DRIVERS)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda w: w.assign(rsds=w["rsds"] * 0.0864), r"'rsds': no day of 365 is brighter than .*: in MJ m-2 d-1\?"),
+        (lambda w: w.assign(sfcWind=60.0), r"'sfcWind': .* is that of km h-1"),
+        (
+            lambda w: w.assign(tasmin=w["tasmax"], tasmax=w["tasmin"]),
+            r"'tasmin' exceeds 'tas' on 365 days, first .*site",
+        ),
+        (lambda w: w.assign(tas=w["tasmax"] + (w.index == 7)), "'tas' exceeds 'tasmax' on 1 day.*on 2003-01-08"),
+    ],
+)
+def test_weather_within_its_range_is_judged_too(tmp_path: Path, change: Any, message: str) -> None:
+    """What forcing of a grid is asked: units by magnitude, and extremes on either side of the mean."""
+    change(weather("A")).to_csv(tmp_path / "w.csv", index=False)
+    with pytest.raises(FluxAtlasError, match=message):
+        read_weather(tmp_path / "w.csv", {"A"}, DRIVERS)
+    noisy = weather("A")
+    noisy["pr"] -= 1e-12 * (noisy["pr"] == 0)  # round-off below zero
+    noisy.to_csv(tmp_path / "w.csv", index=False)
+    assert (read_weather(tmp_path / "w.csv", {"A"}, DRIVERS)["pr"] >= 0).all()
+
+
+def test_carbon_of_a_table_that_may_be_in_percent_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for values, said in (((1.2, 2.0, 3.1), True), ((12.0, 5.0, 31.0), False)):
+        rows = "".join(f"{site},{value}\n" for site, value in zip("ABC", values, strict=True))
+        (tmp_path / "soils.csv").write_text(f"site,soc\n{rows}")
+        read_attributes(tmp_path / "soils.csv")
+        assert ("have soc of 2 or less: it is read in g kg-1; is it in %?" in capsys.readouterr().err) == said
 
 
 def test_a_table_with_a_zone_or_without_a_whole_day_is_refused(tmp_path: Path) -> None:

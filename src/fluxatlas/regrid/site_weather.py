@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from .. import files, variables
-from ..errors import InputError
+from ..errors import InputError, UnitError, counted
+from ..ingest.physical import EXTREMES
 from ..ingest.sites import text
+from ..ingest.sites.magnitude import by_magnitude
+
+CROSSING = 0.05
+"""Crossing of extremes of temperature that is let pass [K], as in forcing."""
+SUNLIT, DIM = 200, 45.0
+"""So many days without one brighter than that [W m-2] are in another unit: sums of a day in MJ m-2 reach 38."""
 
 
 def read_weather(path: str | Path, sites: Collection[str], drivers: Collection[str]) -> pd.DataFrame:
@@ -18,7 +28,8 @@ def read_weather(path: str | Path, sites: Collection[str], drivers: Collection[s
     Times are days of the site; values are daily means (sums of ``pr`` as a rate) in the units of
     ``resources/variables.yaml``, days without all of them are left out. Raises :class:`InputError` for an absent
     column, a table of other sites alone or without any day that has all drivers, times within a day or with a zone, a
-    day that stands twice, and values outside of the valid range of a variable, which a wrong unit gives.
+    day that stands twice, values outside of the valid range of a variable or of the magnitude of another unit, and days
+    whose extremes of temperature cross.
     """
     where = str(path)
     needed = ("site", "time", *drivers)
@@ -41,14 +52,42 @@ def read_weather(path: str | Path, sites: Collection[str], drivers: Collection[s
         hint = "give one row for each site and day"
         raise InputError(f"site '{site}' has {day:%Y-%m-%d} twice", where=where, hint=hint)
     for name in drivers:
-        frame[name] = text.numbers(known, name, where)
-        variables.check_range(frame[name], name, where=f"{where}, column {name}")
+        values, _ = variables.without_noise(text.numbers(known, name, where).to_numpy(float), name)
+        frame[name] = values
+        variables.check_range(values, name, where=f"{where}, column {name}")
+        _refuse_other_unit(values, name, where)
+    _refuse_crossed(frame, where)
     whole = frame.dropna(subset=list(drivers))
     if whole.empty:
         empty = [name for name in drivers if frame[name].isna().all()]
         what = f"no day has all drivers{f'; {empty[0]!r} has no value' if empty else ''}"
         raise InputError(what, where=where, hint=f"give {', '.join(drivers)} of the same days")
     return whole.sort_values(["site", "time"], ignore_index=True)
+
+
+def _refuse_other_unit(values: npt.NDArray[np.floating[Any]], name: str, where: str) -> None:
+    """Refuse values within the valid range whose magnitude is that of another unit, such as wind in km h-1."""
+    units = variables.get(name).units
+    found = by_magnitude(values, name, units=units)
+    text = found.text if found is not None and found.units else ""
+    finite = values[np.isfinite(values)]
+    if name == "rsds" and finite.size >= SUNLIT and finite.max() < DIM:
+        text = f"no day of {finite.size} is brighter than {finite.max():.3g} W m-2: in MJ m-2 d-1?"
+    if text:
+        raise UnitError(f"'{name}': {text}", where=f"{where}, column {name}", hint=f"give it in {units}")
+
+
+def _refuse_crossed(frame: pd.DataFrame, where: str) -> None:
+    """Refuse days whose extremes of temperature are not on either side of the mean."""
+    for low, high in EXTREMES:
+        if low in frame and high in frame and (wrong := frame[low] > frame[high] + CROSSING).any():
+            first = frame[wrong].iloc[0]
+            raise InputError(
+                f"'{low}' exceeds '{high}' on {counted(int(wrong.sum()), 'day')}, first {first[low]:.4g} and "
+                f"{first[high]:.4g} K at site '{first['site']}' on {first['time']:%Y-%m-%d}",
+                where=where,
+                hint="the columns may be exchanged; leave out days that are wrong",
+            )
 
 
 def _days(table: pd.DataFrame, where: str) -> pd.Series:

@@ -26,10 +26,6 @@ SAYS_NOTHING = ("", "none", "unknown", "n/a", "na", "-", "unitless", "no units",
 """Labels that are not units."""
 SHARES = ("sftlf", "cropFrac", "wetlandFrac", "uplandFrac", "sand", "clay")
 """Layers that providers give as fractions or percent."""
-TENFOLD = {"soc": (6.0, "g kg-1", "%"), "ndep": (2.5, "kg ha-1 yr-1", "g m-2 yr-1")}
-"""Layers that providers give in two units whose factor is 10: up to which median [canonical] both are likely, and the
-two. Of maps of the globe half of the soils have more than 6 g kg-1 and less than 6 % of carbon in the topsoil; half of
-the land gets more than 2.5 kg ha-1 yr-1 of nitrogen and less than 2.5 g m-2 yr-1 (bounds are ours)."""
 COMPOUND = re.compile(r"(?i)(?<![a-z])(NH[34x]|NO[23xy]|HNO3|N2O)(?![a-z])")
 
 
@@ -114,14 +110,14 @@ def canonical(raw: Array, name: str, layer: Layer, code: UnitEncoding, where: st
 
 
 def _ask_for_unit(values: Array, name: str, where: str) -> None:
-    """Refuse values without a unit that could be in either of two: shares never above one, :data:`TENFOLD`."""
+    """Refuse values without a unit that could be in either of two: shares never above one, ``variables.TENFOLD``."""
     positive = values[np.nan_to_num(values) > 0]
     if not positive.size:
         return
     if name in SHARES and positive.max() <= 1:
         what, units = f"'{name}' has no unit and no value above 1: fraction or percent?", ("1", "%")
-    elif name in TENFOLD and np.median(positive) <= TENFOLD[name][0]:
-        units = TENFOLD[name][1:]
+    elif name in variables.TENFOLD and np.median(positive) <= variables.TENFOLD[name][0]:
+        units = variables.TENFOLD[name][1:]
         what = f"'{name}' has no unit and a median of {np.median(positive):.3g}: {' or '.join(units)}?"
     else:
         return

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import itertools
 import re
+import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -152,6 +153,10 @@ def read_attributes(path: str | Path) -> pd.DataFrame:
         raise InputError(f"column '{months[0]}' is missing", where=str(path), hint=hint)
     if {"sand", "clay"} <= set(columns):
         variables.check_fractions(table["sand"], table["clay"], where=str(path))
+    for name, (most, ours, other) in variables.TENFOLD.items():
+        if name in columns and 0 < (middle := float(table[name].median())) <= most:
+            what = f"half of the rows have {name} of {middle:.3g} or less: it is read in {ours}; is it in {other}?"
+            print(f"warning: {path}: {what}", file=sys.stderr)
     _refuse_fractions(table, [name for name in columns if name.endswith("Frac")], str(path))
     more = [name for name in ("igbp", "attribute_note", *FORM_COLUMNS) if name in table.columns and name != key]
     return table.set_index(key)[columns + more]

@@ -47,8 +47,8 @@ MODEL_NAMES = {
     "log_trees": "trees of the compressed flux",
     "chosen": "chosen by inner folds",
     "stacked": "stacked by inner folds",
-    "network_local": "network, told some days",
-    "process_local": "process model, told some days",
+    "network_local": "network, some days",
+    "process_local": "process model, some days",
     "mean_local": "mean of some days",
 }
 """How models are called in figures, best known first; others keep the name of the table."""
@@ -63,6 +63,8 @@ PROTOCOL_NAMES = {"balanced": "all sites alike", "between": "means of sites", "w
 """How the protocols that are shown of skill at unseen sites are called."""
 
 MODEL_COLORS = dict(zip(MODEL_NAMES, COLORS, strict=False))
+MODEL_MARKERS = dict(zip([*MODEL_NAMES][len(COLORS) :], "sD^PX*<>", strict=False))
+"""Of models that have no colour of their own."""
 
 
 @contextmanager
@@ -176,6 +178,10 @@ def model_order(names: Any) -> list[str]:
 
 def model_color(name: str) -> str:
     return MODEL_COLORS.get(name, COLORS[-1])
+
+
+def model_marker(name: str) -> str:
+    return MODEL_MARKERS.get(name, "o")
 
 
 # --- maps -----------------------------------------------------------------------------------------------------------

@@ -28,7 +28,7 @@ from fluxatlas.report import budget, maps, responses, series, training
 from fluxatlas.report.catalogue import FIGURES, KINDS, PICTURES, Inputs, figure_row
 from fluxatlas.report.figures import write_figure
 from fluxatlas.report.summary import write_summary
-from fluxatlas.style import house_style, number
+from fluxatlas.style import MODEL_NAMES, house_style, model_color, model_marker, number
 from fluxatlas.systems import get_system
 from report_cases import SMALL, SYSTEM, drawn, labels_inside
 from stage_files import (
@@ -348,6 +348,10 @@ def test_the_commands_draw_and_list(inputs, tmp_path) -> None:
     with pytest.raises(ConfigError, match="did you mean 'dpi'"):
         wrong = [*system, "--output", str(output), "--settings", '{"dpy": 60}']
         run.invoke(app, ["report", "figure", "budget", *wrong], catch_exceptions=False)
+
+
+def test_models_are_told_apart_by_colour_and_mark() -> None:
+    assert len({(model_color(name), model_marker(name)) for name in MODEL_NAMES}) == len(MODEL_NAMES)
 
 
 def test_skill_with_intervals_of_a_single_model_says_that_there_is_no_other(inputs, tmp_path) -> None:

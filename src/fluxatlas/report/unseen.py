@@ -14,7 +14,17 @@ from ..errors import InputError
 from ..evaluate.gains_figure import draw_gains
 from ..evaluate.scales import SCALES
 from ..files import read_table
-from ..style import FAINT, PROTOCOL_NAMES, WIDTH, model_color, model_name, model_order, panel_letters, unit
+from ..style import (
+    FAINT,
+    PROTOCOL_NAMES,
+    WIDTH,
+    model_color,
+    model_marker,
+    model_name,
+    model_order,
+    panel_letters,
+    unit,
+)
 from ..systems import get_system
 from .catalogue import Inputs
 
@@ -42,7 +52,8 @@ def unseen(inputs: Inputs, settings: ReportBlock) -> Figure:
     _draw_shares(axes["shares"], own, models)
     _draw_scales(axes["scales"], own, models, unit(str(own["unit"].iloc[0])))
     _draw_gains(axes["gains"], pairs, unit(str(own["unit"].iloc[0])))
-    handles = [plt.Line2D([], [], marker="o", linestyle="", color=model_color(m), label=model_name(m)) for m in models]
+    marks = [(model_marker(m), model_color(m), model_name(m)) for m in models]
+    handles = [plt.Line2D([], [], marker=o, linestyle="", color=color, label=name) for o, color, name in marks]
     figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False, fontsize="small")
     panel_letters([axes[name] for name in ("shares", "scales", "gains")])
     return figure
@@ -64,7 +75,7 @@ def _draw_shares(axis: Any, own: pd.DataFrame, models: list[str]) -> None:
             if (protocol, model) in rows.index:
                 row: Any = rows.loc[(protocol, model)]
                 at = place + step * (number - (len(models) - 1) / 2)
-                _interval(axis, at, row, model_color(model), LOWEST)
+                _interval(axis, at, row, model, LOWEST)
     if "ceiling" in rows.index.get_level_values("protocol"):
         best = float(rows.xs("ceiling")["value"].max())
         axis.plot([-0.45, 0.45], [best, best], color=FAINT, linewidth=1)
@@ -76,13 +87,14 @@ def _draw_shares(axis: Any, own: pd.DataFrame, models: list[str]) -> None:
     axis.set(ylim=(LOWEST - 0.1, 1.08), ylabel="R$^2$", title="Skill at unseen sites")
 
 
-def _interval(axis: Any, at: float, row: Any, color: str, lowest: float) -> None:
-    """A dot with its interval; a triangle at the lower edge where the value lies below."""
+def _interval(axis: Any, at: float, row: Any, model: str, lowest: float) -> None:
+    """The mark of a model with its interval; a triangle at the lower edge where the value lies below."""
+    color = model_color(model)
     low, high = np.clip([row["low"], row["high"]], lowest, None)
     if np.isfinite([low, high]).all():
         axis.plot([at, at], [low, high], color=color, linewidth=1.4, alpha=0.6)
     below = row["value"] < lowest
-    axis.plot(at, max(row["value"], lowest), marker="v" if below else "o", markersize=4.5, color=color)
+    axis.plot(at, max(row["value"], lowest), marker="v" if below else model_marker(model), markersize=4.5, color=color)
 
 
 def _draw_scales(axis: Any, own: pd.DataFrame, models: list[str], units: str) -> None:
@@ -93,7 +105,7 @@ def _draw_scales(axis: Any, own: pd.DataFrame, models: list[str], units: str) ->
             at = place + step * (number - (len(models) - 1) / 2)
             median, high = (rows.get((scale, score, model), np.nan) for score in ("rmse_q50", "rmse_q90"))
             axis.plot([at, at], [median, high], color=model_color(model), linewidth=1)
-            axis.plot(at, median, "o", markersize=4, color=model_color(model))
+            axis.plot(at, median, model_marker(model), markersize=4, color=model_color(model))
             axis.plot(at, high, "_", markersize=6, color=model_color(model))
     labels = [name.replace("_", "\n") for name in SCALES]
     axis.set_xticks(range(len(SCALES)), labels, rotation=35, ha="right", rotation_mode="anchor")

@@ -114,8 +114,8 @@ def test_jobs_of_training_cost_by_their_folds(changed, most, every, rounds) -> N
     assert units("baseline", "no_knowledge", **one) == pytest.approx(36500 * 5 + every * (steps + predicted))
     alone = 8 * (8 * 8 * 365 + 0.3 * predicted) + predicted
     assert units("baseline", "no_pretraining", **changed) == pytest.approx(rounds * alone)
-    assert units("baseline", "trees", **changed) == pytest.approx(rounds * days)
-    assert units("baseline", "own_season", **changed) == pytest.approx(days)  # made once, of all that it predicts
+    assert units("baseline", "trees", **changed) == pytest.approx(rounds * 3 * days)  # of fch4, tsl05, swc05
+    assert units("baseline", "own_season", **changed) == pytest.approx(3 * days)  # made once, of all that it predicts
 
 
 @pytest.mark.parametrize("name", ["trees", *get_args(Remedy)])
@@ -134,8 +134,26 @@ def test_what_inner_folds_choose_costs_by_the_trees_that_are_fitted(monkeypatch,
     inner = [size for size in sizes if size < len(x)]
     assert len(inner) == learning.INNER_FITS.get(name, 0) and set(inner) <= {learning.INNER_DAYS}
     expected = (most or DAYS) + len(inner) * min(DAYS * 2 / 3, learning.INNER_DAYS)
-    assert units("baseline", name) == pytest.approx(3 * expected * learning.FITTED_DAY)
+    assert units("baseline", name) == pytest.approx(3 * 3 * expected * learning.FITTED_DAY)
     assert units("experiment", name) == pytest.approx(5 * expected * learning.FITTED_DAY)
+
+
+def test_baselines_cost_by_the_variables_that_sites_observe(tmp_path) -> None:
+    data = yaml.safe_load((REPOSITORY / "config" / "examples" / "nee_europe.yaml").read_text())
+    run = Run(load(data | {"run": data["run"] | {"results": str(tmp_path)}}))
+    price = Cost("day", seconds_per_job=0.0, seconds_per_unit=1.0, memory_mb=1, bytes_per_unit=0)
+
+    def cost(name: str) -> float:
+        return learning.cost(run, "baseline", price, name)
+
+    unread = {name: cost(name) for name in ("stacked", "process")}
+    table = Path(run.paths("ingest", "sites", "observations.parquet"))
+    table.parent.mkdir(parents=True)
+    pd.DataFrame({"variable": ["nee", "reco", "swc05", "nee", "ta"]}).to_parquet(table)
+    assert cost("stacked") == pytest.approx(unread["stacked"] * 2 / 3)
+    assert cost("process") == unread["process"]
+    table.write_bytes(b"PAR1 and no more")  # the step that reads it says so
+    assert cost("stacked") == unread["stacked"]
 
 
 @pytest.mark.parametrize("folds", [3, 4])

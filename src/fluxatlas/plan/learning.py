@@ -95,6 +95,19 @@ def counted_days(run: Run) -> int:
     return UNKNOWN_SITES * years * 365 if days is None else days
 
 
+def observed_variables(run: Run) -> int:
+    """Variables of which days at sites are at hand: scikit-learn fits each by itself. All that the system's sites
+    measure, before the sites are read or where their table cannot be."""
+    from pyarrow import ArrowException, compute, parquet
+
+    path, measured = Path(run.paths("ingest", "sites", "observations.parquet")), run.system.measured
+    try:
+        seen = compute.unique(parquet.read_table(path, columns=["variable"])["variable"]).to_pylist()
+    except (OSError, ArrowException):  # a damaged table is said by the step that reads it
+        return len(measured)
+    return max(1, len(set(measured) & set(seen)))
+
+
 def cost(run: Run, rule: str, price: Cost, name: str = "", split: str = "space") -> float:
     """Core-seconds of a job of ``rule``: ``pretrain``, ``phase``, ``finetune`` (of the member ``name``; without one of
     that with most folds), ``baseline`` (called ``name``), ``experiment`` (with its ``split``: one of space has folds)
@@ -162,7 +175,8 @@ def _baseline(run: Run, name: str, days: int, pretrained: float, trained: float)
         return pretrained + learnt * trained, calibrated
     if name == "process":
         return 0.0, days * SIMULATED_DAY
-    return 0.0, (1 if name == "own_season" else rounds) * _fitted(name, days)  # it has seen all that it predicts
+    # a site's own season has seen all that it predicts
+    return 0.0, (1 if name == "own_season" else rounds) * observed_variables(run) * _fitted(name, days)
 
 
 def _fitted(name: str, days: int) -> float:

@@ -1,10 +1,10 @@
 """The stages in the order of the work: names of rules files, subpackages, subcommands and result folders."""
 
 STAGE_VERSIONS = {
-    "ingest": 3,
-    "regrid": 2,
+    "ingest": 4,
+    "regrid": 3,
     "synthesize": 6,
-    "train": 9,
+    "train": 10,
     "infer": 3,
     "products": 3,
     "evaluate": 3,

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import matplotlib as mpl
 import numpy as np
@@ -24,6 +24,7 @@ from matplotlib.figure import Figure
 
 from . import files
 from .config.report import ReportBlock
+from .config.train import Local
 from .errors import ConfigError, nearest
 
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6D31", "#4D4D4D")
@@ -56,7 +57,7 @@ MODEL_NAMES = {
 BOUNDS = ("own_season",)
 """What has seen the values that it is scored on: a bound beside models, never one that a model is judged by."""
 
-LOCAL = ("network_local", "process_local", "mean_local")
+TOLD_DAYS = ("network_local", *get_args(Local))
 """What was told some days of the site that it is scored at, on the others: no competitor of a model that was not."""
 
 PROTOCOL_NAMES = {"balanced": "all sites alike", "between": "means of sites", "within": "course within sites"}

@@ -148,6 +148,43 @@ def test_sites_that_were_learnt_from_or_have_few_days_are_left_out(posterior) ->
     assert told(data, calibrate_sites([], MODEL)).empty  # errors are not known where nothing was observed
 
 
+def test_errors_of_other_variables_alone_do_not_tell_days_of_the_flux(capsys) -> None:
+    """Sites that measured GPP say nothing of what net exchange at a place is worth, though it measures both."""
+    whole = series(SLOPES, 5)
+    other = calibrate_sites([replace(whole, targets={"gpp": whole.targets["gpp"]})], MODEL)
+    assert set(other.pool) == {"gpp"}
+    both = series(np.array([0.85, 1.15]), 9, "u")
+    both = replace(both, targets={name: both.targets[name] for name in ("nee", "gpp")})
+    assert told(both, other).empty
+    assert "no network_local, since no site outside of the fold says what errors nee has" in capsys.readouterr().err
+
+
+def test_sites_with_few_days_are_counted_in_the_log(posterior, capsys) -> None:
+    data = measured()
+    few = (np.arange(len(DATES)) >= 23)[:, None] & (np.arange(6) < 2)
+    data = replace(data, targets={"nee": np.where(few, np.nan, data.targets["nee"]).astype(np.float32)})
+    said = "leaves out 2 sites with fewer than 24 observed days of nee\n"
+    assert set(told(data, posterior)["site"]) == {"s2", "s3", "s4", "s5"}
+    assert capsys.readouterr().err.endswith(f"member 0: network_local {said}")
+    _baseline(data, "mean_local")
+    assert capsys.readouterr().err == f"baseline mean_local\nmean_local {said}"
+    _baseline(measured(), "mean_local")
+    assert capsys.readouterr().err == "baseline mean_local\n"
+
+
+def test_the_network_without_knowledge_is_told_no_days() -> None:
+    """Its rows would carry the name of the network's own and be averaged with them."""
+    samples = replace(
+        series(np.random.default_rng(5).uniform(0.8, 1.2, 8), 1),
+        theta={"slope": np.full(8, 1, np.float32), "light": np.zeros(8, np.float32)},
+        sd={},
+    )
+    short = {"pretrain_epochs": 1, "finetune_epochs": 1, "finetune_steps": 1, "baselines": ("no_knowledge",)}
+    settings = SETTINGS.model_copy(update=short)
+    frames = run_baselines(samples, SiteData((measured(),)), TOY, settings, "4km")
+    assert set(pd.concat(frames)["model"]) == {"network_no_knowledge"}
+
+
 def test_a_member_tells_each_site_its_days_where_its_fold_hides_it() -> None:
     samples = replace(
         series(np.random.default_rng(5).uniform(0.8, 1.2, 24), 1),

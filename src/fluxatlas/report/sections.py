@@ -9,7 +9,18 @@ from typing import Any
 import pandas as pd
 
 from ..stages import STAGES
-from ..style import BOUNDS, LOCAL, PROTOCOL_NAMES, between, fixed, model_name, model_order, number, percent, plain_unit
+from ..style import (
+    BOUNDS,
+    PROTOCOL_NAMES,
+    TOLD_DAYS,
+    between,
+    fixed,
+    model_name,
+    model_order,
+    number,
+    percent,
+    plain_unit,
+)
 from ..systems import System
 from .verdicts import called, comparison
 
@@ -86,7 +97,7 @@ def protocols_section(table: pd.DataFrame, system: System) -> Section:
             known = (protocol, model) in r2.index
             line[f"R2, {words}"] = _with_interval(r2.loc[(protocol, model)]) if known else "–"
         line["network's RMSE less this one's"] = _with_interval(pairs.loc[model]) if model in pairs.index else ""
-        said = model in pairs.index and model not in (*BOUNDS, *LOCAL)
+        said = model in pairs.index and model not in (*BOUNDS, *TOLD_DAYS)
         line["the network is"] = f"{comparison(pairs.loc[model])} it" if said else ""
         rows.append(line)
     name = called(system.flux, system)
@@ -98,7 +109,7 @@ def protocols_section(table: pd.DataFrame, system: System) -> Section:
         note += (
             " A bound has seen what it predicts: it says what the site's own record would give, not what a model can."
         )
-    if set(LOCAL) & set(table["model"]):
+    if set(TOLD_DAYS) & set(table["model"]):
         note += " What was told some days of a site is scored on its other days, at sites that have enough."
     return Section("How good is it at a place that nobody has measured?", note, pd.DataFrame(rows))
 

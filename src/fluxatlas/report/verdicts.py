@@ -10,7 +10,7 @@ import pandas as pd
 
 from .. import variables
 from ..errors import counted
-from ..style import BOUNDS, LOCAL, between, fixed, model_name, model_order, number
+from ..style import BOUNDS, TOLD_DAYS, between, fixed, model_name, model_order, number
 from ..systems import System
 
 NETWORK = "network"
@@ -57,7 +57,7 @@ def judgement(protocols: pd.DataFrame, system: System) -> str:
     parts = [f"R2 {fixed(row['value'])}{between(row['low'], row['high'], fixed)} over {over}, {words}"]
     pairs = rows[rows["against"].notna() & (rows["score"] == "rmse")].set_index("against")
     found: dict[str, list[str]] = {}
-    for name in model_order(pairs.index.difference([*BOUNDS, *LOCAL])):
+    for name in model_order(pairs.index.difference([*BOUNDS, *TOLD_DAYS])):
         found.setdefault(comparison(pairs.loc[name]), []).append(_spoken(str(name)))
     parts += [f"{word} {' and '.join(found[word])}" for word in COMPARISONS if word in found]
     if any(word.startswith("seems") for word in found):

@@ -244,9 +244,7 @@ def _told_days(learnt: _Learnt, sites: SiteData, model: Structured, settings: Tr
     if not settings.local_days:
         return pd.DataFrame()
     hidden, seed = learnt.split.hidden, settings.seed + member
-    return network_local(
-        learnt.network, sites, hidden, learnt.posterior, model, seed, settings.local_days, member
-    )  # fmt: skip
+    return network_local(learnt.network, sites, hidden, learnt.posterior, model, seed, settings.local_days, member)
 
 
 def _unseen_first(tables: list[tuple[pd.DataFrame, pd.DataFrame]]) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -18,19 +18,19 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
 
-from ..config.train import TrainBlock
+from ..config.train import Local, TrainBlock
 from ..systems import System
 from .adapt import adapt
 from .climatology import climatology
 from .data import FloatArray, SequenceSet
 from .finetune import Mask, finetune, split_sites, without
 from .learners import Learner, Predictor, Rows, boosted_trees, ridge_regression
-from .local import LOCAL, local_baseline
+from .local import local_baseline
 from .member import Member
 from .predict import site_table, table
 from .pretrain import new_network, pretrain
@@ -66,7 +66,7 @@ def run_baselines(
         "season": lambda: season(sites, system, settings),
         "own_season": lambda: own_season(sites, system),
         **{name: partial(remedy, name, sites, system, settings) for name in REMEDIES},
-        **{name: partial(local_baseline, name, sites, system, settings.local_days) for name in LOCAL},
+        **{name: partial(local_baseline, name, sites, system, settings.local_days) for name in get_args(Local)},
         "no_pretraining": lambda: no_pretraining(samples, sites, system, settings, grid),
         "no_knowledge": lambda: no_knowledge(samples, sites, system, settings, grid, regional),
     }
@@ -298,7 +298,8 @@ def no_knowledge(
     regional: RegionalData | None = None,
 ) -> list[pd.DataFrame]:
     """The network without knowledge terms: one pretraining (it sees no observation), fine-tuned for every fold."""
-    plain = settings.model_copy(update={"knowledge": {term.name: 0.0 for term in system.terms(settings.head)}})
+    without_terms = {term.name: 0.0 for term in system.terms(settings.head)}
+    plain = settings.model_copy(update={"knowledge": without_terms, "local_days": 0})  # days are for the ensemble
     start, _ = pretrain(samples, system, plain, 0, grid)
     found = []
     for member in range(settings.members):

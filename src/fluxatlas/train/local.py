@@ -18,6 +18,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from ..errors import counted
 from ..systems import System
 from .calibrated import DIFFERENCE, SitesModel, Structured, predict_places
 from .calibration import Place, Posterior
@@ -30,8 +31,6 @@ from .simulation import simulated
 from .sites import SiteData
 
 NAME = "network_local"
-LOCAL = ("process_local", "mean_local")
-"""Baselines that are told the same days."""
 
 
 def local_days(data: SequenceSet, flux: str, count: int) -> Mask:
@@ -61,19 +60,33 @@ def network_local(
     """Predictions of ``network`` as member number ``member`` at the sites that are ``hidden`` (time, site of each set)
     from ``posterior`` on all days, with parameters of their own from ``count`` of these.
 
-    Empty where the posterior was made without observations, which leaves errors unknown.
+    Empty where the posterior was made without observations of the flux, which leaves its errors unknown. Says that, and
+    how many sites have too few days.
     """
-    frames = []
+    flux, frames, few = model.system.flux, [], 0
+    if flux not in posterior.pool:
+        text = f"member {member}: no {NAME}, since no site outside of the fold says what errors {flux} has"
+        print(text, file=sys.stderr, flush=True)
+        return pd.DataFrame()
     for data, mask in zip(sites.sets, hidden, strict=True):
-        known = local_days(data, model.system.flux, count)
-        left = np.logical_and(mask.all(axis=0), known.any(axis=0))
-        if not (left.any() and posterior.pool):
+        known = local_days(data, flux, count)
+        unseen, told = mask.all(axis=0), known.any(axis=0)
+        left = np.logical_and(unseen, told)
+        few += int(np.count_nonzero(unseen & ~told))
+        if not left.any():
             continue
         part = data.only(left)
         places = _places(without(part, ~known), posterior, model)
         found = predict_places(network, part, posterior, model, seed, mask & ~known, places)
         frames.append(table(NAME, member, part, found.mean, mask & ~known, (found.low, found.high)))
+    _say_few(f"member {member}: {NAME}", few, flux, count)
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+
+
+def _say_few(what: str, sites: int, flux: str, count: int) -> None:
+    if sites:
+        text = f"{what} leaves out {counted(sites, 'site')} with fewer than {2 * count} observed days of {flux}"
+        print(text, file=sys.stderr, flush=True)
 
 
 def _places(data: SequenceSet, posterior: Posterior, model: Structured) -> dict[str, Place]:
@@ -92,13 +105,15 @@ def local_baseline(name: str, sites: SiteData, system: System, count: int) -> li
 
     Either is a course times its slope through the origin over the days that are known; that of a mean is one.
     """
-    flux, found = system.flux, []
+    flux, found, few = system.flux, [], 0
     for data in (data for data in sites.sets if flux in data.targets):
         known = local_days(data, flux, count)
+        few += int(np.count_nonzero(~known.any(axis=0)))
         course = np.ones(known.shape) if name == "mean_local" else simulated(data, system)[flux].astype(float)
         told = known & np.isfinite(course)
         product = np.where(told, course * data.targets[flux], 0).sum(axis=0)
         square = np.where(told, course**2, 0).sum(axis=0)
         slope = np.divide(product, square, out=np.full(len(data.sites), np.nan), where=square > 0)
         found.append(table(name, 0, data, {flux: course * slope}, ~known))
+    _say_few(name, few, flux, count)
     return found

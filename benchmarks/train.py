@@ -18,7 +18,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +52,7 @@ def stepper(kind: str, hidden: int, head: str) -> Callable[[], tuple[float, floa
 
         stepwise.available = gru.available if kind == "compiled" else lambda: False
         assert gru.available()
+        gru.keep_freed()
     settings, data = TrainBlock(hidden=hidden, head=head), samples(64, 500)
     network = new_network(SYSTEM, settings, data, 1).train()
     optimizer = torch.optim.AdamW(network.parameters(), lr=2e-3)
@@ -95,13 +96,17 @@ class Contender:
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment, cwd=tree
         )
-        self.best, self.loss = float("inf"), float("nan")
+        self.words, self.best, self.loss = words, float("inf"), float("nan")
 
     def step(self) -> None:
         assert self.process.stdin is not None and self.process.stdout is not None
-        self.process.stdin.write("step\n")
-        self.process.stdin.flush()
-        spent, self.loss = map(float, self.process.stdout.readline().split())
+        with suppress(BrokenPipeError):  # it has ended, which the empty line says
+            self.process.stdin.write("step\n")
+            self.process.stdin.flush()
+        line = self.process.stdout.readline()
+        if not line:
+            raise SystemExit(f"{self.words} ended with status {self.process.wait()}: its error is above")
+        spent, self.loss = map(float, line.split())
         self.best = min(self.best, spent)
 
     def __enter__(self) -> Contender:
@@ -126,7 +131,8 @@ def compare(then: Path, hidden: int, head: str, steps: int) -> dict[str, Contend
 def main() -> None:
     if "--serve" in sys.argv:
         kind, hidden, head = sys.argv[2:]
-        return serve(kind, int(hidden), head)
+        serve(kind, int(hidden), head)
+        return
     given: argparse.Namespace = options(__doc__, steps=24)
     rows, ratios, then_ms = [], {}, {}
     with checkout(THEN) as tree:
@@ -153,7 +159,6 @@ def main() -> None:
     ]
     report("train", "Speed of a step of pretraining", lines, given.write, MEASURED)
     assert all(ratios[hidden] >= floor for hidden, floor in FLOORS.items()), ratios
-    return None
 
 
 if __name__ == "__main__":

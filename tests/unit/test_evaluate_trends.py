@@ -93,11 +93,16 @@ def test_what_multiplies_is_an_interaction(data) -> None:
 
 def test_attributes_that_changed_are_factors(data) -> None:
     """Of `20 clay + 10 soc`, which go from 0.5 and 0.8 of the map to the map, the slopes are known."""
+    ran = []
 
     def model(s: SequenceSet) -> dict[str, np.ndarray]:
+        ran.append(s)
         return {"nee": np.ones((len(DATES), 1)) * (20 * s.statics["clay"] + 10 * s.statics["soc"])}
 
     table = asked.trends(model, data, AREA, TOY, 3, {"clay": 0.5, "soc": 0.8}).set_index("factor")["trend"]
+    # the first year's attributes under the weather as it was once; then the map's there, each attribute held, the map's
+    # and the first year's with each of two factors held, and the first year's with both held
+    assert len(ran) == 1 + 1 + 2 + 2 * 2 + 1
     assert table["clay"] == pytest.approx(20 * 0.5 / 7, rel=1e-3) and table["soc"] == pytest.approx(2 / 7, rel=1e-3)
     assert table["all"] == pytest.approx(12 / 7, rel=1e-3)
     assert table[["climate", "co2", "none", asked.INTERACTION]].to_numpy() == pytest.approx(0, abs=1e-5)

@@ -83,6 +83,14 @@ def test_jobs_of_training_cost_by_their_steps() -> None:
     passes = 4 * (10 * 8 * 365 + 0.3 * predicted)
     calibrated = DAYS * learning.CALIBRATED_DAY
     assert units("finetune", ladder="last") == pytest.approx(passes + calibrated + predicted)
+    # of a fold's third of the sites, each by its own days, another calibration and another prediction
+    local = {"ladder": "last", "local_days": 20}
+    told = (predicted + calibrated / 2) / 3
+    assert units("finetune", **local) == pytest.approx(passes + calibrated + predicted + told)
+    assert units("finetune", folds=12, **local) - units("finetune", folds=12, ladder="last") == pytest.approx(told)
+    assert units("baseline", "no_knowledge", **local) == units("baseline", "no_knowledge", ladder="last")
+    assert units("baseline", "process_local", **local) == units("baseline", "process", **local)
+    assert units("baseline", "mean_local", **local) == 0
     # without samples 8 windows a step, twice as many passes, in three folds
     assert units("baseline", "no_pretraining") == pytest.approx(3 * (8 * (8 * 8 * 365 + 0.3 * predicted) + predicted))
     assert units("baseline", "process") == pytest.approx(DAYS * 4e-7)

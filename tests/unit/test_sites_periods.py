@@ -47,6 +47,9 @@ def test_facts_of_the_source_list(data_dir: Path) -> None:
     assert found["site"].is_unique  # records 3905.1 and 3905.2 too
     assert found["start"].min().year >= 1960 and (found["end"] > found["start"]).all()
     assert 600 < 365.25 * found["value"].median() < 900  # g C m-2 yr-1
+    table = read_periods(SitesBlock(entries=[SiteEntry(source="srdb", path=str(data_dir / SRDB))]), Ledger())
+    assert list(table.columns) == list(PERIOD_COLUMNS) and len(table) == len(found)
+    assert table.groupby("site")["value"].first().equals(found.groupby("site")["value"].first())
 
 
 def test_records_of_srdb(tmp_path: Path) -> None:

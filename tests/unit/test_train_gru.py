@@ -134,6 +134,16 @@ def test_where_nothing_compiles_torch_learns(monkeypatch, capsys) -> None:
         gru.available.cache_clear()
 
 
+def test_to_ask_for_the_kernel_leaves_the_memory_of_the_process_alone(monkeypatch) -> None:
+    """Training sets what the C library keeps, not a look at whether the kernel runs."""
+    loaded = []
+    monkeypatch.setattr(gru.ctypes, "CDLL", loaded.append)
+    gru.available.cache_clear()
+    assert gru.available() and None not in loaded
+    gru.keep_freed()  # where there is no such option it does nothing
+    assert None in loaded
+
+
 @pytest.mark.parametrize("fixed", [0, 3])
 def test_constants_apart_are_features_of_every_day(fixed) -> None:
     torch.manual_seed(3)

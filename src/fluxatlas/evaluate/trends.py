@@ -109,29 +109,37 @@ def _days(year: Days, day: Days, of: int, wanted: Days) -> Days:
     return mine[np.searchsorted(day[mine], np.minimum(wanted, day[mine[-1]]))]
 
 
-def changing(model: Model, data: SequenceSet, shares: Mapping[str, float], moving: Sequence[str]) -> Model:
+def changing(
+    model: Model,
+    data: SequenceSet,
+    shares: Mapping[str, float],
+    moving: Sequence[str],
+    began: Mapping[str, FloatArray] | None = None,
+) -> Model:
     """``model`` under attributes that were ``shares`` of those of ``data`` in its first year: those of ``moving`` are
     as in ``data`` in its last year, and change in equal steps of years; the others stay as they were.
 
-    What would leave the valid range of its variable stays at the edge.
+    ``began`` are the fluxes under the attributes of the first year (:func:`_scaled`), where they are at hand.
     """
     if not shares:
         return model
-
-    def scaled(names: Iterable[str]) -> dict[str, FloatArray]:
-        made = {name: data.statics[name] * np.float32(shares[name]) for name in names}
-        return {**data.statics, **{name: np.clip(of, *variables.get(name).valid) for name, of in made.items()}}
-
-    began, ended = scaled(shares), scaled(name for name in shares if name not in moving)
+    ended = _scaled(data, shares, (name for name in shares if name not in moving))
     year = data.dates.year.to_numpy()
     part = ((year - year[0]) / (year[-1] - year[0]))[:, None]
 
     def made(driven: SequenceSet) -> dict[str, FloatArray]:
-        first = model(replace(driven, statics=began))
+        first = model(replace(driven, statics=_scaled(data, shares, shares))) if began is None else began
         last = model(replace(driven, statics=ended)) if moving else first
         return {name: (1 - part) * first[name] + part * last[name] for name in first}
 
     return made
+
+
+def _scaled(data: SequenceSet, shares: Mapping[str, float], names: Iterable[str]) -> dict[str, FloatArray]:
+    """Attributes of ``data``, those of ``names`` times their share; what would leave the valid range of its variable
+    stays at the edge."""
+    made = {name: data.statics[name] * np.float32(shares[name]) for name in names}
+    return {**data.statics, **{name: np.clip(of, *variables.get(name).valid) for name, of in made.items()}}
 
 
 def trends(
@@ -158,16 +166,19 @@ def trends(
             hint=f"give {fewest} years or more, or fewer to repeat (evaluate.held_years)",
         )
     shares = dict(shares or {})
+    began = model(replace(data, statics=_scaled(data, shares, shares))) if shares else None
 
-    def run(driven: SequenceSet, moving: Sequence[str]) -> dict[str, Array]:
-        return _annual(changing(model, data, shares, moving)(driven), data, area, system)
+    def run(
+        driven: SequenceSet, moving: Sequence[str], began: Mapping[str, FloatArray] | None = None
+    ) -> dict[str, Array]:
+        return _annual(changing(model, data, shares, moving, began)(driven), data, area, system)
 
-    known, constant, runs = factors(system), data, {ALL: run(data, [*shares])}
+    known, constant, runs = factors(system), data, {ALL: run(data, [*shares], began)}
     for name, drivers in known.items():
         runs[name] = run(held(data, drivers, years, name == CLIMATE), [*shares])
         constant = held(constant, drivers, years, name == CLIMATE)
     for name in shares:
-        runs[name] = run(data, [other for other in shares if other != name])
+        runs[name] = run(data, [other for other in shares if other != name], began)
     runs[NONE] = run(constant, [])
     rows = []
     for flux, whole in runs[ALL].items():

@@ -152,7 +152,8 @@ def _job(run: Run, rule: str, name: str, split: str = "space") -> tuple[float, f
     if rule == "finetune":
         most = max(len(train.folds_of(member)) for member in ([int(name)] if name else range(train.members)))
         learnt, calibrated = _adapted(run, days, most, begun=bool(run.phases))
-        return learnt * trained, calibrated
+        told = most * days / train.n_folds if train.local_days else 0.0  # days of the sites that its folds hide
+        return (learnt + PREDICTED * told) * trained, calibrated + told * CALIBRATED_DAY / 2
     return _baseline(run, name, days, pretrained * trained, trained)
 
 
@@ -173,8 +174,10 @@ def _baseline(run: Run, name: str, days: int, pretrained: float, trained: float)
         members = [_adapted(run, days, len(train.folds_of(member))) for member in range(train.members)]
         learnt, calibrated = (sum(parts) for parts in zip(*members, strict=True))
         return pretrained + learnt * trained, calibrated
-    if name == "process":
+    if name in ("process", "process_local"):
         return 0.0, days * SIMULATED_DAY
+    if name == "mean_local":
+        return 0.0, 0.0
     # a site's own season has seen all that it predicts
     return 0.0, (1 if name == "own_season" else rounds) * observed_variables(run) * _fitted(name, days)
 

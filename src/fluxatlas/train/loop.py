@@ -25,7 +25,7 @@ from ..errors import FluxAtlasError
 from ..hashes import check_seal
 from ..systems import Ramp
 from .losses import Objective
-from .networks import HierarchicalNetwork
+from .networks import HierarchicalNetwork, keep_freed
 
 
 class Scored(Protocol):
@@ -144,6 +144,7 @@ class Trainer:
 
         Raises :class:`TrainingError` where the loss is not finite.
         """
+        keep_freed()
         self._origin = _copy(self.origin or self.network)
         saved = self._restore()
         history: list[dict[str, Any]] = saved["history"] if saved else []

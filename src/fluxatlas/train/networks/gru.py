@@ -170,14 +170,13 @@ def available() -> bool:
     except Exception as problem:  # compilers fail in many ways; torch does the same, slower
         print(f"note: no compiled recurrent layer ({problem}); training uses torch's, 3 times slower", file=sys.stderr)
         return False
-    _keep_freed()
     return True
 
 
-def _keep_freed() -> None:
-    """Let the C library keep the memory that a step frees (blocks up to 32 MB, 1 GB in all): given back and taken anew
-    it costs a tenth of the time."""
-    with suppress(OSError, AttributeError):  # another C library
+def keep_freed() -> None:
+    """Let the C library keep the memory that a step of training frees (blocks up to 32 MB, 1 GB in all), from now on in
+    the whole process: given back and taken anew it costs a tenth of the time."""
+    with suppress(OSError, AttributeError, TypeError):  # another C library
         allocator = ctypes.CDLL(None)
         for option, size in ((-3, 1 << 25), (-1, 1 << 30)):  # M_MMAP_THRESHOLD and M_TRIM_THRESHOLD of malloc.h
             allocator.mallopt(option, size)

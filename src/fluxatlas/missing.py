@@ -193,8 +193,8 @@ def _meant(attrs: Mapping[str, Any], stored: np.dtype[Any]) -> np.dtype[Any]:
     return stored if kind == stored.kind else np.dtype(f"{stored.byteorder}{kind}{stored.itemsize}")
 
 
-_SUFFIX = re.compile(r"(?<=[\d.])[fFdDbBsSlL]+$")
-"""What the text form of NetCDF puts behind a number for its type, as in -9999.f."""
+_SUFFIX = re.compile(r"(?<=[\d.])(?i:f|d|u?(?:b|s|ll?)|u)$")
+"""What the text form of NetCDF puts behind a number for its type, as in -9999.f and 255ub."""
 
 
 def _numbers(value: Any) -> list[Any]:
@@ -202,7 +202,7 @@ def _numbers(value: Any) -> list[Any]:
     try:
         if isinstance(value, str | bytes):
             text = value.decode("ascii") if isinstance(value, bytes) else value
-            parts = re.split(r"[,;\s]+(?:to\s+)?", text.strip().strip("()[]").strip())
+            parts = re.split(r"[,;\s]+(?:(?:to|-)\s+)?", text.strip().strip("()[]").strip())
             parts = [_SUFFIX.sub("", part) for part in parts]
             return [int(part) if part.lstrip("+-").isdigit() else float(part) for part in parts]
     except ValueError:

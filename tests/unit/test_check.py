@@ -20,7 +20,7 @@ from fluxatlas.check.run import look
 from fluxatlas.cli import app
 from fluxatlas.config import load
 from fluxatlas.config.static import StaticBlock
-from fluxatlas.errors import ConfigError, FluxAtlasError
+from fluxatlas.errors import ConfigError, FluxAtlasError, InputError
 from fluxatlas.ingest.sites.records import SiteRecord, observations
 from fluxatlas.run import Run
 from fluxatlas.systems import get_system
@@ -186,6 +186,17 @@ def test_one_mistake_gives_one_message(sound, change: dict, message: str) -> Non
         wrong["regions"] = {}
     problems = _found(folder, wrong)
     assert len(problems) == 1 and message in str(problems[0]), problems
+
+
+def test_the_same_unknown_name_under_two_keys_is_two_problems() -> None:
+    findings = Findings()
+    for key in ("train.qc", "sites.qc", "sites.qc"):
+        findings.add(InputError("unknown variable 'fch5'"), key)
+    findings.add(InputError("unknown variable 'fch5'"), "sites.entries[0]")  # a reader that is handed sites.qc
+    assert [problem.where for problem in findings.problems] == ["train.qc", "sites.qc"]
+    for index in (0, 1):
+        findings.add(InputError("unknown kind 'towr'"), f"sites.entries[{index}]")
+    assert len(findings.problems) == 4
 
 
 def test_of_the_synthetic_earth_little_is_looked_at(tmp_path: Path) -> None:

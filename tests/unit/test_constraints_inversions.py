@@ -11,7 +11,7 @@ from fluxatlas.errors import InputError, UnitError
 from fluxatlas.grid import EARTH_RADIUS
 from fluxatlas.ingest.constraints.inversion_file import cell_area
 from fluxatlas.ingest.constraints.inversions import load_inversion
-from fluxatlas.ingest.constraints.kinds import KINDS
+from fluxatlas.ingest.constraints.kinds import FIRE, KINDS
 from fluxatlas.ingest.constraints.units import parse_flux_unit
 
 LAT, LON = np.arange(-87.5, 90, 5.0), np.arange(-177.5, 180, 5.0)
@@ -180,6 +180,61 @@ def test_unusable_files(tmp_path: Path, flux: np.ndarray, edit, error: type, mes
         load_inversion(path, "oco2_mip")
     assert caught.value.where
     assert caught.value.hint
+
+
+@pytest.mark.parametrize("name", ["fch4", "FCH4", "CH4emis", "wetlandCH4", "CO_flux", "fco", "n2o_flux"])
+def test_a_name_of_another_gas_is_refused_until_variable_and_units_say_otherwise(
+    tmp_path: Path, flux: np.ndarray, name: str
+) -> None:
+    path = edited(tmp_path, flux, edit=lambda d: d.rename(land=name))
+    with pytest.raises(InputError, match=f"'{name}' is a flux of .*, not of CO2") as refused:
+        load_inversion(path, "oco2_mip", variable=name)
+    assert "both 'variable' and 'units'" in refused.value.hint
+    found = load_inversion(path, "oco2_mip", variable=name, units="gC m-2 yr-1")
+    np.testing.assert_allclose(found[..., 0], flux[:, ::-1], rtol=1e-5)
+    assert "taken as 'variable' and 'units' say" in found.attrs["notes"]
+
+
+@pytest.mark.parametrize(
+    ("name", "words", "other"),
+    [
+        ("land", "net biosphere carbon flux, corrected for carbon monoxide and methane", ""),
+        ("land", "net ecosystem exchange without CH4", ""),
+        ("land", "CO2 flux, CO and CH4 counted apart", ""),
+        ("fco2", "", ""),
+        ("co_2_flux", "", ""),
+        ("land", "methane flux in mass of carbon", "methane"),
+        ("land", "CO flux of fires", "CO"),
+        ("land", "methane emission as CO2 equivalent", "methane"),
+    ],
+)
+def test_the_subject_of_a_long_name_tells_the_gas(
+    tmp_path: Path, flux: np.ndarray, name: str, words: str, other: str
+) -> None:
+    def named(data: xr.Dataset) -> xr.Dataset:
+        data["land"].attrs["long_name"] = words
+        return data if name == "land" else data.rename(land=name)
+
+    path = edited(tmp_path, flux, edit=named)
+    if other:
+        with pytest.raises(InputError, match=f"is a flux of {other}, not of CO2"):
+            load_inversion(path, "oco2_mip", variable=name)
+    else:
+        assert "is a flux of" not in load_inversion(path, "oco2_mip", variable=name).attrs["notes"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("nbe_opt_with_fire", "'nbe_opt_with_fire', as 'variable' says"),
+        ("nee_posterior", "net ecosystem exchange without fire and fossil fuel"),
+        ("fire_emission", FIRE),
+        ("biomass_burning_opt", FIRE),
+    ],
+)
+def test_only_a_flux_of_fires_alone_says_so(tmp_path: Path, flux: np.ndarray, name: str, content: str) -> None:
+    path = edited(tmp_path, flux, edit=lambda d: d.rename(land=name))
+    assert load_inversion(path, "gongga", variable=name).attrs["content"] == content
 
 
 def test_missing_truncated_unknown(tmp_path: Path, flux: np.ndarray) -> None:

@@ -262,6 +262,15 @@ def test_whole_numbers_of_soilgrids_are_recognised_under_another_name(tmp_path: 
     assert report.usable and report.uses[0].options == {"provider": "soilgrids"}
 
 
+@pytest.mark.parametrize(("unit", "said"), [("none", "taken as %"), ("-", "taken as %"), ("%", "unit the file states")])
+def test_a_label_that_is_no_unit_is_not_called_one(tmp_path: Path, unit: str, said: str) -> None:
+    path = raster(tmp_path / "clay.tif", np.linspace(5, 60, 3600, dtype=np.float32).reshape(60, 60))
+    with rasterio.open(path, "r+") as file:
+        file.set_band_unit(1, unit)
+    report = inspect_path(path)
+    assert report.usable and said in str(report.mapping), report.mapping
+
+
 def test_a_table_with_semicolons_is_told_what_its_readers_take(tmp_path: Path) -> None:
     rows = "".join(f"200101{day:02d};10,5;-1,5\n" for day in range(1, 29))
     (tmp_path / "FLX_XX-Abc_FLUXNET2015_FULLSET_DD_2001-2001_1-1.csv").write_text("TIMESTAMP;TA_F;NEE_VUT_REF\n" + rows)

@@ -230,6 +230,7 @@ def test_attributes_that_say_nothing_change_nothing(attrs: dict[str, Any]) -> No
     [
         {"valid_range": "0.0, 0.6", "missing_value": "-9999.f"},
         {"valid_range": "[0, 0.6]", "missing_value": "-9999"},
+        {"valid_range": "0 - 0.6", "missing_value": "-9999.d"},
         {"valid_range": "(0.0 0.6)", "_FillValue": "-9999.0f"},
         {"valid_range": "0 to 0.6", "missing_value": "-9999., -8888."},
         {"valid_min": "0.", "valid_max": "0.6d", "missing_value": b"-9999"},
@@ -240,6 +241,11 @@ def test_attributes_written_as_text_say_the_same(attrs: dict[str, Any]) -> None:
     found = said.masked(np.array([-9999.0, -0.1, 0.3, 0.9], "f4"))
     np.testing.assert_array_equal(np.isfinite(found), [False, False, True, False])
     assert said.declared and np.float32(-9999) in said.codes
+
+
+def test_an_unsigned_code_written_as_text_is_missing() -> None:
+    said = missing.Said.of({"_FillValue": "255ub", "valid_range": "0UB - 200ub"}, "u1")
+    np.testing.assert_array_equal(np.isfinite(said.masked(np.array([0, 200, 201, 255], "u1"))), [1, 1, 0, 0])
 
 
 def test_a_range_of_another_scale_does_not_empty_a_file() -> None:

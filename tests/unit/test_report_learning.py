@@ -3,7 +3,7 @@
 import pandas as pd
 
 from fluxatlas.report.learning import coverage_section, emulation_section, intervals_section
-from fluxatlas.report.summary import write_summary
+from fluxatlas.report.summary import _table_html, write_summary
 from fluxatlas.systems import get_system
 
 SYSTEM = get_system("soil_methane_sink")
@@ -79,4 +79,5 @@ def test_a_bias_of_nothing_is_a_dash_and_words_stand_to_the_left(tmp_path) -> No
     write_summary(tmp_path / "page.html", system=SYSTEM, emulation=[tmp_path / "0.csv"])
     page = (tmp_path / "page.html").read_text()
     assert '<td class="text unit">mg m-2 d-1</td>' in page and "<td>0.90</td>" in page
+    assert "<td>nan</td><td>nan-2</td>" in _table_html(pd.DataFrame({"r": ["nan", "0.5"], "ends": ["nan-2"] * 2}))
     assert '<td class="text">soil temperature, 5 cm</td>' in page and ".unit { white-space: nowrap; }" in page

@@ -10,10 +10,11 @@ import xarray as xr
 import yaml
 
 import infer_world as world
+from fluxatlas.astronomy import extraterrestrial_radiation
 from fluxatlas.check.run import look
 from fluxatlas.config import load
 from fluxatlas.config.synthesize import SynthesizeBlock
-from fluxatlas.errors import ConfigError, FluxAtlasError, InputError
+from fluxatlas.errors import ConfigError, FluxAtlasError, InputError, UnitError
 from fluxatlas.farewell import farewell
 from fluxatlas.grid import get_grid
 from fluxatlas.ingest.sites.metadata import read_attributes
@@ -257,7 +258,7 @@ def test_tables_of_sites_are_made_without_tiles(tmp_path: Path, capsys: pytest.C
 def test_the_table_of_weather(tmp_path: Path, kind: str) -> None:
     path, given = tmp_path / f"w.{kind}", weather().iloc[::-1]
     (given.to_csv if kind == "csv" else given.to_parquet)(path, index=False)
-    made = read_weather(path, {"A", "C", "unknown"}, DRIVERS)
+    made = read_weather(path, {"A": 47.0, "C": 47.0, "unknown": 0.0}, DRIVERS)
     assert made["site"].unique().tolist() == ["A", "C"] and len(made) == 730
     np.testing.assert_allclose(made["ps"], weather("AC")["ps"])
 
@@ -276,17 +277,17 @@ def test_the_table_of_weather(tmp_path: Path, kind: str) -> None:
 def test_a_wrong_table_of_weather_is_refused(tmp_path: Path, change: dict[str, Any], message: str) -> None:
     weather("A", days=9).assign(**change).to_csv(tmp_path / "w.csv", index=False)
     with pytest.raises(InputError, match=message) as refused:
-        read_weather(tmp_path / "w.csv", {"A"}, DRIVERS)
+        read_weather(tmp_path / "w.csv", {"A": 47.0}, DRIVERS)
     assert "w.csv" in refused.value.where and refused.value.hint
     weather("A").drop(columns="huss").to_csv(tmp_path / "w.csv", index=False)
     with pytest.raises(InputError, match="column 'huss' is missing"):
-        read_weather(tmp_path / "w.csv", {"A"}, DRIVERS)
+        read_weather(tmp_path / "w.csv", {"A": 47.0}, DRIVERS)
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda w: w.assign(rsds=w["rsds"] * 0.0864), r"'rsds': no day of 365 is brighter than .*: in MJ m-2 d-1\?"),
+        (lambda w: w.assign(rsds=w["rsds"] * 0.0864), r"'rsds': no day of \d+ is brighter than .*: in MJ m-2 d-1\?"),
         (lambda w: w.assign(sfcWind=60.0), r"'sfcWind': .* is that of km h-1"),
         (
             lambda w: w.assign(tasmin=w["tasmax"], tasmax=w["tasmin"]),
@@ -299,11 +300,30 @@ def test_weather_within_its_range_is_judged_too(tmp_path: Path, change: Any, mes
     """What forcing of a grid is asked: units by magnitude, and extremes on either side of the mean."""
     change(weather("A")).to_csv(tmp_path / "w.csv", index=False)
     with pytest.raises(FluxAtlasError, match=message):
-        read_weather(tmp_path / "w.csv", {"A"}, DRIVERS)
+        read_weather(tmp_path / "w.csv", {"A": 47.0}, DRIVERS)
     noisy = weather("A")
     noisy["pr"] -= 1e-12 * (noisy["pr"] == 0)  # round-off below zero
     noisy.to_csv(tmp_path / "w.csv", index=False)
-    assert (read_weather(tmp_path / "w.csv", {"A"}, DRIVERS)["pr"] >= 0).all()
+    assert (read_weather(tmp_path / "w.csv", {"A": 47.0}, DRIVERS)["pr"] >= 0).all()
+
+
+@pytest.mark.parametrize(("lat", "start"), [(69.0, "2003-10-20"), (-69.0, "2003-04-20")])
+def test_winter_of_high_latitudes_is_no_other_unit(tmp_path: Path, lat: float, start: str) -> None:
+    """Half of the sun, never above 45 W m-2, is weather; 0.0864 of it over a year is another unit."""
+    path, days = tmp_path / "w.csv", pd.date_range(start, periods=110)
+    parts = []
+    for year in range(3):
+        dark = weather("A", days=110).assign(time=days + pd.DateOffset(years=year))
+        sun = extraterrestrial_radiation(lat, pd.DatetimeIndex(dark["time"]))[:, 0]
+        parts.append(dark.assign(rsds=np.minimum(0.5 * sun, 40.0)))
+    winters = pd.concat(parts)
+    winters.to_csv(path, index=False)
+    assert len(read_weather(path, {"A": lat}, DRIVERS)) == 330 and winters["rsds"].max() < 45
+    year = weather("A", days=365)
+    sun = extraterrestrial_radiation(lat, pd.DatetimeIndex(year["time"]))[:, 0]
+    year.assign(rsds=0.7 * 0.0864 * sun).to_csv(path, index=False)
+    with pytest.raises(UnitError, match=r"'rsds': no day of \d+ is brighter than .*: in MJ m-2 d-1\?"):
+        read_weather(path, {"A": lat}, DRIVERS)
 
 
 def test_carbon_of_a_table_that_may_be_in_percent_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -318,11 +338,11 @@ def test_a_table_with_a_zone_or_without_a_whole_day_is_refused(tmp_path: Path) -
     path, given = tmp_path / "w.parquet", weather("A", days=9)
     given.assign(time=pd.to_datetime(given["time"]).dt.tz_localize("UTC")).to_parquet(path)
     with pytest.raises(InputError, match="the times are in the zone UTC, not days of the site"):
-        read_weather(path, {"A"}, DRIVERS)
+        read_weather(path, {"A": 47.0}, DRIVERS)
     given.assign(huss=np.nan).to_parquet(path)
     with pytest.raises(InputError, match="no day has all drivers; 'huss' has no value"):
-        read_weather(path, {"A"}, DRIVERS)
+        read_weather(path, {"A": 47.0}, DRIVERS)
     odd = np.arange(9) % 2 == 0
     given.assign(huss=given["huss"].where(odd), tas=given["tas"].where(~odd)).to_parquet(path)
     with pytest.raises(InputError, match=r"no day has all drivers\n"):
-        read_weather(path, {"A"}, DRIVERS)
+        read_weather(path, {"A": 47.0}, DRIVERS)

@@ -22,9 +22,13 @@ class Findings:
     def add(self, problem: FluxAtlasError, key: str = "") -> None:
         """Keep ``problem``, found under ``key`` of the configuration, unless it is already known.
 
-        A name that nothing has is one problem, however many readers are handed it.
+        A name that nothing has is one problem of its key, and of all entries that a key of their block is handed to.
         """
-        if problem.what.startswith("unknown ") and any(one.what.startswith(problem.what) for one in self.problems):
+        own = key or problem.where
+        if problem.what.startswith("unknown ") and any(
+            one.what.startswith(problem.what) and (one.where.startswith(own) or _handed_on(one.where, own))
+            for one in self.problems
+        ):
             return
         parts = [key] * (bool(key) and key not in problem.where) + [problem.where] * bool(problem.where)
         named = type(problem)(problem.what, where=": ".join(parts), hint=problem.hint)
@@ -61,3 +65,8 @@ class Findings:
         lines = (str(problem).replace("\n", "\n  ") for problem in self.problems)
         listed = "".join(f"\n\n{number}. {line}" for number, line in enumerate(lines, start=1))
         return ConfigError(f"{subject}: {count} before the first job{listed}")
+
+
+def _handed_on(general: str, key: str) -> bool:
+    """Whether ``key`` is an entry of a list in the block of ``general``, which is not: its readers are handed that."""
+    return "[" in key and "[" not in general and key.split(".")[0] == general.split(".")[0]

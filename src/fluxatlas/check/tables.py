@@ -284,11 +284,11 @@ def _attributes(run: Run, records: list[SiteRecord], whole: bool, findings: Find
 def _weather(run: Run, records: list[SiteRecord], whole: bool, findings: Findings) -> None:
     """In a run at sites alone nothing is made for a site without weather, nor in a run of such sites."""
     own = {record.name for record in records if record.forcing is not None and len(record.forcing)}
-    names = {record.name for record in records}
+    names = {record.name: float(record.site["lat"]) for record in records}
     with findings.trying("forcing.path"):
         for path in run.site_weather:
             own |= set(read_weather(path, names, run.system.forcing)["site"]) if names else set()
-    without = sorted(names - own)
+    without = sorted(names.keys() - own)
     if not without:
         return
     what = f"{len(without)} of {counted(len(names), 'site')} have no weather of their own, such as '{without[0]}'"

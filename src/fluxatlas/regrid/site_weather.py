@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from .. import files, variables
+from ..astronomy import extraterrestrial_radiation
 from ..errors import InputError, UnitError, counted
 from ..ingest.physical import EXTREMES
 from ..ingest.sites import text
@@ -18,18 +19,22 @@ from ..ingest.sites.magnitude import by_magnitude
 
 CROSSING = 0.05
 """Crossing of extremes of temperature that is let pass [K], as in forcing."""
-SUNLIT, DIM = 200, 45.0
-"""So many days without one brighter than that [W m-2] are in another unit: sums of a day in MJ m-2 reach 38."""
+BRIGHT, SUNLIT, DIM = 150.0, 60, 0.12
+"""Of so many days with that much sun above the atmosphere [W m-2], one at least lets more than this share through.
+
+Under thick cloud it is 0.1 to 0.2, under a clear sky 0.7 (ours, [R]); sums of a day in MJ m-2 are 0.0864 of W m-2.
+"""
 
 
-def read_weather(path: str | Path, sites: Collection[str], drivers: Collection[str]) -> pd.DataFrame:
+def read_weather(path: str | Path, sites: Mapping[str, float], drivers: Collection[str]) -> pd.DataFrame:
     """Rows ``site, time`` and ``drivers`` of those of ``sites`` that the table has (CSV, or Parquet by its name).
 
-    Times are days of the site; values are daily means (sums of ``pr`` as a rate) in the units of
-    ``resources/variables.yaml``, days without all of them are left out. Raises :class:`InputError` for an absent
-    column, a table of other sites alone or without any day that has all drivers, times within a day or with a zone, a
-    day that stands twice, values outside of the valid range of a variable or of the magnitude of another unit, and days
-    whose extremes of temperature cross.
+    ``sites`` gives the latitude [degrees north] of each. Times are days of the site; values are daily means (sums of
+    ``pr`` as a rate) in the units of ``resources/variables.yaml``; days without all of them are left out.
+
+    Raises :class:`InputError` for a table without a needed column, or with no site or no whole day. So it does for
+    times within a day or with a zone, and for a day that stands twice. Values are refused outside the valid range of
+    their variable or of the magnitude of another unit, and so are days whose extremes of temperature cross.
     """
     where = str(path)
     needed = ("site", "time", *drivers)
@@ -56,6 +61,8 @@ def read_weather(path: str | Path, sites: Collection[str], drivers: Collection[s
         frame[name] = values
         variables.check_range(values, name, where=f"{where}, column {name}")
         _refuse_other_unit(values, name, where)
+    if "rsds" in drivers:
+        _refuse_dark(frame, sites, where)
     _refuse_crossed(frame, where)
     whole = frame.dropna(subset=list(drivers))
     if whole.empty:
@@ -69,12 +76,22 @@ def _refuse_other_unit(values: npt.NDArray[np.floating[Any]], name: str, where: 
     """Refuse values within the valid range whose magnitude is that of another unit, such as wind in km h-1."""
     units = variables.get(name).units
     found = by_magnitude(values, name, units=units)
-    text = found.text if found is not None and found.units else ""
-    finite = values[np.isfinite(values)]
-    if name == "rsds" and finite.size >= SUNLIT and finite.max() < DIM:
-        text = f"no day of {finite.size} is brighter than {finite.max():.3g} W m-2: in MJ m-2 d-1?"
-    if text:
-        raise UnitError(f"'{name}': {text}", where=f"{where}, column {name}", hint=f"give it in {units}")
+    if found is not None and found.units:
+        raise UnitError(f"'{name}': {found.text}", where=f"{where}, column {name}", hint=f"give it in {units}")
+
+
+def _refuse_dark(frame: pd.DataFrame, sites: Mapping[str, float], where: str) -> None:
+    """Refuse radiation that never reaches :data:`DIM` of what the sun sends on bright days: sums in MJ m-2."""
+    above = np.empty(len(frame))
+    for site, rows in frame.reset_index(drop=True).groupby("site"):
+        days = pd.DatetimeIndex(rows["time"])
+        above[rows.index] = extraterrestrial_radiation(sites[str(site)], days)[:, 0]
+    values = frame["rsds"].to_numpy(float)
+    bright = np.isfinite(values) & (above >= BRIGHT)
+    if bright.sum() < SUNLIT or (values[bright] > DIM * above[bright]).any():
+        return
+    what = f"'rsds': no day of {bright.sum()} is brighter than {values[bright].max():.3g} W m-2: in MJ m-2 d-1?"
+    raise UnitError(what, where=f"{where}, column rsds", hint=f"give it in {variables.get('rsds').units}")
 
 
 def _refuse_crossed(frame: pd.DataFrame, where: str) -> None:

@@ -50,7 +50,8 @@ def write(
     sites = _read(sites_dir / "sites.csv", ("site", "lat", "lon", "elevation", "kind"))
     own = _read(sites_dir / "forcing.parquet", ("site", "time"))
     if weather:
-        given = read_weather(weather, set(sites["site"]), system.forcing)
+        lats = dict(zip(sites["site"].astype(str), sites["lat"].astype(float), strict=True))
+        given = read_weather(weather, lats, system.forcing)
         own = pd.concat([own, given[~given["site"].isin(set(own["site"]))]], ignore_index=True)
     points = zip(sites["site"], sites["lat"].astype(float), sites["lon"].astype(float), strict=True)
     home = {site: _home(lat, lon, tiles) for site, lat, lon in points}

@@ -150,7 +150,10 @@ def page_html(title: str, opening: Opening, sections: Sequence[Section], figures
 
 def _table_html(table: pd.DataFrame) -> str:
     """A table of text, numbers to the right and words to the left."""
-    texts = {name: any(re.search("[A-Za-z]{2}|[A-Z]", str(cell)) for cell in table[name]) for name in table}
+    texts = {
+        name: any(re.search("[A-Za-z]{2}|[A-Z]", re.sub(r"(?i)\bnan\b", "", str(cell))) for cell in table[name])
+        for name in table
+    }
     marks = {name: ' class="text"' if text else "" for name, text in texts.items()}
     marks |= {name: ' class="text unit"' for name in table if name == "unit"}
     head = "".join(f"<th{marks[name]}>{html.escape(str(name))}</th>" for name in table)

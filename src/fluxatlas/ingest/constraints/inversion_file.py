@@ -32,8 +32,17 @@ MEMBER_NAMES = ("ensemble_member", "member", "model", "experiment", "ensemble")
 REGIONS = "regions_transcom"
 BLOCK = 64 << 20
 """Bytes of flux read at a time."""
-OTHER_GAS = re.compile(r"(?i)(?<![a-z0-9])(ch4|methane|n2o|nitrous[ _]oxide|carbon[ _]monoxide)(?![a-z0-9])")
-THIS_GAS = re.compile(r"(?i)co2|carbon[ _]dioxide")
+OTHER_NAMES = re.compile(
+    r"(?i)(ch4|methane|n2o|nitrous_?oxide|carbon_?monoxide)(?!\d)|(?<![a-z0-9])f?(co)(?!_?2)(?=emis|flux|[^a-z0-9]|$)"
+)
+"""Another gas in the name of a variable, such as ``fch4``, ``wetlandCH4``, ``CH4emis`` and ``CO_flux``."""
+OTHER_WORDS = re.compile(
+    r"(?<![A-Za-z0-9])((?i:ch4|methane|n2o|nitrous[ _]oxide|carbon[ _]monoxide)|CO(?![ _]?2))(?![A-Za-z0-9])"
+)
+"""Another gas in a long or standard name."""
+THIS_GAS = re.compile(r"(?i)co2(?!\W?eq)|carbon[ _]dioxide")
+SUBJECT = re.compile(r"(?i)carbon(?![ _]monoxide)|(ecosystem|biosphere|biome)[ _]exchange|\b(nee|nbe)\b")
+"""What a long name is about where this comes before another gas, for which the flux is corrected."""
 AREA_TOLERANCE = 0.03
 """Largest deviation of a cell area of the file from that of its coordinates, as a fraction of it."""
 
@@ -63,6 +72,7 @@ class InversionFile:
         if len(opened) != 1:
             raise InputError("holds several data sets", where=str(path), hint="give a file with one")
         self.path, self.facts, self.wish = path, facts, wish
+        self.notes: list[str] = []
         self.dataset: xr.Dataset = opened[0][1]
         try:
             self._describe()
@@ -176,16 +186,24 @@ class InversionFile:
         return found
 
     def _refuse_other_gas(self) -> None:
-        """Raise :class:`InputError` where the variable says that it is of another gas: moles do not tell."""
+        """Raise :class:`InputError` where the variable says that it is of another gas: moles do not tell.
+
+        Who gives both variable and units knows better, which is noted.
+        """
         attrs = self.dataset[self.name].attrs
-        said = " ".join([self.name, *(str(attrs.get(key, "")) for key in ("long_name", "standard_name"))])
-        found = OTHER_GAS.search(said)
-        if found and not THIS_GAS.search(said):
-            raise InputError(
-                f"'{self.name}' is a flux of {found[0].replace('_', ' ')}, not of CO2 ({said.strip()})",
-                where=str(self.path),
-                hint="give the fluxes of CO2, or name another variable with 'variable'",
-            )
+        words = " ".join(str(attrs[key]) for key in ("long_name", "standard_name") if attrs.get(key))
+        found = OTHER_NAMES.search(self.name)
+        if not found and (found := OTHER_WORDS.search(words)) and SUBJECT.search(words[: found.start()]):
+            return
+        if not found or THIS_GAS.search(f"{self.name} {words}"):
+            return
+        said = f"'{self.name}' is a flux of {found[found.lastindex or 0].replace('_', ' ')}, not of CO2"
+        said += f" ({self.name} {words})" if words else ""
+        if self.wish.variable and self.wish.units:
+            self.notes.append(f"by its names {said}; taken as 'variable' and 'units' say")
+            return
+        hint = "give the fluxes of CO2; if these are, give both 'variable' and 'units'"
+        raise InputError(said, where=str(self.path), hint=hint)
 
     def _unit(self, name: str) -> FluxUnit:
         """The unit of variable ``name``; raises :class:`UnitError` where it is none of carbon or fits no place."""

@@ -126,7 +126,7 @@ class Inversion:
         self.regional, self.flipped, self._fire = first.regions is not None, first.flip, bool(first.fire)
         first.close()
         self.totals = Totals(self.grid)
-        self.notes: list[str] = []
+        self.notes = list(first.notes)
 
     @property
     def monthly(self) -> bool:
@@ -176,9 +176,11 @@ class Inversion:
     @property
     def _content(self) -> str:
         """What the flux is, in words; of a variable other than the net flux of the format its name alone is known."""
-        if pick(self.facts.fire, [self.name]):
+        net = pick((*self.facts.variables, *self.facts.lateral_in), [self.name])
+        burnt = pick(self.facts.fire, [self.name])
+        if burnt and not net:
             return FIRE
-        if not pick((*self.facts.variables, *self.facts.lateral_in), [self.name]):
+        if burnt or not net:
             return f"'{self.name}', as 'variable' says"
         known = self.facts.contains
         return known.replace("without fire and", "with fire, without") if self._fire else known

@@ -167,6 +167,11 @@ def pick(variables: tuple[str, ...], held: list[str]) -> list[str]:
         for mask in variables
         if mask in MASKS
         for name in held
-        if all(any(word in name.lower() for word in words) for words in MASKS[mask] if words)
+        if all(any(word in _plain(name) for word in words) for words in MASKS[mask] if words)
         and not any(word in name.lower() for word in ("unc", "sd", "std", "err", "prior", "apri"))
     ]
+
+
+def _plain(name: str) -> str:
+    """``name`` in lower case, without the ``bio`` of biomass, which is not the biosphere."""
+    return name.lower().replace("biomass", "mass")

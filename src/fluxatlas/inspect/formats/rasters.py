@@ -23,6 +23,7 @@ from ...errors import FluxAtlasError, InputError
 from ...regrid.cover import read_legend
 from ...regrid.cover_layout import SAYS_SHARES
 from ...regrid.lai_files import index
+from ...regrid.units import SAYS_NOTHING
 from .. import checks
 from ..checks import CheckedVariable
 from ..probe import Probe
@@ -238,7 +239,8 @@ def _layer(report: Report, layer: str, path: str) -> Report:
     except FluxAtlasError as problem:
         return refused(report, problem)
     shown = ", ".join(f"{key}: {value}" for key, value in options.items())
-    unit = "in the unit the file states" if report.details["units"] else f"taken as {variables.get(layer).units}"
+    stated = report.details["units"].strip().lower() not in SAYS_NOTHING
+    unit = "in the unit the file states" if stated else f"taken as {variables.get(layer).units}"
     report.mapping.append(MappingRow(layer, [report.variables[0].name], "", shown or unit))
     report.use(f"static.layers.{layer}", **options)
     return report.decide("usable", f"can be read as the static layer {layer}", f"static.layers.{layer}")

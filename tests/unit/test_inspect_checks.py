@@ -88,6 +88,10 @@ class TestValues:
         for factor in (1.0, 0.01):
             said = messages(judged(logger, canonical="swc05", factor=factor)[0], "mixed-units")
             assert "130 values (32 %) look like fractions" in said[0]
+        frozen = np.r_[np.linspace(0.8, 0.9, 150), np.linspace(1.1, 2.4, 10), np.linspace(20, 30, 205)]  # percent
+        assert judged(frozen, canonical="swc05", factor=0.01)[0].codes() == set()
+        beside = np.r_[np.linspace(0.1, 0.4, 150), np.linspace(1.1, 2.4, 10), np.linspace(20, 30, 205)]
+        assert "up to 30), 10 between" in messages(judged(beside, canonical="swc05")[0], "mixed-units")[0]
         desert = 100 * np.exp(np.linspace(np.log(0.002), np.log(0.3), DAYS.size))  # dry, wet and all between
         assert judged(desert, canonical="swc05", factor=0.01)[0].codes() == set()
 

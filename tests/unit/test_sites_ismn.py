@@ -111,6 +111,25 @@ def test_of_two_sensors_the_nearest_depth_counts(tmp_path: Path) -> None:
     assert "sm at 10 cm is not used: another sensor stands for that depth" in ledger.notes["NET-Plain"]
 
 
+def test_two_layers_with_one_centre_are_two_sensors(tmp_path: Path) -> None:
+    layer = NAME.replace("0.050000_0.050000", "0.000000_0.100000")
+    written(tmp_path, text(value="0.10").replace(" 0.05 0.05 ", " 0.0 0.1 "), layer)
+    written(tmp_path, text(value="0.30"))
+    records, ledger = read(tmp_path)
+    assert set(records["NET-Plain"].observations["value"].round(6)) in ({0.10}, {0.30})
+    assert "sm at 5 cm is not used: another sensor stands for that depth" in ledger.notes["NET-Plain"]
+
+
+def test_two_versions_of_a_sensor_leave_out_its_station_alone(tmp_path: Path) -> None:
+    for part, value in (("a", "0.10"), ("b", "0.30")):
+        (tmp_path / part).mkdir()
+        written(tmp_path / part, text(value=value))
+    written(tmp_path, text().replace("Plain", "Other"), NAME.replace("Plain", "Other"))
+    records, ledger = read(tmp_path)
+    assert list(records) == ["NET-Other"]
+    assert "contradict each other on 2017-01-01 06:00" in ledger.left_out["NET-Plain"]
+
+
 def test_all_flagged_and_half_hour_zones(tmp_path: Path) -> None:
     written(tmp_path, text(flag="D05,C02"))
     records, ledger = read(tmp_path, sites=[{"site": "NET-Plain", "lat": 40, "lon": -90, "utc_offset": -5.5}])

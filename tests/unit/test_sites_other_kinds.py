@@ -17,6 +17,7 @@ from fluxatlas.config.sites import QcRules, SitesBlock
 from fluxatlas.errors import InputError
 from fluxatlas.ingest.sites import table
 from fluxatlas.ingest.sites.daily import daily_mean
+from fluxatlas.ingest.sites.land_cover import igbp_class
 from fluxatlas.ingest.sites.records import Ledger
 from fluxatlas.paths import DEFAULT_CONFIG
 from fluxatlas.run import Run
@@ -75,6 +76,13 @@ def test_a_wetland_is_left_out_not_cut_to_upland(
     assert list(sites.index) == ["A"]
     assert re.search(reason, report["left_out"]["XX-Wet"])
     assert re.search(f"XX-Wet: left out: .*{reason}", capsys.readouterr().err)
+
+
+def test_the_rules_name_land_cover_in_words_too(tmp_path: Path) -> None:
+    sites, report = build(
+        wetland(tmp_path, 0.1 * SUMMER, "WET"), tmp_path, other_cover={"fch4": ["Permanent wetlands"]}
+    )
+    assert list(sites.index) == ["A"] and "its land cover WET" in report["left_out"]["XX-Wet"]
 
 
 def test_a_wetland_may_be_kept_for_evaluation_or_altogether(tmp_path: Path) -> None:
@@ -168,6 +176,39 @@ def test_land_cover_of_a_table_of_attributes_is_judged_too(tmp_path: Path) -> No
     entry = wetland(tmp_path, 0.1 * SUMMER, None) | {"attributes": str(tmp_path / "soils.csv")}
     sites, report = build(entry, tmp_path)
     assert list(sites.index) == ["A"] and "its land cover WET" in report["left_out"]["XX-Wet"]
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("Urban and Built-up Lands", "URB"),
+        ("Evergreen needle-leaf forest", "ENF"),
+        ("Permanent wetlands (fen)", "WET"),
+        ("Peat bog", "WET"),
+        ("WET - Permanent Wetlands", "WET"),
+        ("Fen (WET)", "WET"),
+        ("Grassland (fen)", "Grassland (fen)"),
+        ("MFX", "MFX"),
+        ("", ""),
+    ],
+)
+def test_names_of_land_cover(text: str, code: str) -> None:
+    assert igbp_class(text) == code
+
+
+def test_attributes_of_a_site_that_is_left_out_are_not_judged(tmp_path: Path) -> None:
+    (tmp_path / "soils.csv").write_text("site,igbp,sand,clay\nXX-Wet,Wetland,60,50\n")  # more than there is
+    entry = wetland(tmp_path, 0.1 * SUMMER, None) | {"attributes": str(tmp_path / "soils.csv")}
+    sites, _ = build(entry, tmp_path)
+    assert list(sites.index) == ["A"]
+    with pytest.raises(InputError, match="attributes of site 'XX-Wet'"):
+        build(entry, tmp_path, other_sites="keep")
+
+
+def test_land_cover_of_attributes_that_nobody_knows_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "soils.csv").write_text("site,igbp,sand,clay\nXX-Wet,heath,20,20\n")
+    build(wetland(tmp_path, 0.1 * SUMMER, None) | {"attributes": str(tmp_path / "soils.csv")}, tmp_path)
+    assert "XX-Wet: land cover 'heath' is not a class of IGBP (ENF, " in capsys.readouterr().err
 
 
 def test_land_cover_that_nobody_knows_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

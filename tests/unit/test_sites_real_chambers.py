@@ -207,6 +207,23 @@ def test_voigt_manual_campaigns(data_dir: Path) -> None:
     assert (measured.notna().sum(), round(measured.mean())) == (176, -58)
 
 
+def test_voigt_rows_of_one_file_are_repeats_and_of_two_contradictions(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = raw(data_dir / VOIGT / "SoilChamber_1.rds")
+    row = table[table["Site"].isna() & table["CH4_Flux_ug_m2_h"].notna()].iloc[[0]]
+    again = row.assign(CH4_Flux_ug_m2_h=row["CH4_Flux_ug_m2_h"] + 1)
+    held = {"one.rds": pd.concat([table, again]), "two.rds": table, "three.rds": again}
+    monkeypatch.setattr(voigt, "read_rds", lambda path, *_: held[Path(path).name].copy())
+    tab = data_dir / VOIGT / "SoilChamber_2.tab"
+    alone, _ = run(voigt, "voigt", [Path("one.rds"), tab])
+    twice, _ = run(voigt, "voigt", [Path("one.rds"), Path("two.rds"), tab])
+    for one, both in zip(alone, twice, strict=True):
+        assert len(one.observations) == len(both.observations)
+    with pytest.raises(InputError, match=r"two files contradict each other on Date .*, Chamber_no"):
+        run(voigt, "voigt", [Path("two.rds"), Path("three.rds"), tab])
+
+
 def test_voigt_unit_override(data_dir: Path) -> None:
     path = data_dir / VOIGT / "SoilChamber_2.tab"
     plain, _ = run(voigt, "voigt", [path])

@@ -55,7 +55,7 @@ def test_two_versions_of_a_file_are_refused_with_their_names(name: str, tmp_path
         read_sites(block, Ledger())
         read_periods(block, Ledger())
     said = str(caught.value)
-    assert name == "bif-facts" or ("r1" in said and "r2" in said), said
+    assert "r1" in said and "r2" in said, said
     run([tmp_path], plot=None, as_json=False, everything=False)
     shown = " ".join(capsys.readouterr().out.split())
     assert name == "bif-facts" or f"({layout.source}): cannot be used together: " in shown
@@ -74,6 +74,25 @@ def test_the_same_file_twice_counts_once(name: str, tmp_path: Path) -> None:
         assert [len(part) for part in tables[0]] == [len(part) for part in tables[1]]
         for both, one in zip(*tables, strict=True):
             assert both.reset_index(drop=True).equals(one.reset_index(drop=True))
+
+
+def test_of_two_positions_the_one_that_the_entry_states_counts(tmp_path: Path) -> None:
+    layout = LAYOUTS["bif-facts"]
+    layout.write(tmp_path / "r1")
+    _other(layout).write(tmp_path / "r2")
+    entry = _entry(layout, tmp_path).entries[0].model_dump() | {"sites": site_layouts.PLACE}
+    (record,) = read_sites(SitesBlock.model_validate({"entries": [entry], "qc": site_layouts.LOOSE}), Ledger())
+    assert (record.site["lat"], record.site["lon"]) == (50.0, 10.0)
+
+
+def test_two_positions_of_a_site_without_data_are_nothing(tmp_path: Path) -> None:
+    layout = LAYOUTS["bif-facts"]
+    for part, lat in (("r1", "40"), ("r2", "45")):
+        layout.write(tmp_path / part)
+        path = tmp_path / part / layout.target
+        path.write_text(path.read_text() + f"YY-Oth,3,GRP_LOCATION,LOCATION_LAT,{lat}\n")
+    block = _entry(layout, tmp_path)
+    assert [record.name for record in read_sites(block, Ledger())] == ["XX-Tst"]
 
 
 def test_parts_of_the_record_of_a_sensor_are_one_series(tmp_path: Path) -> None:

@@ -108,6 +108,23 @@ def test_what_a_table_lacks_is_named_and_inspect_knows_the_layout(tmp_path: Path
     assert read(only, sites=[{"site": "XX-Tst", "lat": 1, "lon": 2}])[0].site["lat"] == 1
 
 
+def test_tables_of_one_site_with_different_columns_are_one_series(tmp_path: Path) -> None:
+    whole, _ = read(tower(tmp_path / "whole"))
+    tower(tmp_path / "parts")
+    fluxes = pd.read_csv(tmp_path / "whole" / "XX-Tst_fluxes.csv")
+    gaps = fluxes.assign(le=fluxes["le"].mask(fluxes["date"] < "2004-03-01"))
+    for name, part in (("one", gaps.drop(columns=["nee", "nee_qc"])), ("two", fluxes.drop(columns="le_qc"))):
+        (tmp_path / "parts" / name).mkdir()
+        part.to_csv(tmp_path / "parts" / name / "XX-Tst_fluxes.csv", index=False)
+    (tmp_path / "parts" / "XX-Tst_fluxes.csv").unlink()
+    parts, _ = read([str(path) for path in sorted((tmp_path / "parts").rglob("*.csv"))])
+    pd.testing.assert_frame_equal(parts.observations, whole.observations)
+    changed = fluxes.assign(le=fluxes["le"].where(fluxes["date"] != "2004-03-05", 51.0))
+    changed.to_csv(tmp_path / "parts" / "two" / "XX-Tst_fluxes.csv", index=False)
+    with pytest.raises(InputError, match="contradict each other on 2004-03-05"):
+        read([str(path) for path in sorted((tmp_path / "parts").rglob("*.csv"))])
+
+
 def test_land_cover_fills_what_nobody_else_says(tmp_path: Path) -> None:
     covers = tmp_path / "covers.csv"
     north = [round(0.1 * month, 1) for month in range(1, 13)]
@@ -129,6 +146,11 @@ def test_land_cover_fills_what_nobody_else_says(tmp_path: Path) -> None:
         assert any(line.endswith("are those of its land cover, GRA") for line in notes)
         made = _attributes(row, None, SYSTEM)  # what regrid hands on
         assert [made[month] for month in MONTHLY_COLUMNS] == leaves and made["lai"] == pytest.approx(np.mean(leaves))
+    covers.write_text("igbp,sand,clay\nGrasslands,40,20\nevergreen needleleaf forest,41,21\n")
+    assert attributes_of_cover(read_attributes(covers), "GRA", 10.0) == {"sand": 40, "clay": 20}
+    covers.write_text("igbp,sand\nGRA,40\nGrassland,41\n")
+    with pytest.raises(InputError, match="class 'GRA' is listed twice"):
+        read_attributes(covers)
     covers.write_text("igbp,sand,lai_01\nGRA,40,1\n")
     with pytest.raises(InputError, match="column 'lai_02' is missing"):
         read_attributes(covers)

@@ -20,6 +20,7 @@ import pandas as pd
 
 from ...config.sites import QcRules, YieldTable
 from ...errors import InputError, counted
+from ...process.crop.choices import CHOICES
 from ..yields import GRAINS, read_yields, whole_numbers
 from .metadata import check_facts, read_attributes, read_metadata
 from .periods import period_table
@@ -27,6 +28,8 @@ from .records import Ledger, SiteRecord, observations
 from .text import numbers
 
 HARVEST = "harvest"
+ROTATIONS = tuple(name for name in CHOICES["rotation"] if name != "random")
+"""Rotations of the process model."""
 LABEL = "yields"
 """Under which places are counted."""
 _BARE = re.compile(r"\s*\d+\s*,\s*\d+\s*,\s*-?[\d.]+\s*,\s*-?[\d.]+\s*$")
@@ -118,26 +121,30 @@ def _rotation(site: Mapping[str, Any], crops: Mapping[int, str]) -> str:
     """The rotation of a site that states none, after the crop of each year of its yields: ``maize``, or, of two crops
     by turns, that of even and that of odd years, ``maize_soybean``. Empty where the site states one.
 
-    Raises :class:`InputError` where a crop is not the one that the rotation has in that year.
+    Raises :class:`InputError` where a crop is not the one that the rotation has in that year, and where the yields
+    follow none of :data:`ROTATIONS`.
     """
     stated = site.get("rotation")
     stated = "" if stated is None or pd.isna(stated) else str(stated)
-    even_odd = [sorted({crop for year, crop in crops.items() if year % 2 == odd}) for odd in (0, 1)]
-    found = "_".join(dict.fromkeys(crop for part in even_odd for crop in part))
-    turns = (stated or found).split("_")
-    if set(turns) <= set(GRAINS) and len(turns) <= 2:
+    if stated:
+        turns = stated.split("_")
+        if not set(turns) <= set(GRAINS) or len(turns) > 2:
+            return ""  # a form of another kind, which the system judges
         wrong = {year: crop for year, crop in sorted(crops.items()) if crop != turns[year % len(turns)]}
         if not wrong:
-            return "" if stated else found
-    elif stated:
-        return ""  # a form of another kind, which the system judges
+            return ""
+        year, crop = next(iter(wrong.items()))
+        what = f"a yield of {crop} in {year}, where its rotation {stated} has {turns[year % len(turns)]} "
+        what += f"({counted(len(wrong), 'year')})"
     else:
-        wrong = dict(sorted(crops.items()))
-    year, crop = next(iter(wrong.items()))
-    grows = f"its rotation {stated} has {turns[year % len(turns)]}" if stated else "its yields follow no rotation"
-    what = f"site '{site['site']}' has a yield of {crop} in {year}, where {grows} ({counted(len(wrong), 'year')})"
+        even_odd = [sorted({crop for year, crop in crops.items() if year % 2 == odd}) for odd in (0, 1)]
+        found = "_".join(dict.fromkeys(crop for part in even_odd for crop in part))
+        if found in ROTATIONS and max(map(len, even_odd)) == 1:
+            return found
+        grown = ", ".join(f"{crop} in {year}" for year, crop in sorted(crops.items())[:6])
+        what = f"yields of {grown}, which follow no rotation ({', '.join(ROTATIONS)})"
     hint = "state the right 'rotation' in its attributes (first the crop of even years), or leave these yields out"
-    raise InputError(what, where="sites.yields", hint=hint)
+    raise InputError(f"site '{site['site']}' has {what}", where="sites.yields", hint=hint)
 
 
 def _placed(places: Mapping[str, dict[str, Any]], entry: YieldTable) -> dict[str, dict[str, Any]]:

@@ -30,15 +30,27 @@ def standard_offset(lon: float) -> float:
 
 
 def daily_mean(
-    raw: pd.Series, day: pd.DatetimeIndex, variable: str, *, rules: QcRules, ledger: Ledger, site: str, **told: Any
+    raw: pd.Series,
+    day: pd.DatetimeIndex,
+    variable: str,
+    *,
+    factor: float = 1.0,
+    offset: float = 0.0,
+    group: pd.Series | None = None,
+    given_sd: pd.Series | None = None,
+    min_values: int = 1,
+    rules: QcRules,
+    ledger: Ledger,
+    site: str,
+    label: str | None = None,
 ) -> pd.DataFrame:
     """Long observation rows: daily values of a site of what its chambers measured (``raw``, unit of the source).
 
-    :func:`chamber_days`, which takes all that is ``told``, then :func:`site_days`; a site of several instruments calls
-    them itself.
+    :func:`chamber_days`, then :func:`site_days`; a site of several instruments calls them itself.
     """
     known: dict[str, Any] = {"rules": rules, "ledger": ledger, "site": site}
-    return site_days(chamber_days(raw, day, variable, **told, **known), variable, **known)
+    told: dict[str, Any] = {"factor": factor, "offset": offset, "group": group, "given_sd": given_sd, "label": label}
+    return site_days(chamber_days(raw, day, variable, min_values=min_values, **told, **known), variable, **known)
 
 
 def chamber_days(

@@ -148,12 +148,13 @@ def read_periods(files: Sequence[str], entry: SiteEntry, rules: QcRules, ledger:
     calm, parts = rules.model_copy(update={"spike_z": 0.0}), [period_table()]
     for named, paths in found.data.items():
         chosen = next((paths[name] for name in ("MM", "WW", "YY") if name in paths), [])
-        name, stated, longer = facts.site_id(named), found.facts.get(named, {}), list[FluxnetFile]()
+        name, longer = facts.site_id(named), list[FluxnetFile]()
         for path in [*chosen, *(path for path in paths.get("", ()) if not derived.is_derived(path))]:
             with ledger.unless_unusable(path):
                 part = read_file(path, entry.encoding)
                 if part.resolution in ("MM", "WW", "YY") and not part.reanalysis:
                     longer.append(_restated(part, entry, calm, ledger, name, path))
+        stated = found.stated(named, facts.facts.get(name, {})) if longer else {}
         for part in _carbon(longer, calm, ledger, name):
             row = facts.row(named, kind="tower", source="fluxnet", ledger=ledger, where=part.path, stated=stated)
             used.setdefault(str(row["site"]), []).append(part.path)
@@ -210,9 +211,8 @@ def _site(
     rules: QcRules,
     ledger: Ledger,
 ) -> SiteRecord:
-    listed = [path for part in paths.values() for path in part]
-    where, named = listed[0], [name for name in found.data if facts.site_id(name) == site]
-    stated = {k: v for name in named for k, v in found.facts.get(name, {}).items() if k != "name"}
+    where, named = next(iter(paths.values()))[0], [name for name in found.data if facts.site_id(name) == site]
+    stated = {k: v for name in named for k, v in found.stated(name, facts.facts.get(site, {})).items()}
     known = {k: v for name in named for k, v in found.depths.get(name, {}).items()}
     row = facts.row(site, kind="tower", source="fluxnet", ledger=ledger, where=where, stated=stated)
     parts = [_restated(part, entry, rules, ledger, site, where) for part in _read_daily(paths, entry.encoding)]

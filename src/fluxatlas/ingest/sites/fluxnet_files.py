@@ -17,7 +17,7 @@ TIMESTAMP_END is the last day of the week; of half hours with TIMESTAMP_END alon
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -124,14 +124,32 @@ class FluxnetFile:
 
 @dataclass
 class Inventory:
-    """The files of an entry by site as named: ``data`` by resolution as named ('' where not), ``facts`` of BIF files.
+    """The files of an entry by site as named: ``data`` by resolution as named ('' where not), ``facts`` of BIF files
+    with their paths.
 
     ``depths``: shallowest and deepest depth [cm] stated for a soil column.
     """
 
     data: dict[str, dict[str, list[str]]] = field(default_factory=dict)
-    facts: dict[str, dict[str, Any]] = field(default_factory=dict)
+    facts: dict[str, list[tuple[str, dict[str, Any]]]] = field(default_factory=dict)
     depths: dict[str, dict[str, tuple[float, float]]] = field(default_factory=dict)
+
+    def stated(self, site: str, given: Collection[str]) -> dict[str, Any]:
+        """Facts of BIF files on a site as named; of two files the last counts, as releases round its position.
+
+        Raises :class:`InputError` where files put it elsewhere, except for facts that are ``given`` by the entry.
+        """
+        whole: dict[str, Any] = {}
+        origin: dict[str, str] = {}
+        for path, facts in self.facts.get(site, []):
+            for name in (one for one in PLACE if one in whole and one in facts and one not in given):
+                if abs(float(whole[name]) - float(facts[name])) > PLACE[name]:
+                    what = f"two files state the {name} of '{site}' differently: {whole[name]:g} and {facts[name]:g}"
+                    hint = "read one version of the files only, or state it under the entry's 'sites'"
+                    raise InputError(what, where=f"{origin[name]}, {path}", hint=hint)
+            whole |= facts
+            origin |= dict.fromkeys(facts, path)
+        return whole
 
 
 def site_of(path: str | Path) -> str:
@@ -162,23 +180,11 @@ def inventory(files: Sequence[str]) -> Inventory:
         if not _FACTS.search(Path(path).name):
             found.data.setdefault(site, {}).setdefault(resolution_of(path), []).append(path)
         elif not _VARINFO.search(Path(path).name):
-            stated = badm.site_facts(read_bytes(path), path)
-            _refuse_other_place(found.facts, stated, path)
-            found.facts |= stated
+            for name, facts in badm.site_facts(read_bytes(path), path).items():
+                found.facts.setdefault(name, []).append((path, facts))
         elif site not in found.depths or resolution_of(path) in ("HH", "DD"):
             found.depths[site] = badm.sensor_depths(read_bytes(path), path)
     return found
-
-
-def _refuse_other_place(known: dict[str, dict[str, Any]], stated: dict[str, dict[str, Any]], path: str) -> None:
-    """Refuse facts of a second file that put a site elsewhere; two releases may round its position differently."""
-    for site in known.keys() & stated.keys():
-        for name, most in PLACE.items():
-            one, other = (facts[site].get(name) for facts in (known, stated))
-            if one is not None and other is not None and abs(float(one) - float(other)) > most:
-                what = f"two files state the {name} of '{site}' differently: {one:g} and {other:g}"
-                hint = "read one version of the files only, or state it under the entry's 'sites' and leave them out"
-                raise InputError(what, where=path, hint=hint)
 
 
 def read_file(path: str | Path, encoding: str = "utf-8") -> FluxnetFile:

@@ -54,13 +54,18 @@ _FLAGGED = {"C": "flag C (beyond limits)", "D": "flag D (dubious)", "M": "flag M
 
 @dataclass(frozen=True)
 class SensorFile:
-    """One sensor: quantity, depth [m], sensor name, facts on the station, ``value`` and ``flag`` by UTC time."""
+    """One sensor: quantity, top and base of its layer [m], its name, facts on the station, ``value, flag`` by UTC."""
 
     quantity: str
-    depth: float
+    layer: tuple[float, float]
     sensor: str
     facts: dict[str, Any]
     table: pd.DataFrame
+
+    @property
+    def depth(self) -> float:
+        """The middle of the layer [m]."""
+        return sum(self.layer) / 2
 
 
 def read_file(path: str | Path, encoding: str = "utf-8") -> SensorFile:
@@ -84,8 +89,8 @@ def read_file(path: str | Path, encoding: str = "utf-8") -> SensorFile:
     facts: dict[str, Any] = {"network": station[0], "station": station[1]}
     for name, text in zip(("lat", "lon", "elevation"), station[2:5], strict=True):
         facts[name] = _number(text, name, where)
-    depth = (_number(station[5], "depth", where) + _number(station[6], "depth", where)) / 2
-    return SensorFile(named["quantity"], depth, named["sensor"], facts, in_order(table, clock, where))
+    layer = _number(station[5], "depth", where), _number(station[6], "depth", where)
+    return SensorFile(named["quantity"], layer, named["sensor"], facts, in_order(table, clock, where))
 
 
 def _ceop(lines: list[tuple[int, list[str]]], where: str) -> tuple[tuple[str, ...], list[tuple[str, str, str, str]]]:
@@ -221,17 +226,21 @@ def _station(
 
 
 def _joined(parts: Sequence[tuple[SensorFile, str]]) -> list[tuple[SensorFile, str]]:
-    """Each sensor of a station once: files of one quantity, depth and sensor are parts of its series.
+    """Each sensor of a station once: files of one quantity, layer and sensor are parts of its series.
 
-    Raises :class:`InputError` where they say different things of one time, as two downloads may.
+    Raises :class:`UnusableError` where they say different things of one time, as two downloads may.
     """
-    found: dict[tuple[str, float, str], list[tuple[SensorFile, str]]] = {}
+    found: dict[tuple[str, tuple[float, float], str], list[tuple[SensorFile, str]]] = {}
     for part, path in parts:
-        found.setdefault((part.quantity, part.depth, part.sensor), []).append((part, path))
+        found.setdefault((part.quantity, part.layer, part.sensor), []).append((part, path))
     joined = []
     for same in found.values():
         first, where = same[0]
-        joined.append((replace(first, table=one_series([(part.table, path) for part, path in same])), where))
+        try:
+            table = one_series([(part.table, path) for part, path in same])
+        except InputError as problem:
+            raise UnusableError(problem.what, where=problem.where, hint=problem.hint) from None
+        joined.append((replace(first, table=table), where))
     return joined
 
 

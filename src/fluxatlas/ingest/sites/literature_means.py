@@ -23,6 +23,7 @@ import pandas as pd
 from ...config.sites import QcRules, SiteEntry
 from ...errors import InputError
 from .daily import standard_offset
+from .land_cover import other_classes
 from .layouts import ColumnSpec, Layout
 from .metadata import SiteFacts
 from .periods import period_table
@@ -93,7 +94,7 @@ def _places(path: str, entry: SiteEntry, rules: QcRules, ledger: Ledger) -> pd.D
     spans = table["year"].map(_years)
     table["first"], table["last"] = (spans.map(lambda span, edge=edge: span[edge]) for edge in (0, 1))
     text = {name: table[name].astype("string").fillna("").str.strip().str.lower() for name in ("use", "period")}
-    wet = "fch4" in rules.limits and "WET" not in rules.other_cover.get("fch4", ())
+    wet = "fch4" in rules.limits and "WET" not in other_classes(rules, "fch4")
     reasons: dict[str, Any] = {
         "of uplands, which this run is not about": pd.Series(wet, index=table.index),
         "marked doubtful": text["use"] == "doubtful",

@@ -44,6 +44,9 @@ FAINT: dict[str, float] = {"fch4": 0.1, "nee": 0.02}
 REPEATS = 5
 """So many values above what a fraction can be are not single outliers."""
 
+DRY = 0.2
+"""Soil water [1] that ground falls to when it dries, and by which it changes in a year; our choice."""
+
 
 @dataclass(frozen=True)
 class MagnitudeFinding:
@@ -103,9 +106,9 @@ def _scale(finite: FloatArray, assumed_percent: bool) -> MagnitudeFinding | None
     """Fractions in the other scale than assumed, or in both."""
     high = int((finite > 1.5).sum())
     small, between = (int(((finite > low) & (finite <= most)).sum()) for low, most in ((0.0, 1.0), (1.0, 2.5)))
-    if looks_like_percent(finite) and small >= max(REPEATS, 0.02 * finite.size) and between < 0.1 * small:
+    if looks_like_percent(finite) and small >= max(REPEATS, 0.02 * finite.size) and _apart(finite, between):
         text = f"mixes units: {small:,} values ({100 * small / finite.size:.2g} %) look like fractions, others like "
-        return MagnitudeFinding("mixed-units", f"{text}percent (up to {finite.max():.4g}), and none lies between")
+        return MagnitudeFinding("mixed-units", f"{text}percent (up to {finite.max():.4g}), {between or 'none'} between")
     if looks_like_percent(finite):
         text = f"in percent by magnitude (median {np.median(finite):.3g}), not a fraction"
         return None if assumed_percent else MagnitudeFinding("percent-not-fraction", text, "%", True)
@@ -118,6 +121,18 @@ def _scale(finite: FloatArray, assumed_percent: bool) -> MagnitudeFinding | None
         text = f"a fraction by magnitude (0-{low.max():.3g}), not percent"
         return MagnitudeFinding("fraction-not-percent", text, "1", True)
     return None
+
+
+def _apart(finite: FloatArray, between: int) -> bool:
+    """Whether values up to 1 are fractions beside percent, not the low end of percent (frozen or dry ground).
+
+    Hardly any lies ``between``, or few do and those up to 1 spread as fractions of soils do: down to :data:`DRY` and
+    over as much.
+    """
+    small = finite[(finite > 0) & (finite <= 1)]
+    least, most = np.quantile(small, [0.05, 0.95])
+    spread = bool(least <= DRY and most - least >= DRY)
+    return between < (0.1 if spread else 0.01) * small.size
 
 
 def _unit(finite: FloatArray, variable: str, units: str, factor: float, offset: float) -> MagnitudeFinding | None:

@@ -19,7 +19,7 @@ from ...errors import InputError, nearest
 from ...missing import CELLS
 from . import badm
 from .daily import standard_offset
-from .land_cover import NAMES, igbp_class, is_class
+from .land_cover import cover_of, igbp_class
 from .records import ATTRIBUTE_COLUMNS, FORM_COLUMNS, MONTHLY_COLUMNS, Ledger
 from .text import decode, numbers, read_bytes, read_table
 
@@ -139,6 +139,8 @@ def read_attributes(path: str | Path) -> pd.DataFrame:
     if key not in table:
         hint = "give a column 'site', or 'igbp' for a table by land cover"
         raise InputError("column 'site' is missing", where=str(path), hint=hint)
+    if key == "igbp":
+        table[key] = table[key].astype(str).map(igbp_class)
     if table[key].duplicated().any():
         twice, noun = table[key][table[key].duplicated()].iloc[0], {"site": "site", "igbp": "class"}[key]
         raise InputError(f"{noun} '{twice}' is listed twice", where=str(path), hint=f"keep one row per {noun}")
@@ -270,10 +272,7 @@ class SiteFacts:
         check_facts(site, facts, where)
         row = {"site": site, "kind": kind, "source": source, "elevation": float("nan"), "igbp": ""}
         row |= {k: facts[k] for k in ("lat", "lon", "elevation", "igbp", "utc_offset") if k in facts}
-        row["igbp"] = cover = igbp_class(str(row["igbp"]))
-        if cover and not is_class(cover):
-            text = f"land cover '{cover}' is not a class of IGBP ({', '.join(NAMES)})"
-            ledger.warn(site, f"{text}: whether the place is of another kind is not judged by it")
+        row["igbp"] = cover_of(site, str(row["igbp"]), ledger)
         if "utc_offset" not in row:
             row["utc_offset"] = standard_offset(float(facts["lon"]))
             ledger.note(site, f"UTC offset is not stated: {row['utc_offset']:+g} h is taken from the longitude")

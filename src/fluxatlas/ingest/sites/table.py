@@ -24,7 +24,7 @@ from .completion import complete_profile
 from .composition import chamber_table
 from .gridded import at_sites
 from .inputs import entry_files, site_inputs
-from .land_cover import igbp_class
+from .land_cover import cover_of, other_classes
 from .metadata import attributes_of_cover, read_attributes
 from .periods import read_periods
 from .qc import bounds
@@ -60,8 +60,9 @@ def read_sites(block: SitesBlock, ledger: Ledger) -> list[SiteRecord]:
             refuse_second(record, entry, origin)
             check_position(record, block.sea_sites, ledger)
             record.site["use"] = entry.use
-            record = _with_attributes(record, attributes, ledger)
+            _with_cover(record, attributes, ledger)
             if _of_this_kind(record, block.qc, ledger):
+                record = _with_attributes(record, attributes, ledger)
                 record.observations["variable"] = record.observations["variable"].replace(block.qc.taken_as)
                 records.append(record)
     return records
@@ -97,10 +98,10 @@ def _of_this_kind(record: SiteRecord, rules: QcRules, ledger: Ledger) -> bool:
 
 def _other_kind(record: SiteRecord, rules: QcRules, ledger: Ledger) -> str:
     """Why a site is of another kind of place than the system: by its land cover, else by its days beyond the limits."""
-    measured = set(record.observations["variable"])
-    for variable, classes in rules.other_cover.items():
-        cover = str(record.site.get("igbp", ""))
-        if cover in classes and (not measured or variable in measured or (record.name, variable) in ledger.limits):
+    measured, cover = set(record.observations["variable"]), str(record.site.get("igbp", ""))
+    for variable in rules.other_cover:
+        judges = not measured or variable in measured or (record.name, variable) in ledger.limits
+        if judges and cover in other_classes(rules, variable):
             return f"its land cover {cover} is another kind of place for {variable}"
     for (site, variable), counts in ledger.limits.items():
         judges = site == record.name and variable in rules.limits  # others say nothing of this system
@@ -133,6 +134,15 @@ def on_land(lat: float, lon: float) -> bool:
     return bool(np.any(is_land(lats, lons)))
 
 
+def _with_cover(record: SiteRecord, attributes: pd.DataFrame | None, ledger: Ledger) -> None:
+    """Give a site that states no land cover that of its row of ``attributes``, by which it is judged."""
+    if attributes is None or "igbp" not in attributes or record.site.get("igbp") or record.name not in attributes.index:
+        return
+    value: Any = attributes.loc[record.name, "igbp"]
+    if pd.notna(value) and value != "":
+        record.site["igbp"] = cover_of(record.name, str(value), ledger)
+
+
 def _with_attributes(record: SiteRecord, attributes: pd.DataFrame | None, ledger: Ledger) -> SiteRecord:
     """The record with what ``attributes`` say of its site; by land cover they stand for what nobody else says."""
     if attributes is None:
@@ -143,10 +153,7 @@ def _with_attributes(record: SiteRecord, attributes: pd.DataFrame | None, ledger
         known = {str(k): v for k, v in attributes.loc[record.name].items() if pd.notna(v) and v != ""}
     else:
         return record
-    if record.site.get("igbp"):
-        known.pop("igbp", None)
-    elif "igbp" in known:
-        known["igbp"] = igbp_class(str(known["igbp"]))
+    known.pop("igbp", None)
     if pd.notna(record.site.get("elevation")):
         known.pop("elevation", None)
     for name, value in known.items():

@@ -280,20 +280,24 @@ def in_order(table: pd.DataFrame, time: pd.Series, where: str) -> pd.DataFrame:
 def one_series(parts: Sequence[tuple[pd.DataFrame, str]]) -> pd.DataFrame:
     """Tables by time of several files (``parts`` with their paths) as one in order of time.
 
-    Times that several hold count once; raises :class:`InputError` with the names of the files where they differ.
+    Times that several hold count once, with the columns of each; raises :class:`InputError` with the names of the files
+    where two have different values.
     """
     if len(parts) == 1:
         return parts[0][0]
     held = pd.concat([table.assign(_path=path) for table, path in parts]).rename_axis("_time").reset_index()
-    once = held.drop_duplicates([name for name in held if name != "_path"])
-    twice = once["_time"].duplicated(keep=False)
-    if twice.any():
-        first = once.loc[twice, "_time"].min()
+    several = held["_time"].duplicated(keep=False)
+    twice = held[several].groupby("_time")
+    differs = (twice.nunique().drop(columns="_path") > 1).any(axis=1)
+    if differs.any():
+        first = differs.index[differs].min()
+        rows = held[held["_time"] == first].drop_duplicates([name for name in held if name != "_path"])
         raise InputError(
             f"two files of one series contradict each other on {first:%Y-%m-%d %H:%M}",
-            where=", ".join(once.loc[once["_time"] == first, "_path"]),
+            where=", ".join(rows["_path"]),
             hint="read one version of the file only",
         )
-    whole = once.drop(columns="_path").set_index("_time").sort_index()
+    whole = pd.concat([held[~several].set_index("_time"), twice.first()]) if several.any() else held.set_index("_time")
+    whole = whole.drop(columns="_path").sort_index()
     whole.index.name = parts[0][0].index.name
     return whole

@@ -25,6 +25,7 @@ import pandas as pd
 from ...config.sites import QcRules, SiteEntry
 from ...errors import InputError
 from .daily import standard_offset
+from .land_cover import other_classes
 from .layouts import ColumnSpec, Layout
 from .metadata import SiteFacts
 from .periods import period_table
@@ -113,7 +114,7 @@ def _records(path: str, entry: SiteEntry, rules: QcRules, ledger: Ledger) -> pd.
     ledger.saw(table, LAYOUT)
     table = restate(table, LAYOUT, entry, rules, ledger, site=LABEL, where=path)
     table["cover"] = table["Wetland_Class"].astype("string").str.strip().map(CLASSES).fillna("")
-    wanted, other = ("upland", "WET") if "WET" in rules.other_cover.get("fch4", ()) else ("WET", "upland")
+    wanted, other = ("upland", "WET") if "WET" in other_classes(rules, "fch4") else ("WET", "upland")
     years = table["Year"].astype("string").str.strip()
     table["year"] = pd.to_numeric(years.where(years.str.fullmatch(r"\d{4}").fillna(False)), errors="coerce").astype(
         float

@@ -121,10 +121,12 @@ def read(files: Sequence[str], entry: SiteEntry, rules: QcRules, ledger: Ledger)
         automatic.append(table[hourly])
         manual.append(table[~hourly])
     campaigns = _campaigns(manual, ", ".join(map(str, files)))
-    machines = pd.concat([part for part in automatic if len(part)]) if any(map(len, automatic)) else None
-    if machines is not None and len(files) > 1:
-        machines = machines.drop_duplicates()
-        _refuse_differing(machines, ["Date", "Chamber_no"], ", ".join(map(str, files)))
+    held = [part.assign(file=number) for number, part in enumerate(automatic) if len(part)]
+    machines = pd.concat(held) if held else None
+    if machines is not None:
+        several = len(held) > 1
+        where = ", ".join(map(str, files))
+        machines = _once(machines, ["Date", "Chamber_no"], where) if several else machines.drop(columns="file")
     records = []
     for name, (site, offset, igbp) in SITES.items():
         rows = campaigns[campaigns["Site"] == name]
@@ -153,26 +155,23 @@ def _campaigns(parts: list[pd.DataFrame], where: str) -> pd.DataFrame:
     unknown = sorted(set(table["Site"]) - set(SITES))
     if unknown:
         raise InputError(f"unknown site '{unknown[0]}'", where=where, hint=f"known are {', '.join(SITES)}")
-    once = table.drop_duplicates(columns)
-    keys = ["Site", "Date", "Location_ID"]
-    most: Any = table.drop_duplicates().groupby([*keys, "file"]).size().groupby(keys).max()
-    rows: Any = once.groupby(keys).size()
-    if (rows > most).any():  # of one file several are repeats
-        site, day, spot = rows.index[rows > most][0]
-        raise InputError(
-            f"two files contradict each other on {spot} of {site} on {day}",
-            where=where,
-            hint="read one version of the data only",
-        )
-    return once.drop(columns="file").reset_index(drop=True)
+    return _once(table, ["Site", "Date", "Location_ID"], where).reset_index(drop=True)
 
 
-def _refuse_differing(table: pd.DataFrame, keys: list[str], where: str) -> None:
-    """Refuse rows of the same ``keys`` with different values."""
-    if (twice := table.duplicated(keys)).any():
-        first = table.loc[twice, keys].iloc[0]
-        what = f"two files contradict each other on {', '.join(f'{k} {first[k]}' for k in keys)}"
-        raise InputError(what, where=where, hint="read one version of the data only")
+def _once(table: pd.DataFrame, keys: list[str], where: str) -> pd.DataFrame:
+    """Rows of all files (column ``file``), each once; of the same ``keys`` a file may have several, which are repeats.
+
+    Raises :class:`InputError` where files have different rows of the same ``keys``.
+    """
+    once = table.drop_duplicates([name for name in table if name != "file"])
+    most: Any = table.drop_duplicates().groupby([*keys, "file"], dropna=False).size()
+    most = most.groupby(keys, dropna=False).max()
+    rows: Any = once.groupby(keys, dropna=False).size()
+    if (rows > most).any():
+        told = ", ".join(f"{key} {value}" for key, value in zip(keys, rows.index[rows > most][0], strict=True))
+        hint = "read one version of the data only"
+        raise InputError(f"two files contradict each other on {told}", where=where, hint=hint)
+    return once.drop(columns="file")
 
 
 def _stated(table: pd.DataFrame, offset: float, igbp: str) -> dict[str, Any]:

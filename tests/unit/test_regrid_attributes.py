@@ -343,7 +343,7 @@ def _maps(folder: Path) -> StaticBlock:
     north, east = _points(24)
     layers: dict = {}
     for number, name in enumerate(("orog", "sand", "clay", "bdod", "phh2o", "ndep")):
-        scale = {"orog": 200, "bdod": 1000, "phh2o": 5, "ndep": 0.5}.get(name, 20)
+        scale = {"orog": 200, "bdod": 1000, "phh2o": 5, "ndep": 5}.get(name, 20)
         data = (scale * (1 + 0.1 * number + 0.2 * np.sin(3 * north + number) * np.cos(2 * east))).astype(np.float32)
         if name == "sand":
             data[36, 36] = np.nan

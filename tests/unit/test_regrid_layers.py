@@ -289,6 +289,25 @@ def test_what_could_be_in_either_of_two_units_is_asked_for(tmp_path, kind, name,
         assert np.nanmax(read_layer(name, Layer(path=given(values * 30)), FRAME)) > most
 
 
+def test_a_file_tells_its_unit_as_a_whole(tmp_path) -> None:
+    """Carbon in g kg-1 without a unit is not refused in tiles of a desert, nor read from percent in those of a bog."""
+    desert = np.where(np.arange(480)[None, :] < 120, 3.0, 40.0) * np.ones((240, 1))
+    path = write_tif(tmp_path / "soc.tif", desert.astype(np.float32), -9, 38, 24)
+    assert read_layer("soc", Layer(path=path), FRAME) == pytest.approx(3.0)
+    bog = np.where(np.arange(480)[None, :] < 120, 40.0, 1.5) * np.ones((240, 1))
+    path = write_tif(tmp_path / "percent.tif", bog.astype(np.float32), -9, 38, 24)
+    with pytest.raises(UnitError, match=r"median of 1\.5: g kg-1 or %"):
+        read_layer("soc", Layer(path=path), FRAME)
+
+
+@pytest.mark.parametrize("n", [1, 40, 64, 65, 130, 511, 513, 100_000])
+def test_a_sample_spreads_over_a_file_without_overlap(n) -> None:
+    parts = source._spread(n)
+    cells = np.concatenate([np.arange(n)[part] for part in parts])
+    assert len(set(cells)) == len(cells) and cells[0] == 0 and cells[-1] == n - 1 and len(parts) <= source.PLACES
+    assert len(cells) == min(n, source.PLACES * source.SIDE)
+
+
 def test_values_and_units_that_cannot_be_are_refused(tmp_path) -> None:
     path = write_tif(tmp_path / "x.tif", np.full((72, 72), -9999, np.int16), -9, 38, 24)
     with pytest.raises(InputError, match="lie outside"):

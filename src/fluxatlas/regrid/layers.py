@@ -27,7 +27,7 @@ from .netcdf_source import NetcdfSource
 from .series import Reduction
 from .sources import LayerSource, kind_of, open_source
 from .tables import Units, units_of
-from .units import UnitEncoding, canonical, encoding
+from .units import UnitEncoding, canonical, encoding, told
 
 Array = npt.NDArray[np.floating[Any]]
 
@@ -131,8 +131,10 @@ def _on_grid(
     """
     out = np.full((source.bands, *frame.shape), np.nan)
     where = f"{source.path} with {layer.table}" if units else source.path
-    reached = False
+    reached = certain = False
     for rows, raw, lat, lon in source.windows(frame):
+        if not (reached or units):
+            certain = told(source, name, code, where)
         reached = True
         if units:
             known = np.isfinite(raw) & (raw != 0) & (raw != source.nodata if source.nodata is not None else True)
@@ -141,7 +143,7 @@ def _on_grid(
             raw = np.where(is_land(lat[:, None], (lon[None, :] + 180.0) % 360.0 - 180.0), raw, np.nan)
         axes = (lat, frame.lat[rows], "lat"), (lon, frame.lon, "lon")
         weights = [_weights(*axis, frame.step, layer.method) for axis in axes]  # type: ignore[arg-type]
-        out[:, rows] = separable(canonical(raw, name, layer, code, where), *weights)
+        out[:, rows] = separable(canonical(raw, name, layer, code, where, certain=certain), *weights)
     if np.isnan(out).all():
         if source.inside(frame):
             raise InputError(f"'{name}' holds missing values only", where=source.path, hint="get the file again")

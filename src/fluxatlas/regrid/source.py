@@ -23,6 +23,8 @@ VALUES_AT_ONCE = 4_000_000
 """Source values in memory at a time (a strip has at least two rows of target cells)."""
 HALO = 2
 """Source cells read around a window, for interpolation."""
+PLACES, SIDE = 8, 32
+"""A sample of a file: so many windows along each axis, of so many cells."""
 
 
 class LayerSource(ABC):
@@ -61,6 +63,11 @@ class LayerSource(ABC):
             if rows.stop - rows.start >= 2:
                 yield strip, self.read(rows, columns), self.lat[rows], lon
 
+    def sample(self) -> Array:
+        """Raw values (n,) of windows spread over the whole file, all bands; the whole file where it is small."""
+        rows, columns = (_spread(len(axis)) for axis in (self.lat, self.lon))
+        return np.concatenate([self.read(row, np.arange(len(self.lon))[c]).ravel() for row in rows for c in columns])
+
     def _without_repeat(self, lon: Array) -> Array:
         """``lon`` without its last column where that is the first one again (-180 and 180, as gridline grids have)."""
         step = (lon[-1] - lon[0]) / (len(lon) - 1)
@@ -93,6 +100,12 @@ def axis(centres: Array, name: str, path: str) -> Array:
         return regular(values, name)
     except GridError as problem:
         raise GridError(problem.what, where=path, hint=problem.hint) from None
+
+
+def _spread(n: int) -> list[slice]:
+    """:data:`PLACES` slices of :data:`SIDE` spread over ``n`` cells, without overlap; fewer where they fill ``n``."""
+    starts = np.linspace(0, max(n - SIDE, 0), min(PLACES, -(-n // SIDE))).astype(int).tolist()
+    return [slice(start, min(start + SIDE, after)) for start, after in pairwise([*starts, n])]
 
 
 def _rows(lat: Array, low: float, high: float) -> slice:

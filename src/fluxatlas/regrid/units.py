@@ -17,6 +17,7 @@ from ..config.providers import presets
 from ..config.static import Layer
 from ..constants import GRAVITY
 from ..errors import InputError, UnitError
+from .source import LayerSource
 
 Array = npt.NDArray[np.floating[Any]]
 
@@ -91,10 +92,11 @@ def plain(name: str, units: str, where: str) -> str:
     return text.translate(superscripts)
 
 
-def canonical(raw: Array, name: str, layer: Layer, code: UnitEncoding, where: str) -> Array:
+def canonical(raw: Array, name: str, layer: Layer, code: UnitEncoding, where: str, *, certain: bool = False) -> Array:
     """``raw`` values of a file, any shape, in canonical units: scaled, shifted, transformed, converted and checked.
 
-    A geopotential [m2 s-2] becomes an altitude. Raises :class:`UnitError` and :class:`InputError`.
+    A geopotential [m2 s-2] becomes an altitude. ``certain``: the file as a whole told its unit (:func:`told`), so that
+    these values are not asked. Raises :class:`UnitError` and :class:`InputError`.
     """
     values = _TRANSFORMS[layer.transform](raw * code.scale + code.offset)
     if code.units:
@@ -102,25 +104,36 @@ def canonical(raw: Array, name: str, layer: Layer, code: UnitEncoding, where: st
             values = values / GRAVITY
         else:
             values = np.asarray(variables.convert(values, code.units, name, where=where), float)
-    elif not code.stated:
+    elif not (code.stated or certain):
         _ask_for_unit(values, name, where)
     values, _ = variables.without_noise(values, name)
     variables.check_range(values, name, where=where)
     return values
 
 
-def _ask_for_unit(values: Array, name: str, where: str) -> None:
-    """Refuse values without a unit that could be in either of two: shares never above one, ``variables.TENFOLD``."""
+def told(source: LayerSource, name: str, code: UnitEncoding, where: str) -> bool:
+    """Whether a sample of the whole file tells its unit where nothing states it: a tile of it need not.
+
+    Raises :class:`UnitError` where the sample could be in either of two units.
+    """
+    if code.stated or not (name in SHARES or name in variables.TENFOLD):
+        return True
+    return _ask_for_unit(source.sample() * code.scale + code.offset, name, where)
+
+
+def _ask_for_unit(values: Array, name: str, where: str) -> bool:
+    """Refuse values without a unit that could be in either of two: shares never above one, ``variables.TENFOLD``.
+    False where no value is positive, so that nothing can be told."""
     positive = values[np.nan_to_num(values) > 0]
     if not positive.size:
-        return
+        return False
     if name in SHARES and positive.max() <= 1:
         what, units = f"'{name}' has no unit and no value above 1: fraction or percent?", ("1", "%")
     elif name in variables.TENFOLD and np.median(positive) <= variables.TENFOLD[name][0]:
         units = variables.TENFOLD[name][1:]
         what = f"'{name}' has no unit and a median of {np.median(positive):.3g}: {' or '.join(units)}?"
     else:
-        return
+        return True
     raise UnitError(what, where=where, hint=f"declare units: '{units[0]}' or units: '{units[1]}'")
 
 

@@ -250,10 +250,15 @@ def check_first():
 def check_dry_run(wildcards):
     """Refuse a dry run of everything for what the run would be refused for, and write nothing.
 
-    With `--no-hooks` nothing is looked at.
+    With `--no-hooks` nothing is looked at. Snakemake wraps any error of an input function in a traceback: the text is
+    printed and Snakemake left.
     """
     if workflow.dryrun and not workflow.execution_settings.no_hooks:
-        look_at_inputs(keep=False)
+        try:
+            look_at_inputs(keep=False)
+        except WorkflowError as problem:
+            logger.error(str(problem))
+            raise SystemExit(1) from None
     return []
 
 

@@ -67,7 +67,7 @@ def test_a_dry_run_of_everything_says_the_same_and_one_of_a_part_does_not_look(f
     said = done.stdout + done.stderr
     assert done.returncode != 0 and "1 problem before the first job" in said, said
     assert "1. holds the complete years 1995-2000, not 2001" in said and not (folder / "results").exists()
-    assert "Traceback" not in said and "InputFunctionException" not in said and said.count("1 problem before") == 1, said
+    assert not any(word in said for word in ("Traceback", "InputFunctionException")), said
     assert _snakemake(folder, "-n", TARGET).returncode == 0
     _methane(folder, 2005)
     done = _snakemake(folder, "-n")
